@@ -1,0 +1,1 @@
+"""Reverse image search over OpenGameArt.org, run as a Dagster asset graph."""

@@ -1,0 +1,246 @@
+"""The tables between the stages: one declared Arrow schema each, with a comment on every table and column.
+
+A table's file is one Parquet per (table, partition). The comments become ``COMMENT ON`` in the catalog.
+``format_version`` rises when a column changes meaning; adding a column does not need it (reads unite by name).
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+STAMP = pa.timestamp("us", tz="UTC")
+TEXTS = pa.list_(pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Arrow type, comment."""
+
+    name: str
+    type: pa.DataType
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One declared table; ``key`` names the columns that identify a row within a partition."""
+
+    name: str
+    stage: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    format_version: int = 1
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, with the format version in its metadata."""
+        return pa.schema(
+            [pa.field(c.name, c.type) for c in self.columns],
+            metadata={"ogaart.table": self.name, "ogaart.format_version": str(self.format_version)},
+        )
+
+
+_LINEAGE = (
+    Column("partition", pa.string(), "Partition (query/page) whose materialization holds the row."),
+    Column("fingerprint", pa.string(), "sha256 over stage version, settings and upstream contents; differs = stale."),
+    Column("run_id", pa.string(), "Dagster run that wrote the row; kept while the row is unchanged."),
+    Column("written_at", STAMP, "When that run wrote the row."),
+)
+
+LISTINGS = Table(
+    "listings", "search_pages", "One row per result page read.", ("partition",),
+    (
+        Column("url", pa.string(), "The result page's URL."),
+        Column("status", pa.string(), "ok, no_results or past_end."),
+        Column("first", pa.int64(), "A in the page's header 'Displaying A - B of N'."),
+        Column("last", pa.int64(), "B in that header."),
+        Column("total", pa.int64(), "N in that header."),
+        Column("sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
+        Column("fetched_at", STAMP, "When the page was read from the site."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+SEARCH_RESULTS = Table(
+    "search_results", "search_pages", "The result rows of each page, in order.", ("slug",),
+    (
+        Column("position", pa.int64(), "Zero-based place on the page."),
+        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once."),
+        Column("title", pa.string(), "The title shown in the listing."),
+        Column("url", pa.string(), "Absolute URL of the entry as the listing links it."),
+        Column("fetched_at", STAMP, "When the page was read from the site."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+ENTRIES = Table(
+    "entries", "content_pages", "One row per entry (content page).", ("slug",),
+    (
+        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once."),
+        Column("url", pa.string(), "The page's URL as requested."),
+        Column("nid", pa.int64(), "The site's node id."),
+        Column("title", pa.string(), "Title."),
+        Column("author", pa.string(), "Author as shown."),
+        Column("author_url", pa.string(), "Link of the author, on the site or elsewhere; null for plain text."),
+        Column("submitter", pa.string(), "Who submitted it, where that is not the author."),
+        Column("posted_at", pa.timestamp("us"), "Post date as shown; the site states no zone."),
+        Column("art_type", pa.string(), "Art type, such as 2D Art."),
+        Column("tags", TEXTS, "Tags, in the page's order."),
+        Column("licences", TEXTS, "Licence names; several mean: any one of them."),
+        Column("licence_urls", TEXTS, "Their URLs, in the same order."),
+        Column("notice", pa.string(), "The author's own copyright or attribution notice."),
+        Column("description", pa.string(), "Description as plain text."),
+        Column("favourites", pa.int64(), "Number of favourites; 0 where the page shows none."),
+        Column("collections", TEXTS, "Collections that hold the entry."),
+        Column("status", pa.string(), "ok, withheld, deleted, private, not_art or failed."),
+        Column("http_status", pa.int64(), "HTTP status of the last answer."),
+        Column("page_sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
+        Column("content_hash", pa.string(), "Hash of the parsed record without favourites and collections."),
+        Column("fetched_at", STAMP, "When the page was read from the site."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+FILE_LINKS = Table(
+    "file_links", "file_links", "One row per file an entry links: originals and previews.", ("slug", "url"),
+    (
+        Column("fid", pa.int64(), "The site's file id; null for previews."),
+        Column("slug", pa.string(), "The entry."),
+        Column("position", pa.int64(), "Zero-based place among the entry's links of that role."),
+        Column("role", pa.string(), "file or preview."),
+        Column("url", pa.string(), "URL to request, on the configured site."),
+        Column("stored_name", pa.string(), "Name on the server, percent-decoded exactly once."),
+        Column("shown_name", pa.string(), "Name shown to visitors."),
+        Column("mime", pa.string(), "MIME type the page states; it comes from the extension."),
+        Column("length", pa.int64(), "Exact length in bytes the page states."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+RAW_FILES = Table(
+    "raw_files", "raw_files", "One row per original file fetched or tried.", ("slug", "url"),
+    (
+        Column("fid", pa.int64(), "The site's file id."),
+        Column("slug", pa.string(), "The entry."),
+        Column("url", pa.string(), "The URL requested."),
+        Column("status", pa.string(), "ok, missing, forbidden, too_large or failed."),
+        Column("http_status", pa.int64(), "HTTP status of the last answer."),
+        Column("sha256", pa.string(), "Hash of the bytes, which is the blob's name."),
+        Column("bytes", pa.int64(), "Length in bytes."),
+        Column("type", pa.string(), "Type by magic bytes, such as png, zip, 7z."),
+        Column("fetched_at", STAMP, "When the bytes came from the site."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+MEMBERS = Table(
+    "members", "extracted_images", "One row per member of a file, whatever it is; a loose picture is its own only one.",
+    ("slug", "file_sha256", "member_index", "fid"),
+    (
+        Column("slug", pa.string(), "The entry."),
+        Column("fid", pa.int64(), "The file."),
+        Column("file_sha256", pa.string(), "Hash of the file's bytes."),
+        Column("member_index", pa.string(), "Place in the archive, nested by '/', such as 3 or 3/0; empty for the file."),
+        Column("member_path", pa.string(), "Path inside the archive, for display; nested archives joined by '!/'."),
+        Column("status", pa.string(), "picture, not_a_picture, junk or failed."),
+        Column("error_class", pa.string(), "Class of the failure, where status is failed."),
+        Column("message", pa.string(), "What went wrong, naming value and limit."),
+        Column("format", pa.string(), "Format by magic bytes."),
+        Column("bytes", pa.int64(), "Length of the member."),
+        Column("sha256", pa.string(), "Hash of the member's bytes, where they were read."),
+        Column("image_id", pa.int64(), "The image, where status is picture."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+IMAGES = Table(
+    "images", "extracted_images", "One row per distinct picture of an entry.", ("image_id",),
+    (
+        Column("image_id", pa.int64(), "63-bit id made of slug and canonical pixels; the same on every run."),
+        Column("slug", pa.string(), "The entry."),
+        Column("pixel_sha256", pa.string(), "sha256 over width and height (uint32 LE each) and canonical RGBA bytes."),
+        Column("pixels_version", pa.int64(), "Version of the rules that make canonical pixels."),
+        Column("width", pa.int64(), "Pixels."),
+        Column("height", pa.int64(), "Pixels."),
+        Column("mode", pa.string(), "Pillow's mode of the picture as stored."),
+        Column("format", pa.string(), "Format by magic bytes."),
+        Column("frames", pa.int64(), "Number of frames."),
+        Column("has_alpha", pa.bool_(), "Whether any canonical pixel is not opaque."),
+        Column("colours", pa.int64(), "Distinct opaque colours, counted up to 65,536."),
+        Column("palette", pa.list_(pa.int64()), "Up to 8 main colours as 0xRRGGBB, most frequent first."),
+        Column("palette_shares", pa.list_(pa.float32()), "Their shares of the visible pixels."),
+        Column("pixel_art", pa.bool_(), "Few colours and small: drawn pixel by pixel."),
+        Column("signature", pa.binary(), "32 x 32 RGBA thumbnail (uint8, alpha-premultiplied), 4,096 bytes."),
+        Column("thumb_offset", pa.int64(), "Offset of the WebP thumbnail's bytes in the partition's pack."),
+        Column("thumb_length", pa.int64(), "Its length in bytes."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+OCCURRENCES = Table(
+    "occurrences", "extracted_images", "Each place at which an image stands in its entry.",
+    ("image_id", "fid", "member_index"),
+    (
+        Column("image_id", pa.int64(), "The image."),
+        Column("slug", pa.string(), "The entry."),
+        Column("fid", pa.int64(), "The file."),
+        Column("file_sha256", pa.string(), "Hash of that file's bytes."),
+        Column("member_index", pa.string(), "Place in the archive; empty: the file itself."),
+        Column("member_path", pa.string(), "Path inside the archive; empty: the file itself."),
+        Column("sha256", pa.string(), "Hash of the picture file's own bytes."),
+        Column("format", pa.string(), "Format by magic bytes."),
+        Column("bytes", pa.int64(), "Length of the picture file."),
+        Column("pack_offset", pa.int64(), "Offset of those bytes in the partition's pack; null: they are the file's blob."),
+        Column("pack_length", pa.int64(), "Their length in the pack."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+EMBEDDINGS = Table(
+    "embeddings", "embeddings", "Which segment holds each image's vector.", ("image_id",),
+    (
+        Column("image_id", pa.int64(), "The image."),
+        Column("pixel_sha256", pa.string(), "Its canonical pixels: vectors are stored once for each."),
+        Column("model", pa.string(), "vgg16 or efficientnet_lite0."),
+        Column("space", pa.string(), "Model, weights and preparation: vectors of one space are comparable."),
+        Column("segment", pa.string(), "File of the segment."),
+        Column("row", pa.int64(), "Row in the segment."),
+        Column("norm", pa.float32(), "Length of the vector before it was normalised."),
+        Column("status", pa.string(), "ok or failed."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+POINTS = Table(
+    "points", "qdrant_collection", "The ledger of what the collection holds for each image.", ("image_id",),
+    (
+        Column("image_id", pa.int64(), "The image, which is the point's id."),
+        Column("collection", pa.string(), "Name of the collection."),
+        Column("space", pa.string(), "Vector space of the point."),
+        Column("payload_hash", pa.string(), "sha256 of the payload."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+FAILURES = Table(
+    "failures", "(all)", "What went wrong and when it is tried again.", ("stage", "key"),
+    (
+        Column("stage", pa.string(), "The stage that failed."),
+        Column("key", pa.string(), "What failed: URL, or fid and member."),
+        Column("slug", pa.string(), "The entry, where there is one."),
+        Column("error_class", pa.string(), "Class of the cause."),
+        Column("message", pa.string(), "The cause, naming value and limit."),
+        Column("http_status", pa.int64(), "HTTP status, where there was one."),
+        Column("attempts", pa.int64(), "Runs that tried it."),
+        Column("first_at", STAMP, "First failure."),
+        Column("last_at", STAMP, "Latest failure."),
+        Column("next_try", STAMP, "When a run takes it up again; null: never, it is permanent."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+TABLES = (
+    LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
+    MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES,
+)  # fmt: skip

@@ -1,0 +1,87 @@
+"""The environment, read once into one frozen object: every setting with its type, unit, default and meaning.
+
+The README's table of settings is made from the descriptions here.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MiB = 1 << 20
+GiB = 1 << 30
+
+
+class Settings(BaseSettings):
+    """All settings; each is one environment variable of the same name in capitals with the prefix ``OGAART_``.
+
+    Raises:
+        pydantic.ValidationError: a variable has a value outside its type or limits; the message names both.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OGAART_", frozen=True, extra="ignore", populate_by_name=True)
+
+    data: Path = Field(Path("data"), description="The data root; one host owns it.")
+    site: str = Field("https://opengameart.org", description="Base URL of the site to read.")
+    contact: str = Field("", description="Mail or URL sent in the User-Agent, so that the site can reach you.")
+    queries: Path = Field(Path("queries.toml"), description="The file that says which art to index.")
+    model: Literal["vgg16", "efficientnet_lite0"] = Field("vgg16", description="The network that embeds pictures.")
+    weights: Path | None = Field(None, description="A state dict (.pth) for the model; else its own checked source.")
+
+    qdrant_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("QDRANT_URL", "qdrant_url"),
+        description="A Qdrant server or cluster; unset: Qdrant's engine in the process.",
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("QDRANT_API_KEY", "qdrant_api_key"),
+        description="The server's API key.",
+    )
+    qdrant_grpc: bool = Field(False, description="Speak gRPC to the server instead of REST.")
+    qdrant_timeout: float = Field(60.0, gt=0, description="Seconds one request to the server may take.")
+
+    delay: float = Field(0.0, ge=0, description="Seconds between two requests; robots.txt's Crawl-delay if larger.")
+    timeout_connect: float = Field(10.0, gt=0, description="Seconds a connection may take.")
+    timeout_read: float = Field(60.0, gt=0, description="Seconds without a byte before a request is given up.")
+    attempts: int = Field(5, ge=1, description="Attempts at one URL within a run.")
+    backoff: float = Field(2.0, ge=0, description="Seconds before the second attempt; doubles, with jitter.")
+    listing_hours: float = Field(20.0, ge=0, description="Hours for which a fetched result page is not asked again.")
+    max_file_bytes: int = Field(2 * GiB, gt=0, description="A larger file is not downloaded.")
+    min_free_bytes: int = Field(2 * GiB, ge=0, description="No step starts with less free disk than this.")
+
+    max_member_bytes: int = Field(512 * MiB, gt=0, description="A larger member of an archive is not unpacked.")
+    max_unpacked_bytes: int = Field(8 * GiB, gt=0, description="Unpacking one file stops after this many bytes.")
+    max_members: int = Field(50_000, gt=0, description="Unpacking one file stops after this many members.")
+    max_ratio: float = Field(1000.0, gt=1, description="Largest ratio of unpacked to packed bytes (above 10 MiB).")
+    max_depth: int = Field(3, ge=0, description="Archives inside archives are opened this many levels deep.")
+    max_pixels: int = Field(64_000_000, gt=0, description="A picture of more pixels is not decoded.")
+    member_seconds: float = Field(60.0, gt=0, description="Seconds one member may take to unpack and decode.")
+    worker_bytes: int = Field(2 * GiB, gt=0, description="Address space a decoding worker may use beyond its start.")
+
+    embed_batch: int = Field(32, ge=1, description="Pictures in one batch of the network.")
+    embed_threads: int = Field(0, ge=0, description="Threads of the network; 0: as many as cores.")
+
+    keep_generations: int = Field(2, ge=1, description="Publications kept on disk.")
+    max_failure_share: float = Field(0.2, ge=0, le=1, description="A larger share of failed files fails the check.")
+
+    serve_host: str = Field("127.0.0.1", description="Address the search page listens on.")
+    serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
+    dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
+    max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may send or point to.")
+    max_query_pixels: int = Field(40_000_000, gt=0, description="Most pixels of such a picture.")
+    url_fetch: bool = Field(True, description="Whether the search page fetches pictures from URLs.")
+
+    @field_validator("site")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        """Hold the base without its trailing slash, so that paths join in one way."""
+        if not value.startswith(("http://", "https://")):
+            raise ValueError(f"site {value!r}: expected a base URL such as https://opengameart.org")
+        return value.rstrip("/")
+
+    @field_validator("data", "queries", "weights")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value is not None else None
