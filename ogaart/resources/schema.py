@@ -141,7 +141,7 @@ MEMBERS = Table(
         Column("slug", pa.string(), "The entry."),
         Column("fid", pa.int64(), "The file."),
         Column("file_sha256", pa.string(), "Hash of the file's bytes."),
-        Column("member_index", pa.string(), "Place in the archive, nested by '/', such as 3 or 3/0; empty for the file."),
+        Column("member_index", pa.string(), "Place in the archive, nested by '/', such as 3/0; empty for the file."),
         Column("member_path", pa.string(), "Path inside the archive, for display; nested archives joined by '!/'."),
         Column("status", pa.string(), "picture, not_a_picture, junk or failed."),
         Column("error_class", pa.string(), "Class of the failure, where status is failed."),
@@ -191,7 +191,7 @@ OCCURRENCES = Table(
         Column("sha256", pa.string(), "Hash of the picture file's own bytes."),
         Column("format", pa.string(), "Format by magic bytes."),
         Column("bytes", pa.int64(), "Length of the picture file."),
-        Column("pack_offset", pa.int64(), "Offset of those bytes in the partition's pack; null: they are the file's blob."),
+        Column("pack_offset", pa.int64(), "Offset of those bytes in the partition's pack; null: the file's blob."),
         Column("pack_length", pa.int64(), "Their length in the pack."),
         *_LINEAGE,
     ),
@@ -240,7 +240,26 @@ FAILURES = Table(
     ),
 )  # fmt: skip
 
+STEPS = Table(
+    "steps", "(all)", "What each run did in each stage of a partition: the last 50 materializations.", ("run_id",),
+    (
+        Column("stage", pa.string(), "The stage."),
+        Column("started_at", STAMP, "When the step began."),
+        Column("ended_at", STAMP, "When it ended."),
+        *(Column(s, pa.int64(), f"Rows found {s}.") for s in
+          ("new", "stale", "unchanged", "orphaned", "failed", "pending")),
+        Column("requests", pa.int64(), "Requests made to the site."),
+        Column("requests_saved", pa.int64(), "Requests answered by fetch records instead."),
+        Column("bytes", pa.int64(), "Bytes read from the site."),
+        Column("embedded", pa.int64(), "Pictures embedded."),
+        Column("upserted", pa.int64(), "Points upserted."),
+        Column("peak_bytes", pa.int64(), "Largest resident memory of the step's process."),
+        Column("worker_peak_bytes", pa.int64(), "Largest resident memory of its child process."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
 TABLES = (
     LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
-    MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES,
+    MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES, STEPS,
 )  # fmt: skip

@@ -1,0 +1,66 @@
+"""Lock files: held by the kernel for a live process, so a killed one leaves none behind."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+class Locked(RuntimeError):
+    """Somebody else holds the lock."""
+
+
+@contextmanager
+def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
+    """Hold ``path`` as a lock.
+
+    Args:
+        path: the lock file; made where it is missing.
+        timeout: seconds to wait; 0 gives up at once, negative waits for ever.
+        what: what the lock protects, for the error.
+
+    Raises:
+        Locked: it was not free in time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        raise Locked(
+            f"{what or path.name} is held by another process ({_holder(path)}), waited {timeout:g} s: "
+            "wait for that run to end, or cancel it"
+        ) from None
+    try:
+        _note(path).write_text(json.dumps({"pid": os.getpid()}))
+        yield
+    finally:
+        _note(path).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds ``path`` now."""
+    if not path.exists():
+        return True
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".holder")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f"process {json.loads(_note(path).read_text())['pid']}"
+    except (OSError, ValueError, KeyError):
+        return "unknown process"

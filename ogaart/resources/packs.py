@@ -1,0 +1,73 @@
+"""Packs: many small pictures in one uncompressed zip, read by offset without opening the zip.
+
+A pack is an ordinary zip (stored members), so any tool reads it; rows carry offset and length of each member's bytes.
+"""
+
+import os
+import struct
+import zipfile
+from pathlib import Path
+from types import TracebackType
+
+_LOCAL_HEADER = struct.Struct("<26xHH")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time: equal contents give equal bytes
+
+
+class PackWriter:
+    """Write a pack under a temporary name; the same name twice is stored once."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def __enter__(self) -> "PackWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+        if kind is not None:
+            self.path.unlink(missing_ok=True)
+
+    def add(self, name: str, data: bytes) -> tuple[int, int]:
+        """Store ``data`` as ``name``; gives (offset, length) of the bytes within the pack."""
+        if name not in self._places:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            self._zip.writestr(info, data)
+            header = 30 + len(info.filename.encode()) + _extra_length(self.path, info.header_offset, self._zip)
+            self._places[name] = (info.header_offset + header, len(data))
+        return self._places[name]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._places
+
+
+def _extra_length(path: Path, offset: int, archive: zipfile.ZipFile) -> int:
+    """Length of the local header's extra field (zip64 members have one)."""
+    assert archive.fp is not None
+    archive.fp.flush()
+    with path.open("rb") as source:
+        source.seek(offset)
+        _, extra = _LOCAL_HEADER.unpack(source.read(30))
+    return int(extra)
+
+
+def read_at(path: Path, offset: int, length: int) -> bytes:
+    """The bytes at (offset, length) of a pack.
+
+    Raises:
+        OSError: the pack is missing or shorter than that.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(handle, length, offset)
+    finally:
+        os.close(handle)
+    if len(data) != length:
+        raise OSError(f"{path} ends before offset {offset} + {length} bytes: materialize its partition again")
+    return data

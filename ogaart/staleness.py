@@ -1,0 +1,65 @@
+"""What is new, stale, unchanged or orphaned: pure comparisons of stored rows with what should be there."""
+
+import hashlib
+import json
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+FIRST_RETRY = timedelta(hours=1)
+LONGEST_RETRY = timedelta(days=7)
+MOST_ATTEMPTS = 10
+"""After so many runs a failure is permanent: about three weeks of trying."""
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Key]):
+    """Keys by state; ``orphaned`` ones are stored and no longer wanted."""
+
+    new: tuple[Key, ...]
+    stale: tuple[Key, ...]
+    unchanged: tuple[Key, ...]
+    orphaned: tuple[Key, ...]
+
+    @property
+    def work(self) -> tuple[Key, ...]:
+        """The keys whose rows must be made: new and stale."""
+        return self.new + self.stale
+
+
+def compare(stored: Mapping[Key, str], wanted: Mapping[Key, str]) -> Plan[Key]:
+    """Compare stored fingerprints with wanted ones.
+
+    >>> compare({"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"})
+    Plan(new=('d',), stale=('b',), unchanged=('a',), orphaned=('c',))
+    """
+    return Plan(
+        new=tuple(k for k in wanted if k not in stored),
+        stale=tuple(k for k, f in wanted.items() if k in stored and stored[k] != f),
+        unchanged=tuple(k for k, f in wanted.items() if stored.get(k) == f),
+        orphaned=tuple(k for k in stored if k not in wanted),
+    )
+
+
+def fingerprint(version: str, *inputs: object) -> str:
+    """sha256 (hex) over a stage version, the settings that matter to it and its upstream contents.
+
+    Args:
+        version: the stage's version.
+        inputs: values that JSON can hold.
+    """
+    text = json.dumps([version, *inputs], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def next_try(attempts: int, last_at: datetime, *, retryable: bool) -> datetime | None:
+    """When a failure is worth another attempt; None: it is permanent.
+
+    The wait doubles from an hour to a week.
+    """
+    if not retryable or attempts >= MOST_ATTEMPTS:
+        return None
+    return last_at + min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
