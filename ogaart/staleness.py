@@ -62,4 +62,5 @@ def next_try(attempts: int, last_at: datetime, *, retryable: bool) -> datetime |
     """
     if not retryable or attempts >= MOST_ATTEMPTS:
         return None
-    return last_at + min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
+    wait: timedelta = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
+    return last_at + wait
