@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(2 * GiB, gt=0, description="A larger file is not downloaded.")
     min_free_bytes: int = Field(2 * GiB, ge=0, description="No step starts with less free disk than this.")
 
+    lock_seconds: float = Field(30.0, ge=0, description="Seconds a step waits for another run on its partition.")
+
     max_member_bytes: int = Field(512 * MiB, gt=0, description="A larger member of an archive is not unpacked.")
     max_unpacked_bytes: int = Field(8 * GiB, gt=0, description="Unpacking one file stops after this many bytes.")
     max_members: int = Field(50_000, gt=0, description="Unpacking one file stops after this many members.")

@@ -82,6 +82,7 @@ class Tables:
         partition: str,
         rows: Mapping[str, Sequence[Row]],
         pack: Path | None = None,
+        journal: str = "rows",
     ) -> None:
         """Replace what a stage holds for a partition by ``rows`` (by table name) and its pack, in one step.
 
@@ -90,6 +91,7 @@ class Tables:
             partition: its partition.
             rows: all rows of each table; a table that is not named is left alone.
             pack: a finished pack under a temporary name on the same disk, or None.
+            journal: tells the swaps of one stage apart.
         """
         swaps: list[tuple[Path, Path]] = []
         for name, content in rows.items():
@@ -105,12 +107,12 @@ class Tables:
             final.parent.mkdir(parents=True, exist_ok=True)
             sync_file(pack)
             swaps.append((pack, final))
-        journal = self._journals / f"{stage}-{partition.replace('/', '-')}.json"
+        intent = self._journals / f"{stage}-{partition.replace('/', '-')}-{journal}.json"
         with self._swapping():
             relative = [[str(a.relative_to(self.root)), str(b.relative_to(self.root))] for a, b in swaps]
-            write_durably(journal, json.dumps(relative).encode())
+            write_durably(intent, json.dumps(relative).encode())
             fault(Fault.JOURNAL_WRITTEN)
-            self._replay(journal)
+            self._replay(intent)
 
     @contextmanager
     def _swapping(self) -> Iterator[None]:

@@ -1,0 +1,165 @@
+"""Every entry's own page: what it is, who made it, what its licences allow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from ogaart.assets.search_pages import search_pages
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import ENTRIES, SEARCH_RESULTS
+from ogaart.resources.site import Fetched, FetchFailed
+from ogaart.resources.sweeps import latest_sweep
+from ogaart.resources.tables import Row
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import EntryStatus, RowState, Stage
+
+GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[search_pages],
+    group_name="crawl",
+    kinds={"python", "parquet"},
+    code_version=CONTENT_VERSION,
+    pool="site",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    metadata=described(ENTRIES),
+)
+def content_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """One row for each entry of the page: title, author, date, tags, licences, notice, description.
+
+    Withheld, deleted, private and non-art pages are statuses. An entry that left the listing stays until another
+    partition holds it, or until a complete sweep lacks it and its own page is gone.
+    """
+    return run_partitions(context, platform, Stage.CONTENT_PAGES, read_entries)
+
+
+def read_entries(step: Step) -> None:
+    """Bring the partition's entries up to date."""
+    tables = step.stores.tables
+    stored = {row["slug"]: row for row in tables.read(ENTRIES, step.partition)}
+    urls = {row["slug"]: row["url"] for row in tables.read(SEARCH_RESULTS, step.partition)}
+    left = _left_behind(step, stored, set(urls))
+    rows: dict[str, Row] = {}
+    wanted: dict[str, str] = {}
+    for slug, url in {**urls, **left}.items():
+        row = _entry(step, slug, url, stored.get(slug), refresh=slug in left)
+        if row is not None:
+            rows[slug], wanted[slug] = row, row["fingerprint"]
+    plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
+    step.count(plan)
+    reread = sum(1 for slug in plan.stale if rows[slug]["run_id"] == stored[slug]["run_id"])
+    step.counts[RowState.STALE] -= reread  # read again, and the same record
+    step.counts[RowState.UNCHANGED] += reread
+    step.counts[RowState.PENDING] = len(urls) - sum(1 for slug in urls if slug in rows)
+    step.commit({ENTRIES: (list(stored.values()), list(rows.values()))})
+
+
+def _left_behind(step: Step, stored: Mapping[str, Row], listed: set[str]) -> dict[str, str]:
+    """Entries of this partition that its listing no longer shows and no other partition holds, with their URLs.
+
+    A listing proves presence, never absence: one deletion shifts every later page.
+    """
+    missing = {slug: row for slug, row in stored.items() if slug not in listed}
+    if not missing:
+        return {}
+    tables = step.stores.tables
+    elsewhere: set[str] = set()
+    for partition in tables.partitions(ENTRIES):
+        if partition != step.partition:
+            elsewhere.update(row["slug"] for row in tables.read(ENTRIES, partition))
+    return {slug: row["url"] for slug, row in missing.items() if slug not in elsewhere}
+
+
+def _entry(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) -> Row | None:
+    """The entry's row: the stored one where nothing changed, else a new one; None where nothing is known of it."""
+    if refresh:
+        return _left_entry(step, slug, url, old)
+    return _read(step, slug, url, old, refresh=step.wants_refresh(slug, url))
+
+
+def _left_entry(step: Step, slug: str, url: str, old: Row | None) -> Row | None:
+    """An entry that left its listing: asked for again only if a later complete sweep lacks it as well."""
+    sweep = latest_sweep(step.stores.root.site, step.query)
+    if old is None or sweep is None or slug in sweep.slugs or sweep.at <= old["fetched_at"]:
+        return old
+    if old["status"] in {EntryStatus.DELETED, EntryStatus.PRIVATE}:
+        return old
+    return _read(step, slug, url, old, refresh=True)
+
+
+def _read(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) -> Row | None:
+    key = fingerprint(CONTENT_VERSION, url)
+    if step.waits(url, key):
+        return old
+    try:
+        fetched = step.get(url, refresh=refresh)
+    except FetchFailed as failure:
+        step.fail(
+            url,
+            key,
+            slug=slug,
+            error_class=failure.error_class,
+            message=failure.message,
+            http_status=failure.http_status,
+            retryable=failure.retryable,
+        )
+        return old
+    wanted = fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
+    if old is not None and old["fingerprint"] == wanted:
+        return old
+    gone = GONE.get(fetched.status)
+    if gone is not None:
+        facts = {k: v for k, v in (old or {}).items() if k in _CONTENT}
+        facts.update(status=gone.value, http_status=fetched.status)
+        return step.stamp({"slug": slug, "url": url, **facts, "fetched_at": fetched.fetched_at}, wanted)
+    return _parsed(step, slug, url, old, fetched, wanted, key)
+
+
+def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched, wanted: str, key: str) -> Row | None:
+    assert fetched.sha256 is not None
+    try:
+        page = parse_entry(step.stores.blobs.read(fetched.sha256), url, step.stores.settings.site)
+    except PageUnreadable as cause:
+        step.fail(url, key, slug=slug, error_class=type(cause).__name__, message=str(cause), http_status=fetched.status)
+        return old
+    facts = _record(page)
+    facts |= {
+        "slug": slug,
+        "url": url,
+        "http_status": fetched.status,
+        "page_sha256": fetched.sha256,
+        "content_hash": content_hash(page),
+        "fetched_at": fetched.fetched_at,
+    }
+    row = step.stamp(facts, wanted)
+    if old is not None and _same(old, row):
+        # Its bytes differ on every read; the record does not: run and time of the record stay.
+        row |= {"run_id": old["run_id"], "written_at": old["written_at"]}
+    return row
+
+
+_CONTENT = (
+    "nid", "title", "author", "author_url", "submitter", "posted_at", "art_type", "tags", "licences", "licence_urls",
+    "notice", "description", "favourites", "collections", "status", "content_hash",
+)  # fmt: skip
+
+
+def _record(page: EntryPage) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _CONTENT:
+        if name == "content_hash":
+            continue
+        value = getattr(page, name)
+        found[name] = list(value) if isinstance(value, tuple) else value
+    found["status"] = page.status.value
+    return found
+
+
+def _same(old: Row, new: Row) -> bool:
+    return all(old[name] == new[name] for name in _CONTENT)

@@ -1,0 +1,77 @@
+"""The files that each entry links: originals and previews, as the page states them."""
+
+import dagster as dg
+
+from ogaart.assets.content_pages import content_pages
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.opengameart.content import LINKS_VERSION, parse_entry
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import ENTRIES, FILE_LINKS
+from ogaart.resources.tables import Row
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import EntryStatus, FileRole, RowState, Stage
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[content_pages],
+    group_name="crawl",
+    kinds={"python", "parquet"},
+    code_version=LINKS_VERSION,
+    metadata=described(FILE_LINKS),
+    backfill_policy=dg.BackfillPolicy.multi_run(10),
+)
+def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """One row for each file an entry offers: file id, URL, stored and shown name, MIME type, exact length.
+
+    Previews are a role of their own. Derivatives, links in comments and descriptions, and licence texts are no files.
+    """
+    return run_partitions(context, platform, Stage.FILE_LINKS, read_links)
+
+
+def read_links(step: Step) -> None:
+    """Make the link rows of entries whose record changed; keep the others."""
+    tables = step.stores.tables
+    stored: dict[str, list[Row]] = {}
+    for row in tables.read(FILE_LINKS, step.partition):
+        stored.setdefault(row["slug"], []).append(row)
+    entries = tables.read(ENTRIES, step.partition)
+    wanted_entries = {
+        e["slug"]: fingerprint(LINKS_VERSION, e["content_hash"]) for e in entries if e["status"] == EntryStatus.OK
+    }
+    sources = {e["slug"]: e for e in entries}
+    rows: list[Row] = []
+    for slug, wanted in wanted_entries.items():
+        old = stored.get(slug, [])
+        if old and old[0]["fingerprint"] == wanted:
+            rows += old
+        else:
+            rows += [step.stamp(link, wanted) for link in _links(step, sources[slug])]
+    plan = compare(
+        {(r["slug"], r["url"]): r["fingerprint"] for held in stored.values() for r in held},
+        {(r["slug"], r["url"]): r["fingerprint"] for r in rows},
+    )
+    step.count(plan)
+    step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
+    step.commit({FILE_LINKS: ([r for held in stored.values() for r in held], rows)})
+
+
+def _links(step: Step, entry: Row) -> list[Row]:
+    page = parse_entry(step.stores.blobs.read(entry["page_sha256"]), entry["url"], step.stores.settings.site)
+    found: dict[str, Row] = {}
+    for role, links in ((FileRole.FILE, page.files), (FileRole.PREVIEW, page.previews)):
+        for position, link in enumerate(links):
+            row = {
+                "fid": link.fid,
+                "slug": entry["slug"],
+                "position": position,
+                "role": role.value,
+                "url": link.url,
+                "stored_name": link.stored_name,
+                "shown_name": link.shown_name,
+                "mime": link.mime,
+                "length": link.length,
+            }
+            found.setdefault(link.url, row)  # an original that is its own preview stays an original
+    return list(found.values())

@@ -1,0 +1,115 @@
+"""The original files, exactly as served, in the blob store."""
+
+import dagster as dg
+
+from ogaart.assets.file_links import file_links
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.imaging.sniff import HEAD_BYTES, sniff
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import ENTRIES, FILE_LINKS, RAW_FILES
+from ogaart.resources.site import FetchFailed
+from ogaart.resources.tables import Row
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import EntryStatus, FileRole, FileStatus, RowState, Stage
+
+RAW_FILES_VERSION = "1"
+GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBIDDEN, 403: FileStatus.FORBIDDEN}
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[file_links],
+    group_name="crawl",
+    kinds={"python", "file"},
+    code_version=RAW_FILES_VERSION,
+    pool="site",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    metadata=described(RAW_FILES),
+)
+def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """Each original file, streamed to the blob store, its length checked, hashed, its type told by magic bytes.
+
+    A file is decided from id, name and length on its entry's page; what is stored is never asked for again. A broken
+    download resumes by Range.
+    """
+    return run_partitions(context, platform, Stage.RAW_FILES, fetch_files)
+
+
+def fetch_files(step: Step) -> None:
+    """Fetch what is new or due again; keep the rest."""
+    tables = step.stores.tables
+    stored = {(r["slug"], r["url"]): r for r in tables.read(RAW_FILES, step.partition)}
+    links = {(r["slug"], r["url"]): r for r in tables.read(FILE_LINKS, step.partition) if r["role"] == FileRole.FILE}
+    wanted = {key: _fingerprint(step, link) for key, link in links.items()}
+    plan = compare({key: row["fingerprint"] for key, row in stored.items()}, wanted)
+    rows = []
+    for key, link in links.items():
+        old = stored.get(key)
+        if old is not None and old["fingerprint"] == wanted[key] and _settled(step, old):
+            rows.append(old)
+        else:
+            rows.append(_fetch(step, link, old, wanted[key]))
+    step.count(plan)
+    entries = tables.read(ENTRIES, step.partition)
+    step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
+    step.commit({RAW_FILES: (list(stored.values()), rows)})
+
+
+def _fingerprint(step: Step, link: Row) -> str:
+    too_large = (link["length"] or 0) > step.stores.settings.max_file_bytes
+    return fingerprint(RAW_FILES_VERSION, link["fid"], link["url"], link["length"], too_large)
+
+
+def _settled(step: Step, row: Row) -> bool:
+    """Whether a stored row needs no further look: its bytes are there, or it is gone for good."""
+    if row["status"] == FileStatus.OK:
+        return step.stores.blobs.has(row["sha256"])
+    return row["status"] != FileStatus.FAILED
+
+
+def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
+    facts: Row = {"fid": link["fid"], "slug": link["slug"], "url": link["url"]}
+    limit = step.stores.settings.max_file_bytes
+    if (link["length"] or 0) > limit:
+        step.fail(
+            link["url"],
+            wanted,
+            slug=link["slug"],
+            error_class="TooLarge",
+            message=f"the page states {link['length']:,} bytes, OGAART_MAX_FILE_BYTES allows {limit:,}: raise it",
+        )
+        return step.stamp({**facts, "status": FileStatus.TOO_LARGE.value}, wanted)
+    if old is not None and step.waits(link["url"], wanted):
+        return old
+    changed = old is not None and old["fingerprint"] != wanted
+    try:
+        fetched = step.get(link["url"], expected_length=link["length"], max_bytes=limit, refresh=changed)
+    except FetchFailed as failure:
+        step.fail(
+            link["url"],
+            wanted,
+            slug=link["slug"],
+            error_class=failure.error_class,
+            message=failure.message,
+            http_status=failure.http_status,
+            retryable=failure.retryable,
+        )
+        return step.stamp({**facts, "status": FileStatus.FAILED.value, "http_status": failure.http_status}, wanted)
+    facts |= {"http_status": fetched.status, "fetched_at": fetched.fetched_at}
+    gone = GONE.get(fetched.status)
+    if gone is not None or fetched.sha256 is None:
+        status = gone or FileStatus.MISSING
+        step.fail(
+            link["url"],
+            wanted,
+            slug=link["slug"],
+            error_class=status.value.capitalize(),
+            message=f"the entry links this file, the site answers {fetched.status}",
+            http_status=fetched.status,
+        )
+        return step.stamp({**facts, "status": status.value}, wanted)
+    with step.stores.blobs.path(fetched.sha256).open("rb") as content:
+        kind = sniff(content.read(HEAD_BYTES))
+    facts |= {"sha256": fetched.sha256, "bytes": fetched.bytes, "type": kind.format}
+    return step.stamp({**facts, "status": FileStatus.OK.value}, wanted)

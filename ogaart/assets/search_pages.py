@@ -1,0 +1,94 @@
+"""The result pages of each query: one page a partition, its rows in order."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from ogaart.assets.step import LINEAGE, Step, described, run_partitions
+from ogaart.opengameart.listing import LISTING_VERSION, Listing, is_past_end, parse_listing
+from ogaart.opengameart.urls import search_url
+from ogaart.partitions import BadPartition, search_pages_partitions
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import LISTINGS, SEARCH_RESULTS
+from ogaart.resources.site import Fetched
+from ogaart.resources.tables import Row
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import ListingStatus, Stage
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    group_name="crawl",
+    kinds={"python", "parquet"},
+    code_version=LISTING_VERSION,
+    pool="site",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    metadata=described(SEARCH_RESULTS, LISTINGS),
+)
+def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """One page of a query's results, oldest entries first.
+
+    A page younger than `OGAART_LISTING_HOURS` is not asked for again. Only result rows count, never the page's other
+    links; a page past the end holds no rows; a keyword that the site refuses fails the step.
+    """
+    return run_partitions(context, platform, Stage.SEARCH_PAGES, read_page)
+
+
+def read_page(step: Step) -> None:
+    """Fetch and parse the partition's page; replace its rows where they differ."""
+    stores = step.stores
+    query = stores.queries.get(step.query)
+    if query is None:
+        raise BadPartition(
+            f"partition {step.partition!r}: no query {step.query!r} in {stores.settings.queries}, "
+            f"which has {', '.join(stores.queries)}"
+        )
+    base = stores.settings.site
+    url = search_url(base, query.params, step.page, query.per_page)
+    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours))
+    if fetched.status != 200 or fetched.sha256 is None:
+        raise dg.Failure(
+            f"{url} answered {fetched.status}: a failed read is not an empty page; the rows of {step.partition} stay"
+        )
+    listing = parse_listing(stores.blobs.read(fetched.sha256), base)
+    past_end = is_past_end(listing, step.page, query.per_page)
+    _commit(step, url, fetched, listing, past_end=past_end)
+
+
+def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_end: bool) -> None:
+    tables = step.stores.tables
+    status = ListingStatus.PAST_END if past_end else listing.status
+    results = [] if past_end else listing.rows
+    records: dict[str, Row] = {
+        r.slug: {"position": r.position, "slug": r.slug, "title": r.title, "url": r.url} for r in results
+    }
+    stored = {row["slug"]: row for row in tables.read(SEARCH_RESULTS, step.partition)}
+    wanted = {slug: fingerprint(LISTING_VERSION, record) for slug, record in records.items()}
+    plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
+    rows = [
+        stored[slug]
+        if slug in plan.unchanged
+        else step.stamp({**record, "fetched_at": fetched.fetched_at}, wanted[slug])
+        for slug, record in records.items()
+    ]
+    step.count(plan)
+    old_listing = tables.read(LISTINGS, step.partition)
+    facts = {
+        "url": url,
+        "status": status.value,
+        "first": listing.first,
+        "last": listing.last,
+        "total": listing.total,
+        "sha256": fetched.sha256,
+        "fetched_at": fetched.fetched_at,
+    }
+    new_listing = step.stamp(facts, fingerprint(LISTING_VERSION, fetched.sha256))
+    if old_listing and old_listing[0]["fingerprint"] == new_listing["fingerprint"]:
+        new_listing = {**new_listing, **{k: old_listing[0][k] for k in (*facts, *LINEAGE)}}
+    step.extra["site_total"] = listing.total or 0
+    step.commit(
+        {
+            SEARCH_RESULTS: (list(stored.values()), rows),
+            LISTINGS: (old_listing, [new_listing]),
+        }
+    )

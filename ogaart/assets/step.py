@@ -1,0 +1,263 @@
+"""One stage of one partition: its lock, its counts, its failures, and the metadata that explains it."""
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ogaart.partitions import parse_key
+from ogaart.resources.locks import hold
+from ogaart.resources.platform import Platform, Stores
+from ogaart.resources.schema import FAILURES, STEPS, Table
+from ogaart.resources.site import Fetched
+from ogaart.resources.tables import Row
+from ogaart.staleness import Plan, next_try
+from ogaart.words import RowState, Stage
+
+KEPT_STEPS = 50
+LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
+
+
+class Step:
+    """The work of one stage on one partition; rows become visible only by ``commit``."""
+
+    def __init__(self, stores: Stores, stage: Stage, partition: str, run_id: str) -> None:
+        self.stores = stores
+        self.stage = stage
+        self.partition = partition
+        self.run_id = run_id
+        self.now = datetime.now(UTC)
+        self.counts: Counter[RowState] = Counter()
+        self.extra: dict[str, int] = {}
+        self.gallery: list[bytes] = []
+        self.refresh: frozenset[str] | None = None
+        self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
+        self._failures: dict[str, Row] = {}
+        self._changed = False
+
+    @property
+    def query(self) -> str:
+        """Name of the partition's query."""
+        return parse_key(self.partition)[0]
+
+    @property
+    def page(self) -> int:
+        """Zero-based page of the partition's query."""
+        return parse_key(self.partition)[1]
+
+    def stamp(self, row: Mapping[str, Any], fingerprint: str) -> Row:
+        """``row`` with its lineage: partition, fingerprint, run and time."""
+        return {
+            **row,
+            "partition": self.partition,
+            "fingerprint": fingerprint,
+            "run_id": self.run_id,
+            "written_at": self.now,
+        }
+
+    def waits(self, key: str, fingerprint: str) -> bool:
+        """Whether ``key`` failed with the same inputs before and its next try is not due; the failure is kept."""
+        failure = self._stored.get(key)
+        if failure is None or failure["fingerprint"] != fingerprint:
+            return False
+        due: datetime | None = failure["next_try"]
+        if due is not None and due <= self.now:
+            return False
+        self._failures[key] = failure
+        return True
+
+    def fail(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        error_class: str,
+        message: str,
+        slug: str | None = None,
+        http_status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Record that ``key`` failed in this run, and when it is tried again."""
+        before = self._stored.get(key)
+        same = before is not None and before["fingerprint"] == fingerprint
+        attempts = (before["attempts"] if before is not None and same else 0) + 1
+        self._failures[key] = self.stamp(
+            {
+                "stage": self.stage.value,
+                "key": key,
+                "slug": slug,
+                "error_class": error_class,
+                "message": message,
+                "http_status": http_status,
+                "attempts": attempts,
+                "first_at": before["first_at"] if before is not None and same else self.now,
+                "last_at": self.now,
+                "next_try": next_try(attempts, self.now, retryable=retryable),
+            },
+            fingerprint,
+        )
+
+    def get(self, url: str, **options: Any) -> Fetched:
+        """Ask the site (or the fetch records) for ``url``, counting what it cost; options as ``SiteClient.get``."""
+        fetched = self.stores.site.get(url, **options)
+        saved = int(fetched.from_store)
+        for name, amount in (("requests", fetched.requests), ("requests_saved", saved)):
+            self.extra[name] = self.extra.get(name, 0) + amount
+        if not fetched.from_store:
+            self.extra["bytes"] = self.extra.get("bytes", 0) + (fetched.bytes or 0)
+        return fetched
+
+    def wants_refresh(self, slug: str, url: str) -> bool:
+        """Whether this run was asked to read ``slug`` again."""
+        return self.refresh is not None and (not self.refresh or slug in self.refresh or url in self.refresh)
+
+    @property
+    def failures(self) -> list[Row]:
+        """The failures that stand after this run, by key."""
+        return [self._failures[key] for key in sorted(self._failures)]
+
+    def count(self, plan: Plan[Any]) -> None:
+        """Add a plan's numbers to the counts."""
+        self.counts.update(
+            {
+                RowState.NEW: len(plan.new),
+                RowState.STALE: len(plan.stale),
+                RowState.UNCHANGED: len(plan.unchanged),
+                RowState.ORPHANED: len(plan.orphaned),
+            }
+        )
+
+    def commit(self, rows: Mapping[Table, tuple[Sequence[Row], Sequence[Row]]], pack: Path | None = None) -> bool:
+        """Swap in the rows of every table, together with the failures, if anything differs from what is stored.
+
+        Args:
+            rows: for each table its (stored, new) rows.
+            pack: the new pack under a temporary name.
+
+        Returns:
+            Whether anything was written.
+        """
+        self.counts[RowState.FAILED] = len(self._failures)
+        missing = any(not self.stores.tables.exists(t, self.partition, self.stage) for t in rows)
+        changed = missing or any(_differs(old, new) for old, new in rows.values())
+        failures_changed = _differs(list(self._stored.values()), self.failures)
+        if changed or failures_changed or pack is not None:
+            content: dict[str, Sequence[Row]] = {t.name: new for t, (_, new) in rows.items()}
+            if failures_changed or self._failures:
+                content[FAILURES.name] = self.failures
+            self.stores.tables.commit(self.stage, self.partition, content, pack)
+            self._changed = True
+        return self._changed
+
+    def metadata(self) -> dict[str, Any]:
+        """What this step found and did, for the Dagster UI."""
+        numbers = {state.value: self.counts[state] for state in RowState}
+        return {
+            **numbers,
+            "dagster/partition_row_count": sum(
+                self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
+            ),
+            **self.extra,
+            **({"failures": _failure_table(self.failures)} if self._failures else {}),
+        }
+
+    def note_run(self) -> None:
+        """Append this materialization to the partition's history of steps."""
+        history = self.stores.tables.read(STEPS, self.partition, self.stage)
+        row = self.stamp(
+            {
+                "stage": self.stage.value,
+                "started_at": self.now,
+                "ended_at": datetime.now(UTC),
+                **{state.value: self.counts[state] for state in RowState},
+                **{k: v for k, v in self.extra.items() if k in STEPS.schema.names},
+                "peak_bytes": peak_bytes(),
+            },
+            "",
+        )
+        self.stores.tables.commit(
+            self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]}, journal="steps"
+        )
+
+
+def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:
+    """Whether rows differ in anything but order."""
+    return sorted(map(repr, map(_ordered, old))) != sorted(map(repr, map(_ordered, new)))
+
+
+def _ordered(row: Row) -> list[tuple[str, Any]]:
+    return sorted((k, v) for k, v in row.items() if v is not None)
+
+
+def _failure_table(failures: Sequence[Row]) -> dg.TableMetadataValue:
+    shown = [
+        dg.TableRecord({k: str(row[k]) for k in ("key", "error_class", "message", "attempts", "next_try")})
+        for row in failures[:20]
+    ]
+    return dg.MetadataValue.table(shown)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
+    """Rows by the values of one column, or of several as a tuple."""
+    if len(names) == 1:
+        return {row[names[0]]: row for row in rows}
+    return {tuple(row[n] for n in names): row for row in rows}
+
+
+@contextmanager
+def open_step(stores: Stores, stage: Stage, partition: str, run_id: str) -> Iterator[Step]:
+    """Hold the lock of (stage, partition) around a step's work.
+
+    Raises:
+        Locked: another run works on the same stage and partition.
+        DataRootRefused: too little free disk.
+    """
+    stores.root.require_free(stores.settings.min_free_bytes)
+    lock = stores.root.locks / stage / f"{partition.replace('/', '-')}.lock"
+    with hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
+        step = Step(stores, stage, partition, run_id)
+        yield step
+        step.note_run()
+
+
+def run_partitions(
+    context: dg.AssetExecutionContext, platform: Platform, stage: Stage, work: Callable[[Step], None]
+) -> dg.MaterializeResult[None]:
+    """Do ``work`` for each partition of the run and attach each one's metadata to it."""
+    for key in context.partition_keys:
+        with open_step(platform.stores, stage, key, context.run_id) as step:
+            work(step)
+        metadata = step.metadata()
+        context.log.info(
+            "%s of %s: %s",
+            stage,
+            key,
+            ", ".join(f"{step.counts[s]} {s}" for s in RowState if step.counts[s]) or "empty",
+        )
+        context.add_asset_metadata(metadata, partition_key=key)
+    return dg.MaterializeResult()
+
+
+def described(*tables: Table) -> dict[str, Any]:
+    """Definition metadata of an asset: its column schema and the names of its tables."""
+    columns = [
+        dg.TableColumn(c.name, type=str(c.type), description=c.comment) for table in tables[:1] for c in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/table_name": tables[0].name,
+        "tables": ", ".join(t.name for t in tables),
+        "layout": f"tables/{{{','.join(t.name for t in tables)}}}/{tables[0].stage}/<query>/<page>.parquet",
+    }

@@ -1,0 +1,77 @@
+"""What a step touches, opened once for a run: settings, stores, the site, and the lock that shows the run alive."""
+
+import os
+from contextlib import ExitStack
+from functools import cached_property
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from ogaart.faults import Fault, fault
+from ogaart.partitions import Query, load_queries
+from ogaart.resources.blobs import Blobs
+from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.locks import hold
+from ogaart.resources.site import SiteClient
+from ogaart.resources.tables import Tables
+from ogaart.settings import Settings
+
+
+class Stores:
+    """Settings and the stores under one data root; plain Python, for assets, commands and tests alike."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = DataRoot.of(settings)
+        self.root.claim()
+        self.tables = Tables(self.root.root)
+        self.blobs = Blobs(self.root.blobs)
+        self._open = ExitStack()
+
+    @cached_property
+    def site(self) -> SiteClient:
+        """The client of the site, opened when first asked for."""
+        client = SiteClient(self.settings, self.blobs, self.root.site)
+        self._open.callback(client.close)
+        return client
+
+    @cached_property
+    def queries(self) -> dict[str, Query]:
+        """The configured queries by name."""
+        return load_queries(self.settings.queries)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
+
+
+class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The stores as a Dagster resource; everything in it comes from the environment (see Settings)."""
+
+    _stores: Stores | None = PrivateAttr(default=None)
+    _held: ExitStack = PrivateAttr(default_factory=ExitStack)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Open the stores; hold this run's lock while the process lives."""
+        stores = Stores(Settings())
+        run_id = context.run_id
+        if run_id is not None:
+            lock = stores.root.locks / "runs" / f"{run_id}.lock"
+            self._held.enter_context(hold(lock, what=f"run {run_id}"))
+            self._held.callback(lock.unlink, missing_ok=True)
+        self._held.callback(stores.close)
+        fault(Fault.RUN_STARTED)
+        stores.tables.recover()
+        self._stores = stores
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Close the stores and let the run's lock go."""
+        self._held.close()
+        self._stores = None
+
+    @property
+    def stores(self) -> Stores:
+        """The open stores."""
+        if self._stores is None:
+            raise RuntimeError(f"the platform of process {os.getpid()} is not set up: use it inside a run")
+        return self._stores
