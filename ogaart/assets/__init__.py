@@ -1,0 +1,1 @@
+"""The assets, one module each: thin steps over the domain, reading rows and writing rows."""

@@ -1,0 +1,228 @@
+"""The pictures inside the files: loose ones and members of archives, each with its pixels' identity."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import dagster as dg
+
+from ogaart.assets.raw_files import raw_files
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.faults import Fault, fault
+from ogaart.imaging.identity import PIXELS_VERSION, image_id
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.durable import temporary
+from ogaart.resources.packs import PackWriter, read_at
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES
+from ogaart.resources.tables import Row
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import FileStatus, MemberStatus, RowState, Stage
+
+EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
+GALLERY = 24
+
+FileKey = tuple[str, int, str]
+"""(slug, fid, sha256 of the file)."""
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[raw_files],
+    group_name="images",
+    kinds={"python", "file"},
+    code_version=EXTRACTION_VERSION,
+    metadata=described(IMAGES, OCCURRENCES, MEMBERS),
+    backfill_policy=dg.BackfillPolicy.multi_run(10),
+)
+def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """Every picture in the files: loose, or a member of an archive, of an archive in an archive.
+
+    Unpacking and decoding work in a child process with limits; a member that cannot be read is a row with its reason
+    and harms no other. The same pixels in one entry are one image with several occurrences.
+    """
+    return run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
+
+
+@dataclass
+class _Content:
+    """What the partition's pack and tables will hold."""
+
+    pack: PackWriter
+    members: list[Row] = field(default_factory=list)
+    occurrences: list[Row] = field(default_factory=list)
+    images: dict[int, Row] = field(default_factory=dict)
+
+
+def extract(step: Step) -> None:
+    """Unpack the files that are new or stale; carry the others' pictures into the new pack."""
+    tables = step.stores.tables
+    limits = Limits.from_settings(step.stores.settings)
+    files = {_key(r): r for r in tables.read(RAW_FILES, step.partition) if r["status"] == FileStatus.OK}
+    old = {t.name: tables.read(t, step.partition) for t in (MEMBERS, OCCURRENCES, IMAGES)}
+    version = fingerprint(EXTRACTION_VERSION, asdict(limits))
+    wanted = {key: fingerprint(version, key[2]) for key in files}
+    stored = {_member_file(r): r["fingerprint"] for r in old[MEMBERS.name]}
+    plan = compare(stored, wanted)
+    before = {r["image_id"]: r for r in old[IMAGES.name]}
+    for key in plan.unchanged:
+        _carry_failures(step, files[key], [m for m in old[MEMBERS.name] if _member_file(m) == key])
+    if not plan.work and not plan.orphaned:
+        step.counts[RowState.UNCHANGED] = len(before)
+        step.commit({t: (old[t.name], old[t.name]) for t in (MEMBERS, OCCURRENCES, IMAGES)})
+        return
+    draft = temporary(tables.pack_path(step.stage, step.partition))
+    with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
+        content = _Content(pack)
+        carry = _Carrier(step, content, old)
+        for key, file in files.items():
+            if key in plan.unchanged:
+                carry.file(key)
+            else:
+                _unpack(step, content, unpacker, file, wanted[key], before)
+        step.extra["worker_peak_bytes"] = unpacker.peak_bytes
+    fault(Fault.PACK_WRITTEN)
+    step.count(
+        compare(
+            {i: r["fingerprint"] for i, r in before.items()},
+            {i: r["fingerprint"] for i, r in content.images.items()},
+        )
+    )
+    step.commit(
+        {
+            MEMBERS: (old[MEMBERS.name], content.members),
+            OCCURRENCES: (old[OCCURRENCES.name], content.occurrences),
+            IMAGES: (old[IMAGES.name], list(content.images.values())),
+        },
+        pack=draft,
+    )
+
+
+def _key(file: Row) -> FileKey:
+    return file["slug"], file["fid"], file["sha256"]
+
+
+def _member_file(member: Row) -> FileKey:
+    return member["slug"], member["fid"], member["file_sha256"]
+
+
+def _failure_key(file: Row, member_index: str, member_path: str) -> str:
+    return f"{file['url']}#{member_index}:{member_path}" if member_index else str(file["url"])
+
+
+def _carry_failures(step: Step, file: Row, members: Iterable[Row]) -> None:
+    for member in members:
+        if member["status"] == MemberStatus.FAILED:
+            step.waits(_failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"])
+
+
+class _Carrier:
+    """Copies an unchanged file's rows and bytes from the old pack into the new one."""
+
+    def __init__(self, step: Step, content: _Content, old: dict[str, list[Row]]) -> None:
+        self._content = content
+        self._old_pack = step.stores.tables.pack_path(step.stage, step.partition)
+        self._members: dict[FileKey, list[Row]] = {}
+        for row in old[MEMBERS.name]:
+            self._members.setdefault(_member_file(row), []).append(row)
+        self._occurrences: dict[FileKey, list[Row]] = {}
+        for row in old[OCCURRENCES.name]:
+            self._occurrences.setdefault(_member_file(row), []).append(row)
+        self._images = {r["image_id"]: r for r in old[IMAGES.name]}
+
+    def file(self, key: FileKey) -> None:
+        content = self._content
+        content.members += self._members.get(key, [])
+        for row in self._occurrences.get(key, []):
+            moved = dict(row)
+            if row["pack_offset"] is not None:
+                data = read_at(self._old_pack, row["pack_offset"], row["pack_length"])
+                moved["pack_offset"], moved["pack_length"] = content.pack.add(_picture_name(row["sha256"]), data)
+            content.occurrences.append(moved)
+            image = dict(self._images[row["image_id"]])
+            if image["image_id"] not in content.images:
+                thumbnail = read_at(self._old_pack, image["thumb_offset"], image["thumb_length"])
+                name = _thumbnail_name(image["image_id"])
+                image["thumb_offset"], image["thumb_length"] = content.pack.add(name, thumbnail)
+                content.images[image["image_id"]] = image
+
+
+def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted: str, before: dict[int, Row]) -> None:
+    facts = {"slug": file["slug"], "fid": file["fid"], "file_sha256": file["sha256"]}
+    for member in unpacker.unpack(step.stores.blobs.path(file["sha256"])):
+        row: Row = {
+            **facts,
+            "member_index": member.member_index,
+            "member_path": member.member_path,
+            "status": member.status.value,
+            "error_class": member.error_class,
+            "message": member.message,
+            "format": member.format,
+            "bytes": member.bytes,
+            "sha256": member.sha256,
+        }
+        if member.status == MemberStatus.FAILED:
+            step.fail(
+                _failure_key(file, member.member_index, member.member_path),
+                wanted,
+                slug=file["slug"],
+                error_class=member.error_class or "Unreadable",
+                message=member.message or "",
+            )
+        if member.status == MemberStatus.PICTURE:
+            row["image_id"] = _picture(step, content, facts, member, wanted, before)
+        content.members.append(step.stamp(row, wanted))
+
+
+def _picture(
+    step: Step, content: _Content, facts: Row, member: UnpackedMember, wanted: str, before: dict[int, Row]
+) -> int:
+    """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""
+    assert member.pixel_sha256 is not None
+    assert member.thumbnail is not None
+    assert member.features is not None
+    number = image_id(facts["slug"], member.pixel_sha256)
+    occurrence: Row = {
+        **facts,
+        "image_id": number,
+        "member_index": member.member_index,
+        "member_path": member.member_path,
+        "sha256": member.sha256,
+        "format": member.format,
+        "bytes": member.bytes,
+    }
+    if member.content is not None and member.sha256 is not None:
+        offset, length = content.pack.add(_picture_name(member.sha256), member.content)
+        occurrence |= {"pack_offset": offset, "pack_length": length}
+    content.occurrences.append(step.stamp(occurrence, wanted))
+    if number not in content.images:
+        if number not in before and len(step.gallery) < GALLERY:
+            step.gallery.append(member.thumbnail)
+        offset, length = content.pack.add(_thumbnail_name(number), member.thumbnail)
+        content.images[number] = step.stamp(
+            {
+                "image_id": number,
+                "slug": facts["slug"],
+                "pixel_sha256": member.pixel_sha256,
+                "pixels_version": PIXELS_VERSION,
+                "width": member.width,
+                "height": member.height,
+                "mode": member.mode,
+                "format": member.format,
+                "frames": member.frames,
+                **asdict(member.features),
+                "thumb_offset": offset,
+                "thumb_length": length,
+            },
+            wanted,
+        )
+    return number
+
+
+def _picture_name(sha256: str) -> str:
+    return f"pictures/{sha256}"
+
+
+def _thumbnail_name(number: int) -> str:
+    return f"thumbnails/{number}.webp"
