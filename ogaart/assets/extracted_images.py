@@ -150,6 +150,7 @@ class _Carrier:
 
 def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted: str, before: dict[int, Row]) -> None:
     facts = {"slug": file["slug"], "fid": file["fid"], "file_sha256": file["sha256"]}
+    seen = len(content.members)
     for member in unpacker.unpack(step.stores.blobs.path(file["sha256"])):
         row: Row = {
             **facts,
@@ -173,6 +174,9 @@ def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted
         if member.status == MemberStatus.PICTURE:
             row["image_id"] = _picture(step, content, facts, member, wanted, before)
         content.members.append(step.stamp(row, wanted))
+    if len(content.members) == seen:  # an empty archive: a row says that it was looked into
+        nothing = {"member_index": "", "member_path": "", "status": MemberStatus.NOT_A_PICTURE.value}
+        content.members.append(step.stamp({**facts, **nothing, "message": "an archive without members"}, wanted))
 
 
 def _picture(

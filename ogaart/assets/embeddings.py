@@ -1,0 +1,130 @@
+"""Vectors of the pictures: what no segment holds yet goes through the network, once for equal pixels."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ogaart.assets.extracted_images import extracted_images
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.faults import Fault, fault
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.pictures_store import picture_bytes
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart.resources.tables import Row
+from ogaart.resources.vectors import SEGMENT_ROWS, Vectors
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import RowState, Stage
+
+EMBEDDINGS_VERSION = "1"
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[extracted_images],
+    group_name="likeness",
+    kinds={"pytorch", "parquet"},
+    code_version=EMBEDDINGS_VERSION,
+    pool="embedder",
+    metadata=described(EMBEDDINGS),
+    backfill_policy=dg.BackfillPolicy.multi_run(10),
+)
+def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """Which segment holds each image's vector (VGG16 fc2, 4096 numbers, or EfficientNet-Lite0, 1280).
+
+    The network works in a child process in batches of a fixed size, on pictures that no segment holds yet; equal
+    pixels are embedded once. A killed step loses at most one segment of 512.
+    """
+    return run_partitions(context, platform, Stage.EMBEDDINGS, embed)
+
+
+def embed(step: Step) -> None:
+    """Embed what is missing, then point every image at its vector."""
+    stores = step.stores
+    tables = stores.tables
+    images = {row["image_id"]: row for row in tables.read(IMAGES, step.partition)}
+    stored = {row["image_id"]: row for row in tables.read(EMBEDDINGS, step.partition)}
+    embedder = Embedder(stores.settings)
+    space = embedder.space
+    vectors = Vectors(stores.root.vectors, space)
+    wanted = {i: fingerprint(EMBEDDINGS_VERSION, space, row["pixel_sha256"]) for i, row in images.items()}
+    held = vectors.keys()
+    missing = {
+        i: row["pixel_sha256"]
+        for i, row in images.items()
+        if row["pixel_sha256"] not in held and not step.waits(str(i), wanted[i])
+    }
+    reasons: dict[str, tuple[str, str]] = {}
+    if missing:
+        reasons = _embed_missing(step, embedder, vectors, missing)
+    places = vectors.locate({row["pixel_sha256"] for row in images.values()})
+    rows: list[Row] = []
+    for number, image in images.items():
+        place = places.get(image["pixel_sha256"])
+        facts: Row = {
+            "image_id": number,
+            "pixel_sha256": image["pixel_sha256"],
+            "model": embedder.model,
+            "space": space,
+            "status": "failed",
+        }
+        if place is not None:
+            facts |= {"segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
+        elif image["pixel_sha256"] in reasons:
+            error_class, message = reasons[image["pixel_sha256"]]
+            step.fail(str(number), wanted[number], slug=image["slug"], error_class=error_class, message=message)
+        old = stored.get(number)
+        if old is not None and old["fingerprint"] == wanted[number] and all(old[k] == v for k, v in facts.items()):
+            rows.append(old)
+        else:
+            rows.append(step.stamp(facts, wanted[number]))
+    step.count(compare({i: r["fingerprint"] for i, r in stored.items()}, wanted))
+    step.commit({EMBEDDINGS: (list(stored.values()), rows)})
+
+
+def _embed_missing(
+    step: Step, embedder: Embedder, vectors: Vectors, missing: dict[int, str]
+) -> dict[str, tuple[str, str]]:
+    """Embed the pictures of ``missing``; gives (error class, message) by pixel hash of those that could not be."""
+    occurrences: dict[int, Row] = {}
+    for row in step.stores.tables.read(OCCURRENCES, step.partition):
+        occurrences.setdefault(row["image_id"], row)
+    by_pixels = {pixels: number for number, pixels in missing.items()}
+
+    def pictures() -> Iterator[tuple[str, bytes]]:
+        for pixels, number in by_pixels.items():
+            yield pixels, picture_bytes(step.stores, occurrences[number])
+
+    reasons: dict[str, tuple[str, str]] = {}
+    keys: list[str] = []
+    parts = []
+    norms = []
+    embedded = 0
+
+    def store() -> None:
+        if keys:
+            vectors.add(keys, np.concatenate(parts), np.concatenate(norms))
+            fault(Fault.SEGMENT_WRITTEN)
+        keys.clear()
+        parts.clear()
+        norms.clear()
+
+    import numpy as np  # noqa: PLC0415 - only where something is embedded
+
+    with embedder:
+        for batch in embedder.embed(pictures()):
+            if batch.keys:
+                keys.extend(batch.keys)
+                parts.append(batch.vectors)
+                norms.append(batch.norms)
+                embedded += len(batch.keys)
+            for failure in batch.failures:
+                reasons[failure.key] = (failure.error_class, failure.message)
+            if len(keys) + step.stores.settings.embed_batch > SEGMENT_ROWS:
+                store()
+        store()
+        step.extra["worker_peak_bytes"] = embedder.peak_bytes
+    step.extra["embedded"] = embedded
+    step.counts[RowState.PENDING] = 0
+    return reasons

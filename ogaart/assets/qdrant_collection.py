@@ -1,0 +1,95 @@
+"""The partition's points in the collection: new and changed ones are upserted, nothing else is touched."""
+
+import dagster as dg
+
+from ogaart.assets.embeddings import embeddings
+from ogaart.assets.step import Step, described, run_partitions
+from ogaart.faults import Fault, fault
+from ogaart.partitions import search_pages_partitions
+from ogaart.resources.collection import Collection
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.index import Point
+from ogaart.resources.payload import payload, payload_hash
+from ogaart.resources.platform import Platform
+from ogaart.resources.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS
+from ogaart.resources.tables import Row
+from ogaart.resources.vectors import Vectors
+from ogaart.staleness import compare, fingerprint
+from ogaart.words import EntryStatus, RowState, Stage
+
+COLLECTION_VERSION = "1"
+BATCH = 256
+
+
+@dg.asset(
+    partitions_def=search_pages_partitions,
+    deps=[embeddings],
+    group_name="likeness",
+    kinds={"qdrant"},
+    code_version=COLLECTION_VERSION,
+    pool="collection",
+    metadata=described(POINTS),
+    backfill_policy=dg.BackfillPolicy.multi_run(10),
+)
+def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """The ledger of the partition's points in the Qdrant collection, written after the points are durable.
+
+    Only new and changed points are upserted, with the payload that the search's filters need. Deletion happens once
+    for the whole collection, in the catalog.
+    """
+    return run_partitions(context, platform, Stage.QDRANT_COLLECTION, upsert)
+
+
+def upsert(step: Step) -> None:
+    """Bring the partition's points up to date, flush, then write the ledger."""
+    stores = step.stores
+    embedder = Embedder(stores.settings)
+    space = embedder.space
+    payloads = _payloads(step, space)
+    stored = {row["image_id"]: row for row in stores.tables.read(POINTS, step.partition)}
+    collection = Collection(stores, space, embedder.dimension)
+    with collection.writer() as index:
+        identity = collection.identity
+        hashes = {i: payload_hash(content) for i, content in payloads.items()}
+        wanted = {
+            i: fingerprint(COLLECTION_VERSION, identity, space, content["pixel_sha256"], hashes[i])
+            for i, content in payloads.items()
+        }
+        plan = compare({i: row["fingerprint"] for i, row in stored.items()}, wanted)
+        vectors = Vectors(stores.root.vectors, space)
+        for start in range(0, len(plan.work), BATCH):
+            numbers = plan.work[start : start + BATCH]
+            matrix = vectors.get([payloads[i]["pixel_sha256"] for i in numbers])
+            index.upsert([Point(i, vector, payloads[i]) for i, vector in zip(numbers, matrix, strict=True)])
+            fault(Fault.POINTS_UPSERTED)
+        if plan.work:
+            index.flush()
+            fault(Fault.INDEX_FLUSHED)
+        rows = [
+            stored[i]
+            if i in stored and stored[i]["fingerprint"] == wanted[i]
+            else step.stamp(
+                {"image_id": i, "collection": identity, "space": space, "payload_hash": hashes[i]}, wanted[i]
+            )
+            for i in payloads
+        ]
+        step.extra["upserted"] = len(plan.work)
+        step.count(plan)
+        step.commit({POINTS: (list(stored.values()), rows)})
+
+
+def _payloads(step: Step, space: str) -> dict[int, Row]:
+    """Payloads of the partition's eligible images: a live entry, and a vector in this space."""
+    tables = step.stores.tables
+    entries = {e["slug"]: e for e in tables.read(ENTRIES, step.partition) if e["status"] == EntryStatus.OK}
+    embedded = {
+        r["image_id"] for r in tables.read(EMBEDDINGS, step.partition) if r["status"] == "ok" and r["space"] == space
+    }
+    shown = {(r["slug"], r["fid"]): r["shown_name"] for r in tables.read(FILE_LINKS, step.partition)}
+    names: dict[int, list[str | None]] = {}
+    for row in tables.read(OCCURRENCES, step.partition):
+        names.setdefault(row["image_id"], []).extend((shown.get((row["slug"], row["fid"])), row["member_path"]))
+    images = tables.read(IMAGES, step.partition)
+    eligible = [row for row in images if row["image_id"] in embedded and row["slug"] in entries]
+    step.counts[RowState.PENDING] = len(images) - len(eligible)
+    return {row["image_id"]: payload(row, entries[row["slug"]], names.get(row["image_id"], ())) for row in eligible}
