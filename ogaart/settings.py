@@ -49,11 +49,13 @@ class Settings(BaseSettings):
     backoff: float = Field(2.0, ge=0, description="Seconds before the second attempt; doubles, with jitter.")
     timeout_total: float = Field(3600.0, gt=0, description="Seconds one answer may take; the next attempt resumes it.")
     min_rate: float = Field(1024.0, ge=0, description="Bytes a second below which an answer is given up as too slow.")
-    max_wait: float = Field(900.0, gt=0, description="Longest pause in seconds waited for the site; more counts as down.")
+    max_wait: float = Field(
+        900.0, gt=0, description="Longest pause in seconds waited for; a longer one counts as down."
+    )
     robots_hours: float = Field(24.0, ge=0, description="Hours after which robots.txt is read again.")
     circuit_failures: int = Field(12, ge=1, description="Failures in a row after which the site counts as down.")
     circuit_urls: int = Field(3, ge=1, description="Different URLs that must be among those failures.")
-    circuit_seconds: float = Field(60.0, ge=0, description="Seconds before a site that is down is probed; doubles to 1 h.")
+    circuit_seconds: float = Field(60.0, ge=0, description="Seconds before a site that is down is probed; doubles.")
     max_page_bytes: int = Field(16 * MiB, gt=0, description="A larger page (decoded) is not read.")
     listing_hours: float = Field(20.0, ge=0, description="Hours for which a fetched result page is not asked again.")
     max_file_bytes: int = Field(2 * GiB, gt=0, description="A larger file is not downloaded.")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import dagster as dg
+import numpy as np
 
 from ogaart.assets.extracted_images import extracted_images
 from ogaart.assets.step import Step, described, run_partitions
@@ -109,8 +110,6 @@ def _embed_missing(
         keys.clear()
         parts.clear()
         norms.clear()
-
-    import numpy as np  # noqa: PLC0415 - only where something is embedded
 
     with embedder:
         for batch in embedder.embed(pictures()):

@@ -41,7 +41,8 @@ class Collection:
 
     def _open(self) -> VectorIndex:
         shard = self.folder / "shard"
-        if not self._identity_file.exists():
+        lost = self._settings.qdrant_url is None and not shard.exists()
+        if lost or not self._identity_file.exists():
             self._renew()
         try:
             return open_index(self._settings, shard, self.space, self.dimension)

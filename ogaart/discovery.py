@@ -1,0 +1,104 @@
+"""Discovery: all result pages of a query read in one sweep, accepted only if they fit together."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ogaart.opengameart.listing import Listing, is_past_end, parse_listing
+from ogaart.opengameart.urls import search_url
+from ogaart.partitions import Query, partition_key
+from ogaart.resources.platform import Stores
+from ogaart.resources.sweeps import Sweep, store_sweep
+from ogaart.words import ListingStatus
+
+
+class SweepRejected(RuntimeError):
+    """The pages of a sweep contradict each other: an upload or a deletion fell between them. Sweep again."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a sweep."""
+
+    number: int
+    listing: Listing
+
+
+def accept(query: str, pages: Iterable[Page], at: datetime) -> Sweep:
+    """Join a sweep's pages, or refuse them.
+
+    Args:
+        query: name of the query.
+        pages: its pages, in order, at least one.
+        at: when the sweep began.
+
+    Raises:
+        SweepRejected: a header does not continue the one before, the totals of first and last page differ, or the
+            distinct entries are not as many as the total.
+    """
+    found = list(pages)
+    first, last = found[0].listing, found[-1].listing
+    if first.status == ListingStatus.NO_RESULTS:
+        return Sweep(query, at, total=0, pages=1, slugs=frozenset())
+    expected = 1
+    for page in found:
+        if page.listing.first != expected or page.listing.last is None:
+            raise SweepRejected(
+                f"query {query}, page {page.number}: its header begins at {page.listing.first}, expected {expected}"
+            )
+        expected = page.listing.last + 1
+    if first.total != last.total or last.last != last.total or last.total is None:
+        raise SweepRejected(
+            f"query {query}: the first page counts {first.total} entries, the last {last.total} and ends at {last.last}"
+        )
+    slugs = frozenset(row.slug for page in found for row in page.listing.rows)
+    if len(slugs) != last.total:
+        raise SweepRejected(f"query {query}: {len(slugs)} distinct entries, the site counts {last.total}")
+    return Sweep(query, at, total=last.total, pages=len(found), slugs=slugs)
+
+
+def sweep(
+    stores: Stores, query: Query, *, refresh: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Sweep:
+    """Read all pages of ``query`` and keep the sweep, if it is accepted.
+
+    Pages younger than ``OGAART_LISTING_HOURS`` are not asked for again, unless ``refresh``; a sweep that is refused
+    is tried once more with all its pages asked for anew.
+
+    Raises:
+        SweepRejected: the pages contradict each other twice.
+        SiteDown: the site does not answer.
+    """
+    try:
+        return _sweep_once(stores, query, refresh=refresh, progress=progress)
+    except SweepRejected:
+        return _sweep_once(stores, query, refresh=True, progress=progress)
+
+
+def _sweep_once(stores: Stores, query: Query, *, refresh: bool, progress: Callable[[int, int], None] | None) -> Sweep:
+    settings = stores.settings
+    at = datetime.now(UTC)
+    pages: list[Page] = []
+    while True:
+        number = len(pages)
+        url = search_url(settings.site, query.params, number, query.per_page)
+        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), refresh=refresh)
+        if fetched.status != 200 or fetched.sha256 is None:
+            raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
+        at = min(at, fetched.fetched_at)
+        listing = parse_listing(stores.blobs.read(fetched.sha256), settings.site)
+        if is_past_end(listing, number, query.per_page):
+            break
+        pages.append(Page(number, listing))
+        if progress is not None and listing.total:
+            progress(number + 1, -(-listing.total // query.per_page))
+        if listing.status == ListingStatus.NO_RESULTS or (listing.last or 0) >= (listing.total or 0):
+            break
+    found = accept(query.name, pages, at)
+    store_sweep(stores.root.site, found)
+    return found
+
+
+def keys_of(found: Sweep) -> list[str]:
+    """The partition keys that a sweep's pages have."""
+    return [partition_key(found.query, page) for page in range(found.pages)]
