@@ -1,0 +1,111 @@
+"""The project's own Dagster instance: its home under the data root, made before anything opens it, and runs on it."""
+
+import importlib.resources
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.reaper import process_tag, reap
+from ogaart.settings import Settings
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    success: bool
+    errors: tuple[str, ...]
+    metadata: Mapping[str, Mapping[str, Any]]
+    """Materialization metadata by asset name; of the run's last partition."""
+
+
+def instance_config() -> Path:
+    """The committed dagster.yaml: the project's own, or the copy inside an installed package."""
+    beside = Path(__file__).resolve().parent.parent / "dagster.yaml"
+    if beside.exists():
+        return beside
+    return Path(str(importlib.resources.files("ogaart") / "dagster.yaml"))
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make DAGSTER_HOME under the data root and name it in the environment; gives it."""
+    root = DataRoot.of(settings)
+    root.claim()
+    root.dagster.mkdir(parents=True, exist_ok=True)
+    config = root.dagster / "dagster.yaml"
+    if not config.exists():
+        shutil.copyfile(instance_config(), config)
+    os.environ["DAGSTER_HOME"] = str(root.dagster)
+    return root.dagster
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The project's instance, its dead runs reaped."""
+    prepare_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        reap(instance, DataRoot.of(settings).locks)
+        yield instance
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    job: str,
+    *,
+    partition: str | None = None,
+    assets: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    verbose: bool = False,
+) -> Outcome:
+    """Run a job in this process, as a real run of the instance.
+
+    Args:
+        instance: the instance that records it.
+        definitions: the project's definitions.
+        job: the job's name.
+        partition: the partition, for partitioned jobs.
+        assets: names of the assets to materialize; all of the job's where empty.
+        config: run config of its ops.
+        tags: more tags of the run.
+        verbose: whether Dagster logs to the terminal.
+    """
+    result = definitions.resolve_job_def(job).execute_in_process(
+        run_config={**(config or {}), **({} if verbose else QUIET)},
+        instance=instance,
+        partition_key=partition,
+        asset_selection=[dg.AssetKey(name) for name in assets] or None,
+        run_id=str(uuid.uuid4()),
+        tags={**process_tag(), **(tags or {})},
+        raise_on_error=False,
+    )
+    errors = [_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
+        event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
+    ]
+    metadata = {
+        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    return Outcome(result.run_id, result.success, tuple(errors), metadata)
+
+
+def _message(failure: Any) -> str:
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    return str(error.message).strip() if error is not None else "failed without an error"
