@@ -49,9 +49,7 @@ class Settings(BaseSettings):
     backoff: float = Field(2.0, ge=0, description="Seconds before the second attempt; doubles, with jitter.")
     timeout_total: float = Field(3600.0, gt=0, description="Seconds one answer may take; the next attempt resumes it.")
     min_rate: float = Field(1024.0, ge=0, description="Bytes a second below which an answer is given up as too slow.")
-    max_wait: float = Field(
-        900.0, gt=0, description="Longest pause in seconds that is waited; longer counts as down."
-    )
+    max_wait: float = Field(900.0, gt=0, description="Longest pause in seconds that is waited; longer counts as down.")
     robots_hours: float = Field(24.0, ge=0, description="Hours after which robots.txt is read again.")
     circuit_failures: int = Field(12, ge=1, description="Failures in a row after which the site counts as down.")
     circuit_urls: int = Field(3, ge=1, description="Different URLs that must be among those failures.")

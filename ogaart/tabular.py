@@ -1,4 +1,4 @@
-"""Query results as text: csv, json, markdown, and Parquet; large integers as strings where readers would change them."""
+"""Query results as text: csv, json, markdown, Parquet; large integers as strings where readers would change them."""
 
 import csv
 import json

@@ -1,0 +1,206 @@
+"""The command ``ogaart``: every job of the platform from a terminal, with distinct exit codes."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table as Grid
+
+from ogaart.settings import Settings
+
+if TYPE_CHECKING:
+    from ogaart.work import Report
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PARTLY = 3
+EXIT_SITE_DOWN = 4
+EXIT_REFUSED = 5
+EXIT_AUDIT = 6
+EXIT_NOTHING = 7
+
+EXIT_CODES = {
+    0: "done",
+    EXIT_FAILED: "failed",
+    EXIT_USAGE: "wrong usage, setting or query",
+    EXIT_PARTLY: "some runs failed",
+    EXIT_SITE_DOWN: "the site does not answer, or forbids",
+    EXIT_REFUSED: "the data root is another host's, in use, or too full",
+    EXIT_AUDIT: "an audit held the publication back",
+    EXIT_NOTHING: "nothing is published yet",
+}
+
+console = Console(stderr=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ogaart")
+def main() -> None:
+    """Reverse image search over OpenGameArt.org, run as a Dagster asset graph."""
+
+
+@contextmanager
+def _guard() -> Iterator[Settings]:
+    """Read the settings; give known failures their message and exit code."""
+    from pydantic import ValidationError
+
+    from ogaart.partitions import BadPartition, BadQueries
+    from ogaart.resources.dataroot import DataRootRefused
+    from ogaart.resources.locks import Locked
+    from ogaart.resources.site_errors import SiteDown
+    from ogaart.search.following import NothingPublished
+
+    codes: dict[type[Exception], int] = {
+        BadPartition: EXIT_USAGE,
+        BadQueries: EXIT_USAGE,
+        ValidationError: EXIT_USAGE,
+        SiteDown: EXIT_SITE_DOWN,
+        DataRootRefused: EXIT_REFUSED,
+        Locked: EXIT_REFUSED,
+        NothingPublished: EXIT_NOTHING,
+    }
+    try:
+        yield Settings()
+    except tuple(codes) as cause:
+        click.echo(f"ogaart: {cause}", err=True)
+        sys.exit(next(code for kind, code in codes.items() if isinstance(cause, kind)))
+
+
+def _finish(report: "Report", *, as_json: bool) -> None:
+    """Print a report and leave with its exit code."""
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2, default=str))
+    else:
+        grid = Grid(box=None, pad_edge=False)
+        for name in report.columns:
+            grid.add_column(name, justify="left" if name in {"partition", "asset", "query"} else "right")
+        for row in report.rows:
+            grid.add_row(*(str(row.get(name, "")) for name in report.columns))
+        Console().print(grid)
+    for error in report.errors:
+        click.echo(f"ogaart: {error}", err=True)
+    sys.exit(report.exit_code)
+
+
+@main.command()
+@click.option("--refresh", is_flag=True, help="Ask for every result page anew, however young.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def discover(refresh: bool, as_json: bool) -> None:
+    """Sweep every query's result pages and add their partitions."""
+    from ogaart import work
+
+    with _guard() as settings:
+        _finish(work.discover(settings, console, refresh=refresh), as_json=as_json)
+
+
+@main.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--all", "everything", is_flag=True, help="All partitions.")
+@click.option("--select", "assets", multiple=True, metavar="ASSET", help="Only this asset; may be given again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
+def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """Materialize partitions: real Dagster runs on the project's instance, one a partition."""
+    from ogaart import work
+
+    if everything == bool(keys):
+        raise click.UsageError("name partitions, such as 2d-art/0000, or give --all")
+    with _guard() as settings:
+        report = work.materialize(settings, console, keys if keys else None, assets, verbose=verbose)
+        _finish(report, as_json=as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
+def publish(as_json: bool, verbose: bool) -> None:
+    """Build the catalog, audit it, and switch the publication."""
+    from ogaart import work
+
+    with _guard() as settings:
+        _finish(work.publish(settings, console, verbose=verbose), as_json=as_json)
+
+
+@main.command()
+@click.argument("query")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 200), help="Hits.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of hits.")
+def search(query: str, limit: int, as_json: bool) -> None:
+    """Search by QUERY: a picture's file, its URL, an image_id, or words."""
+    from ogaart import asking
+
+    with _guard() as settings:
+        found = asking.search(settings, query, limit)
+        if as_json:
+            click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
+        else:
+            Console().print(found.grid())
+
+
+@main.command()
+@click.argument("query", required=False)
+@click.option("--format", "form", type=click.Choice(["csv", "json", "markdown", "parquet"]), default="csv")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; needed for parquet.")
+def sql(query: str | None, form: str, output: Path | None) -> None:
+    """Run QUERY on the published catalog, read-only; without QUERY, a shell."""
+    from ogaart import sqlshell
+
+    with _guard() as settings:
+        sys.exit(sqlshell.run(settings, query, form, output))
+
+
+@main.command()
+@click.option("--host", help="Address to listen on; default OGAART_SERVE_HOST.")
+@click.option("--port", type=int, help="Port; default OGAART_SERVE_PORT.")
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the search page and its API."""
+    from ogaart.search.web import serve as run
+
+    with _guard() as settings:
+        changes: dict[str, Any] = {k: v for k, v in (("serve_host", host), ("serve_port", port)) if v is not None}
+        run(settings.model_copy(update=changes))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the Dagster UI.")
+@click.option("--port", type=int, help="Port of the Dagster UI; default OGAART_DAGSTER_PORT.")
+def up(host: str, port: int | None) -> None:
+    """Start the Dagster UI and daemon on the project's instance."""
+    from ogaart import up as service
+
+    with _guard() as settings:
+        sys.exit(service.run(settings, host, settings.dagster_port if port is None else port))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="End after the printed search.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True)
+@click.option("--port", default=8471, show_default=True, help="Port of the demo's own small OpenGameArt.")
+def demo(once: bool, data: Path, port: int) -> None:
+    """Run everything over a small OpenGameArt of real free art on this machine."""
+    from ogaart import demonstration
+
+    with _guard() as settings:
+        sys.exit(demonstration.run(settings, console, data=data, site_port=port, once=once))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what is installed, reachable and writable, and how to get what is missing."""
+    from ogaart.doctor import examine
+
+    with _guard() as settings:
+        findings = list(examine(settings))
+        if as_json:
+            click.echo(json.dumps([vars(f) for f in findings], indent=2))
+        else:
+            for found in findings:
+                mark = "ok     " if found.ok else "MISSING" if found.needed else "-      "
+                click.echo(f"{mark} {found.name}: {found.detail}")
+        sys.exit(EXIT_FAILED if any(f.needed and not f.ok for f in findings) else 0)

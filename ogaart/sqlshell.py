@@ -1,0 +1,78 @@
+"""SQL on the published catalog, read-only: one query, or a small shell."""
+
+import sys
+from pathlib import Path
+
+import click
+import duckdb
+
+from ogaart.resources.dataroot import DataRoot
+from ogaart.search.following import NothingPublished
+from ogaart.settings import Settings
+from ogaart.tabular import FORMATS, as_markdown, rows_of, write_parquet
+
+
+def open_catalog(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The published catalog, opened read-only.
+
+    Raises:
+        NothingPublished: there is none yet.
+    """
+    link = DataRoot.of(settings).root / "ogaart.duckdb"
+    if not link.exists():
+        raise NothingPublished
+    return duckdb.connect(str(link.resolve()), read_only=True)
+
+
+def run(settings: Settings, query: str | None, form: str, output: Path | None) -> int:
+    """Run ``query`` and print or write its rows; without a query, read statements from the terminal."""
+    with open_catalog(settings) as connection:
+        if query is None:
+            return _shell(connection)
+        return _one(connection, query, form, output)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, form: str, output: Path | None) -> int:
+    try:
+        relation = connection.sql(query)
+    except duckdb.Error as cause:
+        click.echo(f"ogaart: {cause}", err=True)
+        return 2
+    if relation is None:
+        return 0
+    if form == "parquet":
+        if output is None:
+            raise click.UsageError("parquet is no text: name the file with --output")
+        write_parquet(relation, output)
+        return 0
+    text = FORMATS[form](*rows_of(relation))
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _shell(connection: duckdb.DuckDBPyConnection) -> int:
+    """Statements end with a semicolon; an empty line or Ctrl-D leaves."""
+    click.echo("ogaart.duckdb, read-only. End a statement with ';'. Tables: SHOW TABLES; leave with Ctrl-D.", err=True)
+    statement = ""
+    for line in iter(lambda: _ask("...> " if statement else "sql> "), None):
+        statement += line + "\n"
+        if not line.rstrip().endswith(";"):
+            continue
+        try:
+            relation = connection.sql(statement)
+            if relation is not None:
+                click.echo(as_markdown(*rows_of(relation.limit(200))), nl=False)
+        except duckdb.Error as cause:
+            click.echo(str(cause), err=True)
+        statement = ""
+    return 0
+
+
+def _ask(prompt: str) -> str | None:
+    try:
+        return input(prompt)
+    except EOFError:
+        return None
