@@ -1,0 +1,393 @@
+"""Archives, streamed through libarchive: each member as a row, whatever it is; nothing is ever written under its name.
+
+Only libarchive's reader is used, never its extraction. Members are known by their place (3, or 3/0 in an archive that
+is member 3); names are for display. A nested archive goes to an unlinked temporary file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from libarchive import ArchiveError, ffi
+from libarchive.entry import FileType as EntryType
+
+from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.names import decode_name, is_junk, printable
+from ogaart.imaging.pictures import PILLOW_FORMATS
+from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
+from ogaart.words import MemberStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ogaart.imaging.limits import Limits
+
+BLOCK_BYTES = 1 << 18
+BOMB_FLOOR = 10 << 20
+"""Ratios are not looked at below this many unpacked bytes: small files of one colour pack very well."""
+
+# Only what is needed: every further format is attack surface, and some filters start other programs.
+_READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "zip": (("zip",), ()),
+    "7z": (("7zip",), ()),
+    "rar": (("rar", "rar5"), ()),
+    "tar": (("tar",), ()),
+    "gz": (("tar", "raw"), ("gzip",)),
+    "bz2": (("tar", "raw"), ("bzip2",)),
+    "xz": (("tar", "raw"), ("xz",)),
+    "zst": (("tar", "raw"), ("zstd",)),
+}
+_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".svgz")
+_KIND_MASK = 0o170000
+_ODD_KINDS = {
+    EntryType.SYMBOLINK_LINK: "symbolic link",
+    EntryType.NAMED_PIPE: "pipe",
+    EntryType.CHAR_DEVICE: "device",
+    EntryType.BLOCK_DEVICE: "device",
+    EntryType.SOCKET: "socket",
+}
+
+
+@dataclass
+class Member:
+    """One member of a file, as found; ``data`` holds the bytes where it is a picture yet to be decoded."""
+
+    index: str
+    path: str
+    status: MemberStatus
+    reason: Reason | None = None
+    message: str | None = None
+    format: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    data: bytes | None = None
+    is_archive: bool = False
+
+
+class Stop(Exception):  # noqa: N818 - it ends a walk, which is no error of ours
+    """The file's unpacking ends here, with one last row."""
+
+    def __init__(self, last: Member) -> None:
+        super().__init__(last.message)
+        self.last = last
+
+
+@dataclass
+class Walk:
+    """One walk over one file and all that is in it.
+
+    Attributes:
+        limits: what it keeps to.
+        scratch: directory for unlinked temporary files.
+        packed_bytes: length of the file, which ratios are measured against.
+        begin: called with (index, path) before a member is touched; False means: leave it alone and report nothing.
+        known: whether a row of this index was reported before (its archive may still have to be entered).
+    """
+
+    limits: Limits
+    scratch: Path
+    packed_bytes: int
+    begin: Callable[[str, str], bool]
+    known: Callable[[str], bool]
+    unpacked_bytes: int = field(default=0, init=False)
+    members: int = field(default=0, init=False)
+
+    def members_of(
+        self, stream: IO[bytes], kind: FileType, index: str = "", path: str = "", depth: int = 0
+    ) -> Iterator[Member]:
+        """Walk over an archive's members, entering archives among them.
+
+        Args:
+            stream: an open file with a descriptor, at its start.
+            kind: the archive's type by its first bytes.
+            index: the archive's own place; empty for the file itself.
+            path: its own path; empty for the file itself.
+            depth: how many archives it is inside of.
+
+        Raises:
+            Unreadable: it cannot be opened, or is encrypted as a whole.
+            Stop: a limit of the whole file is reached.
+        """
+        base = f"{index}/" if index else ""
+        with _opened(stream, kind) as archive:
+            number = -1
+            while True:
+                number += 1
+                place = f"{base}{number}"
+                try:
+                    entry = archive.next()
+                except ArchiveError as cause:
+                    reason = _reason(cause)
+                    if number == 0:
+                        raise Unreadable(reason, f"{kind.format}: {cause.msg}") from cause
+                    yield Member(place, path, MemberStatus.FAILED, reason, f"{kind.format} breaks off: {cause.msg}")
+                    return
+                if entry is None:
+                    break
+                self._count_member(place, path)
+                if entry.kind == EntryType.DIRECTORY:
+                    continue
+                name = _raw_name(path, entry.name) if archive.is_raw else entry.name
+                shown = f"{path}!/{name}" if path else name
+                if self.begin(place, shown):
+                    yield from self._member(archive, entry, place, shown, depth)
+            if number == 0 and index == "":
+                yield Member("", "", MemberStatus.NOT_A_PICTURE, message="archive without members", format=kind.format)
+
+    def _count_member(self, place: str, path: str) -> None:
+        self.members += 1
+        if self.members > self.limits.max_members:
+            message = f"more than {self.limits.max_members:,} members (OGAART_MAX_MEMBERS); the rest was not looked at"
+            raise Stop(Member(place, path, MemberStatus.FAILED, Reason.TOO_MANY_MEMBERS, message))
+
+    def _member(self, archive: _Archive, entry: _Entry, place: str, shown: str, depth: int) -> Iterator[Member]:
+        """One member: its row, and the rows of what it holds."""
+        if is_junk(entry.name):
+            yield Member(place, shown, MemberStatus.JUNK, bytes=entry.size)
+            return
+        odd = "hard link" if entry.hard_link else _ODD_KINDS.get(entry.kind)
+        if odd:
+            yield Member(place, shown, MemberStatus.NOT_A_PICTURE, message=f"{odd}: not followed")
+            return
+        nested: IO[bytes] | None = None
+        try:
+            member, nested = self._read(archive, entry, place, shown, depth)
+            member.is_archive = nested is not None
+            if nested is None:
+                yield member
+                return
+            kind = FileType(Kind.ARCHIVE, member.format or "")
+            inner = self.members_of(nested, kind, place, shown, depth + 1)
+            yield from self._nested(inner, member)
+        except ArchiveError as cause:
+            yield Member(place, shown, MemberStatus.FAILED, _reason(cause), str(cause.msg), bytes=entry.size)
+        except Unreadable as cause:
+            yield Member(place, shown, MemberStatus.FAILED, cause.error_class, cause.message, bytes=entry.size)
+            if not archive.seeks:
+                self._drain(archive)
+        finally:
+            if nested is not None:
+                nested.close()
+
+    def _nested(self, inner: Iterator[Member], own: Member) -> Iterator[Member]:
+        """The archive's own row once it is known to open, then its members."""
+        first = next(inner, None)
+        own.message = "archive: its members follow" if first is not None else "archive without members"
+        if not self.known(own.index):
+            yield own
+        if first is not None:
+            yield first
+            yield from inner
+
+    def _read(
+        self, archive: _Archive, entry: _Entry, place: str, shown: str, depth: int
+    ) -> tuple[Member, IO[bytes] | None]:
+        """Read a member as far as its type asks for; with a temporary file where it is an archive to enter."""
+        blocks = self._blocks(archive, place, shown)
+        head = b""
+        for block in blocks:
+            head += block
+            if len(head) >= HEAD_BYTES:
+                break
+        kind = sniff(head[:HEAD_BYTES])
+        member = Member(place, shown, MemberStatus.NOT_A_PICTURE, format=kind.format, bytes=entry.size)
+        if kind.kind is Kind.OTHER and not self._may_be_tga(kind, entry):
+            return self._pass_over(archive, member, head, blocks), None
+        if kind.kind is Kind.PICTURE and kind.format not in PILLOW_FORMATS:
+            member.message = f"{kind.format.upper()}: no kept library reads it"
+            return self._pass_over(archive, member, head, blocks), None
+        if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
+            if depth >= self.limits.max_depth:
+                message = f"archive {depth + 1} levels deep; OGAART_MAX_DEPTH is {self.limits.max_depth}"
+                raise Unreadable(Reason.TOO_DEEP, message)
+            return member, self._spool(member, head, blocks, entry)
+        self._check_member_bytes(entry.size or 0)
+        content = bytearray(head)
+        for block in blocks:
+            content += block
+            self._check_member_bytes(len(content))
+        member.status, member.data = MemberStatus.PICTURE, bytes(content)
+        member.bytes, member.sha256 = len(content), hashlib.sha256(content).hexdigest()
+        return member, None
+
+    @staticmethod
+    def _may_be_tga(kind: FileType, entry: _Entry) -> bool:
+        """A TGA with an odd header still says so in its footer; worth reading where the name claims it."""
+        return kind.format == "unknown" and entry.name.lower().endswith(".tga")
+
+    def _pass_over(self, archive: _Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:
+        """Finish with a member that is no picture.
+
+        A zip skips it by seeking. Elsewhere the bytes are unpacked anyway, so they are counted and hashed.
+        """
+        if archive.seeks:
+            return member
+        digest, length = hashlib.sha256(head), len(head)
+        for block in blocks:
+            digest.update(block)
+            length += len(block)
+        member.bytes, member.sha256 = length, digest.hexdigest()
+        return member
+
+    def _spool(self, member: Member, head: bytes, blocks: Iterator[bytes], entry: _Entry) -> IO[bytes]:
+        self._check_member_bytes(entry.size or 0)
+        digest, length = hashlib.sha256(head), len(head)
+        spool = tempfile.TemporaryFile(dir=self.scratch, prefix="member-")  # noqa: SIM115 - the caller closes it
+        try:
+            spool.write(head)
+            for block in blocks:
+                spool.write(block)
+                digest.update(block)
+                length += len(block)
+                self._check_member_bytes(length)
+            spool.seek(0)
+        except BaseException:
+            spool.close()
+            raise
+        member.bytes, member.sha256 = length, digest.hexdigest()
+        return spool
+
+    def _drain(self, archive: _Archive) -> None:
+        """Unpack the rest of a member within the limits, so that what follows can be reached."""
+        try:
+            # The member has its row: a limit reached here is one of the whole file, whose index is empty.
+            for _ in self._blocks(archive, "", ""):
+                pass
+        except ArchiveError:
+            # The next header tells whether the archive goes on.
+            return
+
+    def _blocks(self, archive: _Archive, place: str, shown: str) -> Iterator[bytes]:
+        for block in archive.blocks():
+            self.unpacked_bytes += len(block)
+            if self.unpacked_bytes > self.limits.max_unpacked_bytes:
+                limit = self.limits.max_unpacked_bytes
+                message = f"more than {limit:,} bytes unpacked (OGAART_MAX_UNPACKED_BYTES); the rest was not looked at"
+                raise Stop(Member(place, shown, MemberStatus.FAILED, Reason.TOO_MANY_BYTES, message))
+            yield block
+
+    def _check_member_bytes(self, length: int) -> None:
+        if length > self.limits.max_member_bytes:
+            limit = self.limits.max_member_bytes
+            message = f"{length:,} bytes or more; OGAART_MAX_MEMBER_BYTES is {limit:,}"
+            raise Unreadable(Reason.TOO_LARGE, message)
+        if length > BOMB_FLOOR and length > self.limits.max_ratio * self.packed_bytes:
+            message = (
+                f"{length:,} bytes or more out of a file of {self.packed_bytes:,}; "
+                f"OGAART_MAX_RATIO is {self.limits.max_ratio:g}"
+            )
+            raise Unreadable(Reason.BOMB, message)
+
+
+def _raw_name(path: str, stated: str) -> str:
+    """Name of the only member of a compressed file: the file's own without its suffix, where that is known."""
+    own = path.rsplit("/", 1)[-1]
+    for suffix in _SUFFIXES:
+        if own.lower().endswith(suffix):
+            return own[: -len(suffix)] or stated
+    return stated
+
+
+def _reason(cause: ArchiveError) -> Reason:
+    text = str(cause.msg).lower()
+    if "passphrase" in text or "encrypt" in text:
+        return Reason.ENCRYPTED
+    if "allocate" in text or "memory" in text:
+        return Reason.OUT_OF_MEMORY
+    return Reason.CORRUPT
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A member's header, its fields copied out of libarchive."""
+
+    name: str
+    kind: int
+    size: int | None
+    hard_link: bool
+
+
+class _Archive:
+    """An open archive; libarchive's two reading calls with their return codes looked at.
+
+    The package's own block reader takes a warning in the middle of the data (a wrong checksum) for a length.
+    """
+
+    def __init__(self, pointer: int, seeks: bool) -> None:
+        self._pointer = pointer
+        self._entry = ffi.entry_new()
+        self._buffer = ctypes.create_string_buffer(BLOCK_BYTES)
+        self.seeks = seeks
+
+    def close(self) -> None:
+        ffi.entry_free(self._entry)
+
+    @property
+    def is_raw(self) -> bool:
+        return bool(ffi.format_name(self._pointer) == b"raw")
+
+    def next(self) -> _Entry | None:
+        """The next member's header; None after the last.
+
+        Raises:
+            ArchiveError: broken from here on.
+        """
+        if ffi.read_next_header2(self._pointer, self._entry) == ffi.ARCHIVE_EOF:
+            return None
+        size = ffi.entry_size(self._entry) if ffi.entry_size_is_set(self._entry) else None
+        link = ffi.entry_hardlink(self._entry) or ffi.entry_hardlink_w(self._entry)
+        return _Entry(self._name(), ffi.entry_filetype(self._entry) & _KIND_MASK, size, bool(link))
+
+    def _name(self) -> str:
+        raw = ffi.entry_pathname(self._entry)
+        if raw is not None:
+            return decode_name(raw)
+        wide = ffi.entry_pathname_w(self._entry)
+        return printable(wide) if wide else "(unnamed)"
+
+    def blocks(self) -> Iterator[bytes]:
+        """The current member's data.
+
+        Raises:
+            ArchiveError: broken, encrypted, or its checksum is wrong.
+        """
+        while True:
+            length = ffi.read_data(self._pointer, self._buffer, BLOCK_BYTES)
+            if length < 0:
+                raise ffi.archive_error(self._pointer, length)
+            if length == 0:
+                return
+            yield ctypes.string_at(self._buffer, length)
+
+
+@contextmanager
+def _opened(stream: IO[bytes], kind: FileType) -> Iterator[_Archive]:
+    """Open an archive with the readers of its type alone.
+
+    Raises:
+        Unreadable: libarchive does not take it for one.
+    """
+    formats, filters = _READERS[kind.format]
+    pointer = ffi.read_new()
+    archive: _Archive | None = None
+    try:
+        for name in filters:
+            ffi.get_read_filter_function(name)(pointer)
+        for name in formats:
+            ffi.get_read_format_function(name)(pointer)
+        try:
+            ffi.read_open_fd(pointer, stream.fileno(), BLOCK_BYTES)
+        except ArchiveError as cause:
+            raise Unreadable(_reason(cause), f"{kind.format}: {cause.msg}") from cause
+        archive = _Archive(pointer, seeks=kind.format == "zip")
+        yield archive
+    finally:
+        if archive is not None:
+            archive.close()
+        ffi.read_free(pointer)

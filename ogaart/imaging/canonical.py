@@ -1,0 +1,95 @@
+"""A Pillow image of any mode to canonical RGBA pixels: the rules behind ``identity.PIXELS_VERSION``.
+
+EXIF orientation applied, ICC profiles ignored, 16 bits to 8 by shift, RGB zero where alpha is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_LOW_GREY = {"1": 255, "L;2": 85, "L;4": 17}
+"""PNG greys of few bits: Pillow spreads the samples to 8 bits, but not the transparent one; these factors do."""
+
+
+def rgba_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Decode the image's current frame.
+
+    Returns:
+        (H, W, 4) uint8, C-contiguous.
+
+    Raises:
+        MemoryError: not enough memory.
+        Exception: whatever Pillow's decoder raises; ``pictures.DECODER_ERRORS`` lists it.
+    """
+    _spread_transparency(image)
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    if image.mode.startswith(("I", "F")):
+        rgba = _from_deep(image)
+    elif image.mode == "RGBA":
+        rgba = np.array(image)
+    else:
+        rgba = np.array(image.convert("RGBA"))
+    if turn is not None:
+        rgba = np.array(Image.fromarray(rgba).transpose(turn))
+    invisible = rgba[..., 3] == 0
+    if invisible.any():
+        rgba[invisible] = 0
+    return rgba
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where there is none; broken EXIF does not make a good picture unreadable."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _spread_transparency(image: Image.Image) -> None:
+    """Bring a PNG's transparent colour to the 8 bits per sample that its pixels are decoded to."""
+    value = image.info.get("transparency")
+    if isinstance(value, tuple) and max(value, default=0) > 255:
+        image.info["transparency"] = tuple(int(v) >> 8 for v in value)
+    elif isinstance(value, int) and image.format == "PNG" and image.mode in ("1", "L"):
+        tiles = getattr(image, "tile", None)
+        if tiles:
+            raw = tiles[0][3]
+            raw = raw[0] if isinstance(raw, tuple) else raw
+            image.info["transparency"] = value * _LOW_GREY.get(str(raw), 1)
+
+
+def _from_deep(image: Image.Image) -> NDArray[np.uint8]:
+    """Grey of 16 or 32 bits, or floating point, to RGBA; Pillow's own conversion clips instead of shifting."""
+    samples = np.asarray(image)
+    transparent = image.info.get("transparency")
+    alpha = np.full(samples.shape, 255, dtype=np.uint8)
+    if isinstance(transparent, int):
+        alpha[samples == transparent] = 0
+    if samples.dtype.kind == "f":
+        finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        # By convention floats run from 0 to 1; files that hold 0 to 255 exist.
+        scale = 255.0 if float(finite.max(initial=0.0)) <= 1.0 else 1.0
+        grey = np.clip(finite * scale, 0, 255).astype(np.uint8)
+    else:
+        whole = np.maximum(samples.astype(np.int64, copy=False), 0)
+        shift = 8 if int(whole.max(initial=0)) <= 0xFFFF else 24
+        grey = np.minimum(whole >> shift, 255).astype(np.uint8)
+    return np.dstack([grey, grey, grey, alpha])

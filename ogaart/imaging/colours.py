@@ -1,0 +1,63 @@
+"""Names of colours, from a fixed vocabulary of twelve, for filters that people click."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COLOUR_NAMES = (
+    "black", "white", "grey", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown",
+)  # fmt: skip
+MIN_SHARE = 0.08
+"""Smaller shares of a picture do not name it."""
+
+_HUES = (
+    (14, "red"),
+    (43, "orange"),
+    (68, "yellow"),
+    (160, "green"),
+    (198, "turquoise"),
+    (255, "blue"),
+    (293, "purple"),
+)
+
+
+def colour_name(rgb: int) -> str:
+    """Name one colour.
+
+    Args:
+        rgb: 0xRRGGBB.
+    """
+    hue, saturation, value = colorsys.rgb_to_hsv((rgb >> 16 & 255) / 255, (rgb >> 8 & 255) / 255, (rgb & 255) / 255)
+    if value < 0.16:
+        return "black"
+    if saturation < 0.12 or (saturation < 0.2 and value < 0.4):
+        return "white" if value > 0.88 else "grey"
+    degrees = hue * 360
+    name = next((name for limit, name in _HUES if degrees < limit), "pink" if degrees < 342 else "red")
+    if name in ("red", "orange") and value < 0.75 and degrees < 50 and not (name == "red" and saturation > 0.7):
+        return "brown"
+    if name == "red" and saturation < 0.55 and value > 0.75:
+        return "pink"
+    return name
+
+
+def colour_names(palette: Sequence[int], shares: Sequence[float]) -> list[str]:
+    """Name a picture by its main colours.
+
+    Args:
+        palette: colours as 0xRRGGBB.
+        shares: their shares of the visible pixels, in the same order.
+
+    Returns:
+        Names of those that together have at least ``MIN_SHARE``, largest share first; never empty for a palette.
+    """
+    totals: dict[str, float] = {}
+    for rgb, share in zip(palette, shares, strict=True):
+        name = colour_name(rgb)
+        totals[name] = totals.get(name, 0.0) + share
+    ordered = sorted(totals, key=lambda name: (-totals[name], COLOUR_NAMES.index(name)))
+    return [name for name in ordered if totals[name] >= MIN_SHARE] or ordered[:1]

@@ -1,0 +1,121 @@
+"""What can be said of a picture's pixels: alpha, colours, palette, pixel art, signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ogaart.imaging.signatures import signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MAX_COLOURS = 65_536
+PALETTE = 8
+_BAND_PIXELS = 1 << 20
+_SAMPLE_PIXELS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is said of a picture.
+
+    Attributes:
+        has_alpha: whether any pixel is not opaque.
+        colours: distinct colours of visible pixels, counted up to 65,536.
+        palette: up to 8 main colours as 0xRRGGBB, most frequent first; empty where nothing is visible.
+        palette_shares: their shares of the visible pixels, in the same order; they sum to 1.
+        pixel_art: few colours, hard edges, small: drawn pixel by pixel.
+        signature: 4,096 bytes, see ``signatures``.
+    """
+
+    has_alpha: bool
+    colours: int
+    palette: tuple[int, ...]
+    palette_shares: tuple[float, ...]
+    pixel_art: bool
+    signature: bytes
+
+
+def describe(rgba: NDArray[np.uint8]) -> Features:
+    """Describe a picture.
+
+    Args:
+        rgba: (H, W, 4) uint8 canonical pixels.
+    """
+    alpha = rgba[..., 3]
+    has_alpha = bool(alpha.min(initial=255) < 255)
+    colours = _count_colours(rgba)
+    palette, shares = _palette(rgba)
+    soft = float(np.count_nonzero((alpha > 0) & (alpha < 255))) / max(1, np.count_nonzero(alpha)) if has_alpha else 0.0
+    return Features(
+        has_alpha=has_alpha,
+        colours=colours,
+        palette=palette,
+        palette_shares=shares,
+        pixel_art=_is_pixel_art(rgba.shape[1], rgba.shape[0], colours, soft),
+        signature=signature(rgba).tobytes(),
+    )
+
+
+def _is_pixel_art(width: int, height: int, colours: int, soft: float) -> bool:
+    """Whether few colours, hardly any half-transparent pixel and a small size say so."""
+    if not colours or soft > 0.05:
+        return False
+    return (max(width, height) <= 64 and colours <= 256) or (width * height <= 1024 * 1024 and colours <= 64)
+
+
+def _visible(rgba: NDArray[np.uint8]) -> Iterator[NDArray[np.uint32]]:
+    """The visible pixels as 0xRRGGBB, in bands of bounded memory."""
+    flat = rgba.reshape(-1, 4)
+    for start in range(0, len(flat), _BAND_PIXELS):
+        band = flat[start : start + _BAND_PIXELS]
+        seen = band[band[:, 3] > 0]
+        if len(seen):
+            yield _packed(seen)
+
+
+def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    wide = pixels.astype(np.uint32)
+    return (wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2]
+
+
+def _count_colours(rgba: NDArray[np.uint8]) -> int:
+    # One bit of 2^24 for each colour: counting costs the same whatever the picture's size.
+    seen = np.zeros(1 << 24, dtype=np.bool_) if rgba.size > 1 << 18 else None
+    known: NDArray[np.uint32] = np.zeros(0, dtype=np.uint32)
+    for band in _visible(rgba):
+        if seen is None:
+            known = np.union1d(known, band)
+            continue
+        seen[band] = True
+        if np.count_nonzero(seen) >= MAX_COLOURS:
+            return MAX_COLOURS
+    return min(MAX_COLOURS, len(known) if seen is None else int(np.count_nonzero(seen)))
+
+
+def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Main colours of an even sample of the visible pixels."""
+    flat = rgba.reshape(-1, 4)
+    # An odd step does not fall into the picture's own columns.
+    step = max(1, len(flat) // _SAMPLE_PIXELS) | 1 if len(flat) > _SAMPLE_PIXELS else 1
+    sample = flat[::step]
+    sample = sample[sample[:, 3] > 0]
+    if not len(sample):
+        return (), ()
+    colours, counts = np.unique(_packed(sample), return_counts=True)
+    if len(colours) > PALETTE:
+        image = Image.fromarray(np.ascontiguousarray(sample[None, :, :3]))
+        reduced = image.quantize(PALETTE, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        numbers, counts = np.unique(np.asarray(reduced), return_counts=True)
+        colours, back = np.unique(_packed(table[numbers]), return_inverse=True)
+        counts = np.bincount(back, weights=counts).astype(np.int64)
+    order = np.lexsort((colours, -counts))
+    total = int(counts.sum())
+    return tuple(int(c) for c in colours[order]), tuple(float(n) / total for n in counts[order])

@@ -1,0 +1,50 @@
+"""Names inside archives, for display only: decoded from unknown encodings, made harmless, and told from junk."""
+
+from __future__ import annotations
+
+import re
+
+MAX_NAME = 1024
+"""Characters kept of a name."""
+
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "$recycle.bin", "@eadir"}
+_KANA = re.compile(r"[\u3041-\u30fa]")
+_KANJI = re.compile(r"[\u4e00-\u9fff]")
+
+
+def decode_name(raw: bytes) -> str:
+    """Decode a name whose encoding nothing states.
+
+    UTF-8 where it is valid; else CP932 where the result looks Japanese; else CP437, the encoding that the zip format
+    names for everything else, which decodes any byte.
+
+    Returns:
+        Printable text; other characters (controls, direction overrides) as backslash escapes.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = _japanese(raw) or raw.decode("cp437", "backslashreplace")
+    return printable(text)
+
+
+def _japanese(raw: bytes) -> str | None:
+    try:
+        text = raw.decode("cp932")
+    except UnicodeDecodeError:
+        return None
+    # European names also decode as CP932, into symbols and half-width katakana; kana or kanji pairs they hardly give.
+    return text if _KANA.search(text) or len(_KANJI.findall(text)) >= 2 else None
+
+
+def printable(text: str) -> str:
+    """Escape what is not printable and cut to ``MAX_NAME`` characters."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+
+
+def is_junk(path: str) -> bool:
+    """Whether a path names what systems leave behind: ``__MACOSX``, dot files, ``Thumbs.db``, ``desktop.ini``."""
+    parts = re.split(r"[/\\]", path)
+    return any(p.lower() in _JUNK or (p.startswith(".") and p.strip(".") != "") for p in parts)

@@ -1,0 +1,108 @@
+"""Signatures: a 32 x 32 miniature of a picture, and how near a query is to many of them whatever their background.
+
+The network forgets where things are; the miniature does not, and so finds the picture itself again: flattened on any
+colour, saved as JPEG, scaled or mirrored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE = 32
+SIGNATURE_BYTES = SIDE * SIDE * 4
+
+
+def signature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make the miniature.
+
+    Args:
+        rgba: (H, W, 4) uint8 canonical pixels.
+
+    Returns:
+        (32, 32, 4) uint8, alpha-premultiplied; each pixel is the mean of the area it stands for.
+    """
+    picture = Image.fromarray(rgba).convert("RGBa")
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX)).copy()
+
+
+def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compare a query with candidates.
+
+    Where one of two is opaque and the other is not, the opaque one may be the other flattened on an unknown
+    background: the colour that fits best is computed (least squares, each channel) and the pair compared on it. Where
+    both have alpha, they are compared on black and on white. The query is also tried mirrored.
+
+    Args:
+        query: (32, 32, 4) uint8 signature.
+        candidates: (N, 32, 32, 4) uint8 signatures.
+
+    Returns:
+        (N,) float32 in 0..1; 1 for equal pictures, higher = nearer.
+    """
+    if len(candidates) == 0:
+        return np.zeros(0, dtype=np.float32)
+    sums = _CandidateSums(candidates)
+    upright = _nearness(query, sums)
+    mirrored = _nearness(query[:, ::-1], sums)
+    return np.maximum(upright, mirrored)
+
+
+class _CandidateSums:
+    """Sums over each candidate's pixels that do not depend on the query.
+
+    With c the premultiplied colour and t = 1 - alpha, a candidate on background b is c + t b.
+    """
+
+    def __init__(self, candidates: NDArray[np.uint8]) -> None:
+        flat = candidates.reshape(len(candidates), SIDE * SIDE, 4).astype(np.float32) / 255
+        # (N, 3, P): each channel's pixels in one row, so that sums against the query are matrix products.
+        self.colour = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1))
+        self.clear = 1 - flat[..., 3]
+        self.opaque = np.max(self.clear, axis=1) < 1 / 64
+        self.c = self.colour.sum(axis=2)
+        self.t = self.clear.sum(axis=1)[:, None]
+        self.cc = np.einsum("ncp,ncp->nc", self.colour, self.colour)
+        self.tc = np.einsum("np,ncp->nc", self.clear, self.colour)
+        self.tt = np.einsum("np,np->n", self.clear, self.clear)[:, None]
+
+
+def _nearness(query: NDArray[np.uint8], of: _CandidateSums) -> NDArray[np.float32]:
+    pixels = SIDE * SIDE
+    flat = query.reshape(pixels, 4).astype(np.float32) / 255
+    colour, clear = flat[:, :3], 1 - flat[:, 3]
+    q, s = colour.sum(axis=0), clear.sum()
+    qq, sq, ss = (colour**2).sum(axis=0), clear @ colour, clear @ clear
+    qc = np.einsum("ncp,pc->nc", of.colour, colour)
+    sc = of.colour @ clear
+    tq = of.clear @ colour
+    st = (of.clear @ clear)[:, None]
+
+    def on(background: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Nearness of q + s b and c + t b, for b of shape (N, 3) or (3,)."""
+        b = background
+        query_sum, query_square = q + s * b, qq + 2 * b * sq + b * b * ss
+        other_sum, other_square = of.c + of.t * b, of.cc + 2 * b * of.tc + b * b * of.tt
+        product = qc + b * (tq + sc) + b * b * st
+        squares = np.maximum(query_square + other_square - 2 * product, 0).sum(axis=1) / (3 * pixels)
+        covariance = (product - query_sum * other_sum / pixels).sum(axis=1)
+        spread = (query_square - query_sum**2 / pixels).sum(axis=-1), (other_square - other_sum**2 / pixels).sum(axis=1)
+        # A floor on the spread: noise in two flat pictures must not count as difference of shape.
+        floor = pixels * 3 * 1e-4
+        correlation = (covariance + floor) / (np.sqrt(np.maximum(spread[0], 0) * np.maximum(spread[1], 0)) + floor)
+        near = np.exp(-np.sqrt(squares) / 0.25)
+        return np.asarray(0.5 * near + 0.5 * np.clip(correlation, 0, 1), dtype=np.float32)
+
+    # diff = (q - c) - (t - s) b: the b that makes it smallest.
+    slope = (tq - of.tc) - (sq - sc)
+    curve = of.tt - 2 * st + ss
+    fitted = np.clip(slope / np.maximum(curve, 1e-6), 0, 1)
+    flattened = on(fitted.astype(np.float32))
+    both_clear = (on(np.zeros(3, dtype=np.float32)) + on(np.ones(3, dtype=np.float32))) / 2
+    query_opaque = float(clear.max()) < 1 / 64
+    return np.clip(np.where(of.opaque | query_opaque, flattened, both_clear), 0, 1).astype(np.float32)

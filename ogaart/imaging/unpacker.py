@@ -1,0 +1,435 @@
+"""The parent's side of unpacking: a file goes in, rows come out, whatever the file does to the child process.
+
+A crash or a hang becomes a failed row of the member at which it happened; a new child takes up what follows it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ogaart.imaging import wire
+from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.identity import PIXELS_VERSION
+from ogaart.imaging.pictures import Picture
+from ogaart.words import MemberStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from ogaart.imaging.limits import Limits
+
+UNPACKER_VERSION = f"1.{PIXELS_VERSION}"
+"""Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
+
+MAX_RESTARTS = 8
+"""Children one file may cost before the rest of it is given up."""
+
+RECYCLE_BYTES = 768 << 20
+"""A child that holds more resident memory than this after a file is replaced before the next."""
+
+START_SECONDS = 60.0
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBARCHIVE", "VIRTUAL_ENV")
+_PREFIXES = ("PYTHON", "OPENBLAS_CORE", "OPENBLAS_L2", "DYLD_", "COVERAGE_")
+
+
+@dataclass(frozen=True)
+class UnpackedMember:
+    """One row: a member of a file, or the file itself where it is no archive.
+
+    The fields from ``pixel_sha256`` on are set where ``status`` is PICTURE, and None else.
+
+    Attributes:
+        member_index: place in the archive, nested by '/', such as 3 or 3/0; empty for the file itself.
+        member_path: path inside the archive, for display only; nested archives joined by '!/'.
+        status: what became of it.
+        error_class: class of the failure, where it failed; one of ``errors.Reason``.
+        message: what is wrong, naming value and limit; for members passed over, why.
+        format: format by magic bytes.
+        bytes: length.
+        sha256: hash of its own bytes, where they were read.
+        pixel_sha256: hash of the canonical pixels.
+        width: pixels.
+        height: pixels.
+        mode: Pillow's mode of the picture as stored.
+        frames: number of frames.
+        has_alpha: whether any pixel is not opaque.
+        colours: distinct visible colours, counted up to 65,536.
+        palette: up to 8 main colours as 0xRRGGBB.
+        palette_shares: their shares.
+        pixel_art: whether it is drawn pixel by pixel.
+        signature: 4,096 bytes, see ``signatures``.
+        thumbnail: a WebP file.
+        content: the picture file's bytes; None where it is the file itself.
+    """
+
+    member_index: str
+    member_path: str
+    status: MemberStatus
+    error_class: str | None = None
+    message: str | None = None
+    format: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    pixel_sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    frames: int | None = None
+    has_alpha: bool | None = None
+    colours: int | None = None
+    palette: tuple[int, ...] | None = None
+    palette_shares: tuple[float, ...] | None = None
+    pixel_art: bool | None = None
+    signature: bytes | None = None
+    thumbnail: bytes | None = None
+    content: bytes | None = None
+
+
+class _ChildLostError(Exception):
+    """The child crashed or took too long; it is gone when this is raised."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class _Child:
+    """A running child process and its pipes."""
+
+    def __init__(self, limits: Limits, scratch: Path) -> None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._complaints: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ogaart.imaging.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            env=_environment(),
+            bufsize=0,
+            pipesize=1 << 20,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in = self._process.stdin
+        self._out = self._process.stdout.fileno()
+        os.set_blocking(self._in.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN | select.POLLHUP)
+        self.waited = 0.0
+        fields = {"op": "start", "limits": dataclasses.asdict(limits), "scratch": str(scratch)}
+        self.ask(fields, (), START_SECONDS)
+        self.hear(START_SECONDS)
+
+    def ask(self, fields: dict[str, Any], blobs: tuple[Any, ...], seconds: float) -> None:
+        """Send a request."""
+        self.waited = 0.0
+        self._complaints.truncate(0)
+        deadline = time.monotonic() + seconds
+        wire.send(lambda data: self._write(data, deadline, seconds), fields, blobs)
+
+    def _write(self, data: bytes | memoryview, deadline: float, seconds: float) -> None:
+        view = memoryview(data)
+        while len(view):
+            _, ready, _ = select.select([], [self._in.fileno()], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise self._lost(Reason.TIMED_OUT, f"took no request for {seconds:g} s")
+            try:
+                view = view[os.write(self._in.fileno(), view) :]
+            except BrokenPipeError:
+                raise self._lost(Reason.WORKER_CRASHED, "crashed") from None
+
+    def hear(self, seconds: float) -> wire.Message:
+        """The child's next message.
+
+        Raises:
+            _ChildLostError: none came in time, or the child is gone.
+        """
+        started = time.monotonic()
+        deadline = started + seconds
+
+        def exactly(length: int) -> bytes:
+            data = bytearray(length)
+            view = memoryview(data)
+            filled = 0
+            while filled < length:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._poll.poll(left * 1000):
+                    raise self._lost(Reason.TIMED_OUT, f"took longer than {seconds:g} s (OGAART_MEMBER_SECONDS)")
+                got = os.readv(self._out, [view[filled:]])
+                if not got:
+                    raise self._lost(Reason.WORKER_CRASHED, "crashed")
+                filled += got
+            return bytes(data)
+
+        try:
+            message = wire.receive(exactly)
+        except wire.WireError as cause:
+            raise self._lost(Reason.WORKER_CRASHED, str(cause)) from cause
+        self.waited += time.monotonic() - started
+        return message
+
+    def _lost(self, reason: Reason, what: str) -> _ChildLostError:
+        if reason is Reason.WORKER_CRASHED:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+            code = self._process.wait()
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            what = f"the decoding process {what} ({how}{self._last_words()})"
+        else:
+            what = f"the decoding process {what}"
+        self.kill()
+        return _ChildLostError(reason, what)
+
+    def _last_words(self) -> str:
+        size = self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, size - 2000))
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        return f": {lines[-1][:300]}" if lines else ""
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._in.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._complaints.close()
+
+
+def _environment() -> dict[str, str]:
+    """What the child needs and nothing else: keys and passwords of the platform stay out of it."""
+    kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
+    package = str(Path(__file__).resolve().parents[2])
+    kept["PYTHONPATH"] = os.pathsep.join(p for p in (package, kept.get("PYTHONPATH", "")) if p)
+    # One thread: each further one of a maths library takes address space, which is limited.
+    return {**kept, "LC_CTYPE": "C.UTF-8", "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+class Unpacker:
+    """Unpacks and decodes untrusted files in a child process that is kept from file to file.
+
+    A context manager; threads may share one, and then wait for each other.
+
+    Args:
+        limits: what the child keeps to.
+        scratch: directory for unlinked temporary files.
+    """
+
+    def __init__(self, limits: Limits, scratch: Path) -> None:
+        self._limits = limits
+        self._scratch = scratch
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+        self._peak = 0
+        self._restarts = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child process."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest resident size that a child has reported."""
+        return self._peak
+
+    @property
+    def restarts(self) -> int:
+        """How many children crashed or hung."""
+        return self._restarts
+
+    def unpack(self, path: Path) -> Iterator[UnpackedMember]:
+        """Unpack one file, streaming: at most a few members are in memory.
+
+        Args:
+            path: the file; its name says nothing.
+
+        Yields:
+            One row for each member, in the archive's order; a file that is no archive yields one with the index "".
+            At least one row, for any bytes.
+
+        Raises:
+            OSError: the file itself cannot be opened.
+        """
+        with path.open("rb"):
+            pass
+        with self._lock:
+            yield from _Unpacking(self, path).rows()
+
+    def decode_one(self, data: bytes, *, max_bytes: int, max_pixels: int, seconds: float = 10.0) -> Picture:
+        """Decode one untrusted picture; archives are refused.
+
+        Args:
+            data: the picture file's bytes.
+            max_bytes: more are refused unread.
+            max_pixels: more are refused undecoded.
+            seconds: how long it may take.
+
+        Raises:
+            Unreadable: no picture, broken, or over a limit.
+        """
+        if len(data) > max_bytes:
+            raise Unreadable(Reason.TOO_LARGE, f"{len(data):,} bytes; the limit is {max_bytes:,}")
+        with self._lock:
+            try:
+                child = self._ready()
+                child.ask({"op": "decode", "max_pixels": max_pixels}, (data,), seconds)
+                answer = child.hear(seconds)
+                self._finish(child.hear(seconds))
+            except _ChildLostError as cause:
+                self._forget()
+                raise Unreadable(cause.reason, cause.message) from cause
+            except BaseException:
+                self.close()
+                raise
+        fields = answer.fields
+        if fields["kind"] == "unreadable":
+            raise Unreadable(Reason(fields["error_class"]), fields["message"])
+        rgba = np.frombuffer(answer.blobs[0], dtype=np.uint8).reshape(fields["shape"])
+        return Picture(rgba, fields["mode"], fields["format"], fields["frames"])
+
+    def _ready(self) -> _Child:
+        if self._child is None:
+            self._child = _Child(self._limits, self._scratch)
+        return self._child
+
+    def _forget(self) -> None:
+        self._child = None
+        self._restarts += 1
+
+    def _finish(self, end: wire.Message) -> None:
+        self._peak = max(self._peak, end.fields["peak"])
+        if end.fields["rss"] > RECYCLE_BYTES:
+            self.close()
+
+
+class _Unpacking:
+    """One file's way through as many children as it costs."""
+
+    def __init__(self, unpacker: Unpacker, path: Path) -> None:
+        self._unpacker = unpacker
+        self._path = path
+        self._done: dict[str, None] = {}
+        self._enter: set[str] = set()
+        self._poison: set[str] = set()
+        self._begun: dict[str, str] = {}
+        self._seconds = 0.0
+
+    def rows(self) -> Iterator[UnpackedMember]:
+        """All rows, over restarts."""
+        for _ in range(MAX_RESTARTS):
+            try:
+                yield from self._attempt()
+            except _ChildLostError as cause:
+                self._unpacker._forget()  # noqa: SLF001 - two halves of one thing
+                index, shown = self._begun.popitem() if self._begun else ("", "")
+                self._begun.clear()
+                again = index in self._done or index in self._poison
+                over = self._seconds >= self._unpacker._limits.file_seconds  # noqa: SLF001
+                if again or over:
+                    index, shown = "", ""
+                yield UnpackedMember(index, shown, MemberStatus.FAILED, cause.reason, cause.message)
+                if not index:
+                    return
+                self._poison.add(index)
+                self._done[index] = None
+            else:
+                return
+        message = f"{MAX_RESTARTS} members crashed or hung; the rest was not looked at"
+        yield UnpackedMember("", "", MemberStatus.FAILED, Reason.WORKER_CRASHED, message)
+
+    def _attempt(self) -> Iterator[UnpackedMember]:
+        """Rows from one child, until the file or the child ends."""
+        unpacker = self._unpacker
+        limits = unpacker._limits  # noqa: SLF001
+        request = {
+            "op": "unpack",
+            "path": str(self._path.resolve()),
+            "done": list(self._done),
+            "enter": sorted(self._enter),
+            "poison": sorted(self._poison),
+        }
+        child: _Child | None = unpacker._ready()  # noqa: SLF001
+        assert child is not None
+        finished = False
+        try:
+            child.ask(request, (), START_SECONDS)
+            while True:
+                left = limits.file_seconds - self._seconds - child.waited
+                message = child.hear(max(0.0, min(limits.member_seconds, left)))
+                if message.fields["kind"] == "end":
+                    finished = True
+                    unpacker._finish(message)  # noqa: SLF001
+                    return
+                row = self._take(message)
+                if row is not None:
+                    yield row
+        except _ChildLostError:
+            finished = True
+            raise
+        finally:
+            self._seconds += child.waited
+            if not finished:
+                # The reader went away in the middle: what the child still says belongs to nobody.
+                unpacker.close()
+
+    def _take(self, message: wire.Message) -> UnpackedMember | None:
+        fields = message.fields
+        index = fields["index"]
+        if fields["kind"] == "begin":
+            if fields["wanted"]:
+                self._begun[index] = fields["path"]
+            return None
+        self._begun.pop(index, None)
+        self._done[index] = None
+        if fields["is_archive"]:
+            self._enter.add(index)
+        row = UnpackedMember(
+            index,
+            fields["path"],
+            MemberStatus(fields["status"]),
+            fields["error_class"],
+            fields["message"],
+            fields["format"],
+            fields["bytes"],
+            fields["sha256"],
+        )
+        if row.status is not MemberStatus.PICTURE:
+            return row
+        names = ("pixel_sha256", "width", "height", "mode", "frames", "has_alpha", "colours", "pixel_art")
+        thumbnail, signature, *content = (bytes(blob) for blob in message.blobs)
+        return dataclasses.replace(
+            row,
+            **{name: fields[name] for name in names},
+            palette=tuple(fields["palette"]),
+            palette_shares=tuple(fields["palette_shares"]),
+            thumbnail=thumbnail,
+            signature=signature,
+            content=content[0] if content else None,
+        )

@@ -1,0 +1,61 @@
+"""Messages between the unpacker and its child process: a JSON header and any number of byte strings, length-prefixed."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_PREFIX = struct.Struct("<I")
+MAX_HEADER = 64 << 20
+
+
+class WireError(Exception):
+    """The other side is gone, or spoke nonsense."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message: ``fields`` as JSON, ``blobs`` as they are."""
+
+    fields: dict[str, Any]
+    blobs: tuple[bytes | memoryview, ...] = ()
+
+
+def send(write: Callable[[bytes | memoryview], Any], fields: dict[str, Any], blobs: Sequence[Any] = ()) -> None:
+    """Write one message.
+
+    Args:
+        write: writes all it is given, such as a buffered file's.
+        fields: JSON values.
+        blobs: objects with the buffer interface, C-contiguous.
+    """
+    views = [memoryview(blob).cast("B") if len(memoryview(blob)) else memoryview(b"") for blob in blobs]
+    header = json.dumps({**fields, "blobs": [len(view) for view in views]}).encode()
+    write(_PREFIX.pack(len(header)) + header)
+    for view in views:
+        write(view)
+
+
+def receive(read: Callable[[int], bytes]) -> Message:
+    """Read one message.
+
+    Args:
+        read: returns exactly as many bytes as asked for, or raises.
+
+    Raises:
+        WireError: the header is too long or no JSON object.
+    """
+    (length,) = _PREFIX.unpack(read(_PREFIX.size))
+    if length > MAX_HEADER:
+        raise WireError(f"a header of {length:,} bytes; the limit is {MAX_HEADER:,}")
+    try:
+        fields = json.loads(read(length))
+        lengths = [int(n) for n in fields.pop("blobs")]
+    except (ValueError, KeyError, AttributeError) as cause:
+        raise WireError(f"a header that is no message: {cause}") from cause
+    return Message(fields, tuple(read(n) for n in lengths))

@@ -1,0 +1,233 @@
+"""The child process that unpacks and decodes: ``python -m ogaart.imaging.worker``, driven by ``unpacker`` over pipes.
+
+It imports neither Dagster nor torch, limits its own address space, and ends with its parent. What breaks here is a
+broken member, never a broken run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import locale
+import logging
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from PIL import Image
+
+from ogaart.imaging import features, identity, pictures, thumbnails, wire
+from ogaart.imaging.archives import Member, Stop, Walk
+from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
+from ogaart.words import MemberStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
+
+
+class Worker:
+    """Answers requests one after the other; each answer is a stream of messages."""
+
+    def __init__(self, out: BinaryIO, limits: Limits, scratch: Path) -> None:
+        self._out = out
+        self._limits = limits
+        self._scratch = scratch
+
+    def answer(self, request: wire.Message) -> None:
+        """Carry out one request: ``unpack`` a file or ``decode`` one picture."""
+        if request.fields["op"] == "decode":
+            self._decode(bytes(request.blobs[0]), int(request.fields["max_pixels"]))
+        else:
+            self._unpack(request.fields)
+        self._send({"kind": "end", **_memory()})
+        self._out.flush()
+
+    def _send(self, fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
+        wire.send(self._out.write, fields, blobs)
+
+    def _decode(self, data: bytes, max_pixels: int) -> None:
+        try:
+            picture = pictures.decode(data, dataclasses.replace(self._limits, max_pixels=max_pixels))
+        except Unreadable as cause:
+            self._send({"kind": "unreadable", "error_class": cause.error_class, "message": cause.message})
+            return
+        about = {"mode": picture.mode, "format": picture.format, "frames": picture.frames}
+        self._send({"kind": "picture", "shape": picture.rgba.shape, **about}, (picture.rgba,))
+
+    def _unpack(self, fields: dict[str, Any]) -> None:
+        path = Path(fields["path"])
+        done, enter, poison = set(fields["done"]), set(fields["enter"]), set(fields["poison"])
+
+        def begin(index: str, shown: str) -> bool:
+            # Sent for members left alone too: it shows that the child is alive.
+            wanted = index not in poison and (index not in done or index in enter)
+            self._send({"kind": "begin", "index": index, "path": shown, "wanted": wanted and index not in done})
+            self._out.flush()
+            self._set_alarm()
+            return wanted
+
+        try:
+            for member in self._members(path, begin, done):
+                if member.index not in done:
+                    self._report(member, path)
+        except Stop as stop:
+            self._report(stop.last, path)
+        except Unreadable as cause:
+            self._report(Member("", "", MemberStatus.FAILED, cause.error_class, cause.message), path)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _set_alarm(self) -> None:
+        # The parent ends a child that hangs; where the parent died too, the kernel does.
+        signal.setitimer(signal.ITIMER_REAL, 2 * self._limits.member_seconds + 5)
+
+    def _members(self, path: Path, begin: Any, done: set[str]) -> Iterator[Member]:
+        """What the file holds; the file itself under the empty index where it is no archive."""
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            kind = sniff(head)
+            if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
+                # libarchive reads from the descriptor, whose place Python's buffer has moved.
+                os.lseek(stream.fileno(), 0, os.SEEK_SET)
+                yield from Walk(self._limits, self._scratch, size, begin, done.__contains__).members_of(stream, kind)
+            elif begin("", ""):
+                yield Member("", "", MemberStatus.PICTURE, format=kind.format, bytes=size)
+
+    def _report(self, member: Member, path: Path) -> None:
+        """Decode the member where it is a picture, and send its row."""
+        row: dict[str, Any] = {}
+        blobs: tuple[Any, ...] = ()
+        if member.status is MemberStatus.PICTURE:
+            try:
+                row, blobs = self._picture(member, path)
+            except Unreadable as cause:
+                nothing = cause.error_class in (Reason.NOT_A_PICTURE, Reason.UNSUPPORTED)
+                member.status = MemberStatus.NOT_A_PICTURE if nothing else MemberStatus.FAILED
+                member.reason, member.message = None if nothing else cause.error_class, cause.message
+            except MemoryError:
+                member.status, member.reason = MemberStatus.FAILED, Reason.OUT_OF_MEMORY
+                member.message = "not enough memory for it; raise OGAART_WORKER_BYTES"
+        self._send(
+            {
+                "kind": "row",
+                "index": member.index,
+                "path": member.path,
+                "status": member.status,
+                "error_class": member.reason,
+                "message": member.message,
+                "format": member.format,
+                "bytes": member.bytes,
+                "sha256": member.sha256,
+                "is_archive": member.is_archive,
+                **row,
+            },
+            blobs,
+        )
+        self._out.flush()
+
+    def _picture(self, member: Member, path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
+        loose = member.data is None
+        picture = pictures.decode(path if member.data is None else member.data, self._limits)
+        about = features.describe(picture.rgba)
+        if loose:
+            with path.open("rb") as stream:
+                member.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        member.format = picture.format
+        height, width = picture.rgba.shape[:2]
+        row = {
+            "pixel_sha256": identity.pixel_sha256(picture.rgba),
+            "width": width,
+            "height": height,
+            "mode": picture.mode,
+            "frames": picture.frames,
+            "has_alpha": about.has_alpha,
+            "colours": about.colours,
+            "palette": about.palette,
+            "palette_shares": about.palette_shares,
+            "pixel_art": about.pixel_art,
+        }
+        content = () if member.data is None else (member.data,)
+        return row, (thumbnails.webp(picture.rgba), about.signature, *content)
+
+
+def _memory() -> dict[str, int]:
+    """Peak and present resident bytes of this process."""
+    found = {"VmHWM": 0, "VmRSS": 0}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) * 1024
+    if not found["VmHWM"]:
+        found["VmHWM"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak": found["VmHWM"], "rss": found["VmRSS"]}
+
+
+def _limit_address_space(extra: int) -> None:
+    """Allow ``extra`` bytes beyond what is mapped now; on Linux, elsewhere the limit is not kept by the kernel."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return
+    limit = pages * resource.getpagesize() + extra
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _use_utf8() -> None:
+    """libarchive converts names to the locale's encoding, and gives none where it cannot."""
+    for name in _LOCALES:
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            return
+
+
+def _read_requests(stream: BinaryIO, requests: queue.Queue[wire.Message]) -> None:
+    """Read requests for ever; the end of the pipe means that the parent is gone, and ends the process at once."""
+
+    def exactly(length: int) -> bytes:
+        data = stream.read(length)
+        if len(data) < length:
+            os._exit(0)
+        return data
+
+    while True:
+        requests.put(wire.receive(exactly))
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
+    logging.disable(logging.WARNING)
+    _use_utf8()
+    # Whatever a library prints must not get between the messages.
+    out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
+    os.dup2(2, 1)
+    requests: queue.Queue[wire.Message] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
+    start = requests.get()
+    limits = Limits(**start.fields["limits"])
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels  # a second line: Pillow looks at pictures inside pictures too
+    Image.init()
+    worker = Worker(out, limits, Path(start.fields["scratch"]))
+    _limit_address_space(limits.worker_bytes)
+    wire.send(out.write, {"kind": "ready", **_memory()})
+    out.flush()
+    while True:
+        worker.answer(requests.get())
+
+
+if __name__ == "__main__":
+    main()
