@@ -57,7 +57,7 @@ def _shell(connection: duckdb.DuckDBPyConnection) -> int:
     """Statements end with a semicolon; an empty line or Ctrl-D leaves."""
     click.echo("ogaart.duckdb, read-only. End a statement with ';'. Tables: SHOW TABLES; leave with Ctrl-D.", err=True)
     statement = ""
-    for line in iter(lambda: _ask("...> " if statement else "sql> "), None):
+    while (line := _ask("...> " if statement else "sql> ")) is not None:
         statement += line + "\n"
         if not line.rstrip().endswith(";"):
             continue

@@ -1,0 +1,182 @@
+"""The catalog: a new generation built from one frozen cut of all tables, not yet in service."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from ogaart.assets.qdrant_collection import qdrant_collection
+from ogaart.faults import Fault, fault
+from ogaart.resources.catalog import CatalogBuild, Source
+from ogaart.resources.catalog_tables import FORMAT_VERSION, RUNS, Blocked
+from ogaart.resources.collection import Collection
+from ogaart.resources.decisions import read_decisions
+from ogaart.resources.durable import write_durably
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.generations import Building, Generation, Generations
+from ogaart.resources.locks import hold
+from ogaart.resources.platform import Platform, Stores
+from ogaart.resources.reconciliation import Reconciled, reconcile, repair
+from ogaart.resources.vectors import Vectors
+from ogaart.words import RowState
+
+CATALOG_VERSION = "1"
+INPUTS = "inputs.json"
+
+
+@dg.asset(
+    deps=[qdrant_collection],
+    group_name="publication",
+    kinds={"duckdb", "sqlite", "qdrant"},
+    code_version=CATALOG_VERSION,
+    metadata={"layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,packs,manifest.json}"},
+)
+def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """ogaart.duckdb, words.sqlite and a copy of the index, built from a frozen cut of all partitions.
+
+    Here, once for the whole collection, points that nothing stands for are deleted and payloads that disagree are
+    set. The generation is not in service before `publication` has audited it.
+    """
+    stores = platform.stores
+    stores.root.require_free(stores.settings.min_free_bytes)
+    with hold(stores.root.locks / "catalog.lock", timeout=stores.settings.lock_seconds, what="the catalog"):
+        generations = Generations(stores.root.generations)
+        newest = generations.all()[-1:]
+        inputs = inputs_digest(stores)
+        if newest and _inputs_of(newest[0]) == inputs and not _failed(newest[0]):
+            context.log.info("nothing changed since generation %d", newest[0].number)
+            return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
+        building = generations.begin()
+        try:
+            generation, done = build(stores, building, inputs, runs_table(context.instance))
+        except BaseException:
+            building.abandon()
+            raise
+    return dg.MaterializeResult(metadata=_metadata(generation, RowState.NEW, done))
+
+
+def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tuple[Generation, Reconciled]:
+    """Build the generation: reconcile the collection under its lock, then write the files from the cut.
+
+    The lock is held from the cut to the copy of the shard, so that tables and collection are of one moment.
+    """
+    embedder = Embedder(stores.settings)
+    vectors = Vectors(stores.root.vectors, embedder.space)
+    collection = Collection(stores, embedder.space, embedder.dimension)
+    stores.root.scratch.mkdir(parents=True, exist_ok=True)
+    cut = stores.root.scratch / f"cut-{building.number:06d}"
+    shutil.rmtree(cut, ignore_errors=True)
+    source = Source(
+        cut=cut,
+        space=embedder.space,
+        model=embedder.model,
+        vectors=str(vectors.folder / "segment-*.parquet"),
+        blocked=blocked(stores),
+        runs=runs,
+    )
+    try:
+        with collection.writer() as index:
+            cut.mkdir(parents=True)
+            stores.tables.cut(cut)
+            fault(Fault.CUT_MADE)
+            with CatalogBuild(source, building.path, building.number) as work:
+                held = np.sort(np.fromiter(index.ids(), np.int64))
+                done = reconcile(index, work.eligible(), held)
+                if len(done.missing):
+                    repair(index, work.eligible(), done.missing, vectors)
+                index.flush()
+                fault(Fault.INDEX_FLUSHED)
+                held = np.sort(np.fromiter(index.ids(), np.int64))
+                if stores.settings.qdrant_url is None:
+                    index.copy_to(building.path / "index")
+                write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
+                work.finish(held, done)
+        return building.finish(), done
+    finally:
+        shutil.rmtree(cut, ignore_errors=True)
+
+
+def blocked(stores: Stores) -> Blocked:
+    """The decisions in force, for the catalog."""
+    found = read_decisions(stores.root.decisions)
+    return Blocked(slugs=frozenset(found.entries), authors=frozenset(found.authors), pixels=frozenset(found.pixels))
+
+
+def inputs_digest(stores: Stores) -> str:
+    """sha256 over what a catalog is built from: names, sizes and times of all table files, space and decisions."""
+    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {Embedder(stores.settings).space}".encode())
+    for path in sorted(_inputs(stores.root.tables)):
+        status = path.stat()
+        digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    if stores.root.decisions.exists():
+        digest.update(stores.root.decisions.read_bytes())
+    return digest.hexdigest()
+
+
+def _inputs(tables: Path) -> Sequence[Path]:
+    """Table files that change what is published; the history of steps grows with every run and does not."""
+    return [
+        p for p in tables.rglob("*.parquet") if not p.name.startswith(".") and p.relative_to(tables).parts[0] != "steps"
+    ]
+
+
+def _inputs_of(generation: Generation) -> str | None:
+    path = generation.path / INPUTS
+    found: str | None = json.loads(path.read_text())["inputs"] if path.exists() else None
+    return found
+
+
+def _failed(generation: Generation) -> bool:
+    return any(not audit["passed"] for audit in generation.audits)
+
+
+def runs_table(instance: dg.DagsterInstance, limit: int = 5_000) -> pa.Table:
+    """The newest runs of the instance, in the columns of the catalog's table ``runs``."""
+    rows = []
+    for record in instance.get_run_records(limit=limit):
+        run = record.dagster_run
+        tags = run.tags
+        rows.append(
+            {
+                "run_id": run.run_id,
+                "job": run.job_name,
+                "partition": tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start"),
+                "status": run.status.value,
+                "started_at": _micros(record.start_time),
+                "ended_at": _micros(record.end_time),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=RUNS.schema)
+
+
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1_000_000)
+
+
+def _metadata(
+    generation: Generation, state: RowState, done: Reconciled | None
+) -> dict[str, dg.MetadataValue[object] | int | str]:
+    counts = generation.manifest["counts"]
+    facts: dict[str, dg.MetadataValue[object] | int | str] = {
+        "state": state.value,
+        "generation": generation.number,
+        "entries": counts.get("entries", 0),
+        "images": counts.get("images", 0),
+        "points": counts.get("searchable", 0),
+        "dagster/row_count": counts.get("images", 0),
+        "path": str(generation.path),
+    }
+    if done is not None:
+        summary = done.summary()
+        facts |= {
+            "points_deleted": summary.deleted,
+            "payloads_set": summary.payload_updated,
+            "points_repaired": summary.missing,
+            "points_pending": summary.pending,
+        }
+    return facts
