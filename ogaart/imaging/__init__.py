@@ -1,0 +1,1 @@
+"""Archives, decoding, canonical pixels, preparation for the network, thumbnails: pure work on untrusted bytes."""

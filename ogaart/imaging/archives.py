@@ -1,24 +1,23 @@
 """Archives, streamed through libarchive: each member as a row, whatever it is; nothing is ever written under its name.
 
-Only libarchive's reader is used, never its extraction. Members are known by their place (3, or 3/0 in an archive that
+Members are known by their place (3, or 3/0 in an archive that
 is member 3); names are for display. A nested archive goes to an unlinked temporary file.
 """
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from libarchive import ArchiveError, ffi
+from libarchive import ArchiveError
 from libarchive.entry import FileType as EntryType
 
 from ogaart.imaging.errors import Reason, Unreadable
-from ogaart.imaging.names import decode_name, is_junk, printable
+from ogaart.imaging.names import is_junk
 from ogaart.imaging.pictures import PILLOW_FORMATS
+from ogaart.imaging.reader import Archive, Entry, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 from ogaart.words import MemberStatus
 
@@ -28,23 +27,11 @@ if TYPE_CHECKING:
 
     from ogaart.imaging.limits import Limits
 
-BLOCK_BYTES = 1 << 18
+Bytes = bytes  # the type, in classes that have a field of that name
 BOMB_FLOOR = 10 << 20
 """Ratios are not looked at below this many unpacked bytes: small files of one colour pack very well."""
 
-# Only what is needed: every further format is attack surface, and some filters start other programs.
-_READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "zip": (("zip",), ()),
-    "7z": (("7zip",), ()),
-    "rar": (("rar", "rar5"), ()),
-    "tar": (("tar",), ()),
-    "gz": (("tar", "raw"), ("gzip",)),
-    "bz2": (("tar", "raw"), ("bzip2",)),
-    "xz": (("tar", "raw"), ("xz",)),
-    "zst": (("tar", "raw"), ("zstd",)),
-}
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".svgz")
-_KIND_MASK = 0o170000
 _ODD_KINDS = {
     EntryType.SYMBOLINK_LINK: "symbolic link",
     EntryType.NAMED_PIPE: "pipe",
@@ -66,11 +53,11 @@ class Member:
     format: str | None = None
     bytes: int | None = None
     sha256: str | None = None
-    data: bytes | None = None
+    data: Bytes | None = None
     is_archive: bool = False
 
 
-class Stop(Exception):  # noqa: N818 - it ends a walk, which is no error of ours
+class Stop(Exception):
     """The file's unpacking ends here, with one last row."""
 
     def __init__(self, last: Member) -> None:
@@ -115,7 +102,7 @@ class Walk:
             Stop: a limit of the whole file is reached.
         """
         base = f"{index}/" if index else ""
-        with _opened(stream, kind) as archive:
+        with opened(stream, kind) as archive:
             number = -1
             while True:
                 number += 1
@@ -123,7 +110,7 @@ class Walk:
                 try:
                     entry = archive.next()
                 except ArchiveError as cause:
-                    reason = _reason(cause)
+                    reason = reason_of(cause)
                     if number == 0:
                         raise Unreadable(reason, f"{kind.format}: {cause.msg}") from cause
                     yield Member(place, path, MemberStatus.FAILED, reason, f"{kind.format} breaks off: {cause.msg}")
@@ -146,7 +133,7 @@ class Walk:
             message = f"more than {self.limits.max_members:,} members (OGAART_MAX_MEMBERS); the rest was not looked at"
             raise Stop(Member(place, path, MemberStatus.FAILED, Reason.TOO_MANY_MEMBERS, message))
 
-    def _member(self, archive: _Archive, entry: _Entry, place: str, shown: str, depth: int) -> Iterator[Member]:
+    def _member(self, archive: Archive, entry: Entry, place: str, shown: str, depth: int) -> Iterator[Member]:
         """One member: its row, and the rows of what it holds."""
         if is_junk(entry.name):
             yield Member(place, shown, MemberStatus.JUNK, bytes=entry.size)
@@ -166,7 +153,7 @@ class Walk:
             inner = self.members_of(nested, kind, place, shown, depth + 1)
             yield from self._nested(inner, member)
         except ArchiveError as cause:
-            yield Member(place, shown, MemberStatus.FAILED, _reason(cause), str(cause.msg), bytes=entry.size)
+            yield Member(place, shown, MemberStatus.FAILED, reason_of(cause), str(cause.msg), bytes=entry.size)
         except Unreadable as cause:
             yield Member(place, shown, MemberStatus.FAILED, cause.error_class, cause.message, bytes=entry.size)
             if not archive.seeks:
@@ -186,7 +173,7 @@ class Walk:
             yield from inner
 
     def _read(
-        self, archive: _Archive, entry: _Entry, place: str, shown: str, depth: int
+        self, archive: Archive, entry: Entry, place: str, shown: str, depth: int
     ) -> tuple[Member, IO[bytes] | None]:
         """Read a member as far as its type asks for; with a temporary file where it is an archive to enter."""
         blocks = self._blocks(archive, place, shown)
@@ -217,11 +204,11 @@ class Walk:
         return member, None
 
     @staticmethod
-    def _may_be_tga(kind: FileType, entry: _Entry) -> bool:
+    def _may_be_tga(kind: FileType, entry: Entry) -> bool:
         """A TGA with an odd header still says so in its footer; worth reading where the name claims it."""
         return kind.format == "unknown" and entry.name.lower().endswith(".tga")
 
-    def _pass_over(self, archive: _Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:
+    def _pass_over(self, archive: Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:
         """Finish with a member that is no picture.
 
         A zip skips it by seeking. Elsewhere the bytes are unpacked anyway, so they are counted and hashed.
@@ -235,7 +222,7 @@ class Walk:
         member.bytes, member.sha256 = length, digest.hexdigest()
         return member
 
-    def _spool(self, member: Member, head: bytes, blocks: Iterator[bytes], entry: _Entry) -> IO[bytes]:
+    def _spool(self, member: Member, head: bytes, blocks: Iterator[bytes], entry: Entry) -> IO[bytes]:
         self._check_member_bytes(entry.size or 0)
         digest, length = hashlib.sha256(head), len(head)
         spool = tempfile.TemporaryFile(dir=self.scratch, prefix="member-")  # noqa: SIM115 - the caller closes it
@@ -253,7 +240,7 @@ class Walk:
         member.bytes, member.sha256 = length, digest.hexdigest()
         return spool
 
-    def _drain(self, archive: _Archive) -> None:
+    def _drain(self, archive: Archive) -> None:
         """Unpack the rest of a member within the limits, so that what follows can be reached."""
         try:
             # The member has its row: a limit reached here is one of the whole file, whose index is empty.
@@ -263,7 +250,7 @@ class Walk:
             # The next header tells whether the archive goes on.
             return
 
-    def _blocks(self, archive: _Archive, place: str, shown: str) -> Iterator[bytes]:
+    def _blocks(self, archive: Archive, place: str, shown: str) -> Iterator[bytes]:
         for block in archive.blocks():
             self.unpacked_bytes += len(block)
             if self.unpacked_bytes > self.limits.max_unpacked_bytes:
@@ -292,102 +279,3 @@ def _raw_name(path: str, stated: str) -> str:
         if own.lower().endswith(suffix):
             return own[: -len(suffix)] or stated
     return stated
-
-
-def _reason(cause: ArchiveError) -> Reason:
-    text = str(cause.msg).lower()
-    if "passphrase" in text or "encrypt" in text:
-        return Reason.ENCRYPTED
-    if "allocate" in text or "memory" in text:
-        return Reason.OUT_OF_MEMORY
-    return Reason.CORRUPT
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A member's header, its fields copied out of libarchive."""
-
-    name: str
-    kind: int
-    size: int | None
-    hard_link: bool
-
-
-class _Archive:
-    """An open archive; libarchive's two reading calls with their return codes looked at.
-
-    The package's own block reader takes a warning in the middle of the data (a wrong checksum) for a length.
-    """
-
-    def __init__(self, pointer: int, seeks: bool) -> None:
-        self._pointer = pointer
-        self._entry = ffi.entry_new()
-        self._buffer = ctypes.create_string_buffer(BLOCK_BYTES)
-        self.seeks = seeks
-
-    def close(self) -> None:
-        ffi.entry_free(self._entry)
-
-    @property
-    def is_raw(self) -> bool:
-        return bool(ffi.format_name(self._pointer) == b"raw")
-
-    def next(self) -> _Entry | None:
-        """The next member's header; None after the last.
-
-        Raises:
-            ArchiveError: broken from here on.
-        """
-        if ffi.read_next_header2(self._pointer, self._entry) == ffi.ARCHIVE_EOF:
-            return None
-        size = ffi.entry_size(self._entry) if ffi.entry_size_is_set(self._entry) else None
-        link = ffi.entry_hardlink(self._entry) or ffi.entry_hardlink_w(self._entry)
-        return _Entry(self._name(), ffi.entry_filetype(self._entry) & _KIND_MASK, size, bool(link))
-
-    def _name(self) -> str:
-        raw = ffi.entry_pathname(self._entry)
-        if raw is not None:
-            return decode_name(raw)
-        wide = ffi.entry_pathname_w(self._entry)
-        return printable(wide) if wide else "(unnamed)"
-
-    def blocks(self) -> Iterator[bytes]:
-        """The current member's data.
-
-        Raises:
-            ArchiveError: broken, encrypted, or its checksum is wrong.
-        """
-        while True:
-            length = ffi.read_data(self._pointer, self._buffer, BLOCK_BYTES)
-            if length < 0:
-                raise ffi.archive_error(self._pointer, length)
-            if length == 0:
-                return
-            yield ctypes.string_at(self._buffer, length)
-
-
-@contextmanager
-def _opened(stream: IO[bytes], kind: FileType) -> Iterator[_Archive]:
-    """Open an archive with the readers of its type alone.
-
-    Raises:
-        Unreadable: libarchive does not take it for one.
-    """
-    formats, filters = _READERS[kind.format]
-    pointer = ffi.read_new()
-    archive: _Archive | None = None
-    try:
-        for name in filters:
-            ffi.get_read_filter_function(name)(pointer)
-        for name in formats:
-            ffi.get_read_format_function(name)(pointer)
-        try:
-            ffi.read_open_fd(pointer, stream.fileno(), BLOCK_BYTES)
-        except ArchiveError as cause:
-            raise Unreadable(_reason(cause), f"{kind.format}: {cause.msg}") from cause
-        archive = _Archive(pointer, seeks=kind.format == "zip")
-        yield archive
-    finally:
-        if archive is not None:
-            archive.close()
-        ffi.read_free(pointer)

@@ -1,4 +1,4 @@
-"""Why a member or a picture could not be read: the classes that stand in the tables, and the exception that carries one."""
+"""Why a member or a picture could not be read: classes for the tables, and an exception."""
 
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ class Reason(StrEnum):
     NOT_A_PICTURE = "NotAPicture"
 
 
-class Unreadable(Exception):  # noqa: N818 - it reads as what it says: `except Unreadable`
+class Unreadable(Exception):
     """A picture or archive member cannot be read.
 
     Attributes:

@@ -52,7 +52,8 @@ def describe(rgba: NDArray[np.uint8]) -> Features:
     has_alpha = bool(alpha.min(initial=255) < 255)
     colours = _count_colours(rgba)
     palette, shares = _palette(rgba)
-    soft = float(np.count_nonzero((alpha > 0) & (alpha < 255))) / max(1, np.count_nonzero(alpha)) if has_alpha else 0.0
+    visible = int(np.count_nonzero(alpha))
+    soft = int(np.count_nonzero((alpha > 0) & (alpha < 255))) / max(1, visible)
     return Features(
         has_alpha=has_alpha,
         colours=colours,
@@ -82,7 +83,7 @@ def _visible(rgba: NDArray[np.uint8]) -> Iterator[NDArray[np.uint32]]:
 
 def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     wide = pixels.astype(np.uint32)
-    return (wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2]
+    return np.asarray((wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2], dtype=np.uint32)
 
 
 def _count_colours(rgba: NDArray[np.uint8]) -> int:

@@ -6,8 +6,9 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PIXELS_VERSION = 1
@@ -30,7 +31,7 @@ def pixel_sha256(rgba: NDArray[np.uint8]) -> str:
         raise ValueError(f"canonical pixels are (H, W, 4) uint8, not {rgba.shape} {rgba.dtype}")
     height, width = rgba.shape[:2]
     digest = hashlib.sha256(struct.pack("<II", width, height))
-    digest.update(rgba if rgba.flags.c_contiguous else rgba.tobytes())
+    digest.update(np.ascontiguousarray(rgba).data)
     return digest.hexdigest()
 
 

@@ -32,4 +32,4 @@ def prepare(rgba: NDArray[np.uint8], size: int = 224) -> NDArray[np.uint8]:
     picture = Image.fromarray(rgba)
     small = np.asarray(picture.convert("RGBa").resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint16)
     on_grey = small[..., :3] + ((255 - small[..., 3:]) * GREY + 127) // 255
-    return np.minimum(on_grey, 255).astype(np.uint8)
+    return np.asarray(np.minimum(on_grey, 255), dtype=np.uint8)

@@ -6,21 +6,13 @@ A crash or a hang becomes a failed row of the member at which it happened; a new
 from __future__ import annotations
 
 import dataclasses
-import os
-import select
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ogaart.imaging import wire
+from ogaart.imaging.child import START_SECONDS, Child, ChildLost
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import PIXELS_VERSION
 from ogaart.imaging.pictures import Picture
@@ -28,8 +20,10 @@ from ogaart.words import MemberStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
+    from ogaart.imaging import wire
     from ogaart.imaging.limits import Limits
 
 UNPACKER_VERSION = f"1.{PIXELS_VERSION}"
@@ -38,12 +32,9 @@ UNPACKER_VERSION = f"1.{PIXELS_VERSION}"
 MAX_RESTARTS = 8
 """Children one file may cost before the rest of it is given up."""
 
+Bytes = bytes  # the type, in a class that has a field of that name
 RECYCLE_BYTES = 768 << 20
 """A child that holds more resident memory than this after a file is replaced before the next."""
-
-START_SECONDS = 60.0
-_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBARCHIVE", "VIRTUAL_ENV")
-_PREFIXES = ("PYTHON", "OPENBLAS_CORE", "OPENBLAS_L2", "DYLD_", "COVERAGE_")
 
 
 @dataclass(frozen=True)
@@ -94,132 +85,9 @@ class UnpackedMember:
     palette: tuple[int, ...] | None = None
     palette_shares: tuple[float, ...] | None = None
     pixel_art: bool | None = None
-    signature: bytes | None = None
-    thumbnail: bytes | None = None
-    content: bytes | None = None
-
-
-class _ChildLostError(Exception):
-    """The child crashed or took too long; it is gone when this is raised."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-
-class _Child:
-    """A running child process and its pipes."""
-
-    def __init__(self, limits: Limits, scratch: Path) -> None:
-        scratch.mkdir(parents=True, exist_ok=True)
-        self._complaints: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ogaart.imaging.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            env=_environment(),
-            bufsize=0,
-            pipesize=1 << 20,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in = self._process.stdin
-        self._out = self._process.stdout.fileno()
-        os.set_blocking(self._in.fileno(), False)
-        self._poll = select.poll()
-        self._poll.register(self._out, select.POLLIN | select.POLLHUP)
-        self.waited = 0.0
-        fields = {"op": "start", "limits": dataclasses.asdict(limits), "scratch": str(scratch)}
-        self.ask(fields, (), START_SECONDS)
-        self.hear(START_SECONDS)
-
-    def ask(self, fields: dict[str, Any], blobs: tuple[Any, ...], seconds: float) -> None:
-        """Send a request."""
-        self.waited = 0.0
-        self._complaints.truncate(0)
-        deadline = time.monotonic() + seconds
-        wire.send(lambda data: self._write(data, deadline, seconds), fields, blobs)
-
-    def _write(self, data: bytes | memoryview, deadline: float, seconds: float) -> None:
-        view = memoryview(data)
-        while len(view):
-            _, ready, _ = select.select([], [self._in.fileno()], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise self._lost(Reason.TIMED_OUT, f"took no request for {seconds:g} s")
-            try:
-                view = view[os.write(self._in.fileno(), view) :]
-            except BrokenPipeError:
-                raise self._lost(Reason.WORKER_CRASHED, "crashed") from None
-
-    def hear(self, seconds: float) -> wire.Message:
-        """The child's next message.
-
-        Raises:
-            _ChildLostError: none came in time, or the child is gone.
-        """
-        started = time.monotonic()
-        deadline = started + seconds
-
-        def exactly(length: int) -> bytes:
-            data = bytearray(length)
-            view = memoryview(data)
-            filled = 0
-            while filled < length:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._poll.poll(left * 1000):
-                    raise self._lost(Reason.TIMED_OUT, f"took longer than {seconds:g} s (OGAART_MEMBER_SECONDS)")
-                got = os.readv(self._out, [view[filled:]])
-                if not got:
-                    raise self._lost(Reason.WORKER_CRASHED, "crashed")
-                filled += got
-            return bytes(data)
-
-        try:
-            message = wire.receive(exactly)
-        except wire.WireError as cause:
-            raise self._lost(Reason.WORKER_CRASHED, str(cause)) from cause
-        self.waited += time.monotonic() - started
-        return message
-
-    def _lost(self, reason: Reason, what: str) -> _ChildLostError:
-        if reason is Reason.WORKER_CRASHED:
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-            code = self._process.wait()
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            what = f"the decoding process {what} ({how}{self._last_words()})"
-        else:
-            what = f"the decoding process {what}"
-        self.kill()
-        return _ChildLostError(reason, what)
-
-    def _last_words(self) -> str:
-        size = self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(0, size - 2000))
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        return f": {lines[-1][:300]}" if lines else ""
-
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        self._in.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._complaints.close()
-
-
-def _environment() -> dict[str, str]:
-    """What the child needs and nothing else: keys and passwords of the platform stay out of it."""
-    kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
-    package = str(Path(__file__).resolve().parents[2])
-    kept["PYTHONPATH"] = os.pathsep.join(p for p in (package, kept.get("PYTHONPATH", "")) if p)
-    # One thread: each further one of a maths library takes address space, which is limited.
-    return {**kept, "LC_CTYPE": "C.UTF-8", "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    signature: Bytes | None = None
+    thumbnail: Bytes | None = None
+    content: Bytes | None = None
 
 
 class Unpacker:
@@ -235,7 +103,7 @@ class Unpacker:
     def __init__(self, limits: Limits, scratch: Path) -> None:
         self._limits = limits
         self._scratch = scratch
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._lock = threading.Lock()
         self._peak = 0
         self._restarts = 0
@@ -302,7 +170,7 @@ class Unpacker:
                 child.ask({"op": "decode", "max_pixels": max_pixels}, (data,), seconds)
                 answer = child.hear(seconds)
                 self._finish(child.hear(seconds))
-            except _ChildLostError as cause:
+            except ChildLost as cause:
                 self._forget()
                 raise Unreadable(cause.reason, cause.message) from cause
             except BaseException:
@@ -314,9 +182,9 @@ class Unpacker:
         rgba = np.frombuffer(answer.blobs[0], dtype=np.uint8).reshape(fields["shape"])
         return Picture(rgba, fields["mode"], fields["format"], fields["frames"])
 
-    def _ready(self) -> _Child:
+    def _ready(self) -> Child:
         if self._child is None:
-            self._child = _Child(self._limits, self._scratch)
+            self._child = Child(self._limits, self._scratch)
         return self._child
 
     def _forget(self) -> None:
@@ -346,12 +214,12 @@ class _Unpacking:
         for _ in range(MAX_RESTARTS):
             try:
                 yield from self._attempt()
-            except _ChildLostError as cause:
-                self._unpacker._forget()  # noqa: SLF001 - two halves of one thing
+            except ChildLost as cause:
+                self._unpacker._forget()
                 index, shown = self._begun.popitem() if self._begun else ("", "")
                 self._begun.clear()
                 again = index in self._done or index in self._poison
-                over = self._seconds >= self._unpacker._limits.file_seconds  # noqa: SLF001
+                over = self._seconds >= self._unpacker._limits.file_seconds
                 if again or over:
                     index, shown = "", ""
                 yield UnpackedMember(index, shown, MemberStatus.FAILED, cause.reason, cause.message)
@@ -367,7 +235,7 @@ class _Unpacking:
     def _attempt(self) -> Iterator[UnpackedMember]:
         """Rows from one child, until the file or the child ends."""
         unpacker = self._unpacker
-        limits = unpacker._limits  # noqa: SLF001
+        limits = unpacker._limits
         request = {
             "op": "unpack",
             "path": str(self._path.resolve()),
@@ -375,7 +243,7 @@ class _Unpacking:
             "enter": sorted(self._enter),
             "poison": sorted(self._poison),
         }
-        child: _Child | None = unpacker._ready()  # noqa: SLF001
+        child: Child | None = unpacker._ready()
         assert child is not None
         finished = False
         try:
@@ -385,12 +253,12 @@ class _Unpacking:
                 message = child.hear(max(0.0, min(limits.member_seconds, left)))
                 if message.fields["kind"] == "end":
                     finished = True
-                    unpacker._finish(message)  # noqa: SLF001
+                    unpacker._finish(message)
                     return
                 row = self._take(message)
                 if row is not None:
                     yield row
-        except _ChildLostError:
+        except ChildLost:
             finished = True
             raise
         finally:

@@ -1,4 +1,4 @@
-"""Messages between the unpacker and its child process: a JSON header and any number of byte strings, length-prefixed."""
+"""Messages between the unpacker and its child process: a JSON header and byte strings, length-prefixed."""
 
 from __future__ import annotations
 

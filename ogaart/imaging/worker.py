@@ -187,7 +187,7 @@ def _limit_address_space(extra: int) -> None:
 
 
 def _use_utf8() -> None:
-    """libarchive converts names to the locale's encoding, and gives none where it cannot."""
+    """Choose a UTF-8 locale: libarchive converts names to the locale's encoding, and gives none where it cannot."""
     for name in _LOCALES:
         with contextlib.suppress(locale.Error):
             locale.setlocale(locale.LC_CTYPE, name)
