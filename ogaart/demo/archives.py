@@ -1,4 +1,4 @@
-"""Archives as people upload them, the same bytes on every build: zip, tar.gz, tar.bz2, gz, 7z, rar, and damaged ones."""
+"""Archives as people upload them, whole and damaged: zip, tar.gz, tar.bz2, gz, 7z, rar; the same bytes every time."""
 
 import bz2
 import gzip

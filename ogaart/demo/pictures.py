@@ -86,7 +86,8 @@ def varied(data: bytes, name: str, variant: int) -> bytes:
     rgba = canonical(data)
     random = np.random.default_rng([zlib.crc32(name.encode()), variant])
     turn = _hue_turn(float(random.uniform(0.08, 0.92)))
-    colour = rgba[..., :3].astype(np.float32) @ turn.T + random.normal(0, 3, (*rgba.shape[:2], 3))
+    noise = random.integers(-5, 6, (*rgba.shape[:2], 3), dtype=np.int8)
+    colour = rgba[..., :3].astype(np.float32) @ turn.T + noise
     rgba[..., :3] = np.clip(colour, 0, 255).astype(np.uint8)
     out = io.BytesIO()
     image = Image.fromarray(rgba)
@@ -125,6 +126,4 @@ def _palette_image(image: Image.Image) -> Image.Image:
 
 def _gif_options(image: Image.Image) -> dict[str, int]:
     # np.unique sorts: the transparent colour, all zeros, is index 0.
-    lowest = image.getextrema()[3]
-    transparent = isinstance(lowest, tuple) and lowest[0] < 128
-    return {"transparency": 0} if transparent else {}
+    return {"transparency": 0} if np.array(image)[..., 3].min() < 128 else {}

@@ -137,10 +137,10 @@ class _Builder:
     def _credit(self, spec: Mapping[str, Any], paths: list[str]) -> tuple[str, list[str]]:
         if not paths:
             return spec["author"], list(spec["licences"])
-        credits = {(self.art.author(path), self.art.licence(path)) for path in paths}
-        if len(credits) > 1:
-            raise ValueError(f"entry {spec['slug']!r}: one author and licence each, found {sorted(credits)}")
-        author, licence = credits.pop()
+        credited = {(self.art.author(path), self.art.licence(path)) for path in paths}
+        if len(credited) > 1:
+            raise ValueError(f"entry {spec['slug']!r}: one author and licence each, found {sorted(credited)}")
+        author, licence = credited.pop()
         return author.removesuffix(" (www.kenney.nl)"), [licence]
 
     def _files(self, spec: Mapping[str, Any], paths: list[str]) -> list[DemoFile]:
@@ -212,9 +212,9 @@ class _Builder:
     @staticmethod
     def _member_path(spec: Mapping[str, Any], path: str, name: str) -> str:
         if spec["pack"] == "gz":
-            return spec["name"].removesuffix(".gz")
+            return str(spec["name"]).removesuffix(".gz")
         name = spec.get("names", {}).get(name, name)
-        folder = PurePosixPath(path).parent.name + "/" if spec.get("folders") else spec.get("folder", "")
+        folder: str = PurePosixPath(path).parent.name + "/" if spec.get("folders") else spec.get("folder", "")
         return folder + name
 
 

@@ -1,0 +1,368 @@
+"""The demo's site over real HTTP on loopback, with the manners of the site's Apache; it notes every request.
+
+A plain threading server: tests change the site while it runs, so its answers come from the records, never from a cache.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from ogaart.demo import pictures, plan, truth
+from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Site
+from ogaart.demo.pages import Pages, Search, mime
+from ogaart.words import EntryStatus
+
+ROBOTS = """\
+# The demo of ogaart
+User-agent: *
+Crawl-delay: {delay:g}
+Disallow: /search/
+Disallow: /?q=search/
+Disallow: /user/login/
+"""
+_OTHER_PAGES = {"faq": "FAQ", "advertise-with-opengameartorg": "Advertise with OGA"}
+_BARE_404 = (
+    "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1>"
+    "<p>The requested URL was not found on this server.</p></body></html>"
+)
+_HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came, and how it was answered."""
+
+    at: float  # seconds of time.monotonic() when its head was read
+    method: str
+    target: str  # path and query as sent
+    headers: dict[str, str]  # names in lower case
+    status: int
+    sent: int  # bytes of the body
+
+    @property
+    def path(self) -> str:
+        """The path as sent, without the query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def range(self) -> str | None:
+        """The Range header."""
+        return self.headers.get("range")
+
+
+@dataclass
+class Fault:
+    """A misbehaviour in the place of an answer.
+
+    Attributes:
+        status: sent instead, with a short text; 0: the connection closes after ``after`` bytes of the true answer.
+        retry_after: the header's value, with a status.
+        after: bytes of the body before the connection closes.
+        pause: seconds to wait first.
+    """
+
+    status: int = 503
+    retry_after: str | None = None
+    after: int = 0
+    pause: float = 0.0
+
+
+@dataclass
+class Answer:
+    """What is sent: with a tag it may be conditional and in ranges."""
+
+    status: int
+    body: bytes
+    type: str = _HTML
+    tag: str | None = None
+    modified: datetime | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class DemoSite:
+    """A context manager that serves the site: ``with DemoSite() as site: site.base, site.requests, site.truth()``.
+
+    Args:
+        port: on 127.0.0.1; 0 takes a free one.
+        delay: the Crawl-delay in seconds that robots.txt states; None states none.
+        copies: how many times as large, with other pictures in each copy.
+        per_page: the most results on one page.
+        latency: seconds before every answer.
+        site: records to serve instead of the committed plan's.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        delay: float | None = 0.0,
+        copies: int = 1,
+        per_page: int = 24,
+        latency: float = 0.0,
+        site: Site | None = None,
+    ) -> None:
+        self.site = plan.load(copies=copies) if site is None else site
+        self.delay = delay
+        self.latency = latency
+        self.requests: list[Request] = []
+        self._faults: dict[str, list[Fault]] = {}
+        self._lock = threading.RLock()
+        self._edits = 0
+        self._server = _Server(("127.0.0.1", port), self)
+        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.pages = Pages(self.base, per_page)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-site", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Serve from a thread of this process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def truth(self, art_types: Sequence[str] = ("2D Art",)) -> truth.Truth:
+        """Return what a perfect crawl of the site as it is now would find, with URLs on this server."""
+        with self._lock:
+            return truth.tell(self.site, self.base, art_types)
+
+    def count(self, method: str = "GET") -> Counter[str]:
+        """Count the requests of one method by their path and query as sent."""
+        return Counter(request.target for request in list(self.requests) if request.method == method)
+
+    def fail(self, path: str, *faults: Fault) -> None:
+        """Let the next requests for a path (percent-encoded, without query) misbehave, one after the other."""
+        with self._lock:
+            self._faults.setdefault(path, []).extend(faults)
+
+    def add_entry(self, entry: Entry) -> None:
+        """Add an entry; its ``posted_at`` decides where listings show it.
+
+        Raises:
+            ValueError: its slug or node id is taken.
+        """
+        with self._lock:
+            if any(entry.slug == other.slug or entry.nid == other.nid for other in self.site.entries):
+                raise ValueError(f"entry {entry.slug!r}, nid {entry.nid}: already there; give another slug and nid")
+            self.site.entries.append(entry)
+
+    def delete(self, slug: str) -> Entry:
+        """Remove an entry with its files: its page, and its place in the listings, are gone."""
+        with self._lock:
+            entry = self.site.entry(slug)
+            self.site.entries.remove(entry)
+            return entry
+
+    def edit(self, slug: str, **changes: Any) -> Entry:
+        """Change fields of an entry.
+
+        Raises:
+            AttributeError: an entry has no such field.
+        """
+        with self._lock:
+            entry = self.site.entry(slug)
+            for name, value in changes.items():
+                getattr(entry, name)
+                setattr(entry, name, value)
+            return entry
+
+    def replace_file(
+        self, fid: int, data: bytes, expected: list[Picture] | None = None, stored_name: str | None = None
+    ) -> DemoFile:
+        """Put other bytes in the place of a file.
+
+        Args:
+            fid: the file.
+            data: its new bytes.
+            expected: the pictures in them; without it, ``data`` is a picture itself.
+            stored_name: a new name and with it a new fid, as the site does when an author replaces a file; without
+                it the same URL serves the new bytes.
+        """
+        with self._lock:
+            _, file = self.site.file(fid)
+            self._edits += 1
+            file.data = data
+            file.pictures = [pictures.expected(data)] if expected is None else expected
+            file.planted = []
+            file.modified = datetime.now(UTC) + timedelta(seconds=self._edits)
+            if stored_name is not None:
+                file.fid = 1 + max(f.fid for e in self.site.entries for f in e.files)
+                file.stored_name = stored_name
+            return file
+
+    def answer(self, target: str) -> Answer:
+        """Return the answer to a GET of this path and query."""
+        path, _, query = target.partition("?")
+        with self._lock:
+            if path.startswith(FILES):
+                return self._file(path)
+            if path == "/robots.txt":
+                return Answer(200, self._robots().encode(), "text/plain")
+            if path == "/art-search-advanced":
+                return Answer(200, self.pages.search(self.site, Search.of_query(query)))
+            if path.startswith("/content/"):
+                return self._content(path, unquote(path.removeprefix("/content/")))
+            if path.startswith("/node/"):
+                nid = path.removeprefix("/node/")
+                slugs = [entry.slug for entry in self.site.entries if str(entry.nid) == nid]
+                return self._content(path, slugs[0] if slugs else "")
+            if path == "/":
+                return Answer(200, self.pages.plain("OpenGameArt.org", ["A small one, made of real free art."]))
+            return Answer(404, self.pages.not_found(path))
+
+    def take_fault(self, path: str) -> Fault | None:
+        """Return and forget the next misbehaviour of a path."""
+        with self._lock:
+            faults = self._faults.get(path)
+            return faults.pop(0) if faults else None
+
+    def _robots(self) -> str:
+        if self.delay is None:
+            return "".join(line for line in ROBOTS.splitlines(keepends=True) if not line.startswith("Crawl-delay"))
+        return ROBOTS.format(delay=self.delay)
+
+    def _content(self, path: str, slug: str) -> Answer:
+        if slug in _OTHER_PAGES:
+            return Answer(200, self.pages.plain(_OTHER_PAGES[slug], ["A page of the site that is no entry."]))
+        for entry in self.site.entries:
+            if entry.slug == slug and entry.status is not EntryStatus.DELETED:
+                break
+        else:
+            return Answer(404, self.pages.not_found(path))
+        if entry.status is EntryStatus.PRIVATE:
+            return Answer(403, self.pages.forbidden(entry))
+        if entry.status is EntryStatus.NOT_ART:
+            return Answer(200, self.pages.plain(entry.title, entry.about))
+        return Answer(200, self.pages.entry(entry))
+
+    def _file(self, path: str) -> Answer:
+        # A path that another client encoded in another way is the same file.
+        wanted = unquote(path)
+        for entry in self.site.entries:
+            if entry.status in (EntryStatus.DELETED, EntryStatus.PRIVATE):
+                continue
+            for file in entry.files:
+                if FILES + file.stored_name == wanted and not file.missing:
+                    return _stored(file.data, file.stored_name, file.modified or entry.posted_at.replace(tzinfo=UTC))
+            for preview in entry.previews:
+                if FILES + preview.stored_name == wanted:
+                    return _stored(preview.data, preview.stored_name, entry.posted_at.replace(tzinfo=UTC))
+        if wanted in self.site.decoys:
+            return _stored(self.site.decoys[wanted], wanted, datetime(2009, 1, 1, tzinfo=UTC))
+        return Answer(404, _BARE_404.encode(), "text/html; charset=iso-8859-1")
+
+
+def _stored(data: bytes, name: str, modified: datetime) -> Answer:
+    # Apache's tag: size and time in microseconds, in hex.
+    tag = f'"{len(data):x}-{int(modified.timestamp() * 1_000_000):x}"'
+    return Answer(200, data, mime(name), tag, modified.replace(microsecond=0))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], demo: DemoSite) -> None:
+        self.demo = demo
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._serve(body=True)
+
+    def do_HEAD(self) -> None:
+        self._serve(body=False)
+
+    def version_string(self) -> str:
+        return "Apache"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Stay silent: the requests are noted."""
+
+    def _serve(self, body: bool) -> None:
+        demo, at = self.server.demo, time.monotonic()
+        # Clients that send an absolute target mean its path.
+        parts = urlsplit(self.path)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        fault = demo.take_fault(parts.path)
+        time.sleep(demo.latency + (fault.pause if fault else 0.0))
+        if fault is not None and fault.status:
+            headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
+            answer = Answer(fault.status, b"The demo was told to fail here.\n", "text/plain", headers=headers)
+        else:
+            answer = demo.answer(target)
+        status, content, headers = self._negotiated(answer)
+        cut = fault.after if fault is not None and not fault.status else len(content)
+        sent = content[:cut] if body and status != HTTPStatus.NOT_MODIFIED else b""
+        noted = {name.lower(): value for name, value in self.headers.items()}
+        # Noted before the bytes leave, so that a client which has its answer finds its request here.
+        demo.requests.append(Request(at, self.command, target, noted, status, len(sent)))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", answer.type)
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(sent)
+        if cut < len(content):
+            self.close_connection = True
+
+    def _negotiated(self, answer: Answer) -> tuple[int, bytes, dict[str, str]]:
+        """Apply conditions and ranges to an answer that has a tag."""
+        headers = dict(answer.headers)
+        if answer.tag is None or answer.modified is None:
+            return answer.status, answer.body, headers
+        modified = format_datetime(answer.modified, usegmt=True)
+        headers |= {"ETag": answer.tag, "Last-Modified": modified, "Accept-Ranges": "bytes"}
+        known = self.headers.get("If-None-Match")
+        if known is not None:
+            tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+            if answer.tag in tags or "*" in tags:
+                return HTTPStatus.NOT_MODIFIED, b"", headers
+        elif self.headers.get("If-Modified-Since") == modified:
+            return HTTPStatus.NOT_MODIFIED, b"", headers
+        wanted = self.headers.get("Range")
+        if wanted is None or self.headers.get("If-Range", answer.tag) not in (answer.tag, modified):
+            return answer.status, answer.body, headers
+        return _ranged(answer.body, wanted, headers)
+
+
+def _ranged(body: bytes, wanted: str, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+    """Cut one range of bytes; what is no such range is ignored, as HTTP asks."""
+    unit, _, span = wanted.partition("=")
+    first, dash, last = span.strip().partition("-")
+    well_formed = all(not part or (part.isascii() and part.isdigit()) for part in (first, last))
+    if unit.strip() != "bytes" or not dash or not (first or last) or not well_formed:
+        return HTTPStatus.OK, body, headers
+    total = len(body)
+    start = int(first) if first else max(total - int(last), 0)
+    stop = min(int(last) + 1, total) if first and last else total
+    if start >= total:
+        return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", headers | {"Content-Range": f"bytes */{total}"}
+    if stop <= start:
+        return HTTPStatus.OK, body, headers
+    headers = headers | {"Content-Range": f"bytes {start}-{stop - 1}/{total}"}
+    return HTTPStatus.PARTIAL_CONTENT, body[start:stop], headers

@@ -1,0 +1,87 @@
+"""The demo's pages, read by the platform's own parsers, give exactly the truth."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ogaart.demo import build, truth
+from ogaart.demo.model import Site
+from ogaart.demo.pages import Pages, Search, posted
+from ogaart.opengameart.content import parse_entry
+from ogaart.opengameart.listing import ListingRefused, is_past_end, parse_listing
+from ogaart.words import EntryStatus, ListingStatus
+
+BASE = "http://127.0.0.1:8090"
+PAGES = Pages(BASE)
+
+
+def listing(site: Site, page: int, **params: str) -> bytes:
+    return PAGES.search(site, Search((*build.listing_params(page), *params.items())))
+
+
+def test_listings_give_all_entries_oldest_first(site: Site) -> None:
+    told = truth.tell(site, BASE)
+    read = [parse_listing(listing(site, page), BASE) for page in range(3)]
+
+    assert [row.slug for page in read for row in page.rows] == told["listing"]
+    assert [(page.first, page.last, page.total) for page in read] == [(1, 24, 68), (25, 48, 68), (49, 68, 68)]
+    assert [row.url for row in read[0].rows] == [row["url"] for row in told["entries"][:24]]
+
+
+def test_a_page_past_the_end_is_the_last_one_again(site: Site) -> None:
+    read = parse_listing(listing(site, 7), BASE)
+
+    assert (read.first, read.last) == (49, 68)
+    assert is_past_end(read, 7, 24)
+    assert not is_past_end(read, 2, 24)
+
+
+def test_no_results_and_a_refused_keyword(site: Site) -> None:
+    assert parse_listing(listing(site, 0, keys="nothing-of-that-name"), BASE).status is ListingStatus.NO_RESULTS
+    with pytest.raises(ListingRefused):
+        parse_listing(listing(site, 0, keys="ab"), BASE)
+
+
+def entries(site: Site) -> Iterator[tuple[str, dict[str, object]]]:
+    for row in truth.tell(site, BASE)["entries"]:
+        yield row["slug"], row
+
+
+def test_content_pages_give_the_truth(site: Site) -> None:
+    for slug, row in entries(site):
+        if row["status"] not in ("ok", "withheld"):
+            continue
+        read = parse_entry(PAGES.entry(site.entry(slug)), str(row["url"]), BASE)
+        found = {
+            name: list(value) if isinstance(value := getattr(read, name), tuple) else value
+            for name in row
+            if name not in ("about", "http_status", "posted_at")
+        }
+        found["posted_at"] = read.posted_at.isoformat() if read.posted_at else None
+        assert found == {name: value for name, value in row.items() if name not in ("about", "http_status")}
+        for paragraph in row["about"]:  # type: ignore[attr-defined]
+            assert paragraph in " ".join((read.description or "").split())
+
+
+def test_file_links_give_the_truth_and_nothing_else(site: Site) -> None:
+    told = truth.tell(site, BASE)["files"]
+    found = []
+    for slug, row in entries(site):
+        if row["status"] in ("ok", "withheld"):
+            read = parse_entry(PAGES.entry(site.entry(slug)), str(row["url"]), BASE)
+            found += [(link, role) for role in ("file", "preview") for link in getattr(read, role + "s")]
+
+    fields = ("slug", "fid", "position", "url", "stored_name", "shown_name", "mime", "length")
+    assert [{name: getattr(link, name) for name in fields} | {"role": role} for link, role in found] == [
+        {name: row[name] for name in (*fields, "role")} for row in told
+    ]
+
+
+def test_other_pages_under_content_are_no_art() -> None:
+    page = PAGES.plain("FAQ", ["Questions."])
+
+    assert parse_entry(page, f"{BASE}/content/faq", BASE).status is EntryStatus.NOT_ART
+
+
+def test_dates_are_printed_as_on_the_site(site: Site) -> None:
+    assert posted(site.entries[0].posted_at) == "Monday, June 1, 2009 - 08:03"
