@@ -28,12 +28,13 @@ _FIELD = "field-name-"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(r"([A-Za-z]{3})[a-z]{0,6} (\d{1,2}), (\d{4}) - (\d{1,2}):(\d{2})", re.ASCII)
 _NODE_LINK = re.compile(
-    r"/user/(?:login|register)\b.*[?&]destination=node(?:/|%2F)(\d{1,18})\b", re.ASCII | re.IGNORECASE
+    r"[^?]*/user/(?:login|register)\b.*[?&]destination=node(?:/|%2F)(\d{1,18})\b", re.ASCII | re.IGNORECASE
 )
+_LONGEST_LINK = 500
 _NODE_CLASS = re.compile(r"page-node-(\d{1,18})", re.ASCII)
 _NODE_PATH = re.compile(r"/node/(\d{1,18})/?\Z", re.ASCII)
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
-_SUBMITTER = re.compile(r"\(\s*Submitted by\s+(.*)\)", re.IGNORECASE | re.DOTALL)
+_SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
 # The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
 _WITHHELD = re.compile(r"File\(s\)\s+currently\s+unava", re.IGNORECASE)
 
@@ -223,13 +224,21 @@ def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None
     author = markup.line(name)
     # What follows the author's name, so that a name with such words in it is no submitter.
     rest = whole.partition(author)[2] if author else whole
-    match = _SUBMITTER.search(rest)
-    submitter = (match[1].strip() or None) if match else None
+    before, submitter = _submitter(rest)
     if name is None:
-        author = rest[: match.start()].strip() if match else whole
+        author = before
     link = (name if is_link(name) else markup.first(name, is_link)) if name is not None else None
     href = markup.href(link)
     return author or None, _link(base, href) if href else None, submitter if submitter != author else None
+
+
+def _submitter(text: str) -> tuple[str, str | None]:
+    """What stands before "(Submitted by …)", and who is named in it."""
+    # The closing parenthesis is no part of the pattern: looking for one that is not there takes quadratic time.
+    match, end = _SUBMITTED.search(text), text.rfind(")")
+    if match is None or end < match.end():
+        return text.strip(), None
+    return text[: match.start()].strip(), text[match.end() : end].strip() or None
 
 
 def _link(base: str, href: str) -> str | None:
@@ -297,7 +306,7 @@ def _number(text: str | None) -> int | None:
 
 def _nid(page: LexborHTMLParser, loose: tuple[LexborNode, ...]) -> int | None:
     """The node id: of the log-in link, which every entry shows, else of the body's classes, else of the short link."""
-    found = [_NODE_LINK.search(markup.href(node) or "") for node in loose]
+    found = [_NODE_LINK.match((markup.href(node) or "")[:_LONGEST_LINK]) for node in loose]
     body = page.body
     found += [_NODE_CLASS.fullmatch(name) for name in sorted(classes(body))] if body is not None else []
     short = page.css_first('link[rel="shortlink"]')

@@ -12,6 +12,7 @@ from itertools import combinations
 
 UNKNOWN_AUTHOR = "unknown author"
 UNTITLED = "untitled"
+_LONGEST_URL = 200
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ def render_table() -> str:
         "# Licences, and what they let a game do",
         "",
         "Made from `ogaart/opengameart/licences.py` by `python -m ogaart.opengameart.licences > docs/licences.md`; a",
-        "test compares the two. The answers are the cautious ones and no legal advice. Several licences of an entry mean",
+        "test compares the two. Answers are the cautious ones and no legal advice. Several licences of an entry mean",
         "that any one may be chosen; uses asked for together must be granted by one of them. A licence not listed here",
         "grants nothing, and neither does a name without its version.",
         "",
@@ -274,6 +275,8 @@ def _folded(name: str) -> str:
 
 
 def _folded_url(url: str) -> str:
+    if len(url) > _LONGEST_URL:  # no licence's, and slow to match
+        return ""
     match = re.fullmatch(
         r"(?:https?:)?//(?:www\.)?([^?#]*?)(?:(?:deed|legalcode)[\w.-]*)?/?(?:[?#].*)?", url.strip().lower()
     )

@@ -120,7 +120,7 @@ def absolute(base: str, href: str) -> str | None:
     if host is None:
         if not rest.startswith("/"):
             return None
-    elif _netloc(scheme, host) not in _CANONICAL_HOSTS | {_base_netloc(base)}:
+    elif rest[:1] not in {"", "/", "?"} or _netloc(scheme, host) not in _CANONICAL_HOSTS | {_base_netloc(base)}:
         return None
     target = quote(_STRAY_PERCENT.sub("%25", rest), safe=_AS_GIVEN)
     if not target.startswith("/"):
