@@ -80,7 +80,7 @@ publish = dg.define_asset_job(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Fails runs whose process is gone and frees their pool slots.",
-    target=[discover],
+    job=discover,
 )
 def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Reap dead runs."""

@@ -57,7 +57,7 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
             f"The graph took {time.monotonic() - start:.0f} s and {len(site.requests)} requests. "
             f"Publication: {report.rows[-1]}"
         )
-        _ask(chosen, console, site)
+        _ask(chosen, console)
         if not once:
             _stay(chosen, console)
     return 0
@@ -86,7 +86,7 @@ def model_to_be_had(settings: Settings, console: Console) -> str:
     return settings.model
 
 
-def _ask(settings: Settings, console: Console, site: DemoSite) -> None:
+def _ask(settings: Settings, console: Console) -> None:
     """Search with the first picture of the site, made smaller and saved as JPEG, as a person would have it."""
     from PIL import Image
 

@@ -158,11 +158,9 @@ def _micros(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1_000_000)
 
 
-def _metadata(
-    generation: Generation, state: RowState, done: Reconciled | None
-) -> dict[str, dg.MetadataValue[object] | int | str]:
+def _metadata(generation: Generation, state: RowState, done: Reconciled | None) -> dict[str, int | str]:
     counts = generation.manifest["counts"]
-    facts: dict[str, dg.MetadataValue[object] | int | str] = {
+    facts: dict[str, int | str] = {
         "state": state.value,
         "generation": generation.number,
         "entries": counts.get("entries", 0),

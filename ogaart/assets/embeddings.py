@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 import numpy as np
+from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
 from ogaart.assets.step import Step, described, run_partitions
@@ -99,8 +100,8 @@ def _embed_missing(
 
     reasons: dict[str, tuple[str, str]] = {}
     keys: list[str] = []
-    parts = []
-    norms = []
+    parts: list[NDArray[np.float32]] = []
+    norms: list[NDArray[np.float32]] = []
     embedded = 0
 
     def store() -> None:

@@ -22,6 +22,7 @@ from ogaart.words import FileStatus, MemberStatus, RowState, Stage
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
 GALLERY = 24
+FEATURES = ("has_alpha", "colours", "palette", "palette_shares", "pixel_art", "signature")
 
 FileKey = tuple[str, int, str]
 """(slug, fid, sha256 of the file)."""
@@ -185,7 +186,6 @@ def _picture(
     """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""
     assert member.pixel_sha256 is not None
     assert member.thumbnail is not None
-    assert member.features is not None
     number = image_id(facts["slug"], member.pixel_sha256)
     occurrence: Row = {
         **facts,
@@ -215,7 +215,7 @@ def _picture(
                 "mode": member.mode,
                 "format": member.format,
                 "frames": member.frames,
-                **asdict(member.features),
+                **{name: getattr(member, name) for name in FEATURES},
                 "thumb_offset": offset,
                 "thumb_length": length,
             },

@@ -48,6 +48,7 @@ def fetch_files(step: Step) -> None:
         old = stored.get(key)
         if old is not None and old["fingerprint"] == wanted[key] and _settled(step, old):
             rows.append(old)
+            step.waits(old["url"], wanted[key])  # a file that is gone stays a failure
         else:
             rows.append(_fetch(step, link, old, wanted[key]))
     step.count(plan)
@@ -64,8 +65,8 @@ def _fingerprint(step: Step, link: Row) -> str:
 def _settled(step: Step, row: Row) -> bool:
     """Whether a stored row needs no further look: its bytes are there, or it is gone for good."""
     if row["status"] == FileStatus.OK:
-        return step.stores.blobs.has(row["sha256"])
-    return row["status"] != FileStatus.FAILED
+        return step.stores.blobs.has(str(row["sha256"]))
+    return bool(row["status"] != FileStatus.FAILED)
 
 
 def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:

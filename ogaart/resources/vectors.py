@@ -37,6 +37,8 @@ class Place(NamedTuple):
 
     segment: str
     row: int
+    norm: float
+    """Length of the vector before it was normalised."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Vectors:
         sync_file(draft)
         draft.replace(path)  # also where the name exists: the content is equal, unless that file is damaged
         self._damaged.pop(name, None)
-        self._remember(name, keys)
+        self._remember(name, keys, norms.tolist())
         return name
 
     def _refresh(self) -> None:
@@ -209,18 +211,19 @@ class Vectors:
             self._forget()
         for name in sorted(present - self._read - self._damaged.keys()):
             try:
-                keys = _texts(pq.read_table(self.folder / name, columns=["key"])["key"])
+                rows = pq.read_table(self.folder / name, columns=["key", "norm"])
+                keys, norms = _texts(rows["key"]), rows["norm"].to_pylist()
             except FileNotFoundError:
                 continue  # collected since the folder was listed
             except (pa.ArrowException, OSError) as error:
                 self._note_damage(name, f"{type(error).__name__}: {error}")
             else:
-                self._remember(name, keys)
+                self._remember(name, keys, norms)
 
-    def _remember(self, name: str, keys: tuple[str, ...]) -> None:
+    def _remember(self, name: str, keys: tuple[str, ...], norms: Sequence[float]) -> None:
         self._read.add(name)
-        for row, key in enumerate(keys):
-            self._places[key] = Place(name, row)
+        for row, (key, norm) in enumerate(zip(keys, norms, strict=True)):
+            self._places[key] = Place(name, row, norm)
 
     def _read_whole(self, name: str) -> Scanned:
         try:
