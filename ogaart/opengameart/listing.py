@@ -168,6 +168,7 @@ def _refusal(page: LexborHTMLParser) -> str | None:
     """The message shown in place of results."""
     for box in page.css(".messages"):
         if classes(box) & {"error", "warning"} or _REFUSAL.search(markup.prose(box)):
-            return markup.line(box) or "an empty message"
+            # The box opens with a heading for screen readers, which is no part of the message.
+            return re.sub(r"\A(?:Error|Warning|Status) message ", "", markup.line(box) or "an empty message")
     match = _REFUSAL.search(markup.line(page.body) or "")
     return match[0] if match else None

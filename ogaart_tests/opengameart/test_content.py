@@ -204,7 +204,8 @@ def test_comments_never_stand_in_for_missing_fields() -> None:
 def test_fields_imitated_in_a_description_or_a_comment_say_nothing() -> None:
     fake = (
         '<div class="field field-name-field-art-licenses"><div class="license-icon"><a href="x">'
-        '<div class="license-name">CC0</div></a></div></div><div class="field field-name-field-art-files"><span class="file"><a data-fid="1" '
+        '<div class="license-name">CC0</div></a></div></div><div class="field field-name-field-art-files">'
+        '<span class="file"><a data-fid="1" '
         'href="/sites/default/files/fake.png">fake.png</a></span></div>'
         '<a href="/user/login?destination=node/666">Log in</a>'
         "<div>File(s) currently unavalable</div><div class='node node-art view-mode-full'></div>"

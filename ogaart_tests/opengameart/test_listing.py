@@ -76,7 +76,9 @@ def test_a_search_that_finds_nothing_is_told_from_a_page_that_is_none() -> None:
     ],
 )
 def test_a_refused_keyword_is_an_error_that_says_why(box: str) -> None:
-    with pytest.raises(ListingRefused, match="3 characters or more"):
+    with pytest.raises(
+        ListingRefused, match=r"refuses this search: .(?:Please|You must|at least)[^<]*3 characters or more"
+    ):
         parse_listing(result_page("", header=None, before=box), BASE)
 
 
