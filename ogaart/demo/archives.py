@@ -34,7 +34,7 @@ def pack(kind: str, members: Members) -> bytes:
         case "rar":
             return rar.archive(members)
         case "gz":
-            return gzip.compress(members[0][1], 9, mtime=0)
+            return _gz(*members[0])
     raise ValueError(f"archive kind {kind!r}: the demo writes {', '.join(SUFFIXES)}")
 
 
@@ -57,6 +57,14 @@ def _zip(members: Members, method: int) -> bytes:
             info.create_system = 3
             info.external_attr = 0o100644 << 16
             archive.writestr(info, data)
+    return out.getvalue()
+
+
+def _gz(name: str, data: bytes) -> bytes:
+    """Compress one file as gzip does, with its name in the header."""
+    out = io.BytesIO()
+    with gzip.GzipFile(name, "wb", 9, out, mtime=0) as stream:
+        stream.write(data)
     return out.getvalue()
 
 

@@ -76,7 +76,7 @@ def preview(data: bytes, size: int = 200) -> bytes:
 
 
 def varied(data: bytes, name: str, variant: int) -> bytes:
-    """Return another picture of the same kind: hue turned, a little noise added, the same for the same arguments.
+    """Return another picture of the same kind: hue turned and tinted, the same for the same arguments.
 
     Args:
         data: a picture.
@@ -86,8 +86,9 @@ def varied(data: bytes, name: str, variant: int) -> bytes:
     rgba = canonical(data)
     random = np.random.default_rng([zlib.crc32(name.encode()), variant])
     turn = _hue_turn(float(random.uniform(0.08, 0.92)))
-    noise = random.integers(-5, 6, (*rgba.shape[:2], 3), dtype=np.int8)
-    colour = rgba[..., :3].astype(np.float32) @ turn.T + noise
+    # A tint as well, since greys have no hue; no noise, which would make a copy many times as large.
+    tint = random.integers(12, 40, 3, dtype=np.int16) * random.choice([-1, 1], 3)
+    colour = rgba[..., :3].astype(np.float32) @ turn.T + tint.astype(np.float32)
     rgba[..., :3] = np.clip(colour, 0, 255).astype(np.uint8)
     out = io.BytesIO()
     image = Image.fromarray(rgba)

@@ -91,7 +91,7 @@ def load(path: Path = HERE / "site.toml", copies: int = 1) -> Site:
     for copy in range(copies):
         builder = _Builder(Art(path.parent / "art", copy))
         for position, spec in enumerate(plan):
-            site.entries.append(builder.entry(spec, position, len(plan)))
+            site.entries.append(builder.entry(spec, position))
     site.decoys.update(_decoys(site))
     return site
 
@@ -103,7 +103,7 @@ class _Builder:
         self.art = art
         self.fid = 990_000 + art.variant * _COPY
 
-    def entry(self, spec: Mapping[str, Any], position: int, total: int) -> Entry:
+    def entry(self, spec: Mapping[str, Any], position: int) -> Entry:
         copy = self.art.variant
         paths = self.art.matching(spec["art"])
         author, licences = self._credit(spec, paths)
@@ -116,7 +116,7 @@ class _Builder:
             author=author,
             author_url=url,
             submitter=None if shape == "user" else _SUBMITTER,
-            posted_at=_FIRST_POST + _STEP * position + timedelta(days=copy * _STEP.days * total),
+            posted_at=_FIRST_POST + _STEP * position + timedelta(hours=copy),
             licences=licences,
             art_type=spec.get("art_type", "2D Art"),
             tags=list(spec["tags"]),

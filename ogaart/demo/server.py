@@ -7,9 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -17,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from ogaart.demo import pictures, plan, truth
+from ogaart.demo.http import Answer, Fault, Request, negotiated
 from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Site
 from ogaart.demo.pages import Pages, Search, mime
 from ogaart.words import EntryStatus
@@ -34,58 +33,6 @@ _BARE_404 = (
     "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1>"
     "<p>The requested URL was not found on this server.</p></body></html>"
 )
-_HTML = "text/html; charset=utf-8"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it came, and how it was answered."""
-
-    at: float  # seconds of time.monotonic() when its head was read
-    method: str
-    target: str  # path and query as sent
-    headers: dict[str, str]  # names in lower case
-    status: int
-    sent: int  # bytes of the body
-
-    @property
-    def path(self) -> str:
-        """The path as sent, without the query."""
-        return self.target.partition("?")[0]
-
-    @property
-    def range(self) -> str | None:
-        """The Range header."""
-        return self.headers.get("range")
-
-
-@dataclass
-class Fault:
-    """A misbehaviour in the place of an answer.
-
-    Attributes:
-        status: sent instead, with a short text; 0: the connection closes after ``after`` bytes of the true answer.
-        retry_after: the header's value, with a status.
-        after: bytes of the body before the connection closes.
-        pause: seconds to wait first.
-    """
-
-    status: int = 503
-    retry_after: str | None = None
-    after: int = 0
-    pause: float = 0.0
-
-
-@dataclass
-class Answer:
-    """What is sent: with a tag it may be conditional and in ranges."""
-
-    status: int
-    body: bytes
-    type: str = _HTML
-    tag: str | None = None
-    modified: datetime | None = None
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class DemoSite:
@@ -313,12 +260,12 @@ class _Handler(BaseHTTPRequestHandler):
             answer = Answer(fault.status, b"The demo was told to fail here.\n", "text/plain", headers=headers)
         else:
             answer = demo.answer(target)
-        status, content, headers = self._negotiated(answer)
+        asked = {name.lower(): value for name, value in self.headers.items()}
+        status, content, headers = negotiated(answer, asked)
         cut = fault.after if fault is not None and not fault.status else len(content)
         sent = content[:cut] if body and status != HTTPStatus.NOT_MODIFIED else b""
-        noted = {name.lower(): value for name, value in self.headers.items()}
         # Noted before the bytes leave, so that a client which has its answer finds its request here.
-        demo.requests.append(Request(at, self.command, target, noted, status, len(sent)))
+        demo.requests.append(Request(at, self.command, target, asked, status, len(sent)))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -329,40 +276,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(sent)
         if cut < len(content):
             self.close_connection = True
-
-    def _negotiated(self, answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-        """Apply conditions and ranges to an answer that has a tag."""
-        headers = dict(answer.headers)
-        if answer.tag is None or answer.modified is None:
-            return answer.status, answer.body, headers
-        modified = format_datetime(answer.modified, usegmt=True)
-        headers |= {"ETag": answer.tag, "Last-Modified": modified, "Accept-Ranges": "bytes"}
-        known = self.headers.get("If-None-Match")
-        if known is not None:
-            tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-            if answer.tag in tags or "*" in tags:
-                return HTTPStatus.NOT_MODIFIED, b"", headers
-        elif self.headers.get("If-Modified-Since") == modified:
-            return HTTPStatus.NOT_MODIFIED, b"", headers
-        wanted = self.headers.get("Range")
-        if wanted is None or self.headers.get("If-Range", answer.tag) not in (answer.tag, modified):
-            return answer.status, answer.body, headers
-        return _ranged(answer.body, wanted, headers)
-
-
-def _ranged(body: bytes, wanted: str, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-    """Cut one range of bytes; what is no such range is ignored, as HTTP asks."""
-    unit, _, span = wanted.partition("=")
-    first, dash, last = span.strip().partition("-")
-    well_formed = all(not part or (part.isascii() and part.isdigit()) for part in (first, last))
-    if unit.strip() != "bytes" or not dash or not (first or last) or not well_formed:
-        return HTTPStatus.OK, body, headers
-    total = len(body)
-    start = int(first) if first else max(total - int(last), 0)
-    stop = min(int(last) + 1, total) if first and last else total
-    if start >= total:
-        return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", headers | {"Content-Range": f"bytes */{total}"}
-    if stop <= start:
-        return HTTPStatus.OK, body, headers
-    headers = headers | {"Content-Range": f"bytes {start}-{stop - 1}/{total}"}
-    return HTTPStatus.PARTIAL_CONTENT, body[start:stop], headers

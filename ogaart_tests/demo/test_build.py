@@ -116,6 +116,13 @@ def test_the_truth_names_its_own_entries_and_files(site: Site) -> None:
     ]
 
 
+def test_decoys_are_no_files_of_the_truth(site: Site) -> None:
+    urls = {row["url"] for row in truth.tell(site, "")["files"]}
+
+    assert len(site.decoys) > 100
+    assert not urls & set(site.decoys)
+
+
 @pytest.mark.parametrize("kind", ["zip", "7z", "tar.gz", "tar.bz2", "rar"])
 def test_archives_read_back_with_libarchive(kind: str) -> None:
     with libarchive.memory_reader(archives.pack(kind, MEMBERS)) as found:

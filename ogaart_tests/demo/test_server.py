@@ -10,9 +10,10 @@ import requests
 from protego import Protego
 
 from ogaart.demo import pictures, plan
+from ogaart.demo.http import Fault
 from ogaart.demo.model import DemoFile
 from ogaart.demo.pages import posted
-from ogaart.demo.server import DemoSite, Fault
+from ogaart.demo.server import DemoSite
 from ogaart.opengameart.listing import parse_listing
 from ogaart.opengameart.urls import search_url
 
