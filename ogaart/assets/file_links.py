@@ -12,6 +12,9 @@ from ogaart.resources.tables import Row
 from ogaart.staleness import compare, fingerprint
 from ogaart.words import EntryStatus, FileRole, RowState, Stage
 
+LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
+"""Pages that may link files; a withheld one still shows its previews."""
+
 
 @dg.asset(
     partitions_def=search_pages_partitions,
@@ -38,7 +41,7 @@ def read_links(step: Step) -> None:
         stored.setdefault(row["slug"], []).append(row)
     entries = tables.read(ENTRIES, step.partition)
     wanted_entries = {
-        e["slug"]: fingerprint(LINKS_VERSION, e["content_hash"]) for e in entries if e["status"] == EntryStatus.OK
+        e["slug"]: fingerprint(LINKS_VERSION, e["content_hash"]) for e in entries if e["status"] in LINKING
     }
     sources = {e["slug"]: e for e in entries}
     rows: list[Row] = []

@@ -1,0 +1,85 @@
+"""The publication: the newest generation is audited, then put in service by one switch."""
+
+import dagster as dg
+
+from ogaart.assets.catalog import catalog
+from ogaart.resources.audits import Audit, run_audits
+from ogaart.resources.collection import Collection
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.generations import Generation, Generations
+from ogaart.resources.index import open_index
+from ogaart.resources.locks import hold
+from ogaart.resources.platform import Platform, Stores
+from ogaart.resources.vectors import Vectors
+
+PUBLICATION_VERSION = "1"
+
+
+class AuditFailed(RuntimeError):
+    """A generation does not hold what a publication promises; the old one stays in service."""
+
+
+@dg.asset(
+    deps=[catalog],
+    group_name="publication",
+    kinds={"duckdb"},
+    code_version=PUBLICATION_VERSION,
+    metadata={"layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb"},
+)
+def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+    """The generation in service: audited, then switched to in one step.
+
+    A failed audit leaves the old generation in service and says why.
+    """
+    stores = platform.stores
+    generations = Generations(stores.root.generations)
+    with hold(stores.root.locks / "catalog.lock", timeout=stores.settings.lock_seconds, what="the catalog"):
+        newest = generations.all()[-1:]
+        if not newest:
+            raise dg.Failure("there is no generation: materialize `catalog` first", allow_retries=False)
+        generation, current = newest[0], generations.current()
+        if current is not None and current.number == generation.number and generation.audits:
+            context.log.info("generation %d is in service already", current.number)
+            return dg.MaterializeResult(metadata=_metadata(generation, "unchanged"))
+        audits = audit(stores, generation, current)
+        generations.record(generation.number, [a.row() for a in audits])
+        failed = [a for a in audits if not a.passed]
+        if failed:
+            raise dg.Failure(
+                f"generation {generation.number} is not published, "
+                f"{f'generation {current.number}' if current else 'nothing'} stays in service: "
+                + "; ".join(f"{a.name}: {a.message}" for a in failed),
+                metadata={a.name: a.message for a in audits},
+                allow_retries=False,
+            )
+        generations.switch(generation.number)
+        generations.prune(stores.settings.keep_generations)
+    return dg.MaterializeResult(metadata=_metadata(generations.get(generation.number), "new"))
+
+
+def audit(stores: Stores, generation: Generation, current: Generation | None) -> list[Audit]:
+    """Run every audit on a finished generation and the collection it is published with."""
+    space = generation.manifest["space"]
+    vectors = Vectors(stores.root.vectors, space)
+    dimension = Embedder(stores.settings).dimension
+    if stores.settings.qdrant_url is not None:
+        with Collection(stores, space, dimension).writer() as index:
+            return run_audits(generation, index, vectors=vectors, previous=current)
+    index = open_index(stores.settings, generation.index, space, dimension, read_only=True)
+    try:
+        return run_audits(generation, index, vectors=vectors, previous=current)
+    finally:
+        index.close()
+
+
+def _metadata(generation: Generation, state: str) -> dict[str, int | str]:
+    counts = generation.manifest["counts"]
+    audits = {f"audit: {a['name']}": a["message"] for a in generation.audits}
+    return {
+        "state": state,
+        "generation": generation.number,
+        "entries": counts.get("entries", 0),
+        "images": counts.get("images", 0),
+        "points": counts.get("searchable", 0),
+        **audits,
+    }
