@@ -1,0 +1,52 @@
+"""From what people type to an FTS5 expression that cannot be a syntax error."""
+
+import re
+
+# Weights of bm25 for title, tags, author, description, names: a picture named "barrel" is more of a barrel than one
+# whose description mentions barrels.
+WEIGHTS = (8.0, 5.0, 4.0, 1.0, 3.0)
+
+_TERM = re.compile(r'(-?)"([^"]*)"|(\S+)')
+_WORDLIKE = re.compile(r"\w", re.UNICODE)
+MAX_TERMS = 32
+
+
+def _terms(text: str) -> tuple[list[str], list[str]]:
+    wanted: list[str] = []
+    unwanted: list[str] = []
+    for minus, phrase, word in _TERM.findall(text):
+        negative = bool(minus) or (word.startswith("-") and len(word) > 1)
+        term = phrase or (word[1:] if negative and word else word)
+        if _WORDLIKE.search(term):
+            (unwanted if negative else wanted).append(term)
+    return wanted[:MAX_TERMS], unwanted[:MAX_TERMS]
+
+
+def _quoted(term: str, *, prefix: bool) -> str:
+    # Inside double quotes FTS5 knows no operator; NUL would end the statement's text early.
+    quoted = '"' + term.replace("\0", " ").replace('"', '""') + '"'
+    return quoted + "*" if prefix else quoted
+
+
+def expressions(text: str) -> list[tuple[str, str]]:
+    """Give FTS5 expressions for a text, strictest first, each with the sentence to show where it is the one that hit.
+
+    All words, then all as beginnings of words, then any of them. An empty list: the text holds no word.
+    """
+    wanted, unwanted = _terms(text)
+    if not wanted:
+        return []
+    exclude = "".join(f" NOT {_quoted(term, prefix=False)}" for term in unwanted)
+
+    def joined(operator: str, *, prefix: bool) -> str:
+        return "(" + operator.join(_quoted(term, prefix=prefix) for term in wanted) + ")" + exclude
+
+    found = [(joined(" AND ", prefix=False), ""), (joined(" AND ", prefix=True), "")]
+    if len(wanted) > 1:
+        found.append((joined(" OR ", prefix=True), "No picture has all of these words; these have some of them."))
+    return found
+
+
+def positive_words(text: str) -> str:
+    """The text without what it excludes, as the index's own text filter wants it."""
+    return " ".join(_terms(text)[0])

@@ -1,0 +1,165 @@
+"""The pages that people see: home, results, one picture, and the bytes of thumbnails and originals."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from ogaart.resources.blobs import Blobs
+from ogaart.search.address import Address, read_address
+from ogaart.search.asking import Asked, Asking
+from ogaart.search.following import NothingPublished
+from ogaart.search.results import Hit, Info, Relation, Results
+from ogaart.search.service import SearchService
+from ogaart.search.showing import fit
+from ogaart.search.store import Original, read_slice
+from ogaart.search.templating import Templates
+from ogaart.search.uploads import Uploads
+
+WALL = 40
+# Formats that browsers show and that cannot run anything. All others, SVG and HTML first, are downloads.
+_INLINE = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+}
+_DAY = "public, max-age=86400"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the results page shows of the question."""
+
+    picture_url: str
+    width: int
+    height: int
+    crisp: bool
+    likes: tuple[Hit, ...]
+    dislikes: tuple[Hit, ...]
+    subject: str
+
+    @property
+    def removable(self) -> bool:
+        """Whether a picture can go without the question being empty."""
+        return len(self.likes) + len(self.dislikes) + bool(self.picture_url) > 1
+
+
+class Pages:
+    """Routes of the pages."""
+
+    def __init__(
+        self, service: SearchService, uploads: Uploads, asking: Asking, templates: Templates, blobs: Blobs
+    ) -> None:
+        self._service = service
+        self._uploads = uploads
+        self._asking = asking
+        self._templates = templates
+        self._blobs = blobs
+        self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+        add = self.router.add_api_route
+        add("/", self.home, methods=["GET"])
+        add("/search", self.search, methods=["GET"])
+        add("/search", self.upload, methods=["POST"])
+        add("/thumb/{image_id}.webp", self.thumbnail, methods=["GET"])
+        add("/upload/{token}.webp", self.uploaded, methods=["GET"])
+        add("/original/{image_id}", self.original, methods=["GET"])
+
+    def home(self) -> Response:
+        """The first page: the search bar, and a wall of pictures that changes every hour."""
+        try:
+            sample = self._service.sample(WALL, seed=int(time.time() // 3600))
+        except NothingPublished:
+            sample = []
+        return self._templates.page("home.html", self._info(), address=Address(), sample=sample, autofocus=True)
+
+    def search(self, request: Request) -> Response:
+        """Results for the address."""
+        address = read_address(request.query_params.multi_items())
+        if address.empty:
+            return RedirectResponse("/", status_code=303)
+        asked = self._asking.ask(address)
+        results = self._service.search(asked.query)
+        return self._templates.page(
+            "results.html",
+            results.info,
+            address=address,
+            results=results,
+            asked=self._shown(asked) if address.visual else None,
+            heading=_heading(address, asked, results),
+            vocabulary=self._service.vocabulary(),
+            filters_shown=True,
+        )
+
+    def upload(self, request: Request, picture: Annotated[UploadFile | None, File()] = None) -> Response:
+        """Take a picture, and lead to the address that holds its token."""
+        address = read_address(request.query_params.multi_items())
+        return RedirectResponse(address.path(), status_code=303)
+
+    def thumbnail(self, image_id: int) -> Response:
+        """A thumbnail."""
+        with self._service.store() as (store, blocked):
+            data = None if image_id in blocked else store.thumbnail(image_id)
+        if data is None:
+            return Response(status_code=404)
+        return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
+
+    def uploaded(self, token: str) -> Response:
+        """A visitor's picture, as small as the page shows it."""
+        data = self._uploads.picture(token).thumbnail
+        return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
+
+    def original(self, image_id: int) -> Response:
+        """The picture file's own bytes, to keep."""
+        with self._service.store() as (store, blocked):
+            original = None if image_id in blocked else store.original(image_id)
+            data = None if original is None else self.read(original)
+        if original is None or data is None:
+            return Response(status_code=404)
+        headers = {
+            "Cache-Control": _DAY,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
+        }
+        media = _INLINE.get(original.format.lower(), "application/octet-stream")
+        return Response(data, media_type=media, headers=headers)
+
+    def read(self, original: Original) -> bytes:
+        """Read a picture file's bytes from its pack or its blob."""
+        if original.pack is not None:
+            return read_slice(original.pack, original.offset, original.length)
+        return self._blobs.read(original.blob_sha256)
+
+    def _info(self) -> Info | None:
+        try:
+            return self._service.info()
+        except NothingPublished:
+            return None
+
+    def _shown(self, asked: Asked) -> Shown:
+        picture = asked.picture
+        size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
+        subject = ""
+        if len(asked.likes) == 1 and not asked.dislikes and picture is None:
+            hit = asked.likes[0]
+            subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
+        return Shown(asked.picture_url, size.width, size.height, size.crisp, asked.likes, asked.dislikes, subject)
+
+
+def _heading(address: Address, asked: Asked, results: Results) -> str:
+    if results.verdict is not None:
+        return results.verdict.text
+    if asked.picture is not None and results.hits and results.hits[0].relation is Relation.SAME:
+        return "This very picture, and what is like it"
+    if len(asked.likes) == 1 and not asked.dislikes and asked.picture is None:
+        return "More like this"
+    if address.visual:
+        return "Like these, unlike those" if asked.dislikes and asked.likes else "Like your pictures"
+    if address.words.strip():
+        count = f"{results.total:,} " if results.total else "No "
+        return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"
+    return f"{results.total or 0:,} pictures"

@@ -1,0 +1,149 @@
+"""What a visitor may ask: one frozen question, whatever it came through (page, API, command line)."""
+
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE_SIZE = 24
+MAX_PAGE_SIZE = 100
+MAX_DEPTH = 1_000  # hits that paging reaches; nobody looks at the thousandth, and each page costs a walk there
+
+
+class Size(StrEnum):
+    """Sizes as game artists name them, by area."""
+
+    ICON = "icon"  # up to 32 x 32
+    SPRITE = "sprite"  # up to 128 x 128
+    MEDIUM = "medium"  # up to 512 x 512
+    LARGE = "large"
+
+
+class Aspect(StrEnum):
+    """Shapes, by width divided by height."""
+
+    SQUARE = "square"  # 0.9 to 1.1
+    WIDE = "wide"
+    TALL = "tall"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a hit must be. Values within one field mean any of them, except ``tags`` and ``uses``: all of them."""
+
+    licences: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    art_types: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    size: Size | None = None
+    min_width: int | None = None
+    max_width: int | None = None
+    min_height: int | None = None
+    max_height: int | None = None
+    aspect: Aspect | None = None
+    alpha: bool | None = None
+    pixel_art: bool | None = None
+    colours: tuple[str, ...] = ()
+    entry: str | None = None
+
+    def active(self) -> tuple[str, ...]:
+        """Names of the fields that narrow anything, in order."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) not in ((), None))
+
+    def without(self, name: str) -> "Filters":
+        """Give the same filters with one field lifted."""
+        lifted: Any = () if isinstance(getattr(self, name), tuple) else None
+        return replace(self, **{name: lifted})
+
+
+@dataclass(frozen=True)
+class Box:
+    """A crop, in shares of the picture's width and height: 0 <= left, left + width <= 1, and so down."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        sides = (self.left, self.top, self.width, self.height)
+        if not (
+            all(0.0 <= side <= 1.0 for side in sides)
+            and self.width >= 0.01
+            and self.height >= 0.01
+            and self.left + self.width <= 1.001
+            and self.top + self.height <= 1.001
+        ):
+            raise ValueError(f"crop {sides}: give left,top,width,height as shares from 0 to 1 within the picture")
+
+    def cut(self, rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut an (H, W, 4) array; at least one pixel remains."""
+        height, width = rgba.shape[:2]
+        x0, y0 = min(int(self.left * width), width - 1), min(int(self.top * height), height - 1)
+        x1 = max(x0 + 1, round((self.left + self.width) * width))
+        y1 = max(y0 + 1, round((self.top + self.height) * height))
+        return np.ascontiguousarray(rgba[y0:y1, x0:x1])
+
+
+@dataclass(frozen=True, eq=False)
+class QueryPicture:
+    """A visitor's picture, seen once: all that a search needs of it.
+
+    Attributes:
+        pixel_sha256: hex hash of its canonical pixels.
+        signature: (32, 32, 4) uint8, alpha-premultiplied.
+        vector: (D,) float32 of length 1; None where no network is at hand, then only its very copy is found.
+        width: pixels.
+        height: pixels.
+        thumbnail: WebP for the page.
+        note: why there is no vector, as a sentence.
+    """
+
+    pixel_sha256: str
+    signature: NDArray[np.uint8]
+    vector: NDArray[np.float32] | None
+    width: int
+    height: int
+    thumbnail: bytes
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question. All parts combine: pictures rank, words and filters narrow; words alone rank by relevance.
+
+    Attributes:
+        words: free text; ``"a phrase"`` and ``-not`` are understood.
+        picture: the visitor's own picture (or a crop of any).
+        likes: images to be like.
+        dislikes: images to be unlike.
+        filters: what a hit must be.
+        fold: near-identical hits under one.
+        group: one hit an entry.
+        limit: hits wanted, at most ``MAX_PAGE_SIZE``.
+        offset: hits to pass over.
+    """
+
+    words: str = ""
+    picture: QueryPicture | None = None
+    likes: tuple[int, ...] = ()
+    dislikes: tuple[int, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    fold: bool = True
+    group: bool = False
+    limit: int = PAGE_SIZE
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_PAGE_SIZE:
+            raise ValueError(f"limit {self.limit}: give 1 to {MAX_PAGE_SIZE}")
+        if not 0 <= self.offset <= MAX_DEPTH:
+            raise ValueError(f"offset {self.offset}: give 0 to {MAX_DEPTH}; narrow the search instead of paging on")
+
+    @property
+    def visual(self) -> bool:
+        """Whether any picture takes part."""
+        return self.picture is not None or bool(self.likes) or bool(self.dislikes)

@@ -1,0 +1,145 @@
+"""What a search answers: the verdict, the hits, and what the filters hid."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Relation(StrEnum):
+    """How a hit stands to the picture that was asked for."""
+
+    SAME = "same"  # the very pixels
+    NEAR = "near"  # resized, recompressed, mirrored, on another background
+    SIMILAR = "similar"
+    UNLIKE = "unlike"  # the nearest there is, which is not near
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to "where is this from?"; ``relation`` is that of the best hit."""
+
+    relation: Relation
+    text: str
+
+
+@dataclass(frozen=True)
+class LicenceName:
+    """A licence as the entry states it."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place at which the hit's very pixels stand."""
+
+    image_id: int
+    slug: str
+    title: str
+    author: str
+    licences: tuple[str, ...]
+    page_url: str
+    file: str
+    file_url: str
+    member_path: str
+    format: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One picture of one entry, with all that is needed to judge, use and credit it."""
+
+    image_id: int
+    score: float | None
+    relation: Relation | None
+    slug: str
+    title: str
+    author: str
+    author_url: str
+    submitter: str
+    licences: tuple[LicenceName, ...]
+    notice: str
+    attribution: str
+    page_url: str
+    posted_at: str
+    fetched_at: str
+    art_type: str
+    tags: tuple[str, ...]
+    description: str
+    file: str
+    file_url: str
+    member_path: str
+    width: int
+    height: int
+    format: str
+    frames: int
+    has_alpha: bool
+    colours: int
+    palette: tuple[str, ...]
+    palette_shares: tuple[float, ...]
+    pixel_art: bool
+    pixel_sha256: str
+    places: tuple[Place, ...] = ()
+    folded: tuple["Hit", ...] = ()
+    folded_count: int = 0
+
+    @property
+    def thumb_url(self) -> str:
+        """Path of its thumbnail on this server."""
+        return f"/thumb/{self.image_id}.webp"
+
+    @property
+    def original_url(self) -> str:
+        """Path of its original bytes on this server."""
+        return f"/original/{self.image_id}"
+
+    @property
+    def url(self) -> str:
+        """Path of its own page, for good: the id is made of entry and pixels."""
+        return f"/image/{self.image_id}"
+
+    @property
+    def other_entries(self) -> tuple[Place, ...]:
+        """One place for each other entry that holds the same pixels."""
+        seen: dict[str, Place] = {}
+        for place in self.places:
+            if place.slug != self.slug:
+                seen.setdefault(place.slug, place)
+        return tuple(seen.values())
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """How many of the hits looked at one filter hides, were it lifted alone."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is searched: the open generation."""
+
+    generation: int
+    images: int
+    entries: int
+    model: str
+    space: str
+    built_at: str
+    newest_fetch: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """One page of an answer. ``total`` is known for words and browsing only; ``looked_at`` is what hidden counts regard."""
+
+    info: Info
+    hits: tuple[Hit, ...] = ()
+    verdict: Verdict | None = None
+    hidden: tuple[Hidden, ...] = ()
+    total: int | None = None
+    more: bool = False
+    looked_at: int = 0
+    notes: tuple[str, ...] = field(default=())
+    milliseconds: float = 0.0

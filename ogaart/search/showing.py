@@ -1,0 +1,80 @@
+"""How things are written on pages: sizes, dates, names. Pure functions, used as template filters."""
+
+from dataclasses import dataclass
+
+from ogaart.search.results import Hit
+
+_THUMB = 256  # longest side of a thumbnail
+_FILTER_NAMES = {
+    "licences": "licence",
+    "uses": "what the licence lets you do",
+    "art_types": "art type",
+    "authors": "author",
+    "tags": "tag",
+    "size": "size",
+    "min_width": "smallest width",
+    "max_width": "largest width",
+    "min_height": "smallest height",
+    "max_height": "largest height",
+    "aspect": "shape",
+    "alpha": "background",
+    "pixel_art": "pixel art",
+    "colours": "colour",
+    "entry": "entry",
+}
+_MODELS = {"vgg16": "VGG16", "efficientnet_lite0": "EfficientNet-Lite0"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Size of a thumbnail on the page, and whether its pixels stay sharp."""
+
+    width: int
+    height: int
+    crisp: bool
+
+
+def shown(hit: Hit, room: int) -> Shown:
+    """Fit a thumbnail into a square of ``room`` pixels; small pixel art grows by a whole factor, sharply."""
+    return fit(hit.width, hit.height, room, pixel_art=hit.pixel_art)
+
+
+def fit(width: int, height: int, room: int, *, pixel_art: bool) -> Shown:
+    """Fit a picture of this size; see ``shown``."""
+    longest = max(width, height, 1)
+    if longest <= room and (pixel_art or longest <= 48):
+        factor = max(1, room // longest)
+        return Shown(width * factor, height * factor, crisp=True)
+    scale = min(1.0, room / longest)
+    return Shown(max(1, round(width * scale)), max(1, round(height * scale)), crisp=pixel_art and longest <= _THUMB)
+
+
+def where(hit: Hit) -> str:
+    """The file, and the path inside it."""
+    return f"{hit.file} › {hit.member_path}" if hit.member_path else hit.file
+
+
+def alt(hit: Hit) -> str:
+    """A picture in words, for those who do not see it."""
+    name = (hit.member_path or hit.file).rsplit("/", 1)[-1]
+    return f"{hit.title}: {name}" if name else hit.title
+
+
+def percent(score: float) -> str:
+    """Likeness as people read it."""
+    return f"{round(100 * score)}%"
+
+
+def day(stamp: str) -> str:
+    """The day of an ISO time."""
+    return stamp[:10]
+
+
+def model_name(model: str) -> str:
+    """The network's name as its authors write it."""
+    return _MODELS.get(model, model)
+
+
+def filter_name(name: str) -> str:
+    """A filter in words."""
+    return _FILTER_NAMES.get(name, name)

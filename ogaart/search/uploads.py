@@ -1,0 +1,98 @@
+"""Visitors' pictures for a short while: in memory only, under a token that nobody can guess, gone after an hour."""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ogaart.search.query import Box, QueryPicture
+
+LIFETIME = 3600.0
+CAPACITY = 256 << 20  # bytes of all pictures together; the oldest go first
+
+
+class UploadGone(LookupError):
+    """The token is unknown or has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("this upload is gone: uploads are kept in memory for an hour only; upload the picture again")
+
+
+@dataclass(eq=False)
+class Upload:
+    """One picture: its bytes (a crop needs them again), and what was seen of it and of its crops."""
+
+    content: bytes
+    expires: float
+    seen: dict[Box | None, QueryPicture] = field(default_factory=dict)
+
+
+class Uploads:
+    """Pictures by token.
+
+    Args:
+        see: looks at a picture, or a part of it.
+        lifetime: seconds a picture is kept.
+        capacity: bytes kept.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        see: Callable[[bytes, Box | None], QueryPicture],
+        lifetime: float = LIFETIME,
+        capacity: int = CAPACITY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._see = see
+        self._lifetime = lifetime
+        self._capacity = capacity
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Upload] = OrderedDict()
+
+    def add(self, content: bytes, key: str | None = None) -> str:
+        """Keep a picture that can be read; give its token (or keep it under ``key``).
+
+        Raises:
+            Unreadable: it is no readable picture; nothing is kept.
+        """
+        seen = self._see(content, None)
+        token = key or secrets.token_urlsafe(16)
+        with self._lock:
+            self._kept[token] = Upload(content, self._clock() + self._lifetime, {None: seen})
+            self._evict()
+        return token
+
+    def has(self, token: str) -> bool:
+        """Whether the picture is still there."""
+        with self._lock:
+            self._evict()
+            return token in self._kept
+
+    def picture(self, token: str, box: Box | None = None) -> QueryPicture:
+        """What was seen of a picture, or is now of a part of it.
+
+        Raises:
+            UploadGone: unknown or expired.
+        """
+        with self._lock:
+            self._evict()
+            upload = self._kept.get(token)
+        if upload is None:
+            raise UploadGone
+        if box not in upload.seen:
+            if len(upload.seen) > 16:  # somebody plays with the frame; the whole stays
+                upload.seen = {None: upload.seen[None]}
+            upload.seen[box] = self._see(upload.content, box)
+        return upload.seen[box]
+
+    def _evict(self) -> None:
+        now = self._clock()
+        for token in [token for token, upload in self._kept.items() if upload.expires <= now]:
+            del self._kept[token]
+        total = sum(len(upload.content) for upload in self._kept.values())
+        while total > self._capacity and len(self._kept) > 1:
+            total -= len(self._kept.popitem(last=False)[1].content)

@@ -1,0 +1,215 @@
+"""A small publication of real pictures, written as the catalog writes it, with vectors that need no network.
+
+``vector_of`` stands in for the network: a picture's colours on an 8 x 8 grid. Everything else is what is published.
+"""
+
+import hashlib
+import io
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ogaart.imaging import features, identity, signatures, thumbnails
+from ogaart.imaging.colours import colour_names
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.pictures import decode
+from ogaart.opengameart.licences import lookup, uses
+from ogaart.resources import words_store
+from ogaart.resources.blobs import Blobs
+from ogaart.resources.generations import Generations
+from ogaart.resources.index import Point, open_index
+from ogaart.search.query import Box, QueryPicture
+from ogaart.settings import Settings
+
+ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
+SPACE = "colourgrid-1"
+DIMENSION = 256
+SITE = "https://opengameart.org"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the tiny site: which pictures, under which names, in which archive (none: loose files)."""
+
+    slug: str
+    title: str
+    author: str
+    licences: tuple[str, ...]
+    tags: tuple[str, ...]
+    art: str
+    most: int = 12
+    archive: str = ""
+    notice: str = ""
+    description: str = ""
+    names: tuple[str, ...] = ()
+
+
+ENTRIES = (
+    Entry("alien-platformer", "Alien platformer character", "Kenney", ("CC0",), ("alien", "character"),
+          "pypi-arcade/alien/*.png", archive="alien blue.zip", description="A blue alien: walking, jumping, climbing."),
+    Entry("robot-animated", "Robot, animated", "Kenney", ("CC0", "CC-BY 3.0"), ("robot", "character", "animated"),
+          "pypi-arcade/animated_characters/robot/*.png", archive="robot.7z"),
+    Entry("playing-cards", "Playing cards", "Kenney", ("CC-BY-SA 3.0",), ("card", "ui"), "pypi-arcade/cards/*.png",
+          archive="cards.zip"),
+    Entry("enemies", "Enemies <script>alert(1)</script>", "Evil & \"Sons\" <b>", ("GPL 2.0",), ("enemy", "frog"),
+          "pypi-arcade/enemies/*.png", notice="Please credit <Evil & Sons>\nand link http://evil.example/"),
+    Entry("enemies-again", "Enemies, once more", "Somebody else", ("CC-BY 4.0",), ("enemy",),
+          "pypi-arcade/enemies/*.png", most=3),
+    Entry("space-shooter", "Space shooter", "Kenney", ("CC0",), ("space", "ship"), "pypi-arcade/space_shooter/*.png",
+          most=20, archive="space shooter.tar.gz"),
+    Entry("tanks", "Top-down tanks", "Kenney", ("OGA-BY 3.0",), ("tank", "vehicle"),
+          "pypi-arcade/topdown_tanks/*.png", most=20, archive="tanks.zip"),
+    Entry("planets-set-n°1", "Planets set n°1 — 惑星", "Дмитрий", ("CC-BY 3.0",), ("planet", "space"),
+          "naev-data/space/**/*.png", most=8, names=("100% planet #1 + ring.png", "惑星 地球.png")),
+    Entry("unknown-licence", "Gallery of the unknown", "Nobody", ("All rights reversed",), ("icon",),
+          "naev-data/commodity/*.png", most=6),
+    Entry("textures", "Minimal textures", "Celeron55", ("CC-BY-SA 4.0", "LGPL 2.1"), ("texture", "tile", "pixel art"),
+          "minetest-data/textures/*.png", most=24, archive="textures.zip"),
+)  # fmt: skip
+
+
+def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The stand-in for the network: colours on a grid, and a constant so that no vector is zero."""
+    grid = signatures.signature(rgba).reshape(8, 4, 8, 4, 4).mean(axis=(1, 3)).reshape(-1).astype(np.float32) / 255
+    grid[0] += 0.05
+    return np.asarray(grid / np.linalg.norm(grid), np.float32)
+
+
+class GridEyes:
+    """Looks at pictures as the service's own eyes do, but with ``vector_of``, and in this process: tests trust them."""
+
+    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+        rgba = decode(content, Limits()).rgba
+        if box is not None:
+            rgba = box.cut(rgba)
+        return QueryPicture(
+            pixel_sha256=identity.pixel_sha256(rgba),
+            signature=signatures.signature(rgba),
+            vector=vector_of(rgba),
+            width=rgba.shape[1],
+            height=rgba.shape[0],
+            thumbnail=thumbnails.webp(rgba),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def png(rgba: NDArray[np.uint8]) -> bytes:
+    """A picture as PNG."""
+    out = io.BytesIO()
+    Image.fromarray(rgba).save(out, "PNG")
+    return out.getvalue()
+
+
+def pictures(entry: Entry) -> list[Path]:
+    """The picture files of an entry, in order."""
+    return sorted(ART.glob(entry.art))[: entry.most]
+
+
+def image_id(slug: str, index: int) -> int:
+    """The id of an entry's picture."""
+    entry = next(entry for entry in ENTRIES if entry.slug == slug)
+    rgba = decode(pictures(entry)[index], Limits()).rgba
+    return identity.image_id(slug, identity.pixel_sha256(rgba))
+
+
+def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
+    """Publish the entries as the next generation; give its number."""
+    generations = Generations(settings.data / "generations")
+    building = generations.begin()
+    store = sqlite3.connect(building.path / "words.sqlite")
+    store.executescript(words_store._DDL)
+    blobs = Blobs(settings.data / "blobs")
+    found: dict[int, Any] = {}
+    pack = building.path / "packs" / "extracted_images" / "tiny" / "0000.zip"
+    pack.parent.mkdir(parents=True)
+    points: list[Point] = []
+    with pack.open("wb") as packed:
+        for entry in entries:
+            _write_entry(store, entry)
+            for n, path in enumerate(pictures(entry)):
+                point, signature = _write_picture(store, blobs, packed, entry, n, path)
+                points.append(point)
+                found[point.id] = signature
+    store.executescript(words_store._INDEXES)
+    facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
+             "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",
+             "newest_fetched_at": "2026-10-01T03:37:00+00:00"}  # fmt: skip
+    store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
+    store.commit()
+    store.close()
+    ids = np.array(sorted(found), np.int64)
+    np.save(building.path / "signature_ids.npy", ids)
+    np.save(building.path / "signatures.npy", np.stack([found[i] for i in ids]))
+    with open_index(settings, building.path / "index", SPACE, DIMENSION) as index:
+        index.upsert(points)
+        index.flush()
+    manifest = {"number": building.number, "space": SPACE, "model": facts["model"], "dimension": DIMENSION}
+    (building.path / "manifest.json").write_text(json.dumps(manifest))
+    building.finish()
+    generations.switch(building.number)
+    return building.number
+
+
+def _write_entry(store: sqlite3.Connection, entry: Entry) -> None:
+    urls = [found.url if (found := lookup(name)) else f"{SITE}/unknown" for name in entry.licences]
+    store.execute(
+        "INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (entry.slug, entry.title, entry.author, f"{SITE}/users/x", entry.author, "2026-10-01T03:37:00", "2D Art",
+         json.dumps(entry.tags), json.dumps(entry.licences), json.dumps(urls), entry.notice or None,
+         entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", 3),
+    )  # fmt: skip
+
+
+def _write_picture(
+    store: sqlite3.Connection, blobs: Blobs, packed: Any, entry: Entry, n: int, path: Path
+) -> tuple[Point, NDArray[np.uint8]]:
+    content = path.read_bytes()
+    picture = decode(content, Limits())
+    rgba = picture.rgba
+    seen = features.describe(rgba)
+    pixels = identity.pixel_sha256(rgba)
+    number = identity.image_id(entry.slug, pixels)
+    height, width = rgba.shape[:2]
+    thumb = thumbnails.webp(rgba)
+    offset = packed.tell()
+    packed.write(thumb)
+    inner = packed.tell()
+    name = entry.names[n] if n < len(entry.names) else path.name
+    if entry.archive:
+        packed.write(content)
+        file, member, sha = entry.archive, f"PNG/{name}", hashlib.sha256(entry.archive.encode()).hexdigest()
+    else:
+        file, member, sha = name, "", blobs.put(content)
+    store.execute(
+        "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (number, entry.slug, bytes.fromhex(pixels), width, height, picture.mode, picture.format, picture.frames,
+         seen.has_alpha, seen.colours, json.dumps(seen.palette), json.dumps(seen.palette_shares), seen.pixel_art,
+         "packs/extracted_images/tiny/0000.zip", offset, len(thumb)),
+    )  # fmt: skip
+    store.execute(
+        "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (number, n, f"{SITE}/sites/default/files/{file.replace('%', '%25').replace(' ', '%20').replace('#', '%23')}",
+         file, member, sha, hashlib.sha256(content).hexdigest(), picture.format, len(content),
+         inner if entry.archive else None, len(content) if entry.archive else None),
+    )  # fmt: skip
+    store.execute(
+        "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
+        (number, entry.title, " ".join(entry.tags), entry.author, entry.description, f"{file} {member}"),
+    )
+    payload = {
+        "slug": entry.slug, "licences": list(entry.licences), "uses": uses(entry.licences), "tags": list(entry.tags),
+        "author": entry.author, "art_type": "2D Art", "width": width, "height": height, "pixels": width * height,
+        "aspect": width / height, "has_alpha": seen.has_alpha, "pixel_art": seen.pixel_art, "colours": seen.colours,
+        "colour_names": colour_names(seen.palette, seen.palette_shares), "pixel_sha256": pixels,
+        "words": " ".join([entry.title, *entry.tags, entry.author, file, member, entry.description]),
+        "fetched_at": 1790000000,
+    }  # fmt: skip
+    return Point(number, vector_of(rgba), payload), signatures.signature(rgba)
