@@ -99,9 +99,9 @@ class Asker:
             if target is None:
                 return response
             response.close()
-            url = urldefrag(urljoin(url, target)).url
+            url = _joined(url, target)
             if not self.is_on_site(url):
-                message = f"{seen[0]} leads to {url}, which is not on {self._settings.site}"
+                message = f"{seen[0]} leads to {target}, which is not on {self._settings.site}"
                 raise FetchFailed("RedirectOffSite", message, response.status_code, retryable=False)
             if url in seen or len(seen) > REDIRECTS:
                 message = f"{seen[0]} is redirected in a circle or more than {REDIRECTS} times, last to {url}"
@@ -171,6 +171,14 @@ class Asker:
     def _sleep(self, seconds: float) -> None:
         self._stats.wait_seconds += seconds
         time.sleep(seconds)
+
+
+def _joined(url: str, target: str) -> str:
+    """Where a redirect leads; empty, which is nowhere, where its target is no URL."""
+    try:
+        return urldefrag(urljoin(url, target)).url
+    except ValueError:
+        return ""
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -186,6 +186,8 @@ class SiteClient:
             if response.status_code in GONE:
                 return self._bury(call, response, partial)
             if response.status_code == 416 and kept is not None:
+                if _is_whole(response, kept, partial.size()):
+                    return self._store(call, kept, partial, partial.fill(iter(())))
                 partial.drop()
                 raise Broken("RangeRefused", f"{call.url}: the broken download cannot be gone on with", 416)
             if response.status_code == 206 and kept is not None:
@@ -346,6 +348,12 @@ def _continues(response: requests.Response, kept: Head, size: int) -> bool:
     if kept.total is not None and total not in ("*", str(kept.total)):
         return False
     return kept.etag is None or response.headers.get("ETag", kept.etag) == kept.etag
+
+
+def _is_whole(response: requests.Response, kept: Head, size: int) -> bool:
+    """Whether a 416 says that nothing is missing: only the end of the last answer was."""
+    whole = response.headers.get("Content-Range") == f"bytes */{size}"
+    return whole and response.headers.get("ETag", kept.etag) == kept.etag
 
 
 def _check_whole(call: _Call, head: Head, size: int) -> None:

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -55,7 +54,6 @@ class Transport:
         self._session.headers.clear()
         self._session.headers.update({"User-Agent": user_agent(settings.contact), "Accept": "*/*"})
         self._session.headers["Connection"] = "close"
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _no_credentials  # else ~/.netrc would be sent
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(max_retries=0))
@@ -67,8 +65,12 @@ class Transport:
             Broken: no whole head came in time.
             FetchFailed: the URL is none.
         """
+        session = self._session
         try:
-            return self._session.get(url, headers=headers, stream=True, allow_redirects=False, timeout=self._timeout)
+            request = session.prepare_request(requests.Request("GET", url, headers=headers))
+            environment: Any = session.merge_environment_settings(request.url, {}, True, None, None)
+            # Past the session's own send, which keeps cookies, and reads a redirect's whole body, however long it is.
+            return session.get_adapter(request.url or url).send(request, timeout=self._timeout, **environment)
         except (InvalidURL, InvalidSchema, MissingSchema, UnicodeError) as error:
             raise FetchFailed("InvalidUrl", f"{url!r}: {error}", retryable=False) from error
         except ConnectTimeout as error:
