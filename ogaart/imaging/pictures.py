@@ -109,7 +109,8 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
         message = "not enough memory to decode it; raise OGAART_WORKER_BYTES or lower OGAART_MAX_PIXELS"
         raise Unreadable(Reason.OUT_OF_MEMORY, message) from cause
     except Image.DecompressionBombError as cause:
-        raise Unreadable(Reason.TOO_MANY_PIXELS, str(cause)) from cause
+        message = f"{cause} OGAART_MAX_PIXELS is {limits.max_pixels:,}"
+        raise Unreadable(Reason.TOO_MANY_PIXELS, message) from cause
     except UnidentifiedImageError as cause:
         message = f"says {kind.format} in its first bytes, but is not a readable one"
         raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, message) from cause

@@ -19,7 +19,7 @@ from ogaart.imaging.pictures import Picture
 from ogaart.words import MemberStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -132,7 +132,7 @@ class Unpacker:
         """How many children crashed or hung."""
         return self._restarts
 
-    def unpack(self, path: Path) -> Iterator[UnpackedMember]:
+    def unpack(self, path: Path) -> Generator[UnpackedMember, None, None]:
         """Unpack one file, streaming: at most a few members are in memory.
 
         Args:

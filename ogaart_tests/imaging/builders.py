@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import libarchive
@@ -52,7 +52,8 @@ def tarred(members: Mapping[str, bytes], compression: str = "", extra: tuple[tar
 def compressed(data: bytes, how: str) -> bytes:
     if how == "zst":
         return written({"data": data}, "raw", "zstd")
-    return {"": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[how](data)
+    ways: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    return ways[how](data) if how else data
 
 
 def written(members: Mapping[str, bytes], form: str, codec: str | None = None) -> bytes:
