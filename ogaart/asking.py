@@ -27,7 +27,7 @@ class Answer:
     def grid(self) -> Grid:
         """A table of the hits."""
         verdict = self.results.verdict
-        grid = Grid(box=None, pad_edge=False, title=verdict.sentence if verdict else None, title_justify="left")
+        grid = Grid(box=None, pad_edge=False, title=verdict.text if verdict else None, title_justify="left")
         for name in ("likeness", "title", "author", "licences", "file", "entry"):
             grid.add_column(name, overflow="fold")
         for hit in self.results.hits:

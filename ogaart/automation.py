@@ -62,12 +62,6 @@ process = dg.define_asset_job(
     partitions_def=search_pages_partitions,
     description="Unpack, embed and index what was read; asks nothing of the site.",
 )
-materialize_partition = dg.define_asset_job(
-    "materialize_partition",
-    selection=dg.AssetSelection.assets(*NETWORK, *OFFLINE),
-    partitions_def=search_pages_partitions,
-    description="All stages of one partition in one run.",
-)
 publish = dg.define_asset_job(
     "publish",
     selection=dg.AssetSelection.assets(*UNPARTITIONED),
@@ -88,5 +82,5 @@ def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 
-JOBS = (discover, ingest, process, materialize_partition, publish)
+JOBS = (discover, ingest, process, publish)
 SENSORS = (reaper_sensor,)

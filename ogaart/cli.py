@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ console = Console(stderr=True)
 @click.version_option(package_name="ogaart")
 def main() -> None:
     """Reverse image search over OpenGameArt.org, run as a Dagster asset graph."""
+    # Dagster warns of beta parameters that it sets itself; a person at a terminal can do nothing about them.
+    warnings.filterwarnings("ignore", module="dagster")
 
 
 @contextmanager

@@ -77,7 +77,9 @@ def prepare(settings: Settings, console: Console, data: Path, base: str) -> Sett
 def model_to_be_had(settings: Settings, console: Console) -> str:
     """The configured model, or, where nothing was configured and VGG16's weights cannot be had, the other one."""
     try:
-        console.print(f"Model: {Embedder(settings).space}")
+        with Embedder(settings) as embedder:
+            embedder.start()
+            console.print(f"Model: {embedder.model}")
     except WeightsMissing as cause:
         if "OGAART_MODEL" in os.environ:
             raise

@@ -62,7 +62,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 def run_job(
     instance: dg.DagsterInstance,
     definitions: dg.Definitions,
-    job: str,
+    job: str | None,
     *,
     partition: str | None = None,
     assets: Sequence[str] = (),
@@ -75,14 +75,15 @@ def run_job(
     Args:
         instance: the instance that records it.
         definitions: the project's definitions.
-        job: the job's name.
+        job: the job's name; None for the assets alone, as the UI's "Materialize" does.
         partition: the partition, for partitioned jobs.
         assets: names of the assets to materialize; all of the job's where empty.
         config: run config of its ops.
         tags: more tags of the run.
         verbose: whether Dagster logs to the terminal.
     """
-    result = definitions.resolve_job_def(job).execute_in_process(
+    chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
+    result = chosen.execute_in_process(
         run_config={**(config or {}), **({} if verbose else QUIET)},
         instance=instance,
         partition_key=partition,

@@ -96,9 +96,7 @@ def materialize(
             task = progress.add_task("materialize", total=len(chosen))
             for key in chosen:
                 progress.update(task, description=f"materialize {key}")
-                outcome = run_job(
-                    instance, definitions, "materialize_partition", partition=key, assets=assets, verbose=verbose
-                )
+                outcome = run_job(instance, definitions, None, partition=key, assets=assets or ASSETS, verbose=verbose)
                 _add(report, key, outcome)
                 progress.advance(task)
     if report.errors:

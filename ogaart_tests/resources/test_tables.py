@@ -55,7 +55,7 @@ def test_a_newer_format_is_refused_and_says_so(tmp_path: Path) -> None:
     newer = pa.table({"slug": ["a"]}).replace_schema_metadata({"ogaart.format_version": "99"})
     pq.write_table(newer, path)
 
-    with pytest.raises(NewerFormat, match="format 99 of table search_results.*upgrade ogaart"):
+    with pytest.raises(NewerFormat, match=r"format 99 of table search_results.*upgrade ogaart"):
         tables.read(SEARCH_RESULTS, KEY)
 
 
