@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may send or point to.")
     max_query_pixels: int = Field(40_000_000, gt=0, description="Most pixels of such a picture.")
     url_fetch: bool = Field(True, description="Whether the search page fetches pictures from URLs.")
+    searches_per_minute: int = Field(240, ge=0, description="Searches one client may make a minute; 0: any number.")
+    uploads_per_minute: int = Field(30, ge=0, description="Pictures one client may send a minute; 0: any number.")
 
     @field_validator("site")
     @classmethod
