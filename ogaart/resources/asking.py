@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -70,6 +70,8 @@ class Asker:
         """Whether ``url`` may be asked at all: it is on the site, and no less protected than the configured base."""
         if self._settings.site.startswith("https:") and not url.startswith("https:"):
             return False
+        if any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in url):  # control signs, and what no UTF-8 holds
+            return False
         return redirect_allowed(self._settings.site, url)
 
     def close(self) -> None:
@@ -117,7 +119,7 @@ class Asker:
             try:
                 response = self._transport.send(url, headers)
             except Broken as error:
-                turn.failed(str(error))
+                turn.failed(str(error), unreachable=error.connecting)
                 raise
             status = response.status_code
             if status in (408, 429) or status >= 500:
@@ -176,7 +178,7 @@ class Asker:
 def _joined(url: str, target: str) -> str:
     """Where a redirect leads; empty, which is nowhere, where its target is no URL."""
     try:
-        return urldefrag(urljoin(url, target)).url
+        return urljoin(url, target).partition("#")[0]
     except ValueError:
         return ""
 

@@ -118,9 +118,9 @@ class Blobs:
         """
         target = self.path(sha256)
         _make_folders(target.parent, self.root)
-        file.chmod(0o444)
         sync_file(file)
         file.replace(target)
+        target.chmod(0o444)  # not before: a kill would leave a broken download that cannot be gone on with
         sync_folder(target.parent)
         fault(Fault.BLOB_WRITTEN)
 

@@ -108,13 +108,20 @@ class Partial:
 
 
 def sweep_partials(folder: Path, older_than: timedelta) -> int:
-    """Delete what nobody went on with for ``older_than``; returns the number of files."""
+    """Delete heads whose bytes became a blob, and what nobody went on with for ``older_than``.
+
+    Returns:
+        the number of files deleted.
+    """
     oldest = time.time() - older_than.total_seconds()
     swept = 0
-    for path in folder.glob("*.*"):
-        if path.suffix in (".part", ".json") and path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
-            swept += 1
+    for path in [*folder.glob("*.json"), *folder.glob("*.part")]:
+        try:
+            if path.stat().st_mtime < oldest or not path.with_suffix(".part").exists():
+                path.unlink()
+                swept += 1
+        except FileNotFoundError:  # its holder was quicker
+            continue
     return swept
 
 

@@ -72,19 +72,20 @@ class Turn:
         state = self._state
         state.failures, state.failing, state.trips, state.shut = 0, [], 0, Span()
 
-    def failed(self, message: str, pause: float | None = None) -> None:
+    def failed(self, message: str, pause: float | None = None, *, unreachable: bool = False) -> None:
         """The request failed, or the site asked for a pause.
 
         Args:
             message: what happened.
             pause: seconds for which the site wants no request, from anybody.
+            unreachable: no connection came about, which no other URL would change.
 
         Raises:
             SiteDown: the pause is longer than ``max_wait``, or the circuit opens.
         """
         if pause:
             self._owner.pause(self._state, pause)
-        self._owner.count_failure(self._state, self._url, message)
+        self._owner.count_failure(self._state, self._url, message, unreachable=unreachable)
         self._owner.check_pause(self._state)
 
     def broke(self) -> None:
@@ -170,8 +171,8 @@ class Politeness:
                 retry_after=left,
             )
 
-    def count_failure(self, state: SiteState, url: str, message: str) -> None:
-        """Count one failure; open the circuit where it is one too many.
+    def count_failure(self, state: SiteState, url: str, message: str, *, unreachable: bool = False) -> None:
+        """Count one failure; open the circuit where it is one too many, or where a probe failed.
 
         Raises:
             SiteDown: the circuit is open now.
@@ -180,9 +181,9 @@ class Politeness:
         key = url_key(url)
         if key not in state.failing and len(state.failing) < self._settings.circuit_urls:
             state.failing.append(key)
+        everywhere = unreachable or len(state.failing) >= self._settings.circuit_urls
         probing = state.trips > 0
-        enough = state.failures >= self._settings.circuit_failures and len(state.failing) >= self._settings.circuit_urls
-        if not (probing or enough):
+        if not probing and not (everywhere and state.failures >= self._settings.circuit_failures):
             return
         seconds = min(self._settings.circuit_seconds * 2.0**state.trips, LONGEST_SHUT)
         state.shut = Span(self._clock(), seconds)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from filelock import FileLock
 from protego import Protego
 
 from ogaart.resources.durable import write_durably
@@ -64,6 +65,7 @@ class Robots:
         fetch: Callable[[str], RobotsAnswer],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._max_age = max_age
         self._fetch = fetch
@@ -82,7 +84,10 @@ class Robots:
         if rules is None or not self._is_fresh(rules):
             rules = self._load(origin)
             if rules is None or not self._is_fresh(rules):
-                rules = self._ask(origin)
+                with FileLock(self._path(origin).with_suffix(".lock")):
+                    rules = self._load(origin)  # another process may have been quicker
+                    if rules is None or not self._is_fresh(rules):
+                        rules = self._ask(origin)
             self._known[origin] = rules
         return rules
 

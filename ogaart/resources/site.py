@@ -4,10 +4,10 @@
 at a time for the whole platform, with what was left of a broken download resumed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urldefrag
 
 import requests
 
@@ -74,7 +74,7 @@ class _Call:
 
 
 class SiteClient:
-    """Reads one site.
+    """Reads one site; for one thread (several processes may have one each).
 
     Args:
         settings: site, contact, delay, time-outs, attempts, limits.
@@ -119,7 +119,7 @@ class SiteClient:
             SiteDown: the site cannot or must not be asked now.
             FetchFailed: this URL cannot be had. 401, 403, 404 and 410 are answers, not failures.
         """
-        url = urldefrag(url).url
+        url = url.partition("#")[0]
         if not self._asker.is_on_site(url):
             raise FetchFailed("OffSite", f"{url} is not on {self._settings.site}", retryable=False)
         if max_bytes is None:
@@ -212,13 +212,11 @@ class SiteClient:
             raise _too_large(call, f"{length:,} bytes announced")
         if length is not None and not decoded and call.expected_length not in (None, length):
             raise _wrong_length(call, length)
-        tag = response.headers.get("ETag")
-        changed = response.headers.get("Last-Modified")
         return Head(
             url=call.url,
             final_url=response.url,
-            etag=tag,
-            last_modified=changed,
+            etag=response.headers.get("ETag"),
+            last_modified=response.headers.get("Last-Modified"),
             content_type=response.headers.get("Content-Type"),
             content_encoding=None if decoded else encoding,
             total=None if decoded else length,
@@ -236,7 +234,7 @@ class SiteClient:
         )
         gunzip = call.page and head.content_encoding is None and "Content-Encoding" in response.headers
         try:
-            digest = partial.fill(body(response, limits, gunzip=gunzip))
+            digest = partial.fill(self._counted(body(response, limits, gunzip=gunzip)))
             _check_whole(call, head, partial.size())
         except Broken:
             if call.effort.turn is not None:
@@ -247,9 +245,12 @@ class SiteClient:
             if call.expected_length is not None and limit == call.expected_length:
                 raise _wrong_length(call, None) from error
             raise _too_large(call, "more came") from error
-        finally:
-            self.stats.bytes += partial.size() - already if partial.path.exists() else 0
         return digest
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.stats.bytes += len(chunk)
+            yield chunk
 
     # Into the store
 
@@ -260,38 +261,26 @@ class SiteClient:
             partial.drop()
             raise _wrong_length(call, size)
         self._blobs.adopt(partial.path, sha256)
+        return self._record(call, partial, head, 200, sha256, size)
+
+    def _bury(self, call: _Call, response: requests.Response, partial: Partial) -> Fetched:
+        """Record that there is nothing to be had."""
+        head = Head(call.url, response.url, None, None, response.headers.get("Content-Type"), None, None)
+        return self._record(call, partial, head, response.status_code, None, 0)
+
+    def _record(self, call: _Call, partial: Partial, head: Head, status: int, sha256: str | None, size: int) -> Fetched:
+        """Write the record; after that the URL is never asked again without being told to."""
         now = datetime.now(UTC)
         record = FetchRecord(
             url=call.url,
             final_url=head.final_url,
-            status=200,
+            status=status,
             sha256=sha256,
             bytes=size,
             etag=head.etag,
             last_modified=head.last_modified,
             content_type=head.content_type,
             content_encoding=head.content_encoding,
-            attempts=call.effort.attempts,
-            fetched_at=now,
-            checked_at=now,
-        )
-        self._fetches.write(record)
-        partial.drop()
-        return self._fetched(record, call)
-
-    def _bury(self, call: _Call, response: requests.Response, partial: Partial) -> Fetched:
-        """Record that there is nothing to be had."""
-        now = datetime.now(UTC)
-        record = FetchRecord(
-            url=call.url,
-            final_url=response.url,
-            status=response.status_code,
-            sha256=None,
-            bytes=0,
-            etag=None,
-            last_modified=None,
-            content_type=response.headers.get("Content-Type"),
-            content_encoding=None,
             attempts=call.effort.attempts,
             fetched_at=now,
             checked_at=now,

@@ -85,7 +85,9 @@ class Transport:
 
     def redirect_target(self, response: requests.Response) -> str | None:
         """The Location header of a redirect, its bytes read as UTF-8; None for any other answer."""
-        return self._session.get_redirect_target(response)
+        if not response.is_redirect:
+            return None
+        return response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -193,8 +193,19 @@ def test_urls_are_requested_as_given(bench: Bench, path: str) -> None:
     assert bench.server.arrivals[-1].path == path
 
 
+@pytest.mark.parametrize("tail", ["/a\r\nX-Evil: 1", "/\udcff", "/a b", "/\x00", "/%zz", "/" + "a" * 70_000, "/ä?ö=ü"])
+def test_odd_urls_do_no_harm(bench: Bench, tail: str) -> None:
+    try:
+        fetched = bench.client().get(bench.server.base + tail)
+    except FetchFailed as failure:
+        assert not failure.retryable or failure.http_status == 414  # noqa: PT017
+    else:
+        assert fetched.status == 404
+    assert all("x-evil" not in arrival.headers for arrival in bench.server.arrivals)
+
+
 @pytest.mark.parametrize(
-    "url", ["https://example.org/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "/content/x", "", "http://[::1"]
+    "url", ["https://example.org/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "/content/x", "", "http://[::1#"]
 )
 def test_other_urls_are_not_asked(bench: Bench, url: str) -> None:
     with pytest.raises(FetchFailed) as failure:

@@ -215,7 +215,7 @@ def test_a_damaged_gzip_stream_is_tried_again(bench: Bench) -> None:
         ("file:///etc/passwd", "RedirectOffSite"),
         ("http://127.0.0.1:1/pack.zip", "RedirectOffSite"),
         ("http://user@127.0.0.1/", "RedirectOffSite"),
-        ("http://[::1", "RedirectOffSite"),
+        ("http://[::1#", "RedirectOffSite"),
     ],
 )
 def test_redirects_that_lead_nowhere_good(bench: Bench, target: str, error_class: str) -> None:
@@ -225,6 +225,13 @@ def test_redirects_that_lead_nowhere_good(bench: Bench, target: str, error_class
 
     assert (failure.error_class, failure.retryable) == (error_class, False)
     assert len(bench.server.asked("/here")) == 1
+
+
+def test_a_redirect_to_odd_bytes_does_no_harm(bench: Bench) -> None:
+    bench.server.at("/%EF%BF%BD", FILE)
+    url = bench.server.at("/here", Redirect("/\xff"))
+
+    assert bench.client().get(url).bytes == len(DATA)
 
 
 def test_a_redirects_body_is_not_read(bench: Bench) -> None:
@@ -309,15 +316,56 @@ def test_a_refused_range_starts_over(bench: Bench) -> None:
     assert bench.client().get(url).bytes == len(DATA)
 
 
+PROGRAM = """
+import sys
+from pathlib import Path
+from ogaart.resources.blobs import Blobs
+from ogaart.resources.site import SiteClient
+from ogaart.settings import Settings
+root = Path(sys.argv[1])
+client = SiteClient(Settings(site=sys.argv[2], data=root), Blobs(root / "blobs"), root / "site")
+for url in sys.argv[3:]:
+    client.get(url)
+"""
+
+
+def crawler(bench: Bench, *urls: str, fault: str = "") -> subprocess.Popen[bytes]:
+    """Fetch URLs in a process group of its own, which dies at the named fault point."""
+    environment = os.environ | ({"OGAART_FAULT": fault} if fault else {})
+    command = [sys.executable, "-c", PROGRAM, str(bench.root), bench.server.base, *urls]
+    return subprocess.Popen(command, env=environment, start_new_session=True)
+
+
+@pytest.mark.parametrize(("fault", "repeated"), [("blob_written:2", 1), ("fetch_recorded:2", 0)])
+def test_killed_at_a_fault_point_it_repeats_at_most_one_request(bench: Bench, fault: str, repeated: int) -> None:
+    urls = [bench.server.at(f"/{n}", Serve(bytes([n]) * 300_000)) for n in range(4)]
+
+    assert crawler(bench, *urls, fault=fault).wait(30) == -signal.SIGKILL
+    assert crawler(bench, *urls).wait(30) == 0
+
+    assert len(bench.server.arrivals) == 1 + len(urls) + repeated
+    client = bench.client()
+    assert all(client.get(url, verify=True).from_store for url in urls)
+    client.sweep()
+    assert bench.leftovers() == []
+
+
+def test_a_whole_download_without_its_record_is_not_asked_again(bench: Bench) -> None:
+    url = bench.server.at("/pack.zip", Cut(FILE, 300_000, reset=False))
+    failure_of(bench, url, attempts=1)
+    part = next(bench.root.glob("site/partial/*.part"))
+    part.write_bytes(DATA)
+
+    fetched = bench.client().get(url)
+
+    assert fetched.requests == 0
+    assert fetched.sha256 is not None
+    assert bench.blobs.read(fetched.sha256) == DATA
+
+
 def test_a_killed_process_repeats_only_the_rest(bench: Bench) -> None:
     url = bench.server.at("/pack.zip", Cut(FILE, 300_000, stall=20), FILE)
-    program = (
-        "import sys; from pathlib import Path; from ogaart.resources.blobs import Blobs\n"
-        "from ogaart.resources.site import SiteClient; from ogaart.settings import Settings\n"
-        "root = Path(sys.argv[1]); settings = Settings(site=sys.argv[2], data=root)\n"
-        "SiteClient(settings, Blobs(root / 'blobs'), root / 'site').get(sys.argv[3])\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program, str(bench.root), bench.server.base, url])
+    process = crawler(bench, url)
     until = time.monotonic() + 20
     while time.monotonic() < until and not any(path.stat().st_size for path in bench.root.glob("site/partial/*.part")):
         time.sleep(0.02)
