@@ -1,4 +1,4 @@
-"""Follows the published generation: a new one is opened beside the old, and the old closed when its last reader left."""
+"""Follows the published generation: a new one is opened beside the old, which closes when its last reader left."""
 
 import logging
 import threading

@@ -1,17 +1,20 @@
 """The pages that people see: home, results, one picture, and the bytes of thumbnails and originals."""
 
 import time
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ogaart.resources.blobs import Blobs
 from ogaart.search.address import Address, read_address
 from ogaart.search.asking import Asked, Asking
 from ogaart.search.following import NothingPublished
+from ogaart.search.guarding import Rate, client_of
+from ogaart.search.incoming import read_form
+from ogaart.search.problems import NotFound
 from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.search.service import SearchService
 from ogaart.search.showing import fit
@@ -61,6 +64,8 @@ class Pages:
         self._asking = asking
         self._templates = templates
         self._blobs = blobs
+        self._asked = Rate(service.settings.searches_per_minute)
+        self._uploading = Rate(service.settings.uploads_per_minute)
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         add = self.router.add_api_route
         add("/", self.home, methods=["GET"])
@@ -80,6 +85,7 @@ class Pages:
 
     def search(self, request: Request) -> Response:
         """Results for the address."""
+        self._asked.take(client_of(request))
         address = read_address(request.query_params.multi_items())
         if address.empty:
             return RedirectResponse("/", status_code=303)
@@ -96,9 +102,15 @@ class Pages:
             filters_shown=True,
         )
 
-    def upload(self, request: Request, picture: Annotated[UploadFile | None, File()] = None) -> Response:
-        """Take a picture, and lead to the address that holds its token."""
-        address = read_address(request.query_params.multi_items())
+    async def upload(self, request: Request) -> Response:
+        """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
+        sent = await read_form(request, self._service.settings.max_upload_bytes)
+        address = read_address(sent.pairs)
+        if sent.picture is not None:
+            self._uploading.take(client_of(request))
+            token = await run_in_threadpool(self._uploads.add, sent.picture)
+            # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
+            address = replace(address, upload=token, url="", crop=None, likes=(), dislikes=(), page=1)
         return RedirectResponse(address.path(), status_code=303)
 
     def thumbnail(self, image_id: int) -> Response:
@@ -106,7 +118,7 @@ class Pages:
         with self._service.store() as (store, blocked):
             data = None if image_id in blocked else store.thumbnail(image_id)
         if data is None:
-            return Response(status_code=404)
+            raise NotFound(f"no picture has the id {image_id}")
         return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
 
     def uploaded(self, token: str) -> Response:
@@ -120,7 +132,7 @@ class Pages:
             original = None if image_id in blocked else store.original(image_id)
             data = None if original is None else self.read(original)
         if original is None or data is None:
-            return Response(status_code=404)
+            raise NotFound(f"no picture has the id {image_id}")
         headers = {
             "Cache-Control": _DAY,
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",

@@ -1,4 +1,4 @@
-"""Hits as JSON: one record for API, command line and exports. An image_id is a string: JavaScript rounds such numbers."""
+"""Hits as JSON: one record for API, command line and exports. An image_id is a string: JavaScript would round it."""
 
 from typing import Any
 

@@ -132,7 +132,10 @@ class Info:
 
 @dataclass(frozen=True)
 class Results:
-    """One page of an answer. ``total`` is known for words and browsing only; ``looked_at`` is what hidden counts regard."""
+    """One page of an answer.
+
+    ``total`` is known for words and browsing only; ``looked_at`` is how many hits the hidden counts regard.
+    """
 
     info: Info
     hits: tuple[Hit, ...] = ()

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
 from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.decisions import Decisions
 from ogaart.resources.generations import Generation, Generations
 from ogaart.resources.index import open_index
 from ogaart.resources.index_filter import IndexFilter
 from ogaart.search import judging, narrowing
-from ogaart.resources.decisions import Decisions
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Following, Opened
 from ogaart.search.fulltext import expressions, positive_words

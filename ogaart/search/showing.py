@@ -45,7 +45,8 @@ def fit(width: int, height: int, room: int, *, pixel_art: bool) -> Shown:
     if longest <= room and (pixel_art or longest <= 48):
         factor = max(1, room // longest)
         return Shown(width * factor, height * factor, crisp=True)
-    scale = min(1.0, room / longest)
+    # Painted art may grow a little; much, and it blurs.
+    scale = min(1.5, room / longest)
     return Shown(max(1, round(width * scale)), max(1, round(height * scale)), crisp=pixel_art and longest <= _THUMB)
 
 

@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from ogaart.resources.blobs import Blobs
 from ogaart.resources.dataroot import DataRoot
 from ogaart.search.asking import Asking
+from ogaart.search.guarding import SecureHeaders, answer_errors
 from ogaart.search.pages import Pages
 from ogaart.search.service import SearchService
 from ogaart.search.templating import STATIC, Templates
@@ -34,9 +35,12 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
             serving.close()
 
     app = FastAPI(title="ogaart", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    templates = Templates()
     uploads = Uploads(serving.see)
     asking = Asking(serving, uploads)
-    pages = Pages(serving, uploads, asking, Templates(), Blobs(DataRoot.of(settings).blobs))
+    pages = Pages(serving, uploads, asking, templates, Blobs(DataRoot.of(settings).blobs))
+    answer_errors(app, serving, templates)
+    app.add_middleware(SecureHeaders)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -1,0 +1,100 @@
+"""What can go wrong for a visitor, in one table: status, words, and a way out, the same on pages and in the API."""
+
+from dataclasses import dataclass
+
+from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.resources.index import IndexBroken, IndexUnreachable, UnknownPoints
+from ogaart.search.address import AddressInvalid
+from ogaart.search.following import NothingPublished
+from ogaart.search.uploads import UploadGone
+
+
+class NotFound(LookupError):
+    """What was asked for is not here: never was, is no longer, or is blocked."""
+
+
+class TooMuch(ValueError):
+    """A request is larger than its limit."""
+
+
+class TooFast(RuntimeError):
+    """A client asks more often than the limit.
+
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many requests from your address; wait {seconds} s")
+        self.seconds = seconds
+
+
+class RemoteRefused(ValueError):
+    """A link that this server does not follow: by rule, not by accident."""
+
+
+class RemoteFailed(RuntimeError):
+    """A link that was followed and led to no picture."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem in words, as RFC 9457 wants it for machines and people need it.
+
+    Attributes:
+        status: HTTP status.
+        title: what kind of problem; the same for all of the kind.
+        detail: what is wrong here.
+        way_out: what to do next.
+    """
+
+    status: int
+    title: str
+    detail: str
+    way_out: str
+
+    def record(self, instance: str) -> dict[str, object]:
+        """As ``application/problem+json``."""
+        kind = self.title.lower().replace(" ", "-")
+        return {
+            "type": f"/api/docs#{kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "way_out": self.way_out,
+        }
+
+
+_PLAIN: dict[type[Exception], tuple[int, str, str]] = {
+    AddressInvalid: (400, "Invalid parameter", "Correct the parameter that is named; the API page lists all of them."),
+    UploadGone: (410, "Upload gone", "Upload the picture again; its new address works for another hour."),
+    NotFound: (404, "Not found", "Search for it by words or by picture; it may stand elsewhere."),
+    TooMuch: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
+    TooFast: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
+    RemoteRefused: (403, "Link refused", "Save the picture and upload it instead."),
+    RemoteFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),
+    NothingPublished: (503, "Nothing published", "Run `ogaart materialize --all`, then `ogaart publish`."),
+    IndexUnreachable: (503, "Index unreachable", "Try again in a minute; the operator finds the cause in the log."),
+    IndexBroken: (503, "Index broken", "The operator publishes again with `ogaart publish`."),
+    UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
+}
+_TOO_LARGE = frozenset(
+    {Reason.TOO_LARGE, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_BYTES, Reason.BOMB, Reason.OUT_OF_MEMORY}
+)
+
+KNOWN: tuple[type[Exception], ...] = (*_PLAIN, Unreadable)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Put an error of ``KNOWN`` into words."""
+    if isinstance(error, Unreadable):
+        if error.error_class in _TOO_LARGE:
+            return Problem(413, "Too large", error.message, _PLAIN[TooMuch][2])
+        return Problem(
+            422, "No readable picture", error.message, "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
+        )
+    for kind, (status, title, way_out) in _PLAIN.items():
+        if isinstance(error, kind):
+            return Problem(status, title, str(error), way_out)
+    raise TypeError(f"{type(error).__name__} is no known problem")
