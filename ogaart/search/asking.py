@@ -43,7 +43,7 @@ class Asking:
         likes = tuple(self._service.hits(address.likes))
         dislikes = tuple(self._service.hits(address.dislikes))
         token = address.upload
-        picture = self._uploads.picture(token, address.crop) if token else None
+        picture = self._uploads.picture(token, address.crop, self._service.info().space) if token else None
         rest = tuple(hit.image_id for hit in likes)
         query = Query(
             words=address.words,

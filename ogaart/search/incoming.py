@@ -1,6 +1,6 @@
 """Reads what visitors send, in memory and within limits: nothing of it ever touches a disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -79,7 +79,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join([chunk async for chunk in _limited(request, limit, limit)])
 
 
-async def _limited(request: Request, limit: int, stated: int) -> AsyncIterator[bytes]:
+async def _limited(request: Request, limit: int, stated: int) -> AsyncGenerator[bytes, None]:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_much(stated)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.resources.embedder import EmbedderBroken
 from ogaart.resources.index import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.search.address import AddressInvalid
 from ogaart.search.following import NothingPublished
@@ -77,11 +78,17 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
     NothingPublished: (503, "Nothing published", "Run `ogaart materialize --all`, then `ogaart publish`."),
     IndexUnreachable: (503, "Index unreachable", "Try again in a minute; the operator finds the cause in the log."),
     IndexBroken: (503, "Index broken", "The operator publishes again with `ogaart publish`."),
+    EmbedderBroken: (
+        503,
+        "Network broken",
+        "Search by words, or from a picture that is here; the operator reads the log.",
+    ),
     UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
 }
 _TOO_LARGE = frozenset(
     {Reason.TOO_LARGE, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_BYTES, Reason.BOMB, Reason.OUT_OF_MEMORY}
 )
+_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
 
 KNOWN: tuple[type[Exception], ...] = (*_PLAIN, Unreadable)
 

@@ -96,6 +96,7 @@ class QueryPicture:
         pixel_sha256: hex hash of its canonical pixels.
         signature: (32, 32, 4) uint8, alpha-premultiplied.
         vector: (D,) float32 of length 1; None where no network is at hand, then only its very copy is found.
+        space: the vector space it was looked at for.
         width: pixels.
         height: pixels.
         thumbnail: WebP for the page.
@@ -105,6 +106,7 @@ class QueryPicture:
     pixel_sha256: str
     signature: NDArray[np.uint8]
     vector: NDArray[np.float32] | None
+    space: str
     width: int
     height: int
     thumbnail: bytes

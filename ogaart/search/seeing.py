@@ -1,9 +1,9 @@
 """Looks at visitors' pictures: decoded in the imaging child, embedded in the network's; neither in this process."""
 
+import logging
 import threading
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 from ogaart.imaging import identity, signatures, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.models import WeightsMissing, find_weights
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 
-if TYPE_CHECKING:
-    from ogaart.resources.embedder import Embedder
+logger = logging.getLogger(__name__)
 
 DECODE_SECONDS = 10.0
-_BLIND = "Without the network's weights only this very picture can be found, not what is like it."
+_BLIND = "This server has no network at hand: it finds this very picture, but nothing that is only like it."
 
 
 class Sees(Protocol):
     """Whoever looks at visitors' pictures."""
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
-        """Look at one picture, or at a part of it."""
+    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+        """Look at one picture, or at a part of it, for a vector space."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -36,8 +37,7 @@ class Eyes:
 
     def __init__(self, settings: Settings, scratch: Path) -> None:
         self._settings = settings
-        self._scratch = scratch
-        self._limits = Limits(
+        limits = Limits(
             max_member_bytes=settings.max_upload_bytes,
             max_unpacked_bytes=settings.max_upload_bytes,
             max_members=1,
@@ -47,61 +47,83 @@ class Eyes:
             file_seconds=DECODE_SECONDS,
             worker_bytes=settings.worker_bytes,
         )
-        self._children = ExitStack()
-        self._unpacker: Unpacker | None = None
+        self._unpacker = Unpacker(limits, scratch)
         self._embedder: Embedder | None = None
-        self._blind = False
-        self._decoding = threading.Lock()
+        self._space = ""
+        self._why_blind = ""
         self._embedding = threading.Lock()
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         """Decode, cut, hash, sign and embed one picture.
+
+        Args:
+            content: the picture file's bytes.
+            box: the part to look at; None: all of it.
+            space: the vector space to search in: its model embeds.
 
         Raises:
             Unreadable: it is no picture that can be read within the limits; the message names them.
+            EmbedderBroken: the network's child does not work.
         """
-        rgba = self._decode(content)
+        rgba = self._unpacker.decode_one(
+            content,
+            max_bytes=self._settings.max_upload_bytes,
+            max_pixels=self._settings.max_query_pixels,
+            seconds=DECODE_SECONDS,
+        ).rgba
         if box is not None:
             rgba = box.cut(rgba)
-        vector = self._embed(rgba)
+        vector, note = self._embed(rgba, space)
         return QueryPicture(
             pixel_sha256=identity.pixel_sha256(rgba),
             signature=signatures.signature(rgba),
             vector=vector,
+            space=space,
             width=rgba.shape[1],
             height=rgba.shape[0],
             thumbnail=thumbnails.webp(rgba),
-            note="" if vector is not None else _BLIND,
+            note=note,
         )
 
     def close(self) -> None:
         """End the child processes."""
-        with self._decoding, self._embedding:
-            self._children.close()
-            self._unpacker = self._embedder = None
-
-    def _decode(self, content: bytes) -> NDArray[np.uint8]:
-        with self._decoding:
-            if self._unpacker is None:
-                self._unpacker = self._children.enter_context(Unpacker(self._limits, self._scratch))
-            return self._unpacker.decode_one(
-                content,
-                max_bytes=self._settings.max_upload_bytes,
-                max_pixels=self._settings.max_query_pixels,
-                seconds=DECODE_SECONDS,
-            ).rgba
-
-    def _embed(self, rgba: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        from ogaart.resources.embedder import Embedder, WeightsMissing
-
+        self._unpacker.close()
         with self._embedding:
-            if self._blind:
-                return None
-            try:
-                if self._embedder is None:
-                    self._embedder = self._children.enter_context(Embedder(self._settings))
-                batch = self._embedder.embed_rgba([rgba])
-            except WeightsMissing:
-                self._blind = True
-                return None
-            return np.asarray(batch.vectors[0], np.float32)
+            self._drop()
+
+    def _embed(self, rgba: NDArray[np.uint8], space: str) -> tuple[NDArray[np.float32] | None, str]:
+        with self._embedding:
+            if space != self._space:
+                self._drop()
+                self._embedder, self._why_blind = self._open(space)
+                self._space = space
+            if self._embedder is None:
+                return None, self._why_blind
+            batch = self._embedder.embed_rgba([rgba])
+        if not len(batch.vectors):
+            return None, f"The network cannot take this picture ({batch.failures[0].message}). {_BLIND}"
+        return np.asarray(batch.vectors[0], np.float32), ""
+
+    def _open(self, space: str) -> tuple[Embedder | None, str]:
+        model = space.split("-", 1)[0]
+        try:
+            settings = Settings.model_validate(self._settings.model_dump() | {"model": model})
+            # Searching never downloads: half a gigabyte does not come while a visitor waits.
+            weights = find_weights(settings)
+            if weights.path is None:
+                raise WeightsMissing(f"the weights of {model} are not on this machine")
+            embedder = Embedder(settings)
+        except (WeightsMissing, ValueError) as cause:
+            logger.warning("pictures cannot be embedded: %s", cause)
+            return None, _BLIND
+        if embedder.space != space:
+            logger.warning(
+                "pictures cannot be embedded: the weights here make %s, published is %s", embedder.space, space
+            )
+            return None, _BLIND
+        return embedder, ""
+
+    def _drop(self) -> None:
+        if self._embedder is not None:
+            self._embedder.close()
+        self._embedder, self._space = None, ""

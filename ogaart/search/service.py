@@ -17,6 +17,7 @@ from ogaart.resources.decisions import Decisions
 from ogaart.resources.generations import Generation, Generations
 from ogaart.resources.index import open_index
 from ogaart.resources.index_filter import IndexFilter
+from ogaart.resources.models import MODELS
 from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Following, Opened
@@ -95,8 +96,9 @@ class SearchService:
 
         Raises:
             Unreadable: it is no picture that can be read within the limits.
+            NothingPublished: there is nothing to look at it for.
         """
-        return self.eyes.see(content, box)
+        return self.eyes.see(content, box, self.info().space)
 
     @contextmanager
     def store(self) -> Iterator[tuple[Store, frozenset[int]]]:
@@ -159,7 +161,7 @@ class SearchService:
 def _dimension(generation: Generation) -> int:
     """Length of the generation's vectors."""
     stated = generation.manifest.get("dimension")
-    return int(stated) if stated else {"vgg16": 4096, "efficientnet_lite0": 1280}[str(generation.manifest["model"])]
+    return int(stated) if stated else MODELS[str(generation.manifest["model"])].dimension
 
 
 class _Search:
@@ -183,7 +185,9 @@ class _Search:
         narrowed = narrowing.narrow(query.filters, words=positive_words(query.words), without=self.blocked | own)
         notes: list[str] = []
         exact = self._exact()
-        vector = query.picture.vector if query.picture else None
+        # A picture seen for another space than this generation's has only its pixels in common with it.
+        seen = query.picture if query.picture and query.picture.space == self.store.info.space else None
+        vector = seen.vector if seen else None
         if query.picture is not None and query.picture.note:
             notes.append(query.picture.note)
         self._take([_Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])

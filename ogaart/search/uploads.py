@@ -72,8 +72,8 @@ class Uploads:
             self._evict()
             return token in self._kept
 
-    def picture(self, token: str, box: Box | None = None) -> QueryPicture:
-        """What was seen of a picture, or is now of a part of it.
+    def picture(self, token: str, box: Box | None = None, space: str | None = None) -> QueryPicture:
+        """What was seen of a picture, or is now: a part of it, or the picture for another vector space.
 
         Raises:
             UploadGone: unknown or expired.
@@ -83,9 +83,11 @@ class Uploads:
             upload = self._kept.get(token)
         if upload is None:
             raise UploadGone
+        if space is not None:
+            upload.seen = {part: seen for part, seen in upload.seen.items() if seen.space == space}
         if box not in upload.seen:
             if len(upload.seen) > 16:  # somebody plays with the frame; the whole stays
-                upload.seen = {None: upload.seen[None]}
+                upload.seen = {}
             upload.seen[box] = self._see(upload.content, box)
         return upload.seen[box]
 

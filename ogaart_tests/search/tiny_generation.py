@@ -84,7 +84,7 @@ def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
 class GridEyes:
     """Looks at pictures as the service's own eyes do, but with ``vector_of``, and in this process: tests trust them."""
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         rgba = decode(content, Limits()).rgba
         if box is not None:
             rgba = box.cut(rgba)
@@ -92,6 +92,7 @@ class GridEyes:
             pixel_sha256=identity.pixel_sha256(rgba),
             signature=signatures.signature(rgba),
             vector=vector_of(rgba),
+            space=space,
             width=rgba.shape[1],
             height=rgba.shape[0],
             thumbnail=thumbnails.webp(rgba),
