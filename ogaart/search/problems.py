@@ -81,7 +81,7 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
     EmbedderBroken: (
         503,
         "Network broken",
-        "Search by words, or from a picture that is here; the operator reads the log.",
+        "Search by words, or from a picture here; the operator reads the log.",
     ),
     UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
 }

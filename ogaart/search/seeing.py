@@ -12,7 +12,7 @@ from ogaart.imaging import identity, signatures, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.resources.embedder import Embedder
-from ogaart.resources.models import WeightsMissing, find_weights
+from ogaart.resources.models import MODELS, WeightsMissing, find_weights
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 
@@ -106,20 +106,19 @@ class Eyes:
 
     def _open(self, space: str) -> tuple[Embedder | None, str]:
         model = space.split("-", 1)[0]
+        if model not in MODELS:
+            logger.warning("pictures cannot be embedded: %s is of no model that this version knows", space)
+            return None, _BLIND
+        settings = self._settings.model_copy(update={"model": model})
         try:
-            settings = Settings.model_validate(self._settings.model_dump() | {"model": model})
-            # Searching never downloads: half a gigabyte does not come while a visitor waits.
             weights = find_weights(settings)
-            if weights.path is None:
-                raise WeightsMissing(f"the weights of {model} are not on this machine")
             embedder = Embedder(settings)
-        except (WeightsMissing, ValueError) as cause:
+        except WeightsMissing as cause:
             logger.warning("pictures cannot be embedded: %s", cause)
             return None, _BLIND
-        if embedder.space != space:
-            logger.warning(
-                "pictures cannot be embedded: the weights here make %s, published is %s", embedder.space, space
-            )
+        # Searching never downloads: half a gigabyte does not come while a visitor waits.
+        if weights.path is None or embedder.space != space:
+            logger.warning("pictures cannot be embedded: weights here %s, published is %s", weights, space)
             return None, _BLIND
         return embedder, ""
 
