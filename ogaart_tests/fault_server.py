@@ -167,6 +167,16 @@ class DrippingHead:
 
 
 @dataclass(frozen=True)
+class CutHead:
+    """The connection closes among the headers."""
+
+    head: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+
+    def answer(self, exchange: Exchange) -> None:
+        exchange.write(self.head)
+
+
+@dataclass(frozen=True)
 class Cut:
     """The inner file's head and ``after`` bytes of its body; then a reset, or a silence of ``stall`` seconds."""
 

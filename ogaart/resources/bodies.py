@@ -79,6 +79,9 @@ def _raw(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
             message = f"{response.url}: broke off after {total:,} bytes: {error}"
             raise Broken("BodyBroken", message, response.status_code) from error
         if not chunk:
+            if total == 0 and announced_length(response) is None and "Transfer-Encoding" not in response.headers:
+                # A connection that closes among the headers looks like an empty body that ends by closing.
+                raise Broken("HeadBroken", f"{response.url}: closed without a body or a length", response.status_code)
             return
         total += len(chunk)
         yield chunk

@@ -200,7 +200,10 @@ class SiteClient:
                 partial.begin(head, keep=not call.page)
             else:
                 message = f"{call.url} answered {response.status_code} {response.reason}"
-                raise FetchFailed("HttpStatus", message, response.status_code, retryable=False)
+                # A redirect without a target is one whose head was cut short.
+                raise FetchFailed(
+                    "HttpStatus", message, response.status_code, retryable=300 <= response.status_code < 400
+                )
             return self._store(call, head, partial, self._receive(call, response, head, partial))
 
     def _head(self, call: _Call, response: requests.Response) -> Head:

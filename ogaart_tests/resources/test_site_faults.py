@@ -14,6 +14,7 @@ from ogaart_tests.fault_server import (
     Announce,
     Chunked,
     Cut,
+    CutHead,
     Drip,
     DrippingHead,
     Encoded,
@@ -71,6 +72,38 @@ def test_what_another_attempt_may_mend_is_tried_again(bench: Bench, fault: Any) 
     assert bench.blobs.read(fetched.sha256) == DATA
     assert fetched.attempts == 2
     assert bench.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        CutHead(),
+        CutHead(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        CutHead(b"HTTP/1.1 200 OK\r\nContent-Length: 5"),
+        CutHead(b"HTTP/1.1 2"),
+        CutHead(b"nonsense\r\n\r\n"),
+        CutHead(b""),
+        DrippingHead(0.1),
+    ],
+    ids=repr,
+)
+def test_a_head_cut_short_is_no_empty_file(bench: Bench, fault: Any) -> None:
+    bench.server.at("/robots.txt", fault, Serve(b""))
+    url = bench.server.at("/pack.zip", fault, FILE)
+
+    fetched = bench.client().get(url)
+
+    assert (fetched.bytes, fetched.attempts) == (len(DATA), 2)
+    assert len(bench.server.asked("/robots.txt")) == 2
+
+
+def test_an_empty_file_is_a_file(bench: Bench) -> None:
+    url = bench.server.at("/empty", Serve(b""))
+
+    fetched = bench.client().get(url, expected_length=0)
+
+    assert (fetched.status, fetched.bytes) == (200, 0)
+    assert bench.client().get(url).from_store
 
 
 def test_attempts_come_to_an_end(bench: Bench) -> None:
