@@ -1,43 +1,75 @@
 """Named points at which state changes; nothing happens there unless a test asks for it.
 
 Each place that a kill could catch between two states calls ``fault``. The environment variable ``OGAART_FAULT``
-(``name`` or ``name:n`` for the n-th pass) makes the process group die there by SIGKILL, as a power cut would.
+(``name``, ``name:n`` for the n-th pass, ``name:n:how``) makes that pass fail: ``kill`` (the default) ends the whole
+process group as a power cut would, ``term`` asks this process to end, ``full`` is a disk without room.
 """
 
+import errno
 import os
 import signal
+from collections import Counter
 from enum import StrEnum
-from itertools import count
 
 
 class Fault(StrEnum):
-    """The places where state changes."""
+    """The places where state changes; ``…_drafted``: bytes are written and have no final name yet."""
 
+    OWNER_CLAIMED = "owner_claimed"
+    FILE_DRAFTED = "file_drafted"
+    REQUEST_SENT = "request_sent"
+    BODY_BEGUN = "body_begun"
+    BODY_RECEIVED = "body_received"
+    BLOB_DRAFTED = "blob_drafted"
     BLOB_WRITTEN = "blob_written"
     FETCH_RECORDED = "fetch_recorded"
-    TABLE_WRITTEN = "table_written"
+    SWEEP_STORED = "sweep_stored"
+    PARTITIONS_ADDED = "partitions_added"
+    RUN_STARTED = "run_started"
+    SLOT_TAKEN = "slot_taken"
+    TABLE_DRAFTED = "table_drafted"
+    PACK_DRAFTED = "pack_drafted"
     JOURNAL_WRITTEN = "journal_written"
     TABLE_SWAPPED = "table_swapped"
-    PACK_WRITTEN = "pack_written"
+    SEGMENT_DRAFTED = "segment_drafted"
     SEGMENT_WRITTEN = "segment_written"
+    COLLECTION_NAMED = "collection_named"
+    SHARD_MADE = "shard_made"
     POINTS_UPSERTED = "points_upserted"
     INDEX_FLUSHED = "index_flushed"
     CUT_MADE = "cut_made"
+    INDEX_COPIED = "index_copied"
     CATALOG_BUILT = "catalog_built"
     GENERATION_RENAMED = "generation_renamed"
+    AUDITS_RECORDED = "audits_recorded"
     CURRENT_SWITCHED = "current_switched"
-    PARTITIONS_ADDED = "partitions_added"
-    RUN_STARTED = "run_started"
+    GENERATION_PRUNED = "generation_pruned"
 
 
-_passes = {point: count(1) for point in Fault}
+passed: Counter[str] = Counter()
+"""How often this process came by each point; counted only while the environment names a fault."""
 
 
 def fault(point: Fault) -> None:
-    """Die here by SIGKILL, with the whole process group, if the environment says so; else nothing."""
+    """Fail here if the environment says so; else nothing.
+
+    Raises:
+        OSError: ENOSPC, where the environment asks for a full disk.
+        ValueError: the environment asks for something else than ``kill``, ``term`` or ``full``.
+    """
     wanted = os.environ.get("OGAART_FAULT")
     if wanted is None:
         return
-    name, _, nth = wanted.partition(":")
-    if name == point and next(_passes[point]) == int(nth or 1):
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+    passed[point] += 1
+    name, nth, how = [*wanted.split(":"), "", ""][:3]
+    if name != point or passed[point] != int(nth or 1):
+        return
+    match how or "kill":
+        case "kill":
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+        case "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+        case "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(point))
+        case _:
+            raise ValueError(f"OGAART_FAULT={wanted}: {how!r} is none of kill, term, full")

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
 from ogaart.assets.step import Step, described, run_partitions
-from ogaart.faults import Fault, fault
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.pictures_store import picture_bytes
@@ -107,7 +106,6 @@ def _embed_missing(
     def store() -> None:
         if keys:
             vectors.add(keys, np.concatenate(parts), np.concatenate(norms))
-            fault(Fault.SEGMENT_WRITTEN)
         keys.clear()
         parts.clear()
         norms.clear()

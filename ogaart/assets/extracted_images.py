@@ -83,7 +83,7 @@ def extract(step: Step) -> None:
             else:
                 _unpack(step, content, unpacker, file, wanted[key], before)
         step.extra["worker_peak_bytes"] = unpacker.peak_bytes
-    fault(Fault.PACK_WRITTEN)
+    fault(Fault.PACK_DRAFTED)
     step.count(
         compare(
             {i: r["fingerprint"] for i, r in before.items()},

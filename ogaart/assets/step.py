@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from ogaart.faults import Fault, fault
 from ogaart.partitions import parse_key
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
@@ -236,6 +237,7 @@ def run_partitions(
     context: dg.AssetExecutionContext, platform: Platform, stage: Stage, work: Callable[[Step], None]
 ) -> dg.MaterializeResult[None]:
     """Do ``work`` for each partition of the run and attach each one's metadata to it."""
+    fault(Fault.SLOT_TAKEN)  # Dagster took it just before
     for key in context.partition_keys:
         with open_step(platform.stores, stage, key, context.run_id) as step:
             work(step)

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from ogaart.faults import Fault, fault
 from ogaart.opengameart.urls import redirect_allowed
 from ogaart.resources.bodies import BodyLimits, TooLarge, body
 from ogaart.resources.politeness import Politeness, Turn
@@ -118,6 +119,7 @@ class Asker:
             self._stats.requests += 1
             try:
                 response = self._transport.send(url, headers)
+                fault(Fault.REQUEST_SENT)
             except Broken as error:
                 turn.failed(str(error), unreachable=error.connecting)
                 raise

@@ -119,6 +119,7 @@ class Blobs:
         target = self.path(sha256)
         _make_folders(target.parent, self.root)
         sync_file(file)
+        fault(Fault.BLOB_DRAFTED)
         file.replace(target)
         target.chmod(0o444)  # not before: a kill would leave a broken download that cannot be gone on with
         sync_folder(target.parent)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
 from ogaart.resources.index import IndexBroken, VectorIndex, open_index
 from ogaart.resources.locks import hold
@@ -58,6 +59,7 @@ class Collection:
 
     def _renew(self) -> None:
         write_durably(self._identity_file, json.dumps({"identity": uuid.uuid4().hex}).encode())
+        fault(Fault.COLLECTION_NAMED)
 
     @property
     def identity(self) -> str:

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
 from ogaart.settings import Settings
 
@@ -104,6 +105,7 @@ class DataRoot:
                 )
             return
         write_durably(owner_file, json.dumps({"host": mine}).encode())
+        fault(Fault.OWNER_CLAIMED)
 
     def require_free(self, minimum: int) -> None:
         """Refuse to go on where the disk has less than ``minimum`` bytes free.

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ogaart.faults import Fault, fault
+
 TEMPORARY = ".tmp-"
 """Prefix of every temporary name; whoever finds one of a dead process may delete it."""
 
@@ -38,5 +40,6 @@ def write_durably(path: Path, data: bytes) -> None:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
+    fault(Fault.FILE_DRAFTED)
     draft.replace(path)
     sync_folder(path.parent)

@@ -157,6 +157,7 @@ class Generations:
         path = self.get(number).path / AUDITS
         write_durably(path, json.dumps(audits, indent=1, ensure_ascii=False).encode())
         path.chmod(_READ_ONLY)
+        fault(Fault.AUDITS_RECORDED)
 
     def prune(self, keep: int) -> list[int]:
         """Delete old generations; readers that hold their files open read on.
@@ -182,6 +183,7 @@ class Generations:
             # Renamed first: a half-deleted generation must not stand there under its number.
             doomed = self.root / f"{TEMPORARY}gone-{number:06d}"
             (self.root / f"{number:06d}").rename(doomed)
+            fault(Fault.GENERATION_PRUNED)
             _remove(doomed)
         return gone
 

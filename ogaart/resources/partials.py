@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import temporary
 from ogaart.resources.fetches import url_key
 
@@ -85,6 +86,7 @@ class Partial:
             draft = temporary(self._notes)
             draft.write_text(json.dumps(asdict(head) | {"boot": _boot()}))
             draft.replace(self._notes)
+            fault(Fault.BODY_BEGUN)
 
     def fill(self, chunks: Iterator[bytes]) -> str:
         """Append ``chunks``; what came before an error is kept.
@@ -99,6 +101,7 @@ class Partial:
             for chunk in chunks:
                 file.write(chunk)
                 digest.update(chunk)
+        fault(Fault.BODY_RECEIVED)
         return digest.hexdigest()
 
     def drop(self) -> None:

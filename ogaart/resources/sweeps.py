@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
 
 
@@ -42,3 +43,4 @@ def store_sweep(root: Path, sweep: Sweep) -> None:
     """Keep an accepted sweep as the newest."""
     facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": sweep.pages, "slugs": sorted(sweep.slugs)}
     write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
+    fault(Fault.SWEEP_STORED)

@@ -101,7 +101,7 @@ class Tables:
             draft = temporary(final)
             _write(table, content, draft)
             swaps.append((draft, final))
-            fault(Fault.TABLE_WRITTEN)
+            fault(Fault.TABLE_DRAFTED)
         if pack is not None:
             final = self.pack_path(stage, partition)
             final.parent.mkdir(parents=True, exist_ok=True)

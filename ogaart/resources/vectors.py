@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import sync_file, sync_folder, temporary
 
 SEGMENT_ROWS = 512
@@ -107,6 +108,7 @@ class Vectors:
             for i in range(0, len(keys), SEGMENT_ROWS)
         ]
         sync_folder(self.folder)
+        fault(Fault.SEGMENT_WRITTEN)
         return names
 
     def get(self, keys: Sequence[str]) -> Matrix:
@@ -198,6 +200,7 @@ class Vectors:
         draft = temporary(path)
         pq.write_table(rows.replace_schema_metadata(meta), draft, compression="zstd", use_dictionary=False)
         sync_file(draft)
+        fault(Fault.SEGMENT_DRAFTED)
         draft.replace(path)  # also where the name exists: the content is equal, unless that file is damaged
         self._damaged.pop(name, None)
         self._remember(name, keys, norms.tolist())
