@@ -82,7 +82,7 @@ def _sweep_once(stores: Stores, query: Query, *, refresh: bool, progress: Callab
     while True:
         number = len(pages)
         url = search_url(settings.site, query.params, number, query.per_page)
-        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), refresh=refresh)
+        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), refresh=refresh, page=True)
         if fetched.status != 200 or fetched.sha256 is None:
             raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
         at = min(at, fetched.fetched_at)

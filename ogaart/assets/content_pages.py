@@ -98,7 +98,7 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) ->
     if step.waits(url, key):
         return old
     try:
-        fetched = step.get(url, refresh=refresh)
+        fetched = step.get(url, refresh=refresh, page=True)
     except FetchFailed as failure:
         step.fail(
             url,

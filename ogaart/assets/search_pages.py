@@ -45,7 +45,7 @@ def read_page(step: Step) -> None:
         )
     base = stores.settings.site
     url = search_url(base, query.params, step.page, query.per_page)
-    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours))
+    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), page=True)
     if fetched.status != 200 or fetched.sha256 is None:
         raise dg.Failure(
             f"{url} answered {fetched.status}: a failed read is not an empty page; the rows of {step.partition} stay"

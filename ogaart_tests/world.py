@@ -1,0 +1,99 @@
+"""A whole platform in a folder: a demo site served on loopback, and the project's own commands over it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from ogaart import work
+from ogaart.demo.server import DemoSite
+from ogaart.demonstration import QUERIES
+from ogaart.resources.generations import Generation, Generations
+from ogaart.resources.platform import Stores
+from ogaart.settings import Settings
+
+
+@dataclass
+class World:
+    """Site, settings and commands; every command is a real Dagster run on the world's own instance."""
+
+    site: DemoSite
+    settings: Settings
+
+    def quiet(self) -> Console:
+        """A console that nobody sees."""
+        return Console(file=StringIO())
+
+    def discover(self, *, refresh: bool = False) -> work.Report:
+        """``ogaart discover``."""
+        return work.discover(self.settings, self.quiet(), refresh=refresh)
+
+    def materialize(self, keys: list[str] | None = None, assets: tuple[str, ...] = ()) -> work.Report:
+        """``ogaart materialize``."""
+        return work.materialize(self.settings, self.quiet(), keys, assets)
+
+    def publish(self) -> work.Report:
+        """``ogaart publish``."""
+        return work.publish(self.settings, self.quiet())
+
+    def all(self) -> None:
+        """Everything once; any error fails the test."""
+        for report in (self.discover(), self.materialize(), self.publish()):
+            if report.errors or report.exit_code:
+                raise AssertionError("\n".join(report.errors) or f"exit code {report.exit_code}")
+
+    @property
+    def generation(self) -> Generation:
+        """What is in service."""
+        current = Generations(self.stores.root.generations).current()
+        assert current is not None
+        return current
+
+    @property
+    def stores(self) -> Stores:
+        """The stores under the data root."""
+        return Stores(self.settings)
+
+    @contextmanager
+    def catalog(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The published catalog, read-only."""
+        with duckdb.connect(str(self.generation.catalog), read_only=True) as connection:
+            yield connection
+
+    def sql(self, query: str) -> list[tuple[object, ...]]:
+        """Rows of a query on the published catalog."""
+        with self.catalog() as connection:
+            return connection.sql(query).fetchall()
+
+
+@contextmanager
+def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -> Iterator[World]:
+    """A fresh platform in ``folder``; the process's environment says so while it is open.
+
+    Args:
+        folder: an empty folder.
+        site: a site to use instead of the whole demo; not started yet.
+        environment: more environment variables, such as ``OGAART_MAX_PIXELS="100"``.
+    """
+    with site or DemoSite() as served, pytest.MonkeyPatch.context() as patch:
+        queries = folder / "queries.toml"
+        queries.write_text(QUERIES)
+        for name in [n for n in os.environ if n.startswith(("OGAART_", "QDRANT_", "DAGSTER_HOME"))]:
+            patch.delenv(name)
+        values = {
+            "OGAART_DATA": str(folder / "data"),
+            "OGAART_SITE": served.base,
+            "OGAART_QUERIES": str(queries),
+            "OGAART_MODEL": "efficientnet_lite0",
+            "DAGSTER_HOME": str(folder / "data" / "dagster"),
+            **environment,
+        }
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield World(served, Settings())
