@@ -32,6 +32,7 @@ from ogaart.resources.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.words_store import write_signatures, write_words
 
 _BATCH = 2_000  # rows in Python at once
+_NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
 
 
@@ -110,14 +111,18 @@ class CatalogBuild:
             {"space": self.source.space},
         )
         self._con.execute(
-            "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
-            " WHERE e.status = 'ok' AND NOT list_contains($slugs, slug)"
-            " AND NOT coalesce(list_contains($authors, e.author), false) AND NOT list_contains($pixels, pixel_sha256)",
+            "CREATE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
+            " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
+            " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
             {
                 "slugs": sorted(blocked.slugs),
                 "authors": sorted(blocked.authors),
                 "pixels": sorted(blocked.pixels),
             },
+        )
+        self._con.execute(
+            "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
+            " ANTI JOIN blocked USING (image_id) WHERE e.status = 'ok'"
         )
         self._con.execute("CREATE TEMP TABLE eligible AS SELECT * FROM live SEMI JOIN embedded USING (image_id)")
         self._con.execute(
@@ -192,6 +197,7 @@ class CatalogBuild:
             **info,
             "counts": counts,
             "reconciled": asdict(reconciled.summary()) if reconciled is not None else None,
+            "missing": reconciled.missing[:_NAMED].tolist() if reconciled is not None else [],
             "files": _sizes(self.path),
         }
         write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())

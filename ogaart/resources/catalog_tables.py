@@ -67,13 +67,14 @@ FILES = Table(
 
 _EMBEDDED = Column("embedded", pa.bool_(), "Whether a vector of the catalog's space is stored for its pixels.")
 _INDEXED = Column("indexed", pa.bool_(), "Whether the published collection holds its point: whether search finds it.")
+_BLOCKED = Column("blocked", pa.bool_(), "Whether a decision of the operator keeps it out of search.")
 _PLACE = Column("position", pa.int64(), "Zero-based place among the image's occurrences; 0 is the one shown.")
 
 
 def _images() -> Table:
     kept = tuple(column for column in schema.IMAGES.columns if column.name != "signature")
     table = schema.IMAGES
-    return Table(table.name, table.stage, table.comment, table.key, (*kept, _EMBEDDED, _INDEXED))
+    return Table(table.name, table.stage, table.comment, table.key, (*kept, _EMBEDDED, _INDEXED, _BLOCKED))
 
 
 def _occurrences() -> Table:
@@ -260,8 +261,9 @@ _SOURCES: Mapping[str, str] = {
             try_cast(string_split(member_index, '/') AS BIGINT[]), member_index) - 1 AS position
         FROM cut_occurrences AS t SEMI JOIN winners USING (slug, partition)""",
     "images": """
-        SELECT t.*, g.image_id IS NOT NULL AS embedded, x.image_id IS NOT NULL AS indexed
-        FROM won_images AS t LEFT JOIN embedded AS g USING (image_id)
+        SELECT t.*, g.image_id IS NOT NULL AS embedded, x.image_id IS NOT NULL AS indexed,
+            b.image_id IS NOT NULL AS blocked
+        FROM won_images AS t LEFT JOIN embedded AS g USING (image_id) LEFT JOIN blocked AS b USING (image_id)
         LEFT JOIN searchable AS x USING (image_id)""",
     "runs": "SELECT * FROM given_runs",
 }

@@ -1,13 +1,19 @@
 """A small world of rows as the stages would leave it, for the tests of the catalog and its publication."""
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 
+from ogaart.imaging import identity
+from ogaart.resources.catalog import Source, build
+from ogaart.resources.generations import Generation, Generations
+from ogaart.resources.index import Point, VectorIndex
 from ogaart.resources.packs import PackWriter
 from ogaart.resources.tables import Tables
 
@@ -22,7 +28,7 @@ def sha(text: str) -> str:
 
 
 def image_id(slug: str, picture: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{slug}\0{picture}".encode()).digest()[:8], "big") >> 1
+    return identity.image_id(slug, sha(picture))
 
 
 def vector(picture: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -102,22 +108,22 @@ class World:
         add("raw_files", fid=fid, slug=slug, url=url, status="ok", http_status=200, sha256=content, bytes=10,
             type=name.rsplit(".", 1)[-1], fetched_at=fetched_at)  # fmt: skip
         for m, picture in enumerate(pictures):
-            identity, loose = image_id(slug, picture), name.endswith(".png")
+            image, loose = image_id(slug, picture), name.endswith(".png")
             index, path = ("", "") if loose else (str(m), f"art/{picture}.png")
             offset, length = pack.add(f"thumbs/{picture}.webp", f"thumb of {picture}".encode())
             place = {"slug": slug, "fid": fid, "file_sha256": content, "member_index": index, "member_path": path,
-                     "format": "png", "bytes": 10, "sha256": sha(f"png {picture}"), "image_id": identity}  # fmt: skip
+                     "format": "png", "bytes": 10, "sha256": sha(f"png {picture}"), "image_id": image}  # fmt: skip
             add("members", status="picture", error_class=None, message=None, **place)
             add("occurrences", pack_offset=None if loose else offset, pack_length=None if loose else length, **place)
-            if any(row["image_id"] == identity for row in add.rows.get("images", [])):
+            if any(row["image_id"] == image for row in add.rows.get("images", [])):
                 continue
-            add("images", image_id=identity, slug=slug, pixel_sha256=sha(picture), pixels_version=1, width=16, height=8,
+            add("images", image_id=image, slug=slug, pixel_sha256=sha(picture), pixels_version=1, width=16, height=8,
                 mode="RGBA", format="png", frames=1, has_alpha=True, colours=3, palette=[0xFF0000, 0x00FF00],
                 palette_shares=[0.75, 0.25], pixel_art=True, signature=hashlib.sha256(picture.encode()).digest() * 128,
                 thumb_offset=offset, thumb_length=length)  # fmt: skip
-            add("embeddings", image_id=identity, pixel_sha256=sha(picture), model="tiny", space=SPACE, segment="s",
+            add("embeddings", image_id=image, pixel_sha256=sha(picture), model="tiny", space=SPACE, segment="s",
                 row=m, norm=1.5, status="ok")  # fmt: skip
-            add("points", image_id=identity, collection="c", space=SPACE, payload_hash="not this one")
+            add("points", image_id=image, collection="c", space=SPACE, payload_hash="not this one")
 
     def cut(self, name: str = "cut") -> Path:
         """A frozen cut of everything committed."""
@@ -135,3 +141,33 @@ STAGES = {
     "qdrant_collection": ("points",),
 }
 LATER = WHEN + timedelta(days=3)
+TWO_ENTRIES = {"oak": {"oak.png": ["oak"], "pack.zip": ["leaf", "oak"]}, "elm": {"elm.png": ["oak"]}}
+ALL_OF_IT = (("oak", "oak"), ("oak", "leaf"), ("elm", "oak"))
+
+
+def fill(index: VectorIndex, *images: tuple[str, str]) -> None:
+    index.upsert([Point(image_id(slug, picture), vector(picture), {"slug": slug}) for slug, picture in images])
+
+
+def publish(world: World, index: VectorIndex, cut: Path | None = None, **source: object) -> Generation:
+    generations = Generations(world.root / "generations")
+    building = generations.begin()
+    taken = cut or world.cut(f"cut-{building.number}")
+    build(Source(taken, SPACE, "tiny", **source), building.path, building.number, index)  # type: ignore[arg-type]
+    (building.path / "index").mkdir()
+    index.copy_to(building.path / "index")
+    finished = building.finish()
+    return generations.switch(finished.number)
+
+
+def ask(generation: Generation, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(generation.catalog), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def words(generation: Generation, sql: str, *values: object) -> list[tuple[object, ...]]:
+    store = sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        return store.execute(sql, values).fetchall()
+    finally:
+        store.close()

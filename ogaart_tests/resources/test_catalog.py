@@ -1,24 +1,33 @@
 """The catalog, built from real Parquet files, packs and a real collection."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pytest
 
-from ogaart.resources.catalog import Source, build
 from ogaart.resources.catalog_tables import PUBLIC, Blocked, CatalogFailed
 from ogaart.resources.catalog_views import MACROS, VIEWS
-from ogaart.resources.generations import Generation, Generations
-from ogaart.resources.index import Point, VectorIndex
+from ogaart.resources.index import VectorIndex
 from ogaart.resources.index_edge import EdgeIndex
 from ogaart.resources.packs import read_at
 from ogaart.resources.schema import SEARCH_RESULTS
 from ogaart.resources.vectors import Vectors
-from ogaart_tests.resources.catalog_world import LATER, SPACE, World, image_id, sha, vector
+from ogaart_tests.resources.catalog_world import (
+    ALL_OF_IT,
+    LATER,
+    SPACE,
+    TWO_ENTRIES,
+    World,
+    ask,
+    fill,
+    image_id,
+    publish,
+    sha,
+    vector,
+    words,
+)
 
 
 @pytest.fixture
@@ -30,36 +39,6 @@ def world(tmp_path: Path) -> World:
 def index(tmp_path: Path) -> Iterator[VectorIndex]:
     with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
         yield found
-
-
-def fill(index: VectorIndex, *images: tuple[str, str]) -> None:
-    index.upsert([Point(image_id(slug, picture), vector(picture), {"slug": slug}) for slug, picture in images])
-
-
-def publish(world: World, index: VectorIndex, cut: Path | None = None, **source: object) -> Generation:
-    generations = Generations(world.root / "generations")
-    building = generations.begin()
-    taken = cut or world.cut(f"cut-{building.number}")
-    build(Source(taken, SPACE, "tiny", **source), building.path, building.number, index)  # type: ignore[arg-type]
-    finished = building.finish()
-    return generations.switch(finished.number)
-
-
-def ask(generation: Generation, sql: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(str(generation.catalog), read_only=True) as con:
-        return con.execute(sql).fetchall()
-
-
-def words(generation: Generation, sql: str, *values: object) -> list[tuple[object, ...]]:
-    store = sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True)
-    try:
-        return store.execute(sql, values).fetchall()
-    finally:
-        store.close()
-
-
-TWO_ENTRIES = {"oak": {"oak.png": ["oak"], "pack.zip": ["leaf", "oak"]}, "elm": {"elm.png": ["oak"]}}
-ALL_OF_IT = (("oak", "oak"), ("oak", "leaf"), ("elm", "oak"))
 
 
 def test_every_image_stands_once_for_each_entry(world: World, index: VectorIndex) -> None:
