@@ -1,17 +1,15 @@
 """The collection's home in the process: Qdrant Edge, the server's engine as a library over a folder of files."""
 
-import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import TEMPORARY, sync_folder, temporary
 from ogaart.resources.index import (
     HNSW_EF,
@@ -40,9 +38,8 @@ from ogaart.resources.index_filter import (
     Words,
 )
 from ogaart.resources.locks import hold
-from ogaart.resources.sparse import copy_tree
+from ogaart.resources.sparse import copy_tree, is_protected, private_copy
 
-_log = logging.getLogger(__name__)
 _SCROLL = 10_000
 _INDEXING_KB = 40_000  # a segment gets its graph above this; below it a scan is as quick and exact
 _BOOLS = frozenset(key for key, kind in PAYLOAD_KEYS.items() if kind == "bool")
@@ -93,9 +90,9 @@ class EdgeIndex(VectorIndex):
                 raise IndexBroken(f"collection {self.path} does not exist: run the qdrant_collection asset, or publish")
             elif self._live_mark.exists():
                 with self._writing(wait):
-                    opened = stack.enter_context(_private_copy(self.path, scratch))
-            elif _protected(self.path):
-                opened = stack.enter_context(_private_copy(self.path, scratch))
+                    opened = stack.enter_context(private_copy(self.path, scratch))
+            elif is_protected(self.path):
+                opened = stack.enter_context(private_copy(self.path, scratch))
             else:
                 opened = self.path
             self._shard = self._load(opened)
@@ -162,6 +159,7 @@ class EdgeIndex(VectorIndex):
         copy_tree(self.path, draft)
         draft.rename(final)
         sync_folder(dest)
+        fault(Fault.INDEX_COPIED)
 
     def _upsert(self, points: Sequence[Point]) -> None:
         self._write(
@@ -268,6 +266,7 @@ class EdgeIndex(VectorIndex):
         shard.close()
         draft.rename(self.path)
         sync_folder(self.path.parent)
+        fault(Fault.SHARD_MADE)
 
     def _load(self, path: Path) -> edge.EdgeShard:
         way_out = "discard it (it is upserted again from the vectors) or publish anew"
@@ -365,22 +364,3 @@ def _condition(part: Condition) -> Any:
 
 def _lock_of(root: Path, name: str) -> Path:
     return root / f"{name}.lock"
-
-
-def _protected(path: Path) -> bool:
-    """Whether the shard's files are write-protected, by mode (a superuser could write, and must not) or from us."""
-    return any(not file.stat().st_mode & 0o200 or not os.access(file, os.W_OK) for file in _files(path))
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return (entry for entry in path.rglob("*") if entry.is_file())
-
-
-@contextmanager
-def _private_copy(path: Path, scratch: Path | None) -> Iterator[Path]:
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-index-", dir=scratch) as folder:
-        copy = Path(folder) / path.name
-        copy_tree(path, copy, durable=False)
-        yield copy

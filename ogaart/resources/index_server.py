@@ -216,7 +216,8 @@ class ServerIndex(VectorIndex):
             if self.read_only:
                 raise IndexBroken(f"{self._where} has no collection {self.name}: run the qdrant_collection asset")
             self._ask(self._create_once)
-        params = self._ask(self._client.get_collection, self.name).config.params.vectors
+        info = self._ask(self._client.get_collection, self.name)
+        params = info.config.params.vectors
         mine = params.get(self.vector_name) if isinstance(params, dict) else None
         if mine is None or mine.size != self.dimension or mine.distance != models.Distance.COSINE:
             raise IndexBroken(
@@ -224,7 +225,8 @@ class ServerIndex(VectorIndex):
                 f"of {self.dimension} numbers by cosine: delete it, it is upserted again from the vectors"
             )
         if not self.read_only:
-            for key, kind in PAYLOAD_KEYS.items():
+            for key in PAYLOAD_KEYS.keys() - info.payload_schema.keys():
+                kind = PAYLOAD_KEYS[key]
                 self._ask(self._client.create_payload_index, self.name, key, field_schema=_INDEXES[kind], wait=True)
 
     def _create_once(self) -> None:
