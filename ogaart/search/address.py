@@ -85,6 +85,14 @@ class Address:
         """The URL of this search without filters."""
         return self.path(filters=Filters())
 
+    def also_like(self, image_id: int) -> str:
+        """The URL of this search with one more picture wished for."""
+        return self.path(likes=(*self.likes, image_id), dislikes=tuple(i for i in self.dislikes if i != image_id))
+
+    def not_like(self, image_id: int) -> str:
+        """The URL of this search with one more picture not wished for."""
+        return self.path(dislikes=(*self.dislikes, image_id), likes=tuple(i for i in self.likes if i != image_id))
+
     def without_picture(self, image_id: int) -> str:
         """The URL of this search without one of the pictures that are wished for or not."""
         return self.path(

@@ -1,9 +1,11 @@
 """From an address to a query: finds the pictures that tokens, links and ids stand for."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ogaart.search.address import Address
+from ogaart.search.lookups import is_link
+from ogaart.search.problems import NotFound
 from ogaart.search.query import Query, QueryPicture
 from ogaart.search.results import Hit
 from ogaart.search.service import SearchService
@@ -33,22 +35,39 @@ class Asking:
         self._service = service
         self._uploads = uploads
 
+    def read_links(self, address: Address) -> Address:
+        """Understand a link that was typed among the words: an entry, a picture of this catalog, or any picture."""
+        words = address.words.strip()
+        if not is_link(words):
+            return address
+        found = self._service.find_link(words)
+        if found is not None and (found.entry or len(found.images) > 1):
+            slug = found.entry or self._service.hits(found.images[:1])[0].slug
+            return replace(address, words="", filters=replace(address.filters, entry=slug), page=1)
+        return replace(address, words="", upload="", url=words, likes=(), dislikes=(), crop=None, page=1)
+
     def ask(self, address: Address) -> Asked:
         """Make the query.
 
         Raises:
             UploadGone: the token is unknown or has expired.
             Unreadable: what the link leads to is no readable picture.
+            RemoteRefused: the link leads where this server does not go.
+            RemoteFailed: the link leads to no picture.
+            NotFound: none of the pictures asked with is here.
         """
         likes = tuple(self._service.hits(address.likes))
         dislikes = tuple(self._service.hits(address.dislikes))
-        token = address.upload
-        picture = self._uploads.picture(token, address.crop, self._service.info().space) if token else None
-        rest = tuple(hit.image_id for hit in likes)
+        if (address.likes or address.dislikes) and not likes and not dislikes:
+            raise NotFound("none of the pictures that this search starts from is here (any more)")
+        token = address.upload or (self._linked(address.url) if address.url else "")
+        likes, token = self._cropped(address, likes, token)
+        space = self._service.info().space
+        picture = self._uploads.picture(token, address.crop, space) if token else None
         query = Query(
             words=address.words,
             picture=picture,
-            likes=rest,
+            likes=tuple(hit.image_id for hit in likes),
             dislikes=tuple(hit.image_id for hit in dislikes),
             filters=address.filters,
             fold=address.fold,
@@ -57,6 +76,28 @@ class Asking:
             offset=address.offset,
         )
         return Asked(query, picture, f"/upload/{token}.webp" if token else "", likes, dislikes)
+
+    def _linked(self, url: str) -> str:
+        """Token of the picture behind a link: of this catalog, or fetched; looked at once an hour."""
+        token = key_of(f"link {url}")
+        if not self._uploads.has(token):
+            found = self._service.find_link(url)
+            own = self._service.original(found.images[0]) if found is not None and found.images else None
+            self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
+        return token
+
+    def _cropped(self, address: Address, likes: tuple[Hit, ...], token: str) -> tuple[tuple[Hit, ...], str]:
+        """A crop of a hit is a picture of its own: the hit's original takes the place of the hit."""
+        if token or address.crop is None or len(likes) != 1:
+            return likes, token
+        hit = likes[0]
+        token = key_of(f"image {hit.image_id}")
+        if not self._uploads.has(token):
+            found = self._service.original(hit.image_id)
+            if found is None:
+                return likes, ""
+            self._uploads.add(found[1], token)
+        return (), token
 
 
 def key_of(text: str) -> str:

@@ -2,27 +2,29 @@
 
 import time
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from ogaart.resources.blobs import Blobs
 from ogaart.search.address import Address, read_address
 from ogaart.search.asking import Asked, Asking
 from ogaart.search.following import NothingPublished
 from ogaart.search.guarding import Rate, client_of
 from ogaart.search.incoming import read_form
 from ogaart.search.problems import NotFound
+from ogaart.search.query import Query
 from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.search.service import SearchService
 from ogaart.search.showing import fit
-from ogaart.search.store import Original, read_slice
 from ogaart.search.templating import Templates
 from ogaart.search.uploads import Uploads
 
 WALL = 40
+NEIGHBOURS = 12
+STAGE = 560  # pixels of the square in which one picture is shown
+VIEW_BYTES = 8 << 20
 # Formats that browsers show and that cannot run anything. All others, SVG and HTML first, are downloads.
 _INLINE = {
     "png": "image/png",
@@ -46,6 +48,7 @@ class Shown:
     likes: tuple[Hit, ...]
     dislikes: tuple[Hit, ...]
     subject: str
+    croppable: str = ""
 
     @property
     def removable(self) -> bool:
@@ -56,14 +59,11 @@ class Shown:
 class Pages:
     """Routes of the pages."""
 
-    def __init__(
-        self, service: SearchService, uploads: Uploads, asking: Asking, templates: Templates, blobs: Blobs
-    ) -> None:
+    def __init__(self, service: SearchService, uploads: Uploads, asking: Asking, templates: Templates) -> None:
         self._service = service
         self._uploads = uploads
         self._asking = asking
         self._templates = templates
-        self._blobs = blobs
         self._asked = Rate(service.settings.searches_per_minute)
         self._uploading = Rate(service.settings.uploads_per_minute)
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -73,6 +73,8 @@ class Pages:
         add("/search", self.upload, methods=["POST"])
         add("/thumb/{image_id}.webp", self.thumbnail, methods=["GET"])
         add("/upload/{token}.webp", self.uploaded, methods=["GET"])
+        add("/view/{image_id}", self.view, methods=["GET"])
+        add("/image/{image_id}", self.image, methods=["GET"])
         add("/original/{image_id}", self.original, methods=["GET"])
 
     def home(self) -> Response:
@@ -89,6 +91,9 @@ class Pages:
         address = read_address(request.query_params.multi_items())
         if address.empty:
             return RedirectResponse("/", status_code=303)
+        meant = self._asking.read_links(address)
+        if meant != address:
+            return RedirectResponse(meant.path(), status_code=303)
         asked = self._asking.ask(address)
         results = self._service.search(asked.query)
         return self._templates.page(
@@ -96,7 +101,7 @@ class Pages:
             results.info,
             address=address,
             results=results,
-            asked=self._shown(asked) if address.visual else None,
+            asked=self._shown(address, asked) if address.visual else None,
             heading=_heading(address, asked, results),
             vocabulary=self._service.vocabulary(),
             filters_shown=True,
@@ -121,18 +126,47 @@ class Pages:
             raise NotFound(f"no picture has the id {image_id}")
         return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
 
-    def uploaded(self, token: str) -> Response:
-        """A visitor's picture, as small as the page shows it."""
-        data = self._uploads.picture(token).thumbnail
+    def image(self, image_id: int) -> Response:
+        """One picture: what it is, whose it is, how it came here, and what is around it."""
+        hit = self._service.hit(image_id)
+        if hit is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        near = self._service.search(Query(likes=(image_id,), limit=NEIGHBOURS))
+        siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
+        return self._templates.page(
+            "image.html",
+            near.info,
+            hit=hit,
+            near=near.hits,
+            siblings=siblings[:NEIGHBOURS],
+            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art),
+            own=[place for place in hit.places if place.image_id == image_id],
+            address=Address(likes=(image_id,)),
+        )
+
+    def view(self, image_id: int) -> Response:
+        """The picture at full size where a browser may show it, else its thumbnail."""
+        found = self._service.original(image_id)
+        if found is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        original, data = found
+        media = _INLINE.get(original.format.lower())
+        if media is None or len(data) > VIEW_BYTES:
+            return self.thumbnail(image_id)
+        return Response(data, media_type=media, headers={"Cache-Control": _DAY})
+
+    def uploaded(self, token: str, request: Request) -> Response:
+        """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
+        box = read_address([("crop", request.query_params.get("crop", ""))]).crop
+        data = self._uploads.picture(token, box).thumbnail
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
     def original(self, image_id: int) -> Response:
         """The picture file's own bytes, to keep."""
-        with self._service.store() as (store, blocked):
-            original = None if image_id in blocked else store.original(image_id)
-            data = None if original is None else self.read(original)
-        if original is None or data is None:
+        found = self._service.original(image_id)
+        if found is None:
             raise NotFound(f"no picture has the id {image_id}")
+        original, data = found
         headers = {
             "Cache-Control": _DAY,
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
@@ -140,26 +174,30 @@ class Pages:
         media = _INLINE.get(original.format.lower(), "application/octet-stream")
         return Response(data, media_type=media, headers=headers)
 
-    def read(self, original: Original) -> bytes:
-        """Read a picture file's bytes from its pack or its blob."""
-        if original.pack is not None:
-            return read_slice(original.pack, original.offset, original.length)
-        return self._blobs.read(original.blob_sha256)
-
     def _info(self) -> Info | None:
         try:
             return self._service.info()
         except NothingPublished:
             return None
 
-    def _shown(self, asked: Asked) -> Shown:
+    def _shown(self, address: Address, asked: Asked) -> Shown:
         picture = asked.picture
         size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
         subject = ""
         if len(asked.likes) == 1 and not asked.dislikes and picture is None:
             hit = asked.likes[0]
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
-        return Shown(asked.picture_url, size.width, size.height, size.crisp, asked.likes, asked.dislikes, subject)
+        whole = ""
+        if address.upload or address.url:
+            whole = asked.picture_url
+        elif len(address.likes) == 1 and not address.dislikes:
+            whole = f"/view/{address.likes[0]}"
+        picture_url = asked.picture_url
+        if picture_url and address.crop is not None:
+            picture_url += f"?{urlencode({'crop': address.crop_text})}"
+        return Shown(
+            picture_url, size.width, size.height, size.crisp, asked.likes, asked.dislikes, subject, croppable=whole
+        )
 
 
 def _heading(address: Address, asked: Asked, results: Results) -> str:

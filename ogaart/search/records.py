@@ -19,6 +19,9 @@ def place_record(place: Place) -> dict[str, Any]:
         "member_path": place.member_path,
         "format": place.format,
         "bytes": place.bytes,
+        "fid": place.fid,
+        "file_sha256": place.file_sha256,
+        "sha256": place.sha256,
     }
 
 

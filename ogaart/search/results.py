@@ -44,6 +44,9 @@ class Place:
     member_path: str
     format: str
     bytes: int
+    fid: int | None
+    file_sha256: str
+    sha256: str
 
 
 @dataclass(frozen=True)

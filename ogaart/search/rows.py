@@ -31,6 +31,9 @@ def _place(row: sqlite3.Row) -> Place:
         member_path=row["member_path"] or "",
         format=row["format"] or "",
         bytes=row["bytes"] or 0,
+        fid=row["fid"],
+        file_sha256=row["file_sha256"] or "",
+        sha256=row["sha256"] or "",
     )
 
 

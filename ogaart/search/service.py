@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
+from ogaart.resources.blobs import Blobs
 from ogaart.resources.dataroot import DataRoot
 from ogaart.resources.decisions import Decisions
 from ogaart.resources.generations import Generation, Generations
@@ -22,11 +23,14 @@ from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Following, Opened
 from ogaart.search.fulltext import expressions, positive_words
+from ogaart.search.lookups import Found, find
+from ogaart.search.problems import RemoteRefused
 from ogaart.search.query import Box, Query, QueryPicture
+from ogaart.search.remote import Remote
 from ogaart.search.results import Hidden, Hit, Info, Relation, Results
 from ogaart.search.rows import judged, read_hits
 from ogaart.search.seeing import Eyes, Sees
-from ogaart.search.store import Store
+from ogaart.search.store import Original, Store, read_slice
 from ogaart.search.vocabulary import Vocabulary, read_vocabulary
 from ogaart.settings import Settings
 
@@ -50,9 +54,10 @@ class SearchService:
     Args:
         settings: where the data are, which index, which limits.
         eyes: looks at visitors' pictures; by default the two child processes.
+        remote: follows visitors' links; by default on the public web only.
     """
 
-    def __init__(self, settings: Settings, eyes: Sees | None = None) -> None:
+    def __init__(self, settings: Settings, eyes: Sees | None = None, remote: Remote | None = None) -> None:
         self.settings = settings
         root = DataRoot.of(settings)
         self._root = root
@@ -60,6 +65,9 @@ class SearchService:
         self.decisions = Decisions(root.decisions)
         self.eyes: Sees = eyes or Eyes(settings, root.scratch)
         self._vocabularies: dict[int, Vocabulary] = {}
+        self._blobs = Blobs(root.blobs)
+        contact = f"; {settings.contact}" if settings.contact else ""
+        self._remote = remote or Remote(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self._following.start()
@@ -74,6 +82,7 @@ class SearchService:
         """Stop following, close what is open, end the child processes."""
         self._following.close()
         self.eyes.close()
+        self._remote.close()
 
     def _open(self, generation: Generation) -> Opened:
         store = Store(generation.path, generation.number)
@@ -100,6 +109,37 @@ class SearchService:
         """
         return self.eyes.see(content, box, self.info().space)
 
+    def fetch(self, url: str) -> bytes:
+        """Fetch the picture file behind a visitor's link; see ``Remote``.
+
+        Raises:
+            RemoteRefused: the link leads where this server does not go, or it follows none.
+            RemoteFailed: no picture came of it.
+            TooMuch: it is larger than a picture may be.
+        """
+        if not self.settings.url_fetch:
+            raise RemoteRefused("this server follows no links (OGAART_URL_FETCH is off)")
+        return self._remote.fetch(url)
+
+    def find_link(self, url: str) -> Found | None:
+        """What a link to the site means in this catalog; None if nothing."""
+        with self.store() as (store, blocked):
+            found = find(store, self.settings.site, url)
+        if found is None or not found.images:
+            return found
+        left = tuple(image_id for image_id in found.images if image_id not in blocked)
+        return Found(images=left) if left else None
+
+    def original(self, image_id: int) -> tuple[Original, bytes] | None:
+        """A picture file's own bytes, and what it is called; None if it is not published or is blocked."""
+        with self.store() as (store, blocked):
+            original = None if image_id in blocked else store.original(image_id)
+            if original is None:
+                return None
+            if original.pack is not None:
+                return original, read_slice(original.pack, original.offset, original.length)
+            return original, self._blobs.read(original.blob_sha256)
+
     @contextmanager
     def store(self) -> Iterator[tuple[Store, frozenset[int]]]:
         """The serving store and the blocked ids, for as long as the block runs."""
@@ -115,6 +155,12 @@ class SearchService:
         with self.store() as (store, blocked):
             found = read_hits(store, ids, blocked)
         return [found[image_id] for image_id in dict.fromkeys(ids) if image_id in found]
+
+    def siblings(self, hit: Hit, count: int) -> list[Hit]:
+        """Pictures of the same entry."""
+        with self.store() as (store, _):
+            ids = store.ids_of_entries([hit.slug])
+        return self.hits(ids[:count])
 
     def sample(self, count: int, seed: int) -> list[Hit]:
         """A few images from all over, the same for the same seed."""

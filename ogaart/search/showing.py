@@ -76,6 +76,17 @@ def model_name(model: str) -> str:
     return _MODELS.get(model, model)
 
 
+def size(count: int) -> str:
+    """A number of bytes as people read it."""
+    if count < 1 << 10:
+        return f"{count} bytes"
+    for unit in ("KB", "MB"):
+        count_in_unit = count / (1 << 10 if unit == "KB" else 1 << 20)
+        if count_in_unit < 1 << 10:
+            return f"{count_in_unit:.1f} {unit}" if count_in_unit < 10 else f"{count_in_unit:.0f} {unit}"
+    return f"{count / (1 << 30):.1f} GB"
+
+
 def filter_name(name: str) -> str:
     """A filter in words."""
     return _FILTER_NAMES.get(name, name)

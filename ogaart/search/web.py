@@ -7,8 +7,6 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.dataroot import DataRoot
 from ogaart.search.asking import Asking
 from ogaart.search.guarding import SecureHeaders, answer_errors
 from ogaart.search.pages import Pages
@@ -38,7 +36,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     templates = Templates()
     uploads = Uploads(serving.see)
     asking = Asking(serving, uploads)
-    pages = Pages(serving, uploads, asking, templates, Blobs(DataRoot.of(settings).blobs))
+    pages = Pages(serving, uploads, asking, templates)
     answer_errors(app, serving, templates)
     app.add_middleware(SecureHeaders)
     app.include_router(pages.router)
