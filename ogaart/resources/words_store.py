@@ -4,6 +4,7 @@ The service opens no DuckDB: an analyst may hold that file open for writing, whi
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from ogaart.resources.payload import unique_names
 from ogaart.words import Stage
@@ -164,7 +164,7 @@ def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[s
 
 
 def write_signatures(con: duckdb.DuckDBPyConnection, arrays: Path, ids: Path) -> int:
-    """Write the signatures of all published images, memory-mapped while they are filled.
+    """Write the signatures of all published images, in bounded memory.
 
     Args:
         con: connection with the finished tables and the temporary view ``cut_images``.
@@ -178,16 +178,18 @@ def write_signatures(con: duckdb.DuckDBPyConnection, arrays: Path, ids: Path) ->
         np.save(arrays, np.zeros((0, _SIDE, _SIDE, 4), np.uint8))
         return 0
     out = np.lib.format.open_memmap(arrays, mode="w+", dtype=np.uint8, shape=(len(order), _SIDE, _SIDE, 4))
+    start = out.offset
+    del out
     # Unsorted on purpose: sorting 400 MB of signatures would need that much memory, finding 100,000 places does not.
     reader = con.sql(
         "SELECT s.image_id, s.signature FROM cut_images AS s"  # noqa: S608
         " SEMI JOIN (FROM images WHERE indexed) AS i ON i.image_id = s.image_id AND i.partition = s.partition"
         f" WHERE octet_length(s.signature) = {_SIGNATURE_BYTES}"
     ).to_arrow_reader(_BATCH)
-    for batch in reader:
-        places = np.searchsorted(order, batch.column(0).to_numpy())
-        fixed = batch.column(1).cast(pa.binary(_SIGNATURE_BYTES))
-        raw = np.frombuffer(fixed.buffers()[1], np.uint8, count=len(fixed) * _SIGNATURE_BYTES)
-        out[places] = raw.reshape(-1, _SIDE, _SIDE, 4)
-    out.flush()
+    # Written by position, not through the map: pages of a map would count as this process's memory.
+    with arrays.open("r+b", buffering=0) as target:
+        for batch in reader:
+            places = np.searchsorted(order, batch.column(0).to_numpy())
+            for place, signature in zip(places.tolist(), batch.column(1).to_pylist(), strict=True):
+                os.pwrite(target.fileno(), signature, start + place * _SIGNATURE_BYTES)
     return len(order)
