@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+import pytest
+
 from ogaart.resources.locks import hold
 from ogaart_tests.world import World
 
@@ -118,17 +120,11 @@ def test_the_funnel_counts_rows_by_stage_and_status(demo_world: World) -> None:
     assert found["raw_files", "missing"] == 1
 
 
-def test_two_runs_on_one_partition_do_not_meet(demo_world: World) -> None:
-    settings = demo_world.settings.model_copy(update={"lock_seconds": 0})
-    lock = demo_world.stores.root.locks / "search_pages" / "2d-art-0000.lock"
-    demo_world.settings = settings
+def test_two_runs_on_one_partition_do_not_meet(demo_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_LOCK_SECONDS", "0")
 
-    with hold(lock):
-        import os
-
-        os.environ["OGAART_LOCK_SECONDS"] = "0"
+    with hold(demo_world.stores.root.locks / "search_pages" / "2d-art-0000.lock"):
         report = demo_world.materialize(["2d-art/0000"], ("search_pages",))
-        del os.environ["OGAART_LOCK_SECONDS"]
 
     assert report.exit_code == 3
     assert "search_pages of 2d-art/0000 is held by another process" in report.errors[0]

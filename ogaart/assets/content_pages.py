@@ -27,7 +27,6 @@ GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRI
     kinds={"python", "parquet"},
     code_version=CONTENT_VERSION,
     pool="site",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
     metadata=described(ENTRIES),
 )
 def content_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:

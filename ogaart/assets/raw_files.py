@@ -24,7 +24,6 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     kinds={"python", "file"},
     code_version=RAW_FILES_VERSION,
     pool="site",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
     metadata=described(RAW_FILES),
 )
 def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:

@@ -22,7 +22,6 @@ from ogaart.words import ListingStatus, Stage
     kinds={"python", "parquet"},
     code_version=LISTING_VERSION,
     pool="site",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
     metadata=described(SEARCH_RESULTS, LISTINGS),
 )
 def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:

@@ -16,12 +16,16 @@ from ogaart.partitions import parse_key
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.schema import FAILURES, STEPS, Table
-from ogaart.resources.site import Fetched
+from ogaart.resources.site import Fetched, SiteDown
 from ogaart.resources.tables import Row
 from ogaart.staleness import Plan, next_try
 from ogaart.words import RowState, Stage
 
 KEPT_STEPS = 50
+FIRST_WAIT = 30.0
+LONGEST_WAIT = 1800.0
+MOST_RETRIES = 5
+"""Seconds before a step is tried again while the site is down, doubling, and how often."""
 LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
 
 
@@ -236,11 +240,20 @@ def open_step(stores: Stores, stage: Stage, partition: str, run_id: str) -> Iter
 def run_partitions(
     context: dg.AssetExecutionContext, platform: Platform, stage: Stage, work: Callable[[Step], None]
 ) -> dg.MaterializeResult[None]:
-    """Do ``work`` for each partition of the run and attach each one's metadata to it."""
+    """Do ``work`` for each partition of the run and attach each one's metadata to it.
+
+    Raises:
+        RetryRequested: the site does not answer; Dagster takes the step up again. Nothing else is worth a retry of
+            the whole step: a failing page or file is a row of its own.
+    """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
     for key in context.partition_keys:
-        with open_step(platform.stores, stage, key, context.run_id) as step:
-            work(step)
+        try:
+            with open_step(platform.stores, stage, key, context.run_id) as step:
+                work(step)
+        except SiteDown as cause:
+            wait = max(FIRST_WAIT, cause.retry_after or 0) * 2**context.retry_number
+            raise dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=min(wait, LONGEST_WAIT)) from cause
         metadata = step.metadata()
         context.log.info(
             "%s of %s: %s",
