@@ -34,7 +34,7 @@ def colour_name(rgb: int) -> str:
     hue, saturation, value = colorsys.rgb_to_hsv((rgb >> 16 & 255) / 255, (rgb >> 8 & 255) / 255, (rgb & 255) / 255)
     if value < 0.16:
         return "black"
-    if saturation < 0.12 or (saturation < 0.2 and value < 0.4):
+    if saturation * value < 0.12:
         return "white" if value > 0.88 else "grey"
     degrees = hue * 360
     name = next((name for limit, name in _HUES if degrees < limit), "pink" if degrees < 342 else "red")

@@ -19,6 +19,7 @@ MAX_COLOURS = 65_536
 PALETTE = 8
 _BAND_PIXELS = 1 << 20
 _SAMPLE_PIXELS = 1 << 16
+_SAME_SHADE = 30.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Features:
         has_alpha: whether any pixel is not opaque.
         colours: distinct colours of visible pixels, counted up to 65,536.
         palette: up to 8 main colours as 0xRRGGBB, most frequent first; empty where nothing is visible.
-        palette_shares: their shares of the visible pixels, in the same order; they sum to 1.
+        palette_shares: their shares of the visible pixels, in the same order; they sum to at most 1.
         pixel_art: few colours, hard edges, small: drawn pixel by pixel.
         signature: 4,096 bytes, see ``signatures``.
     """
@@ -110,13 +111,29 @@ def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...
     if not len(sample):
         return (), ()
     colours, counts = np.unique(_packed(sample), return_counts=True)
-    if len(colours) > PALETTE:
-        image = Image.fromarray(np.ascontiguousarray(sample[None, :, :3]))
-        reduced = image.quantize(PALETTE, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
-        table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-        numbers, counts = np.unique(np.asarray(reduced), return_counts=True)
-        colours, back = np.unique(_packed(table[numbers]), return_inverse=True)
-        counts = np.bincount(back, weights=counts).astype(np.int64)
-    order = np.lexsort((colours, -counts))
     total = int(counts.sum())
+    if len(colours) > PALETTE:
+        colours, counts = _main_colours(sample)
+    order = np.lexsort((colours, -counts))[:PALETTE]
     return tuple(int(c) for c in colours[order]), tuple(float(n) / total for n in counts[order])
+
+
+def _main_colours(sample: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Quantise (N, 4) pixels, then fold shades that nobody tells apart into the more frequent one."""
+    image = Image.fromarray(np.ascontiguousarray(sample[None, :, :3]))
+    reduced = image.quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    numbers, counts = np.unique(np.asarray(reduced), return_counts=True)
+    shades: list[tuple[NDArray[np.uint8], int]] = []
+    for place in np.argsort(-counts, kind="stable"):
+        colour, count = table[numbers[place]], int(counts[place])
+        near = next((i for i, (other, _) in enumerate(shades) if _distance(colour, other) < _SAME_SHADE), None)
+        if near is None:
+            shades.append((colour, count))
+        else:
+            shades[near] = (shades[near][0], shades[near][1] + count)
+    return _packed(np.array([c for c, _ in shades], dtype=np.uint8)), np.array([n for _, n in shades], dtype=np.int64)
+
+
+def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.linalg.norm(one.astype(np.float32) - other.astype(np.float32)))

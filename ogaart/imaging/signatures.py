@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 32
+MIRRORED = np.float32(0.998)
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
@@ -25,10 +26,11 @@ def signature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
         rgba: (H, W, 4) uint8 canonical pixels.
 
     Returns:
-        (32, 32, 4) uint8, alpha-premultiplied; each pixel is the mean of the area it stands for.
+        (32, 32, 4) uint8, alpha-premultiplied; antialiased where the picture is larger
+        and interpolated where it is smaller, so that copies of a small picture at other sizes look alike.
     """
     picture = Image.fromarray(rgba).convert("RGBa")
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX)).copy()
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).copy()
 
 
 def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -50,7 +52,8 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     sums = _CandidateSums(candidates)
     upright = _nearness(query, sums)
     mirrored = _nearness(query[:, ::-1], sums)
-    return np.maximum(upright, mirrored)
+    # A little less, so that of a picture and its mirror image, both in the collection, the right one is first.
+    return np.asarray(np.maximum(upright, MIRRORED * mirrored), dtype=np.float32)
 
 
 class _CandidateSums:
@@ -91,10 +94,12 @@ def _nearness(query: NDArray[np.uint8], of: _CandidateSums) -> NDArray[np.float3
         product = qc + b * (tq + sc) + b * b * st
         squares = np.maximum(query_square + other_square - 2 * product, 0).sum(axis=1) / (3 * pixels)
         covariance = (product - query_sum * other_sum / pixels).sum(axis=1)
-        spread = (query_square - query_sum**2 / pixels).sum(axis=-1), (other_square - other_sum**2 / pixels).sum(axis=1)
-        # A floor on the spread: noise in two flat pictures must not count as difference of shape.
+        query_spread = np.maximum((query_square - query_sum**2 / pixels).sum(axis=-1), 0)
+        other_spread = np.maximum((other_square - other_sum**2 / pixels).sum(axis=1), 0)
+        # SSIM's term of structure and contrast: a flat picture is near no other, though a background can be fitted to
+        # all of it. The floor keeps the noise of two flat pictures from counting as a difference of shape.
         floor = pixels * 3 * 1e-4
-        correlation = (covariance + floor) / (np.sqrt(np.maximum(spread[0], 0) * np.maximum(spread[1], 0)) + floor)
+        correlation = (2 * covariance + floor) / (query_spread + other_spread + floor)
         near = np.exp(-np.sqrt(squares) / 0.25)
         return np.asarray(0.5 * near + 0.5 * np.clip(correlation, 0, 1), dtype=np.float32)
 

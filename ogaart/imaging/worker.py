@@ -45,10 +45,12 @@ class Worker:
 
     def answer(self, request: wire.Message) -> None:
         """Carry out one request: ``unpack`` a file or ``decode`` one picture."""
+        self._set_alarm()
         if request.fields["op"] == "decode":
             self._decode(bytes(request.blobs[0]), int(request.fields["max_pixels"]))
         else:
             self._unpack(request.fields)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self._send({"kind": "end", **_memory()})
         self._out.flush()
 
@@ -84,7 +86,6 @@ class Worker:
             self._report(stop.last, path)
         except Unreadable as cause:
             self._report(Member("", "", MemberStatus.FAILED, cause.error_class, cause.message), path)
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _set_alarm(self) -> None:
         # The parent ends a child that hangs; where the parent died too, the kernel does.

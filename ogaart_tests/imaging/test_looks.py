@@ -1,0 +1,139 @@
+"""Features, colour names, thumbnails, preparation and the signature that finds a picture again."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from ogaart.imaging import colours, features, preparation, signatures, thumbnails
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.pictures import decode
+from ogaart_tests.imaging.builders import ART, saved
+
+Pixels = NDArray[np.uint8]
+PICTURES = {path.name: decode(path, Limits()).rgba for path in sorted(ART.glob("*.png"))}
+
+
+def flat(colour: tuple[int, int, int, int], size: tuple[int, int] = (8, 8)) -> Pixels:
+    return np.array(Image.new("RGBA", size, colour))
+
+
+def test_features_of_flat_colour() -> None:
+    rgba = flat((255, 0, 0, 255))
+    rgba[:2] = (0, 0, 255, 255)
+    rgba[7] = 0
+    found = features.describe(rgba)
+
+    assert (found.has_alpha, found.colours, found.pixel_art) == (True, 2, True)
+    assert found.palette == (0xFF0000, 0x0000FF)
+    assert found.palette_shares == pytest.approx((5 / 7, 2 / 7))
+    assert len(found.signature) == signatures.SIGNATURE_BYTES
+
+
+def test_features_of_noise_and_of_nothing() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (600, 600, 4), dtype=np.uint8)
+    noise[..., 3] = 255
+    found = features.describe(noise)
+    assert (found.has_alpha, found.colours, found.pixel_art) == (False, features.MAX_COLOURS, False)
+    assert len(found.palette) == features.PALETTE
+    assert sum(found.palette_shares) <= 1.0001
+
+    nothing = features.describe(np.zeros((3, 3, 4), dtype=np.uint8))
+    assert (nothing.has_alpha, nothing.colours, nothing.palette, nothing.pixel_art) == (True, 0, (), False)
+
+
+def test_colours_are_counted_alike_whatever_the_size() -> None:
+    small = np.zeros((100, 100, 4), dtype=np.uint8)
+    small[..., 0], small[..., 1], small[..., 3] = np.arange(100), np.arange(100)[:, None], 255
+    large = np.tile(small, (10, 10, 1))
+    assert features.describe(small).colours == features.describe(large).colours == 10_000
+
+
+@pytest.mark.parametrize(
+    ("rgb", "name"),
+    [
+        (0x000000, "black"), (0xFFFFFF, "white"), (0x808080, "grey"), (0xE01010, "red"), (0xFF8C00, "orange"),
+        (0xF5E020, "yellow"), (0x20A030, "green"), (0x30C8C8, "turquoise"), (0x2040E0, "blue"), (0x8020C0, "purple"),
+        (0xFFA0C0, "pink"), (0x7A4A20, "brown"),
+    ],
+)  # fmt: skip
+def test_colour_names(rgb: int, name: str) -> None:
+    assert name in colours.COLOUR_NAMES
+    assert colours.colour_name(rgb) == name
+
+
+def test_colour_names_of_a_palette() -> None:
+    assert colours.colour_names([0x20A030, 0x000000, 0x30B040, 0xFFFFFF], [0.4, 0.3, 0.28, 0.02]) == ["green", "black"]
+    assert colours.colour_names([], []) == []
+
+
+def test_thumbnails_are_small_and_never_enlarged() -> None:
+    for size, expected in (((1000, 500), (256, 128)), ((16, 20), (16, 20)), ((5000, 1), (256, 1))):
+        thumbnail = Image.open(io.BytesIO(thumbnails.webp(flat((9, 200, 30, 255), size))))
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", expected)
+
+    icon = PICTURES["frog_move.png"][:64, :64]
+    kept = np.asarray(Image.open(io.BytesIO(thumbnails.webp(np.ascontiguousarray(icon)))).convert("RGBA"))
+    assert (kept[icon[..., 3] > 0] == icon[icon[..., 3] > 0]).all()
+
+
+def test_preparation_is_grey_behind_and_squashed() -> None:
+    prepared = preparation.prepare(flat((255, 0, 0, 0), (10, 400)))
+    assert prepared.shape == (224, 224, 3)
+    assert prepared.dtype == np.uint8
+    assert (prepared == 128).all()
+    assert (preparation.prepare(flat((10, 20, 30, 255))) == [10, 20, 30]).all()
+    half = preparation.prepare(flat((255, 255, 255, 128)))
+    assert abs(int(half[0, 0, 0]) - 192) <= 1
+
+
+def copy_of(rgba: Pixels, background: str | None, scale: float, mirrored: bool) -> Pixels:
+    """What a visitor has: flattened, scaled, saved as JPEG, perhaps mirrored."""
+    image = Image.fromarray(rgba)
+    if background:
+        ground = Image.new("RGBA", image.size, background)
+        ground.alpha_composite(image)
+        image = ground.convert("RGB")
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    if mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    data = saved(image, "JPEG", quality=70) if background else saved(image, "PNG")
+    return decode(data, Limits()).rgba
+
+
+@pytest.mark.parametrize("background", ["white", "black", "magenta", "grey", "#285a3c", None])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("scale", [0.6, 1.7])
+def test_a_copy_is_nearest_to_its_source(background: str | None, mirrored: bool, scale: float) -> None:
+    blank = signatures.signature(np.zeros((4, 4, 4), dtype=np.uint8))
+    known = np.stack([*(signatures.signature(rgba) for rgba in PICTURES.values()), blank])
+    for place, rgba in enumerate(PICTURES.values()):
+        query = signatures.signature(copy_of(rgba, background, scale, mirrored))
+        near = signatures.closeness(query, known)
+        assert near.shape == (len(known),)
+        assert near.dtype == np.float32
+        assert int(near.argmax()) == place
+        assert near[place] > 0.6
+        assert near[-1] < 0.5
+
+
+def test_closeness_of_equals_and_of_none() -> None:
+    known = np.stack([signatures.signature(rgba) for rgba in PICTURES.values()])
+    for place in range(len(known)):
+        near = signatures.closeness(known[place], known)
+        assert near[place] == pytest.approx(1.0, abs=0.01)
+        assert ((near >= 0) & (near <= 1)).all()
+    assert signatures.closeness(known[0], known[:0]).shape == (0,)
+
+
+def test_closeness_is_quick() -> None:
+    candidates = np.random.default_rng(2).integers(0, 256, (200, 32, 32, 4), dtype=np.uint8)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        signatures.closeness(candidates[0], candidates)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05

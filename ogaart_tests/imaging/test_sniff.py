@@ -1,0 +1,85 @@
+"""Types by first bytes, and names for display."""
+
+import pytest
+from PIL import Image
+
+from ogaart.imaging.names import decode_name, is_junk
+from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
+from ogaart_tests.imaging.builders import compressed, every_archive, saved
+
+MEMBERS = {"a.txt": b"hello"}
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("PNG", "png"), ("GIF", "gif"), ("JPEG", "jpg"), ("BMP", "bmp"), ("WEBP", "webp"), ("TGA", "tga"),
+        ("TIFF", "tiff"), ("ICO", "ico"), ("PCX", "pcx"), ("PPM", "ppm"), ("SGI", "sgi"), ("DDS", "dds"),
+        ("AVIF", "avif"), ("JPEG2000", "jp2"), ("QOI", "qoi"), ("ICNS", "icns"), ("XBM", "xbm"),
+    ],
+)  # fmt: skip
+def test_pictures(form: str, name: str) -> None:
+    picture = Image.new("1" if form == "XBM" else "RGB", (20, 20))
+    found = sniff(saved(picture, form)[:HEAD_BYTES])
+    assert (found.kind, found.format) == (Kind.PICTURE, name)
+
+
+def test_archives() -> None:
+    for name, data in every_archive(MEMBERS).items():
+        kind, form = (Kind.COMPRESSED, name[4:]) if name[4:] and name.startswith("tar") else (Kind.ARCHIVE, "")
+        found = sniff(data[:HEAD_BYTES])
+        assert found.kind is kind
+        assert found.format == (form or name.split("-")[0].rstrip("."))
+    for how in ("gz", "bz2", "xz", "zst"):
+        assert sniff(compressed(b"", how)[:HEAD_BYTES]).format == how
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"", "empty"),
+        (b"hello, world", "text"),
+        ("grüße".encode() * 2000, "text"),
+        (b"\x00\x01\x02\x03" * 10, "unknown"),
+        (b"OggS\0", "ogg"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "wav"),
+        (b"<html><body>", "text"),
+        (b"\0\0\0\x18ftypmp42" + bytes(60), "mp4"),
+    ],
+)
+def test_others(head: bytes, name: str) -> None:
+    found = sniff(head[:HEAD_BYTES])
+    assert (found.kind, found.format) == (Kind.OTHER, name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<svg/>",
+        '\ufeff<?xml version="1.0"?>\n<!DOCTYPE svg>\n<!-- made by hand -->\n<svg xmlns="x">',
+        "<svg:svg xmlns:svg='x'>",
+    ],
+)
+def test_svg(text: str) -> None:
+    assert sniff(text.encode()).kind is Kind.VECTOR
+    assert sniff(text.removeprefix("\ufeff").encode("utf-16")).kind is Kind.VECTOR
+
+
+def test_any_bytes_have_a_type() -> None:
+    for first in range(256):
+        for length in (1, 5, 17, 30, 600):
+            assert sniff(bytes([first]) * length).format
+
+
+def test_names() -> None:
+    assert decode_name("für.png".encode()) == "für.png"
+    assert decode_name("für.png".encode("cp437")) == "für.png"
+    assert decode_name("剣と盾.png".encode("cp932")) == "剣と盾.png"
+    assert decode_name(b"\x1b[31m\n") == "\\x1b[31m\\n"
+
+
+def test_junk() -> None:
+    for path in ("__MACOSX/a.png", "x/.DS_Store", ".git/a", "x\\Thumbs.db", "DESKTOP.INI"):
+        assert is_junk(path), path
+    for path in ("./a.png", "../a.png", "a.b/c.png", "thumbs.png", "..."):
+        assert not is_junk(path), path
