@@ -1,0 +1,1 @@
+"""What an operator does to a data root: planning, retrying, tidying, verifying, rebuilding."""
