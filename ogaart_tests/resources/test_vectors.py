@@ -31,7 +31,9 @@ def test_vectors_come_back_as_unit_vectors_in_the_order_asked(tmp_path: Path) ->
     assert store.keys() == set(keys)
     assert np.abs(store.get(asked) - unit).max() < 2e-4
     assert (1 - (store.get(asked) * unit).sum(1)).max() < 1e-6  # the cosine loses less than 1e-6 in float16
-    assert store.locate(asked)[keys[1100]] == (segments[2], 76)
+    place = store.locate(asked)[keys[1100]]
+    assert (place.segment, place.row) == (segments[2], 76)
+    assert np.isclose(place.norm, np.linalg.norm(matrix[1100]))
 
 
 def test_the_length_before_normalisation_is_kept(tmp_path: Path) -> None:
