@@ -139,7 +139,7 @@ class Pages:
             hit=hit,
             near=near.hits,
             siblings=siblings[:NEIGHBOURS],
-            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art),
+            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
             address=Address(likes=(image_id,)),
         )

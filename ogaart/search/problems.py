@@ -6,6 +6,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.resources.embedder import EmbedderBroken
 from ogaart.resources.index import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.search.address import AddressInvalid
+from ogaart.search.bundle import BundleTooLarge
 from ogaart.search.following import NothingPublished
 from ogaart.search.uploads import UploadGone
 
@@ -72,6 +73,7 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
     UploadGone: (410, "Upload gone", "Upload the picture again; its new address works for another hour."),
     NotFound: (404, "Not found", "Search for it by words or by picture; it may stand elsewhere."),
     TooMuch: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
+    BundleTooLarge: (413, "Too large", "Make several bundles of fewer pictures."),
     TooFast: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
     RemoteRefused: (403, "Link refused", "Save the picture and upload it instead."),
     RemoteFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),

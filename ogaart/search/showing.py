@@ -39,14 +39,13 @@ def shown(hit: Hit, room: int) -> Shown:
     return fit(hit.width, hit.height, room, pixel_art=hit.pixel_art)
 
 
-def fit(width: int, height: int, room: int, *, pixel_art: bool) -> Shown:
-    """Fit a picture of this size; see ``shown``."""
+def fit(width: int, height: int, room: int, *, pixel_art: bool, growth: float = 1.5) -> Shown:
+    """Fit a picture of this size; see ``shown``. Painted art grows by ``growth`` at most: much, and it blurs."""
     longest = max(width, height, 1)
     if longest <= room and (pixel_art or longest <= 48):
         factor = max(1, room // longest)
         return Shown(width * factor, height * factor, crisp=True)
-    # Painted art may grow a little; much, and it blurs.
-    scale = min(1.5, room / longest)
+    scale = min(growth, room / longest)
     return Shown(max(1, round(width * scale)), max(1, round(height * scale)), crisp=pixel_art and longest <= _THUMB)
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from ogaart.search.asking import Asking
+from ogaart.search.crediting import Crediting
 from ogaart.search.guarding import SecureHeaders, answer_errors
 from ogaart.search.pages import Pages
 from ogaart.search.service import SearchService
@@ -40,6 +41,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     answer_errors(app, serving, templates)
     app.add_middleware(SecureHeaders)
     app.include_router(pages.router)
+    app.include_router(Crediting(serving, templates).router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

@@ -61,6 +61,14 @@ document.addEventListener("click", async (event) => {
     const id = pick.dataset.pick;
     const had = ids.includes(id);
     keep(had ? ids.filter((other) => other !== id) : [...ids, id]);
+    if (pick.hasAttribute("data-drop")) {
+      const left = new URL(location.href);
+      const shown = (left.searchParams.get("ids") || "").split(",").filter((other) => other !== id);
+      if (shown.length && shown[0]) left.searchParams.set("ids", shown.join(","));
+      else left.search = "";
+      location.replace(left.href);
+      return;
+    }
     say(had ? "Taken out of the credits" : "Kept for the credits");
     return;
   }
@@ -173,6 +181,14 @@ document.addEventListener("click", async (event) => {
     location.href = more.href;
   }
 });
+
+// -- The credits page fills itself from the basket, and follows what is chosen on it --------------------------------
+
+const credits = document.querySelector("[data-credits]");
+if (credits && !credits.hasAttribute("data-given") && basket().length) {
+  location.replace(`/credits?ids=${basket().slice(0, 400).join(",")}`);
+}
+document.addEventListener("change", (event) => event.target.matches("[data-submit]") && event.target.form.requestSubmit());
 
 // -- A part of a picture ------------------------------------------------------------------------------------------
 
