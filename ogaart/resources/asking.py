@@ -75,6 +75,12 @@ class Asker:
             return False
         return redirect_allowed(self._settings.site, url)
 
+    def crawl_delay(self, *, ask: bool) -> float | None:
+        """Seconds between requests that robots.txt wants; None where it is not stored and may not be asked for."""
+        url = f"{self._settings.site}/"
+        rules = self._robots.rules(url) if ask else self._robots.stored(url)
+        return rules.delay if rules is not None else None
+
     def close(self) -> None:
         """Let go of the connections."""
         self._transport.close()

@@ -87,7 +87,7 @@ OCCURRENCES = _occurrences()
 
 PUBLIC: tuple[Table, ...] = (
     schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.FILE_LINKS, schema.RAW_FILES, FILES,
-    schema.MEMBERS, IMAGES, OCCURRENCES, schema.EMBEDDINGS, schema.POINTS, schema.FAILURES, RUNS,
+    schema.MEMBERS, IMAGES, OCCURRENCES, schema.EMBEDDINGS, schema.POINTS, schema.FAILURES, schema.STEPS, RUNS,
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""
 
@@ -96,6 +96,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     # A listing proves presence on its page only: the same entry may stand in several.
     "search_results": ("partition", "slug"),
     "failures": ("partition", "stage", "key"),
+    # A step that was retried within its run has two rows.
+    "steps": ("partition", "stage", "run_id", "started_at"),
 }
 """Primary keys, where the key within a partition does not hold over all of them."""
 
@@ -108,6 +110,7 @@ _ENUMS: Mapping[tuple[str, str], type[StrEnum]] = {
     ("files", "status"): FileStatus,
     ("members", "status"): MemberStatus,
     ("failures", "stage"): Stage,
+    ("steps", "stage"): Stage,
 }
 _SQL_TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.string(), "VARCHAR"),
@@ -167,7 +170,7 @@ def open_cut(con: duckdb.DuckDBPyConnection, cut: Path, space: str) -> None:
     for table in schema.TABLES:
         files = sorted(str(path) for path in (cut / "tables" / table.name).rglob("*.parquet"))
         _refuse_newer(con, table, files)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {_select(con, table, files)}")
+        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {select_files(con, table, files)}")
     _choose_winners(con, space)
 
 
@@ -186,7 +189,7 @@ def _refuse_newer(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[
         )
 
 
-def _select(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> str:
+def select_files(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> str:
     """A query with every declared column, typed; those that no file has are null, those not declared are dropped."""
     if not files:
         nothing = ", ".join(f"NULL::{_plain_type(c.type)} AS {quoted(c.name)}" for c in table.columns)
@@ -244,6 +247,7 @@ _ALL = "SELECT * FROM cut_{name}"
 _SOURCES: Mapping[str, str] = {
     "listings": _ALL,
     "search_results": _ALL,
+    "steps": _ALL,
     "embeddings": "SELECT t.* FROM cut_embeddings AS t SEMI JOIN won_images USING (image_id, partition)",
     "points": "SELECT t.* FROM cut_points AS t SEMI JOIN won_images USING (image_id, partition)",
     # What another partition failed at with this entry is history once this one has it.

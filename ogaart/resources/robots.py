@@ -91,6 +91,11 @@ class Robots:
             self._known[origin] = rules
         return rules
 
+    def stored(self, url: str) -> Rules | None:
+        """The rules kept for ``url``, however old, without asking; None where none are kept."""
+        parts = urlsplit(url)
+        return self._load(f"{parts.scheme}://{parts.netloc}")
+
     def _is_fresh(self, rules: Rules) -> bool:
         # A time in the future is a clock that jumped back: ask rather than trust it.
         return 0 <= self._clock() - rules.fetched_at < self._max_age

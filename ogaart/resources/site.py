@@ -69,6 +69,7 @@ class _Call:
     expected_length: int | None
     page: bool
     requests_before: int
+    since: datetime | None = None
     known: FetchRecord | None = None
     effort: Effort = field(default_factory=Effort)
 
@@ -96,6 +97,7 @@ class SiteClient:
         url: str,
         *,
         max_age: timedelta | None = None,
+        since: datetime | None = None,
         refresh: bool = False,
         conditional: bool = False,
         expected_length: int | None = None,
@@ -108,6 +110,7 @@ class SiteClient:
         Args:
             url: an absolute URL on the site.
             max_age: ask again where the site's last word is older.
+            since: ask again where the site's last word is from before this time.
             refresh: ask again in any case.
             conditional: where the site is asked again, let it say that nothing changed (304).
             expected_length: bytes the file must have; a record of another length is asked again.
@@ -124,7 +127,7 @@ class SiteClient:
             raise FetchFailed("OffSite", f"{url} is not on {self._settings.site}", retryable=False)
         if max_bytes is None:
             max_bytes = self._settings.max_page_bytes if page else self._settings.max_file_bytes
-        call = _Call(url, max_bytes, expected_length, page, self.stats.requests)
+        call = _Call(url, max_bytes, expected_length, page, self.stats.requests, since)
         max_age = timedelta(0) if refresh else max_age
         stored = self._stored(call, max_age, verify)
         if stored is not None:
@@ -145,6 +148,20 @@ class SiteClient:
         swept += sweep(self._partials, timedelta(hours=6)) + sweep(self._root / "robots", timedelta(hours=6))
         return swept + sweep_partials(self._partials, older_than)
 
+    def crawl_delay(self, *, ask: bool = True) -> float | None:
+        """Seconds between two requests that robots.txt wants.
+
+        Args:
+            ask: read robots.txt where what is stored is missing or too old; else go by what is stored.
+
+        Returns:
+            The seconds, 0 where it states none; None where it is not stored and may not be asked for.
+
+        Raises:
+            SiteDown: robots.txt cannot be had.
+        """
+        return self._asker.crawl_delay(ask=ask)
+
     def close(self) -> None:
         """Let go of the connections."""
         self._asker.close()
@@ -156,6 +173,8 @@ class SiteClient:
         if record is None or not self._holds(record, verify):
             return None
         if max_age is not None and not record.is_younger_than(max_age):
+            return None
+        if call.since is not None and record.checked_at < call.since:
             return None
         if record.status == 200 and call.expected_length not in (None, record.bytes):
             return None

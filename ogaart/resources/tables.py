@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ogaart.faults import Fault, fault
 from ogaart.resources.durable import TEMPORARY, sync_file, sync_folder, temporary, write_durably
+from ogaart.resources.leftovers import is_leftover
 from ogaart.resources.locks import hold
 from ogaart.resources.schema import TABLES, Table
 
@@ -75,6 +76,11 @@ class Tables:
             for p in folder.glob("*/*.parquet")
             if not p.name.startswith(TEMPORARY)
         )
+
+    def files(self, table: Table) -> list[Path]:
+        """The table's current files, of all stages and partitions, sorted."""
+        folder = self._tables / table.name
+        return sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith(TEMPORARY))
 
     def commit(
         self,
@@ -160,7 +166,7 @@ class Tables:
                 p
                 for folder in (self._tables, self._packs)
                 for p in folder.rglob(f"{TEMPORARY}*")
-                if not _alive(p.name.removeprefix(TEMPORARY).split("-", 1)[0])
+                if is_leftover(p)
             ]
             for path in leftovers:
                 path.unlink()
@@ -171,18 +177,6 @@ def _current_files(folder: Path) -> Iterable[Path]:
     for path in folder.rglob("*"):
         if path.suffix in {".parquet", ".zip"} and not path.name.startswith(TEMPORARY):
             yield path
-
-
-def _alive(pid: str) -> bool:
-    if not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(pid) != os.getpid()
 
 
 def _by_name(name: str) -> Table:

@@ -1,0 +1,27 @@
+"""The current rows of all partitions in one DuckDB connection: a view for each table, straight over the Parquet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from ogaart.resources.catalog_tables import select_files
+from ogaart.resources.schema import TABLES
+from ogaart.resources.tables import Tables
+
+
+@contextmanager
+def connect(tables: Tables) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own with one view for each declared table, of all stages and partitions.
+
+    What is swapped meanwhile is read as it stood, or as it stands: every file is whole.
+    """
+    con = duckdb.connect(":memory:")
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        for table in TABLES:
+            files = [str(path) for path in tables.files(table)]
+            con.execute(f"CREATE VIEW {table.name} AS {select_files(con, table, files)}")
+        yield con
+    finally:
+        con.close()
