@@ -215,7 +215,7 @@ class Vectors:
         for name in sorted(present - self._read - self._damaged.keys()):
             try:
                 rows = pq.read_table(self.folder / name, columns=["key", "norm"])
-                keys, norms = _texts(rows["key"]), rows["norm"].to_pylist()
+                keys, norms = _texts(rows["key"]), rows["norm"].to_numpy().tolist()
             except FileNotFoundError:
                 continue  # collected since the folder was listed
             except (pa.ArrowException, OSError) as error:
