@@ -16,7 +16,7 @@ from ogaart.resources.catalog import CatalogBuild, Source
 from ogaart.resources.catalog_tables import FORMAT_VERSION, RUNS, Blocked
 from ogaart.resources.collection import Collection
 from ogaart.resources.decisions import read_decisions
-from ogaart.resources.durable import write_durably
+from ogaart.resources.durable import temporary, write_durably
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Building, Generation, Generations
 from ogaart.resources.locks import hold
@@ -69,7 +69,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
     vectors = Vectors(stores.root.vectors, embedder.space)
     collection = Collection(stores, embedder.space, embedder.dimension)
     stores.root.scratch.mkdir(parents=True, exist_ok=True)
-    cut = stores.root.scratch / f"cut-{building.number:06d}"
+    cut = temporary(stores.root.scratch / f"cut-{building.number:06d}")
     shutil.rmtree(cut, ignore_errors=True)
     source = Source(
         cut=cut,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ogaart.faults import Fault, fault
-from ogaart.resources.durable import TEMPORARY, sync_file, sync_folder, write_durably
+from ogaart.resources.durable import TEMPORARY, sync_file, sync_folder, temporary, write_durably
 
 CATALOG = "ogaart.duckdb"
 WORDS = "words.sqlite"
@@ -27,7 +27,6 @@ SIGNATURE_IDS = "signature_ids.npy"
 MANIFEST = "manifest.json"
 AUDITS = "audits.json"
 CURRENT = "current"
-_BUILDING = f"{TEMPORARY}building-"
 _NUMBERED = re.compile(r"\d{6,}")
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
@@ -133,7 +132,7 @@ class Generations:
         for leftover in self.root.glob(f"{TEMPORARY}*"):
             _remove(leftover)
         number = max(self.numbers(), default=0) + 1
-        path = self.root / f"{_BUILDING}{number:06d}"
+        path = temporary(self.root / f"building-{number:06d}")
         path.mkdir()
         return Building(self, number, path)
 
@@ -181,7 +180,7 @@ class Generations:
         gone = [n for n in numbers if n not in kept]
         for number in gone:
             # Renamed first: a half-deleted generation must not stand there under its number.
-            doomed = self.root / f"{TEMPORARY}gone-{number:06d}"
+            doomed = temporary(self.root / f"gone-{number:06d}")
             (self.root / f"{number:06d}").rename(doomed)
             fault(Fault.GENERATION_PRUNED)
             _remove(doomed)
@@ -222,7 +221,7 @@ class Building:
 
 def _point(link: Path, target: Path) -> None:
     """Make ``link`` a symlink to ``target`` in one step."""
-    draft = link.with_name(f"{TEMPORARY}{os.getpid()}-{link.name}")
+    draft = temporary(link)
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(link)

@@ -42,6 +42,12 @@ def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
         lock.release()
 
 
+def forget(path: Path) -> None:
+    """Delete the files of a lock that nobody will ever want again."""
+    path.unlink(missing_ok=True)
+    _note(path).unlink(missing_ok=True)
+
+
 def is_free(path: Path) -> bool:
     """Whether nobody holds ``path`` now."""
     if not path.exists():

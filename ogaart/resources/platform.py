@@ -11,7 +11,8 @@ from ogaart.faults import Fault, fault
 from ogaart.partitions import Query, load_queries
 from ogaart.resources.blobs import Blobs
 from ogaart.resources.dataroot import DataRoot
-from ogaart.resources.locks import hold
+from ogaart.resources.leftovers import sweep_leftovers
+from ogaart.resources.locks import forget, hold
 from ogaart.resources.site import SiteClient
 from ogaart.resources.tables import Tables
 from ogaart.settings import Settings
@@ -58,10 +59,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         if run_id is not None:
             lock = stores.root.locks / "runs" / f"{run_id}.lock"
             self._held.enter_context(hold(lock, what=f"run {run_id}"))
-            self._held.callback(lock.unlink, missing_ok=True)
+            self._held.callback(forget, lock)
         self._held.callback(stores.close)
         fault(Fault.RUN_STARTED)
-        stores.tables.recover()
+        stores.tables.sweep()
+        sweep_leftovers(stores.root)
         self._stores = stores
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002

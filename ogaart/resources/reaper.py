@@ -11,7 +11,7 @@ import dagster as dg
 import psutil
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
-from ogaart.resources.locks import is_free
+from ogaart.resources.locks import forget, is_free
 
 PROCESS_TAG = "ogaart/process"
 """Tag of runs that a command started in its own process: ``<pid>:<start time>``."""
@@ -38,7 +38,7 @@ def reap(instance: dg.DagsterInstance, locks: Path, now: datetime | None = None)
             continue
         instance.report_run_failed(run, "The process of this run is gone (killed, or the machine went down).")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        lock.unlink(missing_ok=True)
+        forget(lock)
         reaped.append(run.run_id)
     return reaped
 

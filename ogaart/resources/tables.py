@@ -163,10 +163,7 @@ class Tables:
         """Delete temporary files of processes that are gone; how many."""
         with self._swapping():
             leftovers = [
-                p
-                for folder in (self._tables, self._packs)
-                for p in folder.rglob(f"{TEMPORARY}*")
-                if is_leftover(p)
+                p for folder in (self._tables, self._packs) for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)
             ]
             for path in leftovers:
                 path.unlink()
