@@ -1,10 +1,11 @@
 """Every entry's own page: what it is, who made it, what its licences allow."""
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from ogaart.assets.leaving import left_behind
 from ogaart.assets.search_pages import search_pages
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
@@ -43,11 +44,11 @@ def read_entries(step: Step) -> None:
     tables = step.stores.tables
     stored = {row["slug"]: row for row in tables.read(ENTRIES, step.partition)}
     urls = {row["slug"]: row["url"] for row in tables.read(SEARCH_RESULTS, step.partition)}
-    left = _left_behind(step, stored, set(urls))
+    left = left_behind(tables, step.partition, stored, set(urls))
     rows: dict[str, Row] = {}
     wanted: dict[str, str] = {}
     for slug, url in {**urls, **left}.items():
-        row = _entry(step, slug, url, stored.get(slug), refresh=slug in left)
+        row = _left_entry(step, slug, url, stored[slug]) if slug in left else _read(step, slug, url, stored.get(slug))
         if row is not None:
             rows[slug], wanted[slug] = row, row["fingerprint"]
     plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
@@ -59,45 +60,26 @@ def read_entries(step: Step) -> None:
     step.commit({ENTRIES: (list(stored.values()), list(rows.values()))})
 
 
-def _left_behind(step: Step, stored: Mapping[str, Row], listed: set[str]) -> dict[str, str]:
-    """Entries of this partition that its listing no longer shows and no other partition holds, with their URLs.
-
-    A listing proves presence, never absence: one deletion shifts every later page.
-    """
-    missing = {slug: row for slug, row in stored.items() if slug not in listed}
-    if not missing:
-        return {}
-    tables = step.stores.tables
-    elsewhere: set[str] = set()
-    for partition in tables.partitions(ENTRIES):
-        if partition != step.partition:
-            elsewhere.update(row["slug"] for row in tables.read(ENTRIES, partition))
-    return {slug: row["url"] for slug, row in missing.items() if slug not in elsewhere}
-
-
-def _entry(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) -> Row | None:
-    """The entry's row: the stored one where nothing changed, else a new one; None where nothing is known of it."""
-    if refresh:
-        return _left_entry(step, slug, url, old)
-    return _read(step, slug, url, old, refresh=step.wants_refresh(slug, url))
-
-
-def _left_entry(step: Step, slug: str, url: str, old: Row | None) -> Row | None:
+def _left_entry(step: Step, slug: str, url: str, old: Row) -> Row | None:
     """An entry that left its listing: asked for again only if a later complete sweep lacks it as well."""
+    if step.rereads(slug):
+        return _read(step, slug, url, old)
     sweep = latest_sweep(step.stores.root.site, step.query)
-    if old is None or sweep is None or slug in sweep.slugs or sweep.at <= old["fetched_at"]:
+    if sweep is None or slug in sweep.slugs or sweep.at <= old["fetched_at"]:
         return old
     if old["status"] in {EntryStatus.DELETED, EntryStatus.PRIVATE}:
         return old
-    return _read(step, slug, url, old, refresh=True)
+    return _read(step, slug, url, old, since=sweep.at)
 
 
-def _read(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) -> Row | None:
+def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime | None = None) -> Row | None:
+    """The entry's row from its page; the old one, or None, where the page cannot be had now."""
     key = fingerprint(CONTENT_VERSION, url)
-    if step.waits(url, key):
+    if step.waits(url, key, slug):
         return old
+    since = max((t for t in (since, step.since(url, key, slug)) if t is not None), default=None)
     try:
-        fetched = step.get(url, refresh=refresh, page=True)
+        fetched = step.get(url, since=since, page=True)
     except FetchFailed as failure:
         step.fail(
             url,
@@ -111,7 +93,7 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, refresh: bool) ->
         return old
     wanted = fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
     if old is not None and old["fingerprint"] == wanted:
-        return old
+        return {**old, "fetched_at": fetched.fetched_at}
     gone = GONE.get(fetched.status)
     if gone is not None:
         facts = {k: v for k, v in (old or {}).items() if k in _CONTENT}

@@ -65,6 +65,8 @@ def extract(step: Step) -> None:
     version = fingerprint(EXTRACTION_VERSION, asdict(limits))
     wanted = {key: fingerprint(version, key[2]) for key in files}
     stored = {_member_file(r): r["fingerprint"] for r in old[MEMBERS.name]}
+    # A member whose failure is due is read again with its whole file.
+    stored |= {_member_file(m): "" for m in old[MEMBERS.name] if _is_due(step, m, files.get(_member_file(m)))}
     plan = compare(stored, wanted)
     before = {r["image_id"]: r for r in old[IMAGES.name]}
     for key in plan.unchanged:
@@ -116,6 +118,13 @@ def _carry_failures(step: Step, file: Row, members: Iterable[Row]) -> None:
     for member in members:
         if member["status"] == MemberStatus.FAILED:
             step.waits(_failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"])
+
+
+def _is_due(step: Step, member: Row, file: Row | None) -> bool:
+    if file is None or member["status"] != MemberStatus.FAILED:
+        return False
+    key = _failure_key(file, member["member_index"], member["member_path"])
+    return step.since(key, member["fingerprint"], file["slug"]) is not None
 
 
 class _Carrier:

@@ -45,12 +45,16 @@ def fetch_files(step: Step) -> None:
     rows = []
     for key, link in links.items():
         old = stored.get(key)
-        if old is not None and old["fingerprint"] == wanted[key] and _settled(step, old):
+        if old is not None and step.waits(old["url"], wanted[key], link["slug"]):
+            rows.append(old)  # a file that is gone stays a failure
+        elif old is not None and _settled(step, old, wanted[key]):
             rows.append(old)
-            step.waits(old["url"], wanted[key])  # a file that is gone stays a failure
         else:
             rows.append(_fetch(step, link, old, wanted[key]))
     step.count(plan)
+    replaced = sum(1 for row in rows if _replaced(stored.get((row["slug"], row["url"])), row))
+    step.counts[RowState.STALE] += replaced
+    step.counts[RowState.UNCHANGED] -= replaced
     entries = tables.read(ENTRIES, step.partition)
     step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
     step.commit({RAW_FILES: (list(stored.values()), rows)})
@@ -61,11 +65,18 @@ def _fingerprint(step: Step, link: Row) -> str:
     return fingerprint(RAW_FILES_VERSION, link["fid"], link["url"], link["length"], too_large)
 
 
-def _settled(step: Step, row: Row) -> bool:
+def _settled(step: Step, row: Row, wanted: str) -> bool:
     """Whether a stored row needs no further look: its bytes are there, or it is gone for good."""
+    if row["fingerprint"] != wanted or step.since(row["url"], wanted, row["slug"]) is not None:
+        return False
     if row["status"] == FileStatus.OK:
         return step.stores.blobs.has(str(row["sha256"]))
     return bool(row["status"] != FileStatus.FAILED)
+
+
+def _replaced(old: Row | None, new: Row) -> bool:
+    """Whether the site serves other bytes under the same URL, with the same id and length on the page."""
+    return old is not None and old["fingerprint"] == new["fingerprint"] and old["run_id"] != new["run_id"]
 
 
 def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
@@ -80,11 +91,17 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             message=f"the page states {link['length']:,} bytes, OGAART_MAX_FILE_BYTES allows {limit:,}: raise it",
         )
         return step.stamp({**facts, "status": FileStatus.TOO_LARGE.value}, wanted)
-    if old is not None and step.waits(link["url"], wanted):
-        return old
     changed = old is not None and old["fingerprint"] != wanted
+    since = step.since(link["url"], wanted, link["slug"])
     try:
-        fetched = step.get(link["url"], expected_length=link["length"], max_bytes=limit, refresh=changed)
+        fetched = step.get(
+            link["url"],
+            expected_length=link["length"],
+            max_bytes=limit,
+            refresh=changed,
+            since=since,
+            conditional=not changed,  # its validator tells whether a file was replaced under its own URL
+        )
     except FetchFailed as failure:
         step.fail(
             link["url"],
@@ -95,7 +112,11 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             http_status=failure.http_status,
             retryable=failure.retryable,
         )
+        if old is not None and old["status"] == FileStatus.OK and step.stores.blobs.has(str(old["sha256"])):
+            return old  # what was read before stays in search until the site gives something else
         return step.stamp({**facts, "status": FileStatus.FAILED.value, "http_status": failure.http_status}, wanted)
+    if old is not None and not changed and old["status"] == FileStatus.OK and old["sha256"] == fetched.sha256:
+        return old
     facts |= {"http_status": fetched.status, "fetched_at": fetched.fetched_at}
     gone = GONE.get(fetched.status)
     if gone is not None or fetched.sha256 is None:

@@ -11,6 +11,7 @@ from ogaart.partitions import BadPartition, search_pages_partitions
 from ogaart.resources.platform import Platform
 from ogaart.resources.schema import LISTINGS, SEARCH_RESULTS
 from ogaart.resources.site import Fetched
+from ogaart.resources.sweeps import latest_sweep
 from ogaart.resources.tables import Row
 from ogaart.staleness import compare, fingerprint
 from ogaart.words import ListingStatus, Stage
@@ -44,7 +45,9 @@ def read_page(step: Step) -> None:
         )
     base = stores.settings.site
     url = search_url(base, query.params, step.page, query.per_page)
-    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), page=True)
+    sweep = latest_sweep(stores.root.site, step.query)  # what is older than it may contradict it
+    since = sweep.at if sweep is not None else None
+    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), since=since, page=True)
     if fetched.status != 200 or fetched.sha256 is None:
         raise dg.Failure(
             f"{url} answered {fetched.status}: a failed read is not an empty page; the rows of {step.partition} stay"

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from ogaart.assets.rereading import Rereading, of_run
 from ogaart.faults import Fault, fault
 from ogaart.partitions import parse_key
 from ogaart.resources.locks import hold
@@ -32,7 +33,9 @@ LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
 class Step:
     """The work of one stage on one partition; rows become visible only by ``commit``."""
 
-    def __init__(self, stores: Stores, stage: Stage, partition: str, run_id: str) -> None:
+    def __init__(
+        self, stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+    ) -> None:
         self.stores = stores
         self.stage = stage
         self.partition = partition
@@ -41,7 +44,7 @@ class Step:
         self.counts: Counter[RowState] = Counter()
         self.extra: dict[str, int] = {}
         self.gallery: list[bytes] = []
-        self.refresh: frozenset[str] | None = None
+        self.rereading = rereading
         self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
         self._failures: dict[str, Row] = {}
         self._changed = False
@@ -66,16 +69,35 @@ class Step:
             "written_at": self.now,
         }
 
-    def waits(self, key: str, fingerprint: str) -> bool:
-        """Whether ``key`` failed with the same inputs before and its next try is not due; the failure is kept."""
+    def waits(self, key: str, fingerprint: str, slug: str | None = None) -> bool:
+        """Whether ``key`` failed with the same inputs before and its next try is not due; the failure is kept.
+
+        Where the run is to read the entry ``slug`` again, nothing waits.
+        """
         failure = self._stored.get(key)
-        if failure is None or failure["fingerprint"] != fingerprint:
-            return False
-        due: datetime | None = failure["next_try"]
-        if due is not None and due <= self.now:
+        if failure is None or failure["fingerprint"] != fingerprint or self._is_due(failure) or self.rereads(slug):
             return False
         self._failures[key] = failure
         return True
+
+    def since(self, key: str, fingerprint: str, slug: str) -> datetime | None:
+        """From when the site's word on ``key`` must be at least; None: what is stored will do.
+
+        That is the time the run was asked to read again from, or that of a failure whose next try is due.
+        """
+        times = [self.rereading.before] if self.rereading is not None and self.rereads(slug) else []
+        failure = self._stored.get(key)
+        if failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure):
+            times.append(failure["last_at"])
+        return max(times, default=None)
+
+    def rereads(self, slug: str | None) -> bool:
+        """Whether this run was asked to read the entry again."""
+        return self.rereading is not None and slug is not None and self.rereading.covers(slug)
+
+    def _is_due(self, failure: Row) -> bool:
+        due: datetime | None = failure["next_try"]
+        return due is not None and due <= self.now
 
     def fail(
         self,
@@ -117,10 +139,6 @@ class Step:
         if not fetched.from_store:
             self.extra["bytes"] = self.extra.get("bytes", 0) + (fetched.bytes or 0)
         return fetched
-
-    def wants_refresh(self, slug: str, url: str) -> bool:
-        """Whether this run was asked to read ``slug`` again."""
-        return self.refresh is not None and (not self.refresh or slug in self.refresh or url in self.refresh)
 
     @property
     def failures(self) -> list[Row]:
@@ -221,8 +239,15 @@ def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
     return {tuple(row[n] for n in names): row for row in rows}
 
 
+def step_lock(stores: Stores, stage: Stage, partition: str) -> Path:
+    """The lock file that a step on (stage, partition) holds."""
+    return stores.root.locks / stage / f"{partition.replace('/', '-')}.lock"
+
+
 @contextmanager
-def open_step(stores: Stores, stage: Stage, partition: str, run_id: str) -> Iterator[Step]:
+def open_step(
+    stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+) -> Iterator[Step]:
     """Hold the lock of (stage, partition) around a step's work.
 
     Raises:
@@ -230,9 +255,8 @@ def open_step(stores: Stores, stage: Stage, partition: str, run_id: str) -> Iter
         DataRootRefused: too little free disk.
     """
     stores.root.require_free(stores.settings.min_free_bytes)
-    lock = stores.root.locks / stage / f"{partition.replace('/', '-')}.lock"
-    with hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
-        step = Step(stores, stage, partition, run_id)
+    with hold(step_lock(stores, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
+        step = Step(stores, stage, partition, run_id, rereading)
         yield step
         step.note_run()
 
@@ -247,9 +271,10 @@ def run_partitions(
             the whole step: a failing page or file is a row of its own.
     """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
+    rereading = of_run(context)
     for key in context.partition_keys:
         try:
-            with open_step(platform.stores, stage, key, context.run_id) as step:
+            with open_step(platform.stores, stage, key, context.run_id, rereading) as step:
                 work(step)
         except SiteDown as cause:
             wait = max(FIRST_WAIT, cause.retry_after or 0) * 2**context.retry_number
