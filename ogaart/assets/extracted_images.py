@@ -124,7 +124,7 @@ def _is_due(step: Step, member: Row, file: Row | None) -> bool:
     if file is None or member["status"] != MemberStatus.FAILED:
         return False
     key = _failure_key(file, member["member_index"], member["member_path"])
-    return step.since(key, member["fingerprint"], file["slug"]) is not None
+    return step.due(key, member["fingerprint"])
 
 
 class _Carrier:
