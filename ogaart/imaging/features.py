@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_COLOURS = 65_536
 PALETTE = 8
 _BAND_PIXELS = 1 << 20
-_SAMPLE_PIXELS = 1 << 16
+_SAMPLE_PIXELS = 1 << 13
 _SAME_SHADE = 30.0
 
 
@@ -121,7 +121,7 @@ def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...
 def _main_colours(sample: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Quantise (N, 4) pixels, then fold shades that nobody tells apart into the more frequent one."""
     image = Image.fromarray(np.ascontiguousarray(sample[None, :, :3]))
-    reduced = image.quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    reduced = image.quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
     numbers, counts = np.unique(np.asarray(reduced), return_counts=True)
     shades: list[tuple[NDArray[np.uint8], int]] = []
