@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ogaart.search.credits import Credits, Work
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~&])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -59,13 +59,21 @@ class Shown:
 class Pages:
     """Routes of the pages."""
 
-    def __init__(self, service: SearchService, uploads: Uploads, asking: Asking, templates: Templates) -> None:
+    def __init__(
+        self,
+        service: SearchService,
+        uploads: Uploads,
+        asking: Asking,
+        templates: Templates,
+        asked: Rate,
+        sent: Rate,
+    ) -> None:
         self._service = service
         self._uploads = uploads
         self._asking = asking
         self._templates = templates
-        self._asked = Rate(service.settings.searches_per_minute)
-        self._uploading = Rate(service.settings.uploads_per_minute)
+        self._asked = asked
+        self._uploading = sent
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         add = self.router.add_api_route
         add("/", self.home, methods=["GET"])

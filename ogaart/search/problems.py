@@ -107,3 +107,10 @@ def problem_of(error: Exception) -> Problem:
         if isinstance(error, kind):
             return Problem(status, title, str(error), way_out)
     raise TypeError(f"{type(error).__name__} is no known problem")
+
+
+def all_problems() -> list[Problem]:
+    """Every kind of problem, by status, for the API page."""
+    kinds = {title: Problem(status, title, "", way_out) for status, title, way_out in _PLAIN.values()}
+    kinds["No readable picture"] = Problem(422, "No readable picture", "", _FORMATS)
+    return sorted(kinds.values(), key=lambda problem: (problem.status, problem.title))

@@ -1,65 +1,174 @@
-"""Hits as JSON: one record for API, command line and exports. An image_id is a string: JavaScript would round it."""
+"""Answers as JSON: the types that API, command line and exports share, and from which OpenAPI is made.
 
-from typing import Any
+An image_id is a string everywhere: JavaScript rounds such numbers.
+"""
 
-from ogaart.search.results import Hit, Place
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ogaart.search.results import Hit, Info, Place, Relation, Results
 
 
-def place_record(place: Place) -> dict[str, Any]:
-    """One place of a picture."""
-    return {
-        "image_id": str(place.image_id),
-        "slug": place.slug,
-        "title": place.title,
-        "author": place.author,
-        "licences": list(place.licences),
-        "page_url": place.page_url,
-        "file": place.file,
-        "file_url": place.file_url,
-        "member_path": place.member_path,
-        "format": place.format,
-        "bytes": place.bytes,
-        "fid": place.fid,
-        "file_sha256": place.file_sha256,
-        "sha256": place.sha256,
-    }
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class PlaceRecord(_Record):
+    """One place at which a picture's very pixels stand."""
+
+    image_id: str = Field(description="The picture as part of that entry.")
+    slug: str = Field(description="The entry's name in its URL.")
+    title: str
+    author: str
+    licences: list[str] = Field(description="Any one of them may be chosen.")
+    page_url: str
+    file: str = Field(description="The file's name as its entry shows it.")
+    file_url: str
+    member_path: str = Field(description="Path inside the file, where that is an archive.")
+    format: str
+    bytes: int
+    fid: int | None = Field(description="The site's file id.")
+    file_sha256: str
+    sha256: str = Field(description="Hash of the picture file's own bytes.")
+
+    @classmethod
+    def of(cls, place: Place) -> Self:
+        """The record of a place."""
+        fields = {name: getattr(place, name) for name in cls.model_fields if name not in ("image_id", "licences")}
+        return cls(image_id=str(place.image_id), licences=list(place.licences), **fields)
+
+
+class HitRecord(_Record):
+    """One picture of one entry."""
+
+    image_id: str = Field(description="Made of entry and pixels: stays the same for good.")
+    score: float | None = Field(description="Likeness, 0 to 1; null where no picture was asked with.")
+    relation: Relation | None = Field(description="How it stands to the one picture asked with.")
+    slug: str
+    title: str
+    author: str
+    author_url: str
+    licences: list[str] = Field(description="Any one of them may be chosen.")
+    licence_urls: list[str]
+    notice: str = Field(description="The author's own wording of the credit; it wins.")
+    attribution: str = Field(description="The credit line: the notice, else the usual wording.")
+    page_url: str = Field(description="The entry on its site.")
+    art_type: str
+    tags: list[str]
+    posted_at: str
+    fetched_at: str
+    file: str
+    file_url: str
+    member_path: str
+    width: int
+    height: int
+    format: str
+    frames: int
+    has_alpha: bool
+    pixel_art: bool
+    colours: int
+    palette: list[str]
+    pixel_sha256: str
+    url: str = Field(description="Path of its page here.")
+    thumb_url: str
+    original_url: str
+    places: list[PlaceRecord] = Field(description="Every place of the same pixels, in all entries.")
+    folded_count: int = Field(description="Near-identical hits under this one.")
+    folded: list["HitRecord"]
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        """The record of a hit."""
+        made = {
+            "image_id": str(hit.image_id),
+            "score": None if hit.score is None else round(hit.score, 4),
+            "licences": [licence.name for licence in hit.licences],
+            "licence_urls": [licence.url for licence in hit.licences],
+            "tags": list(hit.tags),
+            "palette": list(hit.palette),
+            "places": [PlaceRecord.of(place) for place in hit.places],
+            "folded": [cls.of(other) for other in hit.folded],
+        }
+        return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
+
+
+class VerdictRecord(_Record):
+    """Whether the picture asked with is here."""
+
+    relation: Relation
+    text: str
+
+
+class HiddenRecord(_Record):
+    """How many hits one filter hides, were it lifted alone."""
+
+    name: str
+    count: int
+
+
+class InfoRecord(_Record):
+    """What is searched."""
+
+    generation: int = Field(description="Number of the publication.")
+    images: int
+    entries: int
+    model: str
+    space: str = Field(description="Model, weights and preparation: scores of different spaces do not compare.")
+    built_at: str
+    newest_fetch: str = Field(description="When the newest of its pages was read from the site.")
+
+    @classmethod
+    def of(cls, info: Info) -> Self:
+        """The record of a generation."""
+        return cls(**{name: getattr(info, name) for name in cls.model_fields})
+
+
+class ResultsRecord(_Record):
+    """One page of an answer."""
+
+    verdict: VerdictRecord | None
+    hits: list[HitRecord]
+    total: int | None = Field(description="Hits in all; known for words and filters only.")
+    more: bool = Field(description="Whether there is a next page.")
+    next: str | None = Field(description="Path of the next page.")
+    hidden: list[HiddenRecord]
+    looked_at: int = Field(description="Of how many hits the hidden counts speak.")
+    notes: list[str] = Field(description="What to know about this answer, as sentences.")
+    upload: str | None = Field(description="Token of the picture sent: give it as `upload` for an hour.")
+    info: InfoRecord
+    milliseconds: float
+
+    @classmethod
+    def of(cls, results: Results, *, following: str | None, upload: str | None) -> Self:
+        """The record of results."""
+        verdict = results.verdict
+        return cls(
+            verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,
+            hits=[HitRecord.of(hit) for hit in results.hits],
+            total=results.total,
+            more=results.more,
+            next=following if results.more else None,
+            hidden=[HiddenRecord(name=one.name, count=one.count) for one in results.hidden],
+            looked_at=results.looked_at,
+            notes=list(results.notes),
+            upload=upload,
+            info=InfoRecord.of(results.info),
+            milliseconds=round(results.milliseconds, 2),
+        )
+
+
+class ProblemRecord(_Record):
+    """What went wrong (RFC 9457), and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    way_out: str = Field(description="What to do next.")
 
 
 def hit_record(hit: Hit) -> dict[str, Any]:
-    """One hit, with the near-identical ones folded under it."""
-    return {
-        "image_id": str(hit.image_id),
-        "score": None if hit.score is None else round(hit.score, 4),
-        "relation": hit.relation,
-        "slug": hit.slug,
-        "title": hit.title,
-        "author": hit.author,
-        "author_url": hit.author_url,
-        "licences": [licence.name for licence in hit.licences],
-        "licence_urls": [licence.url for licence in hit.licences],
-        "notice": hit.notice,
-        "attribution": hit.attribution,
-        "page_url": hit.page_url,
-        "art_type": hit.art_type,
-        "tags": list(hit.tags),
-        "posted_at": hit.posted_at,
-        "fetched_at": hit.fetched_at,
-        "file": hit.file,
-        "file_url": hit.file_url,
-        "member_path": hit.member_path,
-        "width": hit.width,
-        "height": hit.height,
-        "format": hit.format,
-        "frames": hit.frames,
-        "has_alpha": hit.has_alpha,
-        "pixel_art": hit.pixel_art,
-        "colours": hit.colours,
-        "palette": list(hit.palette),
-        "pixel_sha256": hit.pixel_sha256,
-        "url": hit.url,
-        "thumb_url": hit.thumb_url,
-        "original_url": hit.original_url,
-        "places": [place_record(place) for place in hit.places],
-        "folded_count": hit.folded_count,
-        "folded": [hit_record(other) for other in hit.folded],
-    }
+    """One hit as a plain object."""
+    return HitRecord.of(hit).model_dump(mode="json")

@@ -72,6 +72,11 @@ class Uploads:
             self._evict()
             return token in self._kept
 
+    def __len__(self) -> int:
+        """How many pictures are kept."""
+        with self._lock:
+            return len(self._kept)
+
     def picture(self, token: str, box: Box | None = None, space: str | None = None) -> QueryPicture:
         """What was seen of a picture, or is now: a part of it, or the picture for another vector space.
 

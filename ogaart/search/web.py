@@ -7,10 +7,13 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from ogaart.search.api import Api
 from ogaart.search.asking import Asking
 from ogaart.search.crediting import Crediting
-from ogaart.search.guarding import SecureHeaders, answer_errors
+from ogaart.search.guarding import Rate, SecureHeaders, answer_errors
+from ogaart.search.operating import Counts, Measured, Operating
 from ogaart.search.pages import Pages
+from ogaart.search.reading import Reading
 from ogaart.search.service import SearchService
 from ogaart.search.templating import STATIC, Templates
 from ogaart.search.uploads import Uploads
@@ -33,15 +36,33 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         if own:
             serving.close()
 
-    app = FastAPI(title="ogaart", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="ogaart",
+        summary="Reverse image search over OpenGameArt.org",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # those pages load scripts from other hosts; ours are below
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     templates = Templates()
     uploads = Uploads(serving.see)
     asking = Asking(serving, uploads)
-    pages = Pages(serving, uploads, asking, templates)
+    crediting = Crediting(serving, templates)
+    counts = Counts()
+    # Pages and API share one allowance.
+    asked, sent = Rate(settings.searches_per_minute), Rate(settings.uploads_per_minute)
+    for routes in (
+        Pages(serving, uploads, asking, templates, asked, sent),
+        crediting,
+        Api(serving, uploads, asking, crediting, asked, sent),
+        Operating(serving, uploads, counts),
+        Reading(app, serving, templates),
+    ):
+        app.include_router(routes.router)
     answer_errors(app, serving, templates)
     app.add_middleware(SecureHeaders)
-    app.include_router(pages.router)
-    app.include_router(Crediting(serving, templates).router)
+    app.add_middleware(Measured, counts=counts)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

@@ -1,0 +1,129 @@
+"""The API, version 1: the same searches as JSON."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from ogaart.search.address import Address, AddressInvalid, read_address
+from ogaart.search.asking import Asking
+from ogaart.search.crediting import Crediting, Ids, Rely
+from ogaart.search.exports import FORMATS
+from ogaart.search.guarding import Rate, client_of
+from ogaart.search.incoming import read_form
+from ogaart.search.parameters import PARAMETERS
+from ogaart.search.problems import NotFound
+from ogaart.search.records import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
+from ogaart.search.service import SearchService
+from ogaart.search.uploads import Uploads
+
+_PROBLEM = {"model": ProblemRecord, "content": {"application/problem+json": {}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {**_PROBLEM, "description": "A parameter cannot be meant."},
+    404: {**_PROBLEM, "description": "It is not here."},
+    429: {**_PROBLEM, "description": "Asked too often; see Retry-After."},
+    503: {**_PROBLEM, "description": "Nothing is published, or a part is out of order."},
+}
+_PICTURE_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **_PROBLEMS,
+    403: {**_PROBLEM, "description": "The link leads where this server does not go."},
+    410: {**_PROBLEM, "description": "The upload has expired."},
+    413: {**_PROBLEM, "description": "The picture is too large."},
+    422: {**_PROBLEM, "description": "The picture cannot be read."},
+    502: {**_PROBLEM, "description": "The link leads to no picture."},
+}
+_FORM = {
+    "type": "object",
+    "properties": {
+        "picture": {"type": "string", "format": "binary", "description": "A picture file."},
+        **{p.name: {**p.schema, "description": p.description} for p in PARAMETERS},
+    },
+}
+
+
+class Api:
+    """Routes under ``/api/v1``."""
+
+    def __init__(
+        self, service: SearchService, uploads: Uploads, asking: Asking, crediting: Crediting, asked: Rate, sent: Rate
+    ) -> None:
+        self._service = service
+        self._uploads = uploads
+        self._asking = asking
+        self._crediting = crediting
+        self._asked = asked
+        self._sent = sent
+        self.router = APIRouter(prefix="/api/v1", tags=["search"])
+        add = self.router.add_api_route
+        add(
+            "/search",
+            self.search,
+            methods=["GET"],
+            summary="Search by picture, words and filters",
+            responses=_PICTURE_PROBLEMS,
+            openapi_extra={"parameters": [p.openapi for p in PARAMETERS]},
+        )
+        add(
+            "/search",
+            self.search_with,
+            methods=["POST"],
+            summary="Search with a picture file",
+            responses=_PICTURE_PROBLEMS,
+            openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+        )
+        add("/images/{image_id}", self.image, methods=["GET"], summary="One picture", responses=_PROBLEMS)
+        add(
+            "/credits",
+            self.credits,
+            methods=["GET"],
+            summary="Credits of several pictures",
+            responses=_PROBLEMS,
+            response_class=Response,
+        )
+        add("/info", self.info, methods=["GET"], summary="What is searched", responses=_PROBLEMS)
+
+    def search(self, request: Request) -> ResultsRecord:
+        """Search by picture, words and filters, all of which combine."""
+        self._asked.take(client_of(request))
+        return self._answer(read_address(request.query_params.multi_items()), upload=None)
+
+    async def search_with(self, request: Request) -> ResultsRecord:
+        """Search with a picture file; parameters as fields of the same form. The file stays in memory for an hour."""
+        self._sent.take(client_of(request))
+        sent = await read_form(request, self._service.settings.max_upload_bytes)
+        if sent.picture is None:
+            raise AddressInvalid("picture: the form holds no file of this name")
+        token = await run_in_threadpool(self._uploads.add, sent.picture)
+        address = read_address([*sent.pairs, ("upload", token)])
+        return await run_in_threadpool(self._answer, address, token)
+
+    def image(self, image_id: Annotated[int, Path(ge=0, lt=1 << 63)]) -> HitRecord:
+        """One picture with all its places."""
+        hit = self._service.hit(image_id)
+        if hit is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        return HitRecord.of(hit)
+
+    def credits(
+        self,
+        request: Request,
+        ids: Ids,
+        format: Annotated[str, Query(description=f"One of {', '.join([*FORMATS, 'zip'])}.")] = "json",  # noqa: A002
+        rely: Rely = [],  # noqa: B006 - FastAPI copies defaults
+    ) -> Response:
+        """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
+        (self._sent if format == "zip" else self._asked).take(client_of(request))
+        return self._crediting.export(format, self._crediting.make(ids, rely))
+
+    def info(self) -> InfoRecord:
+        """Model, size and age of what is searched."""
+        return InfoRecord.of(self._service.info())
+
+    def _answer(self, address: Address, upload: str | None) -> ResultsRecord:
+        address = self._asking.read_links(address)
+        if address.empty:
+            raise AddressInvalid("nothing is asked: give q, url, upload, like, unlike or a filter")
+        results = self._service.search(self._asking.ask(address).query)
+        following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
+        return ResultsRecord.of(results, following=following, upload=upload)
