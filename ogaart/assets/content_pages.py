@@ -93,7 +93,8 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
         return old
     wanted = fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
     if old is not None and old["fingerprint"] == wanted:
-        return {**old, "fetched_at": fetched.fetched_at}
+        # Equal times may differ in how they name UTC, which would count as another row.
+        return old if old["fetched_at"] == fetched.fetched_at else {**old, "fetched_at": fetched.fetched_at}
     gone = GONE.get(fetched.status)
     if gone is not None:
         facts = {k: v for k, v in (old or {}).items() if k in _CONTENT}
