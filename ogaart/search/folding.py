@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from ogaart.search.store import Brief
 
-# Mean difference per channel value (0 to 255) of two coarse signatures below which two pictures are variants of one.
-# Within an entry the frames of an animation differ more than two unrelated pictures of different people ever should.
-SAME_ENTRY_DISTANCE = 14.0
-OTHER_ENTRY_DISTANCE = 4.0
+# Difference of two coarse signatures, as a share of what both show together, up to which two pictures are variants of
+# one. Within an entry the frames of an animation may differ more than pictures of different people ever should.
+SAME_ENTRY_DISTANCE = 0.12
+OTHER_ENTRY_DISTANCE = 0.02
 COARSE = 16
+_SIZE = COARSE * COARSE * 4
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Folder:
         self._by_pixels: dict[str, int | None] = {}
         self._by_slug: dict[str, int] = {}
         self._slugs: list[str] = []
-        self._coarse: NDArray[np.float32] = np.zeros((0, COARSE * COARSE * 4), np.float32)
+        self._coarse: NDArray[np.float32] = np.empty((64, _SIZE), np.float32)  # of the heads; grows by doubling
 
     def add(self, briefs: Sequence[Brief], signatures: NDArray[np.uint8], known: NDArray[np.bool_]) -> None:
         """Fold more hits; signatures (N, 32, 32, 4), valid where ``known``."""
@@ -60,17 +61,19 @@ class Folder:
                 self.folds[home].members.append(brief.image_id)
                 continue
             self._by_slug.setdefault(brief.slug, len(self.folds))
-            self.folds.append(Fold(brief.image_id))
+            if len(self.folds) == len(self._coarse):
+                self._coarse = np.concatenate([self._coarse, np.empty_like(self._coarse)])
+            # Without a signature nothing may fold under it: not-a-number is near nothing.
+            self._coarse[len(self.folds)] = row if has_signature else np.nan
             self._slugs.append(brief.slug)
-            # Without a signature nothing may fold under it: infinitely far from everything.
-            self._coarse = np.vstack([self._coarse, row if has_signature else np.full_like(row, np.inf)])
+            self.folds.append(Fold(brief.image_id))
 
     def _home(self, brief: Brief, row: NDArray[np.float32] | None) -> int | None:
         if self._group and brief.slug in self._by_slug:
             return self._by_slug[brief.slug]
         if not self._near or row is None or not self.folds:
             return None
-        distances = np.abs(self._coarse - row).mean(axis=1)
+        distances = differences(self._coarse[: len(self.folds)], row)
         limits = np.array(
             [SAME_ENTRY_DISTANCE if slug == brief.slug else OTHER_ENTRY_DISTANCE for slug in self._slugs], np.float32
         )
@@ -78,3 +81,15 @@ class Folder:
         if not inside.any():
             return None
         return int(np.argmin(np.where(inside, distances, np.inf)))
+
+
+def differences(many: NDArray[np.float32], one: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of what two pictures show differs: 0 to 1, whatever share of them is empty.
+
+    Args:
+        many: (N, 1024) coarse signatures.
+        one: (1024,).
+    """
+    shown = np.maximum(many[:, 3::4], one[3::4]).sum(axis=1) * 4
+    different = np.abs(many - one).sum(axis=1)
+    return np.asarray(different / np.maximum(shown, 1.0), np.float32)

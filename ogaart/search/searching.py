@@ -1,0 +1,229 @@
+"""One query over one open generation: finds, ranks, folds, and counts what the filters hide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.imaging import signatures
+from ogaart.resources.index_filter import IndexFilter
+from ogaart.search import judging, narrowing
+from ogaart.search.folding import Fold, Folder
+from ogaart.search.following import Opened
+from ogaart.search.fulltext import expressions, positive_words
+from ogaart.search.query import Query
+from ogaart.search.results import Hidden, Hit, Relation, Results
+from ogaart.search.rows import judged, read_hits
+
+RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
+FURTHER = 200  # points a further round asks for
+ROUNDS = 6
+MATCHES = 5_000  # best full-text matches that filters are applied to
+FOLDED_SHOWN = 60  # members of a fold that are read and shown
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    image_id: int
+    score: float | None
+    relation: Relation | None
+
+
+class Search:
+    """One query over one open generation."""
+
+    def __init__(self, opened: Opened, query: Query, blocked: frozenset[int]) -> None:
+        self.store = opened.store
+        self.index = opened.index
+        self.query = query
+        self.blocked = blocked
+        self.folder = Folder(near=query.fold, group=query.group)
+        self.ranked: dict[int, _Ranked] = {}
+        self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
+
+    # A picture, likes, dislikes: ranked by the network and the signature, narrowed by words and filters.
+
+    def visual(self) -> Results:
+        """Answer a query in which a picture takes part."""
+        query = self.query
+        own = self._own_pixels()
+        reference = self._reference()
+        narrowed = narrowing.narrow(query.filters, words=positive_words(query.words), without=self.blocked | own)
+        notes: list[str] = []
+        exact = self._exact()
+        # A picture seen for another space than this generation's has only its pixels in common with it.
+        seen = query.picture if query.picture and query.picture.space == self.store.info.space else None
+        vector = seen.vector if seen else None
+        if query.picture is not None and query.picture.note:
+            notes.append(query.picture.note)
+        self._take([_Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
+        if vector is not None or query.likes or query.dislikes:
+            self._nearest(vector, narrowed, reference)
+        results = self._page(notes=tuple(notes))
+        single = query.picture is not None and not query.likes and not query.dislikes
+        if single and query.offset == 0:
+            results = replace(results, verdict=judging.verdict(results.hits))
+        hidden, looked_at = self._hidden_near(vector, own)
+        return replace(results, hidden=hidden, looked_at=looked_at)
+
+    def _nearest(
+        self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, reference: NDArray[np.uint8] | None
+    ) -> None:
+        offset, ceiling = 0, 1.0
+        for turn in range(ROUNDS):
+            step = FURTHER if turn else RERANKED
+            points = self.index.query(
+                vector, like=self.query.likes, unlike=self.query.dislikes, filter=narrowed, limit=step, offset=offset
+            )
+            offset += step
+            ranked = self._rank([(p.id, p.score) for p in points], reference if turn == 0 else None)
+            # Later rounds are not compared by signature: they stay behind what was.
+            ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
+            if ranked:
+                ceiling = ranked[-1].score or 0.0
+            self._take(ranked)
+            if len(points) < step or len(self.folder.folds) >= self.wanted:
+                return
+
+    def _rank(self, points: list[tuple[int, float]], reference: NDArray[np.uint8] | None) -> list[_Ranked]:
+        near: dict[int, float] = {}
+        if reference is not None and points:
+            rows, known = self.store.signatures([image_id for image_id, _ in points])
+            closeness = signatures.closeness(reference, rows)
+            near = {image_id: float(closeness[n]) for n, (image_id, _) in enumerate(points) if known[n]}
+        ranked = [
+            _Ranked(
+                image_id,
+                judging.likeness(cosine, near.get(image_id)),
+                judging.relation(cosine, near.get(image_id)) if self._compares else None,
+            )
+            for image_id, cosine in points
+        ]
+        return sorted(ranked, key=lambda r: -(r.score or 0.0))
+
+    @property
+    def _compares(self) -> bool:
+        """Whether the query is one picture, so that hits stand in a relation to it."""
+        query = self.query
+        return not query.dislikes and (query.picture is not None) + len(query.likes) == 1
+
+    def _reference(self) -> NDArray[np.uint8] | None:
+        if not self._compares:
+            return None
+        if self.query.picture is not None:
+            return self.query.picture.signature
+        rows, known = self.store.signatures(self.query.likes)
+        return rows[0] if known[0] else None
+
+    def _own_pixels(self) -> frozenset[int]:
+        """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
+        briefs = self.store.briefs([*self.query.likes, *self.query.dislikes]).values()
+        return frozenset(i for brief in briefs for i in self.store.same_pixels(brief.pixel_sha256))
+
+    def _exact(self) -> list[int]:
+        if self.query.picture is None:
+            return []
+        ids = [i for i in self.store.same_pixels(self.query.picture.pixel_sha256) if i not in self.blocked]
+        if not ids or not (self.query.filters.active() or self.query.words.strip()):
+            return ids
+        return self._allowed(ids)
+
+    def _allowed(self, ids: Sequence[int], *, words: bool = True) -> list[int]:
+        """Those of the ids that filters (and words) leave, in the same order."""
+        text = positive_words(self.query.words) if words else ""
+        narrowed = narrowing.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
+        return narrowing.allowed(self.index, narrowed, ids)
+
+    def _hidden_near(self, vector: NDArray[np.float32] | None, own: frozenset[int]) -> tuple[tuple[Hidden, ...], int]:
+        query = self.query
+        if not query.filters.active() or (vector is None and not query.likes):
+            return (), 0
+        bare = narrowing.narrow(None, words=positive_words(query.words), without=self.blocked | own)
+        points = self.index.query(vector, like=query.likes, unlike=query.dislikes, filter=bare, limit=RERANKED)
+        return self._hidden([point.id for point in points]), len(points)
+
+    def _hidden(self, ids: Sequence[int]) -> tuple[Hidden, ...]:
+        filters = self.query.filters
+        if not ids:
+            return ()
+        left = self.index.count(narrowing.narrow(filters, without=self.blocked, within=ids))
+        return tuple(
+            Hidden(
+                name, self.index.count(narrowing.narrow(filters.without(name), without=self.blocked, within=ids)) - left
+            )
+            for name in filters.active()
+        )
+
+    # Words alone, and filters alone.
+
+    def textual(self) -> Results:
+        """Answer words, with filters or without."""
+        query = self.query
+        for expression, note in expressions(query.words):
+            total = self.store.match_count(expression)
+            if not total:
+                continue
+            ids = [i for i in self.store.match(expression, MATCHES) if i not in self.blocked]
+            allowed = ids
+            hidden: tuple[Hidden, ...] = ()
+            if query.filters.active():
+                allowed = self._allowed(ids, words=False)
+                total = len(allowed)
+                hidden = self._hidden(ids)
+            self._take_some(allowed)
+            results = self._page(notes=(note,) if note else (), total=total)
+            return replace(results, hidden=hidden, looked_at=len(ids) if hidden else 0)
+        return self._page(total=0)
+
+    def browse(self) -> Results:
+        """Answer filters alone."""
+        narrowed = narrowing.narrow(self.query.filters, without=self.blocked)
+        offset = 0
+        while len(self.folder.folds) < self.wanted:
+            ids = narrowing.passing(self.index, narrowed, FURTHER, offset)
+            self._take([_Ranked(image_id, None, None) for image_id in ids])
+            offset += FURTHER
+            if len(ids) < FURTHER:
+                break
+        return self._page(total=self.index.count(narrowed))
+
+    def _take_some(self, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), FURTHER):
+            self._take([_Ranked(image_id, None, None) for image_id in ids[start : start + FURTHER]])
+            if len(self.folder.folds) >= self.wanted:
+                return
+
+    # From ranked ids to a page of hits.
+
+    def _take(self, ranked: Sequence[_Ranked]) -> None:
+        fresh = [r for r in ranked if r.image_id not in self.ranked and r.image_id not in self.blocked]
+        briefs = self.store.briefs([r.image_id for r in fresh])
+        # The index may be ahead of the catalog where it lives on a server: what the catalog lacks is dropped.
+        fresh = [r for r in fresh if r.image_id in briefs]
+        if not fresh:
+            return
+        self.ranked.update({r.image_id: r for r in fresh})
+        rows, known = self.store.signatures([r.image_id for r in fresh])
+        self.folder.add([briefs[r.image_id] for r in fresh], rows, known)
+
+    def _page(self, *, notes: tuple[str, ...] = (), total: int | None = None) -> Results:
+        query = self.query
+        folds = self.folder.folds[query.offset : query.offset + query.limit]
+        ids = [i for fold in folds for i in (fold.head, *fold.members[:FOLDED_SHOWN])]
+        found = read_hits(self.store, ids, self.blocked)
+        return Results(
+            info=self.store.info,
+            hits=tuple(self._hit(found, fold) for fold in folds if fold.head in found),
+            total=total,
+            more=len(self.folder.folds) > query.offset + query.limit,
+            notes=notes,
+        )
+
+    def _hit(self, found: dict[int, Hit], fold: Fold) -> Hit:
+        def scored(image_id: int) -> Hit:
+            ranked = self.ranked[image_id]
+            return judged(found[image_id], ranked.score, ranked.relation)
+
+        members = tuple(scored(i) for i in fold.members[:FOLDED_SHOWN] if i in found)
+        return replace(scored(fold.head), folded=members, folded_count=len(fold.members))
