@@ -95,7 +95,7 @@ def audit_points(
         "pending": pending,
     }
     if len(lacking) or len(extra) or missing:
-        first = [*lacking[:_NAMED].tolist(), *extra[:_NAMED].tolist(), *manifest.get("missing", [])[:_NAMED]]
+        first = [*lacking[:_NAMED].tolist(), *extra[:_NAMED].tolist(), *reconciled.get("missing_ids", [])[:_NAMED]]
         return Audit(
             "points",
             False,

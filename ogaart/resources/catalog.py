@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from ogaart.faults import Fault, fault
 from ogaart.resources import catalog_tables as layout
 from ogaart.resources import generations as names
+from ogaart.resources.catalog_macros import create_macros
 from ogaart.resources.catalog_tables import Blocked
-from ogaart.resources.catalog_views import create_macros, create_views
+from ogaart.resources.catalog_views import create_views
 from ogaart.resources.durable import write_durably
 from ogaart.resources.index import VectorIndex
 from ogaart.resources.payload import payload
@@ -196,8 +197,7 @@ class CatalogBuild:
         manifest = {
             **info,
             "counts": counts,
-            "reconciled": asdict(reconciled.summary()) if reconciled is not None else None,
-            "missing": reconciled.missing[:_NAMED].tolist() if reconciled is not None else [],
+            "reconciled": _outcome(reconciled, indexed) if reconciled is not None else None,
             "files": _sizes(self.path),
         }
         write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())
@@ -260,6 +260,17 @@ def link_packs(source: Path, target: Path) -> int:
             shutil.copyfile(pack, link)
         count += 1
     return count
+
+
+def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
+    """What reconciliation did, and which lost points the caller has not repaired since."""
+    lost = np.setdiff1d(done.missing, indexed)
+    return {
+        **asdict(done.summary()),
+        "missing": len(lost),
+        "repaired": len(done.missing) - len(lost),
+        "missing_ids": lost[:_NAMED].tolist(),
+    }
 
 
 def _sizes(path: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The catalog's views and macros: the questions that people ask, as SQL with a comment on each view and column."""
+"""The catalog's views: the questions that people ask, as SQL with a comment on each view and column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,17 +16,6 @@ class View:
     comment: str
     columns: Mapping[str, str]
     sql: str
-
-
-@dataclass(frozen=True)
-class Macro:
-    """One macro: name, parameters, comment, body; ``table`` tells ``FROM m(…)`` from ``SELECT m(…)``."""
-
-    name: str
-    parameters: str
-    comment: str
-    sql: str
-    table: bool = True
 
 
 _FUNNEL = """
@@ -158,79 +147,91 @@ VIEWS: tuple[View, ...] = (
         """,
     ),
     View(
-        "run_activity", "What each run did: the rows it wrote that are still current, by table and partition.",
+        "run_activity", "What each run did in each stage of each partition, the latest first.",
         {
             "run_id": "The run.",
             "job": "Its job, where the orchestrator's record is at hand.",
             "run_status": "How it ended, where that is known.",
-            "stage": "Stage that wrote.",
-            "relation": "Table that holds the rows.",
+            "stage": "Stage.",
             "partition": "Partition.",
-            "rows": "Rows the run wrote that no later run has replaced.",
-            "first_at": "First of them.",
-            "last_at": "Last of them.",
+            "started_at": "When the step began.",
+            "seconds": "Seconds it took.",
+            "new": "Rows found new.",
+            "stale": "Rows found stale.",
+            "unchanged": "Rows found unchanged.",
+            "orphaned": "Rows found orphaned.",
+            "failed": "Rows that failed.",
+            "pending": "Rows whose upstream was not there yet.",
+            "current_rows": "Rows it wrote that no later run has replaced.",
+            "requests": "Requests made to the site.",
+            "requests_saved": "Requests answered by fetch records instead.",
+            "bytes": "Bytes read from the site.",
         },
         """
-        SELECT w.run_id, r.job, r.status AS run_status, w.stage, w.relation, w.partition, count(*) AS "rows",
-            min(w.written_at) AS first_at, max(w.written_at) AS last_at
-        FROM (
-            SELECT run_id, 'search_pages' AS stage, 'search_results' AS relation, partition, written_at
-                FROM search_results
-            UNION ALL SELECT run_id, 'content_pages', 'entries', partition, written_at FROM entries
-            UNION ALL SELECT run_id, 'file_links', 'file_links', partition, written_at FROM file_links
-            UNION ALL SELECT run_id, 'raw_files', 'raw_files', partition, written_at FROM raw_files
-            UNION ALL SELECT run_id, 'extracted_images', 'images', partition, written_at FROM images
-            UNION ALL SELECT run_id, 'embeddings', 'embeddings', partition, written_at FROM embeddings
-            UNION ALL SELECT run_id, 'qdrant_collection', 'points', partition, written_at FROM points
-            UNION ALL SELECT run_id, stage::VARCHAR, 'failures', partition, written_at FROM failures
-        ) AS w LEFT JOIN runs AS r USING (run_id)
-        GROUP BY ALL ORDER BY last_at DESC, w.run_id, w.partition, w.stage, w.relation
+        WITH written AS (
+            SELECT run_id, 'search_pages' AS stage, partition FROM search_results
+            UNION ALL SELECT run_id, 'content_pages', partition FROM entries
+            UNION ALL SELECT run_id, 'file_links', partition FROM file_links
+            UNION ALL SELECT run_id, 'raw_files', partition FROM raw_files
+            UNION ALL SELECT run_id, 'extracted_images', partition FROM images
+            UNION ALL SELECT run_id, 'embeddings', partition FROM embeddings
+            UNION ALL SELECT run_id, 'qdrant_collection', partition FROM points
+        ), kept AS (SELECT run_id, stage, partition, count(*) AS current_rows FROM written GROUP BY ALL)
+        SELECT s.run_id, r.job, r.status AS run_status, s.stage, s.partition, s.started_at,
+            round(epoch(s.ended_at) - epoch(s.started_at), 3) AS seconds,
+            s.new, s.stale, s.unchanged, s.orphaned, s.failed, s.pending, coalesce(k.current_rows, 0) AS current_rows,
+            s.requests, s.requests_saved, s.bytes
+        FROM steps AS s LEFT JOIN runs AS r ON r.run_id = s.run_id
+        LEFT JOIN kept AS k ON k.run_id = s.run_id AND k.stage = s.stage::VARCHAR AND k.partition = s.partition
+        ORDER BY s.started_at DESC, s.run_id, s.partition, s.stage
         """,
     ),
     View(
-        "embedding_throughput", "Pictures that each run embedded, and how many a second.",
+        "embedding_throughput", "Pictures that each run embedded, how many a second, and in how much memory.",
         {
             "run_id": "The run.",
-            "space": "Model, weights and preparation.",
-            "images": "Images whose current row the run wrote.",
-            "failed": "Those among them without a vector.",
-            "started_at": "When the run started; its first row, where the run is not on record.",
-            "ended_at": "When it ended; its last row, where the run is not on record.",
-            "seconds": "Seconds between the two.",
-            "images_per_second": "Images a second of the whole run; null where that is too short to say.",
+            "partition": "Partition.",
+            "started_at": "When the step began.",
+            "embedded": "Pictures it embedded.",
+            "seconds": "Seconds it took, the start of the network included.",
+            "images_per_second": "Pictures a second.",
+            "peak_bytes": "Largest resident memory of the step's process.",
+            "worker_peak_bytes": "Largest resident memory of the network's process.",
         },
         """
-        SELECT run_id, space, images, failed, started_at, ended_at,
-            epoch(ended_at) - epoch(started_at) AS seconds,
-            CASE WHEN ended_at > started_at THEN round(images / (epoch(ended_at) - epoch(started_at)), 2) END
-                AS images_per_second
-        FROM (
-            SELECT e.run_id, e.space, count(*) AS images, count(*) FILTER (e.status <> 'ok') AS failed,
-                coalesce(min(r.started_at), min(e.written_at)) AS started_at,
-                coalesce(max(r.ended_at), max(e.written_at)) AS ended_at
-            FROM embeddings AS e LEFT JOIN runs AS r USING (run_id) GROUP BY ALL)
-        ORDER BY ended_at DESC, run_id
+        SELECT run_id, partition, started_at, embedded, round(epoch(ended_at) - epoch(started_at), 3) AS seconds,
+            CASE WHEN ended_at > started_at
+                THEN round(embedded / (epoch(ended_at) - epoch(started_at)), 2) END AS images_per_second,
+            peak_bytes, worker_peak_bytes
+        FROM steps WHERE stage = 'embeddings' AND embedded > 0 ORDER BY started_at DESC, run_id, partition
         """,
     ),
     View(
-        "cost", "What each partition cost: pages and files asked of the site, bytes fetched, pictures gained.",
+        "cost", "What each partition cost so far: requests, time and bytes; and what came of it.",
         {
             "partition": "Partition.",
             "entries": "Entries that it holds.",
-            "pages": "Pages read: its listing and one for each entry.",
-            "files": "Files fetched.",
+            "requests": "Requests made to the site.",
+            "requests_saved": "Requests answered by fetch records instead.",
+            "bytes": "Bytes read from the site.",
+            "seconds": "Seconds that all its steps took.",
+            "files": "Files that are fetched.",
             "failed_files": "Files asked for in vain.",
-            "bytes": "Bytes of the fetched files.",
+            "file_bytes": "Bytes of the fetched files.",
             "images": "Images found.",
-            "bytes_per_image": "Bytes fetched for each image.",
+            "file_bytes_per_image": "Bytes fetched for each image.",
         },
         """
-        SELECT partition, coalesce(e.entries, 0) AS entries, 1 + coalesce(e.entries, 0) AS pages,
-            coalesce(f.files, 0) AS files, coalesce(f.failed, 0) AS failed_files,
-            coalesce(f.bytes, 0)::BIGINT AS bytes, coalesce(i.images, 0) AS images,
-            CASE WHEN i.images > 0 THEN (coalesce(f.bytes, 0) / i.images)::BIGINT END AS bytes_per_image
+        SELECT partition, coalesce(e.entries, 0) AS entries, coalesce(s.requests, 0)::BIGINT AS requests,
+            coalesce(s.saved, 0)::BIGINT AS requests_saved, coalesce(s.bytes, 0)::BIGINT AS bytes,
+            coalesce(s.seconds, 0) AS seconds, coalesce(f.files, 0) AS files, coalesce(f.failed, 0) AS failed_files,
+            coalesce(f.bytes, 0)::BIGINT AS file_bytes, coalesce(i.images, 0) AS images,
+            CASE WHEN i.images > 0 THEN (coalesce(f.bytes, 0) / i.images)::BIGINT END AS file_bytes_per_image
         FROM (SELECT DISTINCT partition FROM listings)
         LEFT JOIN (SELECT partition, count(*) AS entries FROM entries GROUP BY ALL) AS e USING (partition)
+        LEFT JOIN (SELECT partition, sum(requests) AS requests, sum(requests_saved) AS saved, sum(bytes) AS bytes,
+                round(sum(epoch(ended_at) - epoch(started_at)), 1) AS seconds
+            FROM steps GROUP BY ALL) AS s USING (partition)
         LEFT JOIN (SELECT partition, count(*) FILTER (status = 'ok') AS files,
                 count(*) FILTER (status NOT IN ('ok', 'listed')) AS failed,
                 sum(bytes) FILTER (status = 'ok') AS bytes
@@ -241,66 +242,6 @@ VIEWS: tuple[View, ...] = (
     ),
 )  # fmt: skip
 
-_CHAIN = """
-    FROM images AS i
-    JOIN occurrences AS o ON o.image_id = i.image_id
-    JOIN entries AS e ON e.slug = i.slug
-    LEFT JOIN members AS m ON m.slug = o.slug AND m.fid = o.fid AND m.file_sha256 = o.file_sha256
-        AND m.member_index = o.member_index
-    LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
-"""
-
-MACROS: tuple[Macro, ...] = (
-    Macro(
-        "image_url", "of_image", "URL of the file in which the image is shown first; null for an unknown image.",
-        "SELECT any_value(f.url) FROM occurrences AS o JOIN files AS f"
-        " ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'"
-        " WHERE o.image_id = of_image AND o.position = 0",
-        table=False,
-    ),
-    Macro(
-        "lineage", "of_image",
-        "Where an image comes from, one row per occurrence: member, file, entry, listing, and the run behind each.",
-        f"""
-        SELECT i.image_id, i.pixel_sha256, i.indexed, i.run_id AS image_run, i.written_at AS image_at,
-            o.position, o.member_path, m.status AS member_status, o.sha256 AS member_sha256, m.run_id AS member_run,
-            m.written_at AS member_at,
-            f.fid, f.url AS file_url, f.shown_name AS file_name, f.status AS file_status, f.sha256 AS file_sha256,
-            f.fetched_at AS file_fetched_at, f.run_id AS file_run,
-            e.slug, e.url AS entry_url, e.title, e.author, e.licences, e.status AS entry_status,
-            e.page_sha256 AS entry_sha256, e.fetched_at AS entry_fetched_at, e.run_id AS entry_run,
-            e.partition, s.position AS listing_position, l.url AS listing_url, l.status AS listing_status,
-            l.sha256 AS listing_sha256, l.fetched_at AS listing_fetched_at, l.run_id AS listing_run,
-            g.space, g.segment, g."row" AS segment_row, g.status AS embedding_status, g.run_id AS embedding_run,
-            p.collection, p.payload_hash, p.run_id AS point_run
-        {_CHAIN}
-        LEFT JOIN search_results AS s ON s.slug = e.slug AND s.partition = e.partition
-        LEFT JOIN listings AS l ON l.partition = e.partition
-        LEFT JOIN embeddings AS g ON g.image_id = i.image_id
-        LEFT JOIN points AS p ON p.image_id = i.image_id
-        WHERE i.image_id = of_image ORDER BY o.position
-        """,
-    ),
-    Macro(
-        "descendants", "of_slug := NULL, of_fid := NULL, of_partition := NULL",
-        "Every image that came of an entry (of_slug), a file (of_fid) or a partition (of_partition), with its places.",
-        f"""
-        SELECT e.partition, e.slug, e.status AS entry_status, f.fid, f.url AS file_url, f.status AS file_status,
-            o.member_path, m.status AS member_status, i.image_id, i.width, i.height, i.embedded, i.indexed
-        {_CHAIN}
-        WHERE (of_slug IS NULL OR e.slug = of_slug) AND (of_fid IS NULL OR o.fid = of_fid)
-            AND (of_partition IS NULL OR e.partition = of_partition)
-            AND NOT (of_slug IS NULL AND of_fid IS NULL AND of_partition IS NULL)
-        ORDER BY e.partition, e.slug, o.fid, o.position, i.image_id
-        """,
-    ),
-)  # fmt: skip
-
-_SIMILAR_COMMENT = (
-    "The k images nearest to an image by cosine, compared exactly with every stored vector; read from the vectors' "
-    "Parquet, whose place SET VARIABLE ogaart_vectors = '…/*.parquet' can change."
-)
-
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create all views with their comments in the default catalog."""
@@ -309,39 +250,3 @@ def create_views(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
         for column, comment in view.columns.items():
             con.execute(f"COMMENT ON COLUMN {view.name}.{quoted(column)} IS {literal(comment)}")
-
-
-def create_macros(con: duckdb.DuckDBPyConnection, vectors: str | None) -> None:
-    """Create all macros with their comments in the default catalog.
-
-    Args:
-        con: connection whose default catalog holds the tables.
-        vectors: glob of the space's segments; None: ``similar`` has nothing to compare with and gives no rows.
-    """
-    for macro in (*MACROS, similar(vectors)):
-        kind = "TABLE " if macro.table else ""
-        body = macro.sql if macro.table else f"({macro.sql})"
-        con.execute(f"CREATE MACRO {quoted(macro.name)}({macro.parameters}) AS {kind}{body}")
-        con.execute(f"COMMENT ON MACRO {kind}{quoted(macro.name)} IS {literal(macro.comment)}")
-
-
-def similar(vectors: str | None) -> Macro:
-    """The macro ``similar(image_id, k)`` over the segments that a glob names."""
-    if vectors is None:
-        segments = "SELECT NULL::VARCHAR AS key, NULL::FLOAT[] AS vector WHERE false"
-    else:
-        source = f"read_parquet(coalesce(getvariable('ogaart_vectors'), {literal(vectors)}))"
-        segments = f"SELECT key, vector FROM {source}"  # noqa: S608
-    # Two writers of one key leave two equal vectors: of an image's scores one is taken.
-    sql = f"""
-        WITH segments AS ({segments}),
-        asked AS (SELECT any_value(v.vector) AS vector FROM segments AS v
-            WHERE v.key = (SELECT pixel_sha256 FROM images WHERE image_id = of_image)),
-        scored AS (SELECT i.image_id, i.slug, max(list_cosine_similarity(v.vector, asked.vector)) AS score
-            FROM segments AS v JOIN images AS i ON i.pixel_sha256 = v.key CROSS JOIN asked
-            WHERE i.image_id <> of_image GROUP BY ALL)
-        SELECT s.image_id, s.slug, e.title, e.author, e.licences, round(s.score, 6) AS score
-        FROM scored AS s JOIN entries AS e ON e.slug = s.slug
-        WHERE e.status = 'ok' ORDER BY s.score DESC, s.image_id LIMIT k
-    """  # noqa: S608
-    return Macro("similar", "of_image, k := 10", _SIMILAR_COMMENT, sql)

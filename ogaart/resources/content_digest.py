@@ -7,6 +7,7 @@ import duckdb
 
 from ogaart.resources.catalog_tables import KEYS, PUBLIC, RUNS, quoted
 from ogaart.resources.generations import Generation
+from ogaart.resources.schema import STEPS
 
 _BATCH = 5_000
 
@@ -35,9 +36,7 @@ def content_digest(generation: Generation, site: str = "") -> dict[str, str]:
     digests = {}
     con = duckdb.connect(str(generation.catalog), read_only=True)
     try:
-        for table in PUBLIC:
-            if table is RUNS:
-                continue
+        for table in (known for known in PUBLIC if known not in (STEPS, RUNS)):
             columns = content_columns(table.name)
             chosen = ", ".join(quoted(name) for name in columns)
             order = ", ".join(quoted(name) for name in KEYS[table.name])

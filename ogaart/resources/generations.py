@@ -158,16 +158,10 @@ class Generations:
         path.chmod(_READ_ONLY)
         fault(Fault.AUDITS_RECORDED)
 
-    def prune(self, keep: int) -> list[int]:
-        """Delete old generations; readers that hold their files open read on.
+    def old(self, keep: int) -> list[int]:
+        """Numbers of the generations that ``prune`` would delete.
 
         Kept are the current one, the ``keep - 1`` before it, and the newest where it is not (yet) current.
-
-        Args:
-            keep: generations in service to keep, at least 1.
-
-        Returns:
-            The numbers that were deleted.
         """
         if keep < 1:
             raise ValueError(f"keep {keep} generations: at least 1, the current one")
@@ -177,12 +171,22 @@ class Generations:
             return []
         before = [n for n in numbers if n < current.number and self.get(n).passed]
         kept = {current.number, numbers[-1], *before[max(0, len(before) - (keep - 1)) :]}
-        gone = [n for n in numbers if n not in kept]
+        return [n for n in numbers if n not in kept]
+
+    def prune(self, keep: int) -> list[int]:
+        """Delete old generations; readers that hold their files open read on.
+
+        Args:
+            keep: generations in service to keep, at least 1.
+
+        Returns:
+            The numbers that were deleted.
+        """
+        gone = self.old(keep)
         for number in gone:
             # Renamed first: a half-deleted generation must not stand there under its number.
-            doomed = temporary(self.root / f"gone-{number:06d}")
+            doomed = self.root / f"{TEMPORARY}gone-{number:06d}"
             (self.root / f"{number:06d}").rename(doomed)
-            fault(Fault.GENERATION_PRUNED)
             _remove(doomed)
         return gone
 

@@ -87,7 +87,13 @@ class World:
                     self._file(add, writer, slug, 100 * n + f, name, pictures, fetched_at)
         for stage, names in STAGES.items():
             has_pack = stage == "extracted_images" and pack.exists()
-            self.tables.commit(stage, key, {t: add.rows.get(t, []) for t in names}, pack if has_pack else None)
+            written = {t: add.rows.get(t, []) for t in names}
+            written["steps"] = [
+                {"stage": stage, "started_at": fetched_at, "ended_at": fetched_at + timedelta(seconds=2), "new": 1,
+                 "requests": 3, "requests_saved": 1, "bytes": 10, "peak_bytes": 5, **lineage,
+                 "embedded": 3 if stage == "embeddings" else None}
+            ]  # fmt: skip
+            self.tables.commit(stage, key, written, pack if has_pack else None)
             if stage == until:
                 break
         pack.unlink(missing_ok=True)

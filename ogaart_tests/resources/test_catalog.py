@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from ogaart.resources.catalog_tables import PUBLIC, Blocked, CatalogFailed
-from ogaart.resources.catalog_views import MACROS, VIEWS
+from ogaart.resources.catalog import CatalogBuild, Source
+from ogaart.resources.catalog_macros import MACROS
+from ogaart.resources.catalog_tables import PUBLIC, RUNS, Blocked, CatalogFailed
+from ogaart.resources.catalog_views import VIEWS
 from ogaart.resources.index import VectorIndex
 from ogaart.resources.index_edge import EdgeIndex
 from ogaart.resources.packs import read_at
+from ogaart.resources.payload import payload_hash
+from ogaart.resources.reconciliation import reconcile, repair
 from ogaart.resources.schema import SEARCH_RESULTS
 from ogaart.resources.vectors import Vectors
 from ogaart_tests.resources.catalog_world import (
@@ -19,6 +24,7 @@ from ogaart_tests.resources.catalog_world import (
     LATER,
     SPACE,
     TWO_ENTRIES,
+    WHEN,
     World,
     ask,
     fill,
@@ -140,7 +146,14 @@ def test_points_of_nothing_are_deleted_and_lost_ones_are_named(world: World, ind
     found = publish(world, index)
 
     assert list(index.ids()) == [image_id("oak", "oak")]
-    assert found.manifest["reconciled"] == {"deleted": 1, "payload_updated": 1, "missing": 2, "pending": 0}
+    assert found.manifest["reconciled"] == {
+        "deleted": 1,
+        "payload_updated": 1,
+        "missing": 2,
+        "repaired": 0,
+        "pending": 0,
+        "missing_ids": sorted([image_id("oak", "leaf"), image_id("elm", "oak")]),
+    }
     assert ask(found, "SELECT slug, indexed FROM images ORDER BY ALL") == [
         ("elm", False), ("oak", False), ("oak", True)]  # fmt: skip
 
@@ -269,3 +282,84 @@ def test_a_file_of_a_newer_format_is_refused(world: World, index: VectorIndex) -
 
     with pytest.raises(CatalogFailed, match="format 99 of table search_results"):
         publish(world, index)
+
+
+def test_runs_say_what_they_did_and_what_it_cost(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    runs = pa.Table.from_pylist(
+        [{"run_id": "run-1", "job": "ingest", "status": "SUCCESS", "started_at": WHEN, "ended_at": LATER}],
+        schema=RUNS.schema,
+    )
+
+    found = publish(world, index, runs=runs)
+
+    assert ask(found, "SELECT job, run_status, seconds, new, current_rows, requests FROM run_activity"
+                      " WHERE stage = 'extracted_images'") == [("ingest", "SUCCESS", 2.0, 1, 3, 3)]  # fmt: skip
+    assert ask(found, "SELECT embedded, images_per_second FROM embedding_throughput") == [(3, 1.5)]
+    assert ask(found, "SELECT entries, requests, files, file_bytes, images FROM cost") == [(2, 21, 3, 30, 3)]
+
+
+def test_storage_licences_and_failures_are_counted(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    lineage = {"partition": "2d/0000", "fingerprint": "", "run_id": "run-1", "written_at": WHEN}
+    failures = [
+        {"stage": "raw_files", "key": f"https://site/{n}", "slug": "oak", "error_class": "Timeout", "message": "slow",
+         "http_status": None, "attempts": 1, "first_at": WHEN, "last_at": WHEN, "next_try": LATER if n else None}
+        for n in range(2)
+    ]  # fmt: skip
+    world.tables.commit("raw_files", "2d/0000", {"failures": [row | lineage for row in failures]})
+    fill(index, *ALL_OF_IT)
+
+    found = publish(world, index)
+
+    assert ask(found, "SELECT type, files, contents, bytes, pictures FROM storage_by_format ORDER BY type") == [
+        ("png", 2, 2, 20, 2),
+        ("zip", 1, 1, 10, 2),
+    ]
+    assert ask(found, "SELECT month::VARCHAR, licence, entries, images FROM licences_over_time") == [
+        ("2020-01-01", "CC0", 2, 3)
+    ]
+    assert ask(found, "SELECT stage, error_class, failures, permanent, example_key FROM failures_by_cause") == [
+        ("raw_files", "Timeout", 2, 1, "https://site/0")
+    ]
+
+
+def test_a_lost_point_that_was_repaired_is_no_longer_missing(world: World, index: VectorIndex, tmp_path: Path) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, ("oak", "oak"))
+    vectors = Vectors(world.root / "vectors", SPACE)
+    vectors.add([sha("oak"), sha("leaf")], np.stack([vector("oak"), vector("leaf")]))
+    (tmp_path / "out").mkdir()
+
+    with CatalogBuild(Source(world.cut(), SPACE, "tiny"), tmp_path / "out", 1) as work:
+        done = reconcile(index, work.eligible(), np.sort(np.fromiter(index.ids(), np.int64)))
+        assert repair(index, work.eligible(), done.missing, vectors) == 2
+        manifest = work.finish(np.fromiter(index.ids(), np.int64), done)
+
+    assert sorted(index.ids()) == sorted(image_id(*pair) for pair in ALL_OF_IT)
+    assert manifest["reconciled"]["repaired"] == 2
+    assert manifest["reconciled"]["missing"] == 0
+    assert manifest["counts"]["searchable"] == 3
+    [record] = index.retrieve([image_id("elm", "oak")], with_vector=True)
+    assert record.vector is not None
+    assert float(record.vector @ vector("oak")) == pytest.approx(1.0, abs=1e-3)
+    assert record.payload["slug"] == "elm"
+
+
+def test_a_payload_known_to_be_right_is_not_sent_again(world: World, index: VectorIndex, tmp_path: Path) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    (tmp_path / "out").mkdir()
+    with CatalogBuild(Source(world.cut("first"), SPACE, "tiny"), tmp_path / "out", 1) as work:
+        hashes = {row.image_id: payload_hash(row.payload) for row in work.eligible()}
+    world.partition(
+        "2d/0000",
+        TWO_ENTRIES,
+        change=lambda table, row: row | {"payload_hash": hashes[row["image_id"]]} if table == "points" else row,
+        fetched_at=LATER,
+    )
+    fill(index, *ALL_OF_IT)
+
+    found = publish(world, index)
+
+    assert found.manifest["reconciled"]["payload_updated"] == 0
