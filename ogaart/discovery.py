@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ogaart.opengameart.listing import Listing, is_past_end, parse_listing
 from ogaart.opengameart.urls import search_url
 from ogaart.partitions import Query, partition_key
 from ogaart.resources.platform import Stores
-from ogaart.resources.sweeps import Sweep, store_sweep
+from ogaart.resources.sweeps import Sweep, SweepPage, store_sweep
 from ogaart.words import ListingStatus
 
 
@@ -22,24 +22,26 @@ class Page:
 
     number: int
     listing: Listing
+    at: datetime
 
 
-def accept(query: str, pages: Iterable[Page], at: datetime) -> Sweep:
+def accept(query: str, read: Iterable[Page]) -> Sweep:
     """Join a sweep's pages, or refuse them.
 
     Args:
         query: name of the query.
-        pages: its pages, in order, at least one.
-        at: when the sweep began.
+        read: its pages, in order, at least one.
 
     Raises:
         SweepRejected: a header does not continue the one before, the totals of first and last page differ, or the
             distinct entries are not as many as the total.
     """
-    found = list(pages)
+    found = list(read)
     first, last = found[0].listing, found[-1].listing
+    pages = tuple(SweepPage(p.at, frozenset(row.slug for row in p.listing.rows)) for p in found)
+    swept = Sweep(query, at=min(p.at for p in found), total=first.total or 0, pages=pages)
     if first.status == ListingStatus.NO_RESULTS:
-        return Sweep(query, at, total=0, pages=1, slugs=frozenset())
+        return swept
     expected = 1
     for page in found:
         if page.listing.first != expected or page.listing.last is None:
@@ -51,10 +53,9 @@ def accept(query: str, pages: Iterable[Page], at: datetime) -> Sweep:
         raise SweepRejected(
             f"query {query}: the first page counts {first.total} entries, the last {last.total} and ends at {last.last}"
         )
-    slugs = frozenset(row.slug for page in found for row in page.listing.rows)
-    if len(slugs) != last.total:
-        raise SweepRejected(f"query {query}: {len(slugs)} distinct entries, the site counts {last.total}")
-    return Sweep(query, at, total=last.total, pages=len(found), slugs=slugs)
+    if len(swept.slugs) != last.total:
+        raise SweepRejected(f"query {query}: {len(swept.slugs)} distinct entries, the site counts {last.total}")
+    return swept
 
 
 def sweep(
@@ -77,7 +78,6 @@ def sweep(
 
 def _sweep_once(stores: Stores, query: Query, *, refresh: bool, progress: Callable[[int, int], None] | None) -> Sweep:
     settings = stores.settings
-    at = datetime.now(UTC)
     pages: list[Page] = []
     while True:
         number = len(pages)
@@ -85,20 +85,19 @@ def _sweep_once(stores: Stores, query: Query, *, refresh: bool, progress: Callab
         fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), refresh=refresh, page=True)
         if fetched.status != 200 or fetched.sha256 is None:
             raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
-        at = min(at, fetched.fetched_at)
         listing = parse_listing(stores.blobs.read(fetched.sha256), settings.site)
         if is_past_end(listing, number, query.per_page):
             break
-        pages.append(Page(number, listing))
+        pages.append(Page(number, listing, fetched.fetched_at))
         if progress is not None and listing.total:
             progress(number + 1, -(-listing.total // query.per_page))
         if listing.status == ListingStatus.NO_RESULTS or (listing.last or 0) >= (listing.total or 0):
             break
-    found = accept(query.name, pages, at)
+    found = accept(query.name, pages)
     store_sweep(stores.root.site, found)
     return found
 
 
 def keys_of(found: Sweep) -> list[str]:
     """The partition keys that a sweep's pages have."""
-    return [partition_key(found.query, page) for page in range(found.pages)]
+    return [partition_key(found.query, page) for page in range(len(found.pages))]

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     circuit_seconds: float = Field(60.0, ge=0, description="Seconds before a site that is down is probed; doubles.")
     max_page_bytes: int = Field(16 * MiB, gt=0, description="A larger page (decoded) is not read.")
     listing_hours: float = Field(20.0, ge=0, description="Hours for which a fetched result page is not asked again.")
+    requests_per_day: int = Field(6000, ge=1, description="Requests a day that scheduled runs may make in all.")
+    refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs read an entry again.")
     max_file_bytes: int = Field(2 * GiB, gt=0, description="A larger file is not downloaded.")
     min_free_bytes: int = Field(2 * GiB, ge=0, description="No step starts with less free disk than this.")
 

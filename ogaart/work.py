@@ -55,7 +55,7 @@ def discover(settings: Settings, console: Console, *, refresh: bool = False) -> 
                     {
                         "query": query.name,
                         "entries": found.total,
-                        "pages": found.pages,
+                        "pages": len(found.pages),
                         "new": len(added),
                         "requests": stores.site.stats.requests - before,
                     }

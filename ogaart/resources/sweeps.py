@@ -5,19 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
 
 
 @dataclass(frozen=True)
+class SweepPage:
+    """One result page of a sweep."""
+
+    at: datetime
+    slugs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Sweep:
-    """All entries of a query at one time; only complete sweeps are kept."""
+    """All entries of a query at one time; only complete sweeps are kept.
+
+    Attributes:
+        query: name of the query.
+        at: when its oldest page was read.
+        total: entries that the site counted.
+        pages: its result pages, in order; empty where the site found nothing.
+    """
 
     query: str
     at: datetime
     total: int
-    pages: int
-    slugs: frozenset[str]
+    pages: tuple[SweepPage, ...]
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        """Every entry of the query."""
+        return frozenset(slug for page in self.pages for slug in page.slugs)
 
 
 def _path(root: Path, query: str) -> Path:
@@ -30,17 +48,18 @@ def latest_sweep(root: Path, query: str) -> Sweep | None:
     if not path.exists():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(found["pages"], int):  # of a version that did not keep the pages apart: sweep again
+        return None
     return Sweep(
         query=query,
         at=datetime.fromisoformat(found["at"]),
         total=found["total"],
-        pages=found["pages"],
-        slugs=frozenset(found["slugs"]),
+        pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
     )
 
 
 def store_sweep(root: Path, sweep: Sweep) -> None:
     """Keep an accepted sweep as the newest."""
-    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": sweep.pages, "slugs": sorted(sweep.slugs)}
+    pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
+    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages}
     write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
-    fault(Fault.SWEEP_STORED)
