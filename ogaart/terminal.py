@@ -46,6 +46,7 @@ def guard() -> Iterator[Settings]:
     """Read the settings; give known failures their message and exit code."""
     from pydantic import ValidationError
 
+    from ogaart.operating.errors import BadChoice, NoListing, SpaceInUse
     from ogaart.partitions import BadPartition, BadQueries
     from ogaart.resources.dataroot import DataRootRefused
     from ogaart.resources.locks import Locked
@@ -54,6 +55,9 @@ def guard() -> Iterator[Settings]:
 
     codes: dict[type[Exception], int] = {
         BadPartition: EXIT_USAGE,
+        BadChoice: EXIT_USAGE,
+        SpaceInUse: EXIT_REFUSED,
+        NoListing: EXIT_NOTHING,
         BadQueries: EXIT_USAGE,
         ValidationError: EXIT_USAGE,
         SiteDown: EXIT_SITE_DOWN,

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ogaart.opengameart.listing import Listing, parse_listing
 from ogaart.opengameart.urls import search_url
+from ogaart.operating.errors import NoListing
 from ogaart.operating.estimate import CRAWL_DELAY, GB, Estimate, Known, estimate
 from ogaart.partitions import Query
 from ogaart.resources.embedder import Embedder, WeightsMissing
@@ -25,10 +26,6 @@ from ogaart.work import Report
 COLUMNS = ("figure", "value", "unit", "basis")
 PICTURES = 48
 """Pictures embedded to measure the network, after a first batch that warms it up."""
-
-
-class NoListing(RuntimeError):
-    """Offline, and no result page of a query is stored."""
 
 
 def plan(settings: Settings, console: Console | None = None, *, offline: bool = False) -> Report:

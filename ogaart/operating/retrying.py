@@ -10,19 +10,16 @@ from rich.console import Console
 
 from ogaart import work
 from ogaart.assets.step import step_lock
+from ogaart.operating.errors import BadChoice
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Stores
 from ogaart.resources.records import connect
 from ogaart.resources.schema import FAILURES
 from ogaart.settings import Settings
-from ogaart.work import ASSETS, Report
 from ogaart.words import Stage
+from ogaart.work import ASSETS, Report
 
 COLUMNS = ("partition", "asset", "failures", "after")
-
-
-class BadChoice(ValueError):
-    """A choice of failures that is no SQL, or names a stage that has none."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ogaart.operating.retrying import BadChoice, Choice, retry
+from ogaart.operating.errors import BadChoice
+from ogaart.operating.retrying import Choice, retry
 from ogaart.resources.records import connect
 from ogaart.resources.schema import FAILURES, RAW_FILES
 from ogaart_tests.world import World
@@ -49,7 +50,7 @@ def test_a_file_that_was_missing_is_asked_for_again_and_comes(copied: World) -> 
 
 
 def test_a_file_that_is_still_broken_fails_again_and_says_how_often(copied: World) -> None:
-    stage, kind, key = next(f for f in failures(copied) if f[0] == "extracted_images")
+    _, kind, key = next(f for f in failures(copied) if f[0] == "extracted_images")
 
     report = retry(copied.settings, copied.quiet(), Choice("extracted_images", kind, f"key = '{key}'"))
 
@@ -66,5 +67,5 @@ def test_a_file_that_is_still_broken_fails_again_and_says_how_often(copied: Worl
 
 @pytest.mark.parametrize("choice", [Choice(stage="catalog"), Choice(where="no such column = 1")])
 def test_a_choice_that_is_none_says_what_there_is(copied: World, choice: Choice) -> None:
-    with pytest.raises(BadChoice, match="choose from search_pages|error_class"):
+    with pytest.raises(BadChoice, match=r"choose from search_pages|error_class"):
         retry(copied.settings, copied.quiet(), choice)
