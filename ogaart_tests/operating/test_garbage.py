@@ -52,7 +52,8 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     listed = found(garbage.collect(copied.settings))
 
     assert listed == {"fetch records": 1, "blobs": 2, "broken shards": 1, "temporary files": 1}
-    assert stray.exists() and draft.exists()
+    assert stray.exists()
+    assert draft.exists()
     garbage.collect(copied.settings, delete=True)
     assert not any(path.exists() for path in (stray, shard, draft, fetches.path(gone), stores.blobs.path(page)))
     assert young.exists()
