@@ -1,12 +1,17 @@
 """Jobs, schedules and sensors: thin wrappers over pure decisions."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
-from ogaart import discovery
+from ogaart import discovery, launching
+from ogaart.assets.catalog import awaiting_publication
+from ogaart.assets.rereading import REFRESH
 from ogaart.faults import Fault, fault
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.dataroot import DataRoot
-from ogaart.resources.platform import Platform
+from ogaart.resources.embedder import WeightsMissing
+from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.reaper import reap
 from ogaart.settings import Settings
 
@@ -28,7 +33,7 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
         found = discovery.sweep(platform.stores, query, refresh=config.refresh)
         added = add_partitions(context.instance, discovery.keys_of(found))
         context.log.info(
-            "%s: %d entries on %d pages, %d new partitions", query.name, found.total, found.pages, len(added)
+            "%s: %d entries on %d pages, %d new partitions", query.name, found.total, len(found.pages), len(added)
         )
 
 
@@ -56,6 +61,13 @@ ingest = dg.define_asset_job(
     partitions_def=search_pages_partitions,
     description="Read one partition from the site: result page, entries, links, files.",
 )
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=dg.AssetSelection.assets(*NETWORK),
+    partitions_def=search_pages_partitions,
+    tags={REFRESH: "true"},
+    description="Read one partition from the site again: every page whole, every file asked whether it changed.",
+)
 process = dg.define_asset_job(
     "process",
     selection=dg.AssetSelection.assets(*OFFLINE),
@@ -67,6 +79,72 @@ publish = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*UNPARTITIONED),
     description="Build the catalog from a frozen cut, audit it, switch the publication.",
 )
+
+
+SWITCH = "daily"
+
+
+@dg.schedule(
+    name=SWITCH,
+    job=discover,
+    cron_schedule="0 3 * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="The switch: while it is on, queries are swept once a day, partitions are read and processed within "
+    "OGAART_REQUESTS_PER_DAY, and changes are published.",
+)
+def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Sweep once a day; what follows from the sweep is the autopilot's to launch."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+@dg.schedule(
+    name="publish_changes",
+    job=publish,
+    cron_schedule="*/30 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=f"Publishes at most every 30 minutes, when rows changed; only while the schedule `{SWITCH}` is on.",
+)
+def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Publish what changed."""
+    if not launching.is_on(context.instance, SWITCH):
+        return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on, or launch the job `publish` by hand")
+    stores = Stores(Settings())
+    try:
+        wanted, why = awaiting_publication(stores)
+    except WeightsMissing as cause:
+        return dg.SkipReason(str(cause))
+    finally:
+        stores.close()
+    return dg.RunRequest(tags={launching.WHY: why}) if wanted else dg.SkipReason(why)
+
+
+@dg.sensor(
+    name="autopilot",
+    jobs=[discover, ingest, refresh, process],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Launches what the rows and the last sweep call for, within the day's requests; only while the "
+    f"schedule `{SWITCH}` is on.",
+)
+def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """Launch runs: new partitions, changed ones, due failures, the oldest again; and processing after each."""
+    instance = context.instance
+    if not launching.is_on(instance, SWITCH):
+        return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on to let runs be launched")
+    backfill = launching.backfill_in_progress(instance)
+    if backfill is not None:
+        return dg.SkipReason(f"backfill {backfill} is in progress: nothing is launched beside it")
+    stores = Stores(Settings())
+    try:
+        now = datetime.now(UTC)
+        if launching.sweep_is_overdue(instance, stores, now):
+            return [dg.RunRequest(job_name="discover", tags={launching.WHY: "no sweep of the last day"})]
+        launches = launching.choose(instance, stores, now)
+    finally:
+        stores.close()
+    if not launches:
+        return dg.SkipReason("nothing to do: everything is read and processed, or runs already, or waits for its time")
+    return [launching.run_request(launch) for launch in launches]
 
 
 @dg.sensor(
@@ -82,5 +160,6 @@ def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 
-JOBS = (discover, ingest, process, publish)
-SENSORS = (reaper_sensor,)
+JOBS = (discover, ingest, refresh, process, publish)
+SCHEDULES = (daily, publish_changes)
+SENSORS = (autopilot, reaper_sensor)

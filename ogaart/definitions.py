@@ -33,6 +33,7 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         jobs=automation.JOBS,
+        schedules=automation.SCHEDULES,
         sensors=automation.SENSORS,
         resources={"platform": Platform()},
         executor=dg.in_process_executor,

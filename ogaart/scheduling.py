@@ -179,8 +179,8 @@ def _need(s: Standing, known: set[str], held_by: Mapping[str, str], files_per_en
         return Launch(s.key, Reason.PROCESS)
     page = s.swept.slugs if s.swept is not None else frozenset()
     unknown = len(page - known)
-    gone = sum(1 for slug in s.left if s.swept is not None and slug not in s.query)
-    requests = round(unknown * (1 + files_per_entry)) + gone + s.due
+    gone = sum(1 for slug, held in s.entries.items() if slug not in s.query and held.status not in TOMBSTONES)
+    requests = round(unknown * (1 + files_per_entry)) + (gone if s.swept is not None else 0) + s.due
     if s.listed is None:
         return Launch(s.key, Reason.NEW, requests) if s.swept is not None else None
     if s.changed:

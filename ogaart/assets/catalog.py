@@ -118,6 +118,27 @@ def inputs_digest(stores: Stores) -> str:
     return digest.hexdigest()
 
 
+def awaiting_publication(stores: Stores) -> tuple[bool, str]:
+    """Whether publishing would change anything, and why it would or would not.
+
+    Raises:
+        WeightsMissing: the model cannot be told.
+    """
+    generations = Generations(stores.root.generations)
+    newest = generations.all()[-1:]
+    if not newest:
+        some = any(_inputs(stores.root.tables))
+        return some, "nothing is published yet" if some else "there are no rows to publish yet"
+    generation, current = newest[0], generations.current()
+    if _inputs_of(generation) != inputs_digest(stores):
+        return True, f"rows changed since generation {generation.number}"
+    if _failed(generation):
+        return False, f"generation {generation.number} was held back by its audits, and no row changed since"
+    if current is None or current.number != generation.number:
+        return True, f"generation {generation.number} is built and not in service"
+    return False, f"nothing changed since generation {generation.number}, which is in service"
+
+
 def _inputs(tables: Path) -> Sequence[Path]:
     """Table files that change what is published; the history of steps grows with every run and does not."""
     return [

@@ -23,7 +23,6 @@ LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
     kinds={"python", "parquet"},
     code_version=LINKS_VERSION,
     metadata=described(FILE_LINKS),
-    backfill_policy=dg.BackfillPolicy.multi_run(10),
 )
 def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """One row for each file an entry offers: file id, URL, stored and shown name, MIME type, exact length.

@@ -1,0 +1,85 @@
+"""Where every partition stands: its rows, its page of the last sweep and its history, gathered for a decision."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from ogaart.partitions import parse_key
+from ogaart.resources.platform import Stores
+from ogaart.resources.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, SEARCH_RESULTS, STEPS
+from ogaart.resources.sweeps import Sweep, SweepPage, latest_sweep
+from ogaart.resources.tables import Tables
+from ogaart.scheduling import Held, Standing
+from ogaart.words import FileRole, Stage
+
+NETWORK = (Stage.SEARCH_PAGES, Stage.CONTENT_PAGES, Stage.FILE_LINKS, Stage.RAW_FILES)
+OFFLINE = (Stage.EXTRACTED_IMAGES, Stage.EMBEDDINGS, Stage.QDRANT_COLLECTION)
+DAY = timedelta(days=1)
+
+
+def sweeps(stores: Stores) -> dict[str, Sweep]:
+    """The last accepted sweep of every configured query that has one."""
+    found = {name: latest_sweep(stores.root.site, name) for name in stores.queries}
+    return {name: sweep for name, sweep in found.items() if sweep is not None}
+
+
+def standings(stores: Stores, keys: Iterable[str], now: datetime) -> list[Standing]:
+    """Where each partition of a configured query stands."""
+    swept = sweeps(stores)
+    return [_standing(stores.tables, key, swept, now) for key in keys if parse_key(key)[0] in stores.queries]
+
+
+def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) -> Standing:
+    query, number = parse_key(key)
+    sweep = swept.get(query)
+    page = None
+    if sweep is not None:
+        page = sweep.pages[number] if number < len(sweep.pages) else SweepPage(sweep.at, frozenset())
+    listing = tables.select(LISTINGS, key, ["fetched_at"])
+    links = tables.select(FILE_LINKS, key, ["slug", "role"])
+    files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
+    failures = {stage: tables.select(FAILURES, key, ["slug", "next_try"], stage) for stage in NETWORK}
+    failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES]}
+    return Standing(
+        key,
+        swept=page,
+        query=sweep.slugs if sweep is not None else frozenset(),
+        listed=frozenset(r["slug"] for r in tables.select(SEARCH_RESULTS, key, ["slug"])) if listing else None,
+        listed_at=listing[0]["fetched_at"] if listing else None,
+        entries={
+            row["slug"]: Held(row["status"], row["fetched_at"], files[row["slug"]], row["slug"] in failing)
+            for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at"])
+        },
+        due=sum(
+            1 for rows in failures.values() for row in rows if row["next_try"] is not None and row["next_try"] <= now
+        ),
+        behind=_behind(tables, key),
+    )
+
+
+def _behind(tables: Tables, key: str) -> bool:
+    """Whether the offline stages have not all begun after the last network stage ended."""
+    ended = [row["ended_at"] for stage in NETWORK for row in _steps(tables, key, stage)[-1:]]
+    if not ended or not tables.exists(STEPS, key, Stage.CONTENT_PAGES):
+        return False
+    begun = [row["started_at"] for stage in OFFLINE for row in _steps(tables, key, stage)[-1:]]
+    return len(begun) < len(OFFLINE) or min(begun) < max(ended)
+
+
+def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[dict[str, datetime]]:
+    return tables.select(STEPS, key, ["started_at", "ended_at"], stage)
+
+
+def spent(stores: Stores, keys: Iterable[str], now: datetime) -> int:
+    """Requests of the last 24 hours: those of steps that ended, and those of the last sweeps."""
+    return sum(_requests(stores.tables, keys, now)) + sum(
+        1 for sweep in sweeps(stores).values() for page in sweep.pages if page.at > now - DAY
+    )
+
+
+def _requests(tables: Tables, keys: Iterable[str], now: datetime) -> Iterator[int]:
+    for key in keys:
+        for stage in NETWORK:
+            for row in tables.select(STEPS, key, ["started_at", "requests"], stage):
+                if row["started_at"] > now - DAY:
+                    yield row["requests"] or 0

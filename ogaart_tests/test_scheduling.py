@@ -1,0 +1,157 @@
+"""What scheduled runs do next."""
+
+from datetime import UTC, datetime, timedelta
+
+from ogaart.resources.sweeps import SweepPage
+from ogaart.scheduling import Held, Launch, Past, Reason, Standing, decide
+
+NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
+SWEPT = NOW - timedelta(minutes=20)
+READ = NOW - timedelta(days=2)
+OLD = NOW - timedelta(days=400)
+
+
+def standing(key: str, listed: str = "", swept: str | None = None, query: str | None = None, **held: Held) -> Standing:
+    """A partition whose rows list the letters of ``listed``; the sweep saw those of ``swept``."""
+    entries = {slug: Held("ok", READ, files=2) for slug in listed} | held
+    seen = listed if swept is None else swept
+    return Standing(
+        key,
+        swept=SweepPage(SWEPT, frozenset(seen)),
+        query=frozenset(seen if query is None else query),
+        listed=frozenset(listed),
+        listed_at=READ,
+        entries=entries,
+    )
+
+
+def fresh(key: str, swept: str) -> Standing:
+    return Standing(key, swept=SweepPage(SWEPT, frozenset(swept)), query=frozenset(swept))
+
+
+def choose(*standings: Standing, budget: int = 1000, spent: int = 0, **more: object) -> list[tuple[str, Reason]]:
+    return [(launch.key, launch.reason) for launch in launches(*standings, budget=budget, spent=spent, **more)]
+
+
+def launches(*standings: Standing, budget: int = 1000, spent: int = 0, **more: object) -> list[Launch]:
+    options: dict[str, object] = {"now": NOW, "refresh_after": timedelta(days=90), **more}
+    return decide(standings, budget=budget, spent=spent, **options)  # type: ignore[arg-type]
+
+
+def test_nothing_is_launched_where_rows_and_sweep_agree() -> None:
+    assert choose(standing("q/0000", "abc")) == []
+
+
+def test_a_new_partition_is_launched_with_its_expected_requests() -> None:
+    assert launches(fresh("q/0001", "ab"), standing("q/0000", "cd")) == [Launch("q/0001", Reason.NEW, 6)]
+
+
+def test_urgent_things_come_first() -> None:
+    changed = standing("q/0001", "cd", swept="ce", query="abcdefz")
+    due = Standing(**{**vars(standing("q/0002", "f")), "due": 3})
+    behind = Standing(**{**vars(standing("q/0003", "z")), "behind": True})
+
+    found = choose(due, changed, fresh("q/0009", "x"), behind, standing("q/0000", "ab"))
+
+    assert found == [
+        ("q/0003", Reason.PROCESS),
+        ("q/0009", Reason.NEW),
+        ("q/0001", Reason.MEMBERS),
+        ("q/0002", Reason.FAILURES),
+    ]
+
+
+def test_what_runs_already_is_left_alone() -> None:
+    assert choose(fresh("q/0000", "ab"), fresh("q/0001", "c"), busy=["q/0000"]) == [("q/0001", Reason.NEW)]
+
+
+def test_a_listing_read_after_the_sweep_is_no_change() -> None:
+    newer = Standing(**{**vars(standing("q/0000", "ab", swept="bc")), "listed_at": NOW})
+
+    assert choose(newer) == []
+
+
+def test_a_page_past_the_end_by_now_is_a_change() -> None:
+    assert choose(standing("q/0001", "z", swept="", query="ab")) == [("q/0001", Reason.MEMBERS)]
+
+
+def test_the_budget_ends_the_day() -> None:
+    pages = [fresh(f"q/{n:04d}", f"{n}ab") for n in range(9)]  # each expected to make some 10 requests
+
+    assert len(choose(*pages, budget=35)) == 3
+    assert len(choose(*pages, budget=35, spent=20)) == 1
+    assert choose(*pages, budget=35, spent=35) == []
+
+
+def test_one_partition_may_exceed_a_budget_of_which_nothing_is_spent() -> None:
+    assert choose(fresh("q/0000", "abcdefgh"), fresh("q/0001", "xyz"), budget=5) == [("q/0000", Reason.NEW)]
+    assert choose(fresh("q/0000", "abcdefgh"), budget=5, spent=1) == []
+
+
+def test_entries_that_moved_are_no_requests() -> None:
+    shifted = standing("q/0000", "ab", swept="bc", query="bcd")
+    after = standing("q/0001", "cd", swept="d", query="bcd")
+
+    found = {launch.key: launch.requests for launch in launches(shifted, after)}
+
+    assert found == {"q/0000": 2, "q/0001": 1}  # one for the entry that is gone, one for each listing
+
+
+def test_a_partition_gives_up_what_another_one_has_carried_through() -> None:
+    left = standing("q/0001", "d", query="cd", c=Held("ok", READ))
+    home = standing("q/0000", "c", query="cd")
+    behind = Standing(**{**vars(home), "behind": True})
+
+    assert choose(left, home) == [("q/0001", Reason.LEFT)]
+    assert choose(left, behind) == [("q/0000", Reason.PROCESS)]
+
+
+def test_an_entry_that_the_sweep_lacks_is_looked_at_once_a_sweep() -> None:
+    suspect = standing("q/0000", "a", query="a", gone=Held("ok", READ))
+    looked_at = standing("q/0000", "a", query="a", gone=Held("ok", SWEPT))
+    tombstone = standing("q/0000", "a", query="a", gone=Held("deleted", READ))
+
+    assert choose(suspect) == [("q/0000", Reason.LEFT)]
+    assert choose(looked_at) == choose(tombstone) == []
+
+
+def test_the_oldest_entries_are_read_again_with_what_is_left_of_the_budget() -> None:
+    older = standing("q/0000", "a", a=Held("ok", OLD, files=2))
+    old = standing("q/0001", "b", b=Held("ok", OLD + timedelta(days=30), files=4))
+    young = standing("q/0002", "c")
+
+    both = launches(old, young, older, budget=100)
+    one = launches(old, young, older, budget=104, spent=100)
+
+    limit = NOW - timedelta(days=90)
+    assert both == [Launch("q/0000", Reason.REFRESH, 3, limit), Launch("q/0001", Reason.REFRESH, 5, limit)]
+    assert one == [Launch("q/0000", Reason.REFRESH, 3, OLD + timedelta(days=30))]
+
+
+def test_tombstones_and_failing_pages_are_not_read_again_for_their_age() -> None:
+    dead = standing("q/0000", "", a=Held("deleted", OLD), b=Held("ok", OLD, fails=True))
+
+    assert [reason for _, reason in choose(dead)] != [Reason.REFRESH]
+
+
+def test_failed_runs_in_a_row_wait_ever_longer() -> None:
+    def failed(minutes: int) -> Past:
+        end = NOW - timedelta(minutes=minutes)
+        return Past("q/0000", Reason.NEW, False, end, end)
+
+    page = fresh("q/0000", "a")
+
+    assert choose(page, past=[failed(10)]) == []
+    assert choose(page, past=[failed(61)]) == [("q/0000", Reason.NEW)]
+    assert choose(page, past=[failed(61), failed(200)]) == []
+    assert choose(page, past=[failed(121), failed(200)]) == [("q/0000", Reason.NEW)]
+
+
+def test_a_contradiction_is_no_loop() -> None:
+    page = standing("q/0000", "ab", swept="bc")
+
+    def succeeded(at: datetime) -> Past:
+        return Past("q/0000", Reason.MEMBERS, True, at, at + timedelta(minutes=1))
+
+    assert choose(page, past=[succeeded(NOW - timedelta(minutes=5))]) == []
+    assert choose(page, past=[succeeded(SWEPT - timedelta(minutes=5))]) == [("q/0000", Reason.MEMBERS)]
