@@ -56,6 +56,20 @@ def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...]
 
 
 @main.command()
+@click.argument("entry", metavar="URL|SLUG")
+@click.option("--publish/--no-publish", default=True, show_default=True, help="Publish afterwards what changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
+def refresh(entry: str, publish: bool, as_json: bool, verbose: bool) -> None:
+    """Read one entry from the site again, now: its page whole, its files if they changed."""
+    from ogaart import refreshing
+
+    with _guard() as settings:
+        report = refreshing.refresh(settings, console, entry, publish=publish, verbose=verbose)
+        _finish(report, as_json=as_json)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def publish(as_json: bool, verbose: bool) -> None:

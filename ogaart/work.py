@@ -97,7 +97,7 @@ def materialize(
             for key in chosen:
                 progress.update(task, description=f"materialize {key}")
                 outcome = run_job(instance, definitions, None, partition=key, assets=assets or ASSETS, verbose=verbose)
-                _add(report, key, outcome)
+                add_outcome(report, key, outcome)
                 progress.advance(task)
     if report.errors:
         report.exit_code = 3
@@ -136,7 +136,8 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])]) or "none"
 
 
-def _add(report: Report, key: str, outcome: Outcome) -> None:
+def add_outcome(report: Report, key: str, outcome: Outcome) -> None:
+    """Add what a run of a partition did, one row an asset, and its errors."""
     for name in ASSETS:
         metadata: Mapping[str, Any] | None = outcome.metadata.get(name)
         if metadata is not None:
