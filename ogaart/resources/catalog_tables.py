@@ -101,7 +101,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Primary keys, where the key within a partition does not hold over all of them."""
 
-_ENUMS: Mapping[tuple[str, str], type[StrEnum]] = {
+ENUMS: Mapping[tuple[str, str], type[StrEnum]] = {
     ("listings", "status"): ListingStatus,
     ("entries", "status"): EntryStatus,
     ("file_links", "role"): FileRole,
@@ -135,8 +135,8 @@ def literal(text: str) -> str:
 
 def sql_type(table: str, column: Column) -> str:
     """The DuckDB type of a column; statuses and roles are enums."""
-    if (table, column.name) in _ENUMS:
-        return _enum_name(_ENUMS[table, column.name])
+    if (table, column.name) in ENUMS:
+        return _enum_name(ENUMS[table, column.name])
     return _plain_type(column.type)
 
 
@@ -276,7 +276,7 @@ _RENAMED = {("files", "run_id"): "fetch_run_id", ("files", "written_at"): "fetch
 
 def create_types(con: duckdb.DuckDBPyConnection) -> None:
     """Create the enums in the catalog."""
-    for words in dict.fromkeys(_ENUMS.values()):
+    for words in dict.fromkeys(ENUMS.values()):
         values = ", ".join(literal(word.value) for word in words)
         con.execute(f"CREATE TYPE {_enum_name(words)} AS ENUM ({values})")
 
