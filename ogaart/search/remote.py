@@ -168,16 +168,17 @@ class Remote:
                     "Accept-Encoding": "identity",
                 },
             )
-            return self._answer(connection.getresponse())
+            return self._answer(link, connection)
         except (OSError, http.client.HTTPException) as cause:
-            slow = time.monotonic() >= deadline
+            slow = connection.aborted or time.monotonic() >= deadline
             reason = f"took longer than {self._seconds:g} s" if slow else f"cannot be read ({type(cause).__name__})"
             raise RemoteFailed(f"{link.host} {reason}") from cause
         finally:
             alarm.cancel()
             connection.close()
 
-    def _answer(self, answer: http.client.HTTPResponse) -> "bytes | _Moved":
+    def _answer(self, link: _Link, connection: "_Pinned") -> "bytes | _Moved":
+        answer = connection.getresponse()
         location = answer.getheader("Location")
         if answer.status in _MOVED and location:
             return _Moved(location)
@@ -190,6 +191,11 @@ class Remote:
         content = answer.read(self._max_bytes + 1)
         if len(content) > self._max_bytes:
             raise too_much
+        # An end that came too early looks like any other end to the library.
+        if connection.aborted:
+            raise TimeoutError
+        if length.isdigit() and len(content) < int(length):
+            raise RemoteFailed(f"{link.host} cut off the picture after {len(content):,} of {int(length):,} bytes")
         if not content:
             raise RemoteFailed("the link leads to an empty file")
         return content
@@ -209,18 +215,23 @@ class _Pinned(http.client.HTTPConnection):
         self._address = address
         self._tls = tls
         self._deadline = deadline
+        self.aborted = False
+        # The library forgets its socket once an answer that ends with the connection has begun.
+        self._socket: socket.socket | None = None
 
     def connect(self) -> None:
         """Connect to the address, not to whatever the name means by now."""
         left = max(0.05, self._deadline - time.monotonic())
         self.sock = socket.create_connection((str(self._address), self._link.port), timeout=left)
+        self._socket = self.sock
         if self._link.scheme == "https":
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._link.host)
+            self.sock = self._socket = self._tls.wrap_socket(self.sock, server_hostname=self._link.host)
 
     def abort(self) -> None:
         """End whatever is going on, from another thread."""
-        if self.sock is not None:
+        self.aborted = True
+        if self._socket is not None:
             try:
-                self.sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return  # it ended by itself in this moment

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
+from ogaart.resources.index import Hit as Point
 from ogaart.resources.index_filter import IndexFilter
 from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
@@ -28,6 +29,14 @@ class _Ranked:
     image_id: int
     score: float | None
     relation: Relation | None
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The one picture that hits are compared with: its signature, and its smaller side."""
+
+    signature: NDArray[np.uint8]
+    side: int
 
 
 class Search:
@@ -67,9 +76,7 @@ class Search:
         hidden, looked_at = self._hidden_near(vector, own)
         return replace(results, hidden=hidden, looked_at=looked_at)
 
-    def _nearest(
-        self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, reference: NDArray[np.uint8] | None
-    ) -> None:
+    def _nearest(self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, reference: _Reference | None) -> None:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
@@ -77,7 +84,7 @@ class Search:
                 vector, like=self.query.likes, unlike=self.query.dislikes, filter=narrowed, limit=step, offset=offset
             )
             offset += step
-            ranked = self._rank([(p.id, p.score) for p in points], reference if turn == 0 else None)
+            ranked = self._rank(points, reference if turn == 0 else None)
             # Later rounds are not compared by signature: they stay behind what was.
             ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
             if ranked:
@@ -86,20 +93,20 @@ class Search:
             if len(points) < step or len(self.folder.folds) >= self.wanted:
                 return
 
-    def _rank(self, points: list[tuple[int, float]], reference: NDArray[np.uint8] | None) -> list[_Ranked]:
+    def _rank(self, points: Sequence[Point], reference: _Reference | None) -> list[_Ranked]:
         near: dict[int, float] = {}
         if reference is not None and points:
-            rows, known = self.store.signatures([image_id for image_id, _ in points])
-            closeness = signatures.closeness(reference, rows)
-            near = {image_id: float(closeness[n]) for n, (image_id, _) in enumerate(points) if known[n]}
-        ranked = [
-            _Ranked(
-                image_id,
-                judging.likeness(cosine, near.get(image_id)),
-                judging.relation(cosine, near.get(image_id)) if self._compares else None,
+            rows, known = self.store.signatures([point.id for point in points])
+            closeness = signatures.closeness(reference.signature, rows)
+            near = {point.id: float(closeness[n]) for n, point in enumerate(points) if known[n]}
+        ranked: list[_Ranked] = []
+        for point in points:
+            close = near.get(point.id)
+            side = min(
+                reference.side if reference else 0, point.payload.get("width", 0), point.payload.get("height", 0)
             )
-            for image_id, cosine in points
-        ]
+            relation = judging.relation(point.score, close, side, self.store.info.model) if self._compares else None
+            ranked.append(_Ranked(point.id, judging.likeness(point.score, close, side), relation))
         return sorted(ranked, key=lambda r: -(r.score or 0.0))
 
     @property
@@ -108,13 +115,15 @@ class Search:
         query = self.query
         return not query.dislikes and (query.picture is not None) + len(query.likes) == 1
 
-    def _reference(self) -> NDArray[np.uint8] | None:
+    def _reference(self) -> _Reference | None:
         if not self._compares:
             return None
-        if self.query.picture is not None:
-            return self.query.picture.signature
+        picture = self.query.picture
+        if picture is not None:
+            return _Reference(picture.signature, min(picture.width, picture.height))
         rows, known = self.store.signatures(self.query.likes)
-        return rows[0] if known[0] else None
+        sizes = self.store.sizes(self.query.likes)
+        return _Reference(rows[0], min(sizes[0])) if known[0] and sizes else None
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""

@@ -123,6 +123,13 @@ class Store:
         rows = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
         return np.asarray(self._signatures[rows]), self._ids[rows] == wanted
 
+    def sizes(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Width and height of the images that the catalog holds."""
+        rows = self._rows(
+            "SELECT width, height FROM images WHERE image_id IN (SELECT value FROM json_each(?))", json.dumps(list(ids))
+        )
+        return [(row["width"], row["height"]) for row in rows]
+
     def match(self, expression: str, limit: int) -> list[int]:
         """Images that an FTS5 expression hits, the most relevant first."""
         rows = self._rows(
