@@ -23,7 +23,8 @@ def start(settings: Settings, host: str, port: int) -> "subprocess.Popen[bytes]"
     home = prepare_home(settings)
     with open_instance(settings):
         pass  # an empty instance must be initialised before the two open it together
-    environment = {**os.environ, "OGAART_DATA": str(settings.data), "OGAART_QUERIES": str(settings.queries)}
+    quiet = {"PYTHONWARNINGS": "ignore"}  # Dagster warns of beta parameters, once for each of its processes
+    environment = {**os.environ, **quiet, "OGAART_DATA": str(settings.data), "OGAART_QUERIES": str(settings.queries)}
     return subprocess.Popen(command(home, host, port), env=environment, cwd=home)
 
 

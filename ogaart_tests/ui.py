@@ -1,0 +1,83 @@
+"""A real Dagster UI with its daemon, and a real headless Chromium, for tests that work as a person does."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Page, sync_playwright
+
+from ogaart import up
+from ogaart.demonstration import free_port
+from ogaart.doctor import CHROMIUM_HELP, chromium
+from ogaart_tests.world import World
+
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def browser_page(width: int = 1400, height: int = 900, *, dark: bool = False) -> Iterator[Page]:
+    """A fresh page of a headless Chromium; fails, saying how to get one, where there is none."""
+    path = chromium()
+    assert path is not None, f"no Chromium found: {CHROMIUM_HELP}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        try:
+            scheme = "dark" if dark else "light"
+            yield browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        finally:
+            browser.close()
+
+
+@contextmanager
+def dagster_ui(world: World) -> Iterator[str]:
+    """The Dagster UI and daemon on the world's instance; gives the UI's base URL."""
+    port = free_port(3000)
+    process = up.start(world.settings, "127.0.0.1", port)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(base), 120, "the Dagster UI to answer")
+        assert process.poll() is None, "the Dagster UI ended while it started"
+        yield base
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for ``condition``; fail after ``seconds``, naming ``what`` was awaited."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
+        time.sleep(0.5)
+
+
+def keep_screenshot(page: Page, name: str, folder: Path) -> Path:
+    """Take a screenshot into ``folder``; with OGAART_SCREENSHOTS set, also into that folder, for the docs."""
+    import os
+
+    path = folder / name
+    page.screenshot(path=path)
+    wanted = os.environ.get("OGAART_SCREENSHOTS")
+    if wanted:
+        Path(wanted).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, Path(wanted) / name)
+    return path
+
+
+def _answers(base: str) -> bool:
+    try:
+        return requests.get(f"{base}/server_info", timeout=5).ok
+    except requests.ConnectionError:
+        return False
