@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
 
 
@@ -63,3 +64,4 @@ def store_sweep(root: Path, sweep: Sweep) -> None:
     pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
     facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages}
     write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
+    fault(Fault.SWEEP_STORED)
