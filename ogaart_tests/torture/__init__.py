@@ -1,0 +1,1 @@
+"""Kill it, flood it, lie to it: what the platform promises, broken on purpose and counted."""

@@ -1,0 +1,149 @@
+"""What a data root holds, compared with one that nobody harmed, and what must not lie in it between runs."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from numpy.typing import NDArray
+
+from ogaart.resources.content_digest import content_digest
+from ogaart.resources.generations import Generation, Generations
+from ogaart.resources.index import open_index
+from ogaart.resources.vectors import Vectors
+from ogaart.settings import Settings
+from ogaart_tests.torture.running import World
+
+CLOSE_ENOUGH = 0.99999
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What is published: digests of the public tables' content, the points with payloads, the stored vectors."""
+
+    digests: dict[str, str]
+    points: dict[int, str]
+    vectors: dict[str, NDArray[np.float32]]
+
+
+def holdings(world: World) -> Holdings:
+    """Read what ``world`` has published.
+
+    Raises:
+        LookupError: nothing is published.
+    """
+    generation = Generations(world.data / "generations").current()
+    if generation is None:
+        raise LookupError("nothing is published")
+    space = generation.manifest["space"]
+    stored = Vectors(world.data / "vectors", space)
+    keys = sorted(stored.keys())
+    return Holdings(
+        content_digest(generation, world.site), _points(generation), dict(zip(keys, stored.get(keys), strict=True))
+    )
+
+
+def _points(generation: Generation) -> dict[int, str]:
+    """Ids of the published points, with what matters of their payloads."""
+    space = generation.manifest["space"]
+    dimension = 1280
+    settings = Settings(data=generation.path.parent.parent)
+    index = open_index(settings, generation.index, space, dimension, read_only=True)
+    try:
+        records = index.retrieve(list(index.ids()), with_vector=False, with_payload=True)
+        return {
+            record.id: repr(sorted((k, v) for k, v in record.payload.items() if k != "fetched_at"))
+            for record in records
+        }
+    finally:
+        index.close()
+
+
+def losses(expected: Holdings, found: Holdings) -> list[str]:
+    """What differs, in words; empty where all is as expected."""
+    said = [f"table {name} differs" for name, digest in expected.digests.items() if found.digests.get(name) != digest]
+    if expected.points.keys() != found.points.keys():
+        missing, extra = expected.points.keys() - found.points.keys(), found.points.keys() - expected.points.keys()
+        said.append(f"{len(missing)} points lost, {len(extra)} points too many")
+    elif expected.points != found.points:
+        said.append("payloads differ")
+    lacking = expected.vectors.keys() - found.vectors.keys()
+    if lacking:
+        said.append(f"{len(lacking)} vectors lost")
+    for key in expected.vectors.keys() & found.vectors.keys():
+        cosine = float(expected.vectors[key] @ found.vectors[key])
+        if cosine < CLOSE_ENOUGH:
+            said.append(f"vector of {key[:12]} has cosine {cosine:.6f} with the expected one")
+            break
+    return said
+
+
+def remains(world: World) -> list[str]:
+    """What must not be there between runs: temporary files, runs in progress, pool slots in use."""
+    return [*_files(world.data), *_dagster(world)]
+
+
+def _files(data: Path) -> list[str]:
+    found = []
+    for folder, folders, files in os.walk(data):
+        where = Path(folder)
+        if where == data / "dagster":
+            folders.clear()
+            continue
+        names = [*(n for n in folders if n.startswith(".tmp-")), *files]
+        found += [f"left over: {(where / n).relative_to(data)}" for n in names if _unwanted(where / n, data)]
+    return found
+
+
+def _unwanted(path: Path, data: Path) -> bool:
+    place = path.relative_to(data).parts
+    temporary = path.name.startswith(".tmp-") or path.suffix in {".new", ".holder"}
+    return (
+        temporary
+        or place[0] == "scratch"
+        or place[:2] in {("site", "partial"), ("locks", "runs")}
+        or (".journal" in place)
+    )
+
+
+def _dagster(world: World) -> list[str]:
+    home = world.data / "dagster"
+    if not home.exists():
+        return []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        going = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+        said = [f"run {r.dagster_run.run_id} is still {r.dagster_run.status.value}" for r in going]
+        storage = instance.event_log_storage
+        for key in storage.get_concurrency_keys():
+            info = storage.get_concurrency_info(key)
+            if info.active_slot_count or info.pending_step_count:
+                said.append(f"pool {key}: {info.active_slot_count} slots held, {info.pending_step_count} steps wait")
+    return said
+
+
+def published_whole(world: World, seen: dict[int, bool]) -> str | None:
+    """Look at the publication as a reader does; what is wrong with it, or None.
+
+    Args:
+        world: where to look.
+        seen: numbers of generations looked at before; they never change.
+    """
+    generation = Generations(world.data / "generations").current()
+    if generation is None or generation.number in seen:
+        return None
+    seen[generation.number] = True
+    for name, size in generation.manifest["files"].items():
+        item = generation.path / name
+        files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
+        if sum(p.stat().st_size for p in files) != size:
+            return f"generation {generation.number}: {name} has not its size"
+    with sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True) as words:
+        images = {row[0] for row in words.execute("SELECT image_id FROM images")}
+    if images != _points(generation).keys():
+        return f"generation {generation.number}: words and index disagree"
+    if not (world.data / "ogaart.duckdb").resolve().is_file():
+        return None if not (world.data / "ogaart.duckdb").is_symlink() else "ogaart.duckdb leads nowhere"
+    return None

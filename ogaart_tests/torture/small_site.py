@@ -1,0 +1,54 @@
+"""A site so small that its whole graph runs in seconds: nine of the demo's entries, on two result pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ogaart.demo import plan
+from ogaart.demo.model import Site
+from ogaart.demo.server import DemoSite
+
+PER_PAGE = 5
+QUERIES = f"""\
+[[query]]
+name = "2d-art"
+per_page = {PER_PAGE}
+"""
+TWO_QUERIES = f"""{QUERIES}
+[[query]]
+name = "some-tags"
+tags = ["character", "lava", "rock", "icon"]
+per_page = 3
+"""
+SLUGS = (
+    "alien-platformer-character",  # a zip with seven pictures and things that are none
+    "coins-and-a-star",  # five loose pictures
+    "stone-tiles",  # a whole zip and a damaged one
+    "lava-and-water",  # the same pixels as GIF and as PNG
+    "slimes-worms-and-vermin",  # zips, one picture in gzip, one of 0 x 0 pixels
+    "map-pin",  # a file that is not there
+    "escort",
+    "withheld-heroes",
+    "blobs-and-energy",  # tar.gz
+)
+
+
+def records() -> Site:
+    """The records of the small site, fresh: tests may change them."""
+    site = plan.load()
+    chosen = [entry for entry in site.entries if entry.slug in SLUGS]
+    return Site(chosen, site.decoys)
+
+
+@contextmanager
+def small_site(port: int = 0, delay: float = 0.0) -> Iterator[DemoSite]:
+    """Serve the small site on loopback."""
+    with DemoSite(port=port, delay=delay, per_page=PER_PAGE, site=records()) as site:
+        yield site
+
+
+def write_queries(path: Path, text: str = QUERIES) -> Path:
+    """Write a queries file; gives its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
