@@ -99,3 +99,23 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table, for the README."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        first = alias.choices[0] if isinstance(alias, AliasChoices) else None
+        variable = first if isinstance(first, str) else f"OGAART_{name.upper()}"
+        lines.append(f"| `{variable}` | {_shown(field.default)} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    """A default as a person reads it."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= MiB and value % MiB == 0:
+        return f"{value} ({value // GiB} GiB)" if value % GiB == 0 else f"{value} ({value // MiB} MiB)"
+    return f"`{value}`"
