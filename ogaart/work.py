@@ -104,12 +104,14 @@ def materialize(
     return report
 
 
-def publish(settings: Settings, console: Console, *, verbose: bool = False) -> Report:
-    """Build, audit and switch the publication in one run."""
+def publish(
+    settings: Settings, console: Console, *, verbose: bool = False, tags: Mapping[str, str] | None = None
+) -> Report:
+    """Build, audit and switch the publication in one run, which carries ``tags``."""
     report = Report(("asset", "generation", "entries", "images", "points", "state"))
     with open_instance(settings) as instance, _progress(console) as progress:
         progress.add_task("publish", total=None)
-        outcome = run_job(instance, defs(), "publish", verbose=verbose)
+        outcome = run_job(instance, defs(), "publish", verbose=verbose, tags=tags)
     for name, metadata in outcome.metadata.items():
         report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
     report.errors += [f"publish, run {outcome.run_id}: {error}" for error in outcome.errors]
@@ -141,8 +143,9 @@ def add_outcome(report: Report, key: str, outcome: Outcome) -> None:
     for name in ASSETS:
         metadata: Mapping[str, Any] | None = outcome.metadata.get(name)
         if metadata is not None:
+            numbers = {k: v for k, v in metadata.items() if isinstance(v, int | float)}
             shown = {k: metadata.get(k, 0) for k in (*COUNTS, "requests")}
-            report.rows.append({"partition": key, "asset": name, "run_id": outcome.run_id, **shown, **metadata})
+            report.rows.append({"partition": key, "asset": name, "run_id": outcome.run_id, **shown, **numbers})
     report.errors += [f"{key}, run {outcome.run_id}: {error}" for error in outcome.errors]
 
 

@@ -27,6 +27,8 @@ from ogaart.words import RowState
 
 CATALOG_VERSION = "1"
 INPUTS = "inputs.json"
+REBUILD = "ogaart/rebuild"
+"""Tag of a run that builds a generation although nothing changed; its value does not matter."""
 
 
 @dg.asset(
@@ -48,7 +50,8 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         generations = Generations(stores.root.generations)
         newest = generations.all()[-1:]
         inputs = inputs_digest(stores)
-        if newest and _inputs_of(newest[0]) == inputs and not _failed(newest[0]):
+        unchanged = newest and _inputs_of(newest[0]) == inputs and not _failed(newest[0])
+        if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
             return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
         building = generations.begin()

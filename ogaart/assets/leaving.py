@@ -23,6 +23,7 @@ def left_behind(tables: Tables, partition: str, stored: Mapping[str, Row], liste
     missing = {slug: row for slug, row in stored.items() if slug not in listed}
     if not missing:
         return {}
+    shown = {row["slug"] for row in tables.select(IMAGES, partition, ["slug"])}
     taken: set[str] = set()
     for other in tables.partitions(ENTRIES):
         if other == partition:
@@ -30,10 +31,11 @@ def left_behind(tables: Tables, partition: str, stored: Mapping[str, Row], liste
         held = {row["slug"]: row for row in tables.read(ENTRIES, other) if row["slug"] in missing.keys() - taken}
         if not held:
             continue
-        theirs = {row["slug"] for row in tables.read(SEARCH_RESULTS, other)}
+        theirs = {row["slug"] for row in tables.select(SEARCH_RESULTS, other, ["slug"])}
         # Where no listing shows it, the first partition keeps it, lest two give it up to each other.
         mine = {slug for slug in held if slug in theirs or other < partition}
-        taken |= carried_through(tables, other, {slug: held[slug] for slug in mine})
+        taken |= mine - shown  # search has nothing to lose
+        taken |= carried_through(tables, other, {slug: held[slug] for slug in mine & shown})
     return {slug: row["url"] for slug, row in missing.items() if slug not in taken}
 
 
@@ -58,5 +60,5 @@ def carried_through(tables: Tables, partition: str, entries: Mapping[str, Row]) 
         if row["status"] == FileStatus.OK and (slug, row["sha256"]) not in looked_into
     }
     waiting |= {row["slug"] for row in tables.read(IMAGES, partition) if row["image_id"] not in embedded}
-    waiting |= alive - {slug for slug, _ in links}  # its links are not read yet, or it has none: nothing to lose
+    waiting |= alive - {slug for slug, _ in links}  # its links are not read yet
     return done | (alive - waiting)

@@ -11,12 +11,13 @@ from typing import Any
 
 import dagster as dg
 
+from ogaart.assets import explaining
 from ogaart.assets.rereading import Rereading, of_run
 from ogaart.faults import Fault, fault
 from ogaart.partitions import parse_key
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
-from ogaart.resources.schema import FAILURES, STEPS, Table
+from ogaart.resources.schema import FAILURES, STEPS, Table, by_name
 from ogaart.resources.site import Fetched, SiteDown
 from ogaart.resources.tables import Row
 from ogaart.staleness import Plan, next_try
@@ -48,6 +49,7 @@ class Step:
         self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
         self._failures: dict[str, Row] = {}
         self._changed = False
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     @property
     def query(self) -> str:
@@ -83,13 +85,18 @@ class Step:
     def since(self, key: str, fingerprint: str, slug: str) -> datetime | None:
         """From when the site's word on ``key`` must be at least; None: what is stored will do.
 
-        That is the time the run was asked to read again from, or that of a failure whose next try is due.
+        That is the time the run was asked to read again from, or the time from which a failure is due.
         """
         times = [self.rereading.before] if self.rereading is not None and self.rereads(slug) else []
         failure = self._stored.get(key)
         if failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure):
-            times.append(failure["last_at"])
+            times.append(failure["next_try"])
         return max(times, default=None)
+
+    def due(self, key: str, fingerprint: str) -> bool:
+        """Whether ``key`` failed with the same inputs before and is to be tried again now."""
+        failure = self._stored.get(key)
+        return failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure)
 
     def rereads(self, slug: str | None) -> bool:
         """Whether this run was asked to read the entry again."""
@@ -167,6 +174,8 @@ class Step:
             Whether anything was written.
         """
         self.counts[RowState.FAILED] = len(self._failures)
+        for table, (_, new) in rows.items():
+            self._sizes[table.name] = (len(new), sum(1 for row in new if row["run_id"] == self.run_id))
         missing = any(not self.stores.tables.exists(t, self.partition, self.stage) for t in rows)
         changed = missing or any(_differs(old, new) for old, new in rows.values())
         failures_changed = _differs(list(self._stored.values()), self.failures)
@@ -187,8 +196,19 @@ class Step:
                 self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
             ),
             **self.extra,
-            **({"failures": _failure_table(self.failures)} if self._failures else {}),
+            "peak_bytes": peak_bytes(),
+            "written": {name: written for name, (_, written) in self._sizes.items()},
+            "rows": {name: rows for name, (rows, _) in self._sizes.items()},
+            **explaining.rates(self.extra, (datetime.now(UTC) - self.now).total_seconds()),
+            **explaining.errors(self.failures),
+            **explaining.pictures(self.gallery),
+            **explaining.recount(
+                [(name, self._file(name)) for name in self._sizes], self._file(STEPS.name), self.run_id
+            ),
         }
+
+    def _file(self, table: str) -> Path:
+        return self.stores.tables.path(by_name(table), self.stage, self.partition)
 
     def note_run(self) -> None:
         """Append this materialization to the partition's history of steps."""
@@ -216,14 +236,6 @@ def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:
 
 def _ordered(row: Row) -> list[tuple[str, Any]]:
     return sorted((k, v) for k, v in row.items() if v is not None)
-
-
-def _failure_table(failures: Sequence[Row]) -> dg.TableMetadataValue:
-    shown = [
-        dg.TableRecord({k: str(row[k]) for k in ("key", "error_class", "message", "attempts", "next_try")})
-        for row in failures[:20]
-    ]
-    return dg.MetadataValue.table(shown)
 
 
 def peak_bytes() -> int:
@@ -255,7 +267,9 @@ def open_step(
         DataRootRefused: too little free disk.
     """
     stores.root.require_free(stores.settings.min_free_bytes)
-    with hold(step_lock(stores, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
+    with hold(
+        step_lock(stores, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
+    ):
         step = Step(stores, stage, partition, run_id, rereading)
         yield step
         step.note_run()
@@ -298,6 +312,6 @@ def described(*tables: Table) -> dict[str, Any]:
     return {
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "dagster/table_name": tables[0].name,
-        "tables": ", ".join(t.name for t in tables),
+        "tables": {t.name: t.comment for t in tables},
         "layout": f"tables/{{{','.join(t.name for t in tables)}}}/{tables[0].stage}/<query>/<page>.parquet",
     }

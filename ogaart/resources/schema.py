@@ -263,3 +263,15 @@ TABLES = (
     LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
     MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES, STEPS,
 )  # fmt: skip
+
+
+def by_name(name: str) -> Table:
+    """A declared table.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    for table in TABLES:
+        if table.name == name:
+            return table
+    raise KeyError(f"no table {name!r}: declared are {', '.join(t.name for t in TABLES)}")

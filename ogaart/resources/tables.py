@@ -21,7 +21,7 @@ from ogaart.faults import Fault, fault
 from ogaart.resources.durable import TEMPORARY, sync_file, sync_folder, temporary, write_durably
 from ogaart.resources.leftovers import is_leftover
 from ogaart.resources.locks import hold
-from ogaart.resources.schema import TABLES, Table
+from ogaart.resources.schema import Table, by_name
 
 Row = dict[str, Any]
 
@@ -108,7 +108,7 @@ class Tables:
         """
         swaps: list[tuple[Path, Path]] = []
         for name, content in rows.items():
-            table = _by_name(name)
+            table = by_name(name)
             final = self.path(table, stage, partition)
             final.parent.mkdir(parents=True, exist_ok=True)
             draft = temporary(final)
@@ -183,19 +183,14 @@ def _current_files(folder: Path) -> Iterable[Path]:
             yield path
 
 
-def _by_name(name: str) -> Table:
-    for table in TABLES:
-        if table.name == name:
-            return table
-    raise KeyError(f"no table {name!r}: declared are {', '.join(t.name for t in TABLES)}")
-
-
 def _write(table: Table, rows: Sequence[Row], path: Path) -> None:
     names = set(table.schema.names)
     unknown = {key for row in rows for key in row} - names
     if unknown:
         raise KeyError(f"table {table.name} has no column {', '.join(sorted(unknown))}")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=table.schema), path, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist(list(rows), schema=table.schema), path, compression="zstd", write_page_checksum=True
+    )
     sync_file(path)
 
 
