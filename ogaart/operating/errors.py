@@ -11,3 +11,7 @@ class NoListing(RuntimeError):
 
 class SpaceInUse(RuntimeError):
     """A vector space that the settings or a kept generation use, or that does not exist."""
+
+
+EXIT_DAMAGED = 8
+"""Exit code: something that is stored is damaged."""

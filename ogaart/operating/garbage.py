@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import psutil
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from ogaart.assets.step import step_lock
-from ogaart.instance import open_instance
 from ogaart.operating.errors import SpaceInUse
+from ogaart.operating.partitions_at_work import refuse_while_running
 from ogaart.resources.durable import TEMPORARY
 from ogaart.resources.embedder import Embedder, WeightsMissing
 from ogaart.resources.generations import Generations
@@ -90,14 +88,7 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
 
 def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
     """Take every lock under which runs write what is collected; refuse where one is in progress."""
-    with open_instance(stores.settings) as instance:
-        running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
-        partitions = instance.get_dynamic_partitions("search_pages")
-    if running:
-        raise Locked(
-            f"{len(running)} runs are in progress, such as {running[0].run_id} ({running[0].job_name}): "
-            "wait for them to end, or cancel them"
-        )
+    partitions = refuse_while_running(stores)
     held.enter_context(hold(stores.root.locks / "catalog.lock", what="the catalog"))
     for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
         lock = step_lock(stores, Stage.EMBEDDINGS, partition)

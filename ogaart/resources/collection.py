@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ogaart.faults import Fault, fault
 from ogaart.resources.durable import write_durably
-from ogaart.resources.index import IndexBroken, VectorIndex, open_index
+from ogaart.resources.index import IndexBroken, VectorIndex, discard_index, open_index
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Stores
 
@@ -52,6 +52,12 @@ class Collection:
                 shard.rename(self.folder / f"broken-{uuid.uuid4().hex[:8]}")
             self._renew()
             return open_index(self._settings, shard, self.space, self.dimension)
+
+    def discard(self) -> None:
+        """Remove the collection; the next writer begins a new one, and every ledger row is stale."""
+        with hold(self._lock, timeout=COLLECTION_WAIT, what=f"collection {self.space}"):
+            self._identity_file.unlink(missing_ok=True)
+            discard_index(self._settings, self.folder / "shard", self.space)
 
     @property
     def _identity_file(self) -> Path:

@@ -1,0 +1,64 @@
+"""``ogaart verify --repair``: what is damaged goes, and is fetched or derived again by real runs; then published."""
+
+from rich.console import Console
+
+from ogaart import work
+from ogaart.assets.catalog import REBUILD
+from ogaart.assets.step import step_lock
+from ogaart.operating.errors import EXIT_DAMAGED
+from ogaart.operating.partitions_at_work import add_stored_partitions, refuse_while_running
+from ogaart.operating.verifying import COLUMNS, Problem, Verification
+from ogaart.resources.collection import Collection
+from ogaart.resources.embedder import Embedder
+from ogaart.resources.locks import hold
+from ogaart.resources.platform import Stores
+from ogaart.settings import Settings
+from ogaart.words import Stage
+from ogaart.work import ASSETS, Report
+
+
+def repair(settings: Settings, console: Console, *, quick: bool = False) -> Report:
+    """Verify, mend what deviates, publish, verify again.
+
+    Raises:
+        Locked: a run is in progress.
+    """
+    stores = Stores(settings)
+    refuse_while_running(stores)
+    report = Report((*COLUMNS, "repaired"))
+    found = list(Verification(stores, quick).problems())
+    if not found:
+        return report
+    add_stored_partitions(stores)
+    for problem in found:
+        _remove(stores, problem)
+    starts: dict[str, int] = {}
+    for problem in found:
+        for stage, partition in problem.redo:
+            starts[partition] = min(starts.get(partition, len(ASSETS)), ASSETS.index(stage))
+    for partition, start in sorted(starts.items()):
+        report.errors += work.materialize(settings, console, [partition], ASSETS[start:]).errors
+    report.errors += work.publish(settings, console, tags={REBUILD: "true"}).errors
+    left = {(p.what, p.where) for p in Verification(stores, quick).problems()}
+    for problem in found:
+        mended = (problem.what, problem.where) not in left
+        report.rows.append({**problem.row(), "repaired": "yes" if mended else "no"})
+    if left:
+        report.errors.append(f"{len(left)} things are still not as they should be: see `ogaart verify`")
+    report.exit_code = EXIT_DAMAGED if left or report.errors else 0
+    return report
+
+
+def _remove(stores: Stores, problem: Problem) -> None:
+    """Take away what is damaged, under the locks of the steps that would write it."""
+    if problem.points:
+        embedder = Embedder(stores.settings)
+        with Collection(stores, embedder.space, embedder.dimension).writer() as index:
+            index.delete(problem.points)
+            index.flush()
+    if not problem.remove:
+        return
+    for stage, partition in sorted(problem.redo):
+        with hold(step_lock(stores, Stage(stage), partition), what=f"{stage} of {partition}"):
+            for path in problem.remove:
+                path.unlink(missing_ok=True)
