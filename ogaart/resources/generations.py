@@ -185,8 +185,9 @@ class Generations:
         gone = self.old(keep)
         for number in gone:
             # Renamed first: a half-deleted generation must not stand there under its number.
-            doomed = self.root / f"{TEMPORARY}gone-{number:06d}"
+            doomed = temporary(self.root / f"gone-{number:06d}")
             (self.root / f"{number:06d}").rename(doomed)
+            fault(Fault.GENERATION_PRUNED)
             _remove(doomed)
         return gone
 
