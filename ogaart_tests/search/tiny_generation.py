@@ -1,8 +1,9 @@
 """A small publication of real pictures, written as the catalog writes it, with vectors that need no network.
 
-``vector_of`` stands in for the network: a picture's colours on an 8 x 8 grid. Everything else is what is published.
+``vector_of`` stands in for the network: a picture's colours on mid-grey, on an 8 x 8 grid. All else is as published.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from PIL import Image
 from ogaart.imaging import features, identity, signatures, thumbnails
 from ogaart.imaging.colours import colour_names
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.pictures import decode
+from ogaart.imaging.pictures import Picture, decode
 from ogaart.opengameart.licences import lookup, uses
 from ogaart.resources import words_store
 from ogaart.resources.blobs import Blobs
@@ -29,7 +31,7 @@ from ogaart.settings import Settings
 
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"
-DIMENSION = 256
+DIMENSION = 193
 SITE = "https://opengameart.org"
 
 
@@ -76,8 +78,9 @@ ENTRIES = (
 
 def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The stand-in for the network: colours on a grid, and a constant so that no vector is zero."""
-    grid = signatures.signature(rgba).reshape(8, 4, 8, 4, 4).mean(axis=(1, 3)).reshape(-1).astype(np.float32) / 255
-    grid[0] += 0.05
+    premultiplied = signatures.signature(rgba).astype(np.float32) / 255
+    on_grey = premultiplied[..., :3] + (1 - premultiplied[..., 3:]) * 0.5
+    grid = np.append(on_grey.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).reshape(-1) - 0.5, 0.05)
     return np.asarray(grid / np.linalg.norm(grid), np.float32)
 
 
@@ -169,17 +172,21 @@ def _write_entry(store: sqlite3.Connection, entry: Entry) -> None:
     )  # fmt: skip
 
 
+@functools.cache
+def _looked_at(path: Path) -> tuple[bytes, Picture, features.Features, bytes]:
+    content = path.read_bytes()
+    picture = decode(content, Limits())
+    return content, picture, features.describe(picture.rgba), thumbnails.webp(picture.rgba)
+
+
 def _write_picture(
     store: sqlite3.Connection, blobs: Blobs, packed: Any, entry: Entry, n: int, path: Path
 ) -> tuple[Point, NDArray[np.uint8]]:
-    content = path.read_bytes()
-    picture = decode(content, Limits())
+    content, picture, seen, thumb = _looked_at(path)
     rgba = picture.rgba
-    seen = features.describe(rgba)
     pixels = identity.pixel_sha256(rgba)
     number = identity.image_id(entry.slug, pixels)
     height, width = rgba.shape[:2]
-    thumb = thumbnails.webp(rgba)
     offset = packed.tell()
     packed.write(thumb)
     inner = packed.tell()
@@ -197,7 +204,7 @@ def _write_picture(
     )  # fmt: skip
     store.execute(
         "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-        (number, n, f"{SITE}/sites/default/files/{file.replace('%', '%25').replace(' ', '%20').replace('#', '%23')}",
+        (number, n, f"{SITE}/sites/default/files/{quote(file)}",
          file, member, sha, hashlib.sha256(content).hexdigest(), picture.format, len(content),
          inner if entry.archive else None, len(content) if entry.archive else None),
     )  # fmt: skip

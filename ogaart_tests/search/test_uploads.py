@@ -1,0 +1,46 @@
+"""Uploads are kept for a while, in memory, and forgotten."""
+
+import numpy as np
+import pytest
+
+from ogaart.search.query import Box, QueryPicture
+from ogaart.search.uploads import UploadGone, Uploads
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def see(content: bytes, box: Box | None) -> QueryPicture:
+    signature = np.zeros((32, 32, 4), np.uint8)
+    return QueryPicture("00", signature, None, "space", len(content), 1 if box is None else 2, b"")
+
+
+def test_a_picture_lives_for_its_time() -> None:
+    clock = Clock()
+    uploads = Uploads(see, lifetime=60, clock=clock)
+    token = uploads.add(b"abc")
+
+    clock.now = 59
+    assert uploads.picture(token).width == 3
+    assert uploads.picture(token, Box(0, 0, 0.5, 0.5)).height == 2
+    clock.now = 61
+    with pytest.raises(UploadGone, match="upload the picture again"):
+        uploads.picture(token)
+    assert len(uploads) == 0
+
+
+def test_the_oldest_go_first_when_there_are_too_many_bytes() -> None:
+    uploads = Uploads(see, capacity=10)
+    tokens = [uploads.add(b"x" * 4) for _ in range(4)]
+
+    assert [uploads.has(token) for token in tokens] == [False, False, True, True]
+
+
+def test_tokens_cannot_be_guessed_from_each_other() -> None:
+    uploads = Uploads(see)
+
+    assert len({uploads.add(b"x") for _ in range(20)}) == 20
