@@ -12,6 +12,7 @@ from ogaart.assets.publication import publication
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.assets.raw_files import raw_files
 from ogaart.assets.search_pages import search_pages
+from ogaart.checks import catalog_checks
 from ogaart.resources.platform import Platform
 
 ASSETS = (
@@ -32,6 +33,7 @@ def defs() -> dg.Definitions:
     """The asset graph, its jobs and sensors; the in-process executor, since parallelism is several runs."""
     return dg.Definitions(
         assets=ASSETS,
+        asset_checks=[catalog_checks],
         jobs=automation.JOBS,
         schedules=automation.SCHEDULES,
         sensors=automation.SENSORS,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +22,7 @@ from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Building, Generation, Generations
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
+from ogaart.resources.quality import holding_back, outcome
 from ogaart.resources.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.vectors import Vectors
 from ogaart.words import RowState
@@ -83,11 +85,12 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         runs=runs,
     )
     try:
-        with collection.writer() as index:
-            cut.mkdir(parents=True)
-            stores.tables.cut(cut)
-            fault(Fault.CUT_MADE)
-            with CatalogBuild(source, building.path, building.number) as work:
+        with ExitStack() as files:
+            with collection.writer() as index:
+                cut.mkdir(parents=True)
+                stores.tables.cut(cut)
+                fault(Fault.CUT_MADE)
+                work = files.enter_context(CatalogBuild(source, building.path, building.number))
                 held = np.sort(np.fromiter(index.ids(), np.int64))
                 done = reconcile(index, work.eligible(), held)
                 if len(done.missing):
@@ -97,8 +100,8 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
                 held = np.sort(np.fromiter(index.ids(), np.int64))
                 if stores.settings.qdrant_url is None:
                     index.copy_to(building.path / "index")
-                write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
-                work.finish(held, done)
+            write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
+            work.finish(held, done)
         return building.finish(), done
     finally:
         shutil.rmtree(cut, ignore_errors=True)
@@ -137,6 +140,10 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
         return True, f"rows changed since generation {generation.number}"
     if _failed(generation):
         return False, f"generation {generation.number} was held back by its audits, and no row changed since"
+    failed = holding_back(outcome(generation) or [])
+    if failed:
+        names = ", ".join(check.name for check in failed)
+        return False, f"generation {generation.number} was held back by its checks ({names}), and no row changed since"
     if current is None or current.number != generation.number:
         return True, f"generation {generation.number} is built and not in service"
     return False, f"nothing changed since generation {generation.number}, which is in service"

@@ -1,5 +1,7 @@
 """The publication: the newest generation is audited, then put in service by one switch."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from ogaart.assets.catalog import catalog
@@ -10,6 +12,7 @@ from ogaart.resources.generations import Generation, Generations
 from ogaart.resources.index import open_index
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
+from ogaart.resources.quality import ADVISORY, assess, holding_back, outcome
 from ogaart.resources.vectors import Vectors
 
 PUBLICATION_VERSION = "1"
@@ -24,12 +27,13 @@ class AuditFailed(RuntimeError):
     group_name="publication",
     kinds={"duckdb"},
     code_version=PUBLICATION_VERSION,
+    freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
     metadata={"layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb"},
 )
 def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """The generation in service: audited, then switched to in one step.
 
-    A failed audit leaves the old generation in service and says why.
+    A failed audit, or a failed check of the catalog, leaves the old generation in service and says why.
     """
     stores = platform.stores
     generations = Generations(stores.root.generations)
@@ -41,7 +45,10 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
         if current is not None and current.number == generation.number and generation.audits:
             context.log.info("generation %d is in service already", current.number)
             return dg.MaterializeResult(metadata=_metadata(generation, "unchanged"))
-        audits = audit(stores, generation, current)
+        checks = outcome(generation)
+        if checks is None or holding_back(checks):  # materialized without the catalog's checks, or held back before
+            checks = assess(stores, generation)
+        audits = [*audit(stores, generation, current), *(c for c in checks if c.name not in ADVISORY)]
         generations.record(generation.number, [a.row() for a in audits])
         failed = [a for a in audits if not a.passed]
         if failed:

@@ -78,10 +78,15 @@ def upsert(step: Step) -> None:
         step.commit({POINTS: (list(stored.values()), rows)})
 
 
+def _publishable(entry: Row) -> bool:
+    """Whether an entry may be searched: it is live, and states a licence and an author."""
+    return bool(entry["status"] == EntryStatus.OK and entry["licences"] and (entry["author"] or "").strip())
+
+
 def _payloads(step: Step, space: str) -> dict[int, Row]:
     """Payloads of the partition's eligible images: a live entry, and a vector in this space."""
     tables = step.stores.tables
-    entries = {e["slug"]: e for e in tables.read(ENTRIES, step.partition) if e["status"] == EntryStatus.OK}
+    entries = {e["slug"]: e for e in tables.read(ENTRIES, step.partition) if _publishable(e)}
     embedded = {
         r["image_id"] for r in tables.read(EMBEDDINGS, step.partition) if r["status"] == "ok" and r["space"] == space
     }
