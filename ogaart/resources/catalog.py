@@ -123,7 +123,9 @@ class CatalogBuild:
         )
         self._con.execute(
             "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
+            # What states no licence or no author cannot be used or credited: it is in the tables, never in search.
             " ANTI JOIN blocked USING (image_id) WHERE e.status = 'ok'"
+            " AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
         )
         self._con.execute("CREATE TEMP TABLE eligible AS SELECT * FROM live SEMI JOIN embedded USING (image_id)")
         self._con.execute(

@@ -212,7 +212,8 @@ class Building:
             for name in files:
                 path = Path(folder) / name
                 sync_file(path)
-                path.chmod(_READ_ONLY)
+                if INDEX not in path.relative_to(self.path).parts:  # the engine opens its files to write, even to read
+                    path.chmod(_READ_ONLY)
             sync_folder(Path(folder))
         self.path.rename(self.home.root / f"{self.number:06d}")
         sync_folder(self.home.root)
