@@ -8,6 +8,7 @@ from ogaart import discovery, launching
 from ogaart.assets.catalog import awaiting_publication
 from ogaart.assets.rereading import REFRESH
 from ogaart.faults import Fault, fault
+from ogaart.operating import planning
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.dataroot import DataRoot
 from ogaart.resources.embedder import WeightsMissing
@@ -53,6 +54,28 @@ def add_partitions(instance: dg.DagsterInstance, keys: list[str]) -> list[str]:
 def discover() -> None:
     """Discovery."""
     sweep_queries()
+
+
+class PlanConfig(dg.Config):
+    """How to plan."""
+
+    offline: bool = False
+
+
+@dg.op(pool="embedder", description="Count what is ahead from one result page a query, and measure the network.")
+def work_out_plan(context: dg.OpExecutionContext, config: PlanConfig, platform: Platform) -> None:
+    """Log the plan, row by row, and attach it to the run."""
+    rows = planning.plan(platform.stores, offline=config.offline).rows
+    for row in rows:
+        context.log.info("%s: %s %s (%s)", row["figure"], row["value"], row["unit"], row["basis"])
+    shown = [dg.TableRecord({name: str(row[name]) for name in planning.COLUMNS}) for row in rows]
+    context.add_output_metadata({"plan": dg.MetadataValue.table(shown)})
+
+
+@dg.job(description="What is ahead before the first request: requests, hours, bytes, embedding, disk.")
+def plan() -> None:
+    """The plan."""
+    work_out_plan()
 
 
 ingest = dg.define_asset_job(
@@ -160,6 +183,6 @@ def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 
-JOBS = (discover, ingest, refresh, process, publish)
+JOBS = (plan, discover, ingest, refresh, process, publish)
 SCHEDULES = (daily, publish_changes)
 SENSORS = (autopilot, reaper_sensor)

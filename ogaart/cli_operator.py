@@ -1,5 +1,6 @@
 """The operator's commands: what a crawl will take, trying failures again, tidying, verifying, rebuilding."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -18,9 +19,10 @@ def plan(offline: bool, as_json: bool) -> None:
     Asks for robots.txt and one result page of each query. The speed of the network is measured on this machine.
     """
     from ogaart.operating import planning
+    from ogaart.resources.platform import Stores
 
-    with guard() as settings:
-        finish(planning.plan(settings, console, offline=offline), as_json=as_json)
+    with guard() as settings, closing(Stores(settings)) as stores:
+        finish(planning.plan(stores, offline=offline), as_json=as_json)
 
 
 @click.command()

@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 from ogaart.settings import Settings
 
 if TYPE_CHECKING:
-    from ogaart.work import Report
+    from ogaart.reports import Report
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

@@ -1,7 +1,6 @@
 """Discovery, materialization and publication as a person asks for them: real runs, progress, one report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -13,26 +12,13 @@ from ogaart.automation import NETWORK, OFFLINE, add_partitions
 from ogaart.definitions import defs
 from ogaart.instance import Outcome, open_instance, run_job
 from ogaart.partitions import BadPartition, parse_key, search_pages_partitions
+from ogaart.reports import Report as Report
 from ogaart.resources.platform import Stores
 from ogaart.settings import Settings
 from ogaart.words import RowState
 
 ASSETS = (*NETWORK, *OFFLINE)
 COUNTS = tuple(state.value for state in RowState)
-
-
-@dataclass
-class Report:
-    """What was done, as rows, with the errors and the exit code."""
-
-    columns: tuple[str, ...]
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    exit_code: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"rows": self.rows, "errors": self.errors, "exit_code": self.exit_code}
 
 
 def discover(settings: Settings, console: Console, *, refresh: bool = False) -> Report:

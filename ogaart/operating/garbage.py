@@ -20,6 +20,7 @@ import psutil
 from ogaart.assets.step import step_lock
 from ogaart.operating.errors import SpaceInUse
 from ogaart.operating.partitions_at_work import refuse_while_running
+from ogaart.reports import Report
 from ogaart.resources.durable import TEMPORARY
 from ogaart.resources.embedder import Embedder, WeightsMissing
 from ogaart.resources.generations import Generations
@@ -32,7 +33,6 @@ from ogaart.resources.tables import Tables
 from ogaart.resources.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart.words import Stage
-from ogaart.work import Report
 
 COLUMNS = ("what", "items", "MB", "deleted")
 RECORD_GRACE = timedelta(days=7)

@@ -14,8 +14,8 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from ogaart.definitions import defs
 from ogaart.instance import open_instance
+from ogaart.reports import Report
 from ogaart.settings import Settings
-from ogaart.work import Report
 
 COLUMNS = ("what", "items", "MB", "deleted")
 _BATCH = 500

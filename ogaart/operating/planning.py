@@ -8,45 +8,38 @@ from datetime import timedelta
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 
 from ogaart.opengameart.listing import Listing, parse_listing
 from ogaart.opengameart.urls import search_url
 from ogaart.operating.errors import NoListing
 from ogaart.operating.estimate import CRAWL_DELAY, GB, Estimate, Known, estimate
 from ogaart.partitions import Query
+from ogaart.reports import Report
 from ogaart.resources.embedder import Embedder, WeightsMissing
 from ogaart.resources.fetches import Fetches
 from ogaart.resources.models import MODELS
 from ogaart.resources.platform import Stores
 from ogaart.resources.records import connect
 from ogaart.settings import Settings
-from ogaart.work import Report
 
 COLUMNS = ("figure", "value", "unit", "basis")
 PICTURES = 48
 """Pictures embedded to measure the network, after a first batch that warms it up."""
 
 
-def plan(settings: Settings, console: Console | None = None, *, offline: bool = False) -> Report:
+def plan(stores: Stores, *, offline: bool = False) -> Report:
     """Work out what is ahead.
 
     Args:
-        settings: the settings.
-        console: where progress is shown; None shows none.
+        stores: the stores, with the site's client.
         offline: ask nothing of the site.
 
     Raises:
         NoListing: offline, and no result page of a query is stored.
         SiteDown: the site does not answer.
     """
-    stores = Stores(settings)
-    try:
-        known, delay, stated = survey(stores, offline=offline)
-    finally:
-        stores.close()
-    if console is not None:
-        console.print(f"measuring {settings.model} with {PICTURES} generated pictures")
+    settings = stores.settings
+    known, delay, stated = survey(stores, offline=offline)
     seconds, measured = measure(settings)
     dimension = MODELS[settings.model].dimension
     found = estimate(

@@ -5,13 +5,13 @@ from rich.console import Console
 from ogaart import work
 from ogaart.assets.catalog import REBUILD
 from ogaart.operating.partitions_at_work import add_stored_partitions, refuse_while_running
+from ogaart.reports import Report
 from ogaart.resources.collection import Collection
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.platform import Stores
 from ogaart.resources.schema import EMBEDDINGS
 from ogaart.settings import Settings
 from ogaart.words import Stage
-from ogaart.work import Report
 
 
 def rebuild(settings: Settings, console: Console, what: str) -> Report:

@@ -8,13 +8,14 @@ from ogaart.assets.step import step_lock
 from ogaart.operating.errors import EXIT_DAMAGED
 from ogaart.operating.partitions_at_work import add_stored_partitions, refuse_while_running
 from ogaart.operating.verifying import COLUMNS, Problem, Verification
+from ogaart.reports import Report
 from ogaart.resources.collection import Collection
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Stores
 from ogaart.settings import Settings
 from ogaart.words import Stage
-from ogaart.work import ASSETS, Report
+from ogaart.work import ASSETS
 
 
 def repair(settings: Settings, console: Console, *, quick: bool = False) -> Report:

@@ -11,13 +11,14 @@ from rich.console import Console
 from ogaart import work
 from ogaart.assets.step import step_lock
 from ogaart.operating.errors import BadChoice
+from ogaart.reports import Report
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Stores
 from ogaart.resources.records import connect
 from ogaart.resources.schema import FAILURES
 from ogaart.settings import Settings
 from ogaart.words import Stage
-from ogaart.work import ASSETS, Report
+from ogaart.work import ASSETS
 
 COLUMNS = ("partition", "asset", "failures", "after")
 

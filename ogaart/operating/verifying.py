@@ -20,6 +20,7 @@ from rich.console import Console
 from ogaart.assets.publication import audit
 from ogaart.imaging.identity import image_id
 from ogaart.operating.errors import EXIT_DAMAGED
+from ogaart.reports import Report
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.index import IndexBroken, open_index
@@ -31,7 +32,6 @@ from ogaart.resources.tables import NewerFormat, TornTable
 from ogaart.resources.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart.words import Stage
-from ogaart.work import Report
 
 COLUMNS = ("what", "where", "partition", "asset", "problem")
 PUBLICATION = "publication"

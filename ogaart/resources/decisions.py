@@ -45,7 +45,8 @@ def read_decisions(path: Path, version: int = 0) -> Blocked:
             value = str(decision["value"])
         except (ValueError, KeyError, TypeError) as cause:
             raise DecisionsUnreadable(
-                f'{path}, line {number}: {line[:80]!r} is not {{"what": "entry|author|pixels", "value": …}}; mend the line'
+                f"{path}, line {number}: {line[:80]!r} is not "
+                '{"what": "entry|author|pixels", "value": …}; mend the line'
             ) from cause
         if decision.get("lifted"):
             of_kind.pop(value, None)
