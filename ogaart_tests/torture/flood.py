@@ -103,7 +103,7 @@ class Faults:
         self._kinds: list[tuple[int, Behaviour]] = [
             (20, Status(500)), (10, Status(502)), (20, Status(503)), (10, Status(504)), (20, Reset()),
             (10, Cut(whole, 0)), (10, Cut(whole, 500)), (10, Chunked(whole, 100, broken=True)),
-            (10, Announce(whole, 2000)), (5, IgnoreRange(whole, 100)), (5, Encoded(b"no gzip" * 20, lie=True)),
+            (10, Announce(whole, 2000)), (5, IgnoreRange(whole, 100)),
             (5, Redirect("/a-circle")), (5, Status(408)), (2, Status(429)), (3, Drip(whole, 1, READ_SECONDS / 20)),
             (1, Silence(READ_SECONDS * 2)), (1, Cut(whole, 300, stall=READ_SECONDS * 2)), (1, Status(503, 1)),
             (1, Status(429, 1)), (1, Status(503, 1, as_date=True)),

@@ -124,7 +124,7 @@ def _dagster(world: World) -> list[str]:
     return said
 
 
-def published_whole(world: World, seen: dict[int, bool]) -> str | None:
+def published_whole(world: World, seen: set[int]) -> str | None:
     """Look at the publication as a reader does; what is wrong with it, or None.
 
     Args:
@@ -134,7 +134,6 @@ def published_whole(world: World, seen: dict[int, bool]) -> str | None:
     generation = Generations(world.data / "generations").current()
     if generation is None or generation.number in seen:
         return None
-    seen[generation.number] = True
     for name, size in generation.manifest["files"].items():
         item = generation.path / name
         files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
@@ -144,6 +143,8 @@ def published_whole(world: World, seen: dict[int, bool]) -> str | None:
         images = {row[0] for row in words.execute("SELECT image_id FROM images")}
     if images != _points(generation).keys():
         return f"generation {generation.number}: words and index disagree"
-    if not (world.data / "ogaart.duckdb").resolve().is_file():
-        return None if not (world.data / "ogaart.duckdb").is_symlink() else "ogaart.duckdb leads nowhere"
+    link = world.data / "ogaart.duckdb"
+    if link.is_symlink() and not link.resolve().is_file():
+        return "ogaart.duckdb leads nowhere"
+    seen.add(generation.number)
     return None

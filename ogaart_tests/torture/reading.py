@@ -1,8 +1,11 @@
-"""A reader that looks at the publication all the time, while runs come, go and die."""
+"""Readers that look at the publication all the time, while runs come, go and die."""
 
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
+
+import duckdb
 
 from ogaart.resources.generations import GenerationMissing
 from ogaart_tests.torture.inspecting import published_whole
@@ -13,28 +16,34 @@ PATIENCE = 5
 """A generation may be pruned while it is being looked at: a reader then resolves ``current`` again."""
 
 
-class Reader:
+class _Looking(ABC):
     """Use it as a context manager; ``complaints`` says what half states it saw, ``looks`` how often it looked."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._seen: dict[int, bool] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
         self.complaints: list[str] = []
         self.looks = 0
 
-    def _look(self) -> None:
+    @abstractmethod
+    def _look(self) -> str | None:
+        """Look once; what is wrong, in words.
+
+        Raises:
+            OSError, GenerationMissing, duckdb.Error: what was looked at is gone, as is allowed between two switches.
+        """
+
+    def _go_on(self) -> None:
         failed = 0
         while not self._stop.wait(PAUSE):
             self.looks += 1
             try:
-                wrong = published_whole(self._world, self._seen)
+                wrong = self._look()
                 failed = 0
-            except (GenerationMissing, OSError) as error:
+            except (GenerationMissing, OSError, duckdb.Error) as error:
                 failed += 1
                 wrong = str(error) if failed >= PATIENCE else None
-                self._seen.clear()
             if wrong:
                 self.complaints.append(wrong)
 
@@ -47,3 +56,25 @@ class Reader:
     ) -> None:
         self._stop.set()
         self._thread.join()
+
+
+class Reader(_Looking):
+    """Looks at each new generation as the service does: words, index and sizes must agree."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.seen: set[int] = set()
+
+    def _look(self) -> str | None:
+        return published_whole(self._world, self.seen)
+
+
+class Analyst(_Looking):
+    """Opens the catalog through its link, read-only, and counts."""
+
+    def _look(self) -> str | None:
+        with duckdb.connect(str(self._world.data / "ogaart.duckdb"), read_only=True) as con:
+            [(images, loose)] = con.execute(
+                "SELECT count(*), count(*) FILTER (image_id NOT IN (SELECT image_id FROM occurrences)) FROM images"
+            ).fetchall()
+        return f"{loose} of {images} images have no occurrence" if loose or not images else None

@@ -109,6 +109,12 @@ class Group:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, signum)
 
+    def kill(self) -> None:
+        """End it with all its children, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        self._process.join()
+        self._notes.unlink(missing_ok=True)
+
     def wait(self, timeout: float = TIMEOUT) -> Ended:
         """Wait for its end.
 

@@ -6,6 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from ogaart import work
+from ogaart.operating import repairing, verifying
 from ogaart.settings import Settings
 
 Reports = Iterator[tuple[str, work.Report]]
@@ -39,3 +40,13 @@ offline = partial(materialization, None, ("extracted_images", "embeddings", "qdr
 
 def _console() -> Console:
     return Console(quiet=True)
+
+
+def verify() -> work.Report:
+    """Compare what is stored with what should be there."""
+    return verifying.verify(Settings(), _console())
+
+
+def repair() -> work.Report:
+    """Mend what is damaged."""
+    return repairing.repair(Settings(), _console())

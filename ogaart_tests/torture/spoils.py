@@ -1,0 +1,157 @@
+"""Files that rot or are torn, one of each kind, and a clock that jumps: noticed, and all equal after the next run."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ogaart.demo.server import DemoSite
+from ogaart_tests.torture import steps
+from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
+from ogaart_tests.torture.running import World, run
+
+Harm = Callable[[Path], None]
+HOUR = 3600.0
+
+
+def torn(path: Path) -> None:
+    """Leave the first half of a file."""
+    data = path.read_bytes()
+    _replace(path, data[: len(data) // 2])
+
+
+def rotten(path: Path) -> None:
+    """Turn one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    _replace(path, bytes(data))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.unlink()  # hard links and read-only modes: another file of that name, as a bad disk would give
+    path.write_bytes(data)
+
+
+@dataclass(frozen=True)
+class Spoil:
+    """One kind of file, and what happens to it.
+
+    Attributes:
+        name: the kind.
+        pattern: where such files lie under the data root; the first is spoiled.
+        begins: how the file begins, where its name does not tell.
+        harm: what happens to it.
+        noticed: whether ``verify`` must say so; else the next run mends it in passing.
+    """
+
+    name: str
+    pattern: str
+    harm: Harm
+    begins: bytes = b""
+    noticed: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.harm.__name__} {self.name}"
+
+    def chosen(self, data: Path) -> Path:
+        """The file to spoil.
+
+        Raises:
+            LookupError: there is none of this kind.
+        """
+        for path in sorted(data.glob(self.pattern)):
+            if path.is_file() and path.stat().st_size > 8 and path.read_bytes().startswith(self.begins):
+                return path
+        raise LookupError(f"no {self.pattern} under {data} that begins with {self.begins!r}")
+
+
+SPOILS = (
+    Spoil("blob of an archive", "blobs/*/*/*", rotten, b"PK"),
+    Spoil("blob of a picture", "blobs/*/*/*", torn, b"\x89PNG"),
+    Spoil("blob of a page", "blobs/*/*/*", rotten, b"<!DOCTYPE"),
+    Spoil("fetch record", "site/fetches/*/*.json", torn, noticed=False),
+    Spoil("state of the site", "site/127.0.0.1*.json", torn, noticed=False),
+    Spoil("table", "tables/entries/content_pages/2d-art/0000.parquet", torn),
+    Spoil("table", "tables/images/extracted_images/2d-art/0001.parquet", torn),
+    Spoil("ledger", "tables/points/qdrant_collection/2d-art/0000.parquet", torn),
+    Spoil("pack", "packs/extracted_images/2d-art/0000.zip", torn),
+    Spoil("pack", "packs/extracted_images/2d-art/0000.zip", rotten),
+    Spoil("segment", "vectors/*/segment-*.parquet", torn),
+    Spoil("segment", "vectors/*/segment-*.parquet", rotten),
+    Spoil("shard", "index/*/shard/*/edge_config.json", torn),
+    Spoil("catalog", "generations/0*/ogaart.duckdb", torn),
+    Spoil("words", "generations/0*/words.sqlite", torn),
+    Spoil("manifest", "generations/0*/manifest.json", torn),
+    Spoil("index copy", "generations/0*/index/*/edge_config.json", torn),
+)
+
+
+def checking() -> steps.Reports:
+    """Inside a run's process: verify."""
+    yield "verify", steps.verify()
+
+
+def mending() -> steps.Reports:
+    """Inside a run's process: verify and repair."""
+    yield "repair", steps.repair()
+
+
+class Spoiler:
+    """Spoils copies of one undisturbed data root."""
+
+    def __init__(self, root: Path, site: DemoSite) -> None:
+        self._root, self._site = root, site
+        self._whole = World(root / "whole", site.base)
+        done = run(self._whole, steps.everything)
+        if not done.well:
+            raise AssertionError(f"the undisturbed run failed: {done}")
+        self._expected: Holdings = holdings(self._whole)
+
+    def spoil(self, spoil: Spoil) -> list[str]:
+        """Spoil one file, have it noticed and mended; what was not as promised, in words."""
+        world = World(self._root / "spoiled", self._site.base)
+        shutil.rmtree(world.root, ignore_errors=True)
+        shutil.copytree(self._whole.data, world.data, symlinks=True)
+        spoil.harm(spoil.chosen(world.data))
+        said = []
+        if spoil.noticed:
+            seen = run(world, checking)
+            if not seen.exits.get("verify"):
+                said.append(f"{spoil}: verify noticed nothing: {seen.errors}")
+            mended = run(world, mending)
+            if not mended.well and not (mended.code == 0 and not mended.errors):
+                said.append(f"{spoil}: repair failed: {mended.errors}")
+        again = run(world, steps.everything)
+        if not again.well:
+            said.append(f"{spoil}: the next run failed: {again.errors}")
+        return said + [f"{spoil}: {problem}" for problem in self._differences(world)]
+
+    def jump(self) -> list[str]:
+        """A run while the clock is an hour ahead, then one by the right clock: it must find all as it should be."""
+        world = World(self._root / "jumped", self._site.base)
+        shutil.copytree(self._whole.data / "vectors", world.data / "vectors")
+        said = []
+        for told in (partial(ahead, HOUR), steps.everything):
+            done = run(world, told)
+            if not done.well:
+                said.append(f"clock: a run failed: {done.errors}")
+        return said + [f"clock: {problem}" for problem in self._differences(world)]
+
+    def _differences(self, world: World) -> list[str]:
+        try:
+            return losses(self._expected, holdings(world)) + remains(world)
+        except (LookupError, OSError) as error:
+            return [str(error)]
+
+
+def ahead(seconds: float) -> Iterator[Any]:
+    """Inside a run's process: everything, by a clock that is ahead."""
+    import datetime
+
+    import time_machine
+
+    then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    with time_machine.travel(then, tick=True):
+        yield from steps.everything()
