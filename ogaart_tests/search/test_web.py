@@ -1,0 +1,304 @@
+"""Pages and API over HTTP: what they show, what they refuse, and that nobody's words run."""
+
+import html
+import http.client
+import io
+import json
+import re
+import shlex
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from ogaart.search.guarding import HEADERS
+from ogaart.search.parameters import PARAMETERS
+from ogaart.search.problems import all_problems
+from ogaart.search.reading import EXAMPLES
+from ogaart.search.service import SearchService
+from ogaart.search.web import create_app
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
+
+ROBOT = image_id("robot-animated", 0)
+FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies"))[4]
+
+
+@pytest.fixture(scope="module")
+def client(service: SearchService) -> Iterator[TestClient]:
+    unlimited = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    with TestClient(create_app(unlimited, service), follow_redirects=False) as client:
+        yield client
+
+
+def upload(client: TestClient, path: Path, **fields: str) -> Any:
+    return client.post("/search", files={"picture": (path.name, path.read_bytes())}, data=fields)
+
+
+# -- Pages
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/search?q=robot", f"/search?like={ROBOT}", f"/search?like={ROBOT}&unlike={image_id('tanks', 0)}&q=png",
+     "/search?use=sell&size=icon", "/search?q=xyzzy", f"/image/{ROBOT}", "/about", "/api/docs", "/credits",
+     f"/credits?ids={ROBOT}", f"/search?like={ROBOT}&crop=0.1,0.1,0.5,0.5", "/search?entry=enemies"],
+)  # fmt: skip
+def test_every_page_needs_no_other_host_and_runs_nothing_inline(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 200
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    loaded = re.findall(r'<(?:script|img|iframe|object|embed)[^>]*\ssrc="([^"]*)"', answer.text)
+    loaded += re.findall(r'<link[^>]*\shref="([^"]*)"', answer.text)
+    assert [url for url in loaded if not url.startswith("/")] == []
+    assert not re.search(r"\son[a-z]+\s*=|\sstyle\s*=|<script>|javascript:", answer.text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?q=enemies", f"/image/{image_id('enemies', 4)}", "/search?entry=enemies", "/"]
+)
+def test_titles_names_and_notices_are_text(client: TestClient, path: str) -> None:
+    text = client.get(path).text
+
+    assert "<script>alert" not in text
+    assert '"Sons" <b>' not in text
+
+
+@pytest.mark.parametrize("words", ['"><script>alert(1)</script>', "{{ 7 * 7 }}", "' OR 1=1 --", "</title><h1>"])
+def test_what_was_asked_comes_back_as_text(client: TestClient, words: str) -> None:
+    text = client.get("/search", params={"q": words}).text
+
+    assert html.escape(words).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
+    assert words not in text or "<" not in words
+
+
+def test_an_upload_leads_to_an_address_with_a_token_and_the_answer(client: TestClient) -> None:
+    moved = upload(client, FROG, use="sell")
+    page = client.get(moved.headers["location"])
+
+    assert moved.status_code == 303
+    assert re.fullmatch(r"/search\?upload=[\w-]+&use=sell", moved.headers["location"])
+    assert "This very picture is in" in page.text
+    assert "stays in memory for an hour" in page.text
+
+
+def test_a_form_without_a_picture_is_a_search_by_words(client: TestClient) -> None:
+    moved = client.post("/search", data={"q": "robot"}, files={"picture": ("", b"")})
+
+    assert moved.headers["location"] == "/search?q=robot"
+
+
+def test_an_upload_that_is_gone_says_what_to_do(client: TestClient) -> None:
+    answer = client.get("/search?upload=AAAAAAAAAAAAAAAAAAAAAA")
+
+    assert answer.status_code == 410
+    assert "Upload the picture again" in answer.text
+
+
+def test_a_pasted_link_leads_where_it_means(client: TestClient) -> None:
+    entry = client.get("/search", params={"q": f"{SITE}/content/planets-set-n%25C2%25B01"})
+    file = client.get("/search", params={"q": f"{SITE}/sites/default/files/frog.png"})
+
+    assert entry.headers["location"] == "/search?entry=planets-set-n%C2%B01"
+    page = client.get(file.headers["location"])
+    assert "This very picture is in" in page.text
+
+
+def test_a_link_into_the_private_network_is_refused(client: TestClient) -> None:
+    answer = client.get("/search", params={"url": "http://169.254.169.254/latest/meta-data/"})
+
+    assert answer.status_code == 403
+    assert "not on the public internet" in answer.text
+
+
+def test_thumbnails_originals_and_views(client: TestClient) -> None:
+    thumb = client.get(f"/thumb/{ROBOT}.webp")
+    original = client.get(f"/original/{image_id('planets-set-n°1', 0)}")
+    view = client.get(f"/view/{ROBOT}")
+
+    assert (thumb.status_code, thumb.headers["content-type"]) == (200, "image/webp")
+    assert original.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''100%25%20planet%20%231%20%2B%20ring.png"
+    )
+    assert original.content.startswith(b"\x89PNG")
+    assert view.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize("path", ["/image/5", "/thumb/5.webp", "/original/5", "/view/5", "/search?like=5", "/nothing"])
+def test_what_is_not_here_is_a_page_with_a_way_out(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert "Search for it by words or by picture" in answer.text
+
+
+def test_credits_download(client: TestClient) -> None:
+    ids = f"{ROBOT},{image_id('tanks', 0)}"
+
+    text = client.get(f"/credits/text?ids={ids}&rely=robot-animated|CC-BY 3.0")
+    bundle = client.get(f"/credits/zip?ids={ids}")
+
+    assert text.headers["content-disposition"] == 'attachment; filename="CREDITS.txt"'
+    assert "Licence relied on: CC-BY 3.0" in text.text
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as opened:
+        assert "LICENSES/LicenseRef-OGA-BY-3.0.txt" in opened.namelist()
+
+
+def test_before_the_first_publication_pages_say_so(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    with SearchService(settings, GridEyes()) as empty, TestClient(create_app(settings, empty)) as client:
+        assert "Nothing is published" in client.get("/").text
+        assert client.get("/search?q=a").status_code == 503
+        assert client.get("/healthz").status_code == 503
+        assert client.get("/api/v1/info").json()["way_out"].startswith("Run `ogaart materialize")
+
+
+# -- API
+
+
+def test_a_search_as_json(client: TestClient) -> None:
+    found = client.get("/api/v1/search", params={"like": str(ROBOT), "licence": "CC0", "limit": 3}).json()
+
+    assert len(found["hits"]) == 3
+    hit = found["hits"][0]
+    assert isinstance(hit["image_id"], str)
+    assert {"score", "slug", "title", "author", "licences", "page_url", "file", "member_path", "thumb_url", "width",
+            "height", "attribution", "places"} <= hit.keys()  # fmt: skip
+    assert found["more"]
+    assert found["next"] == f"/api/v1/search?like={ROBOT}&licence=CC0&limit=3&page=2"
+    assert client.get(found["next"]).json()["hits"][0]["image_id"] != hit["image_id"]
+
+
+def test_an_uploaded_picture_as_json_can_be_paged_by_its_token(client: TestClient) -> None:
+    found = client.post("/api/v1/search", files={"picture": FROG.read_bytes()}, data={"limit": "2"}).json()
+    again = client.get("/api/v1/search", params={"upload": found["upload"], "limit": 2, "page": 2}).json()
+
+    assert found["verdict"]["relation"] == "same"
+    assert again["hits"][0]["image_id"] not in [hit["image_id"] for hit in found["hits"]]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "title"),
+    [
+        (lambda c: c.get("/api/v1/search?page=x"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/search"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/images/abc"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/images/5"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/nothing"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/search?upload=AAAAAAAAAAAAAAAAAAAAAA"), 410, "Upload gone"),
+        (lambda c: c.get("/api/v1/search?url=http://127.0.0.1/"), 403, "Link refused"),
+        (lambda c: c.post("/api/v1/search", files={"picture": b"x" * (10 << 20) + b"x"}), 413, "Too large"),
+        (lambda c: c.post("/api/v1/search", files={"picture": b"no picture"}), 422, "No readable picture"),
+        (lambda c: c.post("/api/v1/search", files={"other": b"x"}), 400, "Invalid parameter"),
+        (lambda c: c.post("/api/v1/search", content=b"{}"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/credits?ids={ROBOT}&format=pdf"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/credits?ids=5"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/credits"), 400, "Invalid parameter"),
+    ],
+)
+def test_problems_have_a_way_out(client: TestClient, request_of: Any, status: int, title: str) -> None:
+    answer = request_of(client)
+
+    assert (answer.status_code, answer.json()["title"]) == (status, title)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["way_out"]
+    assert answer.json()["status"] == status
+    assert title in {problem.title for problem in all_problems()}
+
+
+def test_clients_that_ask_too_fast_are_told_to_wait(service: SearchService) -> None:
+    settings = service.settings.model_copy(update={"searches_per_minute": 2})
+    with TestClient(create_app(settings, service)) as client:
+        answers = [client.get("/api/v1/search?q=robot") for _ in range(3)]
+        page = client.get("/search?q=robot")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 30
+    assert page.status_code == 429  # pages and API share one allowance
+
+
+def test_openapi_is_made_from_types_and_knows_every_parameter(client: TestClient) -> None:
+    described = client.get("/api/openapi.json").json()
+
+    search = described["paths"]["/api/v1/search"]
+    assert [parameter["name"] for parameter in search["get"]["parameters"]] == [p.name for p in PARAMETERS]
+    hit = described["components"]["schemas"]["HitRecord"]["properties"]
+    assert hit["image_id"]["type"] == "string"
+    assert "application/problem+json" in search["get"]["responses"]["400"]["content"]
+    assert "multipart/form-data" in search["post"]["requestBody"]["content"]
+
+
+def test_metrics_count_routes_and_hold_no_addresses(client: TestClient) -> None:
+    client.get("/search?q=secretword")
+
+    text = client.get("/metrics").text
+
+    assert 'ogaart_requests_total{route="/search",method="GET",status="200"}' in text
+    assert "secretword" not in text
+    assert "ogaart_generation 1" in text
+
+
+@pytest.fixture(scope="module")
+def server(service: SearchService) -> Iterator[str]:
+    settings = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    running = uvicorn.Server(uvicorn.Config(create_app(settings, service), port=0, log_level="error"))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        thread.join(0.02)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    running.should_exit = True
+    thread.join()
+
+
+def test_the_documented_commands_work(server: str, tmp_path: Path) -> None:
+    """Every curl command on the API page, run as it stands there."""
+    (tmp_path / "robot.png").write_bytes(FROG.read_bytes())
+    for example in EXAMPLES:
+        command = example.command.format(base=server, image_id=ROBOT)
+        ran = subprocess.run(
+            [*shlex.split(command), "--fail-with-body", "-sS"], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert ran.returncode == 0, (command, ran.stdout, ran.stderr)
+        if "format=" not in command:
+            assert json.loads(ran.stdout)
+    assert zipfile.is_zipfile(tmp_path / "pictures.zip")
+
+
+def test_a_body_without_length_is_cut_at_the_limit(server: str) -> None:
+    def long() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
+        for _ in range(200):
+            yield b"x" * 65_536
+
+    connection = http.client.HTTPConnection(server.removeprefix("http://"))
+    connection.request("POST", "/api/v1/search", long(), {"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert connection.getresponse().status == 413
+
+
+def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
+    """What a browser would run is a download, whatever its entry calls it."""
+    import sqlite3
+
+    settings = Settings(data=tmp_path)
+    number = publish(settings, ENTRIES[4:5])
+    words = tmp_path / "generations" / f"{number:06d}" / "words.sqlite"
+    words.chmod(0o644)
+    with sqlite3.connect(words) as store:
+        store.execute("UPDATE places SET format = 'svg', shown_name = 'evil.html'")
+    with SearchService(settings, GridEyes()) as service, TestClient(create_app(settings, service)) as client:
+        picked = image_id("enemies-again", 0)
+        original, view = client.get(f"/original/{picked}"), client.get(f"/view/{picked}")
+
+    assert original.headers["content-type"] == "application/octet-stream"
+    assert original.headers["content-disposition"].startswith("attachment")
+    assert view.headers["content-type"] == "image/webp"
