@@ -15,6 +15,12 @@ test: $(STAMP) libarchive lint types
 test-slow: $(STAMP) libarchive
 	$(BIN)/pytest -m slow --timeout 900 $(ARGS)
 
+torture: $(STAMP) libarchive
+	$(BIN)/python -W ignore -m ogaart_tests.torture $(ARGS)
+
+soak: $(STAMP) libarchive
+	$(BIN)/python -W ignore -m ogaart_tests.torture --soak $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -1,0 +1,64 @@
+"""``python -m ogaart_tests.torture``: all parts, one after the other, and one table of what was seen."""
+
+import argparse
+import datetime
+import logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ogaart_tests.torture.parts import PARTS, Part, Sizes
+
+SOAK_SECONDS = 1200.0
+
+
+def main() -> int:
+    """Read the command line, run, print; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ogaart_tests.torture", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts alone")
+    parser.add_argument("--seed", type=int, default=1, help="of every choice (default 1)")
+    parser.add_argument("--seconds", type=float, default=180.0, help="length of the storm (default 180)")
+    parser.add_argument("--soak", action="store_true", help=f"the storm alone, {SOAK_SECONDS:.0f} s of it")
+    parser.add_argument("--answers", type=int, default=10_000, help="answers of the hostile site (default 10,000)")
+    parser.add_argument("--files", type=int, default=8_000, help="broken archives and pictures (default 8,000)")
+    parser.add_argument("--pages", type=int, default=5_000, help="broken pages (default 5,000)")
+    parser.add_argument("--folder", type=Path, help="where data roots are made; by default a temporary folder")
+    chosen = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    sizes = Sizes(chosen.seed, chosen.seconds, chosen.answers, chosen.files, chosen.pages)
+    names = chosen.only or list(PARTS)
+    if chosen.soak:
+        names, sizes = ["storm"], sizes.lasting(SOAK_SECONDS)
+    with tempfile.TemporaryDirectory(prefix="ogaart-torture-") as folder:
+        root = chosen.folder or Path(folder)
+        return _run({name: partial(PARTS[name], root / name, sizes) for name in names}, sizes)
+
+
+def _run(parts: dict[str, Callable[[], Part]], sizes: Sizes) -> int:
+    began, done = time.monotonic(), []
+    for name, part in parts.items():
+        print(f"{name} …", file=sys.stderr, flush=True)
+        done.append(part())
+    today = datetime.datetime.now(datetime.UTC).date()
+    print(f"{today}, seed {sizes.seed}, {os.cpu_count()} cores, {time.monotonic() - began:.0f} s in all\n")
+    rows = [("What", "Seen"), *(row for part in done for row in part.rows)]
+    problems = [problem for part in done for problem in part.problems]
+    rows.append(("**losses and broken promises, of all parts**", f"**{len(problems)}**"))
+    width = max(len(name) for name, _ in rows)
+    for number, (name, seen) in enumerate(rows):
+        print(f"| {name:<{width}} | {seen} |")
+        if number == 0:
+            print(f"|{'-' * (width + 2)}|------|")
+    for problem in problems:
+        print(f"\nBROKEN: {problem}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

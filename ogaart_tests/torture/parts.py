@@ -1,0 +1,157 @@
+"""The parts of the torture, each with its rows of the table and what broke."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ogaart_tests.torture.flood import flood
+from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
+from ogaart_tests.torture.mutations import try_files, try_pages
+from ogaart_tests.torture.small_site import small_site
+from ogaart_tests.torture.spoils import SPOILS, Spoiler
+from ogaart_tests.torture.storm import storm
+
+BENCHES = 2
+"""Benches that strike at the same time."""
+MiB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    seed: int = 1
+    seconds: float = 180.0
+    answers: int = 10_000
+    files: int = 8_000
+    pages: int = 5_000
+
+    def lasting(self, seconds: float) -> "Sizes":
+        """The same with a storm of another length."""
+        return replace(self, seconds=seconds)
+
+
+@dataclass
+class Part:
+    """Rows of the table, and what is not as promised."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def row(self, what: str, seen: object) -> None:
+        """Add a row."""
+        self.rows.append((what, f"{seen:,}" if isinstance(seen, int) else str(seen)))
+
+
+def kills(root: Path, sizes: Sizes) -> Part:
+    """Every fault point in its first pass and in a later one; requests to end; full disks."""
+    part, began = Part(), time.monotonic()
+    with ExitStack() as stack, ThreadPoolExecutor(BENCHES) as pool:
+        benches = [stack.enter_context(bench(root / f"bench-{n}")) for n in range(BENCHES)]
+        outcomes = list(_struck(pool, benches, lambda b: [*b.blows("begun"), *b.other_blows()]))
+        for one in benches:
+            one.change()
+        outcomes += _struck(pool, benches, lambda b: list(b.blows("changed")))
+    killed = [o for o in outcomes if o.blow.how == "kill"]
+    part.row("fault points × passes killed at (SIGKILL, whole group)", len(killed))
+    part.row("fault points among them", len({o.blow.point for o in killed}))
+    part.row("asked to end (SIGTERM)", sum(o.blow.how == "term" for o in outcomes))
+    part.row("disks full, one for each kind of store", sum(o.blow.how == "full" for o in outcomes))
+    part.row("requests repeated after a kill, at most", max(o.repeated for o in outcomes))
+    part.row("looks of a reader at the publication meanwhile", sum(o.looks for o in outcomes))
+    part.problems += [f"{o.blow}: {problem}" for o in outcomes for problem in o.problems]
+    part.row("kills with anything lost or left over", sum(bool(o.problems) for o in outcomes))
+    part.row("seconds", round(time.monotonic() - began))
+    return part
+
+
+def _struck(pool: ThreadPoolExecutor, benches: list[Bench], blows: Callable[[Bench], list[Blow]]) -> Iterator[Outcome]:
+    """Each bench strikes its share of the same list."""
+
+    def share(number: int) -> list[Outcome]:
+        return [benches[number].strike(blow) for blow in blows(benches[number])[number :: len(benches)]]
+
+    for outcomes in pool.map(share, range(len(benches))):
+        yield from outcomes
+
+
+def spoils(root: Path, sizes: Sizes) -> Part:
+    """A file of each kind, rotten or torn; a clock that jumps."""
+    part = Part()
+    with small_site() as site:
+        spoiler = Spoiler(root, site)
+        part.problems += spoiler.jump()
+        for spoil in SPOILS:
+            part.problems += spoiler.spoil(spoil)
+    part.row("files torn or rotten, of every kind", len(SPOILS))
+    part.row("of these not noticed or not mended", len({p.partition(":")[0] for p in part.problems}))
+    part.row("clock set back an hour between two runs", "1")
+    return part
+
+
+def hostile_site(root: Path, sizes: Sizes) -> Part:
+    """Three answers in ten are faults."""
+    part = Part()
+    seen = flood(root, sizes.seed, round(sizes.answers * 0.62))
+    part.row("requests at the hostile site", seen.answers)
+    part.row("answered by a fault", f"{seen.faults:,} ({seen.faults / seen.answers:.0%})")
+    part.row("things wanted, all of them there at the end", seen.things)
+    part.row("requests repeated, all owed to faults", seen.repeats)
+    part.row("shortest gap between two requests", f"{seen.shortest_gap * 1000:.1f} ms (delay {seen.delay * 1000:g} ms)")
+    part.row("requests inside one of the Retry-After pauses", f"{seen.inside_pauses} (of {seen.pauses} pauses)")
+    part.row("requests while the site was down for 3 s", seen.probes)
+    part.row("seconds of the crawl", round(seen.seconds))
+    part.problems += [f"hostile site: {problem}" for problem in seen.problems]
+    return part
+
+
+def hostile_content(root: Path, sizes: Sizes) -> Part:
+    """Broken files and pages."""
+    part = Part()
+    (root / "files").mkdir(parents=True)
+    archives = sizes.files * 3 // 8
+    files = try_files(root / "files", sizes.seed, archives, sizes.files - archives)
+    pages = try_pages(sizes.seed, sizes.pages)
+    part.row("broken archives unpacked", files.archives)
+    part.row("broken pictures decoded", files.pictures)
+    part.row("members and pictures: " + ", ".join(sorted(files.outcomes)), _counts(files.outcomes))
+    part.row("children of the unpacker that crashed or hung", files.restarts)
+    part.row("peak memory of the unpacker", f"{files.peak_bytes // MiB} MiB")
+    part.row("broken pages parsed", pages.pages)
+    part.row("slowest file, slowest page", f"{files.slowest:.2f} s, {pages.slowest:.2f} s")
+    part.problems += files.problems + pages.problems
+    part.row("undeclared exceptions, files written outside", len(part.problems))
+    return part
+
+
+def _counts(outcomes: "dict[str, int]") -> str:
+    return ", ".join(f"{outcomes[name]:,}" for name in sorted(outcomes))
+
+
+def storms(root: Path, sizes: Sizes) -> Part:
+    """Everything at once, with random kills."""
+    part = Part()
+    seen = storm(root, sizes.seed, sizes.seconds)
+    part.row("storm: seconds", round(seen.seconds))
+    part.row("storm: processes started (3 runs, 2 discoveries, 1 publisher at a time)", seen.runs)
+    part.row("storm: killed at random", seen.kills)
+    part.row("storm: generations put in service", seen.publications)
+    part.row("storm: requests at the site", seen.requests)
+    part.row("storm: looks of reader and analyst", seen.looks)
+    part.row("storm: searches answered, by status", ", ".join(f"{s}: {n:,}" for s, n in sorted(seen.searches.items())))
+    part.row("storm: peak memory of one process", f"{seen.peak_bytes // MiB} MiB")
+    part.row("storm: rows, points or vectors lost, orphaned or drifted", len(seen.problems))
+    part.problems += [f"storm: {problem}" for problem in seen.problems]
+    return part
+
+
+PARTS: dict[str, Callable[[Path, Sizes], Part]] = {
+    "kills": kills,
+    "spoils": spoils,
+    "site": hostile_site,
+    "content": hostile_content,
+    "storm": storms,
+}
