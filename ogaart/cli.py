@@ -98,7 +98,14 @@ def search(query: str, limit: int, as_json: bool) -> None:
 
 @main.command()
 @click.argument("query", required=False)
-@click.option("--format", "form", type=click.Choice(["csv", "json", "markdown", "parquet"]), default="csv")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "markdown", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="How rows are printed or written.",
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; needed for parquet.")
 def sql(query: str | None, form: str, output: Path | None) -> None:
     """Run QUERY on the published catalog, read-only; without QUERY, a shell."""
@@ -133,7 +140,9 @@ def up(host: str, port: int | None) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="End after the printed search.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True, help="Data root."
+)
 @click.option("--port", default=8471, show_default=True, help="Port of the demo's own small OpenGameArt.")
 def demo(once: bool, data: Path, port: int) -> None:
     """Run everything over a small OpenGameArt of real free art on this machine."""

@@ -33,19 +33,20 @@ def run(settings: Settings, query: str | None, form: str, output: Path | None) -
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, form: str, output: Path | None) -> int:
+    if form == "parquet" and output is None:
+        raise click.UsageError("parquet is no text: name the file with --output")
     try:
         relation = connection.sql(query)
+        if relation is None:
+            return 0
+        if form == "parquet":
+            assert output is not None
+            write_parquet(relation, output)
+            return 0
+        text = FORMATS[form](*rows_of(relation))
     except duckdb.Error as cause:
         click.echo(f"ogaart: {cause}", err=True)
         return 2
-    if relation is None:
-        return 0
-    if form == "parquet":
-        if output is None:
-            raise click.UsageError("parquet is no text: name the file with --output")
-        write_parquet(relation, output)
-        return 0
-    text = FORMATS[form](*rows_of(relation))
     if output is not None:
         output.write_text(text, encoding="utf-8")
     else:
