@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.qdrant_collection import qdrant_collection
+from ogaart.assets.step import described
 from ogaart.faults import Fault, fault
 from ogaart.resources.catalog import CatalogBuild, Source
-from ogaart.resources.catalog_tables import FORMAT_VERSION, RUNS, Blocked
+from ogaart.resources.catalog_tables import FORMAT_VERSION, IMAGES, PUBLIC, RUNS, Blocked
 from ogaart.resources.collection import Collection
 from ogaart.resources.decisions import read_decisions
 from ogaart.resources.durable import temporary, write_durably
@@ -29,6 +32,9 @@ from ogaart.words import RowState
 
 CATALOG_VERSION = "1"
 INPUTS = "inputs.json"
+COUNTED_AGAIN = """SELECT count(DISTINCT slug) AS entries, count(*) AS images, count(*) AS points
+FROM images WHERE indexed"""
+"""SQL that gives a generation's numbers again, on its ogaart.duckdb."""
 REBUILD = "ogaart/rebuild"
 """Tag of a run that builds a generation although nothing changed; its value does not matter."""
 
@@ -37,8 +43,14 @@ REBUILD = "ogaart/rebuild"
     deps=[qdrant_collection],
     group_name="publication",
     kinds={"duckdb", "sqlite", "qdrant"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=CATALOG_VERSION,
-    metadata={"layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,packs,manifest.json}"},
+    metadata={
+        **described(IMAGES),
+        "tables": {table.name: table.comment for table in PUBLIC},
+        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,packs,manifest.json}",
+    },
 )
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """ogaart.duckdb, words.sqlite and a copy of the index, built from a frozen cut of all partitions.
@@ -189,9 +201,9 @@ def _micros(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1_000_000)
 
 
-def _metadata(generation: Generation, state: RowState, done: Reconciled | None) -> dict[str, int | str]:
+def _metadata(generation: Generation, state: RowState, done: Reconciled | None) -> dict[str, Any]:
     counts = generation.manifest["counts"]
-    facts: dict[str, int | str] = {
+    facts: dict[str, Any] = {
         "state": state.value,
         "generation": generation.number,
         "entries": counts.get("entries", 0),
@@ -199,6 +211,8 @@ def _metadata(generation: Generation, state: RowState, done: Reconciled | None) 
         "points": counts.get("searchable", 0),
         "dagster/row_count": counts.get("images", 0),
         "path": str(generation.path),
+        "bytes": sum(generation.manifest.get("files", {}).values()),
+        "sql": dg.MetadataValue.md(f"```sql\n{COUNTED_AGAIN}\n```"),
     }
     if done is not None:
         summary = done.summary()

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
 from ogaart.assets.leaving import left_behind
 from ogaart.assets.search_pages import search_pages
 from ogaart.assets.step import Step, described, run_partitions
@@ -26,6 +27,8 @@ GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRI
     deps=[search_pages],
     group_name="crawl",
     kinds={"python", "parquet"},
+    owners=OWNERS,
+    tags=ASKS_THE_SITE,
     code_version=CONTENT_VERSION,
     pool="site",
     metadata=described(ENTRIES),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
+from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.embedder import Embedder
@@ -26,6 +27,8 @@ EMBEDDINGS_VERSION = "1"
     deps=[extracted_images],
     group_name="likeness",
     kinds={"pytorch", "parquet"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=EMBEDDINGS_VERSION,
     pool="embedder",
     metadata=described(EMBEDDINGS),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
+from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.raw_files import raw_files
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.faults import Fault, fault
@@ -33,6 +34,8 @@ FileKey = tuple[str, int, str]
     deps=[raw_files],
     group_name="images",
     kinds={"python", "file"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=EXTRACTION_VERSION,
     metadata=described(IMAGES, OCCURRENCES, MEMBERS),
     backfill_policy=dg.BackfillPolicy.multi_run(10),

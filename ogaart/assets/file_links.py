@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ogaart.assets.content_pages import content_pages
+from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.opengameart.content import LINKS_VERSION, parse_entry
 from ogaart.partitions import search_pages_partitions
@@ -21,6 +22,8 @@ LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
     deps=[content_pages],
     group_name="crawl",
     kinds={"python", "parquet"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=LINKS_VERSION,
     metadata=described(FILE_LINKS),
 )

@@ -1,11 +1,15 @@
 """The publication: the newest generation is audited, then put in service by one switch."""
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
-from ogaart.assets.catalog import catalog
+from ogaart.assets.catalog import COUNTED_AGAIN, catalog
+from ogaart.assets.labels import OWNERS, READS_ROWS
+from ogaart.assets.step import described
 from ogaart.resources.audits import Audit, run_audits
+from ogaart.resources.catalog_tables import IMAGES
 from ogaart.resources.collection import Collection
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Generation, Generations
@@ -26,9 +30,14 @@ class AuditFailed(RuntimeError):
     deps=[catalog],
     group_name="publication",
     kinds={"duckdb"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=PUBLICATION_VERSION,
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
-    metadata={"layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb"},
+    metadata={
+        **described(IMAGES),
+        "layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb",
+    },
 )
 def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """The generation in service: audited, then switched to in one step.
@@ -79,7 +88,7 @@ def audit(stores: Stores, generation: Generation, current: Generation | None) ->
         index.close()
 
 
-def _metadata(generation: Generation, state: str) -> dict[str, int | str]:
+def _metadata(generation: Generation, state: str) -> dict[str, Any]:
     counts = generation.manifest["counts"]
     audits = {f"audit: {a['name']}": a["message"] for a in generation.audits}
     return {
@@ -88,5 +97,8 @@ def _metadata(generation: Generation, state: str) -> dict[str, int | str]:
         "entries": counts.get("entries", 0),
         "images": counts.get("images", 0),
         "points": counts.get("searchable", 0),
+        "built_at": str(generation.manifest.get("built_at", "")),
+        "newest_fetched_at": str(generation.manifest.get("newest_fetched_at", "")),
+        "sql": dg.MetadataValue.md(f"```sql\n{COUNTED_AGAIN}\n```"),
         **audits,
     }

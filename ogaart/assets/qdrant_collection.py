@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ogaart.assets.embeddings import embeddings
+from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.faults import Fault, fault
 from ogaart.partitions import search_pages_partitions
@@ -26,6 +27,8 @@ BATCH = 256
     deps=[embeddings],
     group_name="likeness",
     kinds={"qdrant"},
+    owners=OWNERS,
+    tags=READS_ROWS,
     code_version=COLLECTION_VERSION,
     pool="collection",
     metadata=described(POINTS),

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ogaart.assets.file_links import file_links
+from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
 from ogaart.assets.step import Step, described, run_partitions
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
 from ogaart.partitions import search_pages_partitions
@@ -22,11 +23,20 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     deps=[file_links],
     group_name="crawl",
     kinds={"python", "file"},
+    owners=OWNERS,
+    tags=ASKS_THE_SITE,
     code_version=RAW_FILES_VERSION,
     pool="site",
     metadata=described(RAW_FILES),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "few_failures",
+            asset="raw_files",
+            description="Of the partition's files, no larger share could not be had than OGAART_MAX_FAILURE_SHARE.",
+        )
+    ],
 )
-def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Each original file, streamed to the blob store, its length checked, hashed, its type told by magic bytes.
 
     A file is decided from id, name and length on its entry's page; what is stored is never asked for again. A broken
@@ -57,6 +67,12 @@ def fetch_files(step: Step) -> None:
     step.counts[RowState.UNCHANGED] -= replaced
     entries = tables.read(ENTRIES, step.partition)
     step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
+    failed, limit = sum(1 for row in rows if row["status"] != FileStatus.OK), step.stores.settings.max_failure_share
+    step.check(
+        "few_failures",
+        failed <= limit * len(rows),
+        f"{step.partition}: {failed} of {len(rows)} files could not be had, {limit:.0%} may",
+    )
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
 from ogaart.assets.step import LINEAGE, Step, described, run_partitions
 from ogaart.opengameart.listing import LISTING_VERSION, Listing, is_past_end, parse_listing
 from ogaart.opengameart.urls import search_url
@@ -21,11 +22,20 @@ from ogaart.words import ListingStatus, Stage
     partitions_def=search_pages_partitions,
     group_name="crawl",
     kinds={"python", "parquet"},
+    owners=OWNERS,
+    tags=ASKS_THE_SITE,
     code_version=LISTING_VERSION,
     pool="site",
     metadata=described(SEARCH_RESULTS, LISTINGS),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "rows_as_announced",
+            asset="search_pages",
+            description="A page lists as many entries as its header 'Displaying A - B of N' announces.",
+        )
+    ],
 )
-def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One page of a query's results, oldest entries first.
 
     A page younger than `OGAART_LISTING_HOURS` is not asked for again. Only result rows count, never the page's other
@@ -74,6 +84,10 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
         for slug, record in records.items()
     ]
     step.count(plan)
+    announced = 0 if past_end or listing.first is None or listing.last is None else listing.last - listing.first + 1
+    step.check(
+        "rows_as_announced", len(records) == announced, f"{step.partition}: {len(records)} rows, {announced} announced"
+    )
     old_listing = tables.read(LISTINGS, step.partition)
     facts = {
         "url": url,

@@ -50,6 +50,7 @@ class Step:
         self._failures: dict[str, Row] = {}
         self._changed = False
         self._sizes: dict[str, tuple[int, int]] = {}
+        self.checks: dict[str, tuple[bool, str]] = {}
 
     @property
     def query(self) -> str:
@@ -136,6 +137,10 @@ class Step:
             },
             fingerprint,
         )
+
+    def check(self, name: str, passed: bool, message: str) -> None:
+        """Say how a check of the asset came out for this partition."""
+        self.checks[name] = (passed, message)
 
     def get(self, url: str, **options: Any) -> Fetched:
         """Ask the site (or the fetch records) for ``url``, counting what it cost; options as ``SiteClient.get``."""
@@ -286,6 +291,7 @@ def run_partitions(
     """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
     rereading = of_run(context)
+    checks: dict[str, dict[str, tuple[bool, str]]] = {}
     for key in context.partition_keys:
         try:
             with open_step(platform.stores, stage, key, context.run_id, rereading) as step:
@@ -301,7 +307,20 @@ def run_partitions(
             ", ".join(f"{step.counts[s]} {s}" for s in RowState if step.counts[s]) or "empty",
         )
         context.add_asset_metadata(metadata, partition_key=key)
-    return dg.MaterializeResult()
+        for name, found in step.checks.items():
+            checks.setdefault(name, {})[key] = found
+    return dg.MaterializeResult(
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=name,
+                passed=all(passed for passed, _ in found.values()),
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="; ".join(message for passed, message in found.values() if not passed) or None,
+                metadata={key: message for key, (_, message) in found.items()},
+            )
+            for name, found in checks.items()
+        ]
+    )
 
 
 def described(*tables: Table) -> dict[str, Any]:
