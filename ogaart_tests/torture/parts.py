@@ -11,7 +11,7 @@ from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
 from ogaart_tests.torture.mutations import try_files, try_pages
 from ogaart_tests.torture.small_site import small_site
-from ogaart_tests.torture.spoils import SPOILS, Spoiler
+from ogaart_tests.torture.spoils import BATCHES, Spoiler
 from ogaart_tests.torture.storm import storm
 
 BENCHES = 2
@@ -84,10 +84,10 @@ def spoils(root: Path, sizes: Sizes) -> Part:
     with small_site() as site:
         spoiler = Spoiler(root, site)
         part.problems += spoiler.jump()
-        for spoil in SPOILS:
-            part.problems += spoiler.spoil(spoil)
-    part.row("files torn or rotten, of every kind", len(SPOILS))
-    part.row("of these not noticed or not mended", len({p.partition(":")[0] for p in part.problems}))
+        for batch in BATCHES:
+            part.problems += spoiler.spoil(batch)
+    part.row("files torn or rotten, of every kind", sum(map(len, BATCHES)))
+    part.row("of these not noticed or not mended", len(part.problems))
     part.row("clock set back an hour between two runs", "1")
     return part
 

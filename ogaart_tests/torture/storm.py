@@ -219,7 +219,7 @@ def _points(world: World) -> list[str]:
         vectors = Vectors(world.data / "vectors", space).get([wanted[number] for number in ids])
         lost = sum(index.query(v, limit=1)[0].score < CLOSE_ENOUGH - 0.001 for v in vectors)
         drifted = sum(
-            float(np.dot(record.vector, vector)) < CLOSE_ENOUGH
+            float(np.dot(record.vector, vector) / np.linalg.norm(record.vector)) < CLOSE_ENOUGH
             for record, vector in zip(index.retrieve(ids, with_vector=True), vectors, strict=True)
             if record.vector is not None
         )

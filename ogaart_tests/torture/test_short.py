@@ -1,0 +1,87 @@
+"""A short torture with every test run; the whole of it is ``make torture``."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ogaart.faults import Fault
+from ogaart_tests.torture.flood import flood
+from ogaart_tests.torture.kills import Bench, Blow, bench
+from ogaart_tests.torture.mutations import mutated, try_files, try_pages
+from ogaart_tests.torture.small_site import small_site
+from ogaart_tests.torture.spoils import BATCHES, Spoiler
+from ogaart_tests.torture.storm import storm
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with bench(tmp_path_factory.mktemp("bench")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("blow", [Blow("begun", Fault.TABLE_SWAPPED, 20)], ids=str)
+def test_a_killed_run_is_mended_by_the_next(shared_bench: Bench, blow: Blow) -> None:
+    assert shared_bench.strike(blow).problems == ()
+
+
+SOME_BLOWS = [
+    Blow("begun", Fault.BLOB_WRITTEN, 9),
+    Blow("begun", Fault.SEGMENT_WRITTEN),
+    Blow("begun", Fault.CURRENT_SWITCHED),
+    Blow("begun", Fault.CUT_MADE, how="term"),
+    Blow("begun", Fault.TABLE_DRAFTED, 3, how="full"),
+    Blow("begun", Fault.CATALOG_BUILT, how="full"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", SOME_BLOWS, ids=str)
+def test_more_blows(shared_bench: Bench, blow: Blow) -> None:
+    assert shared_bench.strike(blow).problems == ()
+
+
+@pytest.mark.slow
+def test_a_storm_loses_nothing(tmp_path: Path) -> None:
+    seen = storm(tmp_path, seed=5, seconds=20, clients=3)
+
+    assert seen.problems == []
+    assert seen.runs > 6
+
+
+@pytest.mark.slow
+def test_what_rots_is_noticed_and_mended(tmp_path: Path) -> None:
+    with small_site() as site:
+        spoiler = Spoiler(tmp_path, site)
+
+        assert spoiler.spoil(BATCHES[0]) == []
+
+
+def test_a_hostile_site_is_read_completely_and_politely(tmp_path: Path) -> None:
+    seen = flood(tmp_path, seed=3, things=60, down=False)
+
+    assert seen.problems == []
+    assert seen.faults > 10
+
+
+def test_broken_files_give_rows_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+
+    seen = try_files(tmp_path / "files", seed=11, archives=60, pictures=90)
+
+    assert seen.problems == []
+    assert seen.outcomes["failed"] > 20
+
+
+def test_broken_pages_give_records_or_declared_errors() -> None:
+    seen = try_pages(seed=11, number=200)
+
+    assert seen.problems == []
+    assert seen.outcomes["PageUnreadable"] > 10
+
+
+def test_a_seed_breaks_in_the_same_way() -> None:
+    whole = bytes(range(256))
+
+    assert mutated(whole, random.Random(4)) == mutated(whole, random.Random(4)) != whole
