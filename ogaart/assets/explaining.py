@@ -40,7 +40,7 @@ def errors(failures: Sequence[Row]) -> dict[str, dg.MetadataValue]:
         for name, rows in frequent[:ERROR_CLASSES]
     ]
     shown = [
-        dg.TableRecord({k: str(row[k]) for k in ("key", "error_class", "message", "attempts", "next_try")})
+        dg.TableRecord({k: str(row[k]) for k in ("error_class", "message", "key", "attempts", "next_try")})
         for row in failures[:FAILURES_SHOWN]
     ]
     return {"top_errors": dg.MetadataValue.md("\n".join(lines)), "failures": dg.MetadataValue.table(shown)}
@@ -79,11 +79,12 @@ def recount(files: Iterable[tuple[str, Path]], steps: Path, run_id: str) -> dict
     run = _text(run_id)
     tables = "\nUNION ALL ".join(
         f'SELECT {_text(name)} AS "table", count(*) AS "rows", count(*) FILTER (run_id = {run}) AS written'  # noqa: S608
-        f" FROM {_text(str(path))}"
+        f"\n    FROM {_text(str(path))}"
         for name, path in files
     )
     history = (
-        f"SELECT {', '.join(COUNTS)}, requests, requests_saved, bytes FROM {_text(str(steps))}\n"  # noqa: S608
+        f"SELECT {', '.join(COUNTS)}, requests, requests_saved, bytes\n"  # noqa: S608
+        f"    FROM {_text(str(steps))}\n"
         f"    WHERE run_id = {run} ORDER BY ended_at DESC LIMIT 1"
     )
     return {"sql": dg.MetadataValue.md(f"```sql\n{history};\n\n{tables};\n```")}

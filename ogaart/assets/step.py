@@ -197,6 +197,8 @@ class Step:
         numbers = {state.value: self.counts[state] for state in RowState}
         return {
             **numbers,
+            **explaining.pictures(self.gallery),
+            **explaining.errors(self.failures),
             "dagster/partition_row_count": sum(
                 self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
             ),
@@ -205,8 +207,6 @@ class Step:
             "written": {name: written for name, (_, written) in self._sizes.items()},
             "rows": {name: rows for name, (rows, _) in self._sizes.items()},
             **explaining.rates(self.extra, (datetime.now(UTC) - self.now).total_seconds()),
-            **explaining.errors(self.failures),
-            **explaining.pictures(self.gallery),
             **explaining.recount(
                 [(name, self._file(name)) for name in self._sizes], self._file(STEPS.name), self.run_id
             ),
