@@ -25,6 +25,7 @@ def test_a_dry_run_shows_what_is_chosen_and_does_nothing(copied: World) -> None:
     assert failures(copied) == before
 
 
+@pytest.mark.slow
 def test_a_file_that_was_missing_is_asked_for_again_and_comes(copied: World) -> None:
     [url] = [key for stage, kind, key in failures(copied) if kind == "Missing"]
     path = url.removeprefix(copied.site.base)

@@ -37,6 +37,7 @@ def test_a_platform_fresh_from_work_is_whole(demo_world: World) -> None:
     assert (report.rows, report.errors, report.exit_code) == ([], [], 0)
 
 
+@pytest.mark.slow
 def test_what_rots_is_found_and_mended(copied: World) -> None:
     stores = copied.stores
     before = content_digest(copied.generation)
@@ -73,6 +74,7 @@ def test_what_rots_is_found_and_mended(copied: World) -> None:
     assert content_digest(copied.generation) == before
 
 
+@pytest.mark.slow
 def test_the_collection_is_made_anew_from_the_vectors_without_the_site(copied: World) -> None:
     with collection(copied).writer() as index:
         before = sorted(index.ids())
