@@ -43,7 +43,7 @@ class Collection:
     def _open(self) -> VectorIndex:
         shard = self.folder / "shard"
         lost = self._settings.qdrant_url is None and not shard.exists()
-        if lost or not self._identity_file.exists():
+        if lost or self._named() is None:
             self._renew()
         try:
             return open_index(self._settings, shard, self.space, self.dimension)
@@ -70,5 +70,11 @@ class Collection:
     @property
     def identity(self) -> str:
         """Names this collection; another after it was rebuilt. With a server, also names the server."""
-        identity: str = json.loads(self._identity_file.read_text())["identity"]
-        return f"{self._settings.qdrant_url or 'edge'}#{identity}"
+        return f"{self._settings.qdrant_url or 'edge'}#{self._named()}"
+
+    def _named(self) -> str | None:
+        """What the identity's file says; None where it is missing or torn: then every ledger row counts as stale."""
+        try:
+            return str(json.loads(self._identity_file.read_bytes())["identity"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None

@@ -97,7 +97,13 @@ class DataRoot:
         self.root.mkdir(parents=True, exist_ok=True)
         owner_file = self.root / "owner.json"
         if owner_file.exists():
-            owner = json.loads(owner_file.read_text())["host"]
+            try:
+                owner = json.loads(owner_file.read_text())["host"]
+            except (ValueError, KeyError, TypeError) as cause:
+                raise DataRootRefused(
+                    f"{owner_file} does not say who owns the data root ({cause}): "
+                    "delete it if no other host uses this root"
+                ) from cause
             if owner != mine:
                 raise DataRootRefused(
                     f"data root {self.root} belongs to host {owner!r}, this is {mine!r}: set OGAART_DATA to a folder "

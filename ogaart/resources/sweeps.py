@@ -44,11 +44,11 @@ def _path(root: Path, query: str) -> Path:
 
 
 def latest_sweep(root: Path, query: str) -> Sweep | None:
-    """The newest accepted sweep of a query, or None."""
-    path = _path(root, query)
-    if not path.exists():
+    """The newest accepted sweep of a query; None where there is none, or only a torn file: then sweep again."""
+    try:
+        found = json.loads(_path(root, query).read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(found["pages"], int):  # of a version that did not keep the pages apart: sweep again
         return None
     return Sweep(

@@ -1,0 +1,39 @@
+"""Small files of state that a bad disk tore: noticed, and never the end of all runs."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ogaart.resources.collection import Collection
+from ogaart.resources.dataroot import DataRoot, DataRootRefused
+from ogaart.resources.platform import Stores
+from ogaart.resources.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
+from ogaart.settings import Settings
+
+
+def test_a_collection_whose_name_is_torn_gets_another_one(tmp_path: Path) -> None:
+    collection = Collection(Stores(Settings(data=tmp_path)), "space", 4)
+    with collection.writer():
+        before = collection.identity
+    (tmp_path / "index/space/identity.json").write_text('{"identity": "')
+
+    with collection.writer():
+        assert collection.identity not in {before, "edge#None"}
+
+
+def test_a_torn_sweep_is_no_sweep(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    store_sweep(tmp_path, Sweep("2d-art", now, 1, (SweepPage(now, frozenset({"a"})),)))
+    (tmp_path / "sweeps/2d-art.json").write_text('{"at": "20')
+
+    assert latest_sweep(tmp_path, "2d-art") is None
+
+
+def test_a_torn_owner_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    root.claim("here")
+    (tmp_path / "owner.json").write_text("{")
+
+    with pytest.raises(DataRootRefused, match=r"owner\.json does not say who owns .* delete it"):
+        root.claim("here")
