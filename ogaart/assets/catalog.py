@@ -147,7 +147,7 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     if not newest:
         some = any(_inputs(stores.root.tables))
         return some, "nothing is published yet" if some else "there are no rows to publish yet"
-    generation, current = newest[0], generations.current()
+    generation, current = newest[0], generations.replaceable()
     if _inputs_of(generation) != inputs_digest(stores):
         return True, f"rows changed since generation {generation.number}"
     if _failed(generation):

@@ -22,7 +22,6 @@ from ogaart.staleness import compare, fingerprint
 from ogaart.words import FileStatus, MemberStatus, RowState, Stage
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
-GALLERY = 24
 FEATURES = ("has_alpha", "colours", "palette", "palette_shares", "pixel_art", "signature")
 
 FileKey = tuple[str, int, str]
@@ -213,8 +212,8 @@ def _picture(
         occurrence |= {"pack_offset": offset, "pack_length": length}
     content.occurrences.append(step.stamp(occurrence, wanted))
     if number not in content.images:
-        if number not in before and len(step.gallery) < GALLERY:
-            step.gallery.append(member.thumbnail)
+        if number not in before:
+            step.show(facts["slug"], member.thumbnail)
         offset, length = content.pack.add(_thumbnail_name(number), member.thumbnail)
         content.images[number] = step.stamp(
             {

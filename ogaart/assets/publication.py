@@ -50,9 +50,11 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
         newest = generations.all()[-1:]
         if not newest:
             raise dg.Failure("there is no generation: materialize `catalog` first", allow_retries=False)
-        generation, current = newest[0], generations.current()
+        generation, current = newest[0], generations.replaceable()
         if current is not None and current.number == generation.number and generation.audits:
             context.log.info("generation %d is in service already", current.number)
+            generations.switch(current.number)  # a run that was killed may have made one link of the two
+            generations.prune(stores.settings.keep_generations)
             return dg.MaterializeResult(metadata=_metadata(generation, "unchanged"))
         checks = outcome(generation)
         if checks is None or holding_back(checks):  # materialized without the catalog's checks, or held back before

@@ -14,6 +14,7 @@ import dagster as dg
 from ogaart.assets import explaining
 from ogaart.assets.rereading import Rereading, of_run
 from ogaart.faults import Fault, fault
+from ogaart.imaging.contact_sheet import MOST as MOST_SHOWN
 from ogaart.partitions import parse_key
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
@@ -24,6 +25,7 @@ from ogaart.staleness import Plan, next_try
 from ogaart.words import RowState, Stage
 
 KEPT_STEPS = 50
+SHOWN_PER_ENTRY = 3
 FIRST_WAIT = 30.0
 LONGEST_WAIT = 1800.0
 MOST_RETRIES = 5
@@ -44,7 +46,9 @@ class Step:
         self.now = datetime.now(UTC)
         self.counts: Counter[RowState] = Counter()
         self.extra: dict[str, int] = {}
-        self.gallery: list[bytes] = []
+        self._gallery: list[bytes] = []
+        self._spare: list[bytes] = []
+        self._shown: Counter[str] = Counter()
         self.rereading = rereading
         self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
         self._failures: dict[str, Row] = {}
@@ -137,6 +141,18 @@ class Step:
             },
             fingerprint,
         )
+
+    def show(self, slug: str, thumbnail: bytes) -> None:
+        """Keep a picture that came in for the contact sheet: a few of each entry, more where there is room."""
+        self._shown[slug] += 1
+        kept = self._gallery if self._shown[slug] <= SHOWN_PER_ENTRY else self._spare
+        if len(kept) < MOST_SHOWN:
+            kept.append(thumbnail)
+
+    @property
+    def gallery(self) -> list[bytes]:
+        """Thumbnails of what came in, at most as many as a contact sheet holds."""
+        return (self._gallery + self._spare)[:MOST_SHOWN]
 
     def check(self, name: str, passed: bool, message: str) -> None:
         """Say how a check of the asset came out for this partition."""
