@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ogaart import takedown
 from ogaart.cli_operator import COMMANDS
 from ogaart.terminal import EXIT_FAILED, console
 from ogaart.terminal import finish as _finish
@@ -23,7 +24,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="dagster")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, takedown.command):
     main.add_command(_command)
 
 

@@ -5,9 +5,14 @@ line with ``"lifted": true`` takes the decision back. The file is the record: li
 """
 
 import json
+import os
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["entry", "author", "pixels"]
 
 
 class DecisionsUnreadable(ValueError):
@@ -53,6 +58,35 @@ def read_decisions(path: Path, version: int = 0) -> Blocked:
         else:
             of_kind[value] = None
     return Blocked(version, **{_PLURALS[kind]: tuple(found) for kind, found in values.items()})
+
+
+def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = False, now: datetime | None = None) -> None:
+    """Add a decision to the file; what reads it follows at once.
+
+    Args:
+        path: the file; made where it is missing.
+        what: what kind of thing is blocked.
+        value: which: an entry's slug, an author as shown, the hex sha256 of canonical pixels.
+        reason: why, for those who come later.
+        lift: take an earlier decision back.
+        now: when; by default this moment.
+    """
+    decision: dict[str, Any] = {
+        "what": what,
+        "value": value,
+        "reason": reason,
+        "decided_at": (now or datetime.now(UTC)).isoformat(),
+    }
+    if lift:
+        decision["lifted"] = True
+    line = json.dumps(decision, ensure_ascii=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One write at the end of the file: whoever reads meanwhile sees all of the line or nothing of it.
+    with path.open("ab", buffering=0) as file:
+        if file.tell() and path.read_bytes()[-1:] != b"\n":
+            line = "\n" + line  # somebody's editor left the last line open
+        file.write(line.encode())
+        os.fsync(file.fileno())
 
 
 class Decisions:

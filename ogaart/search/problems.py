@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.resources.decisions import DecisionsUnreadable
 from ogaart.resources.embedder import EmbedderBroken
 from ogaart.resources.index import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.search.address import AddressInvalid
@@ -85,6 +86,7 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
         "Network broken",
         "Search by words, or from a picture here; the operator reads the log.",
     ),
+    DecisionsUnreadable: (503, "Decisions unreadable", "The operator mends the line that is named in the log."),
     UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
 }
 _TOO_LARGE = frozenset(
@@ -97,6 +99,10 @@ KNOWN: tuple[type[Exception], ...] = (*_PLAIN, Unreadable)
 
 def problem_of(error: Exception) -> Problem:
     """Put an error of ``KNOWN`` into words."""
+    if isinstance(error, DecisionsUnreadable):
+        # The line names whom somebody wanted out of sight.
+        detail = "nothing is served while takedowns cannot be read"
+        return Problem(503, "Decisions unreadable", detail, _PLAIN[DecisionsUnreadable][2])
     if isinstance(error, Unreadable):
         if error.error_class in _TOO_LARGE:
             return Problem(413, "Too large", error.message, _PLAIN[TooMuch][2])
