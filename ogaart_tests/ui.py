@@ -1,5 +1,6 @@
 """A real Dagster UI with its daemon, and a real headless Chromium, for tests that work as a person does."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from ogaart.demonstration import free_port
 from ogaart.doctor import CHROMIUM_HELP, chromium
 from ogaart_tests.world import World
 
+SCREENSHOTS = os.environ.get("OGAART_SCREENSHOTS")  # read before a world clears the environment
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -65,14 +67,11 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 def keep_screenshot(page: Page, name: str, folder: Path) -> Path:
     """Take a screenshot into ``folder``; with OGAART_SCREENSHOTS set, also into that folder, for the docs."""
-    import os
-
     path = folder / name
     page.screenshot(path=path)
-    wanted = os.environ.get("OGAART_SCREENSHOTS")
-    if wanted:
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, Path(wanted) / name)
+    if SCREENSHOTS:
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, Path(SCREENSHOTS) / name)
     return path
 
 
