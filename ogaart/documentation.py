@@ -31,9 +31,10 @@ def cli_markdown() -> str:
 
 def pages() -> Mapping[str, str]:
     """Text by file name under docs."""
+    from ogaart.asset_docs import assets_markdown
     from ogaart.resources.catalog_docs import tables_markdown
 
-    return {"cli.md": cli_markdown(), "tables.md": tables_markdown()}
+    return {"cli.md": cli_markdown(), "tables.md": tables_markdown(), "assets.md": assets_markdown()}
 
 
 def write(folder: Path = DOCS) -> list[Path]:
