@@ -29,7 +29,7 @@ def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -
     """Check the newest generation; one in service that passed already is not looked at again."""
     stores = platform.stores
     generations = Generations(stores.root.generations)
-    newest, current = generations.all()[-1], generations.current()
+    newest, current = generations.all()[-1], generations.replaceable()
     found = outcome(newest) if current is not None and current.number == newest.number else None
     if found is None or holding_back(found):
         found = assess(stores, newest)

@@ -226,8 +226,12 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
     """Nothing that search finds now, and that still stands on the site, is lost by switching."""
     if previous is None:
         return Audit("losses", True, "no generation is in service yet", {"before": 0, "lost": 0})
-    with _words(previous) as store:
-        before = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
+    try:
+        with _words(previous) as store:
+            before = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
+    except sqlite3.DatabaseError as cause:  # a damaged one must not keep its whole successor out of service
+        said = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
+        return Audit("losses", True, said, {"before": 0, "lost": 0})
     waiting = _ids(
         con,
         """

@@ -5,6 +5,7 @@ replaced by rename, which is the only switch: readers see catalog, words and ind
 Building, switching and pruning are for one process at a time, under the caller's lock; reading needs none.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -123,8 +124,18 @@ class Generations:
         return sorted(int(p.name) for p in self.root.iterdir() if _NUMBERED.fullmatch(p.name) and p.is_dir())
 
     def all(self) -> list[Generation]:
-        """All finished generations, oldest first."""
-        return [self.get(number) for number in self.numbers()]
+        """All finished generations, oldest first; one whose manifest is torn does not count."""
+        found = []
+        for number in self.numbers():
+            with contextlib.suppress(GenerationMissing):
+                found.append(self.get(number))
+        return found
+
+    def replaceable(self) -> Generation | None:
+        """The generation in service as its successor sees it: None where its manifest is torn, and nothing is lost."""
+        with contextlib.suppress(GenerationMissing):
+            return self.current()
+        return None
 
     def begin(self) -> "Building":
         """Start a generation in an empty folder; what a killed build left is removed."""
@@ -169,7 +180,7 @@ class Generations:
         current = self.current()
         if current is None:
             return []
-        before = [n for n in numbers if n < current.number and self.get(n).passed]
+        before = [g.number for g in self.all() if g.number < current.number and g.passed]
         kept = {current.number, numbers[-1], *before[max(0, len(before) - (keep - 1)) :]}
         return [n for n in numbers if n not in kept]
 

@@ -195,3 +195,17 @@ def test_equal_contents_have_equal_digests_whenever_they_were_read(tmp_path: Pat
 
     assert digests[0] == digests[1]
     assert {name for name in changed if changed[name] != digests[0][name]} >= {"images", "entries", "files"}
+
+
+def test_a_damaged_generation_in_service_does_not_keep_its_successor_out(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    before = publish(world, index)
+    words = before.words.read_bytes()
+    before.words.unlink()
+    before.words.write_bytes(words[: len(words) // 2])
+
+    audits = run_audits(publish(world, index), index, previous=before)
+
+    assert failed(audits) == {}
+    assert "cannot be read" in next(a.message for a in audits if a.name == "losses")

@@ -161,3 +161,18 @@ def test_a_kill_at_the_switch_leaves_a_whole_generation_in_service(generations: 
     expected = "two" if point == "current_switched" else "one"
     assert said(generations.root.parent / "ogaart.duckdb") == expected
     assert make(generations, "three").number == 3
+
+
+def test_a_torn_generation_does_not_keep_its_successors_out(generations: Generations) -> None:
+    for text in ("one", "two", "three"):
+        generations.switch(make(generations, text).number)
+    for number in (1, 3):
+        manifest = generations.get(number).path / "manifest.json"
+        manifest.unlink()
+        manifest.write_text('{"number": ')
+
+    assert [g.number for g in generations.all()] == [2]
+    assert generations.replaceable() is None
+    generations.switch(make(generations, "four").number)
+    assert generations.prune(2) == [1, 3]
+    assert generations.replaceable() == generations.current() == generations.get(4)

@@ -138,7 +138,7 @@ class Bench:
         with Reader(world) as reader:
             first = run(world, story.steps, f"{blow.point}:{blow.nth}:{blow.how}")
             second = run(world, story.steps)
-        problems = [f"seen by a reader: {complaint}" for complaint in reader.complaints]
+        problems = [f"seen by a reader: {complaint}" for complaint in sorted(set(reader.complaints))]
         if blow.how == "kill" and not first.killed:
             problems.append(f"was not killed but ended with {first.code}, {first.exits}")
         if blow.how == "full" and "No space left" not in "".join(first.errors):
