@@ -4,6 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ogaart.instance import open_instance, prepare_home
@@ -25,7 +28,24 @@ def start(settings: Settings, host: str, port: int) -> "subprocess.Popen[bytes]"
         pass  # an empty instance must be initialised before the two open it together
     quiet = {"PYTHONWARNINGS": "ignore"}  # Dagster warns of beta parameters, once for each of its processes
     environment = {**os.environ, **quiet, "OGAART_DATA": str(settings.data), "OGAART_QUERIES": str(settings.queries)}
-    return subprocess.Popen(command(home, host, port), env=environment, cwd=home)
+    with _interruptible():
+        return subprocess.Popen(command(home, host, port), env=environment, cwd=home)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a child be started that hears SIGINT, even where a shell has put us into the background.
+
+    Such a shell lets SIGINT be ignored; Dagster takes that over, for SIGTERM too, and could not be stopped.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN or threading.current_thread() != threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run(settings: Settings, host: str, port: int) -> int:
