@@ -23,8 +23,9 @@ def cli_markdown() -> str:
     from ogaart.terminal import EXIT_CODES
 
     lines = [_CLI_HEAD + "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())]
+    group = click.Context(main, info_name="ogaart", **main.context_settings)
     for name, command in sorted(main.commands.items()):
-        context = click.Context(command, info_name=f"ogaart {name}", terminal_width=100, max_content_width=100)
+        context = click.Context(command, parent=group, info_name=name, terminal_width=100, max_content_width=100)
         lines.append(f"## ogaart {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(lines)
 

@@ -47,7 +47,7 @@ def test_every_command_in_a_manual_is_one(page: Path) -> None:
     for line in commands:
         words = line.split(" #")[0].split()
         command = main.commands[words[1]]
-        options = {option for parameter in command.params for option in parameter.opts}
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         for word in words[2:]:
             if word.startswith("--"):
                 assert word in options, line
