@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from ogaart.search.store import Brief
 
-# Difference of two coarse signatures, as a share of what both show together, up to which two pictures are variants of
+# Squared difference of two coarse signatures, as a share of the stronger one, up to which two pictures are variants of
 # one. Within an entry the frames of an animation may differ more than pictures of different people ever should.
-SAME_ENTRY_DISTANCE = 0.12
-OTHER_ENTRY_DISTANCE = 0.02
-COARSE = 16
+SAME_ENTRY = 0.035
+OTHER_ENTRY = 0.002
+COARSE = 8
 _SIZE = COARSE * COARSE * 4
 
 
@@ -22,14 +22,6 @@ class Fold:
 
     head: int
     members: list[int] = field(default_factory=list)
-
-
-def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Shrink signatures (N, 32, 32, 4) to (N, 1024) float32, so that all pairs of a page can be compared."""
-    step = signatures.shape[1] // COARSE
-    shape = (len(signatures), COARSE, step, COARSE, step, 4)
-    small: NDArray[np.float32] = signatures.reshape(shape).mean(axis=(2, 4), dtype=np.float32)
-    return small.reshape(len(signatures), -1)
 
 
 class Folder:
@@ -44,52 +36,72 @@ class Folder:
         self.folds: list[Fold] = []
         self._near = near
         self._group = group
-        self._by_pixels: dict[str, int | None] = {}
-        self._by_slug: dict[str, int] = {}
-        self._slugs: list[str] = []
-        self._coarse: NDArray[np.float32] = np.empty((64, _SIZE), np.float32)  # of the heads; grows by doubling
+        self._pixels: set[str] = set()
+        self._first_of: dict[str, int] = {}  # the first fold of each entry
+        self._entries: list[str] = []  # of the heads
+        self._coarse: list[NDArray[np.float32]] = []  # of the heads
 
     def add(self, briefs: Sequence[Brief], signatures: NDArray[np.uint8], known: NDArray[np.bool_]) -> None:
         """Fold more hits; signatures (N, 32, 32, 4), valid where ``known``."""
         small = coarse(signatures)
-        for brief, row, has_signature in zip(briefs, small, known, strict=True):
-            if brief.pixel_sha256 in self._by_pixels:
+        # Without a signature nothing may fold: not-a-number is near nothing.
+        small[~known] = np.nan
+        near = self._near_earlier(briefs, small) if self._near and len(briefs) else [()] * len(briefs)
+        earlier = len(self.folds)
+        fold_of: dict[int, int] = dict(zip(range(earlier), range(earlier), strict=True))  # by column of the comparison
+        for n, brief in enumerate(briefs):
+            if brief.pixel_sha256 in self._pixels:
                 continue  # shown as one more place of the same picture
-            self._by_pixels[brief.pixel_sha256] = None
-            home = self._home(brief, row if has_signature else None)
+            self._pixels.add(brief.pixel_sha256)
+            home = self._first_of.get(brief.slug) if self._group else None
+            if home is None:
+                home = next((fold_of[column] for column in near[n] if column in fold_of), None)
             if home is not None:
                 self.folds[home].members.append(brief.image_id)
                 continue
-            self._by_slug.setdefault(brief.slug, len(self.folds))
-            if len(self.folds) == len(self._coarse):
-                self._coarse = np.concatenate([self._coarse, np.empty_like(self._coarse)])
-            # Without a signature nothing may fold under it: not-a-number is near nothing.
-            self._coarse[len(self.folds)] = row if has_signature else np.nan
-            self._slugs.append(brief.slug)
+            fold_of[earlier + n] = len(self.folds)
+            self._first_of.setdefault(brief.slug, len(self.folds))
+            self._entries.append(brief.slug)
+            self._coarse.append(small[n])
             self.folds.append(Fold(brief.image_id))
 
-    def _home(self, brief: Brief, row: NDArray[np.float32] | None) -> int | None:
-        if self._group and brief.slug in self._by_slug:
-            return self._by_slug[brief.slug]
-        if not self._near or row is None or not self.folds:
-            return None
-        distances = differences(self._coarse[: len(self.folds)], row)
-        limits = np.array(
-            [SAME_ENTRY_DISTANCE if slug == brief.slug else OTHER_ENTRY_DISTANCE for slug in self._slugs], np.float32
-        )
-        inside = distances <= limits
-        if not inside.any():
-            return None
-        return int(np.argmin(np.where(inside, distances, np.inf)))
+    def _near_earlier(self, briefs: Sequence[Brief], small: NDArray[np.float32]) -> list[Sequence[int]]:
+        """For each hit the columns (heads, then hits of this batch before it) that it is near to, the nearest first."""
+        entries = {slug: n for n, slug in enumerate({*self._entries, *(brief.slug for brief in briefs)})}
+        rows = np.array([entries[brief.slug] for brief in briefs])
+        columns = np.concatenate([np.array([entries[slug] for slug in self._entries], rows.dtype), rows])
+        distances = differences(small, np.vstack([*self._coarse, small]))
+        limits = np.where(rows[:, None] == columns[None, :], np.float32(SAME_ENTRY), np.float32(OTHER_ENTRY))
+        before = np.arange(len(columns))[None, :] < len(self._entries) + np.arange(len(rows))[:, None]
+        inside = (distances <= limits) & before
+        found: list[Sequence[int]] = []
+        for n in range(len(rows)):
+            close = np.flatnonzero(inside[n])
+            found.append([int(column) for column in close[np.argsort(distances[n, close])]] if len(close) else ())
+        return found
 
 
-def differences(many: NDArray[np.float32], one: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of what two pictures show differs: 0 to 1, whatever share of them is empty.
+def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Shrink signatures (N, 32, 32, 4) to (N, 256) float32, so that all pairs of a page can be compared."""
+    step = signatures.shape[1] // COARSE
+    shape = (len(signatures), COARSE, step, COARSE, step, 4)
+    small: NDArray[np.float32] = signatures.reshape(shape).mean(axis=(2, 4), dtype=np.float32)
+    return small.reshape(len(signatures), _SIZE)
+
+
+def differences(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of what two pictures show differs, for all pairs: 0 for equal ones, whatever share of them is empty.
 
     Args:
-        many: (N, 1024) coarse signatures.
-        one: (1024,).
+        some: (N, 256) coarse signatures.
+        others: (M, 256).
+
+    Returns:
+        (N, M) float32; not a number where a picture shows nothing.
     """
-    shown = np.maximum(many[:, 3::4], one[3::4]).sum(axis=1) * 4
-    different = np.abs(many - one).sum(axis=1)
-    return np.asarray(different / np.maximum(shown, 1.0), np.float32)
+    left, right = (some * some).sum(axis=1)[:, None], (others * others).sum(axis=1)[None, :]
+    stronger = np.maximum(left, right)
+    # Not the matrix product: its threads would fight those of other requests for the cores, over half a millisecond.
+    products = np.einsum("nd,md->nm", some, others)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.maximum(left + right - 2 * products, 0) / stronger, np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
+from ogaart.resources.index import EXACT_BELOW
 from ogaart.resources.index import Hit as Point
 from ogaart.resources.index_filter import IndexFilter
 from ogaart.search import judging, narrowing
@@ -49,6 +50,8 @@ class Search:
         self.blocked = blocked
         self.folder = Folder(near=query.fold, group=query.group)
         self.ranked: dict[int, _Ranked] = {}
+        # Said here, so that the index need not count itself for each query.
+        self.exact = opened.store.info.images <= EXACT_BELOW
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
 
     # A picture, likes, dislikes: ranked by the network and the signature, narrowed by words and filters.
@@ -80,18 +83,31 @@ class Search:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
-            points = self.index.query(
-                vector, like=self.query.likes, unlike=self.query.dislikes, filter=narrowed, limit=step, offset=offset
-            )
+            points = self._points(vector, narrowed, step, offset)
             offset += step
             ranked = self._rank(points, reference if turn == 0 else None)
-            # Later rounds are not compared by signature: they stay behind what was.
-            ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
+            if turn:
+                # Later rounds are not compared by signature: they stay behind what was.
+                ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
             if ranked:
                 ceiling = ranked[-1].score or 0.0
             self._take(ranked)
             if len(points) < step or len(self.folder.folds) >= self.wanted:
                 return
+
+    def _points(
+        self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, limit: int, offset: int
+    ) -> list[Point]:
+        query = self.query
+        return self.index.query(
+            vector,
+            like=query.likes,
+            unlike=query.dislikes,
+            filter=narrowed,
+            limit=limit,
+            offset=offset,
+            exact=self.exact,
+        )
 
     def _rank(self, points: Sequence[Point], reference: _Reference | None) -> list[_Ranked]:
         near: dict[int, float] = {}
@@ -149,7 +165,9 @@ class Search:
         if not query.filters.active() or (vector is None and not query.likes):
             return (), 0
         bare = narrowing.narrow(None, words=positive_words(query.words), without=self.blocked | own)
-        points = self.index.query(vector, like=query.likes, unlike=query.dislikes, filter=bare, limit=RERANKED)
+        points = self.index.query(
+            vector, like=query.likes, unlike=query.dislikes, filter=bare, limit=RERANKED, exact=self.exact
+        )
         return self._hidden([point.id for point in points]), len(points)
 
     def _hidden(self, ids: Sequence[int]) -> tuple[Hidden, ...]:
@@ -170,10 +188,11 @@ class Search:
         """Answer words, with filters or without."""
         query = self.query
         for expression, note in expressions(query.words):
-            total = self.store.match_count(expression)
-            if not total:
+            matches = self.store.match(expression, MATCHES)
+            if not matches:
                 continue
-            ids = [i for i in self.store.match(expression, MATCHES) if i not in self.blocked]
+            total = len(matches) if len(matches) < MATCHES else self.store.match_count(expression)
+            ids = [i for i in matches if i not in self.blocked]
             allowed = ids
             hidden: tuple[Hidden, ...] = ()
             if query.filters.active():
@@ -198,8 +217,8 @@ class Search:
         return self._page(total=self.index.count(narrowed))
 
     def _take_some(self, ids: Sequence[int]) -> None:
-        for start in range(0, len(ids), FURTHER):
-            self._take([_Ranked(image_id, None, None) for image_id in ids[start : start + FURTHER]])
+        for start in range(0, len(ids), RERANKED):
+            self._take([_Ranked(image_id, None, None) for image_id in ids[start : start + RERANKED]])
             if len(self.folder.folds) >= self.wanted:
                 return
 

@@ -1,0 +1,242 @@
+"""How fast the search answers: a made publication of 100,000 pictures, 20 clients at one request a second, by image_id.
+
+Prints latencies, the rate at which the service is saturated, and its memory, as a Markdown table.
+
+    .venv/bin/python -m benchmarks.search_load --points 100000 --dimension 4096 --data /tmp/load
+"""
+
+import argparse
+import http.client
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from ogaart.imaging.identity import image_id
+from ogaart.opengameart.licences import LICENCES, uses
+from ogaart.resources import words_store
+from ogaart.resources.generations import Generations
+from ogaart.resources.index import Point, open_index
+from ogaart.settings import Settings
+
+WORDS = [
+    "tree",
+    "rock",
+    "sword",
+    "knight",
+    "space",
+    "ship",
+    "tile",
+    "grass",
+    "water",
+    "fire",
+    "dragon",
+    "robot",
+    "card",
+    "house",
+    "road",
+    "ui",
+    "button",
+]
+CLIENTS = 20
+PER_ENTRY = 25
+BLOCK = 2_000
+
+
+def made(points: int, dimension: int, seed: int = 1) -> Iterator[tuple[int, str, NDArray[np.float32], str]]:
+    """Ids, entries, vectors in clusters as real art has them, and pixel hashes."""
+    rng = np.random.default_rng(seed)
+    centres = rng.gamma(0.4, size=(max(points // 100, 1), dimension)).astype(np.float32)
+    for start in range(0, points, BLOCK):
+        count = min(BLOCK, points - start)
+        noise = rng.gamma(0.4, size=(count, dimension)).astype(np.float32)
+        vectors = centres[rng.integers(0, len(centres), count)] + 0.7 * noise
+        for n, vector in enumerate(vectors, start=start):
+            slug, pixels = f"entry-{n // PER_ENTRY}", rng.bytes(32).hex()
+            yield image_id(slug, pixels), slug, vector, pixels
+
+
+def publish(settings: Settings, points: int, dimension: int) -> None:
+    """Make and publish the generation, as the catalog writes it."""
+    space = f"vgg16-made{dimension}-1"
+    generations = Generations(settings.data / "generations")
+    building = generations.begin()
+    store = sqlite3.connect(building.path / "words.sqlite")
+    store.executescript(words_store._DDL)
+    pack = building.path / "packs" / "made.zip"
+    pack.parent.mkdir()
+    pack.write_bytes(b"thumbnail")
+    rng = random.Random(1)
+    ids: list[int] = []
+    with open_index(settings, building.path / "index", space, dimension) as index:
+        batch: list[Point] = []
+        for number, slug, vector, pixels in made(points, dimension):
+            licence = LICENCES[hash(slug) % len(LICENCES)]
+            title = " ".join(rng.choices(WORDS, k=3))
+            tags = rng.sample(WORDS, 4)
+            side = rng.choice((16, 32, 64, 128, 512))
+            text = f"{title} {' '.join(tags)} author {' '.join(rng.choices(WORDS, k=30))}"
+            batch.append(
+                Point(number, vector, {
+                    "slug": slug, "licences": [licence.name], "uses": uses([licence.name]), "tags": tags,
+                    "author": f"author {hash(slug) % 500}", "art_type": "2D Art", "width": side, "height": side,
+                    "pixels": side * side, "aspect": 1.0, "has_alpha": bool(number % 2), "pixel_art": side < 64,
+                    "colours": 16, "colour_names": ["blue"], "pixel_sha256": pixels, "words": text, "fetched_at": 1,
+                })
+            )  # fmt: skip
+            ids.append(number)
+            store.execute(
+                "INSERT OR IGNORE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (slug, title, "author", None, "author", "2026-10-01T00:00:00", "2D Art", json.dumps(tags),
+                 json.dumps([licence.name]), json.dumps([licence.url]), None, text, f"https://site/content/{slug}",
+                 "2026-10-01T00:00:00Z", 0),
+            )  # fmt: skip
+            store.execute(
+                "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (number, slug, bytes.fromhex(pixels), side, side, "RGBA", "png", 1, 1, 16, "[255,65280]", "[0.6,0.4]",
+                 1, "packs/made.zip", 0, 9),
+            )  # fmt: skip
+            store.execute(
+                "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                (number, 1, f"https://site/f/{number}.png", f"{number}.png", "", "", "", "png", 9, 0, 9),
+            )
+            store.execute(
+                "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
+                (number, title, " ".join(tags), "author", text, f"{number}.png"),
+            )
+            if len(batch) == BLOCK:
+                index.upsert(batch)
+                batch = []
+                print(f"\r{len(ids):,} points", end="", file=sys.stderr)
+        index.upsert(batch)
+        began = time.monotonic()
+        index.flush()
+        print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    store.executescript(words_store._INDEXES)
+    facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
+    store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
+    store.commit()
+    store.close()
+    order = np.array(sorted(ids), np.int64)
+    np.save(building.path / "signature_ids.npy", order)
+    signatures = np.lib.format.open_memmap(
+        building.path / "signatures.npy", mode="w+", dtype=np.uint8, shape=(len(order), 32, 32, 4)
+    )
+    noise = np.random.default_rng(2)
+    for start in range(0, len(order), BLOCK):
+        shape = (min(BLOCK, len(order) - start), 4, 4, 4)
+        signatures[start : start + BLOCK] = noise.integers(0, 255, shape, np.uint8).repeat(8, 1).repeat(8, 2)
+    signatures.flush()
+    manifest = {"number": building.number, "space": space, "model": "vgg16", "dimension": dimension}
+    (building.path / "manifest.json").write_text(json.dumps(manifest))
+    building.finish()
+    generations.switch(building.number)
+
+
+def ask(
+    port: int, paths: Callable[[], str], pause: float, seconds: float, times: list[float], failed: list[int]
+) -> None:
+    """One client: requests for so many seconds, at most one in each ``pause``."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    end = time.monotonic() + seconds
+    time.sleep(random.random() * pause)
+    while (began := time.monotonic()) < end:
+        connection.request("GET", paths())
+        answer = connection.getresponse()
+        answer.read()
+        took = time.monotonic() - began
+        (times if answer.status == 200 else failed).append(took if answer.status == 200 else answer.status)  # type: ignore[arg-type]
+        time.sleep(max(0.0, pause - took))
+
+
+def drive(port: int, paths: Callable[[], str], pause: float, seconds: float) -> tuple[list[float], int]:
+    """All clients together: latencies in seconds, and how many requests failed."""
+    times: list[float] = []
+    failed: list[int] = []
+    threads = [threading.Thread(target=ask, args=(port, paths, pause, seconds, times, failed)) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times, len(failed)
+
+
+def main() -> None:
+    """Make what is missing, serve it, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--dimension", type=int, default=4096)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--port", type=int, default=8399)
+    arguments = parser.parse_args()
+    settings = Settings(data=arguments.data)
+    if not (settings.data / "generations").exists():
+        publish(settings, arguments.points, arguments.dimension)
+    ids = np.load(next(settings.data.glob("generations/*/signature_ids.npy")))
+    serving = (
+        "from ogaart.search.web import serve; from ogaart.settings import Settings; "
+        f"serve(Settings(data={str(settings.data)!r}, serve_port={arguments.port}, searches_per_minute=0))"
+    )
+    began = time.monotonic()
+    server = subprocess.Popen([sys.executable, "-c", serving])
+    try:
+        rng = random.Random(3)
+
+        def by_id() -> str:
+            return f"/api/v1/search?like={ids[rng.randrange(len(ids))]}"
+
+        while True:
+            try:
+                first, _ = drive_once(arguments.port, by_id())
+                break
+            except OSError:
+                time.sleep(0.02)
+        started = time.monotonic() - began
+        process = psutil.Process(server.pid)
+        drive(arguments.port, by_id, 0.5, 3.0)  # what a running service has read already
+        rows = []
+        for name, paths in (
+            ("by image_id", by_id),
+            ("by image_id, licence and size filtered", lambda: f"{by_id()}&use=sell&use=drm&size=icon"),
+            ("by words", lambda: f"/api/v1/search?q={rng.choice(WORDS)}+{rng.choice(WORDS)}"),
+            ("page, by image_id", lambda: by_id().removeprefix("/api/v1")),
+        ):
+            times, failed = drive(arguments.port, paths, 1.0, arguments.seconds)
+            p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
+            rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} |")
+        times, _ = drive(arguments.port, by_id, 0.0, 10.0)
+        memory = process.memory_info()
+        print(
+            f"{len(ids):,} points x {arguments.dimension}; first answer after {started:.1f} s ({first * 1000:.0f} ms)"
+        )
+        print(f"saturated at {len(times) / 10:.0f} requests a second; resident {memory.rss >> 20} MiB")
+        print("\n| 20 clients, one request a second each | answered | failed | p50 ms | p95 ms | p99 ms |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        print("\n".join(rows))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def drive_once(port: int, path: str) -> tuple[float, int]:
+    """One request: seconds, status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    began = time.monotonic()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    return time.monotonic() - began, answer.status
+
+
+if __name__ == "__main__":
+    main()
