@@ -9,6 +9,8 @@ from ogaart.demo.model import Site
 from ogaart.demo.server import DemoSite
 from ogaart_tests.world import World, open_world
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = 5
 
 
