@@ -32,8 +32,8 @@ from ogaart.words import RowState
 
 CATALOG_VERSION = "1"
 INPUTS = "inputs.json"
-COUNTED_AGAIN = """SELECT count(DISTINCT slug) AS entries, count(*) AS images, count(*) AS points
-FROM images WHERE indexed"""
+COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
+    count(*) FILTER (indexed) AS points FROM images"""
 """SQL that gives a generation's numbers again, on its ogaart.duckdb."""
 REBUILD = "ogaart/rebuild"
 """Tag of a run that builds a generation although nothing changed; its value does not matter."""

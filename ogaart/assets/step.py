@@ -162,10 +162,9 @@ class Step:
         """Ask the site (or the fetch records) for ``url``, counting what it cost; options as ``SiteClient.get``."""
         fetched = self.stores.site.get(url, **options)
         saved = int(fetched.from_store)
-        for name, amount in (("requests", fetched.requests), ("requests_saved", saved)):
+        received = 0 if fetched.from_store or fetched.not_modified else fetched.bytes
+        for name, amount in (("requests", fetched.requests), ("requests_saved", saved), ("bytes", received)):
             self.extra[name] = self.extra.get(name, 0) + amount
-        if not fetched.from_store:
-            self.extra["bytes"] = self.extra.get("bytes", 0) + (fetched.bytes or 0)
         return fetched
 
     @property
