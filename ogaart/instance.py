@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from ogaart.resources.dataroot import DataRoot
 from ogaart.resources.reaper import process_tag, reap
 from ogaart.settings import Settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to end; Dagster has turned the signal into the failure of one step."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,9 @@ def run_job(
         config: run config of its ops.
         tags: more tags of the run.
         verbose: whether Dagster logs to the terminal.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
     """
     chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
     result = chosen.execute_in_process(
@@ -92,6 +100,8 @@ def run_job(
         tags={**process_tag(), **(tags or {})},
         raise_on_error=False,
     )
+    if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
+        raise Interrupted(f"run {result.run_id} was asked to end")
     errors = [_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
         event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
     ]
@@ -101,6 +111,13 @@ def run_job(
         if event.asset_key is not None
     }
     return Outcome(result.run_id, result.success, tuple(errors), metadata)
+
+
+def _interrupted(failure: Any) -> bool:
+    error = failure.error
+    while error is not None and error.cls_name != DagsterExecutionInterruptedError.__name__:
+        error = error.cause
+    return error is not None
 
 
 def _message(failure: Any) -> str:

@@ -276,9 +276,9 @@ def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def _sizes(path: Path) -> dict[str, int]:
-    """Bytes of each file and of each folder directly under ``path``."""
+    """Bytes of each file and folder directly under ``path``, but the index: its engine rewrites files to read them."""
     sizes = {}
-    for item in sorted(path.iterdir()):
+    for item in sorted(p for p in path.iterdir() if p.name != names.INDEX):
         files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
         sizes[item.name] = sum(file.stat().st_size for file in files)
     return sizes

@@ -141,6 +141,8 @@ class Bench:
         problems = [f"seen by a reader: {complaint}" for complaint in sorted(set(reader.complaints))]
         if blow.how == "kill" and not first.killed:
             problems.append(f"was not killed but ended with {first.code}, {first.exits}")
+        if blow.how == "term" and (first.code == 0 or "publish" in first.exits):
+            problems.append(f"did not end when it was asked to, but with {first.code}, {first.exits}")
         if blow.how == "full" and "No space left" not in "".join(first.errors):
             problems.append(f"the full disk was not told of: {first.errors}")
         if not second.well:
