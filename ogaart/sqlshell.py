@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 import duckdb
 
+from ogaart.resources.catalog_tables import literal
 from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.generations import Generations
 from ogaart.search.following import NothingPublished
 from ogaart.settings import Settings
 from ogaart.tabular import FORMATS, as_markdown, rows_of, write_parquet
@@ -18,10 +20,15 @@ def open_catalog(settings: Settings) -> duckdb.DuckDBPyConnection:
     Raises:
         NothingPublished: there is none yet.
     """
-    link = DataRoot.of(settings).root / "ogaart.duckdb"
-    if not link.exists():
+    root = DataRoot.of(settings)
+    current = Generations(root.generations).current()
+    if current is None:
         raise NothingPublished
-    return duckdb.connect(str(link.resolve()), read_only=True)
+    connection = duckdb.connect(str(current.catalog), read_only=True)
+    # The catalog names the vectors where they lay when it was built; the data root may have been moved since.
+    segments = root.vectors / str(current.manifest["space"]) / "segment-*.parquet"
+    connection.execute(f"SET VARIABLE ogaart_vectors = {literal(str(segments))}")
+    return connection
 
 
 def run(settings: Settings, query: str | None, form: str, output: Path | None) -> int:

@@ -170,7 +170,7 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
     for path in stores.root.blobs.glob("*/*/*"):
         unused = path.name not in used.blobs and path.name not in kept
         if unused and not path.name.startswith(".") and path.stat().st_mtime < oldest:
-            yield _file("blobs", path)
+            yield Item("blobs", path, path.stat().st_size, lambda path=path: _unlink_old(path, oldest))  # type: ignore[misc]
 
 
 def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
@@ -233,6 +233,12 @@ def _space(stores: Stores, space: str) -> Iterator[Item]:
 
 def _file(what: str, path: Path) -> Item:
     return Item(what, path, path.stat().st_size, lambda: path.unlink(missing_ok=True))
+
+
+def _unlink_old(path: Path, oldest: float) -> None:
+    """Delete a blob, unless the same bytes came from the site again since it was listed."""
+    if path.exists() and path.stat().st_mtime < oldest:
+        path.unlink()
 
 
 def _tree(what: str, path: Path) -> Item:

@@ -1,10 +1,12 @@
 """``ogaart plan``: what is ahead, from one result page a query, the rows stored, and a measured network."""
 
 import io
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -46,7 +48,15 @@ def plan(stores: Stores, *, offline: bool = False) -> Report:
         known, delay=delay, dimension=dimension, seconds_per_picture=seconds, generations=settings.keep_generations
     )
     free = shutil.disk_usage(stores.root.root).free
-    return _report(settings, found, delay=delay, stated=stated, measured=measured, free=free)
+    return _report(
+        settings,
+        found,
+        delay=delay,
+        stated=stated,
+        measured=measured,
+        free=free,
+        stored=_stored_bytes(stores.root.root),
+    )
 
 
 def survey(stores: Stores, *, offline: bool) -> tuple[Known, float, str]:
@@ -126,7 +136,9 @@ def _generated(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
         yield f"{seed}-{number}", out.getvalue()
 
 
-def _report(settings: Settings, found: Estimate, *, delay: float, stated: str, measured: str, free: int) -> Report:
+def _report(
+    settings: Settings, found: Estimate, *, delay: float, stated: str, measured: str, free: int, stored: int
+) -> Report:
     report = Report(COLUMNS)
 
     def add(figure: str, value: float | None, unit: str, basis: str) -> None:
@@ -146,14 +158,19 @@ def _report(settings: Settings, found: Estimate, *, delay: float, stated: str, m
     kept = settings.keep_generations
     add("generation", round(found.generation_bytes / GB, 2), "GB", f"one publication; {kept} are kept")
     add("disk", round(found.disk_bytes / GB, 2), "GB", f"everything at the end; {free / GB:,.1f} GB are free now")
-    if found.disk_bytes > free + _stored(found):
+    if found.disk_bytes > free + stored:
         report.errors.append(
-            f"the disk has {free / GB:,.1f} GB free, about {found.disk_bytes / GB:,.1f} GB are needed in the end: "
-            "move the data root (OGAART_DATA) to a larger disk, or index fewer queries"
+            f"about {found.disk_bytes / GB:,.1f} GB are needed in the end, {stored / GB:,.1f} GB of them are stored, "
+            f"{free / GB:,.1f} GB are free: move the data root (OGAART_DATA) to a larger disk, or index fewer queries"
         )
     return report
 
 
-def _stored(found: Estimate) -> int:
-    """Bytes of the total that need no free room any more: none are counted as stored before a crawl has begun."""
-    return 0 if found.entries else found.disk_bytes
+def _stored_bytes(root: Path) -> int:
+    """Bytes of all files under the data root; one with several names counts once, holes do not."""
+    seen: dict[tuple[int, int], int] = {}
+    for folder, _, files in os.walk(root):
+        for name in files:
+            status = (Path(folder) / name).lstat()
+            seen[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(seen.values())

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -165,9 +166,8 @@ class Verification:
                 ANTI JOIN images USING (partition, image_id) WHERE status = 'picture'
             """
         ).fetchall()
-        for slug, pixels, number, partition in con.execute(
-            "SELECT slug, pixel_sha256, image_id, partition FROM images"
-        ).fetchall():
+        images = con.execute("SELECT slug, pixel_sha256, image_id, partition FROM images")
+        for slug, pixels, number, partition in chain.from_iterable(iter(lambda: images.fetchmany(10_000), [])):
             self.checked["images"] += 1
             if image_id(slug, pixels) != number:
                 found.append((partition, number, "the id is not that of the entry and the pixels"))

@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
@@ -68,3 +69,17 @@ def test_retry_shows_what_it_would_do(demo_world: World) -> None:
     assert result.exit_code == 0
     [row] = json.loads(result.stdout)["rows"]
     assert (row["asset"], row["failures"]) == ("raw_files", 1)
+
+
+def test_similar_finds_the_vectors_after_the_data_root_was_moved(copied: World) -> None:
+    moved = copied.settings.data.rename(copied.settings.data.with_name("moved"))
+    [(image,)] = (
+        duckdb.connect(str(moved / "ogaart.duckdb"), read_only=True).sql("SELECT max(image_id) FROM images").fetchall()
+    )
+
+    found = CliRunner().invoke(
+        main, ["sql", f"SELECT slug FROM similar({image}, k := 3)"], env={"OGAART_DATA": str(moved)}
+    )
+
+    assert found.exit_code == 0, found.output
+    assert len(found.output.splitlines()) == 4
