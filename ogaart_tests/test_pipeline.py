@@ -55,7 +55,7 @@ def test_entries_are_read_field_by_field(demo_world: World) -> None:
 def test_withheld_deleted_private_and_other_pages_are_statuses(demo_world: World) -> None:
     expected = Counter(entry["status"] for entry in demo_world.site.truth()["entries"])
 
-    assert Counter(dict(demo_world.sql("SELECT status, count(*) FROM entries GROUP BY ALL"))) == expected
+    assert Counter(status for (status,) in demo_world.sql("SELECT status FROM entries")) == expected
 
 
 def test_every_failure_is_one_of_those_planted(demo_world: World) -> None:

@@ -36,8 +36,9 @@ def browser_page(width: int = 1400, height: int = 900, *, dark: bool = False) ->
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         try:
-            scheme = "dark" if dark else "light"
-            yield browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            yield browser.new_page(
+                viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+            )
         finally:
             browser.close()
 
