@@ -1,67 +1,122 @@
-"""``ogaart search``: one question from a terminal, answered by the same service as the page's."""
+"""``ogaart search``: one question from a terminal, answered as the search page answers it, here or by a server."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import requests
 from rich.table import Table as Grid
 
-from ogaart.search.query import Query
-from ogaart.search.records import hit_record
-from ogaart.search.results import Results
+from ogaart.search.address import AddressInvalid, read_address
+from ogaart.search.asking import Asking
+from ogaart.search.following import NothingPublished
+from ogaart.search.problems import KNOWN, problem_of
+from ogaart.search.records import ResultsRecord
 from ogaart.search.service import SearchService
+from ogaart.search.uploads import Uploads
 from ogaart.settings import Settings
+
+Pairs = Sequence[tuple[str, str]]
+SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Answer:
     """An answer, as records for machines and as a grid for people."""
 
-    results: Results
+    results: ResultsRecord
 
     def records(self) -> list[dict[str, Any]]:
         """One object a hit; ids are strings."""
-        return [hit_record(hit) for hit in self.results.hits]
+        return [hit.model_dump(mode="json") for hit in self.results.hits]
 
     def grid(self) -> Grid:
-        """A table of the hits."""
+        """A table of the hits, under the verdict and what else is to be said."""
         verdict = self.results.verdict
-        grid = Grid(box=None, pad_edge=False, title=verdict.text if verdict else None, title_justify="left")
+        said = [*([verdict.text] if verdict else []), *self.results.notes]
+        said += [
+            f"{one.name} hides {one.count} of {self.results.looked_at}" for one in self.results.hidden if one.count
+        ]
+        grid = Grid(box=None, pad_edge=False, title="\n".join(said) or None, title_justify="left")
         for name in ("likeness", "title", "author", "licences", "file", "entry"):
             grid.add_column(name, overflow="fold")
         for hit in self.results.hits:
             score = f"{hit.score:.0%}" if hit.score is not None else ""
             file = f"{hit.file}!/{hit.member_path}" if hit.member_path else hit.file
-            licences = ", ".join(licence.name for licence in hit.licences)
-            grid.add_row(score, hit.title, hit.author, licences, file, hit.page_url)
+            if hit.folded_count:
+                file += f" (+{hit.folded_count})"
+            grid.add_row(score, hit.title, hit.author, ", ".join(hit.licences), file, hit.page_url)
         return grid
 
 
-def search(settings: Settings, question: str, limit: int) -> Answer:
+def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), server: str | None = None) -> Answer:
     """Answer a picture's path or URL, an image_id, or words.
+
+    Args:
+        settings: where the data are.
+        question: what is asked.
+        limit: hits.
+        pairs: more parameters of the search, as in its URL, such as ``("use", "sell")``.
+        server: the search page's address, to be asked instead of the data here.
 
     Raises:
         NothingPublished: there is no publication yet.
-        click.UsageError: the URL or file is no picture that can be read.
+        click.UsageError: the question or a parameter cannot be meant, or the picture cannot be read.
+        click.ClickException: the server does not answer.
     """
-    from ogaart.imaging.errors import Unreadable
+    given = [*pairs, ("limit", str(limit))]
+    if server is not None:
+        return Answer(_ask_server(server.rstrip("/"), question, given))
+    try:
+        return Answer(_ask_here(settings, question, given))
+    except NothingPublished:
+        raise
+    except KNOWN as cause:
+        problem = problem_of(cause)
+        raise click.UsageError(f"{question}: {problem.detail}. {problem.way_out}") from cause
 
+
+def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
+    path = _picture(question)
     with SearchService(settings) as service:
         service.info()
-        try:
-            query = _query(service, question, limit)
-        except Unreadable as cause:
-            raise click.UsageError(f"{question}: {cause}") from cause
-        return Answer(service.search(query))
+        uploads = Uploads(service.see)
+        if path is not None:
+            meant = ("upload", uploads.add(path.read_bytes()))
+        else:
+            is_id = question.isascii() and question.isdigit() and int(question) < 1 << 63
+            meant = ("like" if is_id and service.hit(int(question)) is not None else "q", question)
+        asking = Asking(service, uploads)
+        address = asking.read_links(read_address([meant, *pairs]))
+        if address.empty:
+            raise AddressInvalid("nothing is asked: give words, a picture or an image_id")
+        return ResultsRecord.of(service.search(asking.ask(address).query), following=None, upload=None)
 
 
-def _query(service: SearchService, question: str, limit: int) -> Query:
+def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
+    path = _picture(question)
+    try:
+        if path is not None:
+            picture = {"picture": (path.name, path.read_bytes())}
+            answer = requests.post(f"{server}/api/v1/search", data=list(pairs), files=picture, timeout=SECONDS)
+        else:
+            known = question.isascii() and question.isdigit()
+            known = known and requests.get(f"{server}/api/v1/images/{question}", timeout=SECONDS).ok
+            meant = ("like" if known else "q", question)
+            answer = requests.get(f"{server}/api/v1/search", params=[meant, *pairs], timeout=SECONDS)
+        found = answer.json()
+    except (requests.RequestException, ValueError) as cause:
+        raise click.ClickException(f"{server} does not answer as a search page does: {cause}") from cause
+    if not answer.ok:
+        raise click.UsageError(f"{question}: {found.get('detail')}. {found.get('way_out')}")
+    return ResultsRecord.model_validate(found)
+
+
+def _picture(question: str) -> Path | None:
     path = Path(question)
-    if path.is_file():
-        return Query(picture=service.see(path.read_bytes()), limit=limit)
-    if question.startswith(("http://", "https://")):
-        return Query(picture=service.see(service.fetch(question)), limit=limit)
-    if question.isdigit() and service.hit(int(question)) is not None:
-        return Query(likes=(int(question),), limit=limit)
-    return Query(words=question, limit=limit)
+    try:
+        return path if path.is_file() else None
+    except OSError:  # longer than a file name may be: words
+        return None

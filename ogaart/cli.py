@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ogaart import takedown
 from ogaart.cli_operator import COMMANDS
+from ogaart.cli_takedown import block
 from ogaart.terminal import EXIT_FAILED, console
 from ogaart.terminal import finish as _finish
 from ogaart.terminal import guard as _guard
@@ -24,7 +24,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="dagster")
 
 
-for _command in (*COMMANDS, takedown.command):
+for _command in (*COMMANDS, block):
     main.add_command(_command)
 
 
@@ -83,14 +83,19 @@ def publish(as_json: bool, verbose: bool) -> None:
 
 @main.command()
 @click.argument("query")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 200), help="Hits.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits.")
+@click.option(
+    "--where", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the API, such as use=sell; several."
+)
+@click.option("--server", metavar="URL", help="Ask a search page instead of the data here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of hits.")
-def search(query: str, limit: int, as_json: bool) -> None:
+def search(query: str, limit: int, pairs: tuple[str, ...], server: str | None, as_json: bool) -> None:
     """Search by QUERY: a picture's file, its URL, an image_id, or words."""
     from ogaart import asking
 
     with _guard() as settings:
-        found = asking.search(settings, query, limit)
+        named = [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
+        found = asking.search(settings, query, limit, named, server)
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
         else:

@@ -1,4 +1,4 @@
-"""``ogaart block``: takes an entry, an author or a picture out of search at once, with the reason on record."""
+"""Takedown: takes an entry, an author or a picture out of search at once, with the reason on record."""
 
 import json
 import re
@@ -7,37 +7,13 @@ from typing import Any
 import click
 
 from ogaart.opengameart.urls import slug_of
-from ogaart.reports import Report
 from ogaart.resources.dataroot import DataRoot
 from ogaart.resources.decisions import Kind, decide, read_decisions
 from ogaart.resources.generations import Generations
 from ogaart.search.store import Store
 from ogaart.settings import Settings
-from ogaart.terminal import finish, guard
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-
-
-@click.command("block")
-@click.argument("what", type=click.Choice(["entry", "author", "pixels"]), required=False)
-@click.argument("value", required=False)
-@click.option("--reason", help="Why; kept with the decision.")
-@click.option("--lift", is_flag=True, help="Take an earlier decision back.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(what: Kind | None, value: str | None, reason: str | None, lift: bool, as_json: bool) -> None:
-    """Take something out of search at once; without arguments, list what is out.
-
-    WHAT is an entry (by slug or URL), an author (as shown) or the pixels of a picture (by image_id or pixel_sha256).
-    Index, thumbnails and originals follow with the next publication; a later crawl does not bring it back.
-    """
-    with guard() as settings:
-        if what is None:
-            finish(Report(("what", "value", "decided_at", "reason"), rows=listing(settings)), as_json=as_json)
-            return
-        if value is None or not reason:
-            raise click.UsageError(f"say which {what} and why: ogaart block {what} VALUE --reason '…'")
-        done = block(settings, what, value, reason, lift=lift)
-        finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[done]), as_json=as_json)
 
 
 def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> dict[str, Any]:
