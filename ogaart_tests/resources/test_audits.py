@@ -209,3 +209,14 @@ def test_a_damaged_generation_in_service_does_not_keep_its_successor_out(world: 
 
     assert failed(audits) == {}
     assert "cannot be read" in next(a.message for a in audits if a.name == "losses")
+
+
+def test_sizes_in_the_manifest_are_of_files_that_never_change(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+
+    generation = publish(world, index)
+
+    sizes = generation.manifest["files"]
+    assert "index" not in sizes  # its engine rewrites files when it opens them, even to read
+    assert sizes["words.sqlite"] == generation.words.stat().st_size

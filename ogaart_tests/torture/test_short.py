@@ -1,6 +1,7 @@
 """A short torture with every test run; the whole of it is ``make torture``."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ogaart.faults import Fault
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, bench
 from ogaart_tests.torture.mutations import mutated, try_files, try_pages
+from ogaart_tests.torture.parts import PARTS
 from ogaart_tests.torture.small_site import small_site
 from ogaart_tests.torture.spoils import BATCHES, Spoiler
 from ogaart_tests.torture.storm import storm
@@ -85,3 +87,15 @@ def test_a_seed_breaks_in_the_same_way() -> None:
     whole = bytes(range(256))
 
     assert mutated(whole, random.Random(4)) == mutated(whole, random.Random(4)) != whole
+
+
+def test_the_commands_that_the_docs_show_exist() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "reliability.md").read_text(encoding="utf-8")
+    targets = re.findall(r"^(\w+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert set(re.findall(r"make (\w+)", text)) <= set(targets)
+    for part in re.findall(r"--only (\w+)", text):
+        assert part in PARTS
+    for point in re.findall(r"OGAART_FAULT=(\w+)", text):
+        assert point in list(Fault)
