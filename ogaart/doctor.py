@@ -1,6 +1,5 @@
 """What is installed, reachable and writable, and how to get what is missing."""
 
-import ctypes.util
 import os
 import shutil
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ogaart.imaging.library import find_libarchive
 from ogaart.partitions import BadQueries, load_queries
 from ogaart.resources.dataroot import DataRoot, DataRootRefused
 from ogaart.settings import Settings
@@ -41,20 +41,11 @@ def chromium() -> str | None:
     return found or (str(mac) if mac.exists() else None)
 
 
-def libarchive() -> str | None:
-    """Name or path of the libarchive that would be loaded."""
-    named = os.environ.get("LIBARCHIVE")
-    if named:
-        return named if Path(named).exists() else None
-    brewed = Path("/opt/homebrew/opt/libarchive/lib/libarchive.13.dylib")
-    return ctypes.util.find_library("archive") or (str(brewed) if brewed.exists() else None)
-
-
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding at a time."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is needed")
-    library = libarchive()
+    library = find_libarchive()
     yield Finding("libarchive", library is not None, library or LIBARCHIVE_HELP)
     yield from _storage(settings)
     yield _queries(settings)

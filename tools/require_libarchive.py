@@ -5,19 +5,20 @@ import shutil
 import subprocess
 import sys
 
-from ogaart.doctor import LIBARCHIVE_HELP, libarchive
+from ogaart.doctor import LIBARCHIVE_HELP
+from ogaart.imaging.library import find_libarchive
 
 
 def main() -> int:
     """0 where libarchive is there in the end."""
-    if libarchive():
+    if find_libarchive():
         return 0
     if shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(["apt-get", "update", "-qq"], check=False)
         subprocess.run(["apt-get", "install", "-y", "-qq", "libarchive13"], check=False)
     elif shutil.which("brew"):
         subprocess.run(["brew", "install", "--quiet", "libarchive"], check=False)
-    if libarchive():
+    if find_libarchive():
         return 0
     print(f"libarchive is missing: {LIBARCHIVE_HELP}", file=sys.stderr)  # noqa: T201
     return 1

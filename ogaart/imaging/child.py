@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ogaart.imaging import wire
 from ogaart.imaging.errors import Reason
+from ogaart.imaging.library import find_libarchive
 
 if TYPE_CHECKING:
     from ogaart.imaging.limits import Limits
@@ -143,5 +144,8 @@ def _environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
     package = str(Path(__file__).resolve().parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(p for p in (package, kept.get("PYTHONPATH", "")) if p)
+    library = find_libarchive()
+    if library is not None and Path(library).is_absolute():
+        kept["LIBARCHIVE"] = library
     # One thread: each further one of a maths library takes address space, which is limited.
     return {**kept, "LC_CTYPE": "C.UTF-8", "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
