@@ -1,6 +1,7 @@
 """A site that changes, read by scheduled runs: exactly what is there at each day's end, and nothing lost in between."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from ogaart import launching
+from ogaart.cli import main
 from ogaart.definitions import defs
 from ogaart.demo import pictures
 from ogaart.demo.model import DemoFile, Entry, Site
@@ -218,3 +221,35 @@ def _of_length(wanted: int) -> bytes:
     number = next(n for n in range(5000, 6000) if len(picture(n)) <= wanted)
     data = picture(number)
     return data + bytes(wanted - len(data))
+
+
+@pytest.mark.slow
+def test_one_entry_is_read_again_at_once(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    with days(tmp_path, entries=2) as week:
+        week.world.all()
+        week.site.edit("entry-00", title="Mended title", licences=["CC-BY 4.0"])
+        week.site.edit("entry-01", title="Not asked for")
+        week.site.replace_file(1, picture(997))
+        before = len(week.site.requests)
+
+        again = run(main, ["refresh", f"{week.site.base}/content/entry-00", "--json"])
+
+        assert again.exit_code == 0, again.stderr
+        assert len(week.site.requests) - before == 3  # the page, and each of its two files
+        rows = {row["asset"]: row for row in json.loads(again.stdout)["rows"]}
+        assert [rows["content_pages"][state] for state in ("new", "stale", "unchanged")] == [0, 1, 1]
+        assert rows["raw_files"]["stale"] == 1
+        assert rows["publication"]["state"] == "new"
+        titles = week.world.sql("SELECT title, licences[1] FROM entries ORDER BY slug")
+        assert titles == [("Mended title", "CC-BY 4.0"), ("Entry 1", "CC0")]
+
+        week.site.delete("entry-01")
+        assert run(main, ["refresh", "entry-01", "--no-publish"]).exit_code == 0
+        assert week.searchable() == {"entry-00", "entry-01"}
+        assert run(main, ["publish"]).exit_code == 0
+        assert week.searchable() == {"entry-00"}
+
+        unknown = run(main, ["refresh", "never-seen"])
+        assert unknown.exit_code == 2
+        assert "no partition has an entry 'never-seen'" in unknown.stderr
