@@ -31,6 +31,12 @@ def test_generated_pages_are_current(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], REGENERATE
 
 
+def test_pictures_in_docs_are_there_and_small() -> None:
+    for page in DOCS.rglob("*.md"):
+        for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).stat().st_size < 250_000, f"{page}: {target}"
+
+
 def test_every_command_and_option_has_help() -> None:
     for name, command in main.commands.items():
         assert command.help, name

@@ -1,13 +1,13 @@
 """A real Dagster UI with its daemon, and a real headless Chromium, for tests that work as a person does."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from ogaart import up
@@ -72,7 +72,8 @@ def keep_screenshot(page: Page, name: str, folder: Path) -> Path:
     page.screenshot(path=path)
     if SCREENSHOTS:
         Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, Path(SCREENSHOTS) / name)
+        with Image.open(path) as picture:
+            picture.convert("RGB").quantize(256).save(Path(SCREENSHOTS) / name, optimize=True)
     return path
 
 
