@@ -97,9 +97,10 @@ class Faults:
         self._down_after = down_after
         self.asked = 0
         self.served = 0
+        self.truth: dict[str, Serve] = {}
         self.pauses: list[tuple[float, float]] = []
         self.down: tuple[float, float] | None = None
-        whole = Serve(b"some other bytes" * 60)
+        whole = Serve(b"some other bytes" * 60, etag="")  # no validator: two lies must not be put together
         self._kinds: list[tuple[int, Behaviour]] = [
             (20, Status(500)), (10, Status(502)), (20, Status(503)), (10, Status(504)), (20, Reset()),
             (10, Cut(whole, 0)), (10, Cut(whole, 500)), (10, Chunked(whole, 100, broken=True)),
@@ -120,6 +121,9 @@ class Faults:
         if path == "/robots.txt" or path == "/a-circle" or self._random.random() >= SHARE:
             return None
         self.served += 1
+        own = self.truth.get(path)
+        if own is not None and self._random.random() < 0.2:
+            return Cut(own, self._random.randrange(len(own.data) + 1))  # resumed where it broke
         if path.startswith("/file") and self._random.random() < 0.05:
             # A well-formed answer with other bytes: only the length that the page states gives it away.
             return self._random.choice((Encoded(b"no gzip" * 20, lie=True), Serve(b"<html>not here</html>")))
@@ -135,7 +139,7 @@ def flood(root: Path, seed: int, things: int, *, down: bool = True) -> Flooded:
     with FaultServer(f"User-agent: *\nCrawl-delay: {DELAY}\n") as server:
         server.at("/a-circle", Redirect("/a-circle"))
         server.everywhere = faults
-        wanted = _site(server, random.Random(seed), things)
+        wanted = _site(server, random.Random(seed), things, faults.truth)
         world = World(root, server.base, settings=SETTINGS)
         began = time.monotonic()
         groups = [Group(world, partial(crawl, tuple(_shuffled(wanted, seed + n)))) for n in range(CRAWLERS)]
@@ -159,7 +163,7 @@ def flood(root: Path, seed: int, things: int, *, down: bool = True) -> Flooded:
     )
 
 
-def _site(server: FaultServer, chance: random.Random, things: int) -> list[Wanted]:
+def _site(server: FaultServer, chance: random.Random, things: int, truth: dict[str, Serve]) -> list[Wanted]:
     """Files of which the page states the length, pages that come compressed, and some that are gone."""
     wanted: list[Wanted] = []
     for number in range(things):
@@ -178,7 +182,9 @@ def _site(server: FaultServer, chance: random.Random, things: int) -> list[Wante
                 url = server.at(f"/file-{number}", Redirect(f"/moved-{number}"))
                 wanted.append((url, digest, len(data), False))
             case _:
-                wanted.append((server.at(f"/file-{number}", Serve(data)), digest, len(data), False))
+                truth[f"/file-{number}"] = Serve(data)
+                url = server.at(f"/file-{number}", truth[f"/file-{number}"])
+                wanted.append((url, digest, len(data), False))
     return wanted
 
 
