@@ -29,6 +29,7 @@ class Reason(StrEnum):
 
     PROCESS = "not processed yet"
     NEW = "new partition"
+    UNREAD = "not read to its end"
     MEMBERS = "its members changed"
     FAILURES = "failures are due"
     LEFT = "entries left it"
@@ -57,6 +58,7 @@ class Standing:
         listed_at: when that listing was read.
         entries: its entries by slug.
         due: failures of network stages whose next try has come.
+        unread: whether a network stage has not run since the one before it did: a run failed or was killed there.
         behind: whether its offline stages have not run since its network stages did.
     """
 
@@ -67,6 +69,7 @@ class Standing:
     listed_at: datetime | None = None
     entries: Mapping[str, Held] = field(default_factory=dict)
     due: int = 0
+    unread: bool = False
     behind: bool = False
 
     @property
@@ -178,13 +181,15 @@ def _need(s: Standing, known: set[str], held_by: Mapping[str, str], files_per_en
     if s.behind:
         return Launch(s.key, Reason.PROCESS)
     page = s.swept.slugs if s.swept is not None else frozenset()
-    unknown = len(page - known)
+    unknown = len((page | (s.listed or frozenset())) - known)
     gone = sum(1 for slug, held in s.entries.items() if slug not in s.query and held.status not in TOMBSTONES)
     requests = round(unknown * (1 + files_per_entry)) + (gone if s.swept is not None else 0) + s.due
     if s.listed is None:
         return Launch(s.key, Reason.NEW, requests) if s.swept is not None else None
     if s.changed:
         return Launch(s.key, Reason.MEMBERS, requests + 1)
+    if s.unread:
+        return Launch(s.key, Reason.UNREAD, requests)
     if s.due:
         return Launch(s.key, Reason.FAILURES, requests)
     arrived = any(held_by.get(slug, s.key) != s.key for slug in s.left)

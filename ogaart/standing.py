@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ogaart.partitions import parse_key
 from ogaart.resources.platform import Stores
@@ -53,7 +54,17 @@ def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) 
         due=sum(
             1 for rows in failures.values() for row in rows if row["next_try"] is not None and row["next_try"] <= now
         ),
+        unread=_unread(tables, key),
         behind=_behind(tables, key),
+    )
+
+
+def _unread(tables: Tables, key: str) -> bool:
+    """Whether a network stage has not begun after the one before it ended."""
+    last = {stage: row for stage in NETWORK for row in _steps(tables, key, stage)[-1:]}
+    return any(
+        before in last and (after not in last or last[after]["started_at"] < last[before]["ended_at"])
+        for before, after in pairwise(NETWORK)
     )
 
 

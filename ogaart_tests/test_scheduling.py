@@ -1,9 +1,15 @@
 """What scheduled runs do next."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from ogaart.assets.step import open_step
+from ogaart.resources.platform import Stores
 from ogaart.resources.sweeps import SweepPage
 from ogaart.scheduling import Held, Launch, Past, Reason, Standing, decide
+from ogaart.settings import Settings
+from ogaart.standing import NETWORK, OFFLINE, standings
+from ogaart.words import Stage
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 SWEPT = NOW - timedelta(minutes=20)
@@ -59,6 +65,40 @@ def test_urgent_things_come_first() -> None:
         ("q/0001", Reason.MEMBERS),
         ("q/0002", Reason.FAILURES),
     ]
+
+
+def test_a_partition_whose_run_broke_off_is_taken_up_again() -> None:
+    broken = Standing(**{**vars(standing("q/0000", "abc")), "entries": {}, "unread": True})
+
+    assert launches(broken) == [Launch("q/0000", Reason.UNREAD, 10)]  # three entries with 2.5 files each
+
+
+def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: Path) -> None:
+    (tmp_path / "queries.toml").write_text('[[query]]\nname = "q"\n')
+    stores = Stores(Settings(data=tmp_path, queries=tmp_path / "queries.toml", min_free_bytes=0))
+
+    def seen() -> tuple[bool, bool]:
+        [found] = standings(stores, ["q/0000"], datetime.now(UTC))
+        return found.unread, found.behind
+
+    ran = []
+    for stage in (*NETWORK, *OFFLINE):
+        with open_step(stores, stage, "q/0000", "run"):
+            pass
+        ran.append(seen())
+    with open_step(stores, Stage.SEARCH_PAGES, "q/0000", "again"):
+        pass
+
+    assert ran == [
+        (True, False),
+        (True, True),
+        (True, True),
+        (False, True),
+        (False, True),
+        (False, True),
+        (False, False),
+    ]
+    assert seen() == (True, True)
 
 
 def test_what_runs_already_is_left_alone() -> None:
