@@ -1,6 +1,7 @@
 """Follows the published generation: a new one is opened beside the old, which closes when its last reader left."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from ogaart.resources.generations import Generation, Generations
 from ogaart.resources.index import VectorIndex
 from ogaart.search.store import Store
+from ogaart.search.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +24,12 @@ class NothingPublished(RuntimeError):
 
 @dataclass(eq=False)
 class Opened:
-    """One generation, open: its store and its index."""
+    """One generation, open: its store, its index, and what its filters can ask for."""
 
     number: int
     store: Store
     index: VectorIndex
+    vocabulary: Vocabulary
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:
@@ -121,6 +124,6 @@ class Following:
         while not self._stop.wait(self._interval):
             try:
                 self.follow()
-            except (OSError, RuntimeError, ValueError):
+            except (OSError, RuntimeError, ValueError, sqlite3.Error):
                 # The next look may find it whole, or the one after; what is open answers meanwhile.
                 logger.exception("the newest generation does not open; still serving the one before")

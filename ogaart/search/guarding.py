@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ogaart.search.following import NothingPublished
+from ogaart.search.places import TooBusy
 from ogaart.search.problems import KNOWN, NotFound, Problem, TooFast, problem_of
 from ogaart.search.results import Info
 from ogaart.search.service import SearchService
@@ -112,7 +113,7 @@ def answer_errors(app: FastAPI, service: SearchService, templates: Templates) ->
         return page
 
     async def known(request: Request, error: Exception) -> Response:
-        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast) else None
+        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast | TooBusy) else None
         return answer(request, problem_of(error), headers)
 
     async def http(request: Request, error: Exception) -> Response:

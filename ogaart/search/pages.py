@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from ogaart.search.address import Address, read_address
 from ogaart.search.asking import Asked, Asking
@@ -75,15 +75,18 @@ class Pages:
         self._asked = asked
         self._uploading = sent
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-        add = self.router.add_api_route
-        add("/", self.home, methods=["GET"])
-        add("/search", self.search, methods=["GET"])
-        add("/search", self.upload, methods=["POST"])
-        add("/thumb/{image_id}.webp", self.thumbnail, methods=["GET"])
-        add("/upload/{token}.webp", self.uploaded, methods=["GET"])
-        add("/view/{image_id}", self.view, methods=["GET"])
-        add("/image/{image_id}", self.image, methods=["GET"])
-        add("/original/{image_id}", self.original, methods=["GET"])
+        for path, route in (
+            ("/", self.home),
+            ("/search", self.search),
+            ("/thumb/{image_id}.webp", self.thumbnail),
+            ("/upload/{token}.webp", self.uploaded),
+            ("/view/{image_id}", self.view),
+            ("/image/{image_id}", self.image),
+            ("/original/{image_id}", self.original),
+            ("/robots.txt", self.robots),
+        ):
+            self.router.add_api_route(path, route, methods=["GET", "HEAD"])
+        self.router.add_api_route("/search", self.upload, methods=["POST"])
 
     def home(self) -> Response:
         """The first page: the search bar, and a wall of pictures that changes every hour."""
@@ -92,6 +95,10 @@ class Pages:
         except NothingPublished:
             sample = []
         return self._templates.page("home.html", self._info(), address=Address(), sample=sample, autofocus=True)
+
+    def robots(self) -> Response:
+        """What machines need not read: searches without end, and other people's files."""
+        return PlainTextResponse("User-agent: *\nDisallow: /search\nDisallow: /original/\nDisallow: /api/\n")
 
     def search(self, request: Request) -> Response:
         """Results for the address."""

@@ -9,6 +9,7 @@ from ogaart.resources.index import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.search.address import AddressInvalid
 from ogaart.search.bundle import BundleTooLarge
 from ogaart.search.following import NothingPublished
+from ogaart.search.places import TooBusy
 from ogaart.search.uploads import UploadGone
 
 
@@ -87,6 +88,7 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
         "Search by words, or from a picture here; the operator reads the log.",
     ),
     DecisionsUnreadable: (503, "Decisions unreadable", "The operator mends the line that is named in the log."),
+    TooBusy: (503, "Too busy", "Try again in a few seconds."),
     UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
 }
 _TOO_LARGE = frozenset(

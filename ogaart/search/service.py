@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from ogaart.resources.index import open_index
 from ogaart.resources.models import MODELS
 from ogaart.search.following import Following, Opened
 from ogaart.search.lookups import Found, find
+from ogaart.search.places import Places
 from ogaart.search.problems import RemoteRefused
 from ogaart.search.query import Box, Query, QueryPicture
 from ogaart.search.remote import Remote
@@ -26,6 +27,11 @@ from ogaart.search.seeing import Eyes, Sees
 from ogaart.search.store import Original, Store, read_slice
 from ogaart.search.vocabulary import Vocabulary, read_vocabulary
 from ogaart.settings import Settings
+
+# Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
+# free for those who only search.
+LOOKING = 12
+FETCHING = 8
 
 
 class SearchService:
@@ -44,10 +50,11 @@ class SearchService:
         self._following = Following(Generations(root.generations), self._open)
         self.decisions = Decisions(root.decisions)
         self.eyes: Sees = eyes or Eyes(settings, root.scratch)
-        self._vocabularies: dict[int, Vocabulary] = {}
         self._blobs = Blobs(root.blobs)
         contact = f"; {settings.contact}" if settings.contact else ""
         self._remote = remote or Remote(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
+        self._looking = Places(LOOKING, "pictures are being looked at")
+        self._fetching = Places(FETCHING, "links are being followed")
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self._following.start()
@@ -65,9 +72,16 @@ class SearchService:
         self._remote.close()
 
     def _open(self, generation: Generation) -> Opened:
-        store = Store(generation.path, generation.number)
-        index = open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
-        return Opened(generation.number, store, index)
+        """Open a generation with all that its first reader needs, before anybody waits for it."""
+        with ExitStack() as stack:
+            store = Store(generation.path, generation.number)
+            stack.callback(store.close)
+            index = stack.enter_context(
+                open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
+            )
+            opened = Opened(generation.number, store, index, read_vocabulary(index))
+            stack.pop_all()
+            return opened
 
     # -- what pages need beside searching -----------------------------------------------------------------------------
 
@@ -86,8 +100,11 @@ class SearchService:
         Raises:
             Unreadable: it is no picture that can be read within the limits.
             NothingPublished: there is nothing to look at it for.
+            TooBusy: too many pictures are being looked at.
         """
-        return self.eyes.see(content, box, self.info().space)
+        space = self.info().space
+        with self._looking:
+            return self.eyes.see(content, box, space)
 
     def fetch(self, url: str) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
@@ -96,10 +113,12 @@ class SearchService:
             RemoteRefused: the link leads where this server does not go, or it follows none.
             RemoteFailed: no picture came of it.
             TooMuch: it is larger than a picture may be.
+            TooBusy: too many links are being followed.
         """
         if not self.settings.url_fetch:
             raise RemoteRefused("this server follows no links (OGAART_URL_FETCH is off)")
-        return self._remote.fetch(url)
+        with self._fetching:
+            return self._remote.fetch(url)
 
     def find_link(self, url: str) -> Found | None:
         """What a link to the site means in this catalog; None if nothing."""
@@ -149,13 +168,9 @@ class SearchService:
         return self.hits(ids)[:count]
 
     def vocabulary(self) -> Vocabulary:
-        """The values that filters can take in this generation, the most frequent first; counted once for each."""
+        """The values that filters can take in this generation, the most frequent first."""
         with self._following.lease() as opened:
-            known = self._vocabularies.get(opened.number)
-            if known is None:
-                known = read_vocabulary(opened.index)
-                self._vocabularies = {opened.number: known}
-            return known
+            return opened.vocabulary
 
     def _blocked_ids(self, opened: Opened) -> frozenset[int]:
         decisions = self.decisions.current()

@@ -76,4 +76,5 @@ def serve(settings: Settings) -> None:
         # Addresses hold upload tokens and what people look for: they are nobody's business.
         access_log=False,
         log_level="info",
+        limit_concurrency=256,
     )

@@ -20,8 +20,9 @@ from fastapi.testclient import TestClient
 from ogaart.search.guarding import HEADERS
 from ogaart.search.parameters import PARAMETERS
 from ogaart.search.problems import all_problems
+from ogaart.search.query import Box, QueryPicture
 from ogaart.search.reading import EXAMPLES
-from ogaart.search.service import SearchService
+from ogaart.search.service import LOOKING, SearchService
 from ogaart.search.web import create_app
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
@@ -302,3 +303,33 @@ def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
     assert original.headers["content-type"] == "application/octet-stream"
     assert original.headers["content-disposition"].startswith("attachment")
     assert view.headers["content-type"] == "image/webp"
+
+
+def test_who_comes_while_all_places_are_taken_is_told_to_wait(settings: Settings) -> None:
+    """Pictures that hang in the network must not keep others from searching."""
+    waiting, go_on = threading.Semaphore(0), threading.Event()
+
+    class Slow(GridEyes):
+        def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+            waiting.release()
+            go_on.wait(20)
+            return super().see(content, box, space)
+
+    unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    with SearchService(unlimited, Slow()) as service, TestClient(create_app(unlimited, service)) as client:
+        senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(LOOKING)]
+        for sender in senders:
+            sender.start()
+        for _ in senders:
+            assert waiting.acquire(timeout=20)
+
+        refused = upload(client, FROG)
+        searched = client.get("/search?q=robot")
+        go_on.set()
+        for sender in senders:
+            sender.join()
+        taken = client.post("/search", files={"picture": FROG.read_bytes()}, follow_redirects=False)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert searched.status_code == 200
+    assert taken.status_code == 303
