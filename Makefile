@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Two processes share the tests; each test module stays on one of them.
+WORKERS ?= -n 2 --dist loadgroup
 
 .PHONY: demo test test-slow torture soak format lint types clean
 
@@ -10,10 +12,10 @@ demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
 
 test: $(STAMP) libarchive lint types
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" $(WORKERS) $(ARGS)
 
 test-slow: $(STAMP) libarchive
-	$(BIN)/pytest -m slow --timeout 900 $(ARGS)
+	$(BIN)/pytest -m slow --timeout 1500 $(WORKERS) $(ARGS)
 
 torture: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m ogaart_tests.torture $(ARGS)
