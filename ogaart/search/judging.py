@@ -54,8 +54,15 @@ def relation(cosine: float, closeness: float | None, side: float, model: str) ->
     return Relation.SIMILAR if cosine >= _SIMILAR.get(model, _SIMILAR_ELSE) else Relation.UNLIKE
 
 
-def verdict(hits: Sequence[Hit]) -> Verdict:
-    """Say in one sentence what the best hit proves."""
+def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
+    """Say in one sentence what the best hit proves.
+
+    Args:
+        hits: the best first.
+        hidden: whether the very picture is here, but not among what words and filters leave.
+    """
+    if hidden:
+        return Verdict(Relation.SIMILAR, "This very picture is here, but your words or filters hide it.")
     if not hits:
         return Verdict(Relation.UNLIKE, "Nothing here is like this picture.")
     best = hits[0]

@@ -63,7 +63,8 @@ class Search:
         reference = self._reference()
         narrowed = narrowing.narrow(query.filters, words=positive_words(query.words), without=self.blocked | own)
         notes: list[str] = []
-        exact = self._exact()
+        here = self._here()
+        exact = self._left(here)
         # A picture seen for another space than this generation's has only its pixels in common with it.
         seen = query.picture if query.picture and query.picture.space == self.store.info.space else None
         vector = seen.vector if seen else None
@@ -75,7 +76,7 @@ class Search:
         results = self._page(notes=tuple(notes))
         single = query.picture is not None and not query.likes and not query.dislikes
         if single and query.offset == 0:
-            results = replace(results, verdict=judging.verdict(results.hits))
+            results = replace(results, verdict=judging.verdict(results.hits, hidden=bool(here) and not exact))
         hidden, looked_at = self._hidden_near(vector, own)
         return replace(results, hidden=hidden, looked_at=looked_at)
 
@@ -146,13 +147,16 @@ class Search:
         briefs = self.store.briefs([*self.query.likes, *self.query.dislikes]).values()
         return frozenset(i for brief in briefs for i in self.store.same_pixels(brief.pixel_sha256))
 
-    def _exact(self) -> list[int]:
+    def _here(self) -> list[int]:
+        """Images of the very pixels asked with."""
         if self.query.picture is None:
             return []
-        ids = [i for i in self.store.same_pixels(self.query.picture.pixel_sha256) if i not in self.blocked]
-        if not ids or not (self.query.filters.active() or self.query.words.strip()):
-            return ids
-        return self._allowed(ids)
+        return [i for i in self.store.same_pixels(self.query.picture.pixel_sha256) if i not in self.blocked]
+
+    def _left(self, ids: list[int]) -> list[int]:
+        """Those of the ids that words and filters leave."""
+        narrows = self.query.filters.active() or positive_words(self.query.words)
+        return self._allowed(ids) if ids and narrows else ids
 
     def _allowed(self, ids: Sequence[int], *, words: bool = True) -> list[int]:
         """Those of the ids that filters (and words) leave, in the same order."""

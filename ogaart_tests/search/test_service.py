@@ -278,6 +278,7 @@ def test_the_very_picture_is_hidden_by_a_filter_like_any_other(service: SearchSe
 
     assert results.verdict is not None
     assert results.verdict.relation is not Relation.SAME
+    assert results.verdict.text == "This very picture is here, but your words or filters hide it."
     assert image_id("playing-cards", 0) not in ids(results)
 
 
