@@ -141,8 +141,9 @@ class Pages:
             raise NotFound(f"no picture has the id {image_id}")
         return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
 
-    def image(self, image_id: int) -> Response:
+    def image(self, image_id: int, request: Request) -> Response:
         """One picture: what it is, whose it is, how it came here, and what is around it."""
+        self._asked.take(client_of(request))  # its neighbours are a search
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
@@ -227,4 +228,8 @@ def _heading(address: Address, asked: Asked, results: Results) -> str:
     if address.words.strip():
         count = f"{results.total:,} " if results.total else "No "
         return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"
-    return f"{results.total or 0:,} pictures"
+    count = f"{results.total or 0:,} {'picture' if results.total == 1 else 'pictures'}"
+    if address.filters.entry and results.hits:
+        entry = results.hits[0]
+        return f"“{entry.title}” by {entry.author or 'unknown author'}: {count}"
+    return count
