@@ -48,7 +48,8 @@ def small_site(port: int = 0, delay: float = 0.0) -> Iterator[DemoSite]:
 
 
 def write_queries(path: Path, text: str = QUERIES) -> Path:
-    """Write a queries file; gives its path."""
+    """Write a queries file, unless it is there already and may be being read; gives its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
     return path
