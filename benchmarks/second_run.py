@@ -100,7 +100,9 @@ def main() -> int:
     first, second = passes
     share = second["work"] / first["work"]
     print(f"first : {first['wall']:7.1f} s, of which process start {first['start']:.1f} s, work {first['work']:.1f} s")
-    print(f"second: {second['wall']:7.1f} s, of which process start {second['start']:.1f} s, work {second['work']:.1f} s")
+    print(
+        f"second: {second['wall']:7.1f} s, of which process start {second['start']:.1f} s, work {second['work']:.1f} s"
+    )
     print(
         f"second / first: {share:.2%} of the work (at most {MOST:.0%}); second: {second['asked']} requests, "
         f"{second['embedded']} embeddings, {second['upserted']} upserts, {second['changed']} rows changed"
