@@ -215,9 +215,12 @@ def main() -> None:
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
             rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} |")
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
-        memory = process.memory_info()
+        memory = process.memory_full_info()
         print(f"{len(ids):,} points x {arguments.dimension}; first answer after {started:.1f} s")
-        print(f"saturated at {len(times) / 10:.0f} requests a second; resident {memory.rss >> 20} MiB")
+        own, mapped = memory.uss >> 20, (memory.rss - memory.uss) >> 20
+        print(
+            f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"
+        )
         print("\n| 20 clients, one request a second each | answered | failed | p50 ms | p95 ms | p99 ms |")
         print("| --- | --- | --- | --- | --- | --- |")
         print("\n".join(rows))

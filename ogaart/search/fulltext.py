@@ -1,6 +1,7 @@
 """From what people type to an FTS5 expression that cannot be a syntax error."""
 
 import re
+from dataclasses import dataclass
 
 # Weights of bm25 for title, tags, author, description, names: a picture named "barrel" is more of a barrel than one
 # whose description mentions barrels.
@@ -28,8 +29,23 @@ def _quoted(term: str, *, prefix: bool) -> str:
     return quoted + "*" if prefix else quoted
 
 
-def expressions(text: str) -> list[tuple[str, str]]:
-    """Give FTS5 expressions for a text, strictest first, each with the sentence to show where it is the one that hit.
+@dataclass(frozen=True)
+class Expression:
+    """One way to read a text.
+
+    Attributes:
+        all: hits the words anywhere.
+        prominent: hits them in title and tags only; for words that half of all pictures have somewhere.
+        note: the sentence to show where this reading is the one that hit.
+    """
+
+    all: str
+    prominent: str
+    note: str = ""
+
+
+def expressions(text: str) -> list[Expression]:
+    """Give readings of a text as FTS5 expressions, the strictest first.
 
     All words, then all as beginnings of words, then any of them. An empty list: the text holds no word.
     """
@@ -38,12 +54,13 @@ def expressions(text: str) -> list[tuple[str, str]]:
         return []
     exclude = "".join(f" NOT {_quoted(term, prefix=False)}" for term in unwanted)
 
-    def joined(operator: str, *, prefix: bool) -> str:
-        return "(" + operator.join(_quoted(term, prefix=prefix) for term in wanted) + ")" + exclude
+    def reading(operator: str, note: str = "", *, prefix: bool) -> Expression:
+        words = "(" + operator.join(_quoted(term, prefix=prefix) for term in wanted) + ")"
+        return Expression(words + exclude, f"({{title tags}} : {words}){exclude}", note)
 
-    found = [(joined(" AND ", prefix=False), ""), (joined(" AND ", prefix=True), "")]
+    found = [reading(" AND ", prefix=False), reading(" AND ", prefix=True)]
     if len(wanted) > 1:
-        found.append((joined(" OR ", prefix=True), "No picture has all of these words; these have some of them."))
+        found.append(reading(" OR ", "No picture has all of these words; these have some of them.", prefix=True))
     return found
 
 

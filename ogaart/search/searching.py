@@ -13,14 +13,15 @@ from ogaart.resources.index_filter import IndexFilter
 from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Opened
-from ogaart.search.fulltext import expressions, positive_words
-from ogaart.search.query import Query
+from ogaart.search.fulltext import Expression, expressions, positive_words
+from ogaart.search.query import MAX_DEPTH, Query
 from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FURTHER = 200  # points a further round asks for
 ROUNDS = 6
+MANY = 10_000  # full-text matches from which not all are ranked
 MATCHES = 5_000  # best full-text matches that filters are applied to
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
 
@@ -191,11 +192,12 @@ class Search:
     def textual(self) -> Results:
         """Answer words, with filters or without."""
         query = self.query
-        for expression, note in expressions(query.words):
-            matches = self.store.match(expression, MATCHES)
-            if not matches:
+        for expression in expressions(query.words):
+            total = self.store.match_count(expression.all)
+            if not total:
                 continue
-            total = len(matches) if len(matches) < MATCHES else self.store.match_count(expression)
+            note = expression.note
+            matches = self._matches(expression, total)
             ids = [i for i in matches if i not in self.blocked]
             allowed = ids
             hidden: tuple[Hidden, ...] = ()
@@ -207,6 +209,16 @@ class Search:
             results = self._page(notes=(note,) if note else (), total=total)
             return replace(results, hidden=hidden, looked_at=len(ids) if hidden else 0)
         return self._page(total=0)
+
+    def _matches(self, expression: Expression, total: int) -> list[int]:
+        """The best full-text matches, as many as are ever shown or filtered."""
+        if total > MANY:
+            # To rank all of them would take longer than anybody gains: where the words stand in titles and tags
+            # often enough, those matches come first anyway.
+            matches = self.store.match(expression.prominent, MATCHES)
+            if len(matches) >= MAX_DEPTH:
+                return matches
+        return self.store.match(expression.all, MATCHES)
 
     def browse(self) -> Results:
         """Answer filters alone."""

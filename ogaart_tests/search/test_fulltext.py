@@ -13,7 +13,8 @@ from ogaart.search.fulltext import expressions, positive_words
 def store() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     connection.execute(
-        "CREATE VIRTUAL TABLE words USING fts5(title, names, content='', tokenize=\"unicode61 remove_diacritics 2\")"
+        "CREATE VIRTUAL TABLE words USING"
+        " fts5(title, tags, names, content='', tokenize=\"unicode61 remove_diacritics 2\")"
     )
     rows = [
         ("Wooden barrel", "barrel_01.png"),
@@ -27,8 +28,11 @@ def store() -> sqlite3.Connection:
 
 
 def found(store: sqlite3.Connection, text: str) -> list[int]:
-    for expression, _ in expressions(text):
-        rows = store.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (expression,)).fetchall()
+    for expression in expressions(text):
+        sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid"
+        rows = store.execute(sql, (expression.all,)).fetchall()
+        prominent = store.execute(sql, (expression.prominent,)).fetchall()
+        assert set(prominent) <= set(rows)
         if rows:
             return [row[0] for row in rows]
     return []
