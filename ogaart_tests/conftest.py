@@ -7,6 +7,7 @@ import pytest
 from ogaart_tests.world import World, open_world
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a module's tests on one worker, and all that use the demo: it takes half a minute to make."""
     for item in items:

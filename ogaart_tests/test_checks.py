@@ -11,6 +11,7 @@ from ogaart.instance import open_instance, run_job
 from ogaart_tests.test_changing_site import days, entry
 
 
+@pytest.mark.slow
 def test_a_failing_check_holds_the_publication_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with days(tmp_path, entries=2) as week:
         world = week.world
