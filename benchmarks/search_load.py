@@ -215,9 +215,9 @@ def main() -> None:
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
             rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} |")
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
-        memory = process.memory_full_info()
+        memory = process.memory_info()
         print(f"{len(ids):,} points x {arguments.dimension}; first answer after {started:.1f} s")
-        own, mapped = memory.uss >> 20, (memory.rss - memory.uss) >> 20
+        own, mapped = (memory.rss - memory.shared) >> 20, memory.shared >> 20
         print(
             f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"
         )
