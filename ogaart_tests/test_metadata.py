@@ -27,7 +27,7 @@ OF_STAGE = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def first(demo_world: World) -> Mapping[str, Mapping[str, Any]]:
     """The metadata of each asset's first materialization, of partition 2d-art/0000 where there are several."""
     found = {}
