@@ -196,7 +196,7 @@ def _write(table: Table, rows: Sequence[Row], path: Path) -> None:
 
 def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             there = set(file.schema_arrow.names)
             chosen = None if columns is None else [name for name in columns if name in there]
             content = file.read(columns=chosen)
