@@ -14,7 +14,7 @@ from ogaart.partitions import search_pages_partitions
 from ogaart.resources.platform import Stores
 from ogaart.scheduling import SWEEP_OVERDUE, Launch, Past, Reason, decide
 from ogaart.staleness import next_try
-from ogaart.standing import spent, standings, sweeps
+from ogaart.standing import standings, sweeps
 
 REASON = "ogaart/reason"
 REQUESTS = "ogaart/requests"
@@ -105,7 +105,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         now=now,
         busy=busy,
         past=past_runs(records),
-        spent=spent(stores, keys, now) + sum(busy.values()),
+        spent=stores.site.requests_of_last_day() + sum(busy.values()),
         budget=stores.settings.requests_per_day,
         refresh_after=timedelta(days=stores.settings.refresh_days),
     )

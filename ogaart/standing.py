@@ -1,8 +1,8 @@
 """Where every partition stands: its rows, its page of the last sweep and its history, gathered for a decision."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import pairwise
 
 from ogaart.partitions import parse_key
@@ -15,7 +15,6 @@ from ogaart.words import FileRole, Stage
 
 NETWORK = (Stage.SEARCH_PAGES, Stage.CONTENT_PAGES, Stage.FILE_LINKS, Stage.RAW_FILES)
 OFFLINE = (Stage.EXTRACTED_IMAGES, Stage.EMBEDDINGS, Stage.QDRANT_COLLECTION)
-DAY = timedelta(days=1)
 
 
 def sweeps(stores: Stores) -> dict[str, Sweep]:
@@ -79,18 +78,3 @@ def _behind(tables: Tables, key: str) -> bool:
 
 def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[dict[str, datetime]]:
     return tables.select(STEPS, key, ["started_at", "ended_at"], stage)
-
-
-def spent(stores: Stores, keys: Iterable[str], now: datetime) -> int:
-    """Requests of the last 24 hours: those of steps that ended, and those of the last sweeps."""
-    return sum(_requests(stores.tables, keys, now)) + sum(
-        1 for sweep in sweeps(stores).values() for page in sweep.pages if page.at > now - DAY
-    )
-
-
-def _requests(tables: Tables, keys: Iterable[str], now: datetime) -> Iterator[int]:
-    for key in keys:
-        for stage in NETWORK:
-            for row in tables.select(STEPS, key, ["started_at", "requests"], stage):
-                if row["started_at"] > now - DAY:
-                    yield row["requests"] or 0

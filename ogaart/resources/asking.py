@@ -81,6 +81,10 @@ class Asker:
         rules = self._robots.rules(url) if ask else self._robots.stored(url)
         return rules.delay if rules is not None else None
 
+    def requests_of_last_day(self) -> int:
+        """Requests that all processes of the platform sent in the last 24 hours, whatever came of them."""
+        return self._politeness.requests_of_last_day()
+
     def close(self) -> None:
         """Let go of the connections."""
         self._transport.close()

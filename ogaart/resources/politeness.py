@@ -20,6 +20,10 @@ from ogaart.settings import Settings
 LONGEST_SHUT = 3600.0
 """Seconds between two probes of a site that stays down, at most."""
 
+DAY = 86_400.0
+STRETCH = 600
+"""Seconds of which the requests are counted together; a day's count looks back this much further at most."""
+
 
 @dataclass
 class Span:
@@ -46,6 +50,7 @@ class SiteState:
         failing: keys of different URLs among them, as many as the breaker needs.
         shut: how long the open circuit stays open.
         trips: how often in a row it opened.
+        asked: requests sent in each stretch of the last day, whatever came of them, by its beginning (epoch seconds).
     """
 
     asked_at: float = 0.0
@@ -56,6 +61,17 @@ class SiteState:
     failing: list[str] = field(default_factory=list)
     shut: Span = field(default_factory=Span)
     trips: int = 0
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def count(self, now: float) -> None:
+        """Count a request that is sent now, and forget what is older than a day."""
+        stretch = str(int(now // STRETCH * STRETCH))
+        self.asked = {since: n for since, n in self.asked.items() if abs(now - int(since)) < DAY + STRETCH}
+        self.asked[stretch] = self.asked.get(stretch, 0) + 1
+
+    def of_last_day(self, now: float) -> int:
+        """Requests sent in the last 24 hours."""
+        return sum(n for since, n in self.asked.items() if abs(now - int(since)) < DAY + STRETCH)
 
 
 class Turn:
@@ -142,6 +158,7 @@ class Politeness:
             time.sleep(self._wait(state, max(state.delay, self._settings.delay)))
             state.pause = Span()
             state.asked_at, state.in_flight = self._clock(), True
+            state.count(state.asked_at)
             self._save(state)
             try:
                 yield Turn(self, state, url)
@@ -149,6 +166,10 @@ class Politeness:
                 self._asked_at = time.monotonic()
                 state.asked_at, state.in_flight = self._clock(), False
                 self._save(state)
+
+    def requests_of_last_day(self) -> int:
+        """Requests that all processes together sent in the last 24 hours, failed and redirected ones included."""
+        return self._load().of_last_day(self._clock())
 
     def pause(self, state: SiteState, seconds: float) -> None:
         """Ask nothing for ``seconds``; a longer pause already in force stays."""

@@ -148,6 +148,10 @@ class SiteClient:
         swept += sweep(self._partials, timedelta(hours=6)) + sweep(self._root / "robots", timedelta(hours=6))
         return swept + sweep_partials(self._partials, older_than)
 
+    def requests_of_last_day(self) -> int:
+        """Requests that the whole platform sent in the last 24 hours, whatever came of them."""
+        return self._asker.requests_of_last_day()
+
     def crawl_delay(self, *, ask: bool = True) -> float | None:
         """Seconds between two requests that robots.txt wants.
 

@@ -295,3 +295,38 @@ def test_a_request_of_a_dead_process_may_have_arrived_just_now(tmp_path: Path, s
         turn.answered()
 
     assert time.monotonic() - began >= 0.29
+
+
+# The day's requests
+
+
+def test_requests_of_a_day_are_counted_whatever_came_of_them(bench: Bench) -> None:
+    bench.server.at("/robots.txt", Serve(b""))
+    bench.server.at("/there", Serve(b"x"))
+    bench.server.at("/old", Redirect("/there"))
+    patience = {"attempts": 2, "circuit_failures": 4, "circuit_urls": 2}
+    client = bench.client(**patience)
+    client.get(f"{bench.server.base}/old")
+    for path in ("/a", "/b"):
+        bench.server.at(path, *[Status(503)] * 2)
+
+    with pytest.raises(FetchFailed):
+        client.get(f"{bench.server.base}/a")
+    with pytest.raises(SiteDown):  # the step that asked fails, and writes no row
+        client.get(f"{bench.server.base}/b")
+
+    assert bench.client().requests_of_last_day() == len(bench.server.arrivals) == 7
+
+
+def test_requests_are_forgotten_after_a_day_and_not_when_the_clock_jumps_back(tmp_path: Path) -> None:
+    clock = Clock()
+    for jump in (0.0, 3600.0, 20 * 3600.0):
+        clock.jump = jump
+        with politeness(tmp_path, clock).turn("/a", 0.0) as turn:
+            turn.answered()
+    counted = {}
+    for hours in (19, 20, 23, 24.5, 25.5, 45):
+        clock.jump = hours * 3600.0
+        counted[hours] = politeness(tmp_path, clock).requests_of_last_day()
+
+    assert counted == {19: 3, 20: 3, 23: 3, 24.5: 2, 25.5: 1, 45: 0}
