@@ -83,6 +83,10 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
     with SearchService(settings) as service:
         service.info()
         uploads = Uploads(service.see)
+        pairs = [
+            (name, uploads.add(file.read_bytes()) if (file := _example(name, value)) is not None else value)
+            for name, value in pairs
+        ]
         if path is not None:
             meant = ("upload", uploads.add(path.read_bytes()))
         else:
@@ -98,20 +102,29 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
 def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
     path = _picture(question)
     try:
+        files = [(name, (file.name, file.read_bytes())) for name, value in pairs if (file := _example(name, value))]
+        fields = [(name, value) for name, value in pairs if _example(name, value) is None]
         if path is not None:
-            picture = {"picture": (path.name, path.read_bytes())}
-            answer = requests.post(f"{server}/api/v1/search", data=list(pairs), files=picture, timeout=SECONDS)
+            files.append(("picture", (path.name, path.read_bytes())))
         else:
             known = question.isascii() and question.isdigit()
             known = known and requests.get(f"{server}/api/v1/images/{question}", timeout=SECONDS).ok
-            meant = ("like" if known else "q", question)
-            answer = requests.get(f"{server}/api/v1/search", params=[meant, *pairs], timeout=SECONDS)
+            fields.insert(0, ("like" if known else "q", question))
+        if files:
+            answer = requests.post(f"{server}/api/v1/search", data=fields, files=files, timeout=SECONDS)
+        else:
+            answer = requests.get(f"{server}/api/v1/search", params=fields, timeout=SECONDS)
         found = answer.json()
     except (requests.RequestException, ValueError) as cause:
         raise click.ClickException(f"{server} does not answer as a search page does: {cause}") from cause
     if not answer.ok:
         raise click.UsageError(f"{question}: {found.get('detail')}. {found.get('way_out')}")
     return ResultsRecord.model_validate(found)
+
+
+def _example(name: str, value: str) -> Path | None:
+    """The file that a further picture's value names, if it names one."""
+    return _picture(value) if name in ("like", "unlike") else None
 
 
 def _picture(question: str) -> Path | None:

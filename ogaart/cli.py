@@ -87,14 +87,25 @@ def publish(as_json: bool, verbose: bool) -> None:
 @click.option(
     "--where", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the API, such as use=sell; several."
 )
+@click.option("--like", "likes", multiple=True, metavar="PICTURE", help="One more to be like: file, URL, image_id.")
+@click.option("--unlike", "unlikes", multiple=True, metavar="PICTURE", help="One to be unlike: file, URL, image_id.")
 @click.option("--server", metavar="URL", help="Ask a search page instead of the data here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of hits.")
-def search(query: str, limit: int, pairs: tuple[str, ...], server: str | None, as_json: bool) -> None:
+def search(
+    query: str,
+    limit: int,
+    pairs: tuple[str, ...],
+    likes: tuple[str, ...],
+    unlikes: tuple[str, ...],
+    server: str | None,
+    as_json: bool,
+) -> None:
     """Search by QUERY: a picture's file, its URL, an image_id, or words."""
     from ogaart import asking
 
     with _guard() as settings:
         named = [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
+        named += [("like", value) for value in likes] + [("unlike", value) for value in unlikes]
         found = asking.search(settings, query, limit, named, server)
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))

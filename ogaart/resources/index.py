@@ -157,6 +157,7 @@ class VectorIndex(ABC):
         self,
         vector: Vector | None = None,
         *,
+        away: Vector | None = None,
         like: Sequence[int] = (),
         unlike: Sequence[int] = (),
         filter: IndexFilter | None = None,  # noqa: A002
@@ -170,7 +171,8 @@ class VectorIndex(ABC):
         as much as it differs from it. The points named as examples are not among the hits.
 
         Args:
-            vector: one (D,) or several (N, D) examples, of any length above 0.
+            vector: one (D,) or several (N, D) examples wished for, of any length above 0.
+            away: one (D,) or several (N, D) examples not wished for.
             like: ids of points wished for.
             unlike: ids of points not wished for.
             filter: what hits must fulfil.
@@ -182,7 +184,7 @@ class VectorIndex(ABC):
             ValueError: no example at all, or one that is no vector of this space.
             UnknownPoints: a point in ``like`` or ``unlike`` is not in the collection.
         """
-        direction = self._direction(vector, like, unlike)
+        direction = self._direction(vector, away, like, unlike)
         condition = filter or IndexFilter()
         if like or unlike:
             condition = condition.where("examples", NotIds(frozenset((*like, *unlike))))
@@ -203,18 +205,17 @@ class VectorIndex(ABC):
     def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
         """The ``limit`` nearest to a direction (D,)."""
 
-    def _direction(self, vector: Vector | None, like: Sequence[int], unlike: Sequence[int]) -> Vector:
-        wished = [] if vector is None else list(np.atleast_2d(np.asarray(vector, np.float32)))
-        for one in wished:
-            self._check_vector(one, "the query")
-        wished = [one / np.linalg.norm(one) for one in wished]
+    def _direction(
+        self, vector: Vector | None, away: Vector | None, like: Sequence[int], unlike: Sequence[int]
+    ) -> Vector:
+        wished, unwished = self._given(vector, "the query"), self._given(away, "what the query leads away from")
         records = self.retrieve([*like, *unlike], with_vector=True, with_payload=False)
         named = {record.id: record.vector for record in records if record.vector is not None}
         missing = [point for point in (*like, *unlike) if point not in named]
         if missing:
             raise UnknownPoints(f"points {missing} are not in collection {self.name}: no examples for a query")
         wished += [named[point] for point in like]
-        unwished = [named[point] for point in unlike]
+        unwished += [named[point] for point in unlike]
         if wished and unwished:
             direction = 2 * np.mean(wished, axis=0) - np.mean(unwished, axis=0)
         elif wished:
@@ -226,6 +227,13 @@ class VectorIndex(ABC):
         direction = np.asarray(direction, np.float32)
         self._check_vector(direction, "the examples' mean")
         return direction
+
+    def _given(self, vectors: Vector | None, what: str) -> list[Vector]:
+        """The rows of (D,) or (N, D), each of length 1."""
+        rows = [] if vectors is None else list(np.atleast_2d(np.asarray(vectors, np.float32)))
+        for row in rows:
+            self._check_vector(row, what)
+        return [np.asarray(row / np.linalg.norm(row), np.float32) for row in rows]
 
     def _check_vector(self, vector: Vector, what: str) -> None:
         if np.shape(vector) != (self.dimension,):

@@ -9,8 +9,13 @@ from urllib.parse import urlencode
 from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Box, Filters, Size
 
 MAX_TEXT = 500
+MAX_LINK = 4_000
 MAX_PICTURES = 24
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+MAX_FOREIGN = 6  # of them from elsewhere: each has to be fetched and looked at
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")  # longer than any image_id, so that the two are never confused
+
+Example = int | str
+"""A picture asked with: of the catalog by its image_id, or a visitor's by the token of an upload or by its link."""
 
 
 class AddressInvalid(ValueError):
@@ -19,13 +24,13 @@ class AddressInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """A search as its URL states it: pictures by token, URL or id; the rest as in ``Query``."""
+    """A search as its URL states it: pictures by token, link or id; the rest as in ``Query``."""
 
     words: str = ""
     upload: str = ""
     url: str = ""
-    likes: tuple[int, ...] = ()
-    dislikes: tuple[int, ...] = ()
+    likes: tuple[Example, ...] = ()
+    dislikes: tuple[Example, ...] = ()
     crop: Box | None = None
     filters: Filters = field(default_factory=Filters)
     fold: bool = True
@@ -85,20 +90,22 @@ class Address:
         """The URL of this search without filters."""
         return self.path(filters=Filters())
 
-    def also_like(self, image_id: int) -> str:
+    def also_like(self, example: Example) -> str:
         """The URL of this search with one more picture wished for."""
-        return self.path(likes=(*self.likes, image_id), dislikes=tuple(i for i in self.dislikes if i != image_id))
+        return self.path(likes=_with(self.likes, example), dislikes=_without(self.dislikes, example))
 
-    def not_like(self, image_id: int) -> str:
+    def not_like(self, example: Example) -> str:
         """The URL of this search with one more picture not wished for."""
-        return self.path(dislikes=(*self.dislikes, image_id), likes=tuple(i for i in self.likes if i != image_id))
+        return self.path(dislikes=_with(self.dislikes, example), likes=_without(self.likes, example))
 
-    def without_picture(self, image_id: int) -> str:
+    def without_picture(self, example: Example) -> str:
         """The URL of this search without one of the pictures that are wished for or not."""
-        return self.path(
-            likes=tuple(i for i in self.likes if i != image_id),
-            dislikes=tuple(i for i in self.dislikes if i != image_id),
-        )
+        return self.path(likes=_without(self.likes, example), dislikes=_without(self.dislikes, example))
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it holds an upload, and so stops working within the hour."""
+        return bool(self.upload) or any(is_token(example) for example in (*self.likes, *self.dislikes))
 
     @property
     def crop_text(self) -> str:
@@ -109,6 +116,25 @@ class Address:
     def lifted(self, name: str) -> str:
         """The URL of this search with one filter lifted."""
         return self.path(filters=self.filters.without(name))
+
+
+def is_token(example: Example) -> bool:
+    """Whether an example is an upload's token."""
+    return isinstance(example, str) and _TOKEN.fullmatch(example) is not None and not example.isdigit()
+
+
+def is_link(text: str) -> bool:
+    """Whether a text is one http(s) link, as people paste them: perhaps with blanks in its path."""
+    text = text.strip()
+    return text.lower().startswith(("http://", "https://")) and "." in text.split("/", 3)[2]
+
+
+def _with(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]:
+    return (*_without(examples, one), one)
+
+
+def _without(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]:
+    return tuple(example for example in examples if example != one)
 
 
 def _yes_no(value: bool | None) -> str:
@@ -130,10 +156,10 @@ class _Reader:
             raise AddressInvalid(f"{name}: {len(value)} characters; give at most {longest}")
         return value
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str, longest: int = MAX_TEXT) -> tuple[str, ...]:
         found = tuple(dict.fromkeys(self.values.get(name, [])))
-        if len(found) > MAX_PICTURES or any(len(value) > MAX_TEXT for value in found):
-            raise AddressInvalid(f"{name}: give at most {MAX_PICTURES} values of at most {MAX_TEXT} characters")
+        if len(found) > MAX_PICTURES or any(len(value) > longest for value in found):
+            raise AddressInvalid(f"{name}: give at most {MAX_PICTURES} values of at most {longest} characters")
         return found
 
     def number(self, name: str, default: int | None, low: int, high: int) -> int | None:
@@ -144,14 +170,24 @@ class _Reader:
             raise AddressInvalid(f"{name}: {value!r} is not a whole number from {low} to {high}")
         return int(value)
 
-    def ids(self, name: str) -> tuple[int, ...]:
-        values = [part for value in self.texts(name) for part in value.split(",") if part]
-        for value in values:
-            if not (value.isascii() and value.isdigit() and int(value) < 1 << 63):
-                raise AddressInvalid(f"{name}: {value!r} is not an image_id (a decimal number)")
-        if len(values) > MAX_PICTURES:
-            raise AddressInvalid(f"{name}: {len(values)} pictures; give at most {MAX_PICTURES}")
-        return tuple(dict.fromkeys(int(value) for value in values))
+    def examples(self, name: str) -> tuple[Example, ...]:
+        found: list[Example] = []
+        for value in self.texts(name, MAX_LINK):
+            parts = [value] if is_link(value) else value.split(",")
+            found.extend(self.example(name, part) for part in parts if part)
+        if len(found) > MAX_PICTURES:
+            raise AddressInvalid(f"{name}: {len(found)} pictures; give at most {MAX_PICTURES}")
+        return tuple(dict.fromkeys(found))
+
+    @staticmethod
+    def example(name: str, text: str) -> Example:
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 1 << 63:
+            return int(text)
+        if is_link(text) or is_token(text):
+            return text
+        raise AddressInvalid(
+            f"{name}: {text[:80]!r} is not an image_id (a decimal number), a link (http or https), or an upload's token"
+        )
 
     def choice(self, name: str) -> bool | None:
         value = self.text(name).lower()
@@ -196,6 +232,10 @@ def read_address(pairs: Iterable[tuple[str, str]]) -> Address:
     token = read.text("upload")
     if token and not _TOKEN.fullmatch(token):
         raise AddressInvalid("upload: not a token of this server; upload the picture again")
+    likes, dislikes = read.examples("like"), read.examples("unlike")
+    foreign = sum(isinstance(example, str) for example in (*likes, *dislikes))
+    if foreign > MAX_FOREIGN:
+        raise AddressInvalid(f"like: {foreign} uploads and links, with those of unlike; give at most {MAX_FOREIGN}")
     filters = Filters(
         licences=read.texts("licence"),
         uses=tuple(sorted(read.members("use", USES))),
@@ -216,9 +256,9 @@ def read_address(pairs: Iterable[tuple[str, str]]) -> Address:
     return Address(
         words=read.text("q"),
         upload=token,
-        url=read.text("url", 4_000),
-        likes=read.ids("like"),
-        dislikes=read.ids("unlike"),
+        url=read.text("url", MAX_LINK),
+        likes=likes,
+        dislikes=dislikes,
         crop=read.box("crop"),
         filters=filters,
         fold=read.choice("fold") is not False,

@@ -11,7 +11,7 @@ from ogaart.search.asking import Asking
 from ogaart.search.crediting import Crediting, Ids, Rely
 from ogaart.search.exports import FORMATS
 from ogaart.search.guarding import Rate, client_of
-from ogaart.search.incoming import read_form
+from ogaart.search.incoming import ROLES, add_uploads, read_form
 from ogaart.search.parameters import PARAMETERS
 from ogaart.search.problems import NotFound
 from ogaart.search.records import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
@@ -33,11 +33,21 @@ _PICTURE_PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {**_PROBLEM, "description": "The picture cannot be read."},
     502: {**_PROBLEM, "description": "The link leads to no picture."},
 }
+
+
+def _either(description: str) -> dict[str, Any]:
+    """The schema of a form's field that takes files as well as texts."""
+    one = {"anyOf": [{"type": "string", "format": "binary"}, {"type": "string"}]}
+    return {"type": "array", "items": one, "description": description}
+
+
 _FORM = {
     "type": "object",
     "properties": {
-        "picture": {"type": "string", "format": "binary", "description": "A picture file."},
+        "picture": {"type": "string", "format": "binary", "description": "The picture to search with."},
         **{p.name: {**p.schema, "description": p.description} for p in PARAMETERS},
+        "like": _either("Pictures to be like: files, image_ids, links or tokens."),
+        "unlike": _either("Pictures to be unlike: files, image_ids, links or tokens."),
     },
 }
 
@@ -68,7 +78,7 @@ class Api:
             "/search",
             self.search_with,
             methods=["POST"],
-            summary="Search with a picture file",
+            summary="Search with picture files",
             responses=_PICTURE_PROBLEMS,
             openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
         )
@@ -89,14 +99,14 @@ class Api:
         return self._answer(read_address(request.query_params.multi_items()), upload=None)
 
     async def search_with(self, request: Request) -> ResultsRecord:
-        """Search with a picture file; parameters as fields of the same form. The file stays in memory for an hour."""
-        self._sent.take(client_of(request))
-        sent = await read_form(request, self._service.settings.max_upload_bytes)
-        if sent.picture is None:
-            raise AddressInvalid("picture: the form holds no file of this name")
-        token = await run_in_threadpool(self._uploads.add, sent.picture)
-        address = read_address([*sent.pairs, ("upload", token)])
-        return await run_in_threadpool(self._answer, address, token)
+        """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
+        sent = await read_form(request, self._service.settings)
+        if not sent.pictures:
+            raise AddressInvalid(f"picture: the form holds no file called {', '.join(ROLES)}")
+        added = await add_uploads(request, sent, self._uploads, self._sent)
+        given = [("upload" if role == "picture" else role, token) for role, token in added]
+        address = read_address([*sent.pairs, *given])
+        return await run_in_threadpool(self._answer, address, address.upload or None)
 
     def image(self, image_id: Annotated[int, Path(ge=0, lt=1 << 63)]) -> HitRecord:
         """One picture with all its places."""

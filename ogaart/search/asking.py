@@ -3,13 +3,22 @@
 import hashlib
 from dataclasses import dataclass, replace
 
-from ogaart.search.address import Address
-from ogaart.search.lookups import is_link
+from ogaart.search.address import Address, Example, is_link
 from ogaart.search.problems import NotFound
 from ogaart.search.query import Query, QueryPicture
 from ogaart.search.results import Hit
 from ogaart.search.service import SearchService
 from ogaart.search.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """A picture that is wished for or not, as the page shows it: of the catalog, or else a visitor's."""
+
+    example: Example
+    hit: Hit | None = None
+    picture: QueryPicture | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -19,8 +28,8 @@ class Asked:
     query: Query
     picture: QueryPicture | None = None
     picture_url: str = ""
-    likes: tuple[Hit, ...] = ()
-    dislikes: tuple[Hit, ...] = ()
+    likes: tuple[ShownExample, ...] = ()
+    dislikes: tuple[ShownExample, ...] = ()
 
 
 class Asking:
@@ -56,26 +65,43 @@ class Asking:
             RemoteFailed: the link leads to no picture.
             NotFound: none of the pictures asked with is here.
         """
-        likes = tuple(self._service.hits(address.likes))
-        dislikes = tuple(self._service.hits(address.dislikes))
+        space = self._service.info().space
+        likes, dislikes = self._shown(address.likes, space), self._shown(address.dislikes, space)
         if (address.likes or address.dislikes) and not likes and not dislikes:
             raise NotFound("none of the pictures that this search starts from is here (any more)")
         token = address.upload or (self._linked(address.url) if address.url else "")
-        likes, token = self._cropped(address, likes, token)
-        space = self._service.info().space
+        if not token and len(likes) == 1 and not dislikes:
+            token, likes = self._alone(address, likes[0])
         picture = self._uploads.picture(token, address.crop, space) if token else None
         query = Query(
             words=address.words,
             picture=picture,
-            likes=tuple(hit.image_id for hit in likes),
-            dislikes=tuple(hit.image_id for hit in dislikes),
+            likes=tuple(one.hit.image_id for one in likes if one.hit),
+            dislikes=tuple(one.hit.image_id for one in dislikes if one.hit),
+            like_pictures=tuple(one.picture for one in likes if one.picture),
+            unlike_pictures=tuple(one.picture for one in dislikes if one.picture),
             filters=address.filters,
             fold=address.fold,
             group=address.group,
             limit=address.limit,
             offset=address.offset,
         )
-        return Asked(query, picture, f"/upload/{token}.webp" if token else "", likes, dislikes)
+        return Asked(query, picture, _upload_url(token) if token else "", likes, dislikes)
+
+    def _shown(self, examples: tuple[Example, ...], space: str) -> tuple[ShownExample, ...]:
+        """The examples, without images that are not in the catalog (any more)."""
+        hits = {hit.image_id: hit for hit in self._service.hits([one for one in examples if isinstance(one, int)])}
+        shown: list[ShownExample] = []
+        for one in examples:
+            if isinstance(one, int):
+                if one in hits:
+                    shown.append(ShownExample(one, hit=hits[one]))
+            else:
+                token = self._linked(one) if is_link(one) else one
+                shown.append(
+                    ShownExample(one, picture=self._uploads.picture(token, space=space), url=_upload_url(token))
+                )
+        return tuple(shown)
 
     def _linked(self, url: str) -> str:
         """Token of the picture behind a link: of this catalog, or fetched; looked at once an hour."""
@@ -86,18 +112,28 @@ class Asking:
             self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
         return token
 
-    def _cropped(self, address: Address, likes: tuple[Hit, ...], token: str) -> tuple[tuple[Hit, ...], str]:
-        """A crop of a hit is a picture of its own: the hit's original takes the place of the hit."""
-        if token or address.crop is None or len(likes) != 1:
-            return likes, token
-        hit = likes[0]
-        token = key_of(f"image {hit.image_id}")
+    def _alone(self, address: Address, like: ShownExample) -> tuple[str, tuple[ShownExample, ...]]:
+        """What the only picture asked with is: a visitor's own, the crop of a hit, or just a hit.
+
+        Returns:
+            The token that stands for it, if one does, and what is left to be like.
+        """
+        if like.hit is None:
+            return (self._linked(str(like.example)) if is_link(str(like.example)) else str(like.example)), ()
+        if address.crop is None:
+            return "", (like,)
+        # A crop of a hit is a picture of its own: the hit's original takes the place of the hit.
+        token = key_of(f"image {like.hit.image_id}")
         if not self._uploads.has(token):
-            found = self._service.original(hit.image_id)
+            found = self._service.original(like.hit.image_id)
             if found is None:
-                return likes, ""
+                return "", (like,)
             self._uploads.add(found[1], token)
-        return (), token
+        return token, ()
+
+
+def _upload_url(token: str) -> str:
+    return f"/upload/{token}.webp"
 
 
 def key_of(text: str) -> str:

@@ -1,17 +1,27 @@
 """Reads what visitors send, in memory and within limits: nothing of it ever touches a disk."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from ogaart.search.address import AddressInvalid
-from ogaart.search.problems import TooMuch
+from ogaart.search.guarding import Rate, client_of
+from ogaart.search.problems import TooMuch, TooSlow
+from ogaart.search.uploads import Uploads
+from ogaart.settings import Settings
 
 _FIELDS = 64 << 10  # bytes that all fields beside the picture may take
 _MAX_FIELDS = 300
+MAX_FILES = 8
+ROLES = ("picture", "like", "unlike")
+"""What a picture is to be: the one searched with, a further one to be like, one to be unlike."""
+IDLE_SECONDS = 15.0  # without a single byte
 
 
 class _InMemory(MultiPartParser):
@@ -21,70 +31,98 @@ class _InMemory(MultiPartParser):
 
 @dataclass(frozen=True)
 class Sent:
-    """A form: its fields in order, and the picture, if one was chosen."""
+    """A form: its fields in order, and the pictures that were chosen, each with what it is to be: see ``ROLES``."""
 
     pairs: tuple[tuple[str, str], ...]
-    picture: bytes | None
+    pictures: tuple[tuple[str, bytes], ...]
 
 
-async def read_form(request: Request, max_picture: int) -> Sent:
-    """Read a form with at most one picture.
+async def read_form(request: Request, settings: Settings) -> Sent:
+    """Read a form with pictures.
 
     Args:
-        request: any request with a form as its body.
-        max_picture: bytes.
+        request: any request with a form as its body. Its files are called after their roles; a field ``as`` gives
+            another role to a file called ``picture``, so that one page can offer several buttons for one file.
+        settings: how large all pictures together may be, and how long they may take.
 
     Raises:
-        TooMuch: the body is larger than the picture may be.
-        AddressInvalid: the body is no form.
+        TooMuch: the body is larger than pictures may be.
+        TooSlow: it did not come in time.
+        AddressInvalid: the body is no form, or broke off.
     """
-    stream = _limited(request, max_picture + _FIELDS, max_picture)
+    max_picture, seconds = settings.max_upload_bytes, settings.upload_seconds
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == "multipart/form-data":
+            stream = _limited(request, max_picture + _FIELDS, max_picture, seconds)
             form = await _InMemory(
-                request.headers, stream, max_files=2, max_fields=_MAX_FIELDS, max_part_size=_FIELDS
+                request.headers, stream, max_files=MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_FIELDS
             ).parse()
         elif kind == "application/x-www-form-urlencoded":
-            form = await FormParser(request.headers, stream).parse()
+            stream = _limited(request, _FIELDS, _FIELDS, seconds)
+            form = await FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_FIELDS).parse()
         else:
             raise AddressInvalid(
                 f"a body of type {kind or 'nothing'!r}; send multipart/form-data with a file `picture`"
             )
     except MultiPartException as cause:
         raise AddressInvalid(f"the form cannot be read: {cause.message}") from cause
-    picture: bytes | None = None
+    pictures: list[tuple[str, bytes]] = []
     pairs: list[tuple[str, str]] = []
     try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 content = await value.read()
-                if name == "picture" and content:
-                    picture = content
+                if name in ROLES and content:
+                    pictures.append((name, content))
             else:
                 pairs.append((name, value))
     finally:
         await form.close()
-    if picture is not None and len(picture) > max_picture:
+    if sum(len(content) for _, content in pictures) > max_picture:
         raise _too_much(max_picture)
-    return Sent(tuple(pairs), picture)
+    wanted = next((value for name, value in pairs if name == "as"), "picture")
+    if wanted not in ROLES:
+        raise AddressInvalid(f"as: {wanted[:80]!r}; give one of {', '.join(ROLES)}")
+    return Sent(tuple(pairs), tuple((wanted if name == "picture" else name, content) for name, content in pictures))
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes.
+async def add_uploads(request: Request, sent: Sent, uploads: Uploads, allowance: Rate) -> list[tuple[str, str]]:
+    """Keep the pictures of a form; each counts as an upload of its client.
+
+    Returns:
+        Role and token of each.
 
     Raises:
-        TooMuch: it is larger.
+        TooFast: the client sent too many.
+        Unreadable: one of them is no readable picture.
     """
-    return b"".join([chunk async for chunk in _limited(request, limit, limit)])
+    added: list[tuple[str, str]] = []
+    for role, content in sent.pictures:
+        allowance.take(client_of(request))
+        added.append((role, await run_in_threadpool(uploads.add, content)))
+    return added
 
 
-async def _limited(request: Request, limit: int, stated: int) -> AsyncGenerator[bytes, None]:
+async def _limited(request: Request, limit: int, stated: int, seconds: float) -> AsyncGenerator[bytes, None]:
+    """The body's chunks, as long as they come in time and are not too many."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_much(stated)
     total = 0
-    async for chunk in request.stream():
+    chunks = request.stream()
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(min(until, now + IDLE_SECONDS)):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TooSlow(f"{total:,} bytes came, then too little for too long") from None
+        except ClientDisconnect as cause:
+            raise AddressInvalid(f"the body broke off after {total:,} bytes") from cause
         total += len(chunk)
         if total > limit:
             raise _too_much(stated)

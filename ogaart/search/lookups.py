@@ -21,12 +21,6 @@ class Found:
     images: tuple[int, ...] = ()
 
 
-def is_link(text: str) -> bool:
-    """Whether a text is one http(s) link, as people paste them: perhaps with blanks in its path."""
-    text = text.strip()
-    return text.lower().startswith(("http://", "https://")) and "." in text.split("/", 3)[2]
-
-
 def find(store: Store, base: str, url: str) -> Found | None:
     """What a link to the site means in this catalog; None for links elsewhere, and for what the catalog lacks.
 

@@ -5,17 +5,16 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from ogaart.search.address import Address, read_address
-from ogaart.search.asking import Asked, Asking
+from ogaart.search.asking import Asked, Asking, ShownExample
 from ogaart.search.following import NothingPublished
 from ogaart.search.guarding import Rate, client_of
-from ogaart.search.incoming import read_form
+from ogaart.search.incoming import add_uploads, read_form
 from ogaart.search.problems import NotFound
 from ogaart.search.query import Query
-from ogaart.search.results import Hit, Info, Relation, Results
+from ogaart.search.results import Info, Relation, Results
 from ogaart.search.service import SearchService
 from ogaart.search.showing import fit
 from ogaart.search.templating import Templates
@@ -45,8 +44,8 @@ class Shown:
     width: int
     height: int
     crisp: bool
-    likes: tuple[Hit, ...]
-    dislikes: tuple[Hit, ...]
+    likes: tuple[ShownExample, ...]
+    dislikes: tuple[ShownExample, ...]
     subject: str
     croppable: str = ""
 
@@ -124,14 +123,18 @@ class Pages:
 
     async def upload(self, request: Request) -> Response:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
-        sent = await read_form(request, self._service.settings.max_upload_bytes)
+        sent = await read_form(request, self._service.settings)
         address = read_address(sent.pairs)
-        if sent.picture is not None:
-            self._uploading.take(client_of(request))
-            token = await run_in_threadpool(self._uploads.add, sent.picture)
-            # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
-            address = replace(address, upload=token, url="", crop=None, likes=(), dislikes=(), page=1)
-        return RedirectResponse(address.path(), status_code=303)
+        for role, token in await add_uploads(request, sent, self._uploads, self._uploading):
+            if role == "like":
+                address = replace(address, likes=(*address.likes, token), page=1)
+            elif role == "unlike":
+                address = replace(address, dislikes=(*address.dislikes, token), page=1)
+            else:
+                # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
+                address = replace(address, upload=token, url="", crop=None, likes=(), dislikes=(), page=1)
+        read_address(address.pairs())  # too many by now: better said here than behind a redirection
+        return RedirectResponse(address.path(page=address.page), status_code=303)
 
     def thumbnail(self, image_id: int) -> Response:
         """A thumbnail."""
@@ -162,14 +165,14 @@ class Pages:
 
     def view(self, image_id: int) -> Response:
         """The picture at full size where a browser may show it, else its thumbnail."""
-        found = self._service.original(image_id)
+        found = self._service.original_file(image_id)
         if found is None:
             raise NotFound(f"no picture has the id {image_id}")
-        original, data = found
+        original, place = found
         media = _INLINE.get(original.format.lower())
-        if media is None or len(data) > VIEW_BYTES:
+        if media is None or place.length > VIEW_BYTES:
             return self.thumbnail(image_id)
-        return Response(data, media_type=media, headers={"Cache-Control": _DAY})
+        return Response(place.read(), media_type=media, headers={"Cache-Control": _DAY})
 
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
@@ -179,16 +182,17 @@ class Pages:
 
     def original(self, image_id: int) -> Response:
         """The picture file's own bytes, to keep."""
-        found = self._service.original(image_id)
+        found = self._service.original_file(image_id)
         if found is None:
             raise NotFound(f"no picture has the id {image_id}")
-        original, data = found
+        original, place = found
         headers = {
             "Cache-Control": _DAY,
+            "Content-Length": str(place.length),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
         }
         media = _INLINE.get(original.format.lower(), "application/octet-stream")
-        return Response(data, media_type=media, headers=headers)
+        return StreamingResponse(place.blocks(), media_type=media, headers=headers)
 
     def _info(self) -> Info | None:
         try:
@@ -200,11 +204,11 @@ class Pages:
         picture = asked.picture
         size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
         subject = ""
-        if len(asked.likes) == 1 and not asked.dislikes and picture is None:
-            hit = asked.likes[0]
+        hit = asked.likes[0].hit if len(asked.likes) == 1 and not asked.dislikes and picture is None else None
+        if hit is not None:
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
         whole = ""
-        if address.upload or address.url:
+        if address.upload or address.url or (len(address.likes) == 1 and isinstance(address.likes[0], str)):
             whole = asked.picture_url
         elif len(address.likes) == 1 and not address.dislikes:
             whole = f"/view/{address.likes[0]}"
@@ -219,12 +223,15 @@ class Pages:
 def _heading(address: Address, asked: Asked, results: Results) -> str:
     if results.verdict is not None:
         return results.verdict.text
-    if asked.picture is not None and results.hits and results.hits[0].relation is Relation.SAME:
+    wished = len(asked.likes) + (asked.picture is not None)
+    if wished == 1 and not asked.dislikes and results.hits and results.hits[0].relation is Relation.SAME:
         return "This very picture, and what is like it"
     if len(asked.likes) == 1 and not asked.dislikes and asked.picture is None:
         return "More like this"
     if address.visual:
-        return "Like these, unlike those" if asked.dislikes and asked.likes else "Like your pictures"
+        if asked.dislikes:
+            return "Like these, unlike those" if wished else "Unlike these"
+        return "Like your pictures" if wished > 1 else "Like your picture"
     if address.words.strip():
         count = f"{results.total:,} " if results.total else "No "
         return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"

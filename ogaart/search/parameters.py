@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ogaart.imaging.colours import COLOUR_NAMES
-from ogaart.search.address import USES
+from ogaart.search.address import MAX_FOREIGN, USES
 from ogaart.search.query import MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Size
 
 
@@ -42,12 +42,14 @@ class Parameter:
 
 _YES_NO = ("yes", "no")
 
+_EXAMPLE = f"by image_id, by the token of an upload, or by link (at most {MAX_FOREIGN} of the last two)"
+
 PARAMETERS = (
     Parameter("q", 'Words; `"a phrase"` and `-not` are understood. A link is understood as `url`.', "robot"),
     Parameter("url", "A picture by its link, fetched by this server from the public web.", "https://example.org/a.png"),
     Parameter("upload", "Token of a picture sent within the last hour.", "zck3sNIgVpcOi_PQnctMQQ"),
-    Parameter("like", "Pictures to be like, by image_id.", "252004677832353023", many=True),
-    Parameter("unlike", "Pictures to be unlike, by image_id.", "252004677832353023", many=True),
+    Parameter("like", f"Pictures to be like: {_EXAMPLE}.", "252004677832353023", many=True),
+    Parameter("unlike", f"Pictures to be unlike: {_EXAMPLE}.", "252004677832353023", many=True),
     Parameter("crop", "Part of the picture: left,top,width,height as shares of it.", "0.1,0.2,0.5,0.5"),
     Parameter("licence", "Licence by name, version included; any of several.", "CC-BY 4.0", many=True),
     Parameter("use", "What one licence must let you do; all of several.", "sell", many=True, choices=USES),

@@ -120,8 +120,10 @@ class Query:
     Attributes:
         words: free text; ``"a phrase"`` and ``-not`` are understood.
         picture: the visitor's own picture (or a crop of any).
-        likes: images to be like.
-        dislikes: images to be unlike.
+        likes: images of the catalog to be like.
+        dislikes: images of the catalog to be unlike.
+        like_pictures: more of the visitor's pictures to be like.
+        unlike_pictures: the visitor's pictures to be unlike.
         filters: what a hit must be.
         fold: near-identical hits under one.
         group: one hit an entry.
@@ -133,6 +135,8 @@ class Query:
     picture: QueryPicture | None = None
     likes: tuple[int, ...] = ()
     dislikes: tuple[int, ...] = ()
+    like_pictures: tuple[QueryPicture, ...] = ()
+    unlike_pictures: tuple[QueryPicture, ...] = ()
     filters: Filters = field(default_factory=Filters)
     fold: bool = True
     group: bool = False
@@ -148,4 +152,19 @@ class Query:
     @property
     def visual(self) -> bool:
         """Whether any picture takes part."""
-        return self.picture is not None or bool(self.likes) or bool(self.dislikes)
+        return bool(self.wished or self.unwished)
+
+    @property
+    def own(self) -> tuple[QueryPicture, ...]:
+        """The visitor's pictures to be like, the first one first."""
+        return (*((self.picture,) if self.picture is not None else ()), *self.like_pictures)
+
+    @property
+    def wished(self) -> int:
+        """Pictures to be like, whosever they are."""
+        return len(self.own) + len(self.likes)
+
+    @property
+    def unwished(self) -> int:
+        """Pictures to be unlike, whosever they are."""
+        return len(self.unlike_pictures) + len(self.dislikes)

@@ -14,7 +14,7 @@ from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Opened
 from ogaart.search.fulltext import Expression, expressions, positive_words
-from ogaart.search.query import MAX_DEPTH, Query
+from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
 from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
 
@@ -51,6 +51,8 @@ class Search:
         self.blocked = blocked
         self.folder = Folder(near=query.fold, group=query.group)
         self.ranked: dict[int, _Ranked] = {}
+        self.toward = self._seen(query.own)
+        self.away = self._seen(query.unlike_pictures)
         # Said here, so that the index need not count itself for each query.
         self.exact = opened.store.info.images <= EXACT_BELOW
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
@@ -66,26 +68,21 @@ class Search:
         notes: list[str] = []
         here = self._here()
         exact = self._left(here)
-        # A picture seen for another space than this generation's has only its pixels in common with it.
-        seen = query.picture if query.picture and query.picture.space == self.store.info.space else None
-        vector = seen.vector if seen else None
-        if query.picture is not None and query.picture.note:
-            notes.append(query.picture.note)
+        notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.unlike_pictures) if p.note))
         self._take([_Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
-        if vector is not None or query.likes or query.dislikes:
-            self._nearest(vector, narrowed, reference)
+        if self._aimed:
+            self._nearest(narrowed, reference)
         results = self._page(notes=tuple(notes))
-        single = query.picture is not None and not query.likes and not query.dislikes
-        if single and query.offset == 0:
+        if query.picture is not None and self._compares and query.offset == 0:
             results = replace(results, verdict=judging.verdict(results.hits, hidden=bool(here) and not exact))
-        hidden, looked_at = self._hidden_near(vector, own)
+        hidden, looked_at = self._hidden_near(own)
         return replace(results, hidden=hidden, looked_at=looked_at)
 
-    def _nearest(self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, reference: _Reference | None) -> None:
+    def _nearest(self, narrowed: IndexFilter, reference: _Reference | None) -> None:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
-            points = self._points(vector, narrowed, step, offset)
+            points = self._points(narrowed, step, offset)
             offset += step
             ranked = self._rank(points, reference if turn == 0 else None)
             if turn:
@@ -97,12 +94,16 @@ class Search:
             if len(points) < step or len(self.folder.folds) >= self.wanted:
                 return
 
-    def _points(
-        self, vector: NDArray[np.float32] | None, narrowed: IndexFilter, limit: int, offset: int
-    ) -> list[Point]:
+    @property
+    def _aimed(self) -> bool:
+        """Whether the network has anything to go by."""
+        return self.toward is not None or self.away is not None or bool(self.query.likes or self.query.dislikes)
+
+    def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[Point]:
         query = self.query
         return self.index.query(
-            vector,
+            self.toward,
+            away=self.away,
             like=query.likes,
             unlike=query.dislikes,
             filter=narrowed,
@@ -130,14 +131,20 @@ class Search:
     @property
     def _compares(self) -> bool:
         """Whether the query is one picture, so that hits stand in a relation to it."""
-        query = self.query
-        return not query.dislikes and (query.picture is not None) + len(query.likes) == 1
+        return not self.query.unwished and self.query.wished == 1
+
+    def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
+        """The vectors (N, D) of visitors' pictures; None where there are none.
+
+        A picture seen for another space than this generation's has only its pixels in common with it.
+        """
+        vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
+        return np.stack(vectors) if vectors else None
 
     def _reference(self) -> _Reference | None:
         if not self._compares:
             return None
-        picture = self.query.picture
-        if picture is not None:
+        for picture in self.query.own:
             return _Reference(picture.signature, min(picture.width, picture.height))
         rows, known = self.store.signatures(self.query.likes)
         sizes = self.store.sizes(self.query.likes)
@@ -146,13 +153,13 @@ class Search:
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
         briefs = self.store.briefs([*self.query.likes, *self.query.dislikes]).values()
-        return frozenset(i for brief in briefs for i in self.store.same_pixels(brief.pixel_sha256))
+        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.unlike_pictures]
+        return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
     def _here(self) -> list[int]:
         """Images of the very pixels asked with."""
-        if self.query.picture is None:
-            return []
-        return [i for i in self.store.same_pixels(self.query.picture.pixel_sha256) if i not in self.blocked]
+        pixels = dict.fromkeys(picture.pixel_sha256 for picture in self.query.own)
+        return [i for one in pixels for i in self.store.same_pixels(one) if i not in self.blocked]
 
     def _left(self, ids: list[int]) -> list[int]:
         """Those of the ids that words and filters leave."""
@@ -165,14 +172,12 @@ class Search:
         narrowed = narrowing.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
         return narrowing.allowed(self.index, narrowed, ids)
 
-    def _hidden_near(self, vector: NDArray[np.float32] | None, own: frozenset[int]) -> tuple[tuple[Hidden, ...], int]:
+    def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[Hidden, ...], int]:
         query = self.query
-        if not query.filters.active() or (vector is None and not query.likes):
+        if not query.filters.active() or not self._aimed:
             return (), 0
         bare = narrowing.narrow(None, words=positive_words(query.words), without=self.blocked | own)
-        points = self.index.query(
-            vector, like=query.likes, unlike=query.dislikes, filter=bare, limit=RERANKED, exact=self.exact
-        )
+        points = self._points(bare, RERANKED)
         return self._hidden([point.id for point in points]), len(points)
 
     def _hidden(self, ids: Sequence[int]) -> tuple[Hidden, ...]:

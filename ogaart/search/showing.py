@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
 _THUMB = 256  # longest side of a thumbnail
@@ -34,9 +35,9 @@ class Shown:
     crisp: bool
 
 
-def shown(hit: Hit, room: int) -> Shown:
+def shown(picture: Hit | QueryPicture, room: int) -> Shown:
     """Fit a thumbnail into a square of ``room`` pixels; small pixel art grows by a whole factor, sharply."""
-    return fit(hit.width, hit.height, room, pixel_art=hit.pixel_art)
+    return fit(picture.width, picture.height, room, pixel_art=isinstance(picture, Hit) and picture.pixel_art)
 
 
 def fit(width: int, height: int, room: int, *, pixel_art: bool, growth: float = 1.5) -> Shown:

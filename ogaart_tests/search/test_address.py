@@ -18,8 +18,8 @@ def test_everything_comes_back_from_its_url() -> None:
         words='100% "wood" #1 + 惑星 & more',
         upload="zck3sNIgVpcOi_PQnctMQQ",
         url="https://example.org/a b.png?x=1&y=2",
-        likes=(252004677832353023, 7),
-        dislikes=(9,),
+        likes=(252004677832353023, 7, "https://example.org/with,comma.png?a=1&b=2"),
+        dislikes=(9, "zck3sNIgVpcOi_PQnctMQR"),
         crop=Box(0.1, 0.2, 0.5, 0.25),
         filters=Filters(
             licences=("CC0", "CC-BY 4.0"),
@@ -69,6 +69,7 @@ def test_another_filter_goes_back_to_the_first_page() -> None:
         ("page=٣", "page"),
         ("limit=101", "limit"),
         ("like=abc", "like"),
+        ("like=" + "&like=".join(f"https://example.org/{n}.png" for n in range(7)), "like"),
         ("like=-1", "like"),
         ("like=9223372036854775808", "like"),
         ("like=" + ",".join(map(str, range(30))), "like"),

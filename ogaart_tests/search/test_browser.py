@@ -165,6 +165,27 @@ def test_more_like_this_then_also_and_not(page: Page) -> None:
 
 
 @slow
+def test_an_upload_then_another_to_be_like_and_one_to_be_unlike(page: Page) -> None:
+    page.goto("/")
+    page.set_input_files("[data-file]", CARD_FILE)
+    page.wait_for_url(re.compile("upload="))
+
+    for role, button in (("like", "Be like it"), ("unlike", "Be unlike it")):
+        page.get_by_text("Another picture").click()
+        page.set_input_files("[data-further] input[type=file]", CARD_FILE)
+        page.get_by_role("button", name=button, exact=True).click()
+        page.wait_for_url(re.compile(f"[?&]{role}="))
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Like these, unlike those")
+    expect(page.locator(".asked-picture")).to_have_count(3)
+    expect(page.locator(".asked-picture img").nth(2)).to_have_js_property("complete", True)
+    page.locator(".disliked .remove").click()
+    expect(page.locator(".asked-picture")).to_have_count(2)
+    page.go_back()
+    expect(page.locator(".asked-picture")).to_have_count(3)
+
+
+@slow
 def test_a_part_of_an_upload_is_drawn(page: Page) -> None:
     page.goto("/")
     page.set_input_files("[data-file]", CARD_FILE)

@@ -4,7 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from ogaart.search.lookups import find, is_link
+from ogaart.search.address import is_link
+from ogaart.search.lookups import find
 from ogaart.search.service import SearchService
 from ogaart_tests.search.tiny_generation import SITE, image_id
 

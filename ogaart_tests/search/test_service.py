@@ -170,6 +170,24 @@ def test_a_picture_with_a_like_and_a_dislike(service: SearchService) -> None:
     assert results.verdict is None  # of several pictures none is the one asked for
 
 
+def test_a_picture_of_ones_own_pushes_away_as_one_of_the_catalog_does(service: SearchService) -> None:
+    liked, disliked = image_id("robot-animated", 0), image_id("alien-platformer", 0)
+
+    by_id = service.search(Query(likes=(liked,), dislikes=(disliked,), limit=60))
+    by_upload = service.search(Query(likes=(liked,), unlike_pictures=(seen(rgba("alien-platformer", 0)),), limit=60))
+
+    assert [hit.image_id for hit in by_upload.hits] == [hit.image_id for hit in by_id.hits]
+
+
+def test_further_pictures_of_ones_own_find_their_sources(service: SearchService) -> None:
+    results = service.search(
+        Query(picture=seen(rgba("tanks", 0)), like_pictures=(seen(rgba("textures", 0)),), fold=False)
+    )
+
+    assert {hit.slug for hit in results.hits[:2]} == {"tanks", "textures"}
+    assert results.verdict is None
+
+
 def test_dislikes_alone(service: SearchService) -> None:
     assert service.search(Query(dislikes=(image_id("textures", 0),))).hits
 

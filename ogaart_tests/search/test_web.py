@@ -97,6 +97,31 @@ def test_a_form_without_a_picture_is_a_search_by_words(client: TestClient) -> No
     assert moved.headers["location"] == "/search?q=robot"
 
 
+def test_an_upload_is_what_its_button_says(client: TestClient) -> None:
+    first = upload(client, FROG).headers["location"].partition("upload=")[2]
+
+    liked = upload(client, FROG, upload=first, **{"as": "like"}).headers["location"]
+    unliked = upload(client, FROG, upload=first, **{"as": "unlike"}).headers["location"]
+
+    assert re.fullmatch(rf"/search\?upload={first}&like=[\w-]{{22}}", liked)
+    assert re.fullmatch(rf"/search\?upload={first}&unlike=[\w-]{{22}}", unliked)
+    assert "Like your pictures" in client.get(liked).text
+    page = client.get(unliked).text
+    assert "Like these, unlike those" in page
+    assert client.get(re.findall(r"/upload/[\w-]+\.webp", page)[1]).headers["content-type"] == "image/webp"
+
+
+def test_one_picture_too_many_is_refused_before_anything_is_shown(client: TestClient) -> None:
+    six = "&".join(f"like=https://example.org/{n}.png" for n in range(6))
+
+    refused = client.post(f"/search?{six}", files={"picture": FROG.read_bytes()}, data={
+        "as": "like", "like": [f"https://example.org/{n}.png" for n in range(6)]
+    })  # fmt: skip
+
+    assert refused.status_code == 400
+    assert "7 uploads and links, with those of unlike; give at most 6" in refused.text
+
+
 def test_an_upload_that_is_gone_says_what_to_do(client: TestClient) -> None:
     answer = client.get("/search?upload=AAAAAAAAAAAAAAAAAAAAAA")
 
@@ -176,6 +201,18 @@ def test_a_search_as_json(client: TestClient) -> None:
     assert found["more"]
     assert found["next"] == f"/api/v1/search?like={ROBOT}&licence=CC0&limit=3&page=2"
     assert client.get(found["next"]).json()["hits"][0]["image_id"] != hit["image_id"]
+
+
+def test_one_form_takes_several_pictures(client: TestClient) -> None:
+    other = next(entry for entry in ENTRIES if entry.slug == "tanks")
+    files = [("like", FROG.read_bytes()), ("like", pictures(other)[0].read_bytes()), ("unlike", FROG.read_bytes())]
+
+    found = client.post("/api/v1/search", files=files, data={"like": str(ROBOT), "limit": "50"})
+
+    assert found.status_code == 200
+    assert found.json()["hits"]
+    assert found.json()["upload"] is None
+    assert re.search(rf"like={ROBOT}&like=[\w-]{{22}}&like=[\w-]{{22}}&unlike=[\w-]{{22}}", found.json()["next"] or "")
 
 
 def test_an_uploaded_picture_as_json_can_be_paged_by_its_token(client: TestClient) -> None:
@@ -315,7 +352,9 @@ def test_who_comes_while_all_places_are_taken_is_told_to_wait(settings: Settings
             go_on.wait(20)
             return super().see(content, box, space)
 
-    unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    unlimited = settings.model_copy(
+        update={"searches_per_minute": 0, "uploads_per_minute": 0, "uploads_at_once": 4 * (LOOKING + 1)}
+    )
     with SearchService(unlimited, Slow()) as service, TestClient(create_app(unlimited, service)) as client:
         senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(LOOKING)]
         for sender in senders:

