@@ -167,7 +167,7 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
         stores.close()
     if not launches:
         return dg.SkipReason("nothing to do: everything is read and processed, or runs already, or waits for its time")
-    return [launching.run_request(launch) for launch in launches]
+    return [launching.run_request(batch) for batch in launches]
 
 
 @dg.sensor(

@@ -12,7 +12,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecor
 from ogaart.assets.rereading import Rereading
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.platform import Stores
-from ogaart.scheduling import SWEEP_OVERDUE, Launch, Past, Reason, decide
+from ogaart.scheduling import SWEEP_OVERDUE, Launch, Past, Reason, batches, decide
 from ogaart.staleness import next_try
 from ogaart.standing import standings, sweeps
 
@@ -69,28 +69,23 @@ def _keys_of(run: dg.DagsterRun, keys: Sequence[str]) -> list[str]:
     return []
 
 
-def past_runs(records: Iterable[RunRecord]) -> list[Past]:
+def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[Past]:
     """Ended runs that decisions launched, newest first, as decisions read them."""
     found = []
     for record in records:
-        tags = record.dagster_run.tags
-        if tags.get(REASON) not in set(Reason) or PARTITION not in tags or record.end_time is None:
+        run = record.dagster_run
+        if run.tags.get(REASON) not in set(Reason) or record.end_time is None:
             continue
-        start = record.start_time or record.end_time
-        found.append(
-            Past(
-                tags[PARTITION],
-                Reason(tags[REASON]),
-                record.dagster_run.is_success,
-                datetime.fromtimestamp(start, UTC),
-                datetime.fromtimestamp(record.end_time, UTC),
-            )
-        )
+        reason = Reason(run.tags[REASON])
+        start = datetime.fromtimestamp(record.start_time or record.end_time, UTC)
+        end = datetime.fromtimestamp(record.end_time, UTC)
+        mine = _keys_of(run, keys)
+        found += [Past(key, reason, run.is_success, start, end, together=len(mine)) for key in mine]
     return found
 
 
-def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[Launch]:
-    """What to launch now: see ``scheduling.decide``."""
+def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[list[Launch]]:
+    """What to launch now, run by run: see ``scheduling.decide`` and ``scheduling.batches``."""
     keys = partition_keys(instance)
     running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
     busy = busy_partitions(running, keys)
@@ -100,27 +95,35 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
     records = instance.get_run_records(
         dg.RunsFilter(tags={REASON: list(Reason)}, statuses=ENDED, updated_after=now - timedelta(days=8)), limit=2_000
     )
+    past = past_runs(records, keys)
     launches = decide(
         standings(stores, keys, now),
         now=now,
         busy=busy,
-        past=past_runs(records),
+        past=past,
         spent=stores.site.requests_of_last_day() + sum(busy.values()),
         budget=stores.settings.requests_per_day,
         refresh_after=timedelta(days=stores.settings.refresh_days),
     )
-    return launches[:room]
+    return batches(launches, keys, past)[:room]
 
 
-def run_request(launch: Launch) -> dg.RunRequest:
-    """The run request of a launch. Processing goes first in the queue: it needs no site."""
-    tags = {REASON: launch.reason.value, REQUESTS: str(launch.requests)}
+def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
+    """The run request of a launch, or of the processing of several neighbours.
+
+    These are a range, as in a backfill's runs: each asset's step works through them one by one. Processing goes first
+    in the queue: it needs no site.
+    """
+    launch = batch[0]
+    tags = {REASON: launch.reason.value, REQUESTS: str(sum(one.requests for one in batch))}
+    if len(batch) > 1:
+        tags |= {RANGE_START: batch[0].key, RANGE_END: batch[-1].key}
     if launch.before is not None:
         tags |= Rereading(launch.before).tags()
     if launch.reason == Reason.PROCESS:
         tags["dagster/priority"] = "1"
     job = JOBS.get(launch.reason, "ingest")
-    return dg.RunRequest(job_name=job, partition_key=launch.key, tags=tags)
+    return dg.RunRequest(job_name=job, partition_key=launch.key if len(batch) == 1 else None, tags=tags)
 
 
 def sweep_is_overdue(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> bool:

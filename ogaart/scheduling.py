@@ -21,6 +21,9 @@ SWEEP_OVERDUE = timedelta(hours=26)
 BRAKE = timedelta(hours=1)
 """At least so long between two successful runs on one partition for one reason that no sweep has renewed."""
 
+TOGETHER = 10
+"""Partitions that one run processes at most."""
+
 TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
 
 
@@ -88,13 +91,23 @@ class Standing:
 
 @dataclass(frozen=True)
 class Past:
-    """A run that a decision launched, and that has ended; newest first in a sequence."""
+    """What a run that a decision launched, and that has ended, came to on one partition; newest first in a sequence.
+
+    Attributes:
+        key: the partition.
+        reason: why it was launched.
+        ok: whether the run succeeded, on all its partitions.
+        started_at: when it began.
+        ended_at: when it ended.
+        together: how many partitions it had.
+    """
 
     key: str
     reason: Reason
     ok: bool
     started_at: datetime
     ended_at: datetime
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,35 @@ def decide(
     return launches + _refreshes(idle, now - refresh_after, purse)
 
 
+def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past]) -> list[list[Launch]]:
+    """What goes into one run: up to ten neighbours that are to be processed, anything else alone.
+
+    What last failed goes alone, so that it harms no neighbour again.
+
+    Args:
+        launches: from ``decide``.
+        keys: all partitions in the order in which a range of them is counted.
+        past: as given to ``decide``.
+    """
+    place = {key: n for n, key in enumerate(keys)}
+    last: dict[str, bool] = {}
+    for run in past:
+        last.setdefault(run.key, run.ok)
+    found: list[list[Launch]] = []
+    for launch in launches:
+        before = found[-1] if found else []
+        if (
+            before
+            and len(before) < TOGETHER
+            and all(one.reason == Reason.PROCESS and last.get(one.key, True) for one in (before[-1], launch))
+            and place[launch.key] == place[before[-1].key] + 1
+        ):
+            before.append(launch)
+        else:
+            found.append([launch])
+    return found
+
+
 class _Purse:
     """The requests that may still be made today."""
 
@@ -218,10 +260,10 @@ def _files_per_entry(standings: Sequence[Standing]) -> float:
 def _rests(standing: Standing, reason: Reason, past: Sequence[Past], now: datetime) -> bool:
     """Whether a partition waits after what earlier runs on it came to.
 
-    Failed runs in a row wait ever longer. After a success the same reason needs a newer sweep or an hour, so that a
-    contradiction between rows and site never becomes a loop.
+    Failed runs in a row wait ever longer; one of several partitions says nothing about this one. After a success the
+    same reason needs a newer sweep or an hour, so that a contradiction between rows and site never becomes a loop.
     """
-    mine = [p for p in past if p.key == standing.key]
+    mine = [p for p in past if p.key == standing.key and (p.ok or p.together == 1)]
     failed = 0
     for run in mine:
         if run.ok:

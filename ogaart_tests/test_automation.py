@@ -5,11 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.dagster_run import RunRecord
 
 from ogaart.assets.rereading import asked_for
 from ogaart.automation import JOBS, autopilot, publish_changes
 from ogaart.definitions import defs
-from ogaart.launching import REQUESTS, busy_partitions, run_request
+from ogaart.launching import REQUESTS, busy_partitions, past_runs, run_request
 from ogaart.scheduling import Launch, Reason
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -53,14 +54,24 @@ def test_single_runs_and_ranges_of_a_backfill_keep_partitions_busy() -> None:
     [(Reason.NEW, "ingest"), (Reason.LEFT, "ingest"), (Reason.PROCESS, "process"), (Reason.REFRESH, "refresh")],
 )
 def test_every_reason_has_its_job(reason: Reason, job: str) -> None:
-    request = run_request(Launch("q/0001", reason, 7))
+    request = run_request([Launch("q/0001", reason, 7)])
 
     assert (request.job_name, request.partition_key, request.tags[REQUESTS]) == (job, "q/0001", "7")
     assert job in {j.name for j in JOBS}
 
 
+def test_several_partitions_are_processed_as_a_range() -> None:
+    request = run_request([Launch(key, Reason.PROCESS) for key in KEYS[:3]])
+
+    assert (request.job_name, request.partition_key) == ("process", None)
+    run = dg.DagsterRun(job_name="process", tags=dict(request.tags))
+    assert busy_partitions([run], KEYS) == dict.fromkeys(KEYS[:3], 0)
+    record = RunRecord(1, run.with_status(dg.DagsterRunStatus.FAILURE), NOW, NOW, end_time=NOW.timestamp())
+    assert [(p.key, p.ok, p.together) for p in past_runs([record], KEYS)] == [(key, False, 3) for key in KEYS[:3]]
+
+
 def test_a_refresh_tells_its_run_from_when_on() -> None:
-    request = run_request(Launch("q/0001", Reason.REFRESH, 7, before=NOW))
+    request = run_request([Launch("q/0001", Reason.REFRESH, 7, before=NOW)])
 
     rereading = asked_for(request.tags, made_at=NOW + timedelta(days=1))
 

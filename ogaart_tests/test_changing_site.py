@@ -92,8 +92,8 @@ class Days:
                 stores.close()
                 if not launches:
                     break
-                for launch in reversed(launches) if backwards else launches:
-                    request = launching.run_request(launch)
+                for batch in reversed(launches) if backwards else launches:
+                    request = launching.run_request(batch)
                     outcome = run_job(
                         instance,
                         self.definitions,
@@ -102,10 +102,10 @@ class Days:
                         tags=dict(request.tags),
                     )
                     assert outcome.success, outcome.errors
-                    runs[launch.reason] = runs.get(launch.reason, 0) + 1
+                    runs[batch[0].reason] = runs.get(batch[0].reason, 0) + len(batch)
                     if searchable:
                         self.world.publish()
-                        assert searchable <= self.searchable(), f"{what}: lost after {launch}"
+                        assert searchable <= self.searchable(), f"{what}: lost after {batch}"
             else:
                 raise AssertionError(f"{what}: the autopilot never came to rest: {launches}")
         report = self.world.publish()

@@ -1,12 +1,14 @@
 """What scheduled runs do next."""
 
+import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ogaart.assets.step import open_step
 from ogaart.resources.platform import Stores
 from ogaart.resources.sweeps import SweepPage
-from ogaart.scheduling import Held, Launch, Past, Reason, Standing, decide
+from ogaart.scheduling import TOGETHER, Held, Launch, Past, Reason, Standing, batches, decide
 from ogaart.settings import Settings
 from ogaart.standing import NETWORK, OFFLINE, standings
 from ogaart.words import Stage
@@ -195,3 +197,32 @@ def test_a_contradiction_is_no_loop() -> None:
 
     assert choose(page, past=[succeeded(NOW - timedelta(minutes=5))]) == []
     assert choose(page, past=[succeeded(SWEPT - timedelta(minutes=5))]) == [("q/0000", Reason.MEMBERS)]
+
+
+def grouped(wanted: Sequence[Launch], past: Sequence[Past] = ()) -> list[str]:
+    keys = [f"q/{n:04d}" for n in range(30)]
+    return [" ".join(launch.key[-2:] for launch in batch) for batch in batches(wanted, keys, past)]
+
+
+def test_neighbours_are_processed_in_one_run_of_at_most_ten() -> None:
+    process = [Launch(f"q/{n:04d}", Reason.PROCESS) for n in (*range(12), 14, 15, 20)]
+
+    assert TOGETHER == 10
+    assert grouped(process) == ["00 01 02 03 04 05 06 07 08 09", "10 11", "14 15", "20"]
+
+
+def test_partitions_are_read_one_a_run() -> None:
+    read = [Launch(f"q/{n:04d}", Reason.NEW, 100) for n in (2, 3)]
+
+    assert grouped([Launch("q/0000", Reason.PROCESS), Launch("q/0001", Reason.PROCESS), *read]) == ["00 01", "02", "03"]
+
+
+def test_what_failed_together_is_tried_alone_at_once_and_rests_when_it_fails_alone() -> None:
+    process = [Launch(f"q/{n:04d}", Reason.PROCESS) for n in range(4)]
+    end = NOW - timedelta(minutes=1)
+    together = [Past(f"q/{n:04d}", Reason.PROCESS, False, end, end, together=2) for n in (1, 2)]
+    behind = [dataclasses.replace(standing("q/0001", "a"), behind=True)]
+
+    assert grouped(process, together) == ["00", "01", "02", "03"]
+    assert choose(*behind, past=together) == [("q/0001", Reason.PROCESS)]
+    assert choose(*behind, past=[dataclasses.replace(together[0], together=1), *together]) == []
