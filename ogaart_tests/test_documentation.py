@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+from ogaart.automation import JOBS, SCHEDULES, SENSORS
 from ogaart.cli import main
 from ogaart.documentation import DOCS, pages
 from ogaart.resources.generations import Generations
@@ -66,6 +67,13 @@ def test_settings_in_a_manual_exist(page: Path) -> None:
     known = {f"OGAART_{name.upper()}" for name in Settings.model_fields} | {"OGAART_FAULT"}
 
     assert set(re.findall(r"OGAART_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8"))) <= known
+
+
+def test_the_data_engineer_s_manual_names_every_job_schedule_and_sensor() -> None:
+    page = (DOCS / "dagster.md").read_text(encoding="utf-8")
+    named = [thing.name for thing in (*JOBS, *SCHEDULES, *SENSORS)]
+
+    assert [name for name in named if f"`{name}`" not in page and f"→ {name}*" not in page] == []
 
 
 def test_every_query_of_the_analyst_s_manual_runs(demo_world: World) -> None:
