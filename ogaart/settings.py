@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     searches_per_minute: int = Field(240, ge=0, description="Searches one client may make a minute; 0: any number.")
     uploads_per_minute: int = Field(30, ge=0, description="Pictures one client may send a minute; 0: any number.")
 
+    searches_waiting: int = Field(64, ge=0, description="Searches that may wait for a thread; the next gets a 503.")
+    uploads_at_once: int = Field(16, ge=1, description="Pictures received at a time; a quarter of them for one client.")
+    upload_seconds: float = Field(120.0, gt=0, description="Seconds a visitor may take to send a picture.")
+    connections: int = Field(512, ge=4, description="Connections to the search page; a quarter of them for one client.")
+
     @field_validator("site")
     @classmethod
     def _base_url(cls, value: str) -> str:

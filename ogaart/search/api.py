@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
@@ -12,7 +12,7 @@ from ogaart.search.crediting import Crediting, Ids, Rely
 from ogaart.search.exports import FORMATS
 from ogaart.search.guarding import Rate, client_of
 from ogaart.search.incoming import ROLES, add_uploads, read_form
-from ogaart.search.parameters import PARAMETERS
+from ogaart.search.parameters import PARAMETERS, ImageId
 from ogaart.search.problems import NotFound
 from ogaart.search.records import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
 from ogaart.search.service import SearchService
@@ -108,7 +108,7 @@ class Api:
         address = read_address([*sent.pairs, *given])
         return await run_in_threadpool(self._answer, address, address.upload or None)
 
-    def image(self, image_id: Annotated[int, Path(ge=0, lt=1 << 63)]) -> HitRecord:
+    def image(self, image_id: ImageId) -> HitRecord:
         """One picture with all its places."""
         hit = self._service.hit(image_id)
         if hit is None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from ogaart.search.address import AddressInvalid
-from ogaart.search.bundle import write_bundle
+from ogaart.search.bundle import MAX_BYTES, write_bundle
 from ogaart.search.credits import Credits, make_credits
 from ogaart.search.exports import FORMATS
 from ogaart.search.following import NothingPublished
@@ -110,7 +110,7 @@ class Crediting:
 
     def _bundle(self, owed: Credits) -> Response:
         def read(hit: Hit) -> bytes | None:
-            found = self._service.original(hit.image_id)
+            found = self._service.original(hit.image_id, MAX_BYTES)
             return found[1] if found is not None else None
 
         file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent

@@ -95,26 +95,40 @@ def client_of(request: Request) -> str:
     return ":".join(host.split(":")[:4]) if ":" in host else host
 
 
-def answer_errors(app: FastAPI, service: SearchService, templates: Templates) -> None:
-    """Answer every error in words: as a page, or as problem+json under ``/api``."""
+class Answers:
+    """Puts errors into words: as a page, or as problem+json under ``/api``."""
 
-    def info() -> Info | None:
-        try:
-            return service.info()
-        except NothingPublished:
-            return None
+    def __init__(self, service: SearchService, templates: Templates) -> None:
+        self._service = service
+        self._templates = templates
 
-    def answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    def problem(self, request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+        """Answer with a problem."""
         if request.url.path.startswith("/api/"):
             record = problem.record(request.url.path)
             return JSONResponse(record, problem.status, headers, media_type="application/problem+json")
-        page = templates.page("problem.html", info(), problem.status, problem=problem)
+        page = self._templates.page("problem.html", self._info(), problem.status, problem=problem)
         page.headers.update(headers or {})
         return page
 
-    async def known(request: Request, error: Exception) -> Response:
+    def known(self, request: Request, error: Exception) -> Response:
+        """Answer with an error of ``KNOWN``."""
         headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast | TooBusy) else None
-        return answer(request, problem_of(error), headers)
+        return self.problem(request, problem_of(error), headers)
+
+    def _info(self) -> Info | None:
+        try:
+            return self._service.info()
+        except NothingPublished:
+            return None
+
+
+def answer_errors(app: FastAPI, answers: Answers) -> None:
+    """Answer every error in words."""
+    answer = answers.problem
+
+    async def known(request: Request, error: Exception) -> Response:
+        return answers.known(request, error)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

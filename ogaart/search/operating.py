@@ -13,6 +13,8 @@ from ogaart.search.following import NothingPublished
 from ogaart.search.service import SearchService
 from ogaart.search.uploads import Uploads
 
+# Any word can be sent as a method: what is none of these is counted as one.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -74,7 +76,8 @@ class Measured:
             await self._app(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
-            self._counts.add(route, scope["method"], status, time.perf_counter() - began)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._counts.add(route, method, status, time.perf_counter() - began)
 
 
 class Operating:

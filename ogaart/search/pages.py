@@ -12,6 +12,7 @@ from ogaart.search.asking import Asked, Asking, ShownExample
 from ogaart.search.following import NothingPublished
 from ogaart.search.guarding import Rate, client_of
 from ogaart.search.incoming import add_uploads, read_form
+from ogaart.search.parameters import ImageId
 from ogaart.search.problems import NotFound
 from ogaart.search.query import Query
 from ogaart.search.results import Info, Relation, Results
@@ -136,7 +137,7 @@ class Pages:
         read_address(address.pairs())  # too many by now: better said here than behind a redirection
         return RedirectResponse(address.path(page=address.page), status_code=303)
 
-    def thumbnail(self, image_id: int) -> Response:
+    def thumbnail(self, image_id: ImageId) -> Response:
         """A thumbnail."""
         with self._service.store() as (store, blocked):
             data = None if image_id in blocked else store.thumbnail(image_id)
@@ -144,7 +145,7 @@ class Pages:
             raise NotFound(f"no picture has the id {image_id}")
         return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
 
-    def image(self, image_id: int, request: Request) -> Response:
+    def image(self, image_id: ImageId, request: Request) -> Response:
         """One picture: what it is, whose it is, how it came here, and what is around it."""
         self._asked.take(client_of(request))  # its neighbours are a search
         hit = self._service.hit(image_id)
@@ -163,7 +164,7 @@ class Pages:
             address=Address(likes=(image_id,)),
         )
 
-    def view(self, image_id: int) -> Response:
+    def view(self, image_id: ImageId) -> Response:
         """The picture at full size where a browser may show it, else its thumbnail."""
         found = self._service.original_file(image_id)
         if found is None:
@@ -180,7 +181,7 @@ class Pages:
         data = self._uploads.picture(token, box).thumbnail
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
-    def original(self, image_id: int) -> Response:
+    def original(self, image_id: ImageId) -> Response:
         """The picture file's own bytes, to keep."""
         found = self._service.original_file(image_id)
         if found is None:

@@ -1,11 +1,16 @@
 """The parameters of a search in words: one table, from which OpenAPI and the API page are made."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Path
 
 from ogaart.imaging.colours import COLOUR_NAMES
 from ogaart.search.address import MAX_FOREIGN, USES
 from ogaart.search.query import MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Size
+
+ImageId = Annotated[int, Path(ge=0, lt=1 << 63)]
+"""An image_id in a path: as large as the store's integers."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ class TooMuch(ValueError):
     """A request is larger than its limit."""
 
 
+class TooSlow(RuntimeError):
+    """A request's body did not come in time."""
+
+
 class TooFast(RuntimeError):
     """A client asks more often than the limit.
 
@@ -76,6 +80,7 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
     NotFound: (404, "Not found", "Search for it by words or by picture; it may stand elsewhere."),
     TooMuch: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
     BundleTooLarge: (413, "Too large", "Make several bundles of fewer pictures."),
+    TooSlow: (408, "Too slow", "Try again on a faster line, or save the picture smaller and send that."),
     TooFast: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
     RemoteRefused: (403, "Link refused", "Save the picture and upload it instead."),
     RemoteFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),

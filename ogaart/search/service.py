@@ -17,14 +17,14 @@ from ogaart.resources.models import MODELS
 from ogaart.search.following import Following, Opened
 from ogaart.search.lookups import Found, find
 from ogaart.search.places import Places
-from ogaart.search.problems import RemoteRefused
+from ogaart.search.problems import RemoteRefused, TooMuch
 from ogaart.search.query import Box, Query, QueryPicture
 from ogaart.search.remote import Remote
 from ogaart.search.results import Hit, Info, Results
 from ogaart.search.rows import read_hits
 from ogaart.search.searching import Search
 from ogaart.search.seeing import Eyes, Sees
-from ogaart.search.store import Original, Store, read_slice
+from ogaart.search.store import Original, Slice, Store
 from ogaart.search.vocabulary import Vocabulary, read_vocabulary
 from ogaart.settings import Settings
 
@@ -129,15 +129,35 @@ class SearchService:
         left = tuple(image_id for image_id in found.images if image_id not in blocked)
         return Found(images=left) if left else None
 
-    def original(self, image_id: int) -> tuple[Original, bytes] | None:
-        """A picture file's own bytes, and what it is called; None if it is not published or is blocked."""
+    def original_file(self, image_id: int) -> tuple[Original, Slice] | None:
+        """Where a picture file's own bytes are, and what it is called; None if it is not published or is blocked."""
         with self.store() as (store, blocked):
             original = None if image_id in blocked else store.original(image_id)
-            if original is None:
-                return None
-            if original.pack is not None:
-                return original, read_slice(original.pack, original.offset, original.length)
-            return original, self._blobs.read(original.blob_sha256)
+        if original is None:
+            return None
+        if original.pack is not None:
+            return original, Slice(original.pack, original.offset, original.length)
+        size = self._blobs.size(original.blob_sha256)
+        return None if size is None else (original, Slice(self._blobs.path(original.blob_sha256), 0, size))
+
+    def original(self, image_id: int, at_most: int | None = None) -> tuple[Original, bytes] | None:
+        """A picture file's own bytes, and what it is called; None if it is not published or is blocked.
+
+        Args:
+            image_id: which.
+            at_most: bytes; by default as many as a visitor's picture may have.
+
+        Raises:
+            TooMuch: it has more.
+        """
+        found = self.original_file(image_id)
+        if found is None:
+            return None
+        original, place = found
+        limit = self.settings.max_upload_bytes if at_most is None else at_most
+        if place.length > limit:
+            raise TooMuch(f"{original.name} has {place.length:,} bytes; at most {limit:,} are taken")
+        return original, place.read()
 
     @contextmanager
     def store(self) -> Iterator[tuple[Store, frozenset[int]]]:

@@ -40,6 +40,26 @@ class Original:
     blob_sha256: str
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Bytes on disk: part of a file, or all of it."""
+
+    path: Path
+    offset: int
+    length: int
+
+    def read(self) -> bytes:
+        """All of them at once."""
+        return read_slice(self.path, self.offset, self.length)
+
+    def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
+        """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            for start in range(0, self.length, size):
+                yield file.read(min(size, self.length - start))
+
+
 class Store:
     """Reads of one generation's folder; safe to use from many threads.
 

@@ -9,10 +9,12 @@ from fastapi.staticfiles import StaticFiles
 
 from ogaart.search.api import Api
 from ogaart.search.asking import Asking
+from ogaart.search.connections import guarded
 from ogaart.search.crediting import Crediting
-from ogaart.search.guarding import Rate, SecureHeaders, answer_errors
+from ogaart.search.guarding import Answers, Rate, SecureHeaders, answer_errors
 from ogaart.search.operating import Counts, Measured, Operating
 from ogaart.search.pages import Pages
+from ogaart.search.queueing import SEARCHING, Line, Queueing, Shares
 from ogaart.search.reading import Reading
 from ogaart.search.service import SearchService
 from ogaart.search.templating import STATIC, Templates
@@ -60,7 +62,14 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         Reading(app, serving, templates),
     ):
         app.include_router(routes.router)
-    answer_errors(app, serving, templates)
+    answers = Answers(serving, templates)
+    answer_errors(app, answers)
+    app.add_middleware(
+        Queueing,
+        searches=Line(SEARCHING, settings.searches_waiting),
+        uploads=Shares(settings.uploads_at_once),
+        refuse=answers.known,
+    )
     app.add_middleware(SecureHeaders)
     app.add_middleware(Measured, counts=counts)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -76,5 +85,6 @@ def serve(settings: Settings) -> None:
         # Addresses hold upload tokens and what people look for: they are nobody's business.
         access_log=False,
         log_level="info",
-        limit_concurrency=256,
+        http=guarded(settings.connections),
+        ws="none",
     )

@@ -27,11 +27,12 @@ def main() -> int:
     parser.add_argument("--answers", type=int, default=10_000, help="answers of the hostile site (default 10,000)")
     parser.add_argument("--files", type=int, default=8_000, help="broken archives and pictures (default 8,000)")
     parser.add_argument("--pages", type=int, default=5_000, help="broken pages (default 5,000)")
+    parser.add_argument("--malformed", type=int, default=6_000, help="malformed requests (default 6,000)")
     parser.add_argument("--folder", type=Path, help="where data roots are made; by default a temporary folder")
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    sizes = Sizes(chosen.seed, chosen.seconds, chosen.answers, chosen.files, chosen.pages)
+    sizes = Sizes(chosen.seed, chosen.seconds, chosen.answers, chosen.files, chosen.pages, chosen.malformed)
     names = chosen.only or list(PARTS)
     if chosen.soak:
         names, sizes = ["storm"], sizes.lasting(SOAK_SECONDS)

@@ -6,10 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
+from ogaart_tests.torture import steps
+from ogaart_tests.torture.attack import Force, attack, p95
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
 from ogaart_tests.torture.mutations import try_files, try_pages
+from ogaart_tests.torture.running import World, run
+from ogaart_tests.torture.service import serving
 from ogaart_tests.torture.small_site import small_site
 from ogaart_tests.torture.spoils import BATCHES, Spoiler
 from ogaart_tests.torture.storm import storm
@@ -28,6 +33,7 @@ class Sizes:
     answers: int = 10_000
     files: int = 8_000
     pages: int = 5_000
+    malformed: int = 6_000
 
     def lasting(self, seconds: float) -> "Sizes":
         """The same with a storm of another length."""
@@ -148,10 +154,44 @@ def storms(root: Path, sizes: Sizes) -> Part:
     return part
 
 
+def service(root: Path, sizes: Sizes) -> Part:
+    """The search page under attack."""
+    part = Part()
+    with small_site() as site:
+        world = World(root, site.base)
+        made = run(world, steps.everything)
+    if not made.well:
+        return Part(problems=[f"service: the world to serve was not made: {made.errors}"])
+    with serving(world.data) as (port, pid, said):
+        seen = attack(port, pid, sizes.seed, Force(malformed=sizes.malformed))
+        tracebacks = said.read_text(errors="replace").count("Traceback")
+    part.row("service: malformed requests, answers by status (0: closed)", _statuses(seen.malformed))
+    part.row("service: slow and endless bodies, answers by status", _statuses(seen.slow))
+    part.row("service: crowd of 200, answers by status", _statuses(seen.crowd))
+    part.row("service: answers 500, and tracebacks in its log", seen.failures + tracebacks)
+    part.row(
+        "service: slowest answer 503",
+        f"{max(seen.busy, default=0.0):.2f} s (half in {median(seen.busy or [0.0]):.2f} s)",
+    )
+    part.row("service: visits beside slow and broken clients: 95 % within", f"{p95(seen.visits):.2f} s")
+    part.row("service: visits beside the crowd, where answered: 95 % within", f"{p95(seen.crowded):.2f} s")
+    part.row("service: memory gained at most", f"{seen.gained // MiB} MiB")
+    part.row("service: connections of attackers still held", seen.held)
+    if tracebacks:
+        part.problems.append(f"service: {tracebacks} tracebacks in the service's log")
+    part.problems += [f"service: {problem}" for problem in seen.problems]
+    return part
+
+
+def _statuses(counts: "dict[int, int]") -> str:
+    return ", ".join(f"{status}: {number:,}" for status, number in sorted(counts.items()))
+
+
 PARTS: dict[str, Callable[[Path, Sizes], Part]] = {
     "kills": kills,
     "spoils": spoils,
     "site": hostile_site,
     "content": hostile_content,
+    "service": service,
     "storm": storms,
 }
