@@ -17,7 +17,7 @@ from libarchive.entry import FileType as EntryType
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk
 from ogaart.imaging.pictures import PILLOW_FORMATS
-from ogaart.imaging.reader import Archive, Entry, opened, reason_of
+from ogaart.imaging.reader import Archive, Entry, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 from ogaart.words import MemberStatus
 
@@ -112,8 +112,10 @@ class Walk:
                 except ArchiveError as cause:
                     reason = reason_of(cause)
                     if number == 0:
-                        raise Unreadable(reason, f"{kind.format}: {cause.msg}") from cause
-                    yield Member(place, path, MemberStatus.FAILED, reason, f"{kind.format} breaks off: {cause.msg}")
+                        raise Unreadable(reason, f"{kind.format}: {message_of(cause)}") from cause
+                    yield Member(
+                        place, path, MemberStatus.FAILED, reason, f"{kind.format} breaks off: {message_of(cause)}"
+                    )
                     return
                 if entry is None:
                     break
@@ -153,7 +155,7 @@ class Walk:
             inner = self.members_of(nested, kind, place, shown, depth + 1)
             yield from self._nested(inner, member)
         except ArchiveError as cause:
-            yield Member(place, shown, MemberStatus.FAILED, reason_of(cause), str(cause.msg), bytes=entry.size)
+            yield Member(place, shown, MemberStatus.FAILED, reason_of(cause), message_of(cause), bytes=entry.size)
         except Unreadable as cause:
             yield Member(place, shown, MemberStatus.FAILED, cause.error_class, cause.message, bytes=entry.size)
             if not archive.seeks:

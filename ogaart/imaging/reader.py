@@ -119,13 +119,18 @@ def opened(stream: IO[bytes], kind: FileType) -> Iterator[Archive]:
         try:
             ffi.read_open_fd(pointer, stream.fileno(), BLOCK_BYTES)
         except ArchiveError as cause:
-            raise Unreadable(reason_of(cause), f"{kind.format}: {cause.msg}") from cause
+            raise Unreadable(reason_of(cause), f"{kind.format}: {message_of(cause)}") from cause
         archive = Archive(pointer, seeks=kind.format == "zip")
         yield archive
     finally:
         if archive is not None:
             archive.close()
         ffi.read_free(pointer)
+
+
+def message_of(cause: ArchiveError) -> str:
+    """What libarchive complains of; it has nothing to say of some damage."""
+    return str(cause.msg) if cause.msg else "damaged or unsupported; libarchive gave no reason"
 
 
 def reason_of(cause: ArchiveError) -> Reason:

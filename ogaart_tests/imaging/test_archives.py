@@ -79,6 +79,16 @@ def test_any_bytes_give_a_row(unpack: Unpack) -> None:
     assert brief(unpack(zipped({}))) == [("", "", "not_a_picture")]
 
 
+def test_damage_without_a_reason_is_said_to_be_damage(unpack: Unpack) -> None:
+    damaged = bytearray(every_archive(MEMBERS)["7z"])
+    damaged[14] ^= 0xFF  # the place of the archive's table of members; libarchive gives no message for it
+
+    [row] = unpack(bytes(damaged))
+
+    assert (row.status, row.error_class) == ("failed", Reason.CORRUPT)
+    assert row.message == "7z: damaged or unsupported; libarchive gave no reason"
+
+
 def test_junk_and_xcf(unpack: Unpack) -> None:
     names = ["__MACOSX/._a.png", ".DS_Store", "a/.hidden.png", "a/Thumbs.db", "desktop.ini", "./a.png"]
     rows = unpack(zipped({**dict.fromkeys(names, FROG), "b.xcf": b"gimp xcf v003\0rest"}))
