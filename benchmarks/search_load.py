@@ -1,13 +1,16 @@
 """How fast the search answers: a made publication of 100,000 pictures, 20 clients at one request a second, by image_id.
 
-Prints latencies, the rate at which the service is saturated, and its memory, as a Markdown table.
+Prints latencies, the rate at which the service is saturated, its memory, how long its first answer takes after the
+start, and an upload's latency beside that of the embedding alone. The network is VGG16 with weights drawn by lot: as
+slow as with its own. The data are kept, so that a second run measures at once.
 
-    .venv/bin/python -m benchmarks.search_load --points 100000 --dimension 4096 --data /tmp/load
+    .venv/bin/python -m benchmarks.search_load --data FOLDER
 """
 
 import argparse
 import http.client
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -19,13 +22,18 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import requests
 from numpy.typing import NDArray
 
 from ogaart.imaging.identity import image_id
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.pictures import decode
 from ogaart.opengameart.licences import LICENCES, uses
 from ogaart.resources import words_store
+from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Generations
 from ogaart.resources.index import Point, open_index
+from ogaart.resources.models import VGG16, space_of
 from ogaart.settings import Settings
 
 WORDS = [
@@ -47,6 +55,7 @@ WORDS = [
     "ui",
     "button",
 ]
+ART = Path(__file__).parent.parent / "ogaart" / "demo" / "art"
 CLIENTS = 20
 PER_ENTRY = 25
 BLOCK = 2_000
@@ -65,9 +74,19 @@ def made(points: int, dimension: int, seed: int = 1) -> Iterator[tuple[int, str,
             yield image_id(slug, pixels), slug, vector, pixels
 
 
-def publish(settings: Settings, points: int, dimension: int) -> None:
+def draw_weights(path: Path) -> None:
+    """Write a state dict of VGG16 with weights drawn by lot."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(torchvision.models.vgg16(weights=None).state_dict(), path)
+
+
+def publish(settings: Settings, points: int) -> None:
     """Make and publish the generation, as the catalog writes it."""
-    space = f"vgg16-made{dimension}-1"
+    space, dimension = space_of(settings), VGG16.dimension
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
@@ -174,21 +193,29 @@ def main() -> None:
     """Make what is missing, serve it, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100_000)
-    parser.add_argument("--dimension", type=int, default=4096)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--uploads", type=int, default=40)
     parser.add_argument("--port", type=int, default=8399)
     arguments = parser.parse_args()
-    settings = Settings(data=arguments.data)
+    weights = arguments.data / "vgg16-drawn.pth"
+    settings = Settings(data=arguments.data, model="vgg16", weights=weights)
+    if not weights.exists():
+        draw_weights(weights)
     if not (settings.data / "generations").exists():
-        publish(settings, arguments.points, arguments.dimension)
+        publish(settings, arguments.points)
     ids = np.load(next(settings.data.glob("generations/*/signature_ids.npy")))
-    serving = (
-        "from ogaart.search.web import serve; from ogaart.settings import Settings; "
-        f"serve(Settings(data={str(settings.data)!r}, serve_port={arguments.port}, searches_per_minute=0))"
-    )
+    environment = {
+        **os.environ,
+        "OGAART_DATA": str(settings.data),
+        "OGAART_MODEL": "vgg16",
+        "OGAART_WEIGHTS": str(weights),
+        "OGAART_SERVE_PORT": str(arguments.port),
+        "OGAART_SEARCHES_PER_MINUTE": "0",
+        "OGAART_UPLOADS_PER_MINUTE": "0",
+    }
     began = time.monotonic()
-    server = subprocess.Popen([sys.executable, "-c", serving])
+    server = subprocess.Popen([Path(sys.executable).parent / "ogaart", "serve"], env=environment)
     try:
         rng = random.Random(3)
 
@@ -214,9 +241,10 @@ def main() -> None:
             times, failed = drive(arguments.port, paths, 1.0, arguments.seconds)
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
             rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} |")
+        alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
-        print(f"{len(ids):,} points x {arguments.dimension}; first answer after {started:.1f} s")
+        print(f"{len(ids):,} points x {VGG16.dimension}; first answer after {started:.1f} s")
         own, mapped = (memory.rss - memory.shared) >> 20, memory.shared >> 20
         print(
             f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"
@@ -224,9 +252,39 @@ def main() -> None:
         print("\n| 20 clients, one request a second each | answered | failed | p50 ms | p95 ms | p99 ms |")
         print("| --- | --- | --- | --- | --- | --- |")
         print("\n".join(rows))
+        print("\n| One upload at a time | tried | p50 ms | p95 ms |")
+        print("| --- | --- | --- | --- |")
+        for name, series in (
+            ("the embedding alone", alone),
+            ("search by upload", uploads),
+            ("the search beyond the embedding", [whole - part for whole, part in zip(uploads, alone, strict=True)]),
+        ):
+            p50, p95 = np.percentile(series, [50, 95]) * 1000
+            print(f"| {name} | {len(series)} | {p50:.0f} | {p95:.0f} |")
     finally:
         server.terminate()
         server.wait()
+
+
+def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[list[float], list[float]]:
+    """Embed each of so many pictures alone, then search by it over HTTP: seconds of both."""
+    pictures = sorted(ART.rglob("*.png"))[:: max(1, 400 // count)][:count]
+    alone: list[float] = []
+    uploads: list[float] = []
+    with Embedder(settings) as embedder:
+        for number, path in enumerate([pictures[0], *pictures]):
+            content = path.read_bytes()
+            rgba = decode(content, Limits()).rgba
+            began = time.monotonic()
+            embedder.embed_rgba([rgba])
+            embedded = time.monotonic()
+            answer = requests.post(f"http://127.0.0.1:{port}/api/v1/search", files={"picture": content}, timeout=120)
+            answered = time.monotonic()
+            answer.raise_for_status()
+            if number:  # the first one of each starts the network
+                alone.append(embedded - began)
+                uploads.append(answered - embedded)
+    return alone, uploads
 
 
 def drive_once(port: int, path: str) -> tuple[float, int]:

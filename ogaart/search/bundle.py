@@ -4,7 +4,7 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ogaart.opengameart.licences import Licence
@@ -19,6 +19,9 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _REUSE_OWN = re.compile(r"(?i)(licen[cs]e|copying)([-.].*)?|.*\.license|reuse\.toml|\.git.*")
 _CREDITS_SPDX = "CC0-1.0"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_TEXTS = Path(__file__).parent / "texts"
+_BASED_ON = {"LicenseRef-OGA-BY-3.0": "CC-BY-3.0", "LicenseRef-OGA-BY-4.0": "CC-BY-4.0"}
+_MEASURES = {"CC-BY-3.0": "4a", "CC-BY-4.0": "2a5B"}
 
 
 class BundleTooLarge(ValueError):
@@ -73,7 +76,7 @@ def write_bundle(owed: Credits, read: Callable[[Hit], bytes | None], out: IO[byt
         add("CREDITS.md", markdown(owed))
         add("CREDITS.md.license", f"SPDX-FileCopyrightText: NONE\n\nSPDX-License-Identifier: {_CREDITS_SPDX}\n")
         for spdx, (name, url) in sorted(used.items()):
-            add(f"LICENSES/{spdx}.txt", _licence_text(name, url))
+            add(f"LICENSES/{spdx}.txt", licence_text(spdx, name, url))
     return names
 
 
@@ -129,5 +132,16 @@ def _licence_of(work: Work) -> tuple[str, str]:
     return work.relied_on.name, work.relied_on.url or work.page_url
 
 
-def _licence_text(name: str, url: str) -> str:
-    return f"{clean(name)}\n\nThe text of this licence stands at {clean(url)}\n"
+def licence_text(spdx: str, name: str, url: str) -> str:
+    """A licence word for word; of one that is not kept here, where it stands, and what it changes, if that is known."""
+    kept = _TEXTS / f"{spdx}.txt"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    text = f"{clean(name)}\n\nThe text of this licence stands at {clean(url)}\n"
+    if base := _BASED_ON.get(spdx):
+        text += (
+            f"It is {base} without the clause on technological measures (section {_MEASURES[base]}), as the site's FAQ "
+            f"on it says. For reference, {base} follows.\n\n{'-' * 72}\n\n"
+        )
+        text += (_TEXTS / f"{base}.txt").read_text(encoding="utf-8")
+    return text

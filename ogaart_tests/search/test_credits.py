@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.search.bundle import safe_name, sidecar, spdx_of, write_bundle
+from ogaart.opengameart.licences import LICENCES, Licence
+from ogaart.search.bundle import licence_text, safe_name, sidecar, spdx_of, write_bundle
 from ogaart.search.credits import Credits, freest, make_credits
 from ogaart.search.exports import FORMATS, clean
 from ogaart.search.results import LicenceName
@@ -132,6 +133,25 @@ def test_controls_and_reversals_are_taken_out() -> None:
 )  # fmt: skip
 def test_safe_names(name: str, expected: str) -> None:
     assert safe_name(name) == expected
+
+
+@pytest.mark.parametrize("licence", LICENCES, ids=[licence.name for licence in LICENCES])
+def test_every_licence_of_the_site_comes_word_for_word(licence: Licence) -> None:
+    text = licence_text(licence.spdx, licence.name, licence.legal_text)
+
+    assert len(text) > 7_000
+    if licence.name.startswith("OGA-BY"):
+        assert text.startswith(
+            f"{licence.name}\n\nThe text of this licence stands at {licence.legal_text}\nIt is CC-BY-"
+        )
+    else:
+        kind, _, version = licence.name.partition(" ")
+        words = {
+            "CC0": "CC0", "CC-BY": "Attribution", "CC-BY-SA": "Attribution-ShareAlike",
+            "GPL": "GNU GENERAL PUBLIC LICENSE", "LGPL": "GNU LESSER GENERAL PUBLIC LICENSE",
+        }[kind]  # fmt: skip
+        assert words in text[:200]
+        assert (version.removesuffix(".0") or "1.0") in text[:200]
 
 
 def test_the_bundle_is_reuse_compliant(service: SearchService, owed: Credits, tmp_path: Path) -> None:
