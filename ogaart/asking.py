@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 import requests
-from rich.table import Table as Grid
 
+from ogaart.imaging.names import printable
 from ogaart.search.address import AddressInvalid, read_address
 from ogaart.search.asking import Asking
 from ogaart.search.following import NothingPublished
@@ -24,7 +24,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, as records for machines and as a grid for people."""
+    """An answer, as records for machines and as text for people."""
 
     results: ResultsRecord
 
@@ -32,23 +32,23 @@ class Answer:
         """One object a hit; ids are strings."""
         return [hit.model_dump(mode="json") for hit in self.results.hits]
 
-    def grid(self) -> Grid:
-        """A table of the hits, under the verdict and what else is to be said."""
+    def text(self) -> str:
+        """The verdict and what else is to be said, then three lines a hit.
+
+        Files and links have lines of their own, so that they can be copied from however narrow a terminal.
+        """
         verdict = self.results.verdict
         said = [*([verdict.text] if verdict else []), *self.results.notes]
         said += [
             f"{one.name} hides {one.count} of {self.results.looked_at}" for one in self.results.hidden if one.count
         ]
-        grid = Grid(box=None, pad_edge=False, title="\n".join(said) or None, title_justify="left")
-        for name in ("likeness", "title", "author", "licences", "file", "entry"):
-            grid.add_column(name, overflow="fold")
         for hit in self.results.hits:
-            score = f"{hit.score:.0%}" if hit.score is not None else ""
+            score = f"{hit.score:4.0%}" if hit.score is not None else "    "
             file = f"{hit.file}!/{hit.member_path}" if hit.member_path else hit.file
-            if hit.folded_count:
-                file += f" (+{hit.folded_count})"
-            grid.add_row(score, hit.title, hit.author, ", ".join(hit.licences), file, hit.page_url)
-        return grid
+            more = f" (+{hit.folded_count})" if hit.folded_count else ""
+            said.append(f"{score}  {hit.title}, by {hit.author}: {', '.join(hit.licences)}")
+            said += [f"      {file}{more}", f"      {hit.page_url}"]
+        return "\n".join(map(printable, said or ["nothing found"]))
 
 
 def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), server: str | None = None) -> Answer:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from ogaart.cli_operator import COMMANDS
 from ogaart.cli_takedown import block
@@ -110,7 +109,7 @@ def search(
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
         else:
-            Console().print(found.grid())
+            click.echo(found.text())
 
 
 @main.command()

@@ -102,7 +102,7 @@ def _ask(settings: Settings, console: Console) -> None:
         width, height = (max(8, round(side * 0.6)) for side in small.size)
         white.convert("RGB").resize((width, height)).save(copy, quality=85)
         console.print(f"\nSearch with {chosen.name} on white, at 60 %, saved as JPEG:")
-        console.print(search(settings, str(copy), 5).grid())
+        console.print(search(settings, str(copy), 5).text(), markup=False, soft_wrap=True)
 
 
 def _stay(settings: Settings, console: Console) -> None:

@@ -65,6 +65,15 @@ def test_both_give_the_same_hits(data: Path, server: str, words: tuple[str, ...]
     assert all(isinstance(hit["image_id"], str) for hit in hits)
 
 
+def test_links_are_whole_in_however_narrow_a_terminal(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    code, said = ask(data, "tank")
+
+    assert code == 0
+    assert "      https://opengameart.org/content/tanks" in said.splitlines()
+
+
 def test_a_parameter_that_cannot_be_meant_is_named(data: Path, server: str) -> None:
     for more in ((), ("--server", server)):
         code, said = ask(data, "robot", "--where", "size=huge", *more)
