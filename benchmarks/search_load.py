@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def publish(settings: Settings, points: int) -> None:
     pack.write_bytes(b"thumbnail")
     rng = random.Random(1)
     ids: list[int] = []
-    with open_index(settings, building.path / "index", space, dimension) as index:
+    with open_index(settings, settings.data / "index", space, dimension) as index:
         batch: list[Point] = []
         for number, slug, vector, pixels in made(points, dimension):
             licence = LICENCES[hash(slug) % len(LICENCES)]
@@ -140,6 +141,8 @@ def publish(settings: Settings, points: int) -> None:
         began = time.monotonic()
         index.flush()
         print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        index.copy_to(building.path / "index")
+    shutil.rmtree(settings.data / "index")
     store.executescript(words_store._INDEXES)
     facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
