@@ -31,7 +31,7 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
         BadPartition: no partition has such an entry.
     """
     slug = slug_of(entry) or entry
-    report = Report(("partition", "asset", *COUNTS, "requests"))
+    report = Report(("partition", "asset", *COUNTS, "requests", *(("generation", "state") if publish else ())))
     stores = Stores(settings)
     try:
         keys = partitions_of(stores.tables, slug)

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from ogaart.settings import Settings
 
@@ -39,6 +41,10 @@ EXIT_CODES = {
 console = Console(stderr=True)
 LEFT = frozenset({"partition", "asset", "query", "what", "where", "figure", "basis", "problem", "table", "run_id"})
 """Columns of text, set to the left."""
+ALIKE = 3
+"""Rows shown of those that say the same of different things."""
+UNLIMITED = 10_000
+"""Columns of a file or a pipe: what reads it wants whole lines."""
 
 
 @contextmanager
@@ -79,10 +85,21 @@ def finish(report: "Report", *, as_json: bool) -> None:
     else:
         grid = Grid(box=None, pad_edge=False)
         for name in report.columns:
-            grid.add_column(name, justify="left" if name in LEFT else "right")
-        for row in report.rows:
-            grid.add_row(*(str(row.get(name, "")) for name in report.columns))
-        Console().print(grid)
+            is_text = name in LEFT
+            grid.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+        for row in _brief(report.rows) if "where" in report.columns else report.rows:
+            grid.add_row(*(Text(str(row.get(name, ""))) for name in report.columns))
+        Console(width=None if sys.stdout.isatty() else UNLIMITED).print(grid)
     for error in report.errors:
         click.echo(f"ogaart: {error}", err=True)
     sys.exit(report.exit_code)
+
+
+def _brief(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, but of those in a row that differ only in ``where`` the first few and how many there are more."""
+    for _, alike in groupby(rows, key=lambda row: {k: v for k, v in row.items() if k != "where"}):
+        group = list(alike)
+        more = len(group) - ALIKE
+        yield from group if more <= 1 else group[:ALIKE]
+        if more > 1:
+            yield {**group[0], "where": f"and {more:,} more (--json names all)"}
