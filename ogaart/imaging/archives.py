@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from libarchive import ArchiveError
 from libarchive.entry import FileType as EntryType
 
+from ogaart.imaging.envelopes import Envelope, read_envelope
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk
 from ogaart.imaging.pictures import PILLOW_FORMATS
@@ -101,6 +102,20 @@ class Walk:
             Unreadable: it cannot be opened, or is encrypted as a whole.
             Stop: a limit of the whole file is reached.
         """
+        envelope = read_envelope(stream, kind)
+        try:
+            for member in self._members_in(stream, kind, index, path, depth, envelope):
+                own = "/" not in member.index.removeprefix(f"{index}/")
+                if own and member.reason is not None and member.message is not None:
+                    member.reason, member.message = envelope.explain(member.reason, member.message)
+                yield member
+        except Unreadable as cause:
+            raise Unreadable(*envelope.explain(cause.error_class, cause.message)) from cause
+
+    def _members_in(
+        self, stream: IO[bytes], kind: FileType, index: str, path: str, depth: int, envelope: Envelope
+    ) -> Iterator[Member]:
+        """The members as libarchive finds them."""
         base = f"{index}/" if index else ""
         with opened(stream, kind) as archive:
             number = -1
@@ -124,8 +139,15 @@ class Walk:
                     continue
                 name = _raw_name(path, entry.name) if archive.is_raw else entry.name
                 shown = f"{path}!/{name}" if path else name
-                if self.begin(place, shown):
-                    yield from self._member(archive, entry, place, shown, depth)
+                if not self.begin(place, shown):
+                    continue
+                if number in envelope.refused:
+                    reason, message = envelope.refused[number]
+                    yield Member(place, shown, MemberStatus.FAILED, reason, message, bytes=entry.size)
+                    continue
+                yield from self._member(archive, entry, place, shown, depth)
+            if number == 0 and envelope.volume:
+                raise Unreadable(Reason.MULTI_VOLUME, f"{kind.format}: {envelope.volume}")
             if number == 0 and index == "":
                 yield Member("", "", MemberStatus.NOT_A_PICTURE, message="archive without members", format=kind.format)
 

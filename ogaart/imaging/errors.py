@@ -8,6 +8,7 @@ class Reason(StrEnum):
 
     CORRUPT = "Corrupt"  # broken or cut off: the decoder or libarchive says so
     ENCRYPTED = "Encrypted"
+    MULTI_VOLUME = "MultiVolume"  # one file of a set that belongs together
     TOO_LARGE = "TooLarge"  # one member's bytes
     TOO_MANY_BYTES = "TooManyBytes"  # all members of one file together
     TOO_MANY_MEMBERS = "TooManyMembers"
@@ -17,7 +18,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     TIMED_OUT = "TimedOut"
     WORKER_CRASHED = "WorkerCrashed"
-    UNSUPPORTED = "Unsupported"  # a known picture format or mode that nothing here reads
+    UNSUPPORTED = "Unsupported"  # a known format or mode that nothing here reads
     NOT_A_PICTURE = "NotAPicture"
 
 

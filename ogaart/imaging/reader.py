@@ -135,9 +135,11 @@ def message_of(cause: ArchiveError) -> str:
 
 def reason_of(cause: ArchiveError) -> Reason:
     """The class of what libarchive complains of; it gives texts, not codes."""
-    text = str(cause.msg).lower()
+    text = message_of(cause).lower()
     if "passphrase" in text or "encrypt" in text:
         return Reason.ENCRYPTED
+    if "unavailable" in text or "not supported" in text or "unsupported compression" in text:
+        return Reason.UNSUPPORTED
     if "allocate" in text or "memory" in text:
         return Reason.OUT_OF_MEMORY
     return Reason.CORRUPT

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ogaart.imaging import wire
     from ogaart.imaging.limits import Limits
 
-UNPACKER_VERSION = f"1.{PIXELS_VERSION}"
+UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
 """Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
 
 MAX_RESTARTS = 8

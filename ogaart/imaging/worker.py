@@ -24,6 +24,7 @@ from PIL import Image
 
 from ogaart.imaging import features, identity, pictures, thumbnails, wire
 from ogaart.imaging.archives import Member, Stop, Walk
+from ogaart.imaging.envelopes import last_volume
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
@@ -101,6 +102,8 @@ class Worker:
                 # libarchive reads from the descriptor, whose place Python's buffer has moved.
                 os.lseek(stream.fileno(), 0, os.SEEK_SET)
                 yield from Walk(self._limits, self._scratch, size, begin, done.__contains__).members_of(stream, kind)
+            elif kind.format == "unknown" and (volume := last_volume(stream)):
+                yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)
             elif begin("", ""):
                 yield Member("", "", MemberStatus.PICTURE, format=kind.format, bytes=size)
 
