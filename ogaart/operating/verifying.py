@@ -97,13 +97,13 @@ class Verification:
     # -- tables -----------------------------------------------------------------------------------------------
 
     def tables(self) -> Iterator[Problem]:
-        """Every Parquet file reads whole, in a format this program knows."""
+        """Every Parquet file reads whole, in a format this program knows, and is as it was written."""
         for table in TABLES:
             for path in self.stores.tables.files(table):
                 self.checked["tables"] += 1
                 stage, partition = path.parent.parent.name, f"{path.parent.name}/{path.stem}"
                 try:
-                    self.stores.tables.read(table, partition, stage)
+                    self.stores.tables.verify(table, partition, stage)
                 except TornTable as cause:
                     self.torn.add(path)
                     yield Problem("table", str(path), str(cause), _one(stage, partition), self._files(table, path))

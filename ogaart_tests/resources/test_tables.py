@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -67,6 +68,43 @@ def test_a_torn_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(TornTable, match=str(path)):
         tables.read(SEARCH_RESULTS, KEY)
+
+
+def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    tables.commit("search_pages", KEY, {"search_results": [{"slug": "a", "position": 0}, {"slug": "b", "position": 1}]})
+    path = tables.path(SEARCH_RESULTS, "search_pages", KEY)
+    whole = path.read_bytes()
+    tables.verify(SEARCH_RESULTS, KEY)
+    unnoticed = []
+
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            tables.verify(SEARCH_RESULTS, KEY)
+            unnoticed.append(place)
+        except TornTable:
+            pass
+
+    assert unnoticed == []
+
+
+def test_a_file_from_before_seals_is_read_as_it_is(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    path = tables.path(SEARCH_RESULTS, "search_pages", KEY)
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"slug": ["a"]}), path)
+
+    tables.verify(SEARCH_RESULTS, KEY)
+
+
+def test_a_sealed_file_is_plain_parquet(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    tables.commit("search_pages", KEY, {"search_results": [{"slug": s, "position": n} for n, s in enumerate("abc")]})
+    path = tables.path(SEARCH_RESULTS, "search_pages", KEY)
+
+    assert duckdb.execute(f"SELECT slug FROM '{path}' WHERE position > 1").fetchall() == [("c",)]
+    assert pq.read_table(path, columns=["slug"]).to_pydict() == {"slug": ["a", "b", "c"]}
 
 
 def test_a_swap_that_was_killed_half_way_is_completed_by_the_next(tmp_path: Path) -> None:
