@@ -9,6 +9,7 @@ from ogaart.checks import DESCRIPTIONS
 from ogaart.definitions import defs
 from ogaart.instance import open_instance, run_job
 from ogaart_tests.test_changing_site import days, entry
+from ogaart_tests.world import open_world
 
 
 @pytest.mark.slow
@@ -40,6 +41,19 @@ def test_a_failing_check_holds_the_publication_back(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("OGAART_MAX_FAILURE_SHARE", "0.2")
         assert world.publish().exit_code == 0
         assert world.generation.number > first
+
+
+def test_before_a_picture_is_embedded_there_is_nothing_to_publish_and_that_is_said(tmp_path: Path) -> None:
+    with open_world(tmp_path) as world:
+        world.discover()
+        world.materialize(["2d-art/0002"], ("search_pages",))
+
+        wanted, why = awaiting_publication(world.stores)
+        report = world.publish()
+
+    assert (wanted, "no picture is embedded" in why) == (False, True)
+    assert report.exit_code == 6
+    assert "there is nothing to publish: no picture is embedded in the space efficientnet_lite0-" in report.errors[0]
 
 
 def test_every_check_is_defined_and_described() -> None:

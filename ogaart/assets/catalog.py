@@ -31,6 +31,7 @@ from ogaart.resources.vectors import Vectors
 from ogaart.words import RowState
 
 CATALOG_VERSION = "1"
+SEGMENTS = "segment-*.parquet"
 INPUTS = "inputs.json"
 COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
     count(*) FILTER (indexed) AS points FROM images"""
@@ -60,6 +61,9 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
     """
     stores = platform.stores
     stores.root.require_free(stores.settings.min_free_bytes)
+    lacking = nothing_embedded(stores)
+    if lacking is not None:
+        raise dg.Failure(lacking, allow_retries=False)
     with hold(stores.root.locks / "catalog.lock", timeout=stores.settings.lock_seconds, what="the catalog"):
         generations = Generations(stores.root.generations)
         newest = generations.all()[-1:]
@@ -92,7 +96,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         cut=cut,
         space=embedder.space,
         model=embedder.model,
-        vectors=str(vectors.folder / "segment-*.parquet"),
+        vectors=str(vectors.folder / SEGMENTS),
         blocked=blocked(stores),
         runs=runs,
     )
@@ -136,6 +140,17 @@ def inputs_digest(stores: Stores) -> str:
     return digest.hexdigest()
 
 
+def nothing_embedded(stores: Stores) -> str | None:
+    """Why there is nothing that could be published: no picture has a vector in the model's space; else None."""
+    space = Embedder(stores.settings).space
+    if any(Vectors(stores.root.vectors, space).folder.glob(SEGMENTS)):
+        return None
+    return (
+        f"there is nothing to publish: no picture is embedded in the space {space} yet; materialize partitions first, "
+        "through to `embeddings`"
+    )
+
+
 def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     """Whether publishing would change anything, and why it would or would not.
 
@@ -144,9 +159,11 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     """
     generations = Generations(stores.root.generations)
     newest = generations.all()[-1:]
+    lacking = nothing_embedded(stores)
+    if lacking is not None:
+        return False, lacking
     if not newest:
-        some = any(_inputs(stores.root.tables))
-        return some, "nothing is published yet" if some else "there are no rows to publish yet"
+        return True, "nothing is published yet"
     generation, current = newest[0], generations.replaceable()
     if _inputs_of(generation) != inputs_digest(stores):
         return True, f"rows changed since generation {generation.number}"
