@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ogaart.opengameart.listing import Listing, is_past_end, parse_listing
+from ogaart.opengameart.listing import Listing, ListingUnreadable, is_past_end, parse_listing
 from ogaart.opengameart.urls import search_url
 from ogaart.partitions import Query, partition_key
 from ogaart.resources.platform import Stores
@@ -68,11 +68,12 @@ def sweep(
 
     Raises:
         SweepRejected: the pages contradict each other twice.
+        ListingUnreadable: twice a page was no result page, or another one than was asked for.
         SiteDown: the site does not answer.
     """
     try:
         return _sweep_once(stores, query, refresh=refresh, progress=progress)
-    except SweepRejected:
+    except (SweepRejected, ListingUnreadable):
         return _sweep_once(stores, query, refresh=True, progress=progress)
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
 from ogaart.assets.step import LINEAGE, Step, described, run_partitions
-from ogaart.opengameart.listing import LISTING_VERSION, Listing, is_past_end, parse_listing
+from ogaart.opengameart.listing import LISTING_VERSION, Listing, ListingUnreadable, is_past_end, parse_listing
 from ogaart.opengameart.urls import search_url
 from ogaart.partitions import BadPartition, search_pages_partitions
 from ogaart.resources.platform import Platform
@@ -58,13 +58,24 @@ def read_page(step: Step) -> None:
     sweep = latest_sweep(stores.root.site, step.query)  # what is older than it may contradict it
     since = sweep.at if sweep is not None else None
     fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), since=since, page=True)
+    try:
+        listing, past_end = _parsed(step, url, fetched, query.per_page)
+    except ListingUnreadable:
+        if not fetched.from_store:
+            raise
+        fetched = step.get(url, refresh=True, page=True)  # it came wrong: it must not stay so until it is old
+        listing, past_end = _parsed(step, url, fetched, query.per_page)
+    _commit(step, url, fetched, listing, past_end=past_end)
+
+
+def _parsed(step: Step, url: str, fetched: Fetched, per_page: int) -> tuple[Listing, bool]:
+    """The listing, and whether the page lies behind the last one."""
     if fetched.status != 200 or fetched.sha256 is None:
         raise dg.Failure(
             f"{url} answered {fetched.status}: a failed read is not an empty page; the rows of {step.partition} stay"
         )
-    listing = parse_listing(stores.blobs.read(fetched.sha256), base)
-    past_end = is_past_end(listing, step.page, query.per_page)
-    _commit(step, url, fetched, listing, past_end=past_end)
+    listing = parse_listing(step.stores.blobs.read(fetched.sha256), step.stores.settings.site)
+    return listing, is_past_end(listing, step.page, per_page)
 
 
 def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_end: bool) -> None:

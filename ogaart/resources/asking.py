@@ -154,7 +154,8 @@ class Asker:
         """The delay before ``url`` may be asked, if it may."""
         rules = self._robots.rules(url)
         if not rules.allow(url):
-            raise FetchFailed("RobotsDisallowed", f"robots.txt forbids {url}", retryable=False)
+            # Rules change, and looking at them again costs no request of its own.
+            raise FetchFailed("RobotsDisallowed", f"robots.txt forbids {url}", retryable=True)
         if rules.delay > self._settings.max_wait:
             raise SiteDown(
                 f"robots.txt wants {rules.delay:g} s between requests, OGAART_MAX_WAIT is {self._settings.max_wait:g} s"

@@ -235,7 +235,7 @@ def test_robots_forbids(bench: Bench) -> None:
     for path in ("/search/x", "/?q=search/", "/turn"):
         with pytest.raises(FetchFailed) as failure:
             bench.client().get(bench.server.base + path)
-        assert (failure.value.error_class, failure.value.retryable) == ("RobotsDisallowed", False)
+        assert (failure.value.error_class, failure.value.retryable) == ("RobotsDisallowed", True)
 
     assert [arrival.path for arrival in bench.server.arrivals] == ["/robots.txt", "/turn"]
 
