@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ogaart.assets.catalog import runs_table
 from ogaart.assets.step import step_lock
 from ogaart.definitions import defs
 from ogaart.instance import Outcome, open_instance, run_job
@@ -46,8 +47,11 @@ def test_every_partition_has_its_own_metadata(world: World) -> None:
     with open_instance(world.settings) as instance:
         outcome = process(instance)
         found = materialized(instance, outcome.run_id)
+        listed = {row["run_id"]: row["partition"] for row in runs_table(instance).to_pylist()}
 
     assert outcome.errors == ()
+    assert listed[outcome.run_id] == "2d-art/0000...2d-art/0002"
+    assert set(listed.values()) == {*KEYS, None, "2d-art/0000...2d-art/0002"}
     assert set(found) == {"extracted_images", "embeddings", "qdrant_collection"}
     pictures = {key: n for key, n in world.sql("SELECT partition, count(*) FROM images GROUP BY ALL")}  # noqa: C416
     for stage in ("embeddings", "qdrant_collection"):

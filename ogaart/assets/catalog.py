@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -205,13 +205,19 @@ def runs_table(instance: dg.DagsterInstance, limit: int = 5_000) -> pa.Table:
             {
                 "run_id": run.run_id,
                 "job": run.job_name,
-                "partition": tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start"),
+                "partition": tags.get("dagster/partition") or _range(tags),
                 "status": run.status.value,
                 "started_at": _micros(record.start_time),
                 "ended_at": _micros(record.end_time),
             }
         )
     return pa.Table.from_pylist(rows, schema=RUNS.schema)
+
+
+def _range(tags: Mapping[str, str]) -> str | None:
+    """The partitions of a run of several, first and last, as Dagster writes them."""
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    return first if first == last else f"{first}...{last}"
 
 
 def _micros(seconds: float | None) -> int | None:

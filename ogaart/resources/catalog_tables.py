@@ -43,7 +43,7 @@ RUNS = Table(
     (
         Column("run_id", pa.string(), "The run."),
         Column("job", pa.string(), "Job that was run."),
-        Column("partition", pa.string(), "Partition or range of partitions; null for runs over everything."),
+        Column("partition", pa.string(), "Partition, or first...last of several; null for runs over everything."),
         Column("status", pa.string(), "Status the run ended with."),
         Column("started_at", STAMP, "When it started."),
         Column("ended_at", STAMP, "When it ended."),
