@@ -101,6 +101,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         now=now,
         busy=busy,
         past=past,
+        # What a run in progress has asked already counts twice until it ends: rather too few requests than too many.
         spent=stores.site.requests_of_last_day() + sum(busy.values()),
         budget=stores.settings.requests_per_day,
         refresh_after=timedelta(days=stores.settings.refresh_days),

@@ -18,6 +18,7 @@ FILES_PER_ENTRY = 2.5
 SWEEP_OVERDUE = timedelta(hours=26)
 """A sweep older than this is made up for: the schedule's own hour was missed."""
 
+DAY = timedelta(days=1)
 BRAKE = timedelta(hours=1)
 """At least so long between two successful runs on one partition for one reason that no sweep has renewed."""
 
@@ -149,12 +150,13 @@ def decide(
         refresh_after: age at which an entry is read again.
 
     Returns:
-        At most one launch a partition. Their requests fit into the budget, except that a single run may exceed a
-        budget of which nothing is spent: a partition is the smallest piece of work.
+        At most one launch a partition. Their requests fit into the budget, except that the first run of a day may
+        exceed what the sweep left of it: a partition is the smallest piece of work.
     """
     taken = set(busy)
     launches = []
-    purse = _Purse(budget - spent, untouched=spent == 0)
+    asked = any(run.reason != Reason.PROCESS and run.ended_at > now - DAY for run in past)
+    purse = _Purse(budget - spent, untouched=not taken and not asked)
     known = {slug for s in standings for slug in s.entries}
     held_by = _homes(standings, taken)
     average = _files_per_entry(standings)

@@ -125,9 +125,16 @@ def test_the_budget_ends_the_day() -> None:
     assert choose(*pages, budget=35, spent=35) == []
 
 
-def test_one_partition_may_exceed_a_budget_of_which_nothing_is_spent() -> None:
-    assert choose(fresh("q/0000", "abcdefgh"), fresh("q/0001", "xyz"), budget=5) == [("q/0000", Reason.NEW)]
-    assert choose(fresh("q/0000", "abcdefgh"), budget=5, spent=1) == []
+def test_the_first_partition_of_a_day_may_exceed_the_budget() -> None:
+    pages = [fresh("q/0000", "abcdefgh"), fresh("q/0001", "xyz")]
+    hours = [Past("q/0009", Reason.NEW, True, NOW - timedelta(hours=n + 1), NOW - timedelta(hours=n)) for n in (23, 25)]
+    sweep = 3
+
+    assert choose(*pages, budget=5, spent=sweep) == [("q/0000", Reason.NEW)]
+    assert choose(*pages, budget=5, spent=sweep, past=hours[1:]) == [("q/0000", Reason.NEW)]
+    assert choose(*pages, budget=5, spent=sweep, past=hours[:1]) == []
+    assert choose(*pages, budget=5, spent=sweep, busy=["q/0009"]) == []
+    assert choose(*pages, budget=5, spent=5) == []
 
 
 def test_entries_that_moved_are_no_requests() -> None:
