@@ -56,6 +56,19 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     return np.asarray(np.maximum(upright, MIRRORED * mirrored), dtype=np.float32)
 
 
+def nearness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compare as ``closeness`` does, but upright only, and at any size.
+
+    Args:
+        query: (S, S, 4) uint8, alpha-premultiplied.
+        candidates: (N, S, S, 4) uint8, alpha-premultiplied.
+
+    Returns:
+        (N,) float32 in 0..1.
+    """
+    return _nearness(query, _CandidateSums(candidates))
+
+
 class _CandidateSums:
     """Sums over each candidate's pixels that do not depend on the query.
 
@@ -63,7 +76,7 @@ class _CandidateSums:
     """
 
     def __init__(self, candidates: NDArray[np.uint8]) -> None:
-        flat = candidates.reshape(len(candidates), SIDE * SIDE, 4).astype(np.float32) / 255
+        flat = candidates.reshape(len(candidates), -1, 4).astype(np.float32) / 255
         # (N, 3, P): each channel's pixels in one row, so that sums against the query are matrix products.
         self.colour = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1))
         self.clear = 1 - flat[..., 3]
@@ -76,7 +89,7 @@ class _CandidateSums:
 
 
 def _nearness(query: NDArray[np.uint8], of: _CandidateSums) -> NDArray[np.float32]:
-    pixels = SIDE * SIDE
+    pixels = query.shape[0] * query.shape[1]
     flat = query.reshape(pixels, 4).astype(np.float32) / 255
     colour, clear = flat[:, :3], 1 - flat[:, 3]
     q, s = colour.sum(axis=0), clear.sum()

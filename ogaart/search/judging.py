@@ -18,6 +18,9 @@ _NEAR = (0.68, 0.93)
 # What the network says weighs more where it is no copy; the rest keeps shapes and colours together.
 _CLOSENESS_SHARE = 0.3
 _BEST_SIMILAR = 0.9
+# Of 432 random crops 0.60 have their source first by the network alone, 0.76 if fits from here on count, 0.78 if all
+# do; but then the first of what is only similar changes for 0.43 of them, as against 0.15.
+_FIT = 0.65
 # Cosine under which the nearest picture is not even similar: what half of all random pairs of pictures stay below.
 _SIMILAR = {"efficientnet_lite0": 0.45}
 _SIMILAR_ELSE = 0.35
@@ -45,6 +48,19 @@ def likeness(cosine: float, closeness: float | None, side: float) -> float:
         return base
     # Copies fill 0.90 to 0.99, ordered by how close they are; 1 is for the very pixels.
     return max(base, _BEST_SIMILAR + 0.09 * (closeness - least) / (1.0 - least))
+
+
+def likeness_of_part(cosine: float, fit: float, *, known: bool) -> float:
+    """What a hit is worth in that the query seems to be cut out of it; below that of any copy, 0 where it does not.
+
+    Args:
+        cosine: of the network's vectors.
+        fit: how well the query fits into the hit's best part.
+        known: whether the query is known to be a part of something; of any other, flat grounds would fit too often.
+    """
+    if fit < _FIT and not known:
+        return 0.0
+    return _BEST_SIMILAR * (min(max(cosine, 0.0), 1.0) + fit) / 2
 
 
 def relation(cosine: float, closeness: float | None, side: float, model: str) -> Relation:

@@ -101,6 +101,7 @@ class QueryPicture:
         height: pixels.
         thumbnail: WebP for the page.
         note: why there is no vector, as a sentence.
+        part: whether it is known to be a part of a larger picture: somebody drew the frame.
     """
 
     pixel_sha256: str
@@ -111,6 +112,7 @@ class QueryPicture:
     height: int
     thumbnail: bytes
     note: str = ""
+    part: bool = False
 
 
 @dataclass(frozen=True)

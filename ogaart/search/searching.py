@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import signatures
+from ogaart.imaging import parts, signatures
 from ogaart.resources.index import EXACT_BELOW
 from ogaart.resources.index import Hit as Point
 from ogaart.resources.index_filter import IndexFilter
@@ -19,6 +19,7 @@ from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
+FITTED = 20  # of them the nearest into whose parts the query is fitted: of random crops 0.94 have their source there
 FURTHER = 200  # points a further round asks for
 ROUNDS = 6
 MANY = 10_000  # full-text matches from which not all are ranked
@@ -35,10 +36,12 @@ class _Ranked:
 
 @dataclass(frozen=True)
 class _Reference:
-    """The one picture that hits are compared with: its signature, and its smaller side."""
+    """The one picture that hits are compared with: its signature, its smaller side, and whether it may be a crop."""
 
     signature: NDArray[np.uint8]
     side: int
+    cropped: bool | None = None
+    """True for one whose frame somebody drew, None for any other of a visitor's, False for one of the catalog."""
 
 
 class Search:
@@ -114,10 +117,15 @@ class Search:
 
     def _rank(self, points: Sequence[Point], reference: _Reference | None) -> list[_Ranked]:
         near: dict[int, float] = {}
+        fits: dict[int, float] = {}
         if reference is not None and points:
             rows, known = self.store.signatures([point.id for point in points])
             closeness = signatures.closeness(reference.signature, rows)
             near = {point.id: float(closeness[n]) for n, point in enumerate(points) if known[n]}
+            if reference.cropped is not False and max(near.values(), default=1.0) < judging.near_copy(reference.side):
+                # No copy of a whole picture, so perhaps of a part: its source is among the nearest few.
+                few = parts.fit(reference.signature, rows[:FITTED])
+                fits = {point.id: float(few[n]) for n, point in enumerate(points[:FITTED]) if known[n]}
         ranked: list[_Ranked] = []
         for point in points:
             close = near.get(point.id)
@@ -125,7 +133,11 @@ class Search:
                 reference.side if reference else 0, point.payload.get("width", 0), point.payload.get("height", 0)
             )
             relation = judging.relation(point.score, close, side, self.store.info.model) if self._compares else None
-            ranked.append(_Ranked(point.id, judging.likeness(point.score, close, side), relation))
+            likeness = judging.likeness(point.score, close, side)
+            if reference is not None and point.id in fits:
+                known_part = reference.cropped is True
+                likeness = max(likeness, judging.likeness_of_part(point.score, fits[point.id], known=known_part))
+            ranked.append(_Ranked(point.id, likeness, relation))
         return sorted(ranked, key=lambda r: -(r.score or 0.0))
 
     @property
@@ -145,10 +157,10 @@ class Search:
         if not self._compares:
             return None
         for picture in self.query.own:
-            return _Reference(picture.signature, min(picture.width, picture.height))
+            return _Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
         rows, known = self.store.signatures(self.query.likes)
         sizes = self.store.sizes(self.query.likes)
-        return _Reference(rows[0], min(sizes[0])) if known[0] and sizes else None
+        return _Reference(rows[0], min(sizes[0]), cropped=False) if known[0] and sizes else None
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""

@@ -83,6 +83,7 @@ class Eyes:
             height=rgba.shape[0],
             thumbnail=thumbnails.webp(rgba),
             note=note,
+            part=box is not None,
         )
 
     def close(self) -> None:
