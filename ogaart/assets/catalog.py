@@ -23,6 +23,7 @@ from ogaart.resources.decisions import read_decisions
 from ogaart.resources.durable import temporary, write_durably
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Building, Generation, Generations
+from ogaart.resources.index import IndexBroken, open_index
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.quality import holding_back, outcome
@@ -69,6 +70,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         newest = generations.all()[-1:]
         inputs = inputs_digest(stores)
         unchanged = newest and _inputs_of(newest[0]) == inputs and not _failed(newest[0])
+        unchanged = unchanged and server_holds(stores, newest[0])
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
             return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
@@ -138,6 +140,24 @@ def inputs_digest(stores: Stores) -> str:
     if stores.root.decisions.exists():
         digest.update(stores.root.decisions.read_bytes())
     return digest.hexdigest()
+
+
+def server_holds(stores: Stores, generation: Generation) -> bool:
+    """Whether a collection on a server has as many points as were published with it: what it lost comes back.
+
+    A collection in this process is copied into the generation, and needs no such look.
+    """
+    if stores.settings.qdrant_url is None:
+        return True
+    embedder = Embedder(stores.settings)
+    try:
+        index = open_index(stores.settings, stores.root.index, embedder.space, embedder.dimension, read_only=True)
+    except IndexBroken:
+        return False
+    try:
+        return index.count() == int(generation.manifest["counts"].get("points_in_collection", -1))
+    finally:
+        index.close()
 
 
 def nothing_embedded(stores: Stores) -> str | None:
