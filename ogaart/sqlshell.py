@@ -1,6 +1,7 @@
 """SQL on the published catalog, read-only: one query, or a small shell."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +13,9 @@ from ogaart.resources.generations import Generations
 from ogaart.search.following import NothingPublished
 from ogaart.settings import Settings
 from ogaart.tabular import FORMATS, as_markdown, rows_of, write_parquet
+
+SHOWN = 200
+"""Rows that the shell prints of one answer."""
 
 
 def open_catalog(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -62,25 +66,40 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str, form: str, output: P
 
 
 def _shell(connection: duckdb.DuckDBPyConnection) -> int:
-    """Statements end with a semicolon; an empty line or Ctrl-D leaves."""
-    click.echo("ogaart.duckdb, read-only. End a statement with ';'. Tables: SHOW TABLES; leave with Ctrl-D.", err=True)
+    """Statements end with a semicolon or with the input; Ctrl-C drops one, Ctrl-D leaves. Piped in, nothing prompts."""
+    person = sys.stdin.isatty()
+    if person:
+        with suppress(ImportError):
+            import readline  # noqa: F401  (gives input() its editing and history)
+        click.echo(
+            "ogaart.duckdb, read-only. End a statement with ';'. Tables: SHOW TABLES; leave with Ctrl-D.", err=True
+        )
     statement = ""
-    while (line := _ask("...> " if statement else "sql> ")) is not None:
-        statement += line + "\n"
-        if not line.rstrip().endswith(";"):
-            continue
+    while True:
         try:
-            relation = connection.sql(statement)
-            if relation is not None:
-                click.echo(as_markdown(*rows_of(relation.limit(200))), nl=False)
-        except duckdb.Error as cause:
-            click.echo(str(cause), err=True)
-        statement = ""
-    return 0
+            line = input(("...> " if statement else "sql> ") if person else "")
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            statement = ""
+            continue
+        except EOFError:
+            if statement.strip():
+                _answer(connection, statement)
+            return 0
+        statement += line + "\n"
+        if line.rstrip().endswith(";"):
+            _answer(connection, statement)
+            statement = ""
 
 
-def _ask(prompt: str) -> str | None:
+def _answer(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     try:
-        return input(prompt)
-    except EOFError:
-        return None
+        relation = connection.sql(statement)
+        if relation is None:
+            return
+        names, rows = rows_of(relation.limit(SHOWN + 1))
+        click.echo(as_markdown(names, rows[:SHOWN]), nl=False)
+        if len(rows) > SHOWN:
+            click.echo(f"only the first {SHOWN} rows are shown: `ogaart sql QUERY` gives all", err=True)
+    except duckdb.Error as cause:
+        click.echo(str(cause), err=True)

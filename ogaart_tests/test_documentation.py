@@ -118,6 +118,7 @@ def test_sql_prints_in_every_format_and_refuses_to_write(demo_world: World, tmp_
 
 def test_the_shell_answers_goes_on_after_an_error_and_writes_nothing(demo_world: World) -> None:
     typed = "SELECT count(*) AS images\nFROM images;\nSELECT wrong;\nDROP TABLE images;\nFROM funnel LIMIT 1;\n"
+    typed += "FROM range(500);\nSELECT 'no semicolon' AS last\n"
 
     result = CliRunner().invoke(main, ["sql"], input=typed)
 
@@ -126,6 +127,11 @@ def test_the_shell_answers_goes_on_after_an_error_and_writes_nothing(demo_world:
     assert "Binder Error" in result.output
     assert "read-only" in result.output
     assert "search_pages" in result.output
+    assert "| 199 |" in result.output
+    assert "| 200 |" not in result.output
+    assert "only the first 200 rows are shown" in result.output
+    assert "| no semicolon |" in result.output
+    assert "sql>" not in result.output
 
 
 def test_before_anything_is_published_sql_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
