@@ -16,7 +16,7 @@ from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.assets.step import described
 from ogaart.faults import Fault, fault
-from ogaart.resources.catalog import CatalogBuild, Source
+from ogaart.resources.catalog import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog_tables import FORMAT_VERSION, IMAGES, PUBLIC, RUNS, Blocked
 from ogaart.resources.collection import Collection
 from ogaart.resources.decisions import read_decisions
@@ -116,10 +116,11 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
                 index.flush()
                 fault(Fault.INDEX_FLUSHED)
                 held = np.sort(np.fromiter(index.ids(), np.int64))
+                facts = index_facts(index, held)
                 if stores.settings.qdrant_url is None:
                     index.copy_to(building.path / "index")
             write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
-            work.finish(held, done)
+            work.finish(held, done, facts)
         return building.finish(), done
     finally:
         shutil.rmtree(cut, ignore_errors=True)

@@ -21,9 +21,8 @@ _BEST_SIMILAR = 0.9
 # Of 432 random crops 0.60 have their source first by the network alone, 0.76 if fits from here on count, 0.78 if all
 # do; but then the first of what is only similar changes for 0.43 of them, as against 0.15.
 _FIT = 0.65
-# Cosine under which the nearest picture is not even similar: what half of all random pairs of pictures stay below.
-_SIMILAR = {"efficientnet_lite0": 0.45}
-_SIMILAR_ELSE = 0.35
+# Cosine under which the nearest picture is not even similar, where too few pictures tell what is typical of pairs.
+_TYPICAL = 0.35
 
 
 def near_copy(side: float) -> float:
@@ -63,11 +62,19 @@ def likeness_of_part(cosine: float, fit: float, *, known: bool) -> float:
     return _BEST_SIMILAR * (min(max(cosine, 0.0), 1.0) + fit) / 2
 
 
-def relation(cosine: float, closeness: float | None, side: float, model: str) -> Relation:
-    """Name how a hit stands to the picture asked for."""
+def relation(cosine: float, closeness: float | None, side: float, typical: float | None) -> Relation:
+    """Name how a hit stands to the picture asked for.
+
+    Args:
+        cosine: of the network's vectors.
+        closeness: of the signatures; None where they cannot be compared.
+        side: smallest side of both pictures, in pixels.
+        typical: cosine that half of all pairs of pictures stay below: networks differ in it, and what is no nearer than
+            that is not even similar. Each publication measures its own; None if it cannot.
+    """
     if closeness is not None and closeness >= near_copy(side):
         return Relation.NEAR
-    return Relation.SIMILAR if cosine >= _SIMILAR.get(model, _SIMILAR_ELSE) else Relation.UNLIKE
+    return Relation.SIMILAR if cosine >= (_TYPICAL if typical is None else typical) else Relation.UNLIKE
 
 
 def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:

@@ -122,7 +122,10 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Info:
-    """What is searched: the open generation."""
+    """What is searched: the open generation.
+
+    ``typical_cosine`` is what half of all pairs of its pictures stay below, if they are enough to tell.
+    """
 
     generation: int
     images: int
@@ -131,6 +134,7 @@ class Info:
     space: str
     built_at: str
     newest_fetch: str
+    typical_cosine: float | None = None
 
 
 @dataclass(frozen=True)

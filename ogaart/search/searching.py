@@ -132,7 +132,9 @@ class Search:
             side = min(
                 reference.side if reference else 0, point.payload.get("width", 0), point.payload.get("height", 0)
             )
-            relation = judging.relation(point.score, close, side, self.store.info.model) if self._compares else None
+            relation = (
+                judging.relation(point.score, close, side, self.store.info.typical_cosine) if self._compares else None
+            )
             likeness = judging.likeness(point.score, close, side)
             if reference is not None and point.id in fits:
                 known_part = reference.cropped is True

@@ -117,6 +117,7 @@ class Store:
             space=text("space"),
             built_at=text("built_at"),
             newest_fetch=text("newest_fetched_at", "newest fetched_at", "fetched_at"),
+            typical_cosine=float(text("typical_cosine") or 0) or None,
         )
 
     # -- what ranking needs -------------------------------------------------------------------------------------------

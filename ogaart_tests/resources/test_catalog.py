@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ogaart.resources.catalog import CatalogBuild, Source
+from ogaart.resources.catalog import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog_macros import MACROS
 from ogaart.resources.catalog_tables import PUBLIC, RUNS, Blocked, CatalogFailed
 from ogaart.resources.catalog_views import VIEWS
-from ogaart.resources.index import VectorIndex
+from ogaart.resources.index import Point, VectorIndex
 from ogaart.resources.index_edge import EdgeIndex
 from ogaart.resources.packs import read_at
 from ogaart.resources.payload import payload_hash
@@ -345,6 +345,22 @@ def test_a_lost_point_that_was_repaired_is_no_longer_missing(world: World, index
     assert record.vector is not None
     assert float(record.vector @ vector("oak")) == pytest.approx(1.0, abs=1e-3)
     assert record.payload["slug"] == "elm"
+
+
+def test_what_is_typical_of_pairs_is_measured_anew_for_each_publication(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    with EdgeIndex(tmp_path, "tiny-many-1", 8) as many:
+        many.upsert([Point(n, np.abs(chance.standard_normal(8)).astype(np.float32)) for n in range(20)])
+        few = index_facts(many, np.arange(20))
+        many.upsert([Point(n, np.abs(chance.standard_normal(8)).astype(np.float32)) for n in range(20, 900)])
+        ids = np.arange(900)
+        stored = np.stack([r.vector for r in many.retrieve(list(range(900)), with_vector=True) if r.vector is not None])
+
+        facts = index_facts(many, ids)
+
+    assert few == {"dimension": 8, "typical_cosine": None}
+    typical = float(np.median((stored @ stored.T)[np.triu_indices(900, 1)]))
+    assert facts == {"dimension": 8, "typical_cosine": pytest.approx(typical, abs=0.03)}
 
 
 def test_a_payload_known_to_be_right_is_not_sent_again(world: World, index: VectorIndex, tmp_path: Path) -> None:

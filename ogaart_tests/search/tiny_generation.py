@@ -145,7 +145,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
     store.executescript(words_store._INDEXES)
     facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
              "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",
-             "newest_fetched_at": "2026-10-01T03:37:00+00:00"}  # fmt: skip
+             "newest_fetched_at": "2026-10-01T03:37:00+00:00", "typical_cosine": 0.45}  # fmt: skip
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
     store.commit()
     store.close()
