@@ -2,7 +2,6 @@
 
 import importlib.resources
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.durable import write_durably
 from ogaart.resources.reaper import process_tag, reap
 from ogaart.settings import Settings
 
@@ -48,11 +48,19 @@ def prepare_home(settings: Settings) -> Path:
     root = DataRoot.of(settings)
     root.claim()
     root.dagster.mkdir(parents=True, exist_ok=True)
-    config = root.dagster / "dagster.yaml"
-    if not config.exists():
-        shutil.copyfile(instance_config(), config)
+    _keep_config(root.dagster / "dagster.yaml", instance_config().read_bytes())
     os.environ["DAGSTER_HOME"] = str(root.dagster)
     return root.dagster
+
+
+def _keep_config(path: Path, shipped: bytes) -> None:
+    """Put the instance's configuration in place, unless it is there; an operator's own stays as it is.
+
+    One that is the beginning of what is shipped was torn: Dagster would not start or, without it, forget all limits.
+    """
+    kept = path.read_bytes() if path.exists() else b""
+    if len(kept) < len(shipped) and shipped.startswith(kept):
+        write_durably(path, shipped)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.instance import instance_config, prepare_home
 from ogaart.resources.collection import Collection
 from ogaart.resources.dataroot import DataRoot, DataRootRefused
 from ogaart.resources.platform import Stores
@@ -37,3 +38,29 @@ def test_a_torn_owner_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
     with pytest.raises(DataRootRefused, match=r"owner\.json does not say who owns .* delete it"):
         root.claim("here")
+
+
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_torn_configuration_of_the_instance_is_written_again(
+    left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    shipped = instance_config().read_bytes()
+    config = tmp_path / "dagster" / "dagster.yaml"
+    config.parent.mkdir()
+    config.write_bytes(shipped[: len(shipped) // 2] if left else b"")
+
+    prepare_home(Settings(data=tmp_path))
+
+    assert config.read_bytes() == shipped
+
+
+def test_an_operators_own_configuration_of_the_instance_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    config = tmp_path / "dagster" / "dagster.yaml"
+    config.parent.mkdir()
+    config.write_text("telemetry:\n  enabled: false\n")
+
+    prepare_home(Settings(data=tmp_path))
+
+    assert config.read_text() == "telemetry:\n  enabled: false\n"
