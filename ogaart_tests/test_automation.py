@@ -10,8 +10,12 @@ from dagster._core.storage.dagster_run import RunRecord
 from ogaart.assets.rereading import asked_for
 from ogaart.automation import JOBS, autopilot, publish_changes
 from ogaart.definitions import defs
-from ogaart.launching import REQUESTS, busy_partitions, past_runs, run_request
+from ogaart.demo.http import Fault
+from ogaart.instance import open_instance
+from ogaart.launching import REQUESTS, busy_partitions, choose, past_runs, run_request
+from ogaart.resources.site import SiteDown
 from ogaart.scheduling import Launch, Reason
+from ogaart_tests.world import open_world
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEYS = ["q/0000", "q/0001", "q/0002", "q/0003"]
@@ -68,6 +72,29 @@ def test_several_partitions_are_processed_as_a_range() -> None:
     assert busy_partitions([run], KEYS) == dict.fromkeys(KEYS[:3], 0)
     record = RunRecord(1, run.with_status(dg.DagsterRunStatus.FAILURE), NOW, NOW, end_time=NOW.timestamp())
     assert [(p.key, p.ok, p.together) for p in past_runs([record], KEYS)] == [(key, False, 3) for key in KEYS[:3]]
+
+
+def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
+    with open_world(
+        tmp_path,
+        OGAART_REQUESTS_PER_DAY="8",
+        OGAART_BACKOFF="0.01",
+        OGAART_CIRCUIT_FAILURES="4",
+        OGAART_CIRCUIT_URLS="1",
+    ) as world:
+        world.discover()
+        stores = world.stores
+        with open_instance(world.settings) as instance:
+            before = choose(instance, stores, datetime.now(UTC))
+            world.site.fail("/content/robot-animated", *[Fault(503)] * 4)
+            with pytest.raises(SiteDown):
+                stores.site.get(f"{world.site.base}/content/robot-animated")
+            after = choose(instance, stores, datetime.now(UTC))
+        stores.close()
+
+        assert [launch.reason for [launch] in before] == [Reason.NEW]
+        assert len(world.site.requests) == 8  # robots.txt, three result pages, four failures
+        assert after == []
 
 
 def test_a_refresh_tells_its_run_from_when_on() -> None:
