@@ -6,7 +6,7 @@ The README's table of settings is made from the descriptions here.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
@@ -110,11 +110,25 @@ def settings_table() -> str:
     """All settings as a Markdown table, for the README."""
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        first = alias.choices[0] if isinstance(alias, AliasChoices) else None
-        variable = first if isinstance(first, str) else f"OGAART_{name.upper()}"
-        lines.append(f"| `{variable}` | {_shown(field.default)} | {field.description} |")
+        lines.append(f"| `{_variable(name)}` | {_shown(field.default)} | {field.description} |")
     return "\n".join(lines) + "\n"
+
+
+def what_is_wrong(cause: ValidationError) -> str:
+    """What is wrong with the settings, by the names that a person sets them by."""
+    lines = []
+    for error in cause.errors():
+        name = str(error["loc"][0]) if error["loc"] else ""
+        what = f"{_variable(name)}={error['input']!r}" if name in Settings.model_fields else str(error["input"])
+        lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)
+
+
+def _variable(name: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    first = alias.choices[0] if isinstance(alias, AliasChoices) else None
+    return first if isinstance(first, str) else f"OGAART_{name.upper()}"
 
 
 def _shown(value: object) -> str:

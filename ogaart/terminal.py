@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ogaart.settings import Settings
+from ogaart.settings import Settings, what_is_wrong
 
 if TYPE_CHECKING:
     from ogaart.reports import Report
@@ -74,7 +74,8 @@ def guard() -> Iterator[Settings]:
     try:
         yield Settings()
     except tuple(codes) as cause:
-        click.echo(f"ogaart: {cause}", err=True)
+        said = what_is_wrong(cause) if isinstance(cause, ValidationError) and cause.title == "Settings" else cause
+        click.echo(f"ogaart: {said}", err=True)
         sys.exit(next(code for kind, code in codes.items() if isinstance(cause, kind)))
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from ogaart.cli import main
 from ogaart.reports import Report
 from ogaart.terminal import finish
 
@@ -37,3 +39,14 @@ def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch
     lines = printed([{"what": "[b]table[/b]", "where": where, "problem": "torn " * 30, "requests": 0}], capsys)
 
     assert lines[1] == f"[b]table[/b] {where} {'torn ' * 30}0"
+
+
+def test_a_setting_that_cannot_be_meant_is_named_as_it_is_set() -> None:
+    wrong = {"OGAART_MAX_PIXELS": "many", "OGAART_SITE": "nonsense"}
+
+    said = CliRunner().invoke(main, ["discover"], env=wrong)
+
+    assert said.exit_code == 2
+    assert "OGAART_MAX_PIXELS='many': Input should be a valid integer" in said.output
+    assert "OGAART_SITE='nonsense': site 'nonsense': expected a base URL" in said.output
+    assert "pydantic" not in said.output
