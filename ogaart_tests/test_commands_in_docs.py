@@ -26,7 +26,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("ogaart", "make", "python", ".venv/bin/python", "dagster", "rsync", "git", "export", "curl")
 
 NOT_RUN = {
-    "make demo": "serves until Ctrl-C; `make demo ARGS=--once` is run",
+    "make demo": "serves until Ctrl-C",
+    "make demo ARGS=--once": "is run by .ci/run, in a fresh clone",
     "make test": "installs, and is what runs this",
     "make test-slow": "is what runs this",
     "make torture": "hours, by hand; ogaart_tests/torture/test_short.py runs a short one",
@@ -111,7 +112,6 @@ def substitutions(world: World, folder: Path) -> Mapping[str, str]:
         "vgg16-397923af-grey-squash-1": str(world.generation.manifest["space"]),
         "ogaart COMMAND --help": "ogaart materialize --help",
         "DAGSTER_HOME=data/dagster": f"DAGSTER_HOME={folder}/data/dagster",
-        "make demo ARGS=--once": f"ogaart demo --once --port {free_port(0)}",
     }
 
 
