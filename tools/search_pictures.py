@@ -54,6 +54,16 @@ def main() -> None:
         shown.set_input_files("[data-file]", copy_of(ART / "pypi-arcade/enemies/frog.png"))  # type: ignore[arg-type]
         shown.wait_for_url(re.compile("upload="))
         shoot(shown, "verdict")
+        for picture, button in (
+            ("pypi-arcade/enemies/slimeGreen.png", "Be like it"),
+            ("pypi-arcade/enemies/fly.png", "Be unlike it"),
+        ):
+            shown.get_by_text("Another picture").click()
+            shown.set_input_files("[data-further] input[type=file]", str(ART / picture))
+            shown.get_by_role("button", name=button, exact=True).click()
+            shown.wait_for_load_state("networkidle")
+        shown.get_by_text("Another picture").click()
+        shoot(shown, "several")
         shown.goto("/search?q=planet")
         shown.locator(".card .tile").first.click()
         shown.wait_for_url(re.compile("/image/"))
@@ -68,7 +78,7 @@ def main() -> None:
 
         dark = page(color_scheme="dark")
         dark.goto("/search?q=tank")
-        liked, disliked = dark.locator(".card").evaluate_all("cards => [0, 3].map(n => cards[n].dataset.card)")
+        liked, disliked = dark.locator(".card").evaluate_all("cards => [0, 2].map(n => cards[n].dataset.card)")
         dark.goto(f"/search?like={liked}&unlike={disliked}")
         dark.locator("summary", has_text="Look").click()
         shoot(dark, "dark")

@@ -183,6 +183,9 @@ def test_an_upload_then_another_to_be_like_and_one_to_be_unlike(page: Page) -> N
     expect(page.locator(".asked-picture")).to_have_count(2)
     page.go_back()
     expect(page.locator(".asked-picture")).to_have_count(3)
+    page.get_by_role("link", name="Remove the picture you search with").click()
+    expect(page.locator(".asked-picture")).to_have_count(2)
+    assert "upload" not in parameters(page)
 
 
 @slow
