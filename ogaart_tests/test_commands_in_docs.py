@@ -95,9 +95,10 @@ FIRST = {line: page for page, shown in reversed(SHOWN.items()) for line, _ in sh
 
 
 def to_run(page: str) -> list[str]:
-    """What the test of a page runs; what stands in running text is run once, where no page shows it in a block."""
-    mine = [line for line, block in SHOWN[page] if block or (line not in IN_BLOCKS and FIRST[line] == page)]
-    return [line for line in dict.fromkeys(mine) if line not in NOT_RUN]
+    """What the test of a page runs: its blocks; then what it alone shows, in running text."""
+    blocks = [line for line, block in SHOWN[page] if block]
+    named = [line for line, block in SHOWN[page] if not block and line not in IN_BLOCKS and FIRST[line] == page]
+    return [line for line in dict.fromkeys(blocks + named) if line not in NOT_RUN]
 
 
 def substitutions(world: World, folder: Path) -> Mapping[str, str]:
