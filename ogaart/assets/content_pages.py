@@ -7,8 +7,9 @@ import dagster as dg
 
 from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
 from ogaart.assets.leaving import left_behind
+from ogaart.assets.running import run_partitions
 from ogaart.assets.search_pages import search_pages
-from ogaart.assets.step import Step, described, run_partitions
+from ogaart.assets.step import Step, described
 from ogaart.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.platform import Platform

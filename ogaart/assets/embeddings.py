@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
 from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.step import Step, described, run_partitions
+from ogaart.assets.running import run_partitions
+from ogaart.assets.step import Step, described
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.pictures_store import picture_bytes

@@ -7,7 +7,8 @@ import dagster as dg
 
 from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.raw_files import raw_files
-from ogaart.assets.step import Step, described, run_partitions
+from ogaart.assets.running import run_partitions
+from ogaart.assets.step import Step, described
 from ogaart.faults import Fault, fault
 from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits

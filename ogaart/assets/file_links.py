@@ -4,7 +4,8 @@ import dagster as dg
 
 from ogaart.assets.content_pages import content_pages
 from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.step import Step, described, run_partitions
+from ogaart.assets.running import run_partitions
+from ogaart.assets.step import Step, described
 from ogaart.opengameart.content import LINKS_VERSION, parse_entry
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.platform import Platform

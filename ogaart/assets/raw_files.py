@@ -4,7 +4,8 @@ import dagster as dg
 
 from ogaart.assets.file_links import file_links
 from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
-from ogaart.assets.step import Step, described, run_partitions
+from ogaart.assets.running import run_partitions
+from ogaart.assets.step import Step, described
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
 from ogaart.partitions import search_pages_partitions
 from ogaart.resources.platform import Platform

@@ -5,7 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
-from ogaart.assets.step import LINEAGE, Step, described, run_partitions
+from ogaart.assets.running import run_partitions
+from ogaart.assets.step import LINEAGE, Step, described
 from ogaart.opengameart.listing import LISTING_VERSION, Listing, ListingUnreadable, is_past_end, parse_listing
 from ogaart.opengameart.urls import search_url
 from ogaart.partitions import BadPartition, search_pages_partitions
