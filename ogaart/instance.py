@@ -4,15 +4,16 @@ import importlib.resources
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
+from sqlalchemy.exc import DatabaseError
 
-from ogaart.resources.dataroot import DataRoot
+from ogaart.resources.dataroot import DataRoot, DataRootRefused
 from ogaart.resources.durable import write_durably
 from ogaart.resources.reaper import process_tag, reap
 from ogaart.settings import Settings
@@ -65,10 +66,25 @@ def _keep_config(path: Path, shipped: bytes) -> None:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The project's instance, its dead runs reaped."""
-    prepare_home(settings)
-    with dg.DagsterInstance.get() as instance:
-        reap(instance, DataRoot.of(settings).locks)
+    """The project's instance, its dead runs reaped.
+
+    Raises:
+        DataRootRefused: Dagster's own files are damaged.
+    """
+    home = prepare_home(settings)
+    with ExitStack() as stack:
+        try:
+            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance.event_log_storage.get_concurrency_keys()  # a database of its own, not opened before it is asked
+            reap(instance, DataRoot.of(settings).locks)
+        except DatabaseError as cause:
+            if type(cause) is not DatabaseError:  # such as one that is locked for the moment
+                raise
+            raise DataRootRefused(
+                f"Dagster's history of runs in {home} is damaged ({cause.orig}): stop `ogaart up`, move "
+                f"{home / 'history'} and {home / 'schedules'} away, then run `ogaart rebuild catalog`; "
+                "what was fetched, made and published lies elsewhere and is whole"
+            ) from cause
         yield instance
 
 

@@ -20,7 +20,7 @@ from ogaart.resources.catalog import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog_tables import FORMAT_VERSION, IMAGES, PUBLIC, RUNS, Blocked
 from ogaart.resources.collection import Collection
 from ogaart.resources.decisions import read_decisions
-from ogaart.resources.durable import temporary, write_durably
+from ogaart.resources.durable import read_json, temporary, write_durably
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Building, Generation, Generations
 from ogaart.resources.index import IndexBroken, open_index
@@ -207,9 +207,9 @@ def _inputs(tables: Path) -> Sequence[Path]:
 
 
 def _inputs_of(generation: Generation) -> str | None:
-    path = generation.path / INPUTS
-    found: str | None = json.loads(path.read_text())["inputs"] if path.exists() else None
-    return found
+    """What it was built from; None where that cannot be told, and so it is built again."""
+    found = read_json(generation.path / INPUTS)
+    return None if found is None else str(found["inputs"])
 
 
 def _failed(generation: Generation) -> bool:

@@ -13,6 +13,7 @@ from ogaart.resources.collection import Collection
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.locks import hold
 from ogaart.resources.platform import Stores
+from ogaart.resources.schema import FAILURES, STEPS
 from ogaart.settings import Settings
 from ogaart.words import Stage
 from ogaart.work import ASSETS
@@ -63,3 +64,15 @@ def _remove(stores: Stores, problem: Problem) -> None:
         with hold(step_lock(stores, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
                 path.unlink(missing_ok=True)
+                if path.is_relative_to(stores.root.tables / FAILURES.name):
+                    _forget_outcomes(stores, stage, partition)
+
+
+def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:
+    """Take away a stage's rows whose failures are lost: from what is stored here it comes to both again.
+
+    With its rows in place it would not look again at what failed for good, and nobody would know why it did.
+    """
+    for path in stores.root.tables.glob(f"*/{stage}/{partition}.parquet"):
+        if path.relative_to(stores.root.tables).parts[0] != STEPS.name:
+            path.unlink()

@@ -1,7 +1,9 @@
 """Files that are whole or absent: write under a temporary name, fsync, rename, fsync the folder."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ogaart.faults import Fault, fault
 
@@ -30,6 +32,14 @@ def sync_file(path: Path) -> None:
 def temporary(path: Path) -> Path:
     """A temporary name beside ``path``, of this process alone."""
     return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None where it is missing or torn: for what can be found out again."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def write_durably(path: Path, data: bytes) -> None:

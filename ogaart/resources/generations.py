@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ogaart.faults import Fault, fault
-from ogaart.resources.durable import TEMPORARY, sync_file, sync_folder, temporary, write_durably
+from ogaart.resources.durable import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_durably
 
 CATALOG = "ogaart.duckdb"
 WORDS = "words.sqlite"
@@ -77,10 +77,9 @@ class Generation:
 
     @property
     def audits(self) -> list[dict[str, Any]]:
-        """What the audits found; empty before they ran."""
-        path = self.path / AUDITS
-        found: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-        return found
+        """What the audits found; empty before they ran, or where the file is torn: then they run again."""
+        found: list[dict[str, Any]] | None = read_json(self.path / AUDITS)
+        return found or []
 
     @property
     def passed(self) -> bool:

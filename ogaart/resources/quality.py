@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ogaart.resources.audits import Audit, audit_rights
 from ogaart.resources.blobs import Blobs
 from ogaart.resources.collection import Collection
-from ogaart.resources.durable import write_durably
+from ogaart.resources.durable import read_json, write_durably
 from ogaart.resources.embedder import Embedder
 from ogaart.resources.generations import Generation
 from ogaart.resources.index import VectorIndex, open_index
@@ -60,9 +60,9 @@ def assess(stores: Stores, generation: Generation) -> list[Audit]:
 
 
 def outcome(generation: Generation) -> list[Audit] | None:
-    """What the checks found last; None before they ran."""
-    path = generation.path / CHECKS
-    return [Audit(**row) for row in json.loads(path.read_text())] if path.exists() else None
+    """What the checks found last; None before they ran, or where the file is torn: then they run again."""
+    found = read_json(generation.path / CHECKS)
+    return None if found is None else [Audit(**row) for row in found]
 
 
 def holding_back(found: Iterable[Audit]) -> list[Audit]:

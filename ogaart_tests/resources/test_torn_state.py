@@ -8,7 +8,9 @@ import pytest
 from ogaart.instance import instance_config, prepare_home
 from ogaart.resources.collection import Collection
 from ogaart.resources.dataroot import DataRoot, DataRootRefused
+from ogaart.resources.generations import Generation
 from ogaart.resources.platform import Stores
+from ogaart.resources.quality import outcome
 from ogaart.resources.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
 from ogaart.settings import Settings
 
@@ -64,3 +66,13 @@ def test_an_operators_own_configuration_of_the_instance_stays(tmp_path: Path, mo
     prepare_home(Settings(data=tmp_path))
 
     assert config.read_text() == "telemetry:\n  enabled: false\n"
+
+
+@pytest.mark.parametrize("text", ["", '[{"name": "a', "nonsense"])
+def test_torn_results_of_audits_and_checks_are_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "audits.json").write_text(text)
+    (tmp_path / "checks.json").write_text(text)
+    generation = Generation(1, tmp_path, {})
+
+    assert generation.audits == []
+    assert outcome(generation) is None

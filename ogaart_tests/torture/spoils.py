@@ -74,12 +74,16 @@ BATCHES = (
         Spoil("pack", "packs/extracted_images/2d-art/0001.zip", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", torn),
         Spoil("catalog", "generations/0*/ogaart.duckdb", torn),
+        Spoil("robots.txt as kept", "site/robots/*.json", torn, noticed=False),
+        Spoil("sweep", "site/sweeps/*.json", torn, noticed=False),
     ),
     (
         Spoil("blob of a picture", "blobs/*/*/*", torn, b"\x89PNG"),
         Spoil("table of entries", "tables/entries/content_pages/2d-art/0000.parquet", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", rotten),
         Spoil("words", "generations/0*/words.sqlite", torn),
+        Spoil("audits", "generations/0*/audits.json", torn, noticed=False),
+        Spoil("configuration of Dagster", "dagster/dagster.yaml", torn, noticed=False),
     ),
     (
         Spoil("blob of a page", "blobs/*/*/*", rotten, b"<!DOCTYPE"),
@@ -87,11 +91,19 @@ BATCHES = (
         Spoil("table of images", "tables/images/extracted_images/2d-art/0001.parquet", torn),
         Spoil("shard", "index/*/shard/*/edge_config.json", torn),
         Spoil("manifest", "generations/0*/manifest.json", torn),
+        Spoil("checks", "generations/0*/checks.json", torn, noticed=False),
+        Spoil("name of the collection", "index/*/identity.json", torn, noticed=False),
     ),
     (
         Spoil("ledger of points", "tables/points/qdrant_collection/2d-art/0000.parquet", torn),
         Spoil("pack", "packs/extracted_images/2d-art/0000.zip", rotten),
         Spoil("index copy", "generations/0*/index/*/edge_config.json", torn),
+        Spoil("hashes of weights", "vectors/weights.json", torn, noticed=False),
+    ),
+    (
+        Spoil("failures of files", "tables/failures/raw_files/2d-art/0001.parquet", torn),
+        Spoil("failures of members", "tables/failures/extracted_images/2d-art/0000.parquet", torn),
+        Spoil("digest of what was published", "generations/0*/inputs.json", torn),
     ),
 )
 """What is spoiled together: one file of each kind, so that none of them hides another."""
