@@ -68,5 +68,5 @@ def _note(path: Path) -> Path:
 def _holder(path: Path) -> str:
     try:
         return f"process {json.loads(_note(path).read_text())['pid']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "unknown process"
