@@ -9,6 +9,14 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ogaart"
 FORBIDDEN = {
     "opengameart": ("dagster", "requests", "duckdb", "torch", "ogaart.resources", "ogaart.assets", "ogaart.search"),
+    "children": (
+        "dagster",
+        "ogaart.imaging",
+        "ogaart.resources",
+        "ogaart.assets",
+        "ogaart.search",
+        "ogaart.opengameart",
+    ),
     "imaging": ("dagster", "requests", "duckdb", "torch", "ogaart.resources", "ogaart.assets", "ogaart.search"),
     "resources": (
         "ogaart.assets",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ogaart.imaging.child import START_SECONDS, Child, ChildLost
+from ogaart.children.child import Child, ChildLost
+from ogaart.imaging.child import START_SECONDS, reason_of, start_worker
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import PIXELS_VERSION
 from ogaart.imaging.pictures import Picture
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ogaart.imaging import wire
+    from ogaart.children import wire
     from ogaart.imaging.limits import Limits
 
 UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
@@ -167,12 +168,11 @@ class Unpacker:
         with self._lock:
             try:
                 child = self._ready()
-                child.ask({"op": "decode", "max_pixels": max_pixels}, (data,), seconds)
-                answer = child.hear(seconds)
+                answer = child.request({"op": "decode", "max_pixels": max_pixels}, (data,), seconds=seconds)
                 self._finish(child.hear(seconds))
             except ChildLost as cause:
                 self._forget()
-                raise Unreadable(cause.reason, cause.message) from cause
+                raise Unreadable(*reason_of(cause)) from cause
             except BaseException:
                 self.close()
                 raise
@@ -184,7 +184,7 @@ class Unpacker:
 
     def _ready(self) -> Child:
         if self._child is None:
-            self._child = Child(self._limits, self._scratch)
+            self._child = start_worker(self._limits, self._scratch)
         return self._child
 
     def _forget(self) -> None:
@@ -222,7 +222,7 @@ class _Unpacking:
                 over = self._seconds >= self._unpacker._limits.file_seconds
                 if again or over:
                     index, shown = "", ""
-                yield UnpackedMember(index, shown, MemberStatus.FAILED, cause.reason, cause.message)
+                yield UnpackedMember(index, shown, MemberStatus.FAILED, *reason_of(cause))
                 if not index:
                     return
                 self._poison.add(index)
@@ -247,7 +247,7 @@ class _Unpacking:
         assert child is not None
         finished = False
         try:
-            child.ask(request, (), START_SECONDS)
+            child.ask(request, seconds=START_SECONDS)
             while True:
                 left = limits.file_seconds - self._seconds - child.waited
                 message = child.hear(max(0.0, min(limits.member_seconds, left)))

@@ -12,17 +12,15 @@ import hashlib
 import locale
 import logging
 import os
-import queue
 import resource
 import signal
-import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image
 
-from ogaart.imaging import features, identity, pictures, thumbnails, wire
+from ogaart.children import serving, wire
+from ogaart.imaging import features, identity, pictures, thumbnails
 from ogaart.imaging.archives import Member, Stop, Walk
 from ogaart.imaging.envelopes import last_volume
 from ogaart.imaging.errors import Reason, Unreadable
@@ -52,7 +50,7 @@ class Worker:
         else:
             self._unpack(request.fields)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self._send({"kind": "end", **_memory()})
+        self._send({"kind": "end", **serving.memory()})
         self._out.flush()
 
     def _send(self, fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
@@ -164,19 +162,6 @@ class Worker:
         return row, (thumbnails.webp(picture.rgba), about.signature, *content)
 
 
-def _memory() -> dict[str, int]:
-    """Peak and present resident bytes of this process."""
-    found = {"VmHWM": 0, "VmRSS": 0}
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in found:
-                found[name] = int(value.split()[0]) * 1024
-    if not found["VmHWM"]:
-        found["VmHWM"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"peak": found["VmHWM"], "rss": found["VmRSS"]}
-
-
 def _limit_address_space(extra: int) -> None:
     """Allow ``extra`` bytes beyond what is mapped now; on Linux, elsewhere the limit is not kept by the kernel."""
     try:
@@ -198,36 +183,18 @@ def _use_utf8() -> None:
             return
 
 
-def _read_requests(stream: BinaryIO, requests: queue.Queue[wire.Message]) -> None:
-    """Read requests for ever; the end of the pipe means that the parent is gone, and ends the process at once."""
-
-    def exactly(length: int) -> bytes:
-        data = stream.read(length)
-        if len(data) < length:
-            os._exit(0)
-        return data
-
-    while True:
-        requests.put(wire.receive(exactly))
-
-
 def main() -> None:
     """Serve until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
     logging.disable(logging.WARNING)
     _use_utf8()
-    # Whatever a library prints must not get between the messages.
-    out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
-    os.dup2(2, 1)
-    requests: queue.Queue[wire.Message] = queue.Queue()
-    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
+    out, requests = serving.open_pipes()
     start = requests.get()
     limits = Limits(**start.fields["limits"])
     Image.MAX_IMAGE_PIXELS = limits.max_pixels  # a second line: Pillow looks at pictures inside pictures too
     Image.init()
     worker = Worker(out, limits, Path(start.fields["scratch"]))
     _limit_address_space(limits.worker_bytes)
-    wire.send(out.write, {"kind": "ready", **_memory()})
+    wire.send(out.write, {"kind": "ready", **serving.memory()})
     out.flush()
     while True:
         worker.answer(requests.get())

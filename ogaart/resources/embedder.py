@@ -6,6 +6,7 @@ before it is kept here.
 
 import dataclasses
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,16 +17,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import wire
+from ogaart.children import wire
+from ogaart.children.child import Child, ChildLost, clean_environment
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.preparation import PREPARATION, prepare
-from ogaart.resources.child import Child, ChildLost
 from ogaart.resources.models import MODELS, WeightsMissing, find_weights
 from ogaart.settings import Settings
 
 __all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "WeightsMissing"]
 
+_FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 START_SECONDS = 1800.0
 """Half a gigabyte of weights may have to come over a slow line first."""
 MAX_LOSSES = 3
@@ -226,7 +229,7 @@ class Embedder:
     def _ask(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> wire.Message:
         child = self._ready()
         try:
-            answer = child.ask(fields, blobs, seconds=seconds)
+            answer = child.request(fields, blobs, seconds=seconds)
         except ChildLost as error:
             self._child = None
             self._losses += 1
@@ -246,7 +249,7 @@ class Embedder:
         if self._weights.path is None:
             _log.info("the weights of %s are downloaded first: %s", self.model, MODELS[self.model].source)
         started = time.monotonic()
-        child = Child("ogaart.resources.embedding_worker", "the embedding process")
+        child = Child("ogaart.resources.embedding_worker", "the embedding process", _environment())
         start = {
             "op": "start",
             "model": self.model,
@@ -255,7 +258,7 @@ class Embedder:
             "limits": dataclasses.asdict(Limits.from_settings(self._settings)),
         }
         try:
-            hello = child.ask(start, seconds=START_SECONDS)
+            hello = child.request(start, seconds=START_SECONDS)
         except ChildLost as error:
             raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
         except BaseException:
@@ -268,3 +271,9 @@ class Embedder:
         _log.info("%s loaded in %.1f s", self.space, time.monotonic() - started)
         self._child = child
         return child
+
+
+def _environment() -> dict[str, str]:
+    """What torch needs: the number of its threads, and the way to weights that are yet to be downloaded."""
+    proxies = [name for name in os.environ if name.lower() in _PROXIES]
+    return clean_environment((*_FOR_DOWNLOADS, *proxies), ("OMP_", "MKL_"))

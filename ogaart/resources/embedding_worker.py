@@ -4,18 +4,12 @@ The only module that imports torch, so that a run does not keep its gigabyte. It
 with its parent. What a hostile picture breaks here is that picture's row.
 """
 
-import contextlib
 import os
-import queue
-import resource
-import signal
 import socket
-import sys
-import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 from urllib.error import URLError
 
 import numpy as np
@@ -23,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ogaart.imaging import pictures, wire
+from ogaart.children import serving, wire
+from ogaart.imaging import pictures
 from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.preparation import prepare
@@ -222,40 +217,14 @@ class Worker:
         return {"kind": "vectors"}, (np.ascontiguousarray(self._network.embed(prepared, self._pool)),)
 
 
-def _peak_bytes() -> int:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _read_requests(stream: BinaryIO, requests: queue.Queue[wire.Message]) -> None:
-    """Read requests for ever; the end of the pipe means that the parent is gone, and ends the process at once."""
-
-    def exactly(length: int) -> bytes:
-        data = stream.read(length)
-        if len(data) < length:
-            os._exit(0)
-        return data
-
-    while True:
-        requests.put(wire.receive(exactly))
-
-
 def main() -> None:
     """Serve until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
-    os.dup2(2, 1)  # whatever a library prints must not get between the messages
+    out, requests = serving.open_pipes()
 
     def say(fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
-        wire.send(out.write, {**fields, "peak": _peak_bytes()}, blobs)
+        wire.send(out.write, {**fields, **serving.memory()}, blobs)
         out.flush()
 
-    requests: queue.Queue[wire.Message] = queue.Queue()
-    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
     try:
         worker = Worker(requests.get().fields)
     except WeightsMissing as error:

@@ -1,4 +1,4 @@
-"""Messages between the unpacker and its child process: a JSON header and byte strings, length-prefixed."""
+"""Messages between a process and its child: a JSON header and byte strings, length-prefixed."""
 
 from __future__ import annotations
 
