@@ -34,6 +34,7 @@ from ogaart.resources.index_filter import (
     Is,
     NoneOf,
     NotIds,
+    NoWords,
     Range,
     Words,
 )
@@ -358,6 +359,8 @@ def _condition(part: Condition) -> Any:
             return edge.FieldCondition(key, match=edge.MatchValue(int(value)))
         case Words(key, text):
             return edge.FieldCondition(key, match=edge.MatchText(text))
+        case NoWords(key, text):
+            return edge.Filter(must_not=[edge.FieldCondition(key, match=edge.MatchText(text))])
         case Ids(ids):
             return edge.HasIdCondition(set(ids))
         case NotIds(ids):

@@ -81,6 +81,14 @@ class Words:
 
 
 @dataclass(frozen=True)
+class NoWords:
+    """The key's text does not hold every word of ``text``; no word at all matches everything, and so does no key."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Ids:
     """The point is one of ``ids``."""
 
@@ -94,7 +102,7 @@ class NotIds:
     ids: frozenset[int]
 
 
-Condition = AnyOf | AllOf | NoneOf | Range | Is | Words | Ids | NotIds
+Condition = AnyOf | AllOf | NoneOf | Range | Is | Words | NoWords | Ids | NotIds
 _KINDS: dict[type, tuple[Kind, ...]] = {
     AnyOf: ("keyword", "integer"),
     AllOf: ("keyword", "integer"),
@@ -102,6 +110,7 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
     Range: ("integer", "float"),
     Is: ("bool",),
     Words: ("text",),
+    NoWords: ("text",),
 }
 
 

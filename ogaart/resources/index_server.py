@@ -37,6 +37,7 @@ from ogaart.resources.index_filter import (
     Is,
     NoneOf,
     NotIds,
+    NoWords,
     Range,
     Words,
 )
@@ -351,6 +352,8 @@ def _condition(part: Condition) -> models.Condition:
             return models.FieldCondition(key=key, match=models.MatchValue(value=value))
         case Words(key, text):
             return models.FieldCondition(key=key, match=models.MatchText(text=text))
+        case NoWords(key, text):
+            return models.Filter(must_not=[models.FieldCondition(key=key, match=models.MatchText(text=text))])
         case Ids(ids):
             return models.HasIdCondition(has_id=list(ids))
         case NotIds(ids):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 # whose description mentions barrels.
 WEIGHTS = (8.0, 5.0, 4.0, 1.0, 3.0)
 
-_TERM = re.compile(r'(-?)"([^"]*)"|(\S+)')
+# Besides blanks, what people put between words; a hyphen or dot joins them into one name.
+_TERM = re.compile(r'(-?)"([^"]*)"|([^\s,;|/+]+)')
 _WORDLIKE = re.compile(r"\w", re.UNICODE)
 MAX_TERMS = 32
 
@@ -62,6 +63,11 @@ def expressions(text: str) -> list[Expression]:
     if len(wanted) > 1:
         found.append(reading(" OR ", "No picture has all of these words; these have some of them.", prefix=True))
     return found
+
+
+def unwanted_words(text: str) -> tuple[str, ...]:
+    """What a text excludes: words and phrases, each without its minus."""
+    return tuple(_terms(text)[1])
 
 
 def positive_words(text: str) -> str:

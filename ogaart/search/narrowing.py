@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ogaart.resources.index import VectorIndex
-from ogaart.resources.index_filter import AllOf, AnyOf, Condition, Ids, IndexFilter, Is, NotIds, Range, Words
+from ogaart.resources.index_filter import AllOf, AnyOf, Condition, Ids, IndexFilter, Is, NotIds, NoWords, Range, Words
+from ogaart.search.fulltext import positive_words, unwanted_words
 from ogaart.search.query import Aspect, Filters, Size
 
 _SIZES: dict[Size, Range] = {
@@ -61,7 +62,7 @@ def narrow(
 
     Args:
         filters: what hits must be; None: anything.
-        words: words that a hit's text must hold.
+        words: as people type them: what a hit's text must hold, and after a minus what it must not.
         without: ids that are no hits.
         within: the only ids that may be hits.
     """
@@ -69,8 +70,10 @@ def narrow(
     if filters is not None:
         for name in filters.active():
             narrowed = narrowed.where(name, *conditions(filters, name))
-    if words:
-        narrowed = narrowed.where("words", Words("words", words))
+    if wanted := positive_words(words):
+        narrowed = narrowed.where("words", Words("words", wanted))
+    for unwanted in unwanted_words(words):
+        narrowed = narrowed.where("words", NoWords("words", unwanted))
     if excluded := frozenset(without):
         narrowed = narrowed.where("without", NotIds(excluded))
     if within is not None:

@@ -13,7 +13,7 @@ from ogaart.resources.index_filter import IndexFilter
 from ogaart.search import judging, narrowing
 from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Opened
-from ogaart.search.fulltext import Expression, expressions, positive_words
+from ogaart.search.fulltext import Expression, expressions
 from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
 from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
@@ -67,7 +67,7 @@ class Search:
         query = self.query
         own = self._own_pixels()
         reference = self._reference()
-        narrowed = narrowing.narrow(query.filters, words=positive_words(query.words), without=self.blocked | own)
+        narrowed = narrowing.narrow(query.filters, words=query.words, without=self.blocked | own)
         notes: list[str] = []
         here = self._here()
         exact = self._left(here)
@@ -177,12 +177,12 @@ class Search:
 
     def _left(self, ids: list[int]) -> list[int]:
         """Those of the ids that words and filters leave."""
-        narrows = self.query.filters.active() or positive_words(self.query.words)
+        narrows = self.query.filters.active() or self.query.words.strip()
         return self._allowed(ids) if ids and narrows else ids
 
     def _allowed(self, ids: Sequence[int], *, words: bool = True) -> list[int]:
         """Those of the ids that filters (and words) leave, in the same order."""
-        text = positive_words(self.query.words) if words else ""
+        text = self.query.words if words else ""
         narrowed = narrowing.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
         return narrowing.allowed(self.index, narrowed, ids)
 
@@ -190,7 +190,7 @@ class Search:
         query = self.query
         if not query.filters.active() or not self._aimed:
             return (), 0
-        bare = narrowing.narrow(None, words=positive_words(query.words), without=self.blocked | own)
+        bare = narrowing.narrow(None, words=query.words, without=self.blocked | own)
         points = self._points(bare, RERANKED)
         return self._hidden([point.id for point in points]), len(points)
 
@@ -240,8 +240,8 @@ class Search:
         return self.store.match(expression.all, MATCHES)
 
     def browse(self) -> Results:
-        """Answer filters alone."""
-        narrowed = narrowing.narrow(self.query.filters, without=self.blocked)
+        """Answer filters alone, and words that are only to be left out."""
+        narrowed = narrowing.narrow(self.query.filters, words=self.query.words, without=self.blocked)
         offset = 0
         while len(self.folder.folds) < self.wanted:
             ids = narrowing.passing(self.index, narrowed, FURTHER, offset)
@@ -249,7 +249,21 @@ class Search:
             offset += FURTHER
             if len(ids) < FURTHER:
                 break
-        return self._page(total=self.index.count(narrowed))
+        total = self.index.count(narrowed)
+        results = self._page(total=total)
+        if total or len(self.query.filters.active()) < 2:
+            return results
+        return replace(results, hidden=self._hidden_together(), looked_at=self.store.info.images)
+
+    def _hidden_together(self) -> tuple[Hidden, ...]:
+        """What each of several filters hides, where nothing passes all of them."""
+        filters = self.query.filters
+
+        def count(name: str) -> int:
+            lifted = narrowing.narrow(filters.without(name), words=self.query.words, without=self.blocked)
+            return self.index.count(lifted)
+
+        return tuple(Hidden(name, count(name)) for name in filters.active())
 
     def _take_some(self, ids: Sequence[int]) -> None:
         for start in range(0, len(ids), RERANKED):

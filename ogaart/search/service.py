@@ -15,6 +15,7 @@ from ogaart.resources.generations import Generation, Generations
 from ogaart.resources.index import open_index
 from ogaart.resources.models import MODELS
 from ogaart.search.following import Following, Opened
+from ogaart.search.fulltext import positive_words, unwanted_words
 from ogaart.search.lookups import Found, find
 from ogaart.search.places import Places
 from ogaart.search.problems import RemoteRefused, TooMuch
@@ -215,7 +216,9 @@ class SearchService:
         began = time.perf_counter()
         with self._following.lease() as opened:
             search = Search(opened, query, self._blocked_ids(opened))
-            results = search.visual() if query.visual else search.textual() if query.words.strip() else search.browse()
+            # Words that are only to be left out narrow all there is.
+            rank_words = query.words.strip() and (positive_words(query.words) or not unwanted_words(query.words))
+            results = search.visual() if query.visual else search.textual() if rank_words else search.browse()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
 
 

@@ -24,7 +24,19 @@ from ogaart.resources.index import (
     open_index,
 )
 from ogaart.resources.index_edge import EdgeIndex
-from ogaart.resources.index_filter import AllOf, AnyOf, Condition, Ids, IndexFilter, Is, NoneOf, NotIds, Range, Words
+from ogaart.resources.index_filter import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Ids,
+    IndexFilter,
+    Is,
+    NoneOf,
+    NotIds,
+    NoWords,
+    Range,
+    Words,
+)
 from ogaart.resources.index_server import ServerIndex
 from ogaart.resources.locks import Locked
 from ogaart.settings import Settings
@@ -136,6 +148,8 @@ FILTERS: dict[str, tuple[Condition, Any]] = {
     "words with umlauts": (Words("words", "bäume"), lambda p: True),
     "part of a word": (Words("words", "summ"), lambda p: False),
     "no word": (Words("words", " "), lambda p: False),
+    "without words": (NoWords("words", "SUMMER mossy"), lambda p: "summer" not in p["words"]),
+    "without no word": (NoWords("words", " "), lambda p: True),
     "ids": (Ids(frozenset({POINTS[3].id, POINTS[5].id, 17})), lambda p: p["width"] in (3, 5)),
     "not ids": (NotIds(frozenset({POINTS[3].id, POINTS[5].id})), lambda p: p["width"] not in (3, 5)),
 }

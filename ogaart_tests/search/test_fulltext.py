@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ogaart.search.fulltext import expressions, positive_words
+from ogaart.search.fulltext import expressions, positive_words, unwanted_words
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,8 @@ def found(store: sqlite3.Connection, text: str) -> list[int]:
         ("100% wood #1 + metal.png", [1]),
         ("barrel dragon", [0, 1]),  # no picture has both
         ("-barrel", []),
+        ("wooden,barrel", [0]),
+        ("wooden/barrel;", [0]),
         ("AND OR NOT", [1]),
         ('"', []),
         ("*", []),
@@ -67,4 +69,5 @@ def test_no_text_is_a_syntax_error(store: sqlite3.Connection, text: str) -> None
 
 
 def test_words_for_the_index_leave_out_what_is_excluded() -> None:
-    assert positive_words('tree -pine "old oak"') == "tree old oak"
+    assert positive_words('tree -pine "old oak" -"young oak"') == "tree old oak"
+    assert unwanted_words('tree -pine "old oak" -"young oak"') == ("pine", "young oak")

@@ -224,6 +224,27 @@ def test_words_narrow_a_picture(service: SearchService) -> None:
     assert {hit.slug for hit in results.hits} == {"tanks"}
 
 
+def test_words_after_a_minus_narrow_a_picture_too(service: SearchService) -> None:
+    robot = seen(rgba("robot-animated", 0))
+
+    without = service.search(Query(picture=robot, words="-robot -ship", limit=100, fold=False))
+    narrowed = service.search(Query(picture=robot, words='character -"robot animated"', limit=100, fold=False))
+
+    assert {hit.slug for hit in without.hits}.isdisjoint({"robot-animated", "space-shooter"})
+    assert {hit.slug for hit in narrowed.hits} == {"alien-platformer"}
+    assert narrowed.verdict is not None
+    assert "your words or filters hide it" in narrowed.verdict.text
+
+
+def test_words_only_to_be_left_out_narrow_all_there_is(service: SearchService) -> None:
+    everything = service.search(Query(words="-xyzzyplugh", limit=100, fold=False))
+    filtered = service.search(Query(words="-alien", filters=Filters(authors=("Kenney",)), limit=100, fold=False))
+
+    assert everything.total == service.info().images
+    assert {hit.slug for hit in filtered.hits} == {"robot-animated", "playing-cards", "space-shooter", "tanks"}
+    assert filtered.total == len(filtered.hits)
+
+
 def test_words_that_nothing_has(service: SearchService) -> None:
     results = service.search(Query(words="xyzzyplugh"))
 
@@ -281,6 +302,14 @@ def test_hidden_counts_say_what_each_filter_hides(service: SearchService) -> Non
     assert (filtered.total, filtered.looked_at) == (0, both.total)
     # Lifting the licence shows nothing more, since no alien is filled; lifting the ground shows all robots.
     assert {one.name: one.count for one in filtered.hidden} == {"licences": 0, "alpha": robots}
+
+
+def test_filters_that_hide_everything_together_say_what_each_hides(service: SearchService) -> None:
+    results = service.search(Query(filters=Filters(licences=("GPL 2.0",), authors=("Kenney",), tags=("enemy",))))
+
+    assert results.hits == ()
+    # Without the author there are the enemies; without one of the others still nothing.
+    assert {one.name: one.count > 0 for one in results.hidden} == {"licences": False, "authors": True, "tags": False}
 
 
 def test_hidden_counts_of_a_picture_regard_its_nearest(service: SearchService) -> None:
