@@ -49,6 +49,11 @@ class Address:
         return bool(self.upload or self.url or self.likes or self.dislikes)
 
     @property
+    def only_unlike(self) -> bool:
+        """Whether pictures only push away: then nothing has a likeness to speak of."""
+        return bool(self.dislikes) and not (self.upload or self.url or self.likes)
+
+    @property
     def offset(self) -> int:
         """Hits before this page."""
         return (self.page - 1) * self.limit
@@ -96,11 +101,18 @@ class Address:
 
     def not_like(self, example: Example) -> str:
         """The URL of this search with one more picture not wished for."""
-        return self.path(dislikes=_with(self.dislikes, example), likes=_without(self.likes, example))
+        crop = None if example == self.cropped else self.crop
+        return self.path(dislikes=_with(self.dislikes, example), likes=_without(self.likes, example), crop=crop)
 
     def without_picture(self, example: Example) -> str:
         """The URL of this search without one of the pictures that are wished for or not."""
-        return self.path(likes=_without(self.likes, example), dislikes=_without(self.dislikes, example))
+        crop = None if example == self.cropped else self.crop
+        return self.path(likes=_without(self.likes, example), dislikes=_without(self.dislikes, example), crop=crop)
+
+    @property
+    def cropped(self) -> Example | None:
+        """Which of the wished pictures the crop is of; None where it is of the upload or the link, or of none."""
+        return self.likes[0] if self.crop is not None and self.likes and not (self.upload or self.url) else None
 
     @property
     def temporary(self) -> bool:
@@ -130,7 +142,7 @@ def is_link(text: str) -> bool:
 
 
 def _with(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]:
-    return (*_without(examples, one), one)
+    return examples if one in examples else (*examples, one)
 
 
 def _without(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]:

@@ -70,8 +70,9 @@ class Asking:
         if (address.likes or address.dislikes) and not likes and not dislikes:
             raise NotFound("none of the pictures that this search starts from is here (any more)")
         token = address.upload or (self._linked(address.url) if address.url else "")
-        if not token and len(likes) == 1 and not dislikes:
-            token, likes = self._alone(address, likes[0])
+        if not token and likes and (address.cropped == likes[0].example or (len(likes) == 1 and not dislikes)):
+            token, rest = self._alone(address, likes[0])
+            likes = (*rest, *likes[1:])
         picture = self._uploads.picture(token, address.crop, space) if token else None
         query = Query(
             words=address.words,

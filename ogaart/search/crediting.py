@@ -33,7 +33,7 @@ def read_ids(values: list[str]) -> list[int]:
     """
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
     for part in parts:
-        if not (part.isascii() and part.isdigit() and int(part) < 1 << 63):
+        if not (part.isascii() and part.isdigit() and len(part) < 20 and int(part) < 1 << 63):
             raise AddressInvalid(f"ids: {part[:40]!r} is not an image_id (a decimal number)")
     if len(set(parts)) > MOST:
         raise AddressInvalid(f"ids: {len(set(parts))} pictures; give at most {MOST} at a time")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ogaart.search.following import NothingPublished
 from ogaart.search.places import TooBusy
-from ogaart.search.problems import KNOWN, NotFound, Problem, TooFast, problem_of
+from ogaart.search.problems import BROKEN, KNOWN, REFUSED, NotFound, Problem, TooFast, problem_of
 from ogaart.search.results import Info
 from ogaart.search.service import SearchService
 from ogaart.search.templating import Templates
@@ -133,9 +134,10 @@ def answer_errors(app: FastAPI, answers: Answers) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
-            return answer(request, problem_of(NotFound(f"nothing is at {request.url.path}")))
-        way_out = "See the API page for what can be asked, and how."
-        return answer(request, Problem(error.status_code, "Request refused", str(error.detail), way_out))
+            gone = problem_of(NotFound(f"nothing is at {request.url.path}"))
+            return answer(request, replace(gone, way_out=REFUSED) if request.url.path.startswith("/api/") else gone)
+        headers = dict(error.headers or {})  # 405 says in Allow which methods there are
+        return answer(request, Problem(error.status_code, "Request refused", str(error.detail), REFUSED), headers)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -146,9 +148,7 @@ def answer_errors(app: FastAPI, answers: Answers) -> None:
         # The path alone: addresses hold upload tokens.
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         detail = "Something here is broken; it is not your fault."
-        return answer(
-            request, Problem(500, "Server error", detail, "Try again; if it stays, tell the operator the time.")
-        )
+        return answer(request, Problem(500, "Server error", detail, BROKEN))
 
     handlers: list[tuple[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]]
     handlers = [*((kind, known) for kind in KNOWN), (HTTPException, http), (RequestValidationError, invalid)]

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from ogaart.search.address import AddressInvalid
 from ogaart.search.guarding import Rate, client_of
 from ogaart.search.problems import TooMuch, TooSlow
+from ogaart.search.showing import size
 from ogaart.search.uploads import Uploads
 from ogaart.settings import Settings
 
@@ -130,4 +131,4 @@ async def _limited(request: Request, limit: int, stated: int, seconds: float) ->
 
 
 def _too_much(limit: int) -> TooMuch:
-    return TooMuch(f"at most {limit:,} bytes are taken")
+    return TooMuch(f"at most {size(limit)} are taken")

@@ -209,10 +209,11 @@ class Pages:
         if hit is not None:
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
         whole = ""
-        if address.upload or address.url or (len(address.likes) == 1 and isinstance(address.likes[0], str)):
+        first = address.cropped or (address.likes[0] if len(address.likes) == 1 and not address.dislikes else "")
+        if isinstance(first, int) and not (address.upload or address.url):
+            whole = f"/view/{first}"
+        elif asked.picture_url:
             whole = asked.picture_url
-        elif len(address.likes) == 1 and not address.dislikes:
-            whole = f"/view/{address.likes[0]}"
         picture_url = asked.picture_url
         if picture_url and address.crop is not None:
             picture_url += f"?{urlencode({'crop': address.crop_text})}"

@@ -12,6 +12,9 @@ from ogaart.search.following import NothingPublished
 from ogaart.search.places import TooBusy
 from ogaart.search.uploads import UploadGone
 
+REFUSED = "See the API page for what can be asked, and how."
+BROKEN = "Try again; if it stays, tell the operator the time."
+
 
 class NotFound(LookupError):
     """What was asked for is not here: never was, is no longer, or is blocked."""
@@ -99,6 +102,8 @@ _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
 _TOO_LARGE = frozenset(
     {Reason.TOO_LARGE, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_BYTES, Reason.BOMB, Reason.OUT_OF_MEMORY}
 )
+_ARCHIVES = frozenset({"zip", "7z", "rar", "tar", "gz", "bz2", "xz", "zst", "lha", "cab"})
+_ONE_OF_IT = "Unpack it, and send one of the pictures in it."
 _FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
 
 KNOWN: tuple[type[Exception], ...] = (*_PLAIN, Unreadable)
@@ -113,9 +118,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Unreadable):
         if error.error_class in _TOO_LARGE:
             return Problem(413, "Too large", error.message, _PLAIN[TooMuch][2])
-        return Problem(
-            422, "No readable picture", error.message, "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
-        )
+        if error.error_class is Reason.NOT_A_PICTURE:
+            stated = error.message.partition(":")[0]
+            if stated in _ARCHIVES:
+                return Problem(422, "No readable picture", f"this is a {stated} archive", _ONE_OF_IT)
+            return Problem(422, "No readable picture", "this file is not a picture that can be read here", _FORMATS)
+        return Problem(422, "No readable picture", error.message, _FORMATS)
     for kind, (status, title, way_out) in _PLAIN.items():
         if isinstance(error, kind):
             return Problem(status, title, str(error), way_out)
@@ -124,6 +132,9 @@ def problem_of(error: Exception) -> Problem:
 
 def all_problems() -> list[Problem]:
     """Every kind of problem, by status, for the API page."""
-    kinds = {title: Problem(status, title, "", way_out) for status, title, way_out in _PLAIN.values()}
+    # Where several errors are of one kind, the first is the usual one.
+    kinds = {title: Problem(status, title, "", way_out) for status, title, way_out in reversed(_PLAIN.values())}
     kinds["No readable picture"] = Problem(422, "No readable picture", "", _FORMATS)
+    kinds["Request refused"] = Problem(405, "Request refused", "", REFUSED)
+    kinds["Server error"] = Problem(500, "Server error", "", BROKEN)
     return sorted(kinds.values(), key=lambda problem: (problem.status, problem.title))

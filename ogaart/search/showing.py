@@ -87,6 +87,12 @@ def size(count: int) -> str:
     return f"{count / (1 << 30):.1f} GB"
 
 
+def sentence(text: str) -> str:
+    """A text as a sentence: a capital first, a stop last."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}" if text else ""
+
+
 def filter_name(name: str) -> str:
     """A filter in words."""
     return _FILTER_NAMES.get(name, name)

@@ -30,7 +30,7 @@ class Templates:
         )
         self._environment.filters |= {
             name: getattr(showing, name)
-            for name in ("shown", "where", "alt", "percent", "day", "model_name", "filter_name", "size")
+            for name in ("shown", "where", "alt", "percent", "day", "model_name", "filter_name", "size", "sentence")
         }
         versions = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir() if path.is_file()

@@ -17,7 +17,7 @@ class UploadGone(LookupError):
     """The token is unknown or has expired."""
 
     def __init__(self) -> None:
-        super().__init__("this upload is gone: uploads are kept in memory for an hour only; upload the picture again")
+        super().__init__("this upload is gone: they are kept in memory for an hour only")
 
 
 @dataclass(eq=False)

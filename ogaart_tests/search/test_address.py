@@ -54,6 +54,17 @@ def test_every_parameter_is_documented_and_every_documented_one_is_read() -> Non
     assert everything == {p.name for p in PARAMETERS}
 
 
+def test_a_crop_goes_with_its_picture() -> None:
+    address = read("/search?like=1&like=2&crop=0.1,0.1,0.5,0.5")
+
+    assert read(address.also_like(3)).crop == read(address.also_like(1)).crop == address.crop
+    assert read(address.also_like(1)).likes == (1, 2)
+    assert read(address.without_picture(2)).crop == read(address.not_like(2)).crop == address.crop
+    assert read(address.without_picture(1)).crop is None
+    assert read(address.not_like(1)).crop is None
+    assert read("/search?url=http://a.b/c&like=1&crop=0.1,0.1,0.5,0.5").cropped is None
+
+
 def test_another_filter_goes_back_to_the_first_page() -> None:
     address = read("/search?q=tree&page=4&licence=CC0")
 

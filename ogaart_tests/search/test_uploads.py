@@ -28,7 +28,7 @@ def test_a_picture_lives_for_its_time() -> None:
     assert uploads.picture(token).width == 3
     assert uploads.picture(token, Box(0, 0, 0.5, 0.5)).height == 2
     clock.now = 61
-    with pytest.raises(UploadGone, match="upload the picture again"):
+    with pytest.raises(UploadGone, match="for an hour only"):
         uploads.picture(token)
     assert len(uploads) == 0
 

@@ -28,6 +28,7 @@ from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
 
 ROBOT = image_id("robot-animated", 0)
+CARD = image_id("playing-cards", 0)
 FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies"))[4]
 
 
@@ -127,6 +128,63 @@ def test_an_upload_that_is_gone_says_what_to_do(client: TestClient) -> None:
 
     assert answer.status_code == 410
     assert "Upload the picture again" in answer.text
+
+
+def test_a_part_of_a_picture_combines_with_others(client: TestClient) -> None:
+    alone = client.get("/api/v1/search", params={"like": ROBOT, "crop": "0.1,0.1,0.5,0.5"}).json()
+    both = client.get("/api/v1/search", params={"like": [ROBOT, CARD], "crop": "0.1,0.1,0.5,0.5"}).json()
+    whole = client.get("/api/v1/search", params={"like": [ROBOT, CARD]}).json()
+    page = client.get("/search", params={"like": ROBOT, "unlike": CARD, "crop": "0.1,0.1,0.5,0.5"}).text
+
+    scores = [[(hit["image_id"], hit["score"]) for hit in found["hits"]] for found in (alone, both, whole)]
+    assert scores[0] != scores[1] != scores[2]
+    # What is shown is the part, which can be drawn anew, and goes with its picture.
+    assert "crop=0.1%2C0.1%2C0.5%2C0.5" in page
+    assert f'data-crop="/view/{ROBOT}" data-crop-box="0.1,0.1,0.5,0.5"' in page
+    assert f'href="/search?unlike={CARD}" aria-label="Remove the picture you search with"' in page
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("/search?q=robot&page=9", "beyond the last one"),
+        ("/search?q=robot&licence=GPL 2.0&author=Nobody", "The filters together hide all"),
+        ("/search?q=robot&licence=GPL 2.0", "The filters hide everything"),
+        ("/search?licence=GPL 2.0&author=Nobody", "The filters hide everything"),
+        ("/search?q=xyzzy", "No title, tag, author"),
+    ],
+)
+def test_an_empty_page_says_why(client: TestClient, address: str, text: str) -> None:
+    assert text in client.get(address).text
+
+
+def test_what_only_pushes_away_shows_no_likeness(client: TestClient) -> None:
+    assert 'class="likeness"' not in client.get(f"/search?unlike={ROBOT}").text
+    assert 'class="likeness"' in client.get(f"/search?like={ROBOT}").text
+
+
+def test_an_archive_is_refused_as_one(client: TestClient) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("frog.png", FROG.read_bytes())
+
+    refused = client.post("/search", files={"picture": ("frog.zip", out.getvalue())})
+
+    assert refused.status_code == 422
+    assert "This is a zip archive." in refused.text
+    assert "send one of the pictures in it" in refused.text
+
+
+def test_a_method_that_is_not_there_names_those_that_are(client: TestClient) -> None:
+    assert client.delete("/api/v1/info").headers["allow"] == "GET"
+
+
+def test_the_api_page_lists_the_usual_way_out_of_each_problem(client: TestClient) -> None:
+    page = client.get("/api/docs").text
+
+    assert "Save the picture smaller or as JPEG" in page
+    assert "Make several bundles" not in page
+    assert all(f'id="{kind}"' in page for kind in ("not-found", "request-refused", "server-error", "too-large"))
 
 
 def test_a_pasted_link_leads_where_it_means(client: TestClient) -> None:
@@ -240,6 +298,9 @@ def test_an_uploaded_picture_as_json_can_be_paged_by_its_token(client: TestClien
         (lambda c: c.get(f"/api/v1/credits?ids={ROBOT}&format=pdf"), 400, "Invalid parameter"),
         (lambda c: c.get("/api/v1/credits?ids=5"), 404, "Not found"),
         (lambda c: c.get("/api/v1/credits"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/credits?ids={'9' * 5000}"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/images/{'9' * 5000}"), 400, "Invalid parameter"),
+        (lambda c: c.delete("/api/v1/search"), 405, "Request refused"),
     ],
 )
 def test_problems_have_a_way_out(client: TestClient, request_of: Any, status: int, title: str) -> None:

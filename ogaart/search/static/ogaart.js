@@ -216,8 +216,8 @@ if (cropper) {
     image.src = opener.dataset.crop;
     const given = (opener.dataset.cropBox || "").split(",").map(Number);
     box = given.length === 4 ? { left: given[0], top: given[1], width: given[2], height: given[3] } : { left: 0.2, top: 0.2, width: 0.6, height: 0.6 };
+    show(); // before the dialog moves the focus into a field: that one is not written to
     cropper.showModal();
-    show();
   });
   let start = null;
   const at = (event) => {
