@@ -70,7 +70,7 @@ def kills(root: Path, sizes: Sizes) -> Part:
     part.row("looks of a reader at the publication meanwhile", sum(o.looks for o in outcomes))
     part.problems += [f"{o.blow}: {problem}" for o in outcomes for problem in o.problems]
     part.row("kills with anything lost or left over", sum(bool(o.problems) for o in outcomes))
-    part.row("seconds", round(time.monotonic() - began))
+    part.row("seconds of the kills", round(time.monotonic() - began))
     return part
 
 
