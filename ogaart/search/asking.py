@@ -74,6 +74,8 @@ class Asking:
             token, rest = self._alone(address, likes[0])
             likes = (*rest, *likes[1:])
         picture = self._uploads.picture(token, address.crop, space) if token else None
+        if picture is not None and not likes and not dislikes:
+            picture = self._service.framed(picture, lambda box: self._uploads.picture(token, box, space))
         query = Query(
             words=address.words,
             picture=picture,

@@ -79,6 +79,19 @@ class Box:
         ):
             raise ValueError(f"crop {sides}: give left,top,width,height as shares from 0 to 1 within the picture")
 
+    @classmethod
+    def of(cls, sides: tuple[int, int, int, int] | None, width: int, height: int) -> "Box | None":
+        """The box that cuts out left, top, right, bottom in pixels; None for none, and where it would be too thin."""
+        if sides is None:
+            return None
+        left, top, right, bottom = sides
+        # A hundredth of a pixel inwards, so that rounding never takes a row of the ground along.
+        x, y = (left + 0.01) / width, (top + 0.01) / height
+        try:
+            return cls(x, y, right / width - x, bottom / height - y)
+        except ValueError:
+            return None
+
     def cut(self, rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Cut an (H, W, 4) array; at least one pixel remains."""
         height, width = rgba.shape[:2]
@@ -102,6 +115,7 @@ class QueryPicture:
         thumbnail: WebP for the page.
         note: why there is no vector, as a sentence.
         part: whether it is known to be a part of a larger picture: somebody drew the frame.
+        inner: the part that stands on a flat ground, where there is such a ground: see ``imaging.borders``.
     """
 
     pixel_sha256: str
@@ -113,6 +127,7 @@ class QueryPicture:
     thumbnail: bytes
     note: str = ""
     part: bool = False
+    inner: Box | None = None
 
 
 @dataclass(frozen=True)

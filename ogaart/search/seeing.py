@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import identity, signatures, thumbnails
+from ogaart.imaging import borders, identity, signatures, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.resources.embedder import Embedder
@@ -84,6 +84,7 @@ class Eyes:
             thumbnail=thumbnails.webp(rgba),
             note=note,
             part=box is not None,
+            inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
         )
 
     def close(self) -> None:

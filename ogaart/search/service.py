@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -21,7 +21,7 @@ from ogaart.search.places import Places
 from ogaart.search.problems import RemoteRefused, TooMuch
 from ogaart.search.query import Box, Query, QueryPicture
 from ogaart.search.remote import Remote
-from ogaart.search.results import Hit, Info, Results
+from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.search.rows import read_hits
 from ogaart.search.searching import Search
 from ogaart.search.seeing import Eyes, Sees
@@ -32,6 +32,7 @@ from ogaart.settings import Settings
 # Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
 # free for those who only search.
 LOOKING = 12
+_FRAMED = "Searched with what stands on the flat ground of your picture."
 FETCHING = 8
 
 
@@ -106,6 +107,27 @@ class SearchService:
         space = self.info().space
         with self._looking:
             return self.eyes.see(content, box, space)
+
+    def framed(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
+        """The picture itself, or what stands in it on a flat ground, if that has more of a source here.
+
+        Args:
+            picture: a visitor's.
+            look: looks at a part of it.
+        """
+        if picture.inner is None or picture.vector is None:
+            return picture
+        whole = self._nearest(picture)
+        if whole is None or whole.relation in (Relation.SAME, Relation.NEAR):
+            return picture
+        part = look(picture.inner)
+        found = self._nearest(part)
+        if found is None or (found.score or 0.0) <= (whole.score or 0.0):
+            return picture
+        return replace(part, note=_FRAMED)
+
+    def _nearest(self, picture: QueryPicture) -> Hit | None:
+        return next(iter(self.search(Query(picture=picture, fold=False, limit=1)).hits), None)
 
     def fetch(self, url: str) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.

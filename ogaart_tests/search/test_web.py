@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from ogaart.search.guarding import HEADERS
 from ogaart.search.parameters import PARAMETERS
@@ -28,6 +29,7 @@ from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
 
 ROBOT = image_id("robot-animated", 0)
+TEXTURES = pictures(next(entry for entry in ENTRIES if entry.slug == "textures"))
 CARD = image_id("playing-cards", 0)
 FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies"))[4]
 
@@ -156,6 +158,23 @@ def test_a_part_of_a_picture_combines_with_others(client: TestClient) -> None:
 )
 def test_an_empty_page_says_why(client: TestClient, address: str, text: str) -> None:
     assert text in client.get(address).text
+
+
+def test_a_picture_in_the_middle_of_a_larger_ground_finds_its_source(client: TestClient) -> None:
+    art = next(
+        art for path in TEXTURES if (art := Image.open(path).convert("RGBA")).getchannel("A").getextrema() == (255, 255)
+    )
+    canvas = Image.new("RGB", (art.width * 5, art.height * 4), "#203040")
+    canvas.paste(art, (art.width * 3, art.height))
+    out = io.BytesIO()
+    canvas.save(out, "PNG")
+
+    found = client.post("/api/v1/search", files={"picture": out.getvalue()}).json()
+    again = client.get("/api/v1/search", params={"upload": found["upload"], "page": 2}).json()
+
+    assert found["verdict"]["relation"] == "same"
+    assert found["notes"] == ["Searched with what stands on the flat ground of your picture."]
+    assert again["notes"] == found["notes"]
 
 
 def test_what_only_pushes_away_shows_no_likeness(client: TestClient) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ogaart.imaging import features, identity, signatures, thumbnails
+from ogaart.imaging import borders, features, identity, signatures, thumbnails
 from ogaart.imaging.colours import colour_names
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
@@ -99,6 +99,7 @@ class GridEyes:
             width=rgba.shape[1],
             height=rgba.shape[0],
             thumbnail=thumbnails.webp(rgba),
+            inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
         )
 
     def close(self) -> None:
