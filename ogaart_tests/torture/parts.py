@@ -149,6 +149,7 @@ def storms(root: Path, sizes: Sizes) -> Part:
     part.row("storm: looks of reader and analyst", seen.looks)
     part.row("storm: searches answered, by status", ", ".join(f"{s}: {n:,}" for s, n in sorted(seen.searches.items())))
     part.row("storm: peak memory of one process", f"{seen.peak_bytes // MiB} MiB")
+    part.row("storm: recall@10 of the index afterwards", f"{seen.recall:.3f}")
     part.row("storm: rows, points or vectors lost, orphaned or drifted", len(seen.problems))
     part.problems += [f"storm: {problem}" for problem in seen.problems]
     return part

@@ -27,6 +27,7 @@ from ogaart.demo.model import Entry
 from ogaart.demo.server import DemoSite
 from ogaart.resources.generations import Generations
 from ogaart.resources.index import open_index
+from ogaart.resources.quality import check_recall
 from ogaart.resources.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.torture import steps
@@ -61,6 +62,7 @@ class Weathered:
         looks: looks of readers and analyst at the publication.
         requests: requests at the site.
         peak_bytes: largest resident memory of one process.
+        recall: share of the ten nearest of each image that the index finds afterwards.
         problems: what is lost or wrong, in words.
     """
 
@@ -72,6 +74,7 @@ class Weathered:
     looks: int = 0
     requests: int = 0
     peak_bytes: int = 0
+    recall: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
@@ -202,7 +205,7 @@ def _compare(world: World, calm: World, result: Weathered) -> None:
                 f"{table}: {len(quiet - stormy)} rows lost, {len(stormy - quiet)} too many, such as "
                 f"{sorted(map(repr, stormy ^ quiet))[:2]}"
             )
-    result.problems += _points(world)
+    result.problems += _points(world, result)
     result.problems += remains(world)
 
 
@@ -211,8 +214,8 @@ def _rows(world: World, table: str) -> set[str]:
         return {repr(row) for row in con.execute(f"SELECT {CONTENT[table]} FROM {table}").fetchall()}
 
 
-def _points(world: World) -> list[str]:
-    """Points are the images that should be indexed, each with its vector, and each finds itself."""
+def _points(world: World, result: Weathered) -> list[str]:
+    """Points are the images that should be indexed, each with its vector, and each finds itself and its neighbours."""
     generation = Generations(world.data / "generations").current()
     assert generation is not None
     with duckdb.connect(str(generation.catalog), read_only=True) as con:
@@ -223,7 +226,13 @@ def _points(world: World) -> list[str]:
         ids = list(index.ids())
         if sorted(ids) != sorted(wanted):
             return [f"{len(set(wanted) - set(ids))} points lost, {len(set(ids) - set(wanted))} orphaned"]
-        vectors = Vectors(world.data / "vectors", space).get([wanted[number] for number in ids])
+        stored = Vectors(world.data / "vectors", space)
+        with duckdb.connect(str(generation.catalog), read_only=True) as con:
+            recall = check_recall(con, index, stored)
+        result.recall = recall.counts["found"] / max(recall.counts["wanted"], 1)
+        if not recall.passed:
+            return [recall.message]
+        vectors = stored.get([wanted[number] for number in ids])
         lost = sum(index.query(v, limit=1)[0].score < CLOSE_ENOUGH - 0.001 for v in vectors)
         drifted = sum(
             float(np.dot(record.vector, vector) / np.linalg.norm(record.vector)) < CLOSE_ENOUGH
