@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SIDE = 32
 MIRRORED = np.float32(0.998)
+_FLAT = 6  # of 255: what JPEG makes of one colour
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
@@ -31,6 +32,11 @@ def signature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     picture = Image.fromarray(rgba).convert("RGBa")
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).copy()
+
+
+def flat(query: NDArray[np.uint8]) -> bool:
+    """Whether a miniature is of one colour, or empty: it then fits every other flat picture, and tells of none."""
+    return bool(np.ptp(query.reshape(-1, 4).astype(np.int16), axis=0).max() <= _FLAT)
 
 
 def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -72,6 +72,8 @@ class Search:
         here = self._here()
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.unlike_pictures) if p.note))
+        if self._compares and query.own and signatures.flat(query.own[0].signature):
+            notes.append("Your picture is of one colour: no near copy can be told by it.")
         self._take([_Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
         if self._aimed:
             self._nearest(narrowed, reference)
@@ -118,7 +120,7 @@ class Search:
     def _rank(self, points: Sequence[Point], reference: _Reference | None) -> list[_Ranked]:
         near: dict[int, float] = {}
         fits: dict[int, float] = {}
-        if reference is not None and points:
+        if reference is not None and points and not signatures.flat(reference.signature):
             rows, known = self.store.signatures([point.id for point in points])
             closeness = signatures.closeness(reference.signature, rows)
             near = {point.id: float(closeness[n]) for n, point in enumerate(points) if known[n]}

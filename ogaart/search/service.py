@@ -237,6 +237,7 @@ class SearchService:
         """
         began = time.perf_counter()
         with self._following.lease() as opened:
+            query = replace(query, filters=opened.store.spelled(query.filters))
             search = Search(opened, query, self._blocked_ids(opened))
             # Words that are only to be left out narrow all there is.
             rank_words = query.words.strip() and (positive_words(query.words) or not unwanted_words(query.words))

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.search.fulltext import WEIGHTS
+from ogaart.search.query import Filters
 from ogaart.search.results import Info
 
 _BM25 = f"bm25(words, {', '.join(str(weight) for weight in WEIGHTS)})"
@@ -76,6 +77,7 @@ class Store:
         self._ids: NDArray[np.int64] = np.load(path / "signature_ids.npy")
         # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
         self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
+        self._names: dict[str, dict[str, list[str]]] = {}
         self.info = self._read_info(number)
 
     def close(self) -> None:
@@ -202,6 +204,32 @@ class Store:
             json.dumps(list(authors)),
         )
         return [row["image_id"] for row in rows]
+
+    def spelled(self, filters: Filters) -> Filters:
+        """The same filters with authors and tags as entries write them, where only capitals tell them apart."""
+        if not (filters.authors or filters.tags):
+            return filters
+        tags = "SELECT value AS name, count(*) FROM entries, json_each(entries.tags) GROUP BY value ORDER BY 2 DESC"
+        authors = "SELECT author AS name, count(*) FROM entries GROUP BY author ORDER BY 2 DESC"
+
+        def names(kind: str, sql: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+            known = self._spellings(kind, sql) if wanted else {}
+            spelled = (known.get(name.casefold(), [name]) for name in wanted)
+            return tuple(name if name in found else found[0] for name, found in zip(wanted, spelled, strict=True))
+
+        return replace(
+            filters, authors=names("authors", authors, filters.authors), tags=names("tags", tags, filters.tags)
+        )
+
+    def _spellings(self, kind: str, sql: str) -> dict[str, list[str]]:
+        """Names by their case-folded form, the commonest first; read once, when somebody first asks."""
+        if kind not in self._names:
+            found: dict[str, list[str]] = {}
+            for row in self._rows(sql):
+                if isinstance(row["name"], str):
+                    found.setdefault(row["name"].casefold(), []).append(row["name"])
+            self._names[kind] = found
+        return self._names[kind]
 
     def ids_of_file(self, file_url: str) -> list[int]:
         """All images in a file, by its URL."""

@@ -113,6 +113,15 @@ def test_a_picture_seen_for_another_space_is_compared_by_its_pixels_only(service
     assert ids(results) == [image_id("tanks", 0)]
 
 
+@pytest.mark.parametrize("colour", [(255, 255, 255, 255), (200, 30, 40, 255), (0, 0, 0, 0)])
+def test_one_colour_is_no_copy_of_anything(service: SearchService, colour: tuple[int, int, int, int]) -> None:
+    results = service.search(Query(picture=seen(np.full((64, 64, 4), colour, np.uint8))))
+
+    assert results.verdict is not None
+    assert results.verdict.relation in (Relation.SIMILAR, Relation.UNLIKE)
+    assert results.notes == ("Your picture is of one colour: no near copy can be told by it.",)
+
+
 def test_a_crop_is_a_picture(service: SearchService) -> None:
     whole = png(rgba("playing-cards", 8))
 
@@ -283,6 +292,15 @@ def test_filters_hold_for_every_kind_of_query(service: SearchService, filters: F
 
     assert results.hits
     assert all(check(hit) for hit in results.hits)
+
+
+def test_authors_and_tags_are_found_however_they_are_capitalised(service: SearchService) -> None:
+    exact = service.search(Query(filters=Filters(authors=("Kenney",), tags=("robot",))))
+    typed = service.search(Query(filters=Filters(authors=("kenney",), tags=("Robot",))))
+    cyrillic = service.search(Query(filters=Filters(authors=("дмитрий",))))
+
+    assert ids(typed) == ids(exact)
+    assert cyrillic.total
 
 
 def test_an_unknown_licence_passes_no_filter_by_use(service: SearchService) -> None:
