@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 
-from ogaart.search.address import Address, Example, is_link
+from ogaart.search.address import Address, AddressInvalid, Example, is_link
 from ogaart.search.problems import NotFound
 from ogaart.search.query import Query, QueryPicture
 from ogaart.search.results import Hit
@@ -45,10 +45,13 @@ class Asking:
         self._uploads = uploads
 
     def read_links(self, address: Address) -> Address:
-        """Understand a link that was typed among the words: an entry, a picture of this catalog, or any picture."""
+        """Understand a link, typed among the words or given as one: an entry, or a picture of here or anywhere."""
         words = address.words.strip()
         if not is_link(words):
-            return address
+            found = self._service.find_link(address.url) if address.url else None
+            if found is None or not found.entry:
+                return address
+            return replace(address, url="", crop=None, filters=replace(address.filters, entry=found.entry), page=1)
         found = self._service.find_link(words)
         if found is not None and (found.entry or len(found.images) > 1):
             slug = found.entry or self._service.hits(found.images[:1])[0].slug
@@ -111,6 +114,10 @@ class Asking:
         token = key_of(f"link {url}")
         if not self._uploads.has(token):
             found = self._service.find_link(url)
+            if found is not None and found.entry:
+                raise AddressInvalid(
+                    f"{url[:200]} is an entry with many pictures; search for it as `q`, and choose one of them"
+                )
             own = self._service.original(found.images[0]) if found is not None and found.images else None
             self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
         return token

@@ -1,5 +1,6 @@
 """Finds what a pasted link of the site stands for, however often its name was percent-encoded on the way."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -10,6 +11,8 @@ _DECODED_AT_MOST = 3
 # How browsers, mail programs and people write the same path.
 _STYLES = ("/", "/!$&'()*+,;=:@~", "/~()!*'")
 _ENTRY = "/content/"
+# The page of a picture here, whatever name this server goes by; no other site has numbers so long.
+_OWN_PAGE = re.compile(r"https?://[^/?#]+/image/([0-9]{12,19})/?(?:[?#].*)?", re.IGNORECASE)
 _FILES = "/sites/default/files/"
 
 
@@ -22,13 +25,15 @@ class Found:
 
 
 def find(store: Store, base: str, url: str) -> Found | None:
-    """What a link to the site means in this catalog; None for links elsewhere, and for what the catalog lacks.
+    """What a link to the site or to a page here means; None for links elsewhere, and for what the catalog lacks.
 
     Args:
         store: the open catalog.
         base: the configured site.
         url: the link, as given.
     """
+    if (own := _OWN_PAGE.fullmatch(url.strip())) and int(own[1]) < 1 << 63 and store.briefs([int(own[1])]):
+        return Found(images=(int(own[1]),))
     if absolute(base, url.strip().split("#", 1)[0]) is None:
         return None
     for path in _readings(url):

@@ -215,6 +215,24 @@ def test_a_pasted_link_leads_where_it_means(client: TestClient) -> None:
     assert "This very picture is in" in page.text
 
 
+def test_a_link_to_a_page_here_is_its_picture(client: TestClient) -> None:
+    page = client.get("/search", params={"q": f"http://pictures.example:8080/image/{ROBOT}?from=mail"})
+    found = client.get(page.headers["location"])
+
+    assert "This very picture is in" in found.text
+
+
+def test_a_link_to_an_entry_is_the_entry_or_refused_with_a_way_out(client: TestClient) -> None:
+    entry = f"{SITE}/content/robot-animated"
+
+    given = client.get("/search", params={"url": entry})
+    liked = client.get("/api/v1/search", params={"like": entry})
+
+    assert given.headers["location"] == "/search?entry=robot-animated"
+    assert liked.status_code == 400
+    assert "search for it as `q`, and choose one" in liked.json()["detail"]
+
+
 def test_a_link_into_the_private_network_is_refused(client: TestClient) -> None:
     answer = client.get("/search", params={"url": "http://169.254.169.254/latest/meta-data/"})
 
