@@ -220,6 +220,7 @@ class Search:
             note = expression.note
             matches = self._matches(expression, total)
             ids = [i for i in matches if i not in self.blocked]
+            total -= len(matches) - len(ids)
             allowed = ids
             hidden: tuple[Hidden, ...] = ()
             if query.filters.active():

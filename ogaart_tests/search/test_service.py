@@ -415,6 +415,8 @@ def test_what_is_blocked_is_gone_at_once_and_comes_back_when_lifted(  # type: ig
             Query(picture=seen(rgba("tanks", 0)), limit=100, fold=False),
         ):
             assert not [one for one in everything(service.search(query)) if gone(one)]
+        named = service.search(Query(words="png", limit=100, fold=False))
+        assert named.total == len(everything(named))
 
         with file.open("a") as out:
             out.write(json.dumps({**decision, "lifted": True}) + "\n")
