@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ogaart.search.credits import Credits, Work
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#|<>~&])")
+_MARKDOWN_START = re.compile(r"^(\d*)([-+=.)])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # some spreadsheets take the wide ones too
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ def _md(value: str) -> str:
     return _MARKDOWN.sub(r"\\\1", _line(value))
 
 
+def _md_line(value: str) -> str:
+    """A line of its own: what would begin a list, a rule or a heading at its start is text as well."""
+    return _MARKDOWN_START.sub(r"\1\\\2", _md(value))
+
+
 def _md_link(label: str, url: str) -> str:
     safe = re.sub(r"[\s<>\\]", lambda found: f"%{ord(found[0]):02X}", clean(url))
     return f"[{_md(label)}](<{safe}>)" if url.startswith(("http://", "https://")) else _md(label)
@@ -75,7 +81,8 @@ def markdown(owed: Credits) -> str:
         for work in author.works:
             lines.append(f"- **{_md_link(work.title, work.page_url)}** by {_md(work.author)}")
             if work.own_notice:
-                lines += [f"  > {_md(line)}" for line in clean(work.text).split("\n")] + [""]
+                # A backslash keeps the author's lines apart.
+                lines += ["  > " + "\\\n  > ".join(_md_line(line) for line in clean(work.text).strip().split("\n")), ""]
             relied = _md_link(work.relied_on.name, work.relied_on.url) if work.relied_on else "none stated"
             others = [_md(one.name) for one in work.licences if one != work.relied_on]
             lines.append(

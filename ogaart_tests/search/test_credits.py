@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,15 @@ def test_markdown_shows_every_word_as_it_is(owed: Credits) -> None:
     assert "[Enemies \\<script\\>alert(1)\\</script\\>](<https://opengameart.org/content/enemies>)" in text
 
 
+def test_markdown_keeps_the_lines_of_a_notice_and_starts_nothing_with_them(service: SearchService) -> None:
+    notice = "Thanks!\n---\n1. Name me\n- and = her"
+    hit = replace(service.hits([image_id("tanks", 0)])[0], notice=notice, attribution=notice)
+
+    text = FORMATS["markdown"].render(make_credits([hit]))
+
+    assert "  > Thanks!\\\n  > \\---\\\n  > 1\\. Name me\\\n  > \\- and = her\n" in text
+
+
 def test_csv_has_a_row_a_picture_with_ids_as_text(owed: Credits) -> None:
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].render(owed))))
 
@@ -101,10 +111,8 @@ def test_csv_has_a_row_a_picture_with_ids_as_text(owed: Credits) -> None:
     assert {row["image_id"] for row in rows} == {str(image_id(slug, n)) for slug, n in PICKED}
 
 
-@pytest.mark.parametrize("title", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1"])
+@pytest.mark.parametrize("title", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "＝1"])
 def test_csv_starts_no_formula(service: SearchService, title: str) -> None:
-    from dataclasses import replace
-
     hit = replace(service.hits([image_id("tanks", 0)])[0], title=title)
 
     row = next(csv.DictReader(io.StringIO(FORMATS["csv"].render(make_credits([hit])))))
@@ -174,8 +182,6 @@ def test_the_bundle_is_reuse_compliant(service: SearchService, owed: Credits, tm
 
 
 def test_a_sidecar_says_only_what_we_say(owed: Credits) -> None:
-    from dataclasses import replace
-
     work = replace(owed.works[0], author="Eve\nSPDX-License-Identifier: MIT", text="SPDX-License-Identifier: MIT")
 
     text = sidecar(work, spdx_of(work))
