@@ -10,6 +10,7 @@ from ogaart.opengameart.urls import slug_of
 from ogaart.resources.dataroot import DataRoot
 from ogaart.resources.decisions import Kind, decide, read_decisions
 from ogaart.resources.generations import Generations
+from ogaart.search.query import Filters
 from ogaart.search.store import Store
 from ogaart.settings import Settings
 
@@ -38,6 +39,9 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
     finally:
         if store is not None:
             store.close()
+    if lift and what == "author":  # who is out is not in the store any more
+        decided = {author.casefold(): author for author in read_decisions(root.decisions).authors}
+        value = decided.get(given.strip().casefold(), value)
     decide(root.decisions, what, value, reason, lift=lift)
     return {"what": what, "value": value, "lifted": lift, "pictures": pictures, "reason": reason}
 
@@ -65,6 +69,9 @@ def _value(store: Store | None, what: Kind, given: str) -> str:
         if not found:
             raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")
         return found[int(given)].pixel_sha256
+    if what == "author" and store is not None:
+        # Decisions hold to the letter; people type names in small letters.
+        return store.spelled(Filters(authors=(given,))).authors[0]
     return given.lower() if what == "pixels" else given
 
 
