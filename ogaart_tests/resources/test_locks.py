@@ -37,9 +37,12 @@ def test_a_live_holder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with held_elsewhere(path) as other:
         assert not is_free(path)
-        with pytest.raises(
-            Locked, match=rf"the thing is held by another process \(process {other.pid}\), waited 0\.1 s"
-        ), hold(path, timeout=0.1, what="the thing"):
+        with (
+            pytest.raises(
+                Locked, match=rf"the thing is held by another process \(process {other.pid}\), waited 0\.1 s"
+            ),
+            hold(path, timeout=0.1, what="the thing"),
+        ):
             raise AssertionError("held twice")
 
 
