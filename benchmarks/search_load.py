@@ -26,6 +26,7 @@ import psutil
 import requests
 from numpy.typing import NDArray
 
+from ogaart.imaging import borders
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
@@ -278,8 +279,14 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
         for number, path in enumerate([pictures[0], *pictures]):
             content = path.read_bytes()
             rgba = decode(content, Limits()).rgba
+            looks = [rgba]
+            if (inside := borders.inside(rgba)) is not None:
+                # Nothing here has a copy, so that what stands on a flat ground is looked at by itself as well.
+                left, top, right, bottom = inside
+                looks.append(rgba[top:bottom, left:right])
             began = time.monotonic()
-            embedder.embed_rgba([rgba])
+            for one in looks:
+                embedder.embed_rgba([one])
             embedded = time.monotonic()
             answer = requests.post(f"http://127.0.0.1:{port}/api/v1/search", files={"picture": content}, timeout=120)
             answered = time.monotonic()

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from ogaart.resources.blobs import Blobs
 from ogaart.resources.dataroot import DataRoot
@@ -57,6 +58,8 @@ class SearchService:
         self._remote = remote or Remote(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
         self._looking = Places(LOOKING, "pictures are being looked at")
         self._fetching = Places(FETCHING, "links are being followed")
+        # What was decided of a picture on a flat ground, by generation; forgotten with the picture.
+        self._framed: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self._following.start()
@@ -117,17 +120,23 @@ class SearchService:
         """
         if picture.inner is None or picture.vector is None:
             return picture
-        whole = self._nearest(picture)
-        if whole is None or whole.relation in (Relation.SAME, Relation.NEAR):
-            return picture
-        part = look(picture.inner)
-        found = self._nearest(part)
-        if found is None or (found.score or 0.0) <= (whole.score or 0.0):
-            return picture
-        return replace(part, note=_FRAMED)
+        number = self.info().generation
+        decided, part = self._framed.get(picture, (-1, None))
+        if decided != number:
+            part = self._inner(picture, picture.inner, look)
+            self._framed[picture] = (number, part)
+        return part or picture
 
-    def _nearest(self, picture: QueryPicture) -> Hit | None:
-        return next(iter(self.search(Query(picture=picture, fold=False, limit=1)).hits), None)
+    def _inner(self, picture: QueryPicture, box: Box, look: Callable[[Box], QueryPicture]) -> QueryPicture | None:
+        likeness, relation = self._best(picture)
+        if relation in (Relation.SAME, Relation.NEAR):
+            return None
+        part = look(box)
+        return replace(part, note=_FRAMED) if self._best(part)[0] > likeness else None
+
+    def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
+        with self._following.lease() as opened:
+            return Search(opened, Query(picture=picture), self._blocked_ids(opened)).best()
 
     def fetch(self, url: str) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
