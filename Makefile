@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Two processes share the tests; each test module stays on one of them.
-WORKERS ?= -n 2 --dist loadgroup
+WORKERS ?= -n 2 --dist loadfile
 
 .PHONY: demo test test-slow torture soak format lint types clean
 

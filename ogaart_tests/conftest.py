@@ -19,14 +19,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and all that use the demo: it takes half a minute to make."""
-    for item in items:
-        shared = "demo_world" if "demo_world" in getattr(item, "fixturenames", ()) else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(shared))
-
-
 @dataclass(frozen=True)
 class _Demo:
     world: World
