@@ -234,7 +234,7 @@ def main() -> None:
                 time.sleep(0.02)
         started = time.monotonic() - began
         process = psutil.Process(server.pid)
-        drive(arguments.port, by_id, 0.5, 3.0)  # what a running service has read already
+        drive(arguments.port, by_id, 0.5, 10.0)  # what a running service has read already
         rows = []
         for name, paths in (
             ("by image_id", by_id),

@@ -1,4 +1,4 @@
-"""What tests share: the demo, materialized and published once; and which tests stay together on one worker."""
+"""What tests share: the demo, materialized and published once on each worker."""
 
 import os
 import signal
