@@ -1,8 +1,6 @@
 """How alike two pictures are called: one likeness from the network's and the signature's, and the verdict. Pure.
 
-The numbers are measured on 432 game pictures with EfficientNet-Lite0, each looked for by seven kinds of copies; see
-docs/search.md. A copy at 60 % as JPEG then has its source first for 0.96 of them (the network alone: 0.63), and is
-called a near copy for 0.93; a picture that is not here is called a copy of somebody else's in 1 %.
+The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/copies.py` prints what they give.
 """
 
 from collections.abc import Sequence
