@@ -5,10 +5,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from ogaart_tests.world import World, open_world
+from ogaart.demo.http import Request
+from ogaart_tests.world import World, copy_world, open_world
 
 PREFIXES = ("OGAART_", "QDRANT_", "DAGSTER_HOME")
 
@@ -23,6 +25,12 @@ def pytest_configure() -> None:
 class _Demo:
     world: World
     environment: dict[str, str]
+    requests: tuple[Request, ...]
+
+    def state(self) -> tuple[int, list[str]]:
+        """What any run would change: the generation in service, and Dagster's runs."""
+        runs = self.world.settings.data / "dagster" / "history" / "runs"
+        return self.world.generation.number, sorted(path.name for path in runs.glob("*-*.db"))
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +41,26 @@ def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Demo]:
         environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIXES)}
         for name in environment:
             del os.environ[name]
-        yield _Demo(world, environment)
+        yield _Demo(world, environment, tuple(world.site.requests))
 
 
 @pytest.fixture
-def demo_world(_demo: _Demo, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The whole demo, materialized and published once; tests that use it change nothing in it."""
+def demo_world(_demo: _Demo, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The whole demo, materialized and published once; a test that changes it fails, and should take ``copied``."""
     for name, value in _demo.environment.items():
         monkeypatch.setenv(name, value)
-    return _demo.world
+    before = _demo.state()
+    yield _demo.world
+    assert _demo.state() == before, "this test changed the demo that all tests share: let it take `copied`"
+
+
+@pytest.fixture
+def first_requests(_demo: _Demo) -> tuple[Request, ...]:
+    """What the demo's site was asked while the whole demo was materialized for the first time."""
+    return _demo.requests
+
+
+@pytest.fixture
+def copied(demo_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The demo's world with a data root of its own, over the same running site."""
+    return copy_world(demo_world, tmp_path / "data", monkeypatch.setenv)

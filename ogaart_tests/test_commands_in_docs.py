@@ -16,10 +16,9 @@ from click.testing import CliRunner
 
 from ogaart.cli import main
 from ogaart.demonstration import free_port
-from ogaart_tests.operating.conftest import copy_world
 from ogaart_tests.operating.test_changing_model import OTHER_WEIGHTS
 from ogaart_tests.ui import wait_until
-from ogaart_tests.world import World
+from ogaart_tests.world import World, copy_world
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

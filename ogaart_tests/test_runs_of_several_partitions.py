@@ -1,7 +1,6 @@
 """One run that processes several partitions: each has its own metadata, and one that fails harms no other."""
 
 from collections import defaultdict
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,16 +13,9 @@ from ogaart.launching import run_request
 from ogaart.resources.locks import hold
 from ogaart.scheduling import Launch, Reason
 from ogaart.words import Stage
-from ogaart_tests.operating.conftest import copy_world
 from ogaart_tests.world import World
 
 KEYS = ["2d-art/0000", "2d-art/0001", "2d-art/0002"]
-
-
-@pytest.fixture
-def world(demo_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A copy of the demo's data root."""
-    return copy_world(demo_world, tmp_path / "data", monkeypatch.setenv)
 
 
 def process(instance: dg.DagsterInstance) -> Outcome:
@@ -43,8 +35,8 @@ def materialized(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict[st
     return found
 
 
-def test_every_partition_has_its_own_metadata(world: World) -> None:
-    with open_instance(world.settings) as instance:
+def test_every_partition_has_its_own_metadata(copied: World) -> None:
+    with open_instance(copied.settings) as instance:
         outcome = process(instance)
         found = materialized(instance, outcome.run_id)
         listed = {row["run_id"]: row["partition"] for row in runs_table(instance).to_pylist()}
@@ -53,16 +45,16 @@ def test_every_partition_has_its_own_metadata(world: World) -> None:
     assert listed[outcome.run_id] == "2d-art/0000...2d-art/0002"
     assert set(listed.values()) == {*KEYS, None, "2d-art/0000...2d-art/0002"}
     assert set(found) == {"extracted_images", "embeddings", "qdrant_collection"}
-    pictures = {key: n for key, n in world.sql("SELECT partition, count(*) FROM images GROUP BY ALL")}  # noqa: C416
+    pictures = {key: n for key, n in copied.sql("SELECT partition, count(*) FROM images GROUP BY ALL")}  # noqa: C416
     for stage in ("embeddings", "qdrant_collection"):
         assert {key: shown["unchanged"] for key, shown in found[stage].items()} == pictures
     assert sorted(found["extracted_images"]) == KEYS
 
 
-def test_one_that_fails_harms_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
-    held = step_lock(world.stores, Stage.EMBEDDINGS, "2d-art/0001")
-    with open_instance(world.settings) as instance:
+    held = step_lock(copied.stores, Stage.EMBEDDINGS, "2d-art/0001")
+    with open_instance(copied.settings) as instance:
         with hold(held, what="the partition, by somebody else"):
             outcome = process(instance)
         found = materialized(instance, outcome.run_id)

@@ -1,7 +1,8 @@
 """A whole platform in a folder: a demo site served on loopback, and the project's own commands over it."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -97,3 +98,11 @@ def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -
         for name, value in values.items():
             patch.setenv(name, value)
         yield World(served, Settings())
+
+
+def copy_world(world: World, data: Path, setenv: Callable[[str, str], None]) -> World:
+    """A copy of a world's data root at ``data``, named in the environment; the site is the same."""
+    shutil.copytree(world.settings.data, data, symlinks=True)
+    setenv("OGAART_DATA", str(data))
+    setenv("DAGSTER_HOME", str(data / "dagster"))
+    return World(world.site, Settings())
