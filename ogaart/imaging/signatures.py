@@ -14,6 +14,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Miniature = NDArray[np.uint8] | NDArray[np.float32]
+
 SIDE = 32
 MIRRORED = np.float32(0.998)
 _FLAT = 6  # of 255: what JPEG makes of one colour
@@ -62,12 +64,12 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     return np.asarray(np.maximum(upright, MIRRORED * mirrored), dtype=np.float32)
 
 
-def nearness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
+def nearness(query: Miniature, candidates: Miniature) -> NDArray[np.float32]:
     """Compare as ``closeness`` does, but upright only, and at any size.
 
     Args:
-        query: (S, S, 4) uint8, alpha-premultiplied.
-        candidates: (N, S, S, 4) uint8, alpha-premultiplied.
+        query: (S, S, 4) uint8 or float32 in 0..255, alpha-premultiplied.
+        candidates: (N, S, S, 4) uint8 or float32 in 0..255, alpha-premultiplied.
 
     Returns:
         (N,) float32 in 0..1.
@@ -81,7 +83,7 @@ class _CandidateSums:
     With c the premultiplied colour and t = 1 - alpha, a candidate on background b is c + t b.
     """
 
-    def __init__(self, candidates: NDArray[np.uint8]) -> None:
+    def __init__(self, candidates: Miniature) -> None:
         flat = candidates.reshape(len(candidates), -1, 4).astype(np.float32) / 255
         # (N, 3, P): each channel's pixels in one row, so that sums against the query are matrix products.
         self.colour = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1))
@@ -94,7 +96,7 @@ class _CandidateSums:
         self.tt = np.einsum("np,np->n", self.clear, self.clear)[:, None]
 
 
-def _nearness(query: NDArray[np.uint8], of: _CandidateSums) -> NDArray[np.float32]:
+def _nearness(query: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
     pixels = query.shape[0] * query.shape[1]
     flat = query.reshape(pixels, 4).astype(np.float32) / 255
     colour, clear = flat[:, :3], 1 - flat[:, 3]

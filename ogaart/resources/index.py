@@ -66,7 +66,6 @@ class Hit:
 
     id: int
     score: float
-    payload: dict[str, Any]
 
 
 def collection_name(space: str) -> str:

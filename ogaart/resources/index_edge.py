@@ -223,11 +223,11 @@ class EdgeIndex(VectorIndex):
                 limit=limit,
                 query=edge.Query.Nearest(direction.tolist(), using=self.vector_name),
                 filter=_filter(filter),
-                with_payload=True,
+                with_payload=False,
                 params=edge.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
             )
         )
-        return [Hit(_int(point.id), float(point.score), _decoded(point.payload)) for point in found]
+        return [Hit(_int(point.id), float(point.score)) for point in found]
 
     # -- the shard --------------------------------------------------------------------------------------------
 

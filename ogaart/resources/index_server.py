@@ -205,9 +205,9 @@ class ServerIndex(VectorIndex):
             query_filter=_filter(filter),
             search_params=models.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
             limit=limit,
-            with_payload=True,
+            with_payload=False,
         )
-        return [Hit(_int(point.id), float(point.score), dict(point.payload or {})) for point in answer.points]
+        return [Hit(_int(point.id), float(point.score)) for point in answer.points]
 
     # -- the collection ---------------------------------------------------------------------------------------
 

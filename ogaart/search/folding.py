@@ -83,10 +83,12 @@ class Folder:
 
 def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Shrink signatures (N, 32, 32, 4) to (N, 256) float32, so that all pairs of a page can be compared."""
-    step = signatures.shape[1] // COARSE
-    shape = (len(signatures), COARSE, step, COARSE, step, 4)
-    small: NDArray[np.float32] = signatures.reshape(shape).mean(axis=(2, 4), dtype=np.float32)
-    return small.reshape(len(signatures), _SIZE)
+    count, side = signatures.shape[:2]
+    step = side // COARSE
+    # Rows first, then columns: one reduction over both axes goes through the bytes one by one, ten times as slowly.
+    rows = signatures.reshape(count, COARSE, step, side * 4).sum(axis=2, dtype=np.uint16)
+    cells = rows.reshape(count, COARSE * COARSE, step, 4).sum(axis=2, dtype=np.uint16)
+    return np.asarray(cells.reshape(count, _SIZE) / np.float32(step * step), np.float32)
 
 
 def differences(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,14 +5,12 @@ The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ogaart.search.results import Hit, Relation, Verdict
 
 # Closeness of signatures from which two pictures are copies of each other, by the smaller side in pixels: a copy of an
 # icon loses more of it.
-_SIDES = (16.0, 32.0)
-_NEAR = (0.68, 0.93)
+_ICON, _PICTURE = 16.0, 32.0
+_NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 # What the network says weighs more where it is no copy; the rest keeps shapes and colours together.
 _CLOSENESS_SHARE = 0.3
 _BEST_SIMILAR = 0.9
@@ -24,7 +22,8 @@ _TYPICAL = 0.35
 
 def near_copy(side: float) -> float:
     """Closeness from which two pictures are copies, the smallest side of both being so many pixels."""
-    return float(np.interp(side, _SIDES, _NEAR))
+    share = min(max((side - _ICON) / (_PICTURE - _ICON), 0.0), 1.0)
+    return _NEAR_ICON + share * (_NEAR_PICTURE - _NEAR_ICON)
 
 
 def likeness(cosine: float, closeness: float | None, side: float) -> float:

@@ -88,6 +88,8 @@ def read_hits(store: Store, ids: Sequence[int], blocked: Collection[int] = froze
     return {image_id: _hit(row, places.get(row["pixels"], ())) for image_id, row in rows.items()}
 
 
-def judged(hit: Hit, score: float | None, relation: Relation | None) -> Hit:
-    """Give the hit with its likeness."""
-    return replace(hit, score=score, relation=relation)
+def judged(
+    hit: Hit, score: float | None, relation: Relation | None, folded: tuple[Hit, ...] = (), count: int = 0
+) -> Hit:
+    """Give the hit with its likeness, what is folded under it, and how much that is in all."""
+    return replace(hit, score=score, relation=relation, folded=folded, folded_count=count)

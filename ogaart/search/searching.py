@@ -17,6 +17,7 @@ from ogaart.search.fulltext import Expression, expressions
 from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
 from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
+from ogaart.search.store import Brief
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FITTED = 20  # of them the nearest into whose parts the query is fitted: of random crops 0.94 have their source there
@@ -55,6 +56,7 @@ class Search:
         self.blocked = blocked
         self.folder = Folder(near=query.fold, group=query.group)
         self.ranked: dict[int, _Ranked] = {}
+        self.briefs: dict[int, Brief] = {}
         self.toward = self._seen(query.own)
         self.away = self._seen(query.unlike_pictures)
         # Said here, so that the index need not count itself for each query.
@@ -141,12 +143,11 @@ class Search:
                 # No copy of a whole picture, so perhaps of a part: its source is among the nearest few.
                 few = parts.fit(reference.signature, rows[:fitted])
                 fits = {point.id: float(few[n]) for n, point in enumerate(points[:fitted]) if known[n]}
+        briefs = self._known([point.id for point in points])
         ranked: list[_Ranked] = []
         for point in points:
             close = near.get(point.id)
-            side = min(
-                reference.side if reference else 0, point.payload.get("width", 0), point.payload.get("height", 0)
-            )
+            side = min(reference.side if reference else 0, briefs[point.id].side if point.id in briefs else 0)
             relation = (
                 judging.relation(point.score, close, side, self.store.info.typical_cosine) if self._compares else None
             )
@@ -175,13 +176,14 @@ class Search:
             return None
         for picture in self.query.own:
             return _Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
-        rows, known = self.store.signatures(self.query.likes)
-        sizes = self.store.sizes(self.query.likes)
-        return _Reference(rows[0], min(sizes[0]), cropped=False) if known[0] and sizes else None
+        [liked] = self.query.likes
+        rows, known = self.store.signatures([liked])
+        brief = self._known([liked]).get(liked)
+        return _Reference(rows[0], brief.side, cropped=False) if known[0] and brief else None
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
-        briefs = self.store.briefs([*self.query.likes, *self.query.dislikes]).values()
+        briefs = self._known([*self.query.likes, *self.query.dislikes]).values()
         pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.unlike_pictures]
         return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
@@ -289,9 +291,16 @@ class Search:
 
     # From ranked ids to a page of hits.
 
+    def _known(self, ids: Sequence[int]) -> dict[int, Brief]:
+        """What the catalog says of the ids that it holds; each is read once."""
+        unread = [i for i in ids if i not in self.briefs]
+        if unread:
+            self.briefs.update(self.store.briefs(unread))
+        return {i: self.briefs[i] for i in ids if i in self.briefs}
+
     def _take(self, ranked: Sequence[_Ranked]) -> None:
         fresh = [r for r in ranked if r.image_id not in self.ranked and r.image_id not in self.blocked]
-        briefs = self.store.briefs([r.image_id for r in fresh])
+        briefs = self._known([r.image_id for r in fresh])
         # The index may be ahead of the catalog where it lives on a server: what the catalog lacks is dropped.
         fresh = [r for r in fresh if r.image_id in briefs]
         if not fresh:
@@ -314,9 +323,9 @@ class Search:
         )
 
     def _hit(self, found: dict[int, Hit], fold: Fold) -> Hit:
-        def scored(image_id: int) -> Hit:
+        def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
             ranked = self.ranked[image_id]
-            return judged(found[image_id], ranked.score, ranked.relation)
+            return judged(found[image_id], ranked.score, ranked.relation, folded, count)
 
         members = tuple(scored(i) for i in fold.members[:FOLDED_SHOWN] if i in found)
-        return replace(scored(fold.head), folded=members, folded_count=len(fold.members))
+        return scored(fold.head, members, len(fold.members))

@@ -27,6 +27,8 @@ class Brief:
     image_id: int
     slug: str
     pixel_sha256: str
+    side: int
+    """The smaller one, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ class Store:
     # -- what ranking needs -------------------------------------------------------------------------------------------
 
     def briefs(self, ids: Sequence[int]) -> dict[int, Brief]:
-        """Slug and pixel hash of those images that the catalog holds."""
+        """What ranking and folding need of those images that the catalog holds."""
         rows = self._rows(
-            "SELECT image_id, slug, lower(hex(pixel_sha256)) AS pixels FROM images"
+            "SELECT image_id, slug, lower(hex(pixel_sha256)) AS pixels, min(width, height) AS side FROM images"
             " WHERE image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )
-        return {row["image_id"]: Brief(row["image_id"], row["slug"], row["pixels"]) for row in rows}
+        return {image_id: Brief(image_id, slug, pixels, side) for image_id, slug, pixels, side in rows}
 
     def same_pixels(self, pixel_sha256: str) -> list[int]:
         """Images of exactly these pixels, in every entry."""
@@ -145,13 +147,6 @@ class Store:
             return np.zeros((len(wanted), 32, 32, 4), np.uint8), np.zeros(len(wanted), np.bool_)
         rows = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
         return np.asarray(self._signatures[rows]), self._ids[rows] == wanted
-
-    def sizes(self, ids: Sequence[int]) -> list[tuple[int, int]]:
-        """Width and height of the images that the catalog holds."""
-        rows = self._rows(
-            "SELECT width, height FROM images WHERE image_id IN (SELECT value FROM json_each(?))", json.dumps(list(ids))
-        )
-        return [(row["width"], row["height"]) for row in rows]
 
     def match(self, expression: str, limit: int) -> list[int]:
         """Images that an FTS5 expression hits, the most relevant first."""

@@ -14,6 +14,7 @@ from ogaart.search.crediting import Crediting
 from ogaart.search.guarding import Answers, Rate, SecureHeaders, answer_errors
 from ogaart.search.operating import Counts, Measured, Operating
 from ogaart.search.pages import Pages
+from ogaart.search.process import compute_in_own_thread, keep_memory
 from ogaart.search.queueing import SEARCHING, Line, Queueing, Shares
 from ogaart.search.reading import Reading
 from ogaart.search.service import SearchService
@@ -78,6 +79,8 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
 
 def serve(settings: Settings) -> None:
     """Serve until interrupted."""
+    keep_memory()
+    compute_in_own_thread()
     uvicorn.run(
         create_app(settings),
         host=settings.serve_host,

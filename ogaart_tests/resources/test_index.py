@@ -353,7 +353,8 @@ def test_several_processes_read_one_copy_in_place(tmp_path: Path) -> None:
 
     with EdgeIndex(tmp_path / "index", SPACE, DIMENSION, read_only=True) as reader:
         assert [count_in_another_process(tmp_path / "index") for _ in range(2)] == [COUNT, COUNT]
-        assert reader.query(POINTS[200].vector, limit=1)[0].payload == payload(200)
+        assert reader.query(POINTS[200].vector, limit=1)[0].id == POINTS[200].id
+        assert reader.retrieve([POINTS[200].id])[0].payload == payload(200)
 
 
 def test_what_was_not_flushed_is_lost_by_a_kill_and_can_be_upserted_again(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def signature(value: int, seed: int = 0) -> np.ndarray:
 
 def fold(folder: Folder, rows: list[tuple[int, str, str, np.ndarray]]) -> list[tuple[int, list[int]]]:
     folder.add(
-        [Brief(number, slug, pixels) for number, slug, pixels, _ in rows],
+        [Brief(number, slug, pixels, side=32) for number, slug, pixels, _ in rows],
         np.stack([row[3] for row in rows]),
         np.ones(len(rows), np.bool_),
     )
@@ -45,7 +45,7 @@ def test_grouping_shows_one_of_each_entry() -> None:
 
 def test_nothing_folds_under_a_picture_without_signature() -> None:
     folder = Folder(near=True, group=False)
-    rows = [Brief(1, "walk", "a"), Brief(2, "walk", "b")]
+    rows = [Brief(1, "walk", "a", side=32), Brief(2, "walk", "b", side=32)]
 
     folder.add(rows, np.zeros((2, 32, 32, 4), np.uint8), np.zeros(2, np.bool_))
 
