@@ -2,6 +2,9 @@
 
 import logging
 import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +22,8 @@ from ogaart.settings import Settings
 logger = logging.getLogger(__name__)
 
 DECODE_SECONDS = 10.0
+KEPT_BYTES = 32 << 20
+KEPT_SECONDS = 60.0
 _BLIND = "This server has no network at hand: it finds this very picture, but nothing that is only like it."
 
 
@@ -30,6 +35,52 @@ class Sees(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
+
+
+class Decoded:
+    """Pictures just decoded: each is looked at again for its inside, and for each frame that somebody draws.
+
+    Args:
+        capacity: bytes of pixels kept; the oldest go first.
+        seconds: how long, at most, from the moment of decoding.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        capacity: int = KEPT_BYTES,
+        seconds: float = KEPT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._capacity = capacity
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, tuple[float, NDArray[np.uint8]]] = OrderedDict()
+
+    def get(self, content: bytes) -> NDArray[np.uint8] | None:
+        """The pixels of a picture file, if they are still here."""
+        with self._lock:
+            self._evict()
+            found = self._kept.get(content)
+            return None if found is None else found[1]
+
+    def put(self, content: bytes, rgba: NDArray[np.uint8]) -> None:
+        """Keep the pixels of a picture file, if they have room."""
+        with self._lock:
+            if rgba.nbytes <= self._capacity:
+                self._kept[content] = (self._clock() + self._seconds, rgba)
+            self._evict()
+
+    def _evict(self) -> None:
+        now = self._clock()
+        total = sum(rgba.nbytes for _, rgba in self._kept.values())
+        while self._kept:
+            expires, rgba = next(iter(self._kept.values()))
+            if expires > now and total <= self._capacity:
+                return
+            total -= rgba.nbytes
+            self._kept.popitem(last=False)
 
 
 class Eyes:
@@ -52,6 +103,7 @@ class Eyes:
         self._space = ""
         self._why_blind = ""
         self._embedding = threading.Lock()
+        self._decoded = Decoded()
 
     def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         """Decode, cut, hash, sign and embed one picture.
@@ -65,12 +117,7 @@ class Eyes:
             Unreadable: it is no picture that can be read within the limits; the message names them.
             EmbedderBroken: the network's child does not work.
         """
-        rgba = self._unpacker.decode_one(
-            content,
-            max_bytes=self._settings.max_upload_bytes,
-            max_pixels=self._settings.max_query_pixels,
-            seconds=DECODE_SECONDS,
-        ).rgba
+        rgba = self._decode(content)
         if box is not None:
             rgba = box.cut(rgba)
         vector, note = self._embed(rgba, space)
@@ -92,6 +139,18 @@ class Eyes:
         self._unpacker.close()
         with self._embedding:
             self._drop()
+
+    def _decode(self, content: bytes) -> NDArray[np.uint8]:
+        if (kept := self._decoded.get(content)) is not None:
+            return kept
+        rgba = self._unpacker.decode_one(
+            content,
+            max_bytes=self._settings.max_upload_bytes,
+            max_pixels=self._settings.max_query_pixels,
+            seconds=DECODE_SECONDS,
+        ).rgba
+        self._decoded.put(content, rgba)
+        return rgba
 
     def _embed(self, rgba: NDArray[np.uint8], space: str) -> tuple[NDArray[np.float32] | None, str]:
         with self._embedding:

@@ -11,7 +11,7 @@ from PIL import Image
 from ogaart.imaging.errors import Unreadable
 from ogaart.resources.models import space_of
 from ogaart.search.query import Box
-from ogaart.search.seeing import Eyes
+from ogaart.search.seeing import Decoded, Eyes
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, pictures
 
@@ -82,3 +82,20 @@ def test_after_a_bad_picture_a_good_one_is_seen(eyes: Eyes, tmp_path: Path) -> N
         eyes.see(b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, None, "vgg16-00000000-grey-squash-1")
 
     assert eyes.see(ROBOT, None, "vgg16-00000000-grey-squash-1").width == 96
+
+
+def test_pixels_are_kept_for_a_minute_and_within_their_room() -> None:
+    now = [0.0]
+    kept = Decoded(capacity=1000, seconds=60, clock=lambda: now[0])
+    small, other, large = (np.zeros((side, 10, 4), np.uint8) for side in (15, 15, 50))
+
+    kept.put(b"small", small)
+    kept.put(b"large", large)
+    assert kept.get(b"small") is small
+    assert kept.get(b"large") is None
+
+    kept.put(b"other", other)
+    assert (kept.get(b"small"), kept.get(b"other") is other) == (None, True)
+
+    now[0] = 61
+    assert kept.get(b"other") is None
