@@ -82,7 +82,7 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
     path = _picture(question)
     with SearchService(settings) as service:
         service.info()
-        uploads = Uploads(service.see)
+        uploads = Uploads(service)
         pairs = [
             (name, uploads.add(file.read_bytes()) if (file := _example(name, value)) is not None else value)
             for name, value in pairs

@@ -178,7 +178,7 @@ class Pages:
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
         box = read_address([("crop", request.query_params.get("crop", ""))]).crop
-        data = self._uploads.picture(token, box).thumbnail
+        data = self._uploads.thumbnail(token, box)
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
     def original(self, image_id: ImageId) -> Response:

@@ -112,7 +112,6 @@ class QueryPicture:
         space: the vector space it was looked at for.
         width: pixels.
         height: pixels.
-        thumbnail: WebP for the page.
         note: why there is no vector, as a sentence.
         part: whether it is known to be a part of a larger picture: somebody drew the frame.
         inner: the part that stands on a flat ground, where there is such a ground: see ``imaging.borders``.
@@ -124,7 +123,6 @@ class QueryPicture:
     space: str
     width: int
     height: int
-    thumbnail: bytes
     note: str = ""
     part: bool = False
     inner: Box | None = None

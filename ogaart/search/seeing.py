@@ -33,6 +33,9 @@ class Sees(Protocol):
     def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         """Look at one picture, or at a part of it, for a vector space."""
 
+    def thumbnail(self, content: bytes, box: Box | None) -> bytes:
+        """One picture, or a part of it, as a small WebP."""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -117,9 +120,7 @@ class Eyes:
             Unreadable: it is no picture that can be read within the limits; the message names them.
             EmbedderBroken: the network's child does not work.
         """
-        rgba = self._decode(content)
-        if box is not None:
-            rgba = box.cut(rgba)
+        rgba = self._decode(content, box)
         vector, note = self._embed(rgba, space)
         return QueryPicture(
             pixel_sha256=identity.pixel_sha256(rgba),
@@ -128,11 +129,18 @@ class Eyes:
             space=space,
             width=rgba.shape[1],
             height=rgba.shape[0],
-            thumbnail=thumbnails.webp(rgba),
             note=note,
             part=box is not None,
             inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
         )
+
+    def thumbnail(self, content: bytes, box: Box | None) -> bytes:
+        """Decode, cut and shrink one picture, for the page that shows it.
+
+        Raises:
+            Unreadable: it is no picture that can be read within the limits; the message names them.
+        """
+        return thumbnails.webp(self._decode(content, box))
 
     def close(self) -> None:
         """End the child processes."""
@@ -140,17 +148,17 @@ class Eyes:
         with self._embedding:
             self._drop()
 
-    def _decode(self, content: bytes) -> NDArray[np.uint8]:
-        if (kept := self._decoded.get(content)) is not None:
-            return kept
-        rgba = self._unpacker.decode_one(
-            content,
-            max_bytes=self._settings.max_upload_bytes,
-            max_pixels=self._settings.max_query_pixels,
-            seconds=DECODE_SECONDS,
-        ).rgba
-        self._decoded.put(content, rgba)
-        return rgba
+    def _decode(self, content: bytes, box: Box | None) -> NDArray[np.uint8]:
+        rgba = self._decoded.get(content)
+        if rgba is None:
+            rgba = self._unpacker.decode_one(
+                content,
+                max_bytes=self._settings.max_upload_bytes,
+                max_pixels=self._settings.max_query_pixels,
+                seconds=DECODE_SECONDS,
+            ).rgba
+            self._decoded.put(content, rgba)
+        return rgba if box is None else box.cut(rgba)
 
     def _embed(self, rgba: NDArray[np.uint8], space: str) -> tuple[NDArray[np.float32] | None, str]:
         with self._embedding:

@@ -111,6 +111,16 @@ class SearchService:
         with self._looking:
             return self.eyes.see(content, box, space)
 
+    def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
+        """A visitor's picture, or a part of it, as small as a page shows it.
+
+        Raises:
+            Unreadable: it is no picture that can be read within the limits.
+            TooBusy: too many pictures are being looked at.
+        """
+        with self._looking:
+            return self.eyes.thumbnail(content, box)
+
     def framed(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
         """The picture itself, or what stands in it on a flat ground, if that has more of a source here.
 

@@ -6,11 +6,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ogaart.search.query import Box, QueryPicture
 
 LIFETIME = 3600.0
 CAPACITY = 256 << 20  # bytes of all pictures together; the oldest go first
+_PARTS = 16  # of one picture that are remembered, while somebody plays with the frame
 
 
 class UploadGone(LookupError):
@@ -27,13 +29,24 @@ class Upload:
     content: bytes
     expires: float
     seen: dict[Box | None, QueryPicture] = field(default_factory=dict)
+    thumbnails: dict[Box | None, bytes] = field(default_factory=dict)
+
+
+class Looks(Protocol):
+    """Whoever looks at visitors' pictures: the service."""
+
+    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+        """Look at a picture, or at a part of it."""
+
+    def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
+        """A picture, or a part of it, as a small WebP."""
 
 
 class Uploads:
     """Pictures by token.
 
     Args:
-        see: looks at a picture, or a part of it.
+        looks: looks at a picture, or a part of it.
         lifetime: seconds a picture is kept.
         capacity: bytes kept.
         clock: seconds that never go back.
@@ -41,12 +54,12 @@ class Uploads:
 
     def __init__(
         self,
-        see: Callable[[bytes, Box | None], QueryPicture],
+        looks: Looks,
         lifetime: float = LIFETIME,
         capacity: int = CAPACITY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._see = see
+        self._looks = looks
         self._lifetime = lifetime
         self._capacity = capacity
         self._clock = clock
@@ -59,7 +72,7 @@ class Uploads:
         Raises:
             Unreadable: it is no readable picture; nothing is kept.
         """
-        seen = self._see(content, None)
+        seen = self._looks.see(content)
         token = key or secrets.token_urlsafe(16)
         with self._lock:
             self._kept[token] = Upload(content, self._clock() + self._lifetime, {None: seen})
@@ -83,18 +96,35 @@ class Uploads:
         Raises:
             UploadGone: unknown or expired.
         """
+        upload = self._upload(token)
+        if space is not None:
+            upload.seen = {part: seen for part, seen in upload.seen.items() if seen.space == space}
+        if box not in upload.seen:
+            if len(upload.seen) > _PARTS:
+                upload.seen = {}
+            upload.seen[box] = self._looks.see(upload.content, box)
+        return upload.seen[box]
+
+    def thumbnail(self, token: str, box: Box | None = None) -> bytes:
+        """A picture, or a part of it, as a small WebP.
+
+        Raises:
+            UploadGone: unknown or expired.
+        """
+        upload = self._upload(token)
+        if box not in upload.thumbnails:
+            if len(upload.thumbnails) > _PARTS:
+                upload.thumbnails = {}
+            upload.thumbnails[box] = self._looks.thumbnail(upload.content, box)
+        return upload.thumbnails[box]
+
+    def _upload(self, token: str) -> Upload:
         with self._lock:
             self._evict()
             upload = self._kept.get(token)
         if upload is None:
             raise UploadGone
-        if space is not None:
-            upload.seen = {part: seen for part, seen in upload.seen.items() if seen.space == space}
-        if box not in upload.seen:
-            if len(upload.seen) > 16:  # somebody plays with the frame; the whole stays
-                upload.seen = {}
-            upload.seen[box] = self._see(upload.content, box)
-        return upload.seen[box]
+        return upload
 
     def _evict(self) -> None:
         now = self._clock()

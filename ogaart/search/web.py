@@ -49,7 +49,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         lifespan=lifespan,
     )
     templates = Templates()
-    uploads = Uploads(serving.see)
+    uploads = Uploads(serving)
     asking = Asking(serving, uploads)
     crediting = Crediting(serving, templates)
     counts = Counts()

@@ -88,9 +88,7 @@ class GridEyes:
     """Looks at pictures as the service's own eyes do, but with ``vector_of``, and in this process: tests trust them."""
 
     def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
-        rgba = decode(content, Limits()).rgba
-        if box is not None:
-            rgba = box.cut(rgba)
+        rgba = _cut(content, box)
         return QueryPicture(
             pixel_sha256=identity.pixel_sha256(rgba),
             signature=signatures.signature(rgba),
@@ -98,12 +96,19 @@ class GridEyes:
             space=space,
             width=rgba.shape[1],
             height=rgba.shape[0],
-            thumbnail=thumbnails.webp(rgba),
             inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
         )
 
+    def thumbnail(self, content: bytes, box: Box | None) -> bytes:
+        return thumbnails.webp(_cut(content, box))
+
     def close(self) -> None:
         pass
+
+
+def _cut(content: bytes, box: Box | None) -> NDArray[np.uint8]:
+    rgba = decode(content, Limits()).rgba
+    return rgba if box is None else box.cut(rgba)
 
 
 def png(rgba: NDArray[np.uint8]) -> bytes:
