@@ -1,6 +1,6 @@
 """One query over one open generation: finds, ranks, folds, and counts what the filters hide."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,10 +46,33 @@ class _Reference:
     """True for one whose frame somebody drew, None for any other of a visitor's, False for one of the catalog."""
 
 
-class Search:
-    """One query over one open generation."""
+@dataclass(frozen=True)
+class Nearest:
+    """What the index of a generation said of a visitor's picture."""
 
-    def __init__(self, opened: Opened, query: Query, blocked: frozenset[int]) -> None:
+    generation: int
+    narrowed: IndexFilter
+    points: list[Point]
+
+
+class Search:
+    """One query over one open generation.
+
+    Args:
+        opened: the generation.
+        query: the question.
+        blocked: images that are not shown.
+        remembered: what was said of visitors' pictures; kept up to date.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        query: Query,
+        blocked: frozenset[int],
+        remembered: MutableMapping[QueryPicture, Nearest] | None = None,
+    ) -> None:
+        self.remembered = remembered if remembered is not None else {}
         self.store = opened.store
         self.index = opened.index
         self.query = query
@@ -93,7 +116,7 @@ class Search:
         reference = self._reference()
         if reference is None or not self._aimed:
             return 0.0, None
-        points = self._points(narrowing.narrow(None, without=self.blocked), RERANKED)
+        points = self._first_points(narrowing.narrow(None, without=self.blocked))
         # Weighed alike whether or not a frame was drawn: the whole and its inside are compared.
         ranked = self._rank(points, replace(reference, cropped=None), fitted=FITTED_QUICKLY)
         return (ranked[0].score or 0.0, ranked[0].relation) if ranked else (0.0, None)
@@ -102,7 +125,7 @@ class Search:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
-            points = self._points(narrowed, step, offset)
+            points = self._points(narrowed, step, offset) if turn else self._first_points(narrowed)
             offset += step
             ranked = self._rank(points, reference if turn == 0 else None)
             if turn:
@@ -118,6 +141,17 @@ class Search:
     def _aimed(self) -> bool:
         """Whether the network has anything to go by."""
         return self.toward is not None or self.away is not None or bool(self.query.likes or self.query.dislikes)
+
+    def _first_points(self, narrowed: IndexFilter) -> list[Point]:
+        """The nearest of all; of one picture alone asked for once, since ``best`` may have looked before."""
+        picture = self.query.picture
+        if picture is None or not self._compares:
+            return self._points(narrowed, RERANKED)
+        kept = self.remembered.get(picture)
+        if kept is None or (kept.generation, kept.narrowed) != (self.store.info.generation, narrowed):
+            kept = Nearest(self.store.info.generation, narrowed, self._points(narrowed, RERANKED))
+            self.remembered[picture] = kept
+        return kept.points
 
     def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[Point]:
         query = self.query

@@ -24,7 +24,7 @@ from ogaart.search.query import Box, Query, QueryPicture
 from ogaart.search.remote import Remote
 from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.search.rows import read_hits
-from ogaart.search.searching import Search
+from ogaart.search.searching import Nearest, Search
 from ogaart.search.seeing import Eyes, Sees
 from ogaart.search.store import Original, Slice, Store
 from ogaart.search.vocabulary import Vocabulary, read_vocabulary
@@ -33,8 +33,8 @@ from ogaart.settings import Settings
 # Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
 # free for those who only search.
 LOOKING = 12
-_FRAMED = "Searched with what stands on the flat ground of your picture."
 FETCHING = 8
+_FRAMED = "Searched with what stands on the flat ground of your picture."
 
 
 class SearchService:
@@ -60,6 +60,8 @@ class SearchService:
         self._fetching = Places(FETCHING, "links are being followed")
         # What was decided of a picture on a flat ground, by generation; forgotten with the picture.
         self._framed: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = WeakKeyDictionary()
+        # What the index said of a picture, for whoever asks next; forgotten with the picture.
+        self._remembered: WeakKeyDictionary[QueryPicture, Nearest] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self._following.start()
@@ -141,12 +143,12 @@ class SearchService:
         likeness, relation = self._best(picture)
         if relation in (Relation.SAME, Relation.NEAR):
             return None
-        part = look(box)
-        return replace(part, note=_FRAMED) if self._best(part)[0] > likeness else None
+        part = replace(look(box), note=_FRAMED)
+        return part if self._best(part)[0] > likeness else None
 
     def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
         with self._following.lease() as opened:
-            return Search(opened, Query(picture=picture), self._blocked_ids(opened)).best()
+            return Search(opened, Query(picture=picture), self._blocked_ids(opened), self._remembered).best()
 
     def fetch(self, url: str) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
@@ -257,7 +259,7 @@ class SearchService:
         began = time.perf_counter()
         with self._following.lease() as opened:
             query = replace(query, filters=opened.store.spelled(query.filters))
-            search = Search(opened, query, self._blocked_ids(opened))
+            search = Search(opened, query, self._blocked_ids(opened), self._remembered)
             # Words that are only to be left out narrow all there is.
             rank_words = query.words.strip() and (positive_words(query.words) or not unwanted_words(query.words))
             results = search.visual() if query.visual else search.textual() if rank_words else search.browse()
