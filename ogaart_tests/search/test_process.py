@@ -1,0 +1,50 @@
+"""The process that serves keeps its memory, and computes each request in one thread."""
+
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+
+# Ten pieces of a megabyte at a time, as a search makes them: how many pages are faulted in for fifty searches.
+FAULTS = """
+import resource, sys
+import numpy as np
+from ogaart.search.process import keep_memory
+kept = sys.argv[1] == "keep" and keep_memory()
+def search(): return [np.ones(1 << 17) for _ in range(10)]
+search()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    search()
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+THREADS = """
+import json
+import numpy as np
+import threadpoolctl
+from ogaart.search.process import compute_in_own_thread
+compute_in_own_thread()
+print(json.dumps([pool["num_threads"] for pool in threadpoolctl.threadpool_info()]))
+"""
+
+
+def run(script: str, *arguments: str) -> str:
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_what_a_search_frees_serves_the_next() -> None:
+    (_, given_back), (told, kept) = (map(int, run(FAULTS, how).split()) for how in ("leave", "keep"))
+
+    assert told == 1
+    assert given_back > 10_000
+    assert kept < 100
+
+
+def test_linear_algebra_stays_in_its_thread() -> None:
+    pools = json.loads(run(THREADS))
+
+    assert pools
+    assert set(pools) == {1}
