@@ -39,8 +39,7 @@ def test_what_a_search_frees_serves_the_next() -> None:
     (_, given_back), (told, kept) = (map(int, run(FAULTS, how).split()) for how in ("leave", "keep"))
 
     assert told == 1
-    assert given_back > 10_000
-    assert kept < 100
+    assert kept * 10 < given_back
 
 
 def test_linear_algebra_stays_in_its_thread() -> None:
