@@ -44,7 +44,7 @@ class Decoded:
     """Pictures just decoded: each is looked at again for its inside, and for each frame that somebody draws.
 
     Args:
-        capacity: bytes of pixels kept; the oldest go first.
+        capacity: bytes kept, of pixels and of the files they came from; the oldest go first.
         seconds: how long, at most, from the moment of decoding.
         clock: seconds that never go back.
     """
@@ -71,19 +71,19 @@ class Decoded:
     def put(self, content: bytes, rgba: NDArray[np.uint8]) -> None:
         """Keep the pixels of a picture file, if they have room."""
         with self._lock:
-            if rgba.nbytes <= self._capacity:
-                self._kept[content] = (self._clock() + self._seconds, rgba)
+            self._kept[content] = (self._clock() + self._seconds, rgba)
+            self._kept.move_to_end(content)
             self._evict()
 
     def _evict(self) -> None:
         now = self._clock()
-        total = sum(rgba.nbytes for _, rgba in self._kept.values())
+        total = sum(len(content) + rgba.nbytes for content, (_, rgba) in self._kept.items())
         while self._kept:
-            expires, rgba = next(iter(self._kept.values()))
+            content, (expires, rgba) = next(iter(self._kept.items()))
             if expires > now and total <= self._capacity:
                 return
-            total -= rgba.nbytes
-            self._kept.popitem(last=False)
+            total -= len(content) + rgba.nbytes
+            del self._kept[content]
 
 
 class Eyes:

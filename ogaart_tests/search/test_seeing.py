@@ -90,12 +90,14 @@ def test_pixels_are_kept_for_a_minute_and_within_their_room() -> None:
     small, other, large = (np.zeros((side, 10, 4), np.uint8) for side in (15, 15, 50))
 
     kept.put(b"small", small)
-    kept.put(b"large", large)
     assert kept.get(b"small") is small
-    assert kept.get(b"large") is None
 
     kept.put(b"other", other)
     assert (kept.get(b"small"), kept.get(b"other") is other) == (None, True)
 
     now[0] = 61
     assert kept.get(b"other") is None
+
+    for too_much in ((b"large", large), (b"x" * 1000, small)):
+        kept.put(*too_much)
+        assert kept.get(too_much[0]) is None
