@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import parts, signatures
+from ogaart.imaging import signatures
 from ogaart.resources.index import EXACT_BELOW
 from ogaart.resources.index import Hit as Point
 from ogaart.resources.index_filter import IndexFilter
@@ -15,35 +15,17 @@ from ogaart.search.folding import Fold, Folder
 from ogaart.search.following import Opened
 from ogaart.search.fulltext import Expression, expressions
 from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
+from ogaart.search.ranking import FITTED, FITTED_QUICKLY, Ranked, Reference, rank
 from ogaart.search.results import Hidden, Hit, Relation, Results
 from ogaart.search.rows import judged, read_hits
 from ogaart.search.store import Brief
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
-FITTED = 20  # of them the nearest into whose parts the query is fitted: of random crops 0.94 have their source there
-FITTED_QUICKLY = 6  # where only the best counts, and somebody waits for it twice
 FURTHER = 200  # points a further round asks for
 ROUNDS = 6
 MANY = 10_000  # full-text matches from which not all are ranked
 MATCHES = 5_000  # best full-text matches that filters are applied to
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    image_id: int
-    score: float | None
-    relation: Relation | None
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """The one picture that hits are compared with: its signature, its smaller side, and whether it may be a crop."""
-
-    signature: NDArray[np.uint8]
-    side: int
-    cropped: bool | None = None
-    """True for one whose frame somebody drew, None for any other of a visitor's, False for one of the catalog."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +60,7 @@ class Search:
         self.query = query
         self.blocked = blocked
         self.folder = Folder(near=query.fold, group=query.group)
-        self.ranked: dict[int, _Ranked] = {}
+        self.ranked: dict[int, Ranked] = {}
         self.briefs: dict[int, Brief] = {}
         self.toward = self._seen(query.own)
         self.away = self._seen(query.unlike_pictures)
@@ -100,7 +82,7 @@ class Search:
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.unlike_pictures) if p.note))
         if self._compares and query.own and signatures.flat(query.own[0].signature):
             notes.append("Your picture is of one colour: no near copy can be told by it.")
-        self._take([_Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
+        self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
         if self._aimed:
             self._nearest(narrowed, reference)
         results = self._page(notes=tuple(notes))
@@ -121,7 +103,7 @@ class Search:
         ranked = self._rank(points, replace(reference, cropped=None), fitted=FITTED_QUICKLY)
         return (ranked[0].score or 0.0, ranked[0].relation) if ranked else (0.0, None)
 
-    def _nearest(self, narrowed: IndexFilter, reference: _Reference | None) -> None:
+    def _nearest(self, narrowed: IndexFilter, reference: Reference | None) -> None:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
@@ -166,31 +148,12 @@ class Search:
             exact=self.exact,
         )
 
-    def _rank(self, points: Sequence[Point], reference: _Reference | None, fitted: int = FITTED) -> list[_Ranked]:
-        near: dict[int, float] = {}
-        fits: dict[int, float] = {}
-        if reference is not None and points and not signatures.flat(reference.signature):
-            rows, known = self.store.signatures([point.id for point in points])
-            closeness = signatures.closeness(reference.signature, rows)
-            near = {point.id: float(closeness[n]) for n, point in enumerate(points) if known[n]}
-            if reference.cropped is not False and max(near.values(), default=1.0) < judging.near_copy(reference.side):
-                # No copy of a whole picture, so perhaps of a part: its source is among the nearest few.
-                few = parts.fit(reference.signature, rows[:fitted])
-                fits = {point.id: float(few[n]) for n, point in enumerate(points[:fitted]) if known[n]}
-        briefs = self._known([point.id for point in points])
-        ranked: list[_Ranked] = []
-        for point in points:
-            close = near.get(point.id)
-            side = min(reference.side if reference else 0, briefs[point.id].side if point.id in briefs else 0)
-            relation = (
-                judging.relation(point.score, close, side, self.store.info.typical_cosine) if self._compares else None
-            )
-            likeness = judging.likeness(point.score, close, side)
-            if reference is not None and point.id in fits:
-                known_part = reference.cropped is True
-                likeness = max(likeness, judging.likeness_of_part(point.score, fits[point.id], known=known_part))
-            ranked.append(_Ranked(point.id, likeness, relation))
-        return sorted(ranked, key=lambda r: -(r.score or 0.0))
+    def _rank(self, points: Sequence[Point], reference: Reference | None, fitted: int = FITTED) -> list[Ranked]:
+        ids = [point.id for point in points]
+        rows, known = self.store.signatures(ids if reference is not None else [])
+        sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
+        typical = self.store.info.typical_cosine
+        return rank(points, sides, reference, rows, known, compares=self._compares, typical=typical, fitted=fitted)
 
     @property
     def _compares(self) -> bool:
@@ -205,15 +168,15 @@ class Search:
         vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
         return np.stack(vectors) if vectors else None
 
-    def _reference(self) -> _Reference | None:
+    def _reference(self) -> Reference | None:
         if not self._compares:
             return None
         for picture in self.query.own:
-            return _Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
+            return Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
         [liked] = self.query.likes
         rows, known = self.store.signatures([liked])
         brief = self._known([liked]).get(liked)
-        return _Reference(rows[0], brief.side, cropped=False) if known[0] and brief else None
+        return Reference(rows[0], brief.side, cropped=False) if known[0] and brief else None
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
@@ -297,7 +260,7 @@ class Search:
         offset = 0
         while len(self.folder.folds) < self.wanted:
             ids = narrowing.passing(self.index, narrowed, FURTHER, offset)
-            self._take([_Ranked(image_id, None, None) for image_id in ids])
+            self._take([Ranked(image_id, None, None) for image_id in ids])
             offset += FURTHER
             if len(ids) < FURTHER:
                 break
@@ -319,7 +282,7 @@ class Search:
 
     def _take_some(self, ids: Sequence[int]) -> None:
         for start in range(0, len(ids), RERANKED):
-            self._take([_Ranked(image_id, None, None) for image_id in ids[start : start + RERANKED]])
+            self._take([Ranked(image_id, None, None) for image_id in ids[start : start + RERANKED]])
             if len(self.folder.folds) >= self.wanted:
                 return
 
@@ -332,7 +295,7 @@ class Search:
             self.briefs.update(self.store.briefs(unread))
         return {i: self.briefs[i] for i in ids if i in self.briefs}
 
-    def _take(self, ranked: Sequence[_Ranked]) -> None:
+    def _take(self, ranked: Sequence[Ranked]) -> None:
         fresh = [r for r in ranked if r.image_id not in self.ranked and r.image_id not in self.blocked]
         briefs = self._known([r.image_id for r in fresh])
         # The index may be ahead of the catalog where it lives on a server: what the catalog lacks is dropped.
