@@ -1,6 +1,5 @@
 """The pictures inside the files: loose ones and members of archives, each with its pixels' identity."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 import dagster as dg
@@ -72,8 +71,10 @@ def extract(step: Step) -> None:
     stored |= {_member_file(m): "" for m in old[MEMBERS.name] if _is_due(step, m, files.get(_member_file(m)))}
     plan = compare(stored, wanted)
     before = {r["image_id"]: r for r in old[IMAGES.name]}
-    for key in plan.unchanged:
-        _carry_failures(step, files[key], [m for m in old[MEMBERS.name] if _member_file(m) == key])
+    unchanged = set(plan.unchanged)
+    for member in old[MEMBERS.name]:
+        if (key := _member_file(member)) in unchanged:
+            _carry_failure(step, files[key], member)
     if not plan.work and not plan.orphaned:
         step.counts[RowState.UNCHANGED] = len(before)
         step.commit({t: (old[t.name], old[t.name]) for t in (MEMBERS, OCCURRENCES, IMAGES)})
@@ -83,7 +84,7 @@ def extract(step: Step) -> None:
         content = _Content(pack)
         carry = _Carrier(step, content, old)
         for key, file in files.items():
-            if key in plan.unchanged:
+            if key in unchanged:
                 carry.file(key)
             else:
                 _unpack(step, content, unpacker, file, wanted[key], before)
@@ -117,10 +118,9 @@ def _failure_key(file: Row, member_index: str, member_path: str) -> str:
     return f"{file['url']}#{member_index}:{member_path}" if member_index else str(file["url"])
 
 
-def _carry_failures(step: Step, file: Row, members: Iterable[Row]) -> None:
-    for member in members:
-        if member["status"] == MemberStatus.FAILED:
-            step.waits(_failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"])
+def _carry_failure(step: Step, file: Row, member: Row) -> None:
+    if member["status"] == MemberStatus.FAILED:
+        step.waits(_failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"])
 
 
 def _is_due(step: Step, member: Row, file: Row | None) -> bool:

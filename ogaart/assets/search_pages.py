@@ -89,10 +89,9 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
     stored = {row["slug"]: row for row in tables.read(SEARCH_RESULTS, step.partition)}
     wanted = {slug: fingerprint(LISTING_VERSION, record) for slug, record in records.items()}
     plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
+    unchanged = set(plan.unchanged)
     rows = [
-        stored[slug]
-        if slug in plan.unchanged
-        else step.stamp({**record, "fetched_at": fetched.fetched_at}, wanted[slug])
+        stored[slug] if slug in unchanged else step.stamp({**record, "fetched_at": fetched.fetched_at}, wanted[slug])
         for slug, record in records.items()
     ]
     step.count(plan)

@@ -246,7 +246,9 @@ class Step:
 
 def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:
     """Whether rows differ in anything but order."""
-    return sorted(map(repr, map(_ordered, old))) != sorted(map(repr, map(_ordered, new)))
+    if old is new:
+        return False
+    return len(old) != len(new) or sorted(map(repr, map(_ordered, old))) != sorted(map(repr, map(_ordered, new)))
 
 
 def _ordered(row: Row) -> list[tuple[str, Any]]:

@@ -274,7 +274,8 @@ class EdgeIndex(VectorIndex):
     def _load(self, path: Path) -> edge.EdgeShard:
         way_out = "discard it (it is upserted again from the vectors) or publish anew"
         try:
-            read_ahead(path, _LEFT_ON_DISK)
+            if self.read_only:  # somebody waits for the first answer
+                read_ahead(path, _LEFT_ON_DISK)
             shard = edge.EdgeShard.load(str(path))
             _probe(shard, self.vector_name, self.dimension)
         except BaseException as error:
