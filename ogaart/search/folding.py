@@ -85,7 +85,7 @@ def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Shrink signatures (N, 32, 32, 4) to (N, 256) float32, so that all pairs of a page can be compared."""
     count, side = signatures.shape[:2]
     step = side // COARSE
-    # Rows first, then columns: one reduction over both axes goes through the bytes one by one, ten times as slowly.
+    # Rows first, then columns: one reduction over both axes goes through the bytes one by one.
     rows = signatures.reshape(count, COARSE, step, side * 4).sum(axis=2, dtype=np.uint16)
     cells = rows.reshape(count, COARSE * COARSE, step, 4).sum(axis=2, dtype=np.uint16)
     return np.asarray(cells.reshape(count, _SIZE) / np.float32(step * step), np.float32)
