@@ -21,13 +21,13 @@ from PIL import Image, ImageOps
 from ogaart.imaging.identity import pixel_sha256
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
-from ogaart.resources.dataroot import DataRoot
-from ogaart.resources.generations import Generations
-from ogaart.resources.index import open_index
-from ogaart.resources.models import MODELS
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.embedding.registry import MODELS
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.search.engine.service import SearchService
 from ogaart.search.query import Query
 from ogaart.search.results import Relation
-from ogaart.search.service import SearchService
 from ogaart.settings import Settings
 
 ART = Path(__file__).parent.parent / "ogaart" / "demo" / "art"

@@ -30,13 +30,14 @@ from ogaart.imaging import borders
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
-from ogaart.opengameart.licences import LICENCES, uses
-from ogaart.resources import words_store
-from ogaart.resources.embedder import Embedder
-from ogaart.resources.generations import Generations
-from ogaart.resources.index import Point, open_index
-from ogaart.resources.models import VGG16, space_of
+from ogaart.resources.catalog import serving_files
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VGG16, space_of
+from ogaart.resources.index.base import Point
+from ogaart.resources.index.opening import open_index
 from ogaart.settings import Settings
+from ogaart.sites.opengameart.licences import LICENCES, uses
 
 WORDS = [
     "tree",
@@ -92,7 +93,7 @@ def publish(settings: Settings, points: int) -> None:
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(words_store._DDL)
+    store.executescript(serving_files._DDL)
     pack = building.path / "packs" / "made.zip"
     pack.parent.mkdir()
     pack.write_bytes(b"thumbnail")
@@ -144,7 +145,7 @@ def publish(settings: Settings, points: int) -> None:
         print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
         index.copy_to(building.path / "index")
     shutil.rmtree(settings.data / "index")
-    store.executescript(words_store._INDEXES)
+    store.executescript(serving_files._INDEXES)
     facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
     store.commit()

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from ogaart import automation
 from ogaart.assets.catalog import catalog
 from ogaart.assets.content_pages import content_pages
 from ogaart.assets.embeddings import embeddings
@@ -12,7 +11,8 @@ from ogaart.assets.publication import publication
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.assets.raw_files import raw_files
 from ogaart.assets.search_pages import search_pages
-from ogaart.checks import catalog_checks
+from ogaart.orchestration import jobs, schedules, sensors
+from ogaart.orchestration.asset_checks import catalog_checks
 from ogaart.resources.platform import Platform
 
 ASSETS = (
@@ -34,9 +34,9 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=[catalog_checks],
-        jobs=automation.JOBS,
-        schedules=automation.SCHEDULES,
-        sensors=automation.SENSORS,
+        jobs=jobs.JOBS,
+        schedules=schedules.SCHEDULES,
+        sensors=sensors.SENSORS,
         resources={"platform": Platform()},
         executor=dg.in_process_executor,
     )

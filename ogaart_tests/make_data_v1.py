@@ -14,12 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ogaart import work
+from ogaart.core.states import EntryStatus
 from ogaart.demo import plan
 from ogaart.demo.model import Site
 from ogaart.demo.server import DemoSite
+from ogaart.operations import runs
 from ogaart.settings import Settings
-from ogaart.words import EntryStatus
 
 ARCHIVE = Path(__file__).parent / "data_v1.tar.xz"
 PORT = 8479  # part of every URL in the rows
@@ -63,9 +63,9 @@ def main() -> None:
         os.environ.update(environment(folder))
         settings, console = Settings(), Console(file=StringIO())
         for report in (
-            work.discover(settings, console),
-            work.materialize(settings, console, None),
-            work.publish(settings, console),
+            runs.discover(settings, console),
+            runs.materialize(settings, console, None),
+            runs.publish(settings, console),
         ):
             if report.errors:
                 sys.exit("\n".join(report.errors))

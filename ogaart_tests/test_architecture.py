@@ -1,53 +1,142 @@
-"""The rules of docs/architecture.md: who may import whom, and where torch is."""
+"""The rules of docs/architecture.md: one order of layers that imports follow downwards, and where torch is."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "ogaart"
-FORBIDDEN = {
-    "opengameart": ("dagster", "requests", "duckdb", "torch", "ogaart.resources", "ogaart.assets", "ogaart.search"),
-    "children": (
-        "dagster",
-        "ogaart.imaging",
-        "ogaart.resources",
-        "ogaart.assets",
-        "ogaart.search",
-        "ogaart.opengameart",
-    ),
-    "imaging": ("dagster", "requests", "duckdb", "torch", "ogaart.resources", "ogaart.assets", "ogaart.search"),
-    "resources": (
-        "ogaart.assets",
-        "ogaart.search",
-        "ogaart.demo",
-        "ogaart.cli",
-        "ogaart.definitions",
-        "ogaart.automation",
-    ),
-    "assets": ("ogaart.search", "ogaart.demo", "ogaart.cli", "ogaart.definitions", "ogaart.automation"),
-    "search": ("ogaart.assets", "ogaart.cli", "ogaart.definitions", "dagster"),
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ogaart"
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("reference",),
+    ("cli",),
+    ("operations",),
+    ("definitions",),
+    ("orchestration",),
+    ("assets", "search"),
+    ("pipeline",),
+    ("resources.catalog",),
+    ("resources.index",),
+    ("resources.platform",),
+    ("resources.site", "resources.embedding"),
+    ("resources.storage",),
+    ("sites", "imaging", "demo"),
+    ("workers",),
+    ("core", "settings"),
+)
+"""From the top of the house to its ground: a module imports what stands in its own package or in a lower row."""
+
+PURE = {
+    "sites": ("requests", "duckdb", "torch"),
+    "imaging": ("dagster", "requests", "duckdb", "torch"),
+    "search": ("dagster", "ogaart.pipeline", "ogaart.assets"),
 }
+"""What a package must not import at all, besides the order."""
+MOST_FILES = 25
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file names in an import, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name; a package's ``__init__`` by the package's."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, *, lazily: bool = True) -> Iterator[str]:
+    """Every module that a file names in an import, anywhere in it; ``from p import m`` counts as ``p.m`` too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if lazily else iter(tree.body)
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports_point_one_way(package: str) -> None:
+def unit_of(module: str) -> str | None:
+    """The layered unit that a module belongs to: the longest that its name begins with."""
+    inside = module.removeprefix("ogaart").removeprefix(".")
+    units = [unit for row in LAYERS for unit in row if inside == unit or inside.startswith(f"{unit}.")]
+    return max(units, key=len, default=None)
+
+
+def edges(*, lazily: bool = True) -> dict[str, set[str]]:
+    """Module to modules of the package that it imports."""
+    known = modules()
+    return {name: {m for m in imported(path, lazily=lazily) if m in known} - {name} for name, path in known.items()}
+
+
+def assert_no_circle(graph: Mapping[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as cause:
+        pytest.fail(f"a circle of imports: {' -> '.join(cause.args[1])}")
+
+
+def test_every_module_has_a_layer() -> None:
+    namespaces = {"ogaart", "ogaart.resources"}
+
+    loose = [name for name in modules() if unit_of(name) is None and name not in namespaces]
+
+    assert loose == []
+
+
+def test_imports_point_downwards() -> None:
+    row_of = {unit: number for number, row in enumerate(LAYERS) for unit in row}
+
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in edges().items()
+        for other in sorted(others)
+        if (a := unit_of(name)) and (b := unit_of(other)) and a != b and row_of[b] <= row_of[a]
+    ]
+
+    assert upwards == []
+
+
+def test_no_circle_of_files() -> None:
+    assert_no_circle(edges())
+
+
+def test_no_circle_of_packages() -> None:
+    known = modules()
+
+    def package(module: str) -> str:
+        folder = module if known[module].name == "__init__.py" else module.rpartition(".")[0]
+        return module if folder in {"ogaart", "ogaart.resources"} else folder  # loose modules, with layers of their own
+
+    pairs = sorted((package(name), package(other)) for name, others in edges().items() for other in others)
+    graph = {name: {b for _, b in group if b != name} for name, group in groupby(pairs, key=lambda pair: pair[0])}
+
+    assert_no_circle(graph)
+
+
+def test_no_folder_is_overfull() -> None:
+    counts = {
+        str(folder.relative_to(ROOT)): len(list(folder.glob("*.py")))
+        for folder in [PACKAGE, *PACKAGE.rglob("*")]
+        if folder.is_dir()
+    }
+
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_pure_packages_stay_pure(package: str) -> None:
     broken = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in sorted((ROOT / package).rglob("*.py"))
-        for name in imports(path)
-        for forbidden in FORBIDDEN[package]
-        if name == forbidden or name.startswith(f"{forbidden}.")
+        f"{name} imports {other}"
+        for name, path in modules().items()
+        if unit_of(name) == package
+        for other in imported(path)
+        for forbidden in PURE[package]
+        if other == forbidden or other.startswith(f"{forbidden}.")
     ]
 
     assert broken == []
@@ -55,20 +144,20 @@ def test_imports_point_one_way(package: str) -> None:
 
 def test_torch_is_imported_in_the_embedding_worker_only() -> None:
     users = {
-        str(path.relative_to(ROOT))
-        for path in ROOT.rglob("*.py")
-        for name in imports(path)
-        if name.split(".")[0] in {"torch", "torchvision"}
+        name
+        for name, path in modules().items()
+        for other in imported(path)
+        if other.split(".")[0] in {"torch", "torchvision"}
     }
 
-    assert users == {"resources/embedding_worker.py"}
+    assert {name for name in users if not name.startswith("ogaart.resources.embedding.models.")} == {
+        "ogaart.resources.embedding.worker"
+    }
 
 
 def test_modules_say_in_their_first_line_why_they_exist() -> None:
     silent = [
-        str(path.relative_to(ROOT))
-        for path in ROOT.rglob("*.py")
-        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) and path.name != "__init__.py"
+        name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
 
     assert silent == []

@@ -10,9 +10,9 @@ import requests
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from ogaart import up
-from ogaart.demonstration import free_port
-from ogaart.doctor import CHROMIUM_HELP, chromium
+from ogaart.cli import up_command
+from ogaart.cli.demo_command import free_port
+from ogaart.operations.doctor import CHROMIUM_HELP, chromium
 from ogaart_tests.world import World
 
 SCREENSHOTS = os.environ.get("OGAART_SCREENSHOTS")  # read before a world clears the environment
@@ -47,7 +47,7 @@ def browser_page(width: int = 1400, height: int = 900, *, dark: bool = False) ->
 def dagster_ui(world: World) -> Iterator[str]:
     """The Dagster UI and daemon on the world's instance; gives the UI's base URL."""
     port = free_port(0)
-    process = up.start(world.settings, "127.0.0.1", port)
+    process = up_command.start(world.settings, "127.0.0.1", port)
     base = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: process.poll() is not None or _answers(base), 120, "the Dagster UI to answer")

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from ogaart import work
+from ogaart.cli.demo_command import QUERIES
 from ogaart.demo.server import DemoSite
-from ogaart.demonstration import QUERIES
-from ogaart.resources.generations import Generation, Generations
+from ogaart.operations import runs
+from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.platform import Stores
 from ogaart.settings import Settings
 
@@ -31,17 +31,17 @@ class World:
         """A console that nobody sees."""
         return Console(file=StringIO())
 
-    def discover(self, *, refresh: bool = False) -> work.Report:
+    def discover(self, *, refresh: bool = False) -> runs.Report:
         """``ogaart discover``."""
-        return work.discover(self.settings, self.quiet(), refresh=refresh)
+        return runs.discover(self.settings, self.quiet(), refresh=refresh)
 
-    def materialize(self, keys: list[str] | None = None, assets: tuple[str, ...] = ()) -> work.Report:
+    def materialize(self, keys: list[str] | None = None, assets: tuple[str, ...] = ()) -> runs.Report:
         """``ogaart materialize``."""
-        return work.materialize(self.settings, self.quiet(), keys, assets)
+        return runs.materialize(self.settings, self.quiet(), keys, assets)
 
-    def publish(self) -> work.Report:
+    def publish(self) -> runs.Report:
         """``ogaart publish``."""
-        return work.publish(self.settings, self.quiet())
+        return runs.publish(self.settings, self.quiet())
 
     def all(self) -> None:
         """Everything once; any error fails the test."""

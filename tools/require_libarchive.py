@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 
-from ogaart.doctor import LIBARCHIVE_HELP
-from ogaart.imaging.library import find_libarchive
+from ogaart.imaging.find_libarchive import find_libarchive
+from ogaart.operations.doctor import LIBARCHIVE_HELP
 
 
 def main() -> int:

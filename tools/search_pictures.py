@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ogaart.doctor import chromium
+from ogaart.operations.doctor import chromium
 
 ROOT = Path(__file__).parent.parent
 ART = ROOT / "ogaart" / "demo" / "art"

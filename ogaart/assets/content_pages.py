@@ -5,20 +5,20 @@ from typing import Any
 
 import dagster as dg
 
-from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
-from ogaart.assets.leaving import left_behind
-from ogaart.assets.running import run_partitions
 from ogaart.assets.search_pages import search_pages
-from ogaart.assets.step import Step, described
-from ogaart.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
-from ogaart.partitions import search_pages_partitions
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import EntryStatus, RowState
+from ogaart.pipeline.departed_entries import left_behind
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import ASKS_THE_SITE, OWNERS, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import ENTRIES, SEARCH_RESULTS
-from ogaart.resources.site import Fetched, FetchFailed
-from ogaart.resources.sweeps import latest_sweep
-from ogaart.resources.tables import Row
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import EntryStatus, RowState, Stage
+from ogaart.resources.site.client import Fetched, FetchFailed
+from ogaart.resources.site.sweeps import latest_sweep
+from ogaart.resources.storage.schema import ENTRIES, SEARCH_RESULTS
+from ogaart.resources.storage.tables import Row
+from ogaart.sites.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
 
 GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
 

@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
-from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import Step, described
-from ogaart.partitions import search_pages_partitions
-from ogaart.resources.embedder import Embedder
-from ogaart.resources.pictures_store import picture_bytes
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import RowState
+from ogaart.pipeline.picture_bytes import picture_bytes
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import EMBEDDINGS, IMAGES, OCCURRENCES
-from ogaart.resources.tables import Row
-from ogaart.resources.vectors import SEGMENT_ROWS, Vectors
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import RowState, Stage
+from ogaart.resources.storage.schema import EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.vectors import SEGMENT_ROWS, Vectors
 
 EMBEDDINGS_VERSION = "1"
 

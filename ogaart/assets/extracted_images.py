@@ -4,22 +4,22 @@ from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
-from ogaart.assets.labels import OWNERS, READS_ROWS
 from ogaart.assets.raw_files import raw_files
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import Step, described
-from ogaart.faults import Fault, fault
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import FileStatus, MemberStatus, RowState
 from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
-from ogaart.partitions import search_pages_partitions
-from ogaart.resources.durable import temporary
-from ogaart.resources.packs import PackWriter, read_at
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES
-from ogaart.resources.tables import Row
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import FileStatus, MemberStatus, RowState, Stage
+from ogaart.resources.storage.atomic_files import temporary
+from ogaart.resources.storage.packs import PackWriter, read_at
+from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES
+from ogaart.resources.storage.tables import Row
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
 FEATURES = ("has_alpha", "colours", "palette", "palette_shares", "pixel_art", "signature")

@@ -3,16 +3,16 @@
 import dagster as dg
 
 from ogaart.assets.content_pages import content_pages
-from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import Step, described
-from ogaart.opengameart.content import LINKS_VERSION, parse_entry
-from ogaart.partitions import search_pages_partitions
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import EntryStatus, FileRole, RowState
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import ENTRIES, FILE_LINKS
-from ogaart.resources.tables import Row
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import EntryStatus, FileRole, RowState, Stage
+from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
+from ogaart.resources.storage.tables import Row
+from ogaart.sites.opengameart.content import LINKS_VERSION, parse_entry
 
 LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
 """Pages that may link files; a withheld one still shows its previews."""

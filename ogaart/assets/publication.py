@@ -6,18 +6,13 @@ from typing import Any
 import dagster as dg
 
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
-from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.step import described
-from ogaart.resources.audits import Audit, run_audits
-from ogaart.resources.catalog_tables import IMAGES
-from ogaart.resources.collection import Collection
-from ogaart.resources.embedder import Embedder
-from ogaart.resources.generations import Generation, Generations
-from ogaart.resources.index import open_index
-from ogaart.resources.locks import hold
-from ogaart.resources.platform import Platform, Stores
-from ogaart.resources.quality import ADVISORY, assess, holding_back, outcome
-from ogaart.resources.vectors import Vectors
+from ogaart.pipeline.step import OWNERS, READS_ROWS, described
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
+from ogaart.resources.catalog.tables import IMAGES
+from ogaart.resources.platform import Platform
+from ogaart.resources.storage.locks import hold
 
 PUBLICATION_VERSION = "1"
 
@@ -73,21 +68,6 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
         generations.switch(generation.number)
         generations.prune(stores.settings.keep_generations)
     return dg.MaterializeResult(metadata=_metadata(generations.get(generation.number), "new"))
-
-
-def audit(stores: Stores, generation: Generation, current: Generation | None) -> list[Audit]:
-    """Run every audit on a finished generation and the collection it is published with."""
-    space = generation.manifest["space"]
-    vectors = Vectors(stores.root.vectors, space)
-    dimension = Embedder(stores.settings).dimension
-    if stores.settings.qdrant_url is not None:
-        with Collection(stores, space, dimension).writer() as index:
-            return run_audits(generation, index, vectors=vectors, previous=current)
-    index = open_index(stores.settings, generation.index, space, dimension, read_only=True)
-    try:
-        return run_audits(generation, index, vectors=vectors, previous=current)
-    finally:
-        index.close()
 
 
 def _metadata(generation: Generation, state: str) -> dict[str, Any]:

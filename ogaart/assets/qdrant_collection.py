@@ -3,21 +3,21 @@
 import dagster as dg
 
 from ogaart.assets.embeddings import embeddings
-from ogaart.assets.labels import OWNERS, READS_ROWS
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import Step, described
-from ogaart.faults import Fault, fault
-from ogaart.partitions import search_pages_partitions
-from ogaart.resources.collection import Collection
-from ogaart.resources.embedder import Embedder
-from ogaart.resources.index import Point
-from ogaart.resources.payload import payload, payload_hash
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import EntryStatus, RowState
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.index.base import Point
+from ogaart.resources.index.collection import Collection
+from ogaart.resources.index.payload import payload, payload_hash
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS
-from ogaart.resources.tables import Row
-from ogaart.resources.vectors import Vectors
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import EntryStatus, RowState, Stage
+from ogaart.resources.storage.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS
+from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.vectors import Vectors
 
 COLLECTION_VERSION = "1"
 BATCH = 256

@@ -3,17 +3,17 @@
 import dagster as dg
 
 from ogaart.assets.file_links import file_links
-from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import Step, described
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import EntryStatus, FileRole, FileStatus, RowState
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
-from ogaart.partitions import search_pages_partitions
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import ASKS_THE_SITE, OWNERS, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import ENTRIES, FILE_LINKS, RAW_FILES
-from ogaart.resources.site import FetchFailed
-from ogaart.resources.tables import Row
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import EntryStatus, FileRole, FileStatus, RowState, Stage
+from ogaart.resources.site.client import FetchFailed
+from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, RAW_FILES
+from ogaart.resources.storage.tables import Row
 
 RAW_FILES_VERSION = "1"
 GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBIDDEN, 403: FileStatus.FORBIDDEN}

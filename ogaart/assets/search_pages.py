@@ -4,19 +4,19 @@ from datetime import timedelta
 
 import dagster as dg
 
-from ogaart.assets.labels import ASKS_THE_SITE, OWNERS
-from ogaart.assets.running import run_partitions
-from ogaart.assets.step import LINEAGE, Step, described
-from ogaart.opengameart.listing import LISTING_VERSION, Listing, ListingUnreadable, is_past_end, parse_listing
-from ogaart.opengameart.urls import search_url
-from ogaart.partitions import BadPartition, search_pages_partitions
+from ogaart.core.partitions import BadPartition, search_pages_partitions
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import compare, fingerprint
+from ogaart.core.states import ListingStatus
+from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.step import ASKS_THE_SITE, LINEAGE, OWNERS, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.schema import LISTINGS, SEARCH_RESULTS
-from ogaart.resources.site import Fetched
-from ogaart.resources.sweeps import latest_sweep
-from ogaart.resources.tables import Row
-from ogaart.staleness import compare, fingerprint
-from ogaart.words import ListingStatus, Stage
+from ogaart.resources.site.client import Fetched
+from ogaart.resources.site.sweeps import latest_sweep
+from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
+from ogaart.resources.storage.tables import Row
+from ogaart.sites.opengameart.listing import LISTING_VERSION, Listing, ListingUnreadable, is_past_end, parse_listing
+from ogaart.sites.opengameart.urls import search_url
 
 
 @dg.asset(

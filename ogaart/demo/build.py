@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
+from ogaart.core.states import EntryStatus
 from ogaart.demo import plan, truth
 from ogaart.demo.model import OGA, Site
 from ogaart.demo.pages import Pages, Search
-from ogaart.words import EntryStatus
 
 PER_PAGE = 24
 _FIXED_DOM_ID = "0" * 32

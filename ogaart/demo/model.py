@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
-from ogaart.words import EntryStatus, Stage
+from ogaart.core.stages import Stage
+from ogaart.core.states import EntryStatus
 
 OGA = "https://opengameart.org"
 FILES = "/sites/default/files/"

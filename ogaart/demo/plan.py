@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ogaart.core.stages import Stage
+from ogaart.core.states import EntryStatus
 from ogaart.demo import archives, pictures, stubs
 from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Planted, Preview, Site
-from ogaart.words import EntryStatus, Stage
 
 HERE = Path(__file__).parent
 _LICENCES = {"CC0-1.0": "CC0", "CC-BY-3.0": "CC-BY 3.0", "CC-BY-4.0": "CC-BY 4.0"}

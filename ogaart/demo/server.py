@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from ogaart.core.states import EntryStatus
 from ogaart.demo import pictures, plan, truth
 from ogaart.demo.http import Answer, Fault, Request, negotiated
 from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Site
 from ogaart.demo.pages import Pages, Search, mime
-from ogaart.words import EntryStatus
 
 ROBOTS = """\
 # The demo of ogaart

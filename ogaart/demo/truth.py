@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Collection
 from typing import Any
 
+from ogaart.core.stages import Stage
+from ogaart.core.states import EntryStatus, FileRole, FileStatus
 from ogaart.demo.model import OGA, DemoFile, Entry, Site
 from ogaart.demo.pages import mime
-from ogaart.words import EntryStatus, FileRole, FileStatus, Stage
 
 Truth = dict[str, Any]
 _HTTP = {EntryStatus.DELETED: 404, EntryStatus.PRIVATE: 403}

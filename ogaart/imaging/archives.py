@@ -14,13 +14,13 @@ from typing import IO, TYPE_CHECKING
 from libarchive import ArchiveError
 from libarchive.entry import FileType as EntryType
 
-from ogaart.imaging.envelopes import Envelope, read_envelope
+from ogaart.core.states import MemberStatus
+from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk
 from ogaart.imaging.pictures import PILLOW_FORMATS
 from ogaart.imaging.reader import Archive, Entry, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
-from ogaart.words import MemberStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ogaart.children.child import Child, ChildLost
-from ogaart.imaging.child import START_SECONDS, reason_of, start_worker
+from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import PIXELS_VERSION
 from ogaart.imaging.pictures import Picture
-from ogaart.words import MemberStatus
+from ogaart.imaging.worker_client import START_SECONDS, reason_of, start_worker
+from ogaart.workers.process import Child, ChildLost
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
     from types import TracebackType
 
-    from ogaart.children import wire
     from ogaart.imaging.limits import Limits
+    from ogaart.workers import protocol
 
 UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
 """Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
@@ -191,7 +191,7 @@ class Unpacker:
         self._child = None
         self._restarts += 1
 
-    def _finish(self, end: wire.Message) -> None:
+    def _finish(self, end: protocol.Message) -> None:
         self._peak = max(self._peak, end.fields["peak"])
         if end.fields["rss"] > RECYCLE_BYTES:
             self.close()
@@ -267,7 +267,7 @@ class _Unpacking:
                 # The reader went away in the middle: what the child still says belongs to nobody.
                 unpacker.close()
 
-    def _take(self, message: wire.Message) -> UnpackedMember | None:
+    def _take(self, message: protocol.Message) -> UnpackedMember | None:
         fields = message.fields
         index = fields["index"]
         if fields["kind"] == "begin":

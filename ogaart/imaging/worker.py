@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image
 
-from ogaart.children import serving, wire
+from ogaart.core.states import MemberStatus
 from ogaart.imaging import features, identity, pictures, thumbnails
+from ogaart.imaging.archive_headers import last_volume
 from ogaart.imaging.archives import Member, Stop, Walk
-from ogaart.imaging.envelopes import last_volume
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
-from ogaart.words import MemberStatus
+from ogaart.workers import protocol, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Worker:
         self._limits = limits
         self._scratch = scratch
 
-    def answer(self, request: wire.Message) -> None:
+    def answer(self, request: protocol.Message) -> None:
         """Carry out one request: ``unpack`` a file or ``decode`` one picture."""
         self._set_alarm()
         if request.fields["op"] == "decode":
@@ -54,7 +54,7 @@ class Worker:
         self._out.flush()
 
     def _send(self, fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
-        wire.send(self._out.write, fields, blobs)
+        protocol.send(self._out.write, fields, blobs)
 
     def _decode(self, data: bytes, max_pixels: int) -> None:
         try:
@@ -194,7 +194,7 @@ def main() -> None:
     Image.init()
     worker = Worker(out, limits, Path(start.fields["scratch"]))
     _limit_address_space(limits.worker_bytes)
-    wire.send(out.write, {"kind": "ready", **serving.memory()})
+    protocol.send(out.write, {"kind": "ready", **serving.memory()})
     out.flush()
     while True:
         worker.answer(requests.get())

@@ -7,15 +7,15 @@ from functools import cached_property
 import dagster as dg
 from pydantic import PrivateAttr
 
-from ogaart.faults import Fault, fault
-from ogaart.partitions import Query, load_queries
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.dataroot import DataRoot
-from ogaart.resources.leftovers import sweep_leftovers
-from ogaart.resources.locks import forget, hold
-from ogaart.resources.site import SiteClient
-from ogaart.resources.tables import Tables
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.site.client import SiteClient
+from ogaart.resources.storage.blobs import Blobs
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.leftovers import sweep_leftovers
+from ogaart.resources.storage.locks import forget, hold
+from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
+from ogaart.sites.opengameart.queries import Query, load_queries
 
 
 class Stores:

@@ -9,9 +9,9 @@ from pathlib import Path
 import libarchive
 import pytest
 
+from ogaart.core.states import EntryStatus
 from ogaart.demo import archives, build, pictures, plan, rar, sevenzip, truth
 from ogaart.demo.model import DemoFile, Site
-from ogaart.words import EntryStatus
 
 MEMBERS = [("Größe 100%/キャラ #1.png", b"first" * 300), ("b+ c.png", bytes(70_000)), (" d ", b"1")]
 

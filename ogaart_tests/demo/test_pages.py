@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from ogaart.core.states import EntryStatus, ListingStatus
 from ogaart.demo import build, truth
 from ogaart.demo.model import Site
 from ogaart.demo.pages import Pages, Search, posted
-from ogaart.opengameart.content import parse_entry
-from ogaart.opengameart.listing import ListingRefused, is_past_end, parse_listing
-from ogaart.words import EntryStatus, ListingStatus
+from ogaart.sites.opengameart.content import parse_entry
+from ogaart.sites.opengameart.listing import ListingRefused, is_past_end, parse_listing
 
 BASE = "http://127.0.0.1:8090"
 PAGES = Pages(BASE)

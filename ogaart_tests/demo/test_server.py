@@ -14,8 +14,8 @@ from ogaart.demo.http import Fault
 from ogaart.demo.model import DemoFile
 from ogaart.demo.pages import posted
 from ogaart.demo.server import DemoSite
-from ogaart.opengameart.listing import parse_listing
-from ogaart.opengameart.urls import search_url
+from ogaart.sites.opengameart.listing import parse_listing
+from ogaart.sites.opengameart.urls import search_url
 
 Get = Callable[..., requests.Response]
 ALL = (("keys", ""), ("field_art_type_tid[]", "9"))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from ogaart.core.states import MemberStatus
 from ogaart.demo.model import Site
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.settings import Settings
-from ogaart.words import MemberStatus
 
 
 def test_every_file_holds_the_pictures_and_failures_of_the_truth(site: Site, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember
-from ogaart.words import MemberStatus
 from ogaart_tests.imaging.builders import BUSH, FROG, compressed, every_archive, png, tarred, written, zipped
 from ogaart_tests.imaging.conftest import Unpack
 from ogaart_tests.imaging.rar_store import rar5

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ogaart.imaging import colours, features, preparation, signatures, thumbnails
+from ogaart.imaging import colours, features, signatures, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.resources.embedding import preprocessing
 from ogaart_tests.imaging.builders import ART, saved
 
 Pixels = NDArray[np.uint8]
@@ -81,12 +82,12 @@ def test_thumbnails_are_small_and_never_enlarged() -> None:
 
 
 def test_preparation_is_grey_behind_and_squashed() -> None:
-    prepared = preparation.prepare(flat((255, 0, 0, 0), (10, 400)))
+    prepared = preprocessing.prepare(flat((255, 0, 0, 0), (10, 400)))
     assert prepared.shape == (224, 224, 3)
     assert prepared.dtype == np.uint8
     assert (prepared == 128).all()
-    assert (preparation.prepare(flat((10, 20, 30, 255))) == [10, 20, 30]).all()
-    half = preparation.prepare(flat((255, 255, 255, 128)))
+    assert (preprocessing.prepare(flat((10, 20, 30, 255))) == [10, 20, 30]).all()
+    half = preprocessing.prepare(flat((255, 255, 255, 128)))
     assert abs(int(half[0, 0, 0]) - 192) <= 1
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember, Unpacker
-from ogaart.words import MemberStatus
 from ogaart_tests.imaging.builders import BUSH, FROG, zipped
 from ogaart_tests.imaging.conftest import Unpack
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart.words import MemberStatus
 from ogaart_tests.imaging.builders import BUSH, FROG, png, tarred, zipped
 
 HANGS = b"qoif hangs"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.search.service import SearchService
+from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import GridEyes, publish
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import uvicorn
 
-from ogaart.search.service import SearchService
-from ogaart.search.web import create_app
+from ogaart.search.engine.service import SearchService
+from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import GridEyes, publish
 

@@ -21,13 +21,14 @@ from ogaart.imaging import borders, features, identity, signatures, thumbnails
 from ogaart.imaging.colours import colour_names
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
-from ogaart.opengameart.licences import lookup, uses
-from ogaart.resources import words_store
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.generations import Generations
-from ogaart.resources.index import Point, open_index
+from ogaart.resources.catalog import serving_files
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.index.base import Point
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.storage.blobs import Blobs
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
+from ogaart.sites.opengameart.licences import lookup, uses
 
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"
@@ -135,7 +136,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(words_store._DDL)
+    store.executescript(serving_files._DDL)
     blobs = Blobs(settings.data / "blobs")
     found: dict[int, Any] = {}
     pack = building.path / "packs" / "extracted_images" / "tiny" / "0000.zip"
@@ -148,7 +149,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
                 point, signature = _write_picture(store, blobs, packed, entry, n, path)
                 points.append(point)
                 found[point.id] = signature
-    store.executescript(words_store._INDEXES)
+    store.executescript(serving_files._INDEXES)
     facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
              "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",
              "newest_fetched_at": "2026-10-01T03:37:00+00:00", "typical_cosine": 0.45}  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from ogaart.demonstration import free_port
+from ogaart.cli.demo_command import free_port
 from ogaart_tests.torture.running import Group, World
 
 WORDS = ("alien", "coin", "lava", "stone", "blob", "worm", "escort tank")
@@ -22,7 +22,7 @@ PAUSE = 0.1
 
 def service(port: int) -> Iterator[Any]:
     """Inside the service's process: serve until killed."""
-    from ogaart.search.web import serve
+    from ogaart.search.web.app import serve
     from ogaart.settings import Settings
 
     serve(Settings(serve_port=port, searches_per_minute=0, uploads_per_minute=0))

@@ -11,10 +11,10 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.site import FetchFailed, SiteClient, SiteDown
+from ogaart.operations.runs import Report
+from ogaart.resources.site.client import FetchFailed, SiteClient, SiteDown
+from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
-from ogaart.work import Report
 from ogaart_tests.fault_server import (
     Announce,
     Behaviour,

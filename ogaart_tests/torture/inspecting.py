@@ -10,11 +10,11 @@ import numpy as np
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from numpy.typing import NDArray
 
-from ogaart.resources.content_digest import content_digest
-from ogaart.resources.generations import Generation, Generations
-from ogaart.resources.index import open_index
-from ogaart.resources.vectors import Vectors
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
+from ogaart_tests.content_digest import content_digest
 from ogaart_tests.torture.running import World
 
 CLOSE_ENOUGH = 0.99999

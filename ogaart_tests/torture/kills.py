@@ -13,9 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ogaart.core.fault_injection import Fault
 from ogaart.demo import plan
 from ogaart.demo.server import DemoSite
-from ogaart.faults import Fault
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
 from ogaart_tests.torture.reading import Reader

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ogaart.core.states import EntryStatus, MemberStatus
 from ogaart.demo import plan, stubs
 from ogaart.demo.archives import pack
 from ogaart.demo.build import listing_params
@@ -19,9 +20,8 @@ from ogaart.demo.model import OGA, Site
 from ogaart.demo.pages import Pages, Search
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart.opengameart.content import PageUnreadable, parse_entry
-from ogaart.opengameart.listing import ListingRefused, parse_listing
-from ogaart.words import EntryStatus, MemberStatus
+from ogaart.sites.opengameart.content import PageUnreadable, parse_entry
+from ogaart.sites.opengameart.listing import ListingRefused, parse_listing
 
 KINDS = ("zip", "7z", "rar", "tar.gz", "tar.bz2")
 LIMITS = Limits(member_seconds=20, max_unpacked_bytes=64 << 20, max_member_bytes=16 << 20, max_pixels=4_000_000)

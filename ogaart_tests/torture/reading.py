@@ -7,7 +7,7 @@ from typing import Self
 
 import duckdb
 
-from ogaart.resources.generations import GenerationMissing
+from ogaart.resources.catalog.generations import GenerationMissing
 from ogaart_tests.torture.inspecting import published_whole
 from ogaart_tests.torture.running import World
 

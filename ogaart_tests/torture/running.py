@@ -171,7 +171,7 @@ def _run(environment: dict[str, str], steps: Callable[[], Any], notes: str) -> N
     except BaseException as error:  # noqa: BLE001 - told to the parent
         found["errors"].append("".join(traceback.format_exception(error)))
         code = 1
-    from ogaart.faults import passed
+    from ogaart.core.fault_injection import passed
 
     found["passes"] = dict(passed)
     Path(notes).write_text(json.dumps(found))

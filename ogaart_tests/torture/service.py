@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ogaart.demonstration import free_port
+from ogaart.cli.demo_command import free_port
 
 START_SECONDS = 120.0
-_RUN = "from ogaart.cli import main; main()"
+_RUN = "from ogaart.cli.main import main; main()"
 
 
 @contextmanager

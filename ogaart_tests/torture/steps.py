@@ -5,11 +5,12 @@ from functools import partial
 
 from rich.console import Console
 
-from ogaart import work
-from ogaart.operating import repairing, verifying
+from ogaart.operations import repair as repairing
+from ogaart.operations import runs
+from ogaart.operations import verify as verification
 from ogaart.settings import Settings
 
-Reports = Iterator[tuple[str, work.Report]]
+Reports = Iterator[tuple[str, runs.Report]]
 
 
 def everything() -> Reports:
@@ -21,17 +22,17 @@ def everything() -> Reports:
 
 def discovery(*, refresh: bool = False) -> Reports:
     """Sweep the queries."""
-    yield "discover", work.discover(Settings(), _console(), refresh=refresh)
+    yield "discover", runs.discover(Settings(), _console(), refresh=refresh)
 
 
 def materialization(keys: tuple[str, ...] | None = None, assets: tuple[str, ...] = ()) -> Reports:
     """Materialize partitions; all where none are named."""
-    yield "materialize", work.materialize(Settings(), _console(), keys, assets)
+    yield "materialize", runs.materialize(Settings(), _console(), keys, assets)
 
 
 def publishing() -> Reports:
     """Build the catalog, audit, switch."""
-    yield "publish", work.publish(Settings(), _console())
+    yield "publish", runs.publish(Settings(), _console())
 
 
 offline = partial(materialization, None, ("extracted_images", "embeddings", "qdrant_collection"))
@@ -42,11 +43,11 @@ def _console() -> Console:
     return Console(quiet=True)
 
 
-def verify() -> work.Report:
+def verify() -> runs.Report:
     """Compare what is stored with what should be there."""
-    return verifying.verify(Settings(), _console())
+    return verification.verify(Settings(), _console())
 
 
-def repair() -> work.Report:
+def repair() -> runs.Report:
     """Mend what is damaged."""
     return repairing.repair(Settings(), _console())

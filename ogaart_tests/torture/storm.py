@@ -25,10 +25,10 @@ from ogaart.demo import plan
 from ogaart.demo.http import Fault as Misbehaviour
 from ogaart.demo.model import Entry
 from ogaart.demo.server import DemoSite
-from ogaart.resources.generations import Generations
-from ogaart.resources.index import open_index
-from ogaart.resources.quality import check_recall
-from ogaart.resources.vectors import Vectors
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.catalog.quality import check_recall
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.clients import Served

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.faults import Fault
+from ogaart.core.fault_injection import Fault
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, bench
 from ogaart_tests.torture.mutations import mutated, try_files, try_pages

@@ -1,1 +1,0 @@
-"""Child processes that answer requests over their pipes: how they are started, heard, and survived."""

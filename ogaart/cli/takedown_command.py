@@ -1,0 +1,35 @@
+"""The command that takes things out of search."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ogaart.cli.terminal import finish, guard
+from ogaart.core.report import Report
+
+if TYPE_CHECKING:
+    from ogaart.resources.storage.takedowns import Kind
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["entry", "author", "pixels"]), required=False)
+@click.argument("value", required=False)
+@click.option("--reason", help="Why; kept with the decision.")
+@click.option("--lift", is_flag=True, help="Take an earlier decision back.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool, as_json: bool) -> None:
+    """Take something out of search at once; without arguments, list what is out.
+
+    WHAT is an entry (by slug or URL), an author (as shown) or the pixels of a picture (by image_id or pixel_sha256).
+    Index, thumbnails and originals follow with the next publication; a later crawl does not bring it back.
+    """
+    from ogaart.operations import takedown
+
+    with guard() as settings:
+        if what is None:
+            finish(Report(("what", "value", "decided_at", "reason"), rows=takedown.listing(settings)), as_json=as_json)
+            return
+        if value is None or not reason:
+            raise click.UsageError(f"say which {what} and why: ogaart block {what} VALUE --reason '…'")
+        done = takedown.block(settings, what, value, reason, lift=lift)
+        finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[done]), as_json=as_json)

@@ -1,0 +1,128 @@
+"""``ogaart backup``: what cannot be derived again, copied so that the copy is a data root of one moment.
+
+Kept are the bytes of the site, the fetch records that vouch for them, the rows that were read from them, the vectors
+(derived, but dear), the decisions and the Dagster instance. Left out is what ``ogaart materialize --all`` and
+``ogaart publish`` make again without a request: packs and pictures, the collection, the publications.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ogaart.core.report import Report
+from ogaart.core.stages import Stage
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.schema import TABLES
+from ogaart.settings import Settings
+
+COLUMNS = ("what", "files", "copied", "MB")
+KEPT_STAGES = (Stage.SEARCH_PAGES, Stage.CONTENT_PAGES, Stage.FILE_LINKS, Stage.RAW_FILES)
+"""Stages whose rows are kept; the later ones' are made again from them."""
+
+
+def backup(settings: Settings, folder: Path) -> Report:
+    """Copy into ``folder``; what is there already and cannot have changed is not copied again.
+
+    Runs may go on meanwhile: rows are taken first, from one moment, and what they refer to is never removed but by
+    ``ogaart gc``.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    stores = Stores(settings)
+    root = stores.root
+    folder = folder.expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    report = Report(COLUMNS)
+    root.scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=root.scratch) as scratch:
+        cut = Path(scratch)
+        stores.tables.cut(cut)
+        _mirror(report, "tables", _kept_tables(cut), cut, folder, same=lambda _old, _new: False)
+        _forget_others(folder / "tables", {path.relative_to(cut / "tables") for path in _kept_tables(cut)})
+    _mirror(report, "fetch records", _files(root.site), root.root, folder, same=_same_time)
+    _mirror(report, "blobs", _files(root.blobs), root.root, folder, same=_same_size)
+    _mirror(report, "vectors", _files(root.vectors), root.root, folder, same=_same_size)
+    decisions = [root.decisions] if root.decisions.exists() else []
+    _mirror(report, "decisions", decisions, root.root, folder, same=lambda _old, _new: False)
+    queries = folder / "queries.toml"
+    shutil.copyfile(settings.queries, queries)
+    _instance(report, root.dagster, folder / "dagster")
+    return report
+
+
+def _kept_tables(cut: Path) -> list[Path]:
+    stages = {stage.value for stage in KEPT_STAGES}
+    found = [path for table in TABLES for path in (cut / "tables" / table.name).rglob("*.parquet")]
+    return [path for path in found if path.relative_to(cut / "tables").parts[1] in stages]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        if path.is_file() and not path.name.startswith(TEMPORARY) and path.suffix not in {".lock", ".holder", ".part"}:
+            yield path
+
+
+def _mirror(
+    report: Report,
+    what: str,
+    paths: "Iterator[Path] | list[Path]",
+    base: Path,
+    folder: Path,
+    *,
+    same: Callable[[os.stat_result, os.stat_result], bool],
+) -> None:
+    files = copied = size = 0
+    for path in paths:
+        files += 1
+        target = folder / path.relative_to(base)
+        status = path.stat()
+        if target.exists() and same(target.stat(), status):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
+        shutil.copy2(path, draft)
+        draft.replace(target)
+        copied += 1
+        size += status.st_size
+    report.rows.append({"what": what, "files": files, "copied": copied, "MB": round(size / 1e6, 3)})
+
+
+def _same_size(old: os.stat_result, new: os.stat_result) -> bool:
+    """Enough for files that are named by their content."""
+    return old.st_size == new.st_size
+
+
+def _same_time(old: os.stat_result, new: os.stat_result) -> bool:
+    return old.st_size == new.st_size and old.st_mtime_ns == new.st_mtime_ns
+
+
+def _forget_others(folder: Path, kept: set[Path]) -> None:
+    """Remove rows of partitions that are no more: an old copy of them would contradict the new ones."""
+    for path in folder.rglob("*.parquet"):
+        if path.relative_to(folder) not in kept:
+            path.unlink()
+
+
+def _instance(report: Report, home: Path, target: Path) -> None:
+    """The Dagster instance, its databases copied as of one moment each though somebody writes to them."""
+    files = size = 0
+    for path in home.rglob("*") if home.is_dir() else ():
+        if not path.is_file() or path.name.endswith(("-wal", "-shm", "-journal")) or "storage" in path.parts:
+            continue
+        copy = target / path.relative_to(home)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".db":
+            copy.unlink(missing_ok=True)
+            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as made:
+                source.backup(made)
+        else:
+            shutil.copy2(path, copy)
+        files += 1
+        size += copy.stat().st_size
+    report.rows.append({"what": "Dagster instance", "files": files, "copied": files, "MB": round(size / 1e6, 3)})

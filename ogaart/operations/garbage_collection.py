@@ -1,0 +1,261 @@
+"""``ogaart gc``: what nothing refers to any more, listed first, deleted only when told to.
+
+Kept is what a table's row, a kept generation or a young fetch record refers to. Publications are written and vectors
+added by runs: nothing is deleted while one is in progress.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import psutil
+
+from ogaart.core.errors import SpaceInUse
+from ogaart.core.report import Report
+from ogaart.core.stages import Stage
+from ogaart.operations.preconditions import refuse_while_running
+from ogaart.pipeline.step import step_lock
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
+from ogaart.resources.index.opening import discard_index
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.locks import Locked, hold
+from ogaart.resources.storage.schema import EMBEDDINGS
+from ogaart.resources.storage.table_views import connect
+from ogaart.resources.storage.tables import Tables
+from ogaart.resources.storage.vectors import Vectors
+from ogaart.settings import Settings
+
+COLUMNS = ("what", "items", "MB", "deleted")
+RECORD_GRACE = timedelta(days=7)
+"""A fetch record that no row refers to is kept so long: its run may be still to come."""
+DRAFT_GRACE = timedelta(hours=6)
+"""A temporary file of a live process is kept so long."""
+BLOB_GRACE = timedelta(days=1)
+"""A blob is kept so long after it was written: its record may be still to come."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that may go: a kind, its path, the bytes that become free, and how it is deleted."""
+
+    what: str
+    path: Path
+    bytes: int
+    delete: Callable[[], object]
+
+
+def collect(settings: Settings, *, delete: bool = False, space: str | None = None) -> Report:
+    """List what nothing refers to, and delete it where told to.
+
+    Args:
+        settings: the settings.
+        delete: delete it; else only list it.
+        space: a vector space to drop whole, with its collection; then nothing else is looked at.
+
+    Raises:
+        Locked: a run is in progress, or somebody holds the catalog open for writing.
+        SpaceInUse: ``space`` is used.
+    """
+    stores = Stores(settings)
+    with ExitStack() as held:
+        if delete:
+            _hold_out_runs(stores, held)
+        items = list(_space(stores, space) if space is not None else everything(stores))
+        report = Report(COLUMNS)
+        for what in dict.fromkeys(item.what for item in items):
+            group = [item for item in items if item.what == what]
+            if delete:
+                for item in group:
+                    item.delete()
+            size = round(sum(item.bytes for item in group) / 1e6, 3)
+            paths = [str(item.path) for item in group[:20]]
+            report.rows.append(
+                {"what": what, "items": len(group), "MB": size, "deleted": "yes" if delete else "no", "first": paths}
+            )
+    if items and not delete:
+        report.errors.append("nothing was deleted: say `ogaart gc --yes` to delete this")
+    return report
+
+
+def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
+    """Take every lock under which runs write what is collected; refuse where one is in progress."""
+    partitions = refuse_while_running(stores)
+    held.enter_context(hold(stores.root.locks / "catalog.lock", what="the catalog"))
+    for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
+        lock = step_lock(stores, Stage.EMBEDDINGS, partition)
+        held.enter_context(hold(lock, what=f"{Stage.EMBEDDINGS} of {partition}"))
+
+
+def everything(stores: Stores) -> Iterator[Item]:
+    """All that may go, kind by kind; nothing is deleted here.
+
+    Generations come first: what only an old one referred to goes with it.
+    """
+    generations = Generations(stores.root.generations)
+    old = generations.old(stores.settings.keep_generations)
+    if old:
+        size = sum(_own_bytes(generations.get(number).path) for number in old)
+        keep = stores.settings.keep_generations
+        yield Item("old generations", stores.root.generations, size, lambda: generations.prune(keep))
+    kept = [generations.get(n) for n in generations.numbers() if n not in old]
+    used = _used(stores.tables, [generation.catalog for generation in kept])
+    yield from _records_and_blobs(stores, used)
+    yield from _segments(stores, used.pixels)
+    for shard in sorted(stores.root.index.glob("*/broken-*")):
+        yield _tree("broken shards", shard)
+    yield from _drafts(stores)
+
+
+@dataclass(frozen=True)
+class Used:
+    """What rows of the tables and of kept generations refer to."""
+
+    blobs: frozenset[str]
+    urls: frozenset[str]
+    pixels: frozenset[str]
+
+
+_BLOBS = (
+    "SELECT sha256 FROM listings UNION SELECT page_sha256 FROM entries UNION SELECT sha256 FROM raw_files"
+    " UNION SELECT file_sha256 FROM occurrences"
+)
+_URLS = (
+    "SELECT url FROM listings UNION SELECT url FROM search_results UNION SELECT url FROM entries"
+    " UNION SELECT url FROM file_links"
+)
+
+
+def _used(tables: Tables, catalogs: list[Path]) -> Used:
+    with connect(tables) as con:
+        blobs, urls, pixels = (_column(con, q) for q in (_BLOBS, _URLS, "SELECT pixel_sha256 FROM images"))
+    for catalog in catalogs:
+        try:
+            with duckdb.connect(str(catalog), read_only=True) as con:
+                blobs |= _column(con, _BLOBS)
+                pixels |= _column(con, "SELECT pixel_sha256 FROM images")
+        except duckdb.IOException as cause:
+            raise Locked(f"{catalog} cannot be read ({cause}): close what holds it open for writing") from cause
+    return Used(frozenset(blobs), frozenset(urls), frozenset(pixels))
+
+
+def _column(con: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    return {value for (value,) in con.execute(query).fetchall() if value is not None}
+
+
+def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
+    """Fetch records of URLs that no row names any more, and blobs that neither a row nor a kept record names."""
+    now = datetime.now(UTC)
+    kept: set[str] = set()
+    for path in (stores.root.site / "fetches").glob("*/*.json"):
+        try:
+            record = json.loads(path.read_bytes())
+            url, sha256, checked = record["url"], record["sha256"], datetime.fromisoformat(record["checked_at"])
+        except (ValueError, KeyError, TypeError):
+            yield _file("torn fetch records", path)
+            continue
+        if url not in used.urls and now - checked > RECORD_GRACE:
+            yield _file("fetch records", path)
+        elif sha256 is not None:
+            kept.add(sha256)
+    oldest = now.timestamp() - BLOB_GRACE.total_seconds()
+    for path in stores.root.blobs.glob("*/*/*"):
+        unused = path.name not in used.blobs and path.name not in kept
+        if unused and not path.name.startswith(".") and path.stat().st_mtime < oldest:
+            yield Item("blobs", path, path.stat().st_size, lambda path=path: _unlink_old(path, oldest))  # type: ignore[misc]
+
+
+def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
+    """Segments that hold vectors of pictures no row knows, or that are damaged; what is used of them is kept."""
+    for folder in sorted(p for p in stores.root.vectors.glob("*") if p.is_dir()):
+        vectors = Vectors(stores.root.vectors, folder.name)
+        held = vectors.keys()
+        unused = held - pixels
+        if not unused and not vectors.damaged:
+            continue
+        places = vectors.locate(held)
+        names = {places[key].segment for key in unused} | set(vectors.damaged)
+        size = sum((folder / name).stat().st_size for name in names)
+        share = len(unused) / max(sum(1 for place in places.values() if place.segment in names), 1)
+        what = f"vectors of {folder.name}"
+        yield Item(what, folder, round(size * share), lambda v=vectors: v.gc(pixels))  # type: ignore[misc]
+
+
+def _drafts(stores: Stores) -> Iterator[Item]:
+    """Temporary files whose process is gone, or that are too old to be still written."""
+    root = stores.root
+    for folder in (root.blobs, root.site, root.tables, root.packs, root.vectors, root.index):
+        for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
+            if path.is_file() and _abandoned(path):
+                yield _file("temporary files", path)
+    for path in sorted(root.generations.glob(f"{TEMPORARY}*")):
+        yield _tree("unfinished generations", path)
+    oldest = time.time() - DRAFT_GRACE.total_seconds()
+    for path in sorted(root.scratch.glob("*")):
+        if path.lstat().st_mtime < oldest:
+            yield _tree("scratch", path)
+
+
+def _abandoned(path: Path) -> bool:
+    pid = path.name.removeprefix(TEMPORARY).split("-", 1)[0]
+    dead = not (pid.isdigit() and psutil.pid_exists(int(pid)))
+    return dead or path.stat().st_mtime < time.time() - DRAFT_GRACE.total_seconds()
+
+
+def _space(stores: Stores, space: str) -> Iterator[Item]:
+    """A whole vector space: its segments and its collection."""
+    try:
+        current = Embedder(stores.settings).space
+    except WeightsMissing:
+        current = None
+    published = {str(g.manifest["space"]): g.number for g in Generations(stores.root.generations).all()}
+    if space == current or space in published:
+        by = f"generation {published[space]} is published with it" if space in published else "OGAART_MODEL names it"
+        raise SpaceInUse(f"space {space} is in use ({by}): publish with another model first, then `ogaart gc`")
+    folder = stores.root.vectors / space
+    shard = stores.root.index / space
+    if not folder.is_dir() and not shard.is_dir():
+        there = sorted(p.name for p in stores.root.vectors.glob("*") if p.is_dir())
+        raise SpaceInUse(f"no space {space!r}; there are {', '.join(there) or 'none'}")
+    if stores.settings.qdrant_url is not None:
+        settings = stores.settings
+        yield Item("collection on the server", shard, 0, lambda: discard_index(settings, shard / "shard", space))
+    yield from (_tree("vectors and collection", path) for path in (folder, shard) if path.is_dir())
+
+
+def _file(what: str, path: Path) -> Item:
+    return Item(what, path, path.stat().st_size, lambda: path.unlink(missing_ok=True))
+
+
+def _unlink_old(path: Path, oldest: float) -> None:
+    """Delete a blob, unless the same bytes came from the site again since it was listed."""
+    if path.exists() and path.stat().st_mtime < oldest:
+        path.unlink()
+
+
+def _tree(what: str, path: Path) -> Item:
+    return Item(what, path, _own_bytes(path), lambda: _remove(path))
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
+def _own_bytes(path: Path) -> int:
+    """Bytes that deleting ``path`` frees: files that have another name elsewhere are not counted."""
+    if not path.is_dir():
+        return path.lstat().st_size
+    found = 0
+    for folder, _, files in os.walk(path):
+        for name in files:
+            status = (Path(folder) / name).lstat()
+            found += status.st_size if status.st_nlink == 1 else 0
+    return found

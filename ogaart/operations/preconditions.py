@@ -1,0 +1,37 @@
+"""What an operator's command must know of the instance before it touches stored data: runs in progress, partitions."""
+
+import dagster as dg
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.orchestration.instance import open_instance
+from ogaart.orchestration.jobs import add_partitions
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.locks import Locked
+from ogaart.resources.storage.schema import TABLES
+
+
+def refuse_while_running(stores: Stores) -> list[str]:
+    """Refuse where a run is in progress; gives all partition keys that the instance knows.
+
+    Raises:
+        Locked: a run is in progress.
+    """
+    name = search_pages_partitions.name
+    assert name is not None
+    with open_instance(stores.settings) as instance:
+        running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+        partitions = instance.get_dynamic_partitions(name)
+    if running:
+        raise Locked(
+            f"{len(running)} runs are in progress, such as {running[0].run_id} ({running[0].job_name}): "
+            "wait for them to end, or cancel them"
+        )
+    return sorted(partitions)
+
+
+def add_stored_partitions(stores: Stores) -> list[str]:
+    """Add to the instance every partition that a table holds and it does not know, without asking the site."""
+    stored = {f"{path.parent.name}/{path.stem}" for table in TABLES for path in stores.tables.files(table)}
+    with open_instance(stores.settings) as instance:
+        return add_partitions(instance, sorted(stored))

@@ -1,0 +1,32 @@
+"""``ogaart rebuild``: the collection or the catalog made anew from what is stored, the site and the network unasked."""
+
+from rich.console import Console
+
+from ogaart.assets.catalog import REBUILD
+from ogaart.core.report import Report
+from ogaart.core.stages import Stage
+from ogaart.operations import runs
+from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.index.collection import Collection
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.schema import EMBEDDINGS
+from ogaart.settings import Settings
+
+
+def rebuild(settings: Settings, console: Console, what: str) -> Report:
+    """Make the collection (``index``) or the catalog (``catalog``) anew.
+
+    The publication in service stays until the next one is published; search goes on.
+
+    Raises:
+        Locked: a run is in progress.
+    """
+    stores = Stores(settings)
+    if what == "catalog":
+        return runs.publish(settings, console, tags={REBUILD: "true"})
+    refuse_while_running(stores)
+    add_stored_partitions(stores)
+    embedder = Embedder(settings)
+    Collection(stores, embedder.space, embedder.dimension).discard()
+    return runs.materialize(settings, console, stores.tables.partitions(EMBEDDINGS), (Stage.QDRANT_COLLECTION.value,))

@@ -1,0 +1,106 @@
+"""``ogaart retry``: failures chosen by SQL are made due now, and their partitions run again from that stage on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from ogaart.core.errors import BadChoice
+from ogaart.core.report import Report
+from ogaart.core.stages import Stage
+from ogaart.operations import runs
+from ogaart.operations.runs import ASSETS
+from ogaart.pipeline.step import step_lock
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.schema import FAILURES
+from ogaart.resources.storage.table_views import connect
+from ogaart.settings import Settings
+
+COLUMNS = ("partition", "asset", "failures", "after")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which failures: all three conditions that are given must hold; ``where`` is SQL on the table failures."""
+
+    stage: str | None = None
+    error_class: str | None = None
+    where: str | None = None
+
+    def select(self, con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+        """The chosen failures, by partition and stage in the graph's order.
+
+        Raises:
+            BadChoice: the stage is unknown or ``where`` is no condition.
+        """
+        if self.stage is not None and self.stage not in ASSETS:
+            raise BadChoice(f"no stage {self.stage!r} with failures: choose from {', '.join(ASSETS)}")
+        condition = f"({self.where})" if self.where is not None else "true"
+        try:
+            found = con.execute(
+                "SELECT partition, stage, key FROM failures"  # noqa: S608 - the operator's own condition
+                " WHERE ($stage IS NULL OR stage = $stage) AND ($class IS NULL OR error_class = $class)"
+                f" AND {condition} ORDER BY partition, stage, key",
+                {"stage": self.stage, "class": self.error_class},
+            )
+        except duckdb.Error as cause:
+            raise BadChoice(
+                f"--where {self.where!r} is no condition on failures "
+                f"({', '.join(c.name for c in FAILURES.columns)}): {cause}"
+            ) from cause
+        names = [column[0] for column in found.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return sorted(rows, key=lambda row: (row["partition"], ASSETS.index(row["stage"])))
+
+
+def retry(settings: Settings, console: Console, choice: Choice, *, dry_run: bool = False) -> Report:
+    """Make the chosen failures due and run their partitions, from the first stage concerned on.
+
+    Raises:
+        BadChoice: the choice is none.
+        Locked: a run works on such a partition.
+    """
+    report = Report(COLUMNS)
+    stores = Stores(settings)
+    with connect(stores.tables) as con:
+        chosen = choice.select(con)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in chosen:
+        groups.setdefault((row["partition"], row["stage"]), []).append(row["key"])
+    for (partition, stage), keys in groups.items():
+        report.rows.append({"partition": partition, "asset": stage, "failures": len(keys), "after": ""})
+        if not dry_run:
+            make_due(stores, stage, partition, keys)
+    if dry_run or not groups:
+        return report
+    starts: dict[str, int] = {}
+    for partition, stage in groups:
+        starts[partition] = min(starts.get(partition, len(ASSETS)), ASSETS.index(stage))
+    for partition, start in starts.items():
+        done = runs.materialize(settings, console, [partition], ASSETS[start:])
+        report.errors += done.errors
+        report.exit_code = report.exit_code or done.exit_code
+    for row in report.rows:
+        left = {r["key"] for r in stores.tables.read(FAILURES, row["partition"], row["asset"])}
+        row["after"] = len(left & set(groups[row["partition"], row["asset"]]))
+    return report
+
+
+def make_due(stores: Stores, stage: str, partition: str, keys: Sequence[str]) -> None:
+    """Set the next try of these failures to now, whether they were permanent or not yet due.
+
+    Raises:
+        Locked: a run works on that stage and partition.
+    """
+    now, wanted = datetime.now(UTC), set(keys)
+    lock = step_lock(stores, Stage(stage), partition)
+    with hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
+        rows = [
+            {**row, "next_try": now} if row["key"] in wanted else row
+            for row in stores.tables.read(FAILURES, partition, stage)
+        ]
+        stores.tables.commit(stage, partition, {FAILURES.name: rows}, journal="retry")

@@ -1,0 +1,142 @@
+"""Discovery, materialization and publication as a person asks for them: real runs, progress, one report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ogaart.core.partitions import BadPartition, parse_key, search_pages_partitions
+from ogaart.core.report import Report as Report
+from ogaart.core.stages import PARTITION_STAGES
+from ogaart.core.states import RowState
+from ogaart.definitions import defs
+from ogaart.orchestration.instance import Outcome, open_instance, run_job
+from ogaart.orchestration.jobs import add_partitions
+from ogaart.pipeline import discovery
+from ogaart.resources.platform import Stores
+from ogaart.settings import Settings
+
+ASSETS = PARTITION_STAGES
+COUNTS = tuple(state.value for state in RowState)
+
+
+def discover(settings: Settings, console: Console, *, refresh: bool = False) -> Report:
+    """Sweep every query and add its partitions to the project's instance."""
+    report = Report(("query", "entries", "pages", "new", "requests"))
+    stores = Stores(settings)
+    try:
+        with open_instance(settings) as instance, _progress(console) as progress:
+            for query in stores.queries.values():
+                task = progress.add_task(f"sweep {query.name}", total=None)
+                before = stores.site.stats.requests
+                found = discovery.sweep(
+                    stores,
+                    query,
+                    refresh=refresh,
+                    progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                )
+                added = add_partitions(instance, discovery.keys_of(found))
+                report.rows.append(
+                    {
+                        "query": query.name,
+                        "entries": found.total,
+                        "pages": len(found.pages),
+                        "new": len(added),
+                        "requests": stores.site.stats.requests - before,
+                    }
+                )
+    finally:
+        stores.close()
+    return report
+
+
+def materialize(
+    settings: Settings,
+    console: Console,
+    keys: Sequence[str] | None,
+    assets: Sequence[str] = (),
+    *,
+    verbose: bool = False,
+) -> Report:
+    """Materialize partitions, one run each; a failed one harms no other.
+
+    Args:
+        settings: the settings.
+        console: where progress is shown.
+        keys: partition keys; None for all that the instance knows.
+        assets: names of partitioned assets; all seven where empty.
+        verbose: whether Dagster logs to the terminal.
+
+    Raises:
+        BadPartition: a key or an asset is unknown.
+    """
+    for name in assets:
+        if name not in ASSETS:
+            raise BadPartition(f"no asset {name!r} with partitions: choose from {', '.join(ASSETS)}")
+    definitions = defs()
+    report = Report(("partition", "asset", *COUNTS, "requests"))
+    with open_instance(settings) as instance:
+        chosen = _keys(instance, keys)
+        with _progress(console) as progress:
+            task = progress.add_task("materialize", total=len(chosen))
+            for key in chosen:
+                progress.update(task, description=f"materialize {key}")
+                outcome = run_job(instance, definitions, None, partition=key, assets=assets or ASSETS, verbose=verbose)
+                add_outcome(report, key, outcome)
+                progress.advance(task)
+    if report.errors:
+        report.exit_code = 3
+    return report
+
+
+def publish(
+    settings: Settings, console: Console, *, verbose: bool = False, tags: Mapping[str, str] | None = None
+) -> Report:
+    """Build, audit and switch the publication in one run, which carries ``tags``."""
+    report = Report(("asset", "generation", "entries", "images", "points", "state"))
+    with open_instance(settings) as instance, _progress(console) as progress:
+        progress.add_task("publish", total=None)
+        outcome = run_job(instance, defs(), "publish", verbose=verbose, tags=tags)
+    for name, metadata in outcome.metadata.items():
+        report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
+    report.errors += [f"publish, run {outcome.run_id}: {error}" for error in outcome.errors]
+    report.exit_code = 0 if outcome.success else 6
+    return report
+
+
+def _keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]:
+    name = search_pages_partitions.name
+    assert name is not None
+    known = sorted(instance.get_dynamic_partitions(name))
+    if keys is None:
+        if not known:
+            raise BadPartition("there are no partitions yet: run `ogaart discover` first")
+        return known
+    for key in keys:
+        parse_key(key)
+        if key not in known:
+            raise BadPartition(f"no partition {key!r}: run `ogaart discover`; known are {_few(known)}")
+    return list(keys)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])]) or "none"
+
+
+def add_outcome(report: Report, key: str, outcome: Outcome) -> None:
+    """Add what a run of a partition did, one row an asset, and its errors."""
+    for name in ASSETS:
+        metadata: Mapping[str, Any] | None = outcome.metadata.get(name)
+        if metadata is not None:
+            numbers = {k: v for k, v in metadata.items() if isinstance(v, int | float)}
+            shown = {k: metadata.get(k, 0) for k in (*COUNTS, "requests")}
+            report.rows.append({"partition": key, "asset": name, "run_id": outcome.run_id, **shown, **numbers})
+    report.errors += [f"{key}, run {outcome.run_id}: {error}" for error in outcome.errors]
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )

@@ -1,0 +1,86 @@
+"""Takedown: takes an entry, an author or a picture out of search at once, with the reason on record."""
+
+import json
+import re
+from typing import Any
+
+import click
+
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
+from ogaart.search.engine.serving_store import Store
+from ogaart.search.query import Filters
+from ogaart.settings import Settings
+from ogaart.sites.opengameart.urls import slug_of
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> dict[str, Any]:
+    """Decide, and say what it means.
+
+    Args:
+        settings: where the data are.
+        what: kind of thing.
+        given: an entry by slug or URL; an author as shown; a picture by image_id or by its pixels' hash.
+        reason: why.
+        lift: take it back.
+
+    Raises:
+        click.UsageError: a picture is named by something that is neither.
+    """
+    root = DataRoot.of(settings)
+    generation = Generations(root.generations).current()
+    store = Store(generation.path, generation.number) if generation is not None else None
+    try:
+        value = _value(store, what, given)
+        pictures = _pictures(store, what, value)
+    finally:
+        if store is not None:
+            store.close()
+    if lift and what == "author":  # who is out is not in the store any more
+        decided = {author.casefold(): author for author in read_decisions(root.decisions).authors}
+        value = decided.get(given.strip().casefold(), value)
+    decide(root.decisions, what, value, reason, lift=lift)
+    return {"what": what, "value": value, "lifted": lift, "pictures": pictures, "reason": reason}
+
+
+def listing(settings: Settings) -> list[dict[str, str]]:
+    """What is blocked, with the newest reason."""
+    path = DataRoot.of(settings).decisions
+    blocked = read_decisions(path)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    newest = {(found["what"], found["value"]): found for found in map(json.loads, filter(str.strip, lines))}
+    values = {"entry": blocked.entries, "author": blocked.authors, "pixels": blocked.pixels}
+    return [
+        {"what": what, "value": value, **{k: newest[what, value].get(k, "") for k in ("reason", "decided_at")}}
+        for what, found in values.items()
+        for value in found
+    ]
+
+
+def _value(store: Store | None, what: Kind, given: str) -> str:
+    given = given.strip()
+    if what == "entry":
+        return slug_of(given) or given
+    if what == "pixels" and not _HASH.fullmatch(given.lower()):
+        found = store.briefs([int(given)]) if store is not None and given.isdigit() and int(given) < 1 << 63 else {}
+        if not found:
+            raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")
+        return found[int(given)].pixel_sha256
+    if what == "author" and store is not None:
+        # Decisions hold to the letter; people type names in small letters.
+        return store.spelled(Filters(authors=(given,))).authors[0]
+    return given.lower() if what == "pixels" else given
+
+
+def _pictures(store: Store | None, what: Kind, value: str) -> int:
+    if store is None:
+        return 0
+    by_kind = {
+        "entry": lambda: store.ids_of_entries([value]),
+        "author": lambda: store.ids_of_authors([value]),
+        "pixels": lambda: store.same_pixels(value),
+    }
+    return len(by_kind[what]())

@@ -1,0 +1,349 @@
+"""``ogaart verify``: everything stored, compared with what should be there; each deviation is a row.
+
+Order matters: what a later check reads, an earlier one has found whole.
+"""
+
+import hashlib
+import sqlite3
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from ogaart.core.errors import EXIT_DAMAGED
+from ogaart.core.report import Report
+from ogaart.core.stages import Stage
+from ogaart.imaging.identity import image_id
+from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.packs import read_at
+from ogaart.resources.storage.schema import FAILURES, STEPS, TABLES, Table
+from ogaart.resources.storage.table_views import connect
+from ogaart.resources.storage.tables import NewerFormat, TornTable
+from ogaart.resources.storage.vectors import Vectors
+from ogaart.settings import Settings
+
+COLUMNS = ("what", "where", "partition", "asset", "problem")
+PUBLICATION = "publication"
+_BATCH = 256
+_ALIKE = 0.999
+"""Cosine of a point's vector and the stored one, at least; codes and halves cost less than 1e-6."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One deviation, and what repairs it.
+
+    Attributes:
+        what: blob, table, pack, rows, vectors, collection or publication.
+        where: the file, or the id.
+        problem: what is wrong.
+        redo: (stage, partition) pairs to be materialized again.
+        remove: files to remove first.
+        points: points to delete from the collection.
+    """
+
+    what: str
+    where: str
+    problem: str
+    redo: frozenset[tuple[str, str]] = frozenset()
+    remove: tuple[Path, ...] = ()
+    points: tuple[int, ...] = ()
+
+    def row(self) -> dict[str, str]:
+        """As a row of the report."""
+        return {
+            "what": self.what,
+            "where": self.where,
+            "partition": ", ".join(sorted({partition for _, partition in self.redo})),
+            "asset": ", ".join(sorted({stage for stage, _ in self.redo})),
+            "problem": self.problem,
+        }
+
+
+@dataclass
+class Verification:
+    """One pass over a data root."""
+
+    stores: Stores
+    quick: bool = False
+    checked: Counter[str] = field(default_factory=Counter)
+    torn: set[Path] = field(default_factory=set)
+
+    def problems(self) -> Iterator[Problem]:
+        """All deviations, store by store."""
+        yield from self.tables()
+        with connect(self.stores.tables, self.torn) as con:
+            yield from self.blobs(con)
+            yield from self.rows(con)
+            yield from self.packs(con)
+            space = Embedder(self.stores.settings)
+            vectors = Vectors(self.stores.root.vectors, space.space)
+            yield from self.vectors(con, vectors)
+            yield from self.collection(con, vectors, space.dimension)
+        yield from self.publication()
+
+    # -- tables -----------------------------------------------------------------------------------------------
+
+    def tables(self) -> Iterator[Problem]:
+        """Every Parquet file reads whole, in a format this program knows, and is as it was written."""
+        for table in TABLES:
+            for path in self.stores.tables.files(table):
+                self.checked["tables"] += 1
+                stage, partition = path.parent.parent.name, f"{path.parent.name}/{path.stem}"
+                try:
+                    self.stores.tables.verify(table, partition, stage)
+                except TornTable as cause:
+                    self.torn.add(path)
+                    yield Problem("table", str(path), str(cause), _one(stage, partition), self._files(table, path))
+                except NewerFormat as cause:
+                    self.torn.add(path)
+                    yield Problem("table", str(path), str(cause))
+
+    def _files(self, table: Table, path: Path) -> tuple[Path, ...]:
+        """What goes with a torn table: its stage's other tables and pack, which are made together."""
+        if table in {FAILURES, STEPS}:
+            return (path,)
+        return self.stage_files(path.parent.parent.name, f"{path.parent.name}/{path.stem}")
+
+    def stage_files(self, stage: str, partition: str) -> tuple[Path, ...]:
+        """All tables and the pack that a stage has made for a partition."""
+        own = [table for table in TABLES if table.stage == stage]
+        paths = [self.stores.tables.path(table, stage, partition) for table in own]
+        return (*paths, self.stores.tables.pack_path(stage, partition))
+
+    # -- blobs ------------------------------------------------------------------------------------------------
+
+    def blobs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+        """Every blob that a row names is there, with its length and hash."""
+        found = con.execute(
+            """
+            SELECT sha256, max(bytes), list(DISTINCT stage || ' ' || partition) FROM (
+                SELECT sha256, NULL AS bytes, 'search_pages' AS stage, partition FROM listings
+                UNION ALL SELECT page_sha256, NULL, 'content_pages', partition FROM entries
+                UNION ALL SELECT sha256, bytes, 'raw_files', partition FROM raw_files WHERE status = 'ok')
+            WHERE sha256 IS NOT NULL GROUP BY sha256 ORDER BY sha256
+            """
+        ).fetchall()
+        blobs = self.stores.blobs
+        for sha256, length, used in found:
+            self.checked["blobs"] += 1
+            size = blobs.size(sha256)
+            problem = ""
+            if size is None:
+                problem = "the blob is missing"
+            elif length is not None and size != length:
+                problem = f"the blob has {size:,} bytes, its row says {length:,}"
+            elif not self.quick and not blobs.verify(sha256):
+                problem = "the blob's bytes do not have the hash in its name"
+            if problem:
+                redo = frozenset((stage, partition) for stage, partition in (u.split(" ", 1) for u in used))
+                yield Problem("blob", str(blobs.path(sha256)), problem, redo, (blobs.path(sha256),))
+
+    # -- rows and packs ---------------------------------------------------------------------------------------
+
+    def rows(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+        """Images, occurrences and members of a partition belong together; ids are those of their pixels."""
+        extracted = Stage.EXTRACTED_IMAGES.value
+        found = con.execute(
+            """
+            SELECT partition, image_id, 'an occurrence without its image' FROM occurrences
+                ANTI JOIN images USING (partition, image_id)
+            UNION ALL SELECT partition, image_id, 'an image without any occurrence' FROM images
+                ANTI JOIN occurrences USING (partition, image_id)
+            UNION ALL SELECT partition, image_id, 'a member without its image' FROM members
+                ANTI JOIN images USING (partition, image_id) WHERE status = 'picture'
+            """
+        ).fetchall()
+        images = con.execute("SELECT slug, pixel_sha256, image_id, partition FROM images")
+        for slug, pixels, number, partition in chain.from_iterable(iter(lambda: images.fetchmany(10_000), [])):
+            self.checked["images"] += 1
+            if image_id(slug, pixels) != number:
+                found.append((partition, number, "the id is not that of the entry and the pixels"))
+        for partition, number, problem in found:
+            remove = self.stage_files(extracted, partition)
+            yield Problem("rows", str(number), problem, _one(extracted, partition), remove)
+
+    def packs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+        """Every place in a pack that a row names holds the bytes that the row says."""
+        stage = Stage.EXTRACTED_IMAGES.value
+        places = con.execute(
+            "SELECT partition, pack_offset, pack_length, any_value(sha256) FROM occurrences"
+            " WHERE pack_offset IS NOT NULL GROUP BY ALL"
+            " UNION ALL SELECT partition, thumb_offset, thumb_length, NULL FROM images WHERE thumb_offset IS NOT NULL"
+        ).fetchall()
+        by_partition: dict[str, list[tuple[int, int, str | None]]] = {}
+        for partition, offset, length, sha256 in places:
+            by_partition.setdefault(partition, []).append((offset, length, sha256))
+        for partition, wanted in sorted(by_partition.items()):
+            self.checked["packs"] += 1
+            path = self.stores.tables.pack_path(stage, partition)
+            problem = self._pack_problem(path, wanted)
+            if problem:
+                yield Problem("pack", str(path), problem, _one(stage, partition), self.stage_files(stage, partition))
+
+    def _pack_problem(self, path: Path, wanted: list[tuple[int, int, str | None]]) -> str:
+        try:
+            with zipfile.ZipFile(path) as pack:
+                bad = None if self.quick else pack.testzip()
+            if bad is not None:
+                return f"member {bad} does not have its checksum"
+            end = path.stat().st_size
+            for offset, length, sha256 in wanted:
+                if offset + length > end:
+                    return f"ends at {end:,}, a row names bytes up to {offset + length:,}"
+                if not self.quick and sha256 is not None:
+                    data = read_at(path, offset, length)
+                    if hashlib.sha256(data).hexdigest() != sha256:
+                        return f"the picture at {offset:,} does not have the hash its row says"
+        except (OSError, zipfile.BadZipFile) as cause:
+            return str(cause)
+        return ""
+
+    # -- likeness ---------------------------------------------------------------------------------------------
+
+    def vectors(self, con: duckdb.DuckDBPyConnection, vectors: Vectors) -> Iterator[Problem]:
+        """Segments are whole, and every embedded image has its vector."""
+        damaged = {} if self.quick else vectors.verify()
+        held = vectors.keys()
+        damaged = {**damaged, **vectors.damaged}
+        stage = Stage.EMBEDDINGS.value
+        rows = con.execute(
+            "SELECT partition, pixel_sha256, segment FROM embeddings WHERE status = 'ok' AND space = $space",
+            {"space": vectors.space},
+        ).fetchall()
+        self.checked["vectors"] += len(rows)
+        for name, reason in damaged.items():
+            redo = frozenset((stage, partition) for partition, _, segment in rows if segment == name)
+            yield Problem("vectors", str(vectors.folder / name), reason, redo, (vectors.folder / name,))
+        lacking = {(partition, key) for partition, key, segment in rows if key not in held and segment not in damaged}
+        for partition in sorted({partition for partition, _ in lacking}):
+            keys = [key for where, key in lacking if where == partition]
+            problem = f"{len(keys)} embedded pictures have no vector, such as {keys[0]}"
+            yield Problem("vectors", str(vectors.folder), problem, _one(stage, partition))
+
+    def collection(self, con: duckdb.DuckDBPyConnection, vectors: Vectors, dimension: int) -> Iterator[Problem]:
+        """The working collection holds what is published, with the stored vectors, and nothing without a row."""
+        stage = Stage.QDRANT_COLLECTION.value
+        ledger = con.execute(
+            "SELECT image_id, partition, pixel_sha256 FROM points JOIN images USING (image_id, partition)"
+            " WHERE space = $space",
+            {"space": vectors.space},
+        ).fetchall()
+        if not ledger:
+            return
+        shard = self.stores.root.index / vectors.space / "shard"
+        everywhere = frozenset((stage, partition) for _, partition, _ in ledger)
+        try:
+            index = open_index(self.stores.settings, shard, vectors.space, dimension, read_only=True)
+        except IndexBroken as cause:
+            yield Problem("collection", str(shard), str(cause), everywhere)
+            return
+        with closing(index):
+            held = set(index.ids())
+            self.checked["points"] += len(held)
+            wrong = dict.fromkeys(self._published(vectors.space) - held, "the point is missing")
+            if not self.quick:
+                known = vectors.keys()
+                pixels = {number: key for number, _, key in ledger if number in held and key in known}
+                for start in range(0, len(pixels), _BATCH):
+                    numbers = list(pixels)[start : start + _BATCH]
+                    stored = vectors.get([pixels[number] for number in numbers])
+                    points = index.retrieve(numbers, with_vector=True, with_payload=False)
+                    for record, vector in zip(points, stored, strict=True):
+                        if record.vector is None or _cosine(record.vector, vector) < _ALIKE:
+                            wrong[record.id] = "the point's vector is not the stored one"
+        of = {number: partition for number, partition, _ in ledger}
+        for number, problem in sorted(wrong.items()):
+            partition = of.get(number)
+            redo = _one(stage, partition) if partition else everywhere
+            remove = self.stage_files(stage, partition)[:1] if partition else ()
+            yield Problem("collection", str(number), problem, redo, remove)
+        extra = tuple(sorted(held - of.keys()))
+        if extra:
+            yield Problem("collection", str(extra[0]), f"{len(extra)} points stand for no row", points=extra)
+
+    def _published(self, space: str) -> set[int]:
+        current = _current(self.stores)
+        if current is None or current.manifest.get("space") != space:
+            return set()
+        try:
+            with duckdb.connect(str(current.catalog), read_only=True) as con:
+                return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
+        except duckdb.Error:
+            return set()  # the check of the publication says why
+
+    # -- the publication --------------------------------------------------------------------------------------
+
+    def publication(self) -> Iterator[Problem]:
+        """The generation in service is whole and passes its audits again."""
+        generations = Generations(self.stores.root.generations)
+        try:
+            current = generations.current()
+        except GenerationMissing as cause:
+            yield Problem(PUBLICATION, str(self.stores.root.generations), str(cause))
+            return
+        if current is None:
+            return
+        self.checked["generations"] += 1
+        for name, size in current.manifest.get("files", {}).items():
+            path = current.path / name
+            there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+            if there != size:
+                yield Problem(PUBLICATION, str(path), f"{there:,} bytes, the manifest says {size:,}")
+                return
+        try:
+            with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
+                [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
+            failed = [] if answer == "ok" else [("words.sqlite", answer)]
+            failed += [(a.name, a.message) for a in audit(self.stores, current, None) if not a.passed]
+        except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
+            failed = [(type(cause).__name__, str(cause))]
+        for name, message in failed:
+            yield Problem(PUBLICATION, str(current.path), f"{name}: {message}")
+
+
+def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:
+    """Compare everything stored with what should be there.
+
+    Args:
+        settings: the settings.
+        console: where the numbers checked are shown.
+        quick: by names and sizes; bytes are not read again.
+    """
+    work = Verification(Stores(settings), quick)
+    report = Report(COLUMNS)
+    report.rows = [problem.row() for problem in work.problems()]
+    console.print("looked at " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()))
+    if report.rows:
+        many = len(report.rows)
+        report.errors.append(f"{many} things are not as they should be: `ogaart verify --repair` mends them")
+        report.exit_code = EXIT_DAMAGED
+    return report
+
+
+def _current(stores: Stores) -> Generation | None:
+    try:
+        return Generations(stores.root.generations).current()
+    except GenerationMissing:
+        return None
+
+
+def _one(stage: str, partition: str) -> frozenset[tuple[str, str]]:
+    return frozenset({(stage, partition)})
+
+
+def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))

@@ -1,0 +1,1 @@
+"""Dagster around the assets: jobs, schedules, sensors, checks, the instance."""

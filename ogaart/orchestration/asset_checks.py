@@ -1,0 +1,45 @@
+"""Asset checks of the catalog, run between its build and its publication: one that fails holds the publication back."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ogaart.assets.catalog import catalog
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.catalog.quality import ADVISORY, as_metadata, assess, holding_back, outcome
+from ogaart.resources.platform import Platform
+
+DESCRIPTIONS = {
+    "site_totals": "Every query's partitions list as many entries as the site counted in the last sweep. Warns only.",
+    "file_lengths": "Every file has the length that its entry's page states, in its row and on disk.",
+    "failure_share": "Of the files tried, no larger share failed than OGAART_MAX_FAILURE_SHARE allows.",
+    "rights": "Every published image has a licence, an author and a page.",
+    "recall": "The index finds what an exact comparison finds: recall@10 of at least 0.95 on a sample.",
+}
+
+
+@dg.multi_asset_check(
+    name="catalog_checks",
+    specs=[
+        dg.AssetCheckSpec(name, asset=catalog, description=text, blocking=name not in ADVISORY)
+        for name, text in DESCRIPTIONS.items()
+    ],
+)
+def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
+    """Check the newest generation; one in service that passed already is not looked at again."""
+    stores = platform.stores
+    generations = Generations(stores.root.generations)
+    newest, current = generations.all()[-1], generations.replaceable()
+    found = outcome(newest) if current is not None and current.number == newest.number else None
+    if found is None or holding_back(found):
+        found = assess(stores, newest)
+    for check in found:
+        context.log.info("%s of generation %d: %s", check.name, newest.number, check.message)
+        yield dg.AssetCheckResult(
+            passed=check.passed,
+            asset_key=catalog.key,
+            check_name=check.name,
+            severity=dg.AssetCheckSeverity.WARN if check.name in ADVISORY else dg.AssetCheckSeverity.ERROR,
+            description=check.message,
+            metadata=as_metadata(check),
+        )

@@ -1,0 +1,153 @@
+"""The project's own Dagster instance: its home under the data root, made before anything opens it, and runs on it."""
+
+import importlib.resources
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from sqlalchemy.exc import DatabaseError
+
+from ogaart.orchestration.run_reaper import process_tag, reap
+from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
+from ogaart.settings import Settings
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to end; Dagster has turned the signal into the failure of one step."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    success: bool
+    errors: tuple[str, ...]
+    metadata: Mapping[str, Mapping[str, Any]]
+    """Materialization metadata by asset name; of the run's last partition."""
+
+
+def instance_config() -> Path:
+    """The committed dagster.yaml: the project's own, or the copy inside an installed package."""
+    beside = Path(__file__).resolve().parents[2] / "dagster.yaml"
+    if beside.exists():
+        return beside
+    return Path(str(importlib.resources.files("ogaart") / "dagster.yaml"))
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make DAGSTER_HOME under the data root and name it in the environment; gives it."""
+    root = DataRoot.of(settings)
+    root.claim()
+    root.dagster.mkdir(parents=True, exist_ok=True)
+    _keep_config(root.dagster / "dagster.yaml", instance_config().read_bytes())
+    os.environ["DAGSTER_HOME"] = str(root.dagster)
+    return root.dagster
+
+
+def _keep_config(path: Path, shipped: bytes) -> None:
+    """Put the instance's configuration in place, unless it is there; an operator's own stays as it is.
+
+    One that is the beginning of what is shipped was torn: Dagster would not start or, without it, forget all limits.
+    """
+    kept = path.read_bytes() if path.exists() else b""
+    if len(kept) < len(shipped) and shipped.startswith(kept):
+        write_durably(path, shipped)
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The project's instance, its dead runs reaped.
+
+    Raises:
+        DataRootRefused: Dagster's own files are damaged.
+    """
+    home = prepare_home(settings)
+    with ExitStack() as stack:
+        try:
+            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance.event_log_storage.get_concurrency_keys()  # a database of its own, not opened before it is asked
+            reap(instance, DataRoot.of(settings).locks)
+        except DatabaseError as cause:
+            if type(cause) is not DatabaseError:  # such as one that is locked for the moment
+                raise
+            raise DataRootRefused(
+                f"Dagster's history of runs in {home} is damaged ({cause.orig}): stop `ogaart up`, move "
+                f"{home / 'history'} and {home / 'schedules'} away, then run `ogaart rebuild catalog`; "
+                "what was fetched, made and published lies elsewhere and is whole"
+            ) from cause
+        yield instance
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    job: str | None,
+    *,
+    partition: str | None = None,
+    assets: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    verbose: bool = False,
+) -> Outcome:
+    """Run a job in this process, as a real run of the instance.
+
+    Args:
+        instance: the instance that records it.
+        definitions: the project's definitions.
+        job: the job's name; None for the assets alone, as the UI's "Materialize" does.
+        partition: the partition, for partitioned jobs.
+        assets: names of the assets to materialize; all of the job's where empty.
+        config: run config of its ops.
+        tags: more tags of the run.
+        verbose: whether Dagster logs to the terminal.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
+    """
+    chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
+    result = chosen.execute_in_process(
+        run_config={**(config or {}), **({} if verbose else QUIET)},
+        instance=instance,
+        partition_key=partition,
+        asset_selection=[dg.AssetKey(name) for name in assets] or None,
+        run_id=str(uuid.uuid4()),
+        tags={**process_tag(), **(tags or {})},
+        raise_on_error=False,
+    )
+    if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
+        raise Interrupted(f"run {result.run_id} was asked to end")
+    errors = [_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
+        event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
+    ]
+    metadata = {
+        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    return Outcome(result.run_id, result.success, tuple(errors), metadata)
+
+
+def _interrupted(failure: Any) -> bool:
+    error = failure.error
+    while error is not None and error.cls_name != DagsterExecutionInterruptedError.__name__:
+        error = error.cause
+    return error is not None
+
+
+def _message(failure: Any) -> str:
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    return str(error.message).strip() if error is not None else "failed without an error"

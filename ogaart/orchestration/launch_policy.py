@@ -1,0 +1,302 @@
+"""What scheduled runs do next: pure decisions over what the rows, the last sweep and past runs say.
+
+Nothing is remembered between decisions. Whoever decides again after a kill, from the same rows, decides the same.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ogaart.core.staleness import next_try
+from ogaart.core.states import EntryStatus
+from ogaart.resources.site.sweeps import SweepPage
+
+FILES_PER_ENTRY = 2.5
+"""Assumed while nothing is known; the site's average is near it."""
+
+SWEEP_OVERDUE = timedelta(hours=26)
+"""A sweep older than this is made up for: the schedule's own hour was missed."""
+
+DAY = timedelta(days=1)
+BRAKE = timedelta(hours=1)
+"""At least so long between two successful runs on one partition for one reason that no sweep has renewed."""
+
+TOGETHER = 10
+"""Partitions that one run processes at most."""
+
+TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
+
+
+class Reason(StrEnum):
+    """Why a run is launched, most urgent first."""
+
+    PROCESS = "not processed yet"
+    NEW = "new partition"
+    UNREAD = "not read to its end"
+    MEMBERS = "its members changed"
+    FAILURES = "failures are due"
+    LEFT = "entries left it"
+    REFRESH = "oldest first"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One entry's row in a partition."""
+
+    status: str
+    fetched_at: datetime | None
+    files: int = 0
+    fails: bool = False  # its page failed when it was last asked for
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a partition's rows say, beside what the last sweep says of its page.
+
+    Attributes:
+        key: the partition.
+        swept: its page in the last accepted sweep, empty where the query has fewer pages by now; None: never swept.
+        query: every entry of that sweep.
+        listed: entries that its rows list; None: it was never read.
+        listed_at: when that listing was read.
+        entries: its entries by slug.
+        due: failures of network stages whose next try has come.
+        unread: whether a network stage has not run since the one before it did: a run failed or was killed there.
+        behind: whether its offline stages have not run since its network stages did.
+    """
+
+    key: str
+    swept: SweepPage | None = None
+    query: frozenset[str] = frozenset()
+    listed: frozenset[str] | None = None
+    listed_at: datetime | None = None
+    entries: Mapping[str, Held] = field(default_factory=dict)
+    due: int = 0
+    unread: bool = False
+    behind: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether the sweep saw other entries on its page, and saw them later."""
+        if self.swept is None or self.listed is None or self.listed_at is None:
+            return False
+        return self.swept.slugs != self.listed and self.swept.at > self.listed_at
+
+    @property
+    def left(self) -> list[str]:
+        """Living entries that it holds and does not list."""
+        listed = self.listed or frozenset()
+        return [s for s, held in self.entries.items() if s not in listed and held.status not in TOMBSTONES]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a run that a decision launched, and that has ended, came to on one partition; newest first in a sequence.
+
+    Attributes:
+        key: the partition.
+        reason: why it was launched.
+        ok: whether the run succeeded, on all its partitions.
+        started_at: when it began.
+        ended_at: when it ended.
+        together: how many partitions it had.
+    """
+
+    key: str
+    reason: Reason
+    ok: bool
+    started_at: datetime
+    ended_at: datetime
+    together: int = 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run to launch.
+
+    Attributes:
+        key: its partition.
+        reason: why.
+        requests: how many requests it is expected to make.
+        before: what was last read before this time is read again; None: nothing is.
+    """
+
+    key: str
+    reason: Reason
+    requests: int = 0
+    before: datetime | None = None
+
+
+def decide(
+    standings: Sequence[Standing],
+    *,
+    now: datetime,
+    busy: Iterable[str] = (),
+    past: Sequence[Past] = (),
+    spent: int = 0,
+    budget: int,
+    refresh_after: timedelta,
+) -> list[Launch]:
+    """What to launch now, most urgent first.
+
+    Args:
+        standings: of every partition.
+        now: the time.
+        busy: partitions on which something runs or is queued; they are left alone.
+        past: runs that earlier decisions launched, newest first.
+        spent: requests made in the last 24 hours, with those that running runs are expected to make.
+        budget: requests a day.
+        refresh_after: age at which an entry is read again.
+
+    Returns:
+        At most one launch a partition. Their requests fit into the budget, except that the first run of a day may
+        exceed what the sweep left of it: a partition is the smallest piece of work.
+    """
+    taken = set(busy)
+    launches = []
+    asked = any(run.reason != Reason.PROCESS and run.ended_at > now - DAY for run in past)
+    purse = _Purse(budget - spent, untouched=not taken and not asked)
+    known = {slug for s in standings for slug in s.entries}
+    held_by = _homes(standings, taken)
+    average = _files_per_entry(standings)
+    chosen: dict[str, list[Launch]] = {reason: [] for reason in Reason}
+    for standing in standings:
+        if standing.key not in taken:
+            launch = _need(standing, known, held_by, average)
+            if launch is not None and not _rests(standing, launch.reason, past, now):
+                chosen[launch.reason].append(launch)
+    for reason in Reason:
+        for launch in chosen[reason]:
+            if purse.pay(launch.requests):
+                launches.append(launch)
+                taken.add(launch.key)
+    idle = [s for s in standings if s.key not in taken and not _rests(s, Reason.REFRESH, past, now)]
+    return launches + _refreshes(idle, now - refresh_after, purse)
+
+
+def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past]) -> list[list[Launch]]:
+    """What goes into one run: up to ten neighbours that are to be processed, anything else alone.
+
+    What last failed goes alone, so that it harms no neighbour again.
+
+    Args:
+        launches: from ``decide``.
+        keys: all partitions in the order in which a range of them is counted.
+        past: as given to ``decide``.
+    """
+    place = {key: n for n, key in enumerate(keys)}
+    last: dict[str, bool] = {}
+    for run in past:
+        last.setdefault(run.key, run.ok)
+    found: list[list[Launch]] = []
+    for launch in launches:
+        before = found[-1] if found else []
+        if (
+            before
+            and len(before) < TOGETHER
+            and all(one.reason == Reason.PROCESS and last.get(one.key, True) for one in (before[-1], launch))
+            and place[launch.key] == place[before[-1].key] + 1
+        ):
+            before.append(launch)
+        else:
+            found.append([launch])
+    return found
+
+
+class _Purse:
+    """The requests that may still be made today."""
+
+    def __init__(self, left: int, *, untouched: bool) -> None:
+        self.left = left
+        self._untouched = untouched
+
+    def pay(self, requests: int) -> bool:
+        """Take ``requests`` out, if they are there, or if it is the first thing bought."""
+        if requests > self.left and not (self._untouched and self.left > 0):
+            return False
+        self.left -= requests
+        self._untouched = self._untouched and requests == 0
+        return True
+
+
+def _need(s: Standing, known: set[str], held_by: Mapping[str, str], files_per_entry: float) -> Launch | None:
+    """The most urgent thing that a partition needs, but for a refresh."""
+    if s.behind:
+        return Launch(s.key, Reason.PROCESS)
+    page = s.swept.slugs if s.swept is not None else frozenset()
+    unknown = len((page | (s.listed or frozenset())) - known)
+    gone = sum(1 for slug, held in s.entries.items() if slug not in s.query and held.status not in TOMBSTONES)
+    requests = round(unknown * (1 + files_per_entry)) + (gone if s.swept is not None else 0) + s.due
+    if s.listed is None:
+        return Launch(s.key, Reason.NEW, requests) if s.swept is not None else None
+    if s.changed:
+        return Launch(s.key, Reason.MEMBERS, requests + 1)
+    if s.unread:
+        return Launch(s.key, Reason.UNREAD, requests)
+    if s.due:
+        return Launch(s.key, Reason.FAILURES, requests)
+    arrived = any(held_by.get(slug, s.key) != s.key for slug in s.left)
+    suspect = s.swept is not None and any(
+        slug not in s.query and (s.entries[slug].fetched_at or s.swept.at) < s.swept.at for slug in s.left
+    )
+    return Launch(s.key, Reason.LEFT, requests) if arrived or suspect else None
+
+
+def _homes(standings: Sequence[Standing], busy: set[str]) -> dict[str, str]:
+    """For each entry the partition that lists it and is through with it."""
+    return {
+        slug: s.key
+        for s in standings
+        if not s.behind and s.key not in busy
+        for slug in s.entries
+        if slug in (s.listed or ())
+    }
+
+
+def _files_per_entry(standings: Sequence[Standing]) -> float:
+    held = [h for s in standings for h in s.entries.values() if h.status == EntryStatus.OK]
+    return sum(h.files for h in held) / len(held) if held else FILES_PER_ENTRY
+
+
+def _rests(standing: Standing, reason: Reason, past: Sequence[Past], now: datetime) -> bool:
+    """Whether a partition waits after what earlier runs on it came to.
+
+    Failed runs in a row wait ever longer; one of several partitions says nothing about this one. After a success the
+    same reason needs a newer sweep or an hour, so that a contradiction between rows and site never becomes a loop.
+    """
+    mine = [p for p in past if p.key == standing.key and (p.ok or p.together == 1)]
+    failed = 0
+    for run in mine:
+        if run.ok:
+            break
+        failed += 1
+    if failed:
+        again = next_try(failed, mine[0].ended_at, retryable=True)
+        return again is None or now < again
+    last = next((p for p in mine if p.reason == reason), None)
+    if last is None or reason in {Reason.PROCESS, Reason.FAILURES}:
+        return False
+    renewed = standing.swept is not None and standing.swept.at > last.started_at
+    return not renewed and now - last.ended_at < BRAKE
+
+
+def _refreshes(standings: Sequence[Standing], limit: datetime, purse: _Purse) -> list[Launch]:
+    """Runs that read the oldest entries again, as many as the purse allows.
+
+    All share one time: what was last read before it is read again.
+    """
+    old = sorted(
+        (held.fetched_at, s.key, 1 + held.files)
+        for s in standings
+        for held in s.entries.values()
+        if held.fetched_at is not None and held.fetched_at < limit and held.status not in TOMBSTONES and not held.fails
+    )
+    before = limit
+    costs: dict[str, int] = {}
+    for fetched_at, key, cost in old:
+        if not purse.pay(cost):
+            before = fetched_at
+            break
+        costs[key] = costs.get(key, 0) + cost
+    return [Launch(key, Reason.REFRESH, cost, before) for key, cost in costs.items()]

@@ -1,0 +1,146 @@
+"""Between decisions and Dagster: what runs now, what ran before, and the run requests that a decision comes to."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecord
+
+from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.staleness import next_try
+from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, Past, Reason, batches, decide
+from ogaart.orchestration.partition_status import standings, sweeps
+from ogaart.pipeline.refresh_tags import Rereading
+from ogaart.resources.platform import Stores
+
+REASON = "ogaart/reason"
+REQUESTS = "ogaart/requests"
+WHY = "ogaart/why"
+PARTITION = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+JOBS = {Reason.PROCESS: "process", Reason.REFRESH: "refresh"}
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+ACTIVE = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+AT_ONCE = 10
+"""Launched runs in progress at most: the site answers one at a time anyway, and the queue stays readable."""
+
+
+def is_on(instance: dg.DagsterInstance, schedule: str) -> bool:
+    """Whether a schedule was turned on."""
+    states = instance.all_instigator_state(
+        instigator_type=InstigatorType.SCHEDULE, instigator_statuses={InstigatorStatus.RUNNING}
+    )
+    return any(state.instigator_name == schedule for state in states)
+
+
+def partition_keys(instance: dg.DagsterInstance) -> list[str]:
+    """All partition keys of the instance, in the order in which they were added."""
+    name = search_pages_partitions.name
+    assert name is not None
+    return list(instance.get_dynamic_partitions(name))
+
+
+def backfill_in_progress(instance: dg.DagsterInstance) -> str | None:
+    """Id of a backfill that is not done; its partitions are somebody's business already."""
+    found = instance.get_backfills(filters=BulkActionsFilter(statuses=ACTIVE), limit=1)
+    return found[0].backfill_id if found else None
+
+
+def busy_partitions(runs: Iterable[dg.DagsterRun], keys: Sequence[str]) -> dict[str, int]:
+    """Partitions of runs that are queued or in progress, with the requests that each is expected to make."""
+    busy: dict[str, int] = {}
+    for run in runs:
+        requests = int(run.tags.get(REQUESTS, 0))
+        for key in _keys_of(run, keys):
+            busy[key] = busy.get(key, 0) + requests
+    return busy
+
+
+def _keys_of(run: dg.DagsterRun, keys: Sequence[str]) -> list[str]:
+    tags = run.tags
+    if PARTITION in tags:
+        return [tags[PARTITION]]
+    start, end = tags.get(RANGE_START), tags.get(RANGE_END)
+    if start in keys and end in keys:
+        return list(keys[keys.index(start) : keys.index(end) + 1])
+    return []
+
+
+def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[Past]:
+    """Ended runs that decisions launched, newest first, as decisions read them."""
+    found = []
+    for record in records:
+        run = record.dagster_run
+        if run.tags.get(REASON) not in set(Reason) or record.end_time is None:
+            continue
+        reason = Reason(run.tags[REASON])
+        start = datetime.fromtimestamp(record.start_time or record.end_time, UTC)
+        end = datetime.fromtimestamp(record.end_time, UTC)
+        mine = _keys_of(run, keys)
+        found += [Past(key, reason, run.is_success, start, end, together=len(mine)) for key in mine]
+    return found
+
+
+def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[list[Launch]]:
+    """What to launch now, run by run: see ``scheduling.decide`` and ``scheduling.batches``."""
+    keys = partition_keys(instance)
+    running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+    busy = busy_partitions(running, keys)
+    room = AT_ONCE - sum(1 for run in running if REASON in run.tags)
+    if room <= 0:
+        return []
+    records = instance.get_run_records(
+        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=ENDED, updated_after=now - timedelta(days=8)), limit=2_000
+    )
+    past = past_runs(records, keys)
+    launches = decide(
+        standings(stores, keys, now),
+        now=now,
+        busy=busy,
+        past=past,
+        # What a run in progress has asked already counts twice until it ends: rather too few requests than too many.
+        spent=stores.site.requests_of_last_day() + sum(busy.values()),
+        budget=stores.settings.requests_per_day,
+        refresh_after=timedelta(days=stores.settings.refresh_days),
+    )
+    return batches(launches, keys, past)[:room]
+
+
+def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
+    """The run request of a launch, or of the processing of several neighbours.
+
+    These are a range, as in a backfill's runs: each asset's step works through them one by one. Processing goes first
+    in the queue: it needs no site.
+    """
+    launch = batch[0]
+    tags = {REASON: launch.reason.value, REQUESTS: str(sum(one.requests for one in batch))}
+    if len(batch) > 1:
+        tags |= {RANGE_START: batch[0].key, RANGE_END: batch[-1].key}
+    if launch.before is not None:
+        tags |= Rereading(launch.before).tags()
+    if launch.reason == Reason.PROCESS:
+        tags["dagster/priority"] = "1"
+    job = JOBS.get(launch.reason, "ingest")
+    return dg.RunRequest(job_name=job, partition_key=launch.key if len(batch) == 1 else None, tags=tags)
+
+
+def sweep_is_overdue(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> bool:
+    """Whether a query has no sweep of the last day, and no discovery runs or failed just now."""
+    swept = sweeps(stores)
+    if all(name in swept and now - swept[name].at < SWEEP_OVERDUE for name in stores.queries):
+        return False
+    records = instance.get_run_records(dg.RunsFilter(job_name="discover"), limit=20)
+    failed = 0
+    for record in records:
+        if record.dagster_run.status in IN_PROGRESS_RUN_STATUSES:
+            return False
+        if record.dagster_run.is_success:
+            break
+        failed += 1
+    if not failed or records[0].end_time is None:
+        return True
+    again = next_try(failed, datetime.fromtimestamp(records[0].end_time, UTC), retryable=True)
+    return again is not None and now >= again

@@ -1,0 +1,78 @@
+"""Where every partition stands: its rows, its page of the last sweep and its history, gathered for a decision."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from ogaart.core.partitions import parse_key
+from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
+from ogaart.core.states import FileRole
+from ogaart.orchestration.launch_policy import Held, Standing
+from ogaart.resources.platform import Stores
+from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep
+from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, SEARCH_RESULTS, STEPS
+from ogaart.resources.storage.tables import Tables
+
+
+def sweeps(stores: Stores) -> dict[str, Sweep]:
+    """The last accepted sweep of every configured query that has one."""
+    found = {name: latest_sweep(stores.root.site, name) for name in stores.queries}
+    return {name: sweep for name, sweep in found.items() if sweep is not None}
+
+
+def standings(stores: Stores, keys: Iterable[str], now: datetime) -> list[Standing]:
+    """Where each partition of a configured query stands."""
+    swept = sweeps(stores)
+    return [_standing(stores.tables, key, swept, now) for key in keys if parse_key(key)[0] in stores.queries]
+
+
+def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) -> Standing:
+    query, number = parse_key(key)
+    sweep = swept.get(query)
+    page = None
+    if sweep is not None:
+        page = sweep.pages[number] if number < len(sweep.pages) else SweepPage(sweep.at, frozenset())
+    listing = tables.select(LISTINGS, key, ["fetched_at"])
+    links = tables.select(FILE_LINKS, key, ["slug", "role"])
+    files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
+    failures = {stage: tables.select(FAILURES, key, ["slug", "next_try"], stage) for stage in SITE_STAGES}
+    failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES]}
+    return Standing(
+        key,
+        swept=page,
+        query=sweep.slugs if sweep is not None else frozenset(),
+        listed=frozenset(r["slug"] for r in tables.select(SEARCH_RESULTS, key, ["slug"])) if listing else None,
+        listed_at=listing[0]["fetched_at"] if listing else None,
+        entries={
+            row["slug"]: Held(row["status"], row["fetched_at"], files[row["slug"]], row["slug"] in failing)
+            for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at"])
+        },
+        due=sum(
+            1 for rows in failures.values() for row in rows if row["next_try"] is not None and row["next_try"] <= now
+        ),
+        unread=_unread(tables, key),
+        behind=_behind(tables, key),
+    )
+
+
+def _unread(tables: Tables, key: str) -> bool:
+    """Whether a network stage has not begun after the one before it ended."""
+    last = {stage: row for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]}
+    return any(
+        before in last and (after not in last or last[after]["started_at"] < last[before]["ended_at"])
+        for before, after in pairwise(SITE_STAGES)
+    )
+
+
+def _behind(tables: Tables, key: str) -> bool:
+    """Whether the offline stages have not all begun after the last network stage ended."""
+    ended = [row["ended_at"] for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]]
+    if not ended or not tables.exists(STEPS, key, Stage.CONTENT_PAGES):
+        return False
+    begun = [row["started_at"] for stage in OFFLINE_STAGES for row in _steps(tables, key, stage)[-1:]]
+    return len(begun) < len(OFFLINE_STAGES) or min(begun) < max(ended)
+
+
+def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[dict[str, datetime]]:
+    return tables.select(STEPS, key, ["started_at", "ended_at"], stage)

@@ -1,0 +1,55 @@
+"""Runs whose process is gone: failed, and their pool slots freed, by whoever looks next.
+
+A run worker holds its lock file while it lives. After a SIGKILL of the whole tree nobody tells Dagster: such a run
+would stay STARTED and keep its slots.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import psutil
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+from ogaart.resources.storage.locks import forget, is_free
+
+PROCESS_TAG = "ogaart/process"
+"""Tag of runs that a command started in its own process: ``<pid>:<start time>``."""
+
+GRACE = timedelta(minutes=5)
+"""Time in which a launched run may not have taken its lock yet."""
+
+
+def process_tag() -> dict[str, str]:
+    """The tag that names this process, so that its runs are known to be dead once it is."""
+    me = psutil.Process()
+    return {PROCESS_TAG: f"{me.pid}:{me.create_time():.2f}"}
+
+
+def reap(instance: dg.DagsterInstance, locks: Path, now: datetime | None = None) -> list[str]:
+    """Fail every run in progress whose process is dead; gives their ids."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+    reaped = []
+    for record in records:
+        run = record.dagster_run
+        since = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
+        lock = locks / "runs" / f"{run.run_id}.lock"
+        if _alive(run.tags.get(PROCESS_TAG), lock, since, now or datetime.now(UTC)):
+            continue
+        instance.report_run_failed(run, "The process of this run is gone (killed, or the machine went down).")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        forget(lock)
+        reaped.append(run.run_id)
+    return reaped
+
+
+def _alive(process: str | None, lock: Path, since: datetime, now: datetime) -> bool:
+    if process is not None:
+        pid, _, started = process.partition(":")
+        try:
+            return f"{psutil.Process(int(pid)).create_time():.2f}" == started
+        except psutil.NoSuchProcess:
+            return False
+    if lock.exists():
+        return not is_free(lock)
+    return now - since < GRACE

@@ -1,0 +1,49 @@
+"""The schedules: a daily sweep, and publishing what changed."""
+
+import dagster as dg
+
+from ogaart.orchestration import launcher
+from ogaart.orchestration.jobs import discover, publish
+from ogaart.resources.catalog.publishing import awaiting_publication
+from ogaart.resources.embedding.embedder import WeightsMissing
+from ogaart.resources.platform import Stores
+from ogaart.settings import Settings
+
+SWITCH = "daily"
+
+
+@dg.schedule(
+    name=SWITCH,
+    job=discover,
+    cron_schedule="0 3 * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="The switch: while it is on, queries are swept once a day, partitions are read and processed within "
+    "OGAART_REQUESTS_PER_DAY, and changes are published.",
+)
+def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Sweep once a day; what follows from the sweep is the autopilot's to launch."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+@dg.schedule(
+    name="publish_changes",
+    job=publish,
+    cron_schedule="*/30 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=f"Publishes at most every 30 minutes, when rows changed; only while the schedule `{SWITCH}` is on.",
+)
+def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Publish what changed."""
+    if not launcher.is_on(context.instance, SWITCH):
+        return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on, or launch the job `publish` by hand")
+    stores = Stores(Settings())
+    try:
+        wanted, why = awaiting_publication(stores)
+    except WeightsMissing as cause:
+        return dg.SkipReason(str(cause))
+    finally:
+        stores.close()
+    return dg.RunRequest(tags={launcher.WHY: why}) if wanted else dg.SkipReason(why)
+
+
+SCHEDULES = (daily, publish_changes)

@@ -1,0 +1,58 @@
+"""The sensors: launching due runs, and failing runs whose process is gone."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ogaart.orchestration import launcher
+from ogaart.orchestration.jobs import discover, ingest, process, refresh
+from ogaart.orchestration.run_reaper import reap
+from ogaart.orchestration.schedules import SWITCH
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.settings import Settings
+
+
+@dg.sensor(
+    name="autopilot",
+    jobs=[discover, ingest, refresh, process],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Launches what the rows and the last sweep call for, within the day's requests; only while the "
+    f"schedule `{SWITCH}` is on.",
+)
+def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """Launch runs: new partitions, changed ones, due failures, the oldest again; and processing after each."""
+    instance = context.instance
+    if not launcher.is_on(instance, SWITCH):
+        return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on to let runs be launched")
+    backfill = launcher.backfill_in_progress(instance)
+    if backfill is not None:
+        return dg.SkipReason(f"backfill {backfill} is in progress: nothing is launched beside it")
+    stores = Stores(Settings())
+    try:
+        now = datetime.now(UTC)
+        if launcher.sweep_is_overdue(instance, stores, now):
+            return [dg.RunRequest(job_name="discover", tags={launcher.WHY: "no sweep of the last day"})]
+        launches = launcher.choose(instance, stores, now)
+    finally:
+        stores.close()
+    if not launches:
+        return dg.SkipReason("nothing to do: everything is read and processed, or runs already, or waits for its time")
+    return [launcher.run_request(batch) for batch in launches]
+
+
+@dg.sensor(
+    name="reaper",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fails runs whose process is gone and frees their pool slots.",
+    job=discover,
+)
+def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Reap dead runs."""
+    reaped = reap(context.instance, DataRoot.of(Settings()).locks)
+    return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
+
+
+SENSORS = (autopilot, reaper_sensor)

@@ -1,0 +1,18 @@
+"""A picture file's own bytes, wherever they lie: the blob of a loose file, or the pack of an archive's member."""
+
+from ogaart.core.stages import Stage
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.packs import read_at
+from ogaart.resources.storage.tables import Row
+
+
+def picture_bytes(stores: Stores, occurrence: Row) -> bytes:
+    """The bytes of an occurrence's picture file.
+
+    Raises:
+        OSError: the blob or the pack is missing or torn.
+    """
+    if occurrence["pack_offset"] is None:
+        return stores.blobs.read(occurrence["file_sha256"])
+    pack = stores.tables.pack_path(Stage.EXTRACTED_IMAGES, occurrence["partition"])
+    return read_at(pack, occurrence["pack_offset"], occurrence["pack_length"])

@@ -1,0 +1,309 @@
+"""One stage of one partition: its lock, its counts, its failures, and the metadata that explains it."""
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ogaart.core.partitions import parse_key
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import Plan, next_try
+from ogaart.core.states import RowState
+from ogaart.imaging.contact_sheet import MOST as MOST_SHOWN
+from ogaart.pipeline import step_metadata
+from ogaart.pipeline.refresh_tags import Rereading
+from ogaart.resources.platform import Stores
+from ogaart.resources.site.client import Fetched
+from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
+from ogaart.resources.storage.tables import Row
+
+OWNERS = ["team:data-engineering"]
+ASKS_THE_SITE = {"asks": "site"}
+READS_ROWS = {"asks": "nobody"}
+KEPT_STEPS = 50
+SHOWN_PER_ENTRY = 3
+LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
+
+
+class Step:
+    """The work of one stage on one partition; rows become visible only by ``commit``."""
+
+    def __init__(
+        self, stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+    ) -> None:
+        self.stores = stores
+        self.stage = stage
+        self.partition = partition
+        self.run_id = run_id
+        self.now = datetime.now(UTC)
+        self.counts: Counter[RowState] = Counter()
+        self.extra: dict[str, int] = {}
+        self._gallery: list[bytes] = []
+        self._spare: list[bytes] = []
+        self._shown: Counter[str] = Counter()
+        self.rereading = rereading
+        self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
+        self._failures: dict[str, Row] = {}
+        self._changed = False
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self.checks: dict[str, tuple[bool, str]] = {}
+
+    @property
+    def query(self) -> str:
+        """Name of the partition's query."""
+        return parse_key(self.partition)[0]
+
+    @property
+    def page(self) -> int:
+        """Zero-based page of the partition's query."""
+        return parse_key(self.partition)[1]
+
+    def stamp(self, row: Mapping[str, Any], fingerprint: str) -> Row:
+        """``row`` with its lineage: partition, fingerprint, run and time."""
+        return {
+            **row,
+            "partition": self.partition,
+            "fingerprint": fingerprint,
+            "run_id": self.run_id,
+            "written_at": self.now,
+        }
+
+    def waits(self, key: str, fingerprint: str, slug: str | None = None) -> bool:
+        """Whether ``key`` failed with the same inputs before and its next try is not due; the failure is kept.
+
+        Where the run is to read the entry ``slug`` again, nothing waits.
+        """
+        failure = self._stored.get(key)
+        if failure is None or failure["fingerprint"] != fingerprint or self._is_due(failure) or self.rereads(slug):
+            return False
+        self._failures[key] = failure
+        return True
+
+    def since(self, key: str, fingerprint: str, slug: str) -> datetime | None:
+        """From when the site's word on ``key`` must be at least; None: what is stored will do.
+
+        That is the time the run was asked to read again from, or the time from which a failure is due.
+        """
+        times = [self.rereading.before] if self.rereading is not None and self.rereads(slug) else []
+        failure = self._stored.get(key)
+        if failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure):
+            times.append(failure["next_try"])
+        return max(times, default=None)
+
+    def due(self, key: str, fingerprint: str) -> bool:
+        """Whether ``key`` failed with the same inputs before and is to be tried again now."""
+        failure = self._stored.get(key)
+        return failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure)
+
+    def rereads(self, slug: str | None) -> bool:
+        """Whether this run was asked to read the entry again."""
+        return self.rereading is not None and slug is not None and self.rereading.covers(slug)
+
+    def _is_due(self, failure: Row) -> bool:
+        due: datetime | None = failure["next_try"]
+        return due is not None and due <= self.now
+
+    def fail(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        error_class: str,
+        message: str,
+        slug: str | None = None,
+        http_status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Record that ``key`` failed in this run, and when it is tried again."""
+        before = self._stored.get(key)
+        same = before is not None and before["fingerprint"] == fingerprint
+        attempts = (before["attempts"] if before is not None and same else 0) + 1
+        self._failures[key] = self.stamp(
+            {
+                "stage": self.stage.value,
+                "key": key,
+                "slug": slug,
+                "error_class": error_class,
+                "message": message,
+                "http_status": http_status,
+                "attempts": attempts,
+                "first_at": before["first_at"] if before is not None and same else self.now,
+                "last_at": self.now,
+                "next_try": next_try(attempts, self.now, retryable=retryable),
+            },
+            fingerprint,
+        )
+
+    def show(self, slug: str, thumbnail: bytes) -> None:
+        """Keep a picture that came in for the contact sheet: a few of each entry, more where there is room."""
+        self._shown[slug] += 1
+        kept = self._gallery if self._shown[slug] <= SHOWN_PER_ENTRY else self._spare
+        if len(kept) < MOST_SHOWN:
+            kept.append(thumbnail)
+
+    @property
+    def gallery(self) -> list[bytes]:
+        """Thumbnails of what came in, at most as many as a contact sheet holds."""
+        return (self._gallery + self._spare)[:MOST_SHOWN]
+
+    def check(self, name: str, passed: bool, message: str) -> None:
+        """Say how a check of the asset came out for this partition."""
+        self.checks[name] = (passed, message)
+
+    def get(self, url: str, **options: Any) -> Fetched:
+        """Ask the site (or the fetch records) for ``url``, counting what it cost; options as ``SiteClient.get``."""
+        fetched = self.stores.site.get(url, **options)
+        saved = int(fetched.from_store)
+        received = 0 if fetched.from_store or fetched.not_modified else fetched.bytes
+        for name, amount in (("requests", fetched.requests), ("requests_saved", saved), ("bytes", received)):
+            self.extra[name] = self.extra.get(name, 0) + amount
+        return fetched
+
+    @property
+    def failures(self) -> list[Row]:
+        """The failures that stand after this run, by key."""
+        return [self._failures[key] for key in sorted(self._failures)]
+
+    def count(self, plan: Plan[Any]) -> None:
+        """Add a plan's numbers to the counts."""
+        self.counts.update(
+            {
+                RowState.NEW: len(plan.new),
+                RowState.STALE: len(plan.stale),
+                RowState.UNCHANGED: len(plan.unchanged),
+                RowState.ORPHANED: len(plan.orphaned),
+            }
+        )
+
+    def commit(self, rows: Mapping[Table, tuple[Sequence[Row], Sequence[Row]]], pack: Path | None = None) -> bool:
+        """Swap in the rows of every table, together with the failures, if anything differs from what is stored.
+
+        Args:
+            rows: for each table its (stored, new) rows.
+            pack: the new pack under a temporary name.
+
+        Returns:
+            Whether anything was written.
+        """
+        self.counts[RowState.FAILED] = len(self._failures)
+        for table, (_, new) in rows.items():
+            self._sizes[table.name] = (len(new), sum(1 for row in new if row["run_id"] == self.run_id))
+        missing = any(not self.stores.tables.exists(t, self.partition, self.stage) for t in rows)
+        changed = missing or any(_differs(old, new) for old, new in rows.values())
+        failures_changed = _differs(list(self._stored.values()), self.failures)
+        if changed or failures_changed or pack is not None:
+            content: dict[str, Sequence[Row]] = {t.name: new for t, (_, new) in rows.items()}
+            if failures_changed or self._failures:
+                content[FAILURES.name] = self.failures
+            self.stores.tables.commit(self.stage, self.partition, content, pack)
+            self._changed = True
+        return self._changed
+
+    def metadata(self) -> dict[str, Any]:
+        """What this step found and did, for the Dagster UI."""
+        numbers = {state.value: self.counts[state] for state in RowState}
+        return {
+            **numbers,
+            **step_metadata.pictures(self.gallery),
+            **step_metadata.errors(self.failures),
+            "dagster/partition_row_count": sum(
+                self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
+            ),
+            **self.extra,
+            "peak_bytes": peak_bytes(),
+            "written": {name: written for name, (_, written) in self._sizes.items()},
+            "rows": {name: rows for name, (rows, _) in self._sizes.items()},
+            **step_metadata.rates(self.extra, (datetime.now(UTC) - self.now).total_seconds()),
+            **step_metadata.recount(
+                [(name, self._file(name)) for name in self._sizes], self._file(STEPS.name), self.run_id
+            ),
+        }
+
+    def _file(self, table: str) -> Path:
+        return self.stores.tables.path(by_name(table), self.stage, self.partition)
+
+    def note_run(self) -> None:
+        """Append this materialization to the partition's history of steps."""
+        history = self.stores.tables.read(STEPS, self.partition, self.stage)
+        row = self.stamp(
+            {
+                "stage": self.stage.value,
+                "started_at": self.now,
+                "ended_at": datetime.now(UTC),
+                **{state.value: self.counts[state] for state in RowState},
+                **{k: v for k, v in self.extra.items() if k in STEPS.schema.names},
+                "peak_bytes": peak_bytes(),
+            },
+            "",
+        )
+        self.stores.tables.commit(
+            self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]}, journal="steps"
+        )
+
+
+def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:
+    """Whether rows differ in anything but order."""
+    if old is new:
+        return False
+    return len(old) != len(new) or sorted(map(repr, map(_ordered, old))) != sorted(map(repr, map(_ordered, new)))
+
+
+def _ordered(row: Row) -> list[tuple[str, Any]]:
+    return sorted((k, v) for k, v in row.items() if v is not None)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
+    """Rows by the values of one column, or of several as a tuple."""
+    if len(names) == 1:
+        return {row[names[0]]: row for row in rows}
+    return {tuple(row[n] for n in names): row for row in rows}
+
+
+def step_lock(stores: Stores, stage: Stage, partition: str) -> Path:
+    """The lock file that a step on (stage, partition) holds."""
+    return stores.root.locks / stage / f"{partition.replace('/', '-')}.lock"
+
+
+@contextmanager
+def open_step(
+    stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+) -> Iterator[Step]:
+    """Hold the lock of (stage, partition) around a step's work.
+
+    Raises:
+        Locked: another run works on the same stage and partition.
+        DataRootRefused: too little free disk.
+    """
+    stores.root.require_free(stores.settings.min_free_bytes)
+    with hold(
+        step_lock(stores, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
+    ):
+        step = Step(stores, stage, partition, run_id, rereading)
+        yield step
+        step.note_run()
+
+
+def described(*tables: Table) -> dict[str, Any]:
+    """Definition metadata of an asset: its column schema and the names of its tables."""
+    columns = [
+        dg.TableColumn(c.name, type=str(c.type), description=c.comment) for table in tables[:1] for c in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/table_name": tables[0].name,
+        "tables": {t.name: t.comment for t in tables},
+        "layout": f"tables/{{{','.join(t.name for t in tables)}}}/{tables[0].stage}/<query>/<page>.parquet",
+    }

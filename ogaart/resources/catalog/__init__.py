@@ -1,0 +1,1 @@
+"""The published catalog: tables, views, serving files, generations, audits."""

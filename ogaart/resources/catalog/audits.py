@@ -1,0 +1,288 @@
+"""What must hold of a generation before it goes into service: pure checks, each with a sentence and its counts."""
+
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.imaging.identity import image_id
+from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.storage.vectors import Vectors
+
+_BATCH = 10_000
+_NAMED = 5  # examples that a message names
+_LENGTH_SLACK = 0.01  # unit vectors in float16 are off by up to 1e-3
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One check's outcome.
+
+    Attributes:
+        name: what was checked.
+        passed: whether the generation may go into service as far as this goes.
+        message: one sentence with the numbers, and on failure the first culprits and what to do.
+        counts: the numbers.
+    """
+
+    name: str
+    passed: bool
+    message: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """As JSON, for the generation's ``audits.json``."""
+        return asdict(self)
+
+
+def run_audits(
+    generation: Generation,
+    index: VectorIndex,
+    *,
+    vectors: Vectors | None = None,
+    previous: Generation | None = None,
+) -> list[Audit]:
+    """Run every check; the generation may be switched to if all passed.
+
+    Args:
+        generation: a finished generation.
+        index: the collection it is published with: its own copy, or the server's.
+        vectors: the vector store of its space, read whole; None leaves out that part of one check.
+        previous: the generation in service, to notice what would be lost from search.
+    """
+    with _catalog(generation) as con:
+        published = _ids(con, "SELECT image_id FROM images WHERE indexed ORDER BY image_id")
+        held = np.fromiter(index.ids(), np.int64)
+        return [
+            audit_points(published, held, generation.manifest, exact=generation.index.exists()),
+            audit_vectors(con, vectors),
+            audit_rights(con),
+            audit_identity(con),
+            audit_words(generation, published),
+            audit_losses(con, previous),
+        ]
+
+
+def audit_points(
+    published: NDArray[np.int64], held: NDArray[np.int64], manifest: Mapping[str, Any], *, exact: bool
+) -> Audit:
+    """Points are the eligible rows: none too many, none too few.
+
+    Args:
+        published: ids that the catalog says the collection holds.
+        held: ids that it holds.
+        manifest: of the generation; says which eligible rows had lost their point.
+        exact: whether the collection is this generation's own; a server's may have got points since.
+    """
+    lacking = np.setdiff1d(published, held)
+    extra = np.setdiff1d(held, published) if exact else np.empty(0, np.int64)
+    reconciled = manifest.get("reconciled") or {}
+    missing = int(reconciled.get("missing", 0))
+    pending = int(reconciled.get("pending", 0))
+    counts = {
+        "published": len(published),
+        "points": len(held),
+        "lacking": len(lacking),
+        "extra": len(extra),
+        "missing": missing,
+        "pending": pending,
+    }
+    if len(lacking) or len(extra) or missing:
+        first = [*lacking[:_NAMED].tolist(), *extra[:_NAMED].tolist(), *reconciled.get("missing_ids", [])[:_NAMED]]
+        return Audit(
+            "points",
+            False,
+            f"{len(lacking) + missing} eligible images have no point and {len(extra)} points stand for none, such as "
+            f"{first}: materialize qdrant_collection for their partitions, then publish again",
+            counts,
+        )
+    return Audit("points", True, f"{len(published)} images, as many points; {pending} more are on their way", counts)
+
+
+def audit_vectors(con: duckdb.DuckDBPyConnection, vectors: Vectors | None) -> Audit:
+    """Every vector is finite and has a length above 0, and every embedded image has one."""
+    bad = [
+        key
+        for key, norm in con.execute(
+            "SELECT e.pixel_sha256, e.norm FROM embeddings AS e SEMI JOIN (FROM images WHERE indexed) USING (image_id)"
+            " WHERE e.norm IS NULL OR NOT isfinite(e.norm) OR e.norm <= 0"
+        ).fetchall()
+        if norm is None or not (math.isfinite(norm) and norm > 0)
+    ]
+    seen: set[str] = set()
+    wrong: list[str] = []
+    lacking: set[str] = set()
+    if vectors is not None:
+        for segment in vectors.scan():
+            lengths = np.linalg.norm(segment.vectors, axis=1)
+            fine = np.isfinite(lengths) & (np.abs(lengths - 1) < _LENGTH_SLACK)
+            wrong.extend(segment.keys[row] for row in np.flatnonzero(~fine))
+            seen.update(segment.keys)
+        wanted = con.execute("SELECT DISTINCT pixel_sha256 FROM images WHERE indexed").fetchall()
+        lacking = {key for (key,) in wanted} - seen
+    counts = {"scanned": len(seen), "bad_norms": len(bad), "bad_vectors": len(wrong), "lacking": len(lacking)}
+    if bad or wrong or lacking:
+        first = [*bad, *wrong, *sorted(lacking)][:_NAMED]
+        return Audit(
+            "vectors",
+            False,
+            f"{len(bad) + len(wrong)} vectors are not finite with a length above 0, {len(lacking)} published pictures "
+            f"have none stored, such as {first}: materialize embeddings for their partitions, then publish again",
+            counts,
+        )
+    return Audit("vectors", True, f"{len(seen)} stored vectors read, all finite with a length above 0", counts)
+
+
+def audit_rights(con: duckdb.DuckDBPyConnection) -> Audit:
+    """Every published image has a licence, an author and a page."""
+    found = con.execute(
+        """
+        SELECT e.slug, count(*) AS images, len(coalesce(e.licences, [])) = 0 AS no_licence,
+            coalesce(trim(e.author), '') = '' AS no_author, coalesce(e.url, '') = '' AS no_page
+        FROM images AS i JOIN entries AS e USING (slug) WHERE i.indexed
+        GROUP BY ALL HAVING no_licence OR no_author OR no_page ORDER BY e.slug
+        """
+    ).fetchall()
+    counts = {
+        "entries": len(found),
+        "images": sum(row[1] for row in found),
+        "no_licence": sum(row[2] for row in found),
+        "no_author": sum(row[3] for row in found),
+        "no_page": sum(row[4] for row in found),
+    }
+    if found:
+        return Audit(
+            "rights",
+            False,
+            f"{counts['images']} images of {len(found)} entries lack licence, author or page, such as "
+            f"{[row[0] for row in found[:_NAMED]]}: look at those pages; what they do not say cannot be published",
+            counts,
+        )
+    return Audit("rights", True, "every published image has licence, author and page", counts)
+
+
+def audit_identity(con: duckdb.DuckDBPyConnection) -> Audit:
+    """Every image_id is the one made of its entry and pixels, and stands for one picture only."""
+    checked, wrong = 0, []
+    for slug, pixels, stored in _rows(con, "SELECT slug, pixel_sha256, image_id FROM images ORDER BY image_id"):
+        checked += 1
+        if image_id(slug, pixels) != stored:
+            wrong.append(stored)
+    [(shared,)] = con.execute(
+        "SELECT count(*) FROM (SELECT image_id FROM images GROUP BY image_id HAVING count(*) > 1)"
+    ).fetchall()
+    [(strays,)] = con.execute(
+        "SELECT count(*) FROM occurrences AS o JOIN images AS i USING (image_id) WHERE o.slug <> i.slug"
+    ).fetchall()
+    counts = {"checked": checked, "wrong": len(wrong), "shared": shared, "strays": strays}
+    if wrong or shared or strays:
+        return Audit(
+            "identity",
+            False,
+            f"{len(wrong)} image ids are not those of their entry and pixels, {shared} stand for several pictures, "
+            f"{strays} occurrences belong to another entry, such as {wrong[:_NAMED]}: materialize extracted_images "
+            "again; two pictures with one id need a new version of the id's rule",
+            counts,
+        )
+    return Audit("identity", True, f"{checked} image ids recomputed, no collision", counts)
+
+
+def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
+    """The service's files hold the published images, each once, and nothing else."""
+    with _words(generation) as store:
+        images = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
+        words = np.array([row[0] for row in store.execute("SELECT rowid FROM words ORDER BY 1")], np.int64)
+        placed = store.execute("SELECT count(DISTINCT image_id) FROM places").fetchone()[0]
+        orphans = store.execute(
+            "SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR pack IS NULL"
+        ).fetchone()[0]
+    signatures = np.load(generation.signature_ids)
+    packs = {row for row in _packs(generation) if not (generation.path / row).exists()}
+    counts = {
+        "published": len(published),
+        "images": len(images),
+        "words": len(words),
+        "signatures": len(signatures),
+        "placed": placed,
+        "orphans": orphans,
+        "missing_packs": len(packs),
+    }
+    same = all(np.array_equal(published, other) for other in (images, words, signatures))
+    if not same or placed != len(published) or orphans or packs:
+        return Audit(
+            "words", False, f"the service's files disagree with the catalog ({counts}): build the catalog again", counts
+        )
+    return Audit("words", True, f"{len(images)} images with words, places, signatures and thumbnails", counts)
+
+
+def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) -> Audit:
+    """Nothing that search finds now, and that still stands on the site, is lost by switching."""
+    if previous is None:
+        return Audit("losses", True, "no generation is in service yet", {"before": 0, "lost": 0})
+    try:
+        with _words(previous) as store:
+            before = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
+    except sqlite3.DatabaseError as cause:  # a damaged one must not keep its whole successor out of service
+        said = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
+        return Audit("losses", True, said, {"before": 0, "lost": 0})
+    waiting = _ids(
+        con,
+        """
+        SELECT i.image_id FROM images AS i JOIN entries AS e USING (slug)
+        WHERE e.status = 'ok' AND NOT i.indexed AND NOT i.blocked
+            AND i.image_id NOT IN (SELECT image_id FROM embeddings WHERE status <> 'ok')
+        ORDER BY i.image_id
+        """,
+    )
+    lost = np.intersect1d(before, waiting)
+    everything = _ids(con, "SELECT image_id FROM images ORDER BY image_id")
+    counts = {"before": len(before), "lost": len(lost), "withdrawn": len(np.setdiff1d(before, everything))}
+    if len(lost):
+        return Audit(
+            "losses",
+            False,
+            f"{len(lost)} images that search finds now would be lost although their entries stand, such as "
+            f"{lost[:_NAMED].tolist()}: they wait for embeddings or qdrant_collection; let those run, then publish",
+            counts,
+        )
+    return Audit("losses", True, f"{len(before)} images in service: none is lost that still stands", counts)
+
+
+@contextmanager
+def _catalog(generation: Generation) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = duckdb.connect(str(generation.catalog), read_only=True)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+@contextmanager
+def _words(generation: Generation) -> Iterator[sqlite3.Connection]:
+    store = sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _packs(generation: Generation) -> list[str]:
+    with _words(generation) as store:
+        return [row[0] for row in store.execute("SELECT DISTINCT pack FROM images WHERE pack IS NOT NULL")]
+
+
+def _ids(con: duckdb.DuckDBPyConnection, sql: str) -> NDArray[np.int64]:
+    return np.asarray(con.execute(sql).fetchnumpy()["image_id"], dtype=np.int64)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> Iterable[tuple[Any, ...]]:
+    cursor = con.execute(sql)
+    while rows := cursor.fetchmany(_BATCH):
+        yield from rows

@@ -1,0 +1,316 @@
+"""Building a generation from a frozen cut: tables, reconciliation of the collection, words, signatures, manifest.
+
+Steps, in this order, all on one ``CatalogBuild``: it chooses the rows that win, ``eligible()`` gives what the
+collection must hold, the caller reconciles the collection with that, ``finish()`` writes the generation's files.
+``build()`` does all of it.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.catalog import generations as names
+from ogaart.resources.catalog import tables as layout
+from ogaart.resources.catalog.macros import create_macros
+from ogaart.resources.catalog.serving_files import write_signatures, write_words
+from ogaart.resources.catalog.tables import Blocked
+from ogaart.resources.catalog.views import create_views
+from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.index.payload import payload
+from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
+from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.sql import literal
+
+_BATCH = 2_000  # rows in Python at once
+_NAMED = 20  # lost points that the manifest names
+_SPILL = ".spill"
+_SAMPLED = 400  # points whose cosines tell what is typical: 80,000 pairs
+_ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a generation is built from.
+
+    Attributes:
+        cut: folder with hard links of all current ``tables/`` and ``packs/``; none of its files changes.
+        space: vector space of the collection; embeddings of other spaces do not count.
+        model: name of the network, for the manifest.
+        vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
+        blocked: what must not be published.
+        runs: what the orchestrator knows of runs, in the columns of ``catalog_tables.RUNS``.
+    """
+
+    cut: Path
+    space: str
+    model: str
+    vectors: str | None = None
+    blocked: Blocked = field(default_factory=Blocked)
+    runs: pa.Table | None = None
+
+
+class CatalogBuild:
+    """One catalog under construction, in the folder ``path`` of a generation.
+
+    Args:
+        source: what to build from.
+        path: the generation's folder.
+        number: the generation's number.
+        memory: bytes that DuckDB may use before it spills to disk.
+    """
+
+    def __init__(self, source: Source, path: Path, number: int, *, memory: int = 1 << 30) -> None:
+        self.source = source
+        self.path = path
+        self.number = number
+        self._con = duckdb.connect(":memory:")
+        spill = path / _SPILL
+        self._con.execute(f"SET temp_directory = {literal(str(spill))}")
+        self._con.execute(f"SET memory_limit = '{memory // (1 << 20)}MiB'")
+        self._con.execute("SET preserve_insertion_order = true")
+        self._con.execute("SET TimeZone = 'UTC'")
+        catalog = literal(str(path / names.CATALOG))
+        # An old layout on purpose: analysts' tools of many ages open the file.
+        self._con.execute(f"ATTACH {catalog} AS catalog (STORAGE_VERSION 'v1.0.0')")
+        self._con.execute("USE catalog")
+        layout.open_cut(self._con, source.cut, source.space)
+        self._choose()
+
+    def __enter__(self) -> "CatalogBuild":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._con.close()
+        shutil.rmtree(self.path / _SPILL, ignore_errors=True)
+
+    def _choose(self) -> None:
+        """Make ``won_images``, ``embedded`` (ids with a vector) and ``eligible`` (ids that search should find)."""
+        blocked = self.source.blocked
+        self._con.execute(
+            "CREATE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
+            " SEMI JOIN winners USING (slug, partition)"
+        )
+        self._con.execute(
+            "CREATE TEMP TABLE won_entries AS"
+            " SELECT t.* FROM cut_entries AS t SEMI JOIN winners USING (slug, partition)"
+        )
+        # A vector belongs to the pixels: it counts whichever partition's step has stored it.
+        self._con.execute(
+            "CREATE TEMP TABLE embedded AS SELECT DISTINCT image_id FROM cut_embeddings"
+            " WHERE space = $space AND status = 'ok' AND image_id IN (SELECT image_id FROM won_images)",
+            {"space": self.source.space},
+        )
+        self._con.execute(
+            "CREATE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
+            " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
+            " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
+            {
+                "slugs": sorted(blocked.slugs),
+                "authors": sorted(blocked.authors),
+                "pixels": sorted(blocked.pixels),
+            },
+        )
+        self._con.execute(
+            "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
+            # What states no licence or no author cannot be used or credited: it is in the tables, never in search.
+            " ANTI JOIN blocked USING (image_id) WHERE e.status = 'ok'"
+            " AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
+        )
+        self._con.execute("CREATE TEMP TABLE eligible AS SELECT * FROM live SEMI JOIN embedded USING (image_id)")
+        self._con.execute(
+            "CREATE TEMP TABLE ledger AS SELECT image_id, list(DISTINCT payload_hash) AS hashes FROM cut_points"
+            " WHERE space = $space GROUP BY image_id",
+            {"space": self.source.space},
+        )
+
+    def eligible(self) -> Iterator[Eligible]:
+        """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored."""
+        reader = self._con.sql(
+            """
+            WITH named AS (
+                SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
+                FROM cut_occurrences SEMI JOIN winners USING (slug, partition) LEFT JOIN (
+                    SELECT slug, partition, fid, any_value(shown_name) AS shown_name
+                    FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
+                GROUP BY image_id)
+            SELECT i.image_id, i.slug, i.pixel_sha256, i.width, i.height, i.has_alpha, i.colours, i.palette,
+                i.palette_shares, i.pixel_art, e.title, e.author, e.tags, e.licences, e.art_type, e.description,
+                e.fetched_at, n.shown, n.paths, l.hashes
+            FROM won_images AS i SEMI JOIN eligible USING (image_id) JOIN won_entries AS e USING (slug)
+            LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
+            ORDER BY i.image_id
+            """
+        ).to_arrow_reader(_BATCH)
+        for batch in reader:
+            for row in batch.to_pylist():
+                found = payload(row, row, [*(row["shown"] or ()), *(row["paths"] or ())])
+                yield Eligible(row["image_id"], row["pixel_sha256"], found, frozenset(row["hashes"] or ()))
+
+    def live_ids(self) -> NDArray[np.int64]:
+        """Images of readable, unblocked entries, with or without a vector, rising."""
+        found = self._con.execute("SELECT image_id FROM live ORDER BY image_id").fetchnumpy()["image_id"]
+        return np.asarray(found, dtype=np.int64)
+
+    def finish(
+        self,
+        indexed: NDArray[np.int64],
+        reconciled: Reconciled | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Write every file of the generation but the index, and the manifest last.
+
+        Args:
+            indexed: ids that the published collection holds.
+            reconciled: what reconciliation did, for the manifest.
+            facts: of the collection, for the manifest and for those who search; see ``index_facts``.
+
+        Returns:
+            The manifest.
+        """
+        self._con.register("given_ids", pa.table({"image_id": pa.array(indexed, pa.int64())}))
+        self._con.execute("CREATE TEMP TABLE searchable AS SELECT * FROM eligible SEMI JOIN given_ids USING (image_id)")
+        empty = layout.RUNS.schema.empty_table()
+        self._con.register("given_runs", self.source.runs if self.source.runs is not None else empty)
+        layout.create_types(self._con)
+        counts = {table.name: layout.create_table(self._con, table) for table in layout.PUBLIC}
+        create_views(self._con)
+        create_macros(self._con, self.source.vectors)
+        link_packs(self.source.cut / names.PACKS, self.path / names.PACKS)
+        info = {
+            "number": self.number,
+            "format_version": layout.FORMAT_VERSION,
+            "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "space": self.source.space,
+            "model": self.source.model,
+            "newest_fetched_at": self._newest(),
+            **(facts or {}),
+        }
+        counts |= write_words(self._con, self.path / names.WORDS, info)
+        write_signatures(self._con, self.path / names.SIGNATURES, self.path / names.SIGNATURE_IDS)
+        counts |= self._flow(indexed)
+        self._con.execute("CHECKPOINT catalog")
+        self._con.execute("USE memory")
+        self._con.execute("DETACH catalog")
+        shutil.rmtree(self.path / _SPILL, ignore_errors=True)
+        manifest = {
+            **info,
+            "counts": counts,
+            "reconciled": _outcome(reconciled, indexed) if reconciled is not None else None,
+            "files": _sizes(self.path),
+        }
+        write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())
+        fault(Fault.CATALOG_BUILT)
+        return manifest
+
+    def _newest(self) -> str | None:
+        [(newest,)] = self._con.execute("SELECT max(fetched_at) FROM entries").fetchall()
+        return newest.astimezone(UTC).isoformat(timespec="seconds") if newest is not None else None
+
+    def _flow(self, indexed: NDArray[np.int64]) -> Mapping[str, int]:
+        """How many images were let through, and how many wait for their vector or their point."""
+        [row] = self._con.execute(
+            "SELECT (SELECT count(*) FROM eligible), (SELECT count(*) FROM searchable),"
+            " (SELECT count(*) FROM live ANTI JOIN searchable USING (image_id)),"
+            " (SELECT count(*) FROM won_images ANTI JOIN live USING (image_id))"
+        ).fetchall()
+        return {
+            "eligible": row[0],
+            "searchable": row[1],
+            "waiting": row[2],
+            "withdrawn": row[3],
+            "points_in_collection": len(indexed),
+        }
+
+
+def build(
+    source: Source, path: Path, number: int, index: VectorIndex, ids: NDArray[np.int64] | None = None
+) -> tuple[dict[str, Any], Reconciled]:
+    """Build a whole generation in ``path`` and reconcile the collection that it is published with.
+
+    Args:
+        source: what to build from.
+        path: the generation's empty folder (its index may lie there already).
+        number: its number.
+        index: the collection: the generation's own copy, or the one on the server.
+        ids: the collection's ids at the moment of the cut, where steps may have added to it since; by default all.
+
+    Returns:
+        The manifest, and what reconciliation did.
+    """
+    with CatalogBuild(source, path, number) as work:
+        held = np.sort(np.fromiter(index.ids(), np.int64)) if ids is None else np.sort(ids)
+        done = reconcile(index, work.eligible(), held)
+        index.flush()
+        held = np.setdiff1d(held, done.deleted, assume_unique=True)
+        manifest = work.finish(held, done, index_facts(index, held))
+    return manifest, done
+
+
+def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
+    """What those who search must know of a collection.
+
+    Args:
+        index: the collection.
+        ids: the ids that it holds, rising; every n-th of them is looked at.
+
+    Returns:
+        ``dimension``, and ``typical_cosine``: what half of all pairs of pictures stay below, the same for the same
+        points; None of fewer than 30 points.
+    """
+    sample = ids[:: max(1, len(ids) // _SAMPLED)][:_SAMPLED]
+    found = index.retrieve(sample.tolist(), with_vector=True, with_payload=False)
+    vectors = [record.vector for record in found if record.vector is not None]
+    typical = None
+    if len(vectors) >= _ENOUGH:
+        cosines = np.stack(vectors) @ np.stack(vectors).T
+        typical = round(float(np.median(cosines[np.triu_indices(len(vectors), 1)])), 2)
+    return {"dimension": index.dimension, "typical_cosine": typical}
+
+
+def link_packs(source: Path, target: Path) -> int:
+    """Hard-link every pack of a cut into a generation; copies where links cannot be made. How many there are."""
+    count = 0
+    target.mkdir(parents=True, exist_ok=True)
+    for pack in sorted(source.rglob("*.zip")):
+        link = target / pack.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(pack, link)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(pack, link)
+        count += 1
+    return count
+
+
+def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
+    """What reconciliation did, and which lost points the caller has not repaired since."""
+    lost = np.setdiff1d(done.missing, indexed)
+    return {
+        **asdict(done.summary()),
+        "missing": len(lost),
+        "repaired": len(done.missing) - len(lost),
+        "missing_ids": lost[:_NAMED].tolist(),
+    }
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Bytes of each file and folder directly under ``path``, but the index: its engine rewrites files to read them."""
+    sizes = {}
+    for item in sorted(p for p in path.iterdir() if p.name != names.INDEX):
+        files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
+        sizes[item.name] = sum(file.stat().st_size for file in files)
+    return sizes

@@ -1,0 +1,251 @@
+"""Publications on disk: each a numbered folder that never changes, and one symlink that says which is current.
+
+A generation is built under a temporary name, made durable and read-only, renamed to its number; ``current`` is then
+replaced by rename, which is the only switch: readers see catalog, words and index of one generation together.
+Building, switching and pruning are for one process at a time, under the caller's lock; reading needs none.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.atomic_files import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_durably
+
+CATALOG = "ogaart.duckdb"
+WORDS = "words.sqlite"
+INDEX = "index"
+PACKS = "packs"
+SIGNATURES = "signatures.npy"
+SIGNATURE_IDS = "signature_ids.npy"
+MANIFEST = "manifest.json"
+AUDITS = "audits.json"
+CURRENT = "current"
+_NUMBERED = re.compile(r"\d{6,}")
+_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+class GenerationMissing(RuntimeError):
+    """A generation that was asked for is not there, or has no readable manifest."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One publication.
+
+    Attributes:
+        number: its number; a later one is larger.
+        path: its folder, through no symlink: what was opened stays of one generation.
+        manifest: what ``manifest.json`` says.
+    """
+
+    number: int
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def catalog(self) -> Path:
+        """The analysts' DuckDB file."""
+        return self.path / CATALOG
+
+    @property
+    def words(self) -> Path:
+        """The service's SQLite file."""
+        return self.path / WORDS
+
+    @property
+    def index(self) -> Path:
+        """The folder of the collection's copy; missing where the collection lives on a server."""
+        return self.path / INDEX
+
+    @property
+    def signatures(self) -> Path:
+        """``(N, 32, 32, 4)`` uint8, in the order of ``signature_ids``."""
+        return self.path / SIGNATURES
+
+    @property
+    def signature_ids(self) -> Path:
+        """``(N,)`` int64, rising."""
+        return self.path / SIGNATURE_IDS
+
+    @property
+    def audits(self) -> list[dict[str, Any]]:
+        """What the audits found; empty before they ran, or where the file is torn: then they run again."""
+        found: list[dict[str, Any]] | None = read_json(self.path / AUDITS)
+        return found or []
+
+    @property
+    def passed(self) -> bool:
+        """Whether no audit failed: what may be put (back) in service."""
+        return all(audit["passed"] for audit in self.audits)
+
+
+class Generations:
+    """All publications under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def current(self) -> Generation | None:
+        """The generation in service; None before the first switch. Hold on to the answer: it is resolved once."""
+        link = self.root / CURRENT
+        if not link.is_symlink():
+            return None
+        return self.get(int(link.readlink().name))
+
+    def get(self, number: int) -> Generation:
+        """One generation by number.
+
+        Raises:
+            GenerationMissing: it is not there.
+        """
+        path = (self.root / f"{number:06d}").absolute()
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+        except (OSError, ValueError) as cause:
+            kept = ", ".join(str(n) for n in self.numbers()) or "none"
+            raise GenerationMissing(
+                f"generation {number} cannot be read at {path} ({cause}); on disk: {kept}: publish again"
+            ) from cause
+        return Generation(number, path, manifest)
+
+    def numbers(self) -> list[int]:
+        """Numbers of all finished generations, rising."""
+        if not self.root.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.root.iterdir() if _NUMBERED.fullmatch(p.name) and p.is_dir())
+
+    def all(self) -> list[Generation]:
+        """All finished generations, oldest first; one whose manifest is torn does not count."""
+        found = []
+        for number in self.numbers():
+            with contextlib.suppress(GenerationMissing):
+                found.append(self.get(number))
+        return found
+
+    def replaceable(self) -> Generation | None:
+        """The generation in service as its successor sees it: None where its manifest is torn, and nothing is lost."""
+        with contextlib.suppress(GenerationMissing):
+            return self.current()
+        return None
+
+    def begin(self) -> "Building":
+        """Start a generation in an empty folder; what a killed build left is removed."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for leftover in self.root.glob(f"{TEMPORARY}*"):
+            _remove(leftover)
+        number = max(self.numbers(), default=0) + 1
+        path = temporary(self.root / f"building-{number:06d}")
+        path.mkdir()
+        return Building(self, number, path)
+
+    def switch(self, number: int) -> Generation:
+        """Put a finished generation in service: from here on readers that open anew see it.
+
+        Raises:
+            GenerationMissing: there is no such generation.
+        """
+        chosen = self.get(number)
+        _point(self.root / CURRENT, Path(f"{number:06d}"))
+        fault(Fault.CURRENT_SWITCHED)
+        catalog = self.root.parent / CATALOG
+        target = Path(self.root.name) / CURRENT / CATALOG
+        if not catalog.is_symlink() or catalog.readlink() != target:
+            _point(catalog, target)
+        return chosen
+
+    def record(self, number: int, audits: list[dict[str, Any]]) -> None:
+        """Write what the audits found beside the generation's files."""
+        path = self.get(number).path / AUDITS
+        write_durably(path, json.dumps(audits, indent=1, ensure_ascii=False).encode())
+        path.chmod(_READ_ONLY)
+        fault(Fault.AUDITS_RECORDED)
+
+    def old(self, keep: int) -> list[int]:
+        """Numbers of the generations that ``prune`` would delete.
+
+        Kept are the current one, the ``keep - 1`` before it, and the newest where it is not (yet) current.
+        """
+        if keep < 1:
+            raise ValueError(f"keep {keep} generations: at least 1, the current one")
+        numbers = self.numbers()
+        current = self.current()
+        if current is None:
+            return []
+        before = [g.number for g in self.all() if g.number < current.number and g.passed]
+        kept = {current.number, numbers[-1], *before[max(0, len(before) - (keep - 1)) :]}
+        return [n for n in numbers if n not in kept]
+
+    def prune(self, keep: int) -> list[int]:
+        """Delete old generations; readers that hold their files open read on.
+
+        Args:
+            keep: generations in service to keep, at least 1.
+
+        Returns:
+            The numbers that were deleted.
+        """
+        gone = self.old(keep)
+        for number in gone:
+            # Renamed first: a half-deleted generation must not stand there under its number.
+            doomed = temporary(self.root / f"gone-{number:06d}")
+            (self.root / f"{number:06d}").rename(doomed)
+            fault(Fault.GENERATION_PRUNED)
+            _remove(doomed)
+        return gone
+
+
+@dataclass(frozen=True)
+class Building:
+    """A generation under construction: fill ``path``, then ``finish`` or ``abandon``."""
+
+    home: Generations
+    number: int
+    path: Path
+
+    def finish(self) -> Generation:
+        """Make all files durable and read-only, and give the folder its number. It is not in service yet.
+
+        Raises:
+            GenerationMissing: the build wrote no manifest.
+        """
+        if not (self.path / MANIFEST).exists():
+            raise GenerationMissing(f"{self.path} has no {MANIFEST}: the build did not end")
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                path = Path(folder) / name
+                sync_file(path)
+                if INDEX not in path.relative_to(self.path).parts:  # the engine opens its files to write, even to read
+                    path.chmod(_READ_ONLY)
+            sync_folder(Path(folder))
+        self.path.rename(self.home.root / f"{self.number:06d}")
+        sync_folder(self.home.root)
+        fault(Fault.GENERATION_RENAMED)
+        return self.home.get(self.number)
+
+    def abandon(self) -> None:
+        """Delete what was built so far."""
+        _remove(self.path)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make ``link`` a symlink to ``target`` in one step."""
+    draft = temporary(link)
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(link)
+    sync_folder(link.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,183 @@
+"""Publishing: a generation built from a frozen cut, and audited before it is put in service."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.catalog.audits import Audit, run_audits
+from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
+from ogaart.resources.catalog.generations import Building, Generation, Generations
+from ogaart.resources.catalog.quality import holding_back, outcome
+from ogaart.resources.catalog.tables import FORMAT_VERSION, Blocked
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.index.collection import Collection
+from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.atomic_files import read_json, temporary, write_durably
+from ogaart.resources.storage.takedowns import read_decisions
+from ogaart.resources.storage.vectors import Vectors
+
+CATALOG_VERSION = "1"
+
+
+SEGMENTS = "segment-*.parquet"
+
+
+INPUTS = "inputs.json"
+
+
+def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tuple[Generation, Reconciled]:
+    """Build the generation: reconcile the collection under its lock, then write the files from the cut.
+
+    The lock is held from the cut to the copy of the shard, so that tables and collection are of one moment.
+    """
+    embedder = Embedder(stores.settings)
+    vectors = Vectors(stores.root.vectors, embedder.space)
+    collection = Collection(stores, embedder.space, embedder.dimension)
+    stores.root.scratch.mkdir(parents=True, exist_ok=True)
+    cut = temporary(stores.root.scratch / f"cut-{building.number:06d}")
+    shutil.rmtree(cut, ignore_errors=True)
+    source = Source(
+        cut=cut,
+        space=embedder.space,
+        model=embedder.model,
+        vectors=str(vectors.folder / SEGMENTS),
+        blocked=blocked(stores),
+        runs=runs,
+    )
+    try:
+        with ExitStack() as files:
+            with collection.writer() as index:
+                cut.mkdir(parents=True)
+                stores.tables.cut(cut)
+                fault(Fault.CUT_MADE)
+                work = files.enter_context(CatalogBuild(source, building.path, building.number))
+                held = np.sort(np.fromiter(index.ids(), np.int64))
+                done = reconcile(index, work.eligible(), held)
+                if len(done.missing):
+                    repair(index, work.eligible(), done.missing, vectors)
+                index.flush()
+                fault(Fault.INDEX_FLUSHED)
+                held = np.sort(np.fromiter(index.ids(), np.int64))
+                facts = index_facts(index, held)
+                if stores.settings.qdrant_url is None:
+                    index.copy_to(building.path / "index")
+            write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
+            work.finish(held, done, facts)
+        return building.finish(), done
+    finally:
+        shutil.rmtree(cut, ignore_errors=True)
+
+
+def blocked(stores: Stores) -> Blocked:
+    """The decisions in force, for the catalog."""
+    found = read_decisions(stores.root.decisions)
+    return Blocked(slugs=frozenset(found.entries), authors=frozenset(found.authors), pixels=frozenset(found.pixels))
+
+
+def inputs_digest(stores: Stores) -> str:
+    """sha256 over what a catalog is built from: names, sizes and times of all table files, space and decisions."""
+    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {Embedder(stores.settings).space}".encode())
+    for path in sorted(_inputs(stores.root.tables)):
+        status = path.stat()
+        digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    if stores.root.decisions.exists():
+        digest.update(stores.root.decisions.read_bytes())
+    return digest.hexdigest()
+
+
+def server_holds(stores: Stores, generation: Generation) -> bool:
+    """Whether a collection on a server has as many points as were published with it: what it lost comes back.
+
+    A collection in this process is copied into the generation, and needs no such look.
+    """
+    if stores.settings.qdrant_url is None:
+        return True
+    embedder = Embedder(stores.settings)
+    try:
+        index = open_index(stores.settings, stores.root.index, embedder.space, embedder.dimension, read_only=True)
+    except IndexBroken:
+        return False
+    try:
+        return index.count() == int(generation.manifest["counts"].get("points_in_collection", -1))
+    finally:
+        index.close()
+
+
+def nothing_embedded(stores: Stores) -> str | None:
+    """Why there is nothing that could be published: no picture has a vector in the model's space; else None."""
+    space = Embedder(stores.settings).space
+    if any(Vectors(stores.root.vectors, space).folder.glob(SEGMENTS)):
+        return None
+    return (
+        f"there is nothing to publish: no picture is embedded in the space {space} yet; materialize partitions first, "
+        "through to `embeddings`"
+    )
+
+
+def awaiting_publication(stores: Stores) -> tuple[bool, str]:
+    """Whether publishing would change anything, and why it would or would not.
+
+    Raises:
+        WeightsMissing: the model cannot be told.
+    """
+    generations = Generations(stores.root.generations)
+    newest = generations.all()[-1:]
+    lacking = nothing_embedded(stores)
+    if lacking is not None:
+        return False, lacking
+    if not newest:
+        return True, "nothing is published yet"
+    generation, current = newest[0], generations.replaceable()
+    if _inputs_of(generation) != inputs_digest(stores):
+        return True, f"rows changed since generation {generation.number}"
+    if _failed(generation):
+        return False, f"generation {generation.number} was held back by its audits, and no row changed since"
+    failed = holding_back(outcome(generation) or [])
+    if failed:
+        names = ", ".join(check.name for check in failed)
+        return False, f"generation {generation.number} was held back by its checks ({names}), and no row changed since"
+    if current is None or current.number != generation.number:
+        return True, f"generation {generation.number} is built and not in service"
+    return False, f"nothing changed since generation {generation.number}, which is in service"
+
+
+def _inputs(tables: Path) -> Sequence[Path]:
+    """Table files that change what is published; the history of steps grows with every run and does not."""
+    return [
+        p for p in tables.rglob("*.parquet") if not p.name.startswith(".") and p.relative_to(tables).parts[0] != "steps"
+    ]
+
+
+def _inputs_of(generation: Generation) -> str | None:
+    """What it was built from; None where that cannot be told, and so it is built again."""
+    found = read_json(generation.path / INPUTS)
+    return None if found is None else str(found["inputs"])
+
+
+def _failed(generation: Generation) -> bool:
+    return any(not audit["passed"] for audit in generation.audits)
+
+
+def audit(stores: Stores, generation: Generation, current: Generation | None) -> list[Audit]:
+    """Run every audit on a finished generation and the collection it is published with."""
+    space = generation.manifest["space"]
+    vectors = Vectors(stores.root.vectors, space)
+    dimension = Embedder(stores.settings).dimension
+    if stores.settings.qdrant_url is not None:
+        with Collection(stores, space, dimension).writer() as index:
+            return run_audits(generation, index, vectors=vectors, previous=current)
+    index = open_index(stores.settings, generation.index, space, dimension, read_only=True)
+    try:
+        return run_audits(generation, index, vectors=vectors, previous=current)
+    finally:
+        index.close()

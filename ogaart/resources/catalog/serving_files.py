@@ -1,0 +1,195 @@
+"""The service's own files of a generation: words.sqlite (rows and full text) and the signatures as two arrays.
+
+The service opens no DuckDB: an analyst may hold that file open for writing, which locks everybody else out.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from ogaart.core.stages import Stage
+from ogaart.resources.index.payload import unique_names
+
+_BATCH = 2_000  # rows in Python at once
+_SIDE = 32  # pixels of a signature's side
+_SIGNATURE_BYTES = _SIDE * _SIDE * 4
+_NAMES_LIMIT = 20_000  # characters of names in one image's full text
+
+_DDL = """
+CREATE TABLE entries(
+    slug TEXT PRIMARY KEY, title TEXT, author TEXT, author_url TEXT, submitter TEXT, posted_at TEXT, art_type TEXT,
+    tags TEXT, licences TEXT, licence_urls TEXT, notice TEXT, description TEXT, page_url TEXT, fetched_at TEXT,
+    favourites INTEGER) WITHOUT ROWID;
+CREATE TABLE images(
+    image_id INTEGER PRIMARY KEY, slug TEXT NOT NULL, pixel_sha256 BLOB NOT NULL, width INTEGER, height INTEGER,
+    mode TEXT, format TEXT, frames INTEGER, has_alpha INTEGER, colours INTEGER, palette TEXT, palette_shares TEXT,
+    pixel_art INTEGER, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
+CREATE TABLE places(
+    image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,
+    sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER);
+CREATE VIRTUAL TABLE words USING fts5(
+    title, tags, author, description, names, content='', tokenize="unicode61 remove_diacritics 2");
+CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+_INDEXES = """
+CREATE INDEX images_by_pixels ON images(pixel_sha256);
+CREATE INDEX images_by_slug ON images(slug);
+CREATE INDEX places_by_image ON places(image_id);
+CREATE INDEX places_by_file ON places(file_url);
+CREATE INDEX entries_by_author ON entries(author);
+"""
+_ISO = "strftime({} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+_ENTRIES = f"""
+SELECT slug, title, author, author_url, submitter, strftime(posted_at, '%Y-%m-%dT%H:%M:%S') AS posted_at, art_type,
+    tags, licences, licence_urls, notice, description, url AS page_url, {_ISO.format("fetched_at")} AS fetched_at,
+    favourites
+FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug) ORDER BY slug
+"""  # noqa: S608
+_IMAGES = f"""
+SELECT image_id, slug, unhex(pixel_sha256) AS pixel_sha256, width, height, mode, format, frames, has_alpha, colours,
+    palette, palette_shares, pixel_art, 'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip' AS pack,
+    thumb_offset, thumb_length
+FROM images WHERE indexed ORDER BY image_id
+"""  # noqa: S608
+_PLACES = """
+SELECT o.image_id, o.fid, f.url AS file_url, f.shown_name, o.member_path, o.file_sha256, o.sha256, o.format, o.bytes,
+    o.pack_offset, o.pack_length
+FROM occurrences AS o SEMI JOIN (FROM images WHERE indexed) AS i USING (image_id)
+LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
+ORDER BY o.image_id, o.position
+"""
+_WORDS = """
+SELECT i.image_id, e.title, e.tags, e.author, e.description, n.names
+FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
+    SELECT o.image_id, list(DISTINCT f.shown_name) || list(DISTINCT o.member_path) AS names
+    FROM occurrences AS o LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
+    GROUP BY o.image_id) AS n USING (image_id)
+WHERE i.indexed ORDER BY i.image_id
+"""
+_JSON = frozenset({"tags", "licences", "licence_urls", "palette", "palette_shares"})
+
+
+def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, Any]) -> dict[str, int]:
+    """Write words.sqlite: what the published collection holds, and nothing else.
+
+    Args:
+        con: connection whose default catalog holds the finished tables.
+        path: the file to make.
+        info: facts for its table ``info``.
+
+    Returns:
+        Rows of its tables, as ``words_<table>``.
+    """
+    store = sqlite3.connect(path)
+    try:
+        # A torn file is thrown away whole with its unfinished generation: no journal is needed while it is made.
+        store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 8192;")
+        store.executescript(_DDL)
+        counts = {
+            "words_entries": _copy(con, store, "entries", _ENTRIES),
+            "words_images": _copy(con, store, "images", _IMAGES),
+            "words_places": _copy(con, store, "places", _PLACES),
+            "words_words": _index_words(con, store),
+        }
+        store.executescript(_INDEXES)
+        facts = {
+            **{key: value for key, value in info.items() if key != "number"},
+            "generation": info["number"],
+            "images": counts["words_images"],
+            "entries": counts["words_entries"],
+        }
+        store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
+        store.execute("INSERT INTO words(words) VALUES ('optimize')")
+        store.commit()
+        store.executescript("PRAGMA journal_mode = DELETE; ANALYZE;")
+    finally:
+        store.close()
+    return counts
+
+
+def _copy(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str, query: str) -> int:
+    count = 0
+    for rows in _batches(con, query):
+        marks = ", ".join("?" for _ in rows[0])
+        store.executemany(
+            f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608
+            [tuple(_stored(key, value) for key, value in row.items()) for row in rows],
+        )
+        count += len(rows)
+    store.commit()
+    return count
+
+
+def _stored(key: str, value: Any) -> Any:
+    if key not in _JSON:
+        return value
+    values = value or []
+    if key == "palette_shares":
+        values = [round(share, 4) for share in values]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _index_words(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> int:
+    count = 0
+    for rows in _batches(con, _WORDS):
+        store.executemany(
+            "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    row["image_id"],
+                    row["title"] or "",
+                    " ".join(row["tags"] or []),
+                    row["author"] or "",
+                    row["description"] or "",
+                    " ".join(unique_names(row["names"] or ()))[:_NAMES_LIMIT],
+                )
+                for row in rows
+            ],
+        )
+        count += len(rows)
+    store.commit()
+    return count
+
+
+def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[str, Any]]]:
+    for batch in con.sql(query).to_arrow_reader(_BATCH):
+        if len(batch):
+            yield batch.to_pylist()
+
+
+def write_signatures(con: duckdb.DuckDBPyConnection, arrays: Path, ids: Path) -> int:
+    """Write the signatures of all published images, in bounded memory.
+
+    Args:
+        con: connection with the finished tables and the temporary view ``cut_images``.
+        arrays: file for ``(N, 32, 32, 4)`` uint8, in the order of ``ids``; zeros where an image has none.
+        ids: file for ``(N,)`` int64, rising.
+    """
+    found = con.execute("SELECT image_id FROM images WHERE indexed ORDER BY image_id").fetchnumpy()["image_id"]
+    order = np.asarray(found, dtype=np.int64)
+    np.save(ids, order)
+    if not len(order):  # an empty file cannot be mapped
+        np.save(arrays, np.zeros((0, _SIDE, _SIDE, 4), np.uint8))
+        return 0
+    out = np.lib.format.open_memmap(arrays, mode="w+", dtype=np.uint8, shape=(len(order), _SIDE, _SIDE, 4))
+    start = out.offset
+    del out
+    # Unsorted on purpose: sorting 400 MB of signatures would need that much memory, finding 100,000 places does not.
+    reader = con.sql(
+        "SELECT s.image_id, s.signature FROM cut_images AS s"  # noqa: S608
+        " SEMI JOIN (FROM images WHERE indexed) AS i ON i.image_id = s.image_id AND i.partition = s.partition"
+        f" WHERE octet_length(s.signature) = {_SIGNATURE_BYTES}"
+    ).to_arrow_reader(_BATCH)
+    # Written by position, not through the map: pages of a map would count as this process's memory.
+    with arrays.open("r+b", buffering=0) as target:
+        for batch in reader:
+            places = np.searchsorted(order, batch.column(0).to_numpy())
+            for place, signature in zip(places.tolist(), batch.column(1).to_pylist(), strict=True):
+                os.pwrite(target.fileno(), signature, start + place * _SIGNATURE_BYTES)
+    return len(order)

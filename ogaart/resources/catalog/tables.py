@@ -1,0 +1,267 @@
+"""The catalog's tables: from a frozen cut of the stages' Parquet files to typed, keyed, commented DuckDB tables.
+
+Of an entry that several partitions hold, the rows of one partition win in every table: see ``_choose_winners``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ogaart.core.stages import Stage
+from ogaart.core.states import EntryStatus, FileRole, FileStatus, ListingStatus, MemberStatus
+from ogaart.resources.storage import schema
+from ogaart.resources.storage.schema import STAMP, Column, Table
+from ogaart.resources.storage.sql import literal, plain_type, quoted, select_files
+
+FORMAT_VERSION = 1
+"""Version of the catalog's own layout; rises when a public table or view changes meaning."""
+
+
+class CatalogFailed(RuntimeError):
+    """The catalog cannot be built from this cut."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """What must not be published, whatever the tables hold.
+
+    Attributes:
+        slugs: entries.
+        authors: authors, exactly as entries name them.
+        pixels: canonical pixels (hex sha256), in every entry.
+    """
+
+    slugs: frozenset[str] = field(default_factory=frozenset)
+    authors: frozenset[str] = field(default_factory=frozenset)
+    pixels: frozenset[str] = field(default_factory=frozenset)
+
+
+RUNS = Table(
+    "runs", "(runs)", "One row per run that wrote rows, as the orchestrator recorded it.", ("run_id",),
+    (
+        Column("run_id", pa.string(), "The run."),
+        Column("job", pa.string(), "Job that was run."),
+        Column("partition", pa.string(), "Partition, or first...last of several; null for runs over everything."),
+        Column("status", pa.string(), "Status the run ended with."),
+        Column("started_at", STAMP, "When it started."),
+        Column("ended_at", STAMP, "When it ended."),
+    ),
+)  # fmt: skip
+
+_FROM_RAW = ("status", "http_status", "sha256", "bytes", "type", "fetched_at")
+_RAW = {column.name: column for column in schema.RAW_FILES.columns}
+FILES = Table(
+    "files", "raw_files", "Every file an entry links, with what became of it: file_links and raw_files joined.",
+    ("slug", "url"),
+    (
+        *(column for column in schema.FILE_LINKS.columns if column.name not in {"fingerprint", "run_id", "written_at"}),
+        *(_RAW[name] for name in _FROM_RAW if name != "status"),
+        Column("status", pa.string(), "ok, listed (linked, not fetched), missing, forbidden, too_large or failed."),
+        Column("link_run_id", pa.string(), "Run that found the link."),
+        Column("run_id", pa.string(), "Run that fetched the file, or tried; null where none has."),
+        Column("written_at", STAMP, "When that run wrote the row."),
+    ),
+)  # fmt: skip
+
+_EMBEDDED = Column("embedded", pa.bool_(), "Whether a vector of the catalog's space is stored for its pixels.")
+_INDEXED = Column("indexed", pa.bool_(), "Whether the published collection holds its point: whether search finds it.")
+_BLOCKED = Column("blocked", pa.bool_(), "Whether a decision of the operator keeps it out of search.")
+_PLACE = Column("position", pa.int64(), "Zero-based place among the image's occurrences; 0 is the one shown.")
+
+
+def _images() -> Table:
+    kept = tuple(column for column in schema.IMAGES.columns if column.name != "signature")
+    table = schema.IMAGES
+    return Table(table.name, table.stage, table.comment, table.key, (*kept, _EMBEDDED, _INDEXED, _BLOCKED))
+
+
+def _occurrences() -> Table:
+    table = schema.OCCURRENCES
+    return Table(table.name, table.stage, table.comment, table.key, (*table.columns, _PLACE))
+
+
+IMAGES = _images()
+OCCURRENCES = _occurrences()
+
+PUBLIC: tuple[Table, ...] = (
+    schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.FILE_LINKS, schema.RAW_FILES, FILES,
+    schema.MEMBERS, IMAGES, OCCURRENCES, schema.EMBEDDINGS, schema.POINTS, schema.FAILURES, schema.STEPS, RUNS,
+)  # fmt: skip
+"""All tables of ogaart.duckdb, in the order of the stages."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    **{table.name: table.key for table in PUBLIC},
+    # A listing proves presence on its page only: the same entry may stand in several.
+    "search_results": ("partition", "slug"),
+    "failures": ("partition", "stage", "key"),
+    # A step that was retried within its run has two rows.
+    "steps": ("partition", "stage", "run_id", "started_at"),
+}
+"""Primary keys, where the key within a partition does not hold over all of them."""
+
+ENUMS: Mapping[tuple[str, str], type[StrEnum]] = {
+    ("listings", "status"): ListingStatus,
+    ("entries", "status"): EntryStatus,
+    ("file_links", "role"): FileRole,
+    ("raw_files", "status"): FileStatus,
+    ("files", "role"): FileRole,
+    ("files", "status"): FileStatus,
+    ("members", "status"): MemberStatus,
+    ("failures", "stage"): Stage,
+    ("steps", "stage"): Stage,
+}
+
+
+def sql_type(table: str, column: Column) -> str:
+    """The DuckDB type of a column; statuses and roles are enums."""
+    if (table, column.name) in ENUMS:
+        return _enum_name(ENUMS[table, column.name])
+    return plain_type(column.type)
+
+
+def _enum_name(words: type[StrEnum]) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in words.__name__).lstrip("_")
+
+
+# -- the cut ----------------------------------------------------------------------------------------------------------
+
+
+def open_cut(con: duckdb.DuckDBPyConnection, cut: Path, space: str) -> None:
+    """Make temporary views ``cut_<table>`` over a cut's files, and the temporary table ``winners(slug, partition)``.
+
+    Args:
+        con: the building connection.
+        cut: folder with ``tables/<table>/<stage>/<query>/<page>.parquet``.
+        space: vector space that the catalog is built for.
+
+    Raises:
+        CatalogFailed: a file is of a newer format than this program knows.
+    """
+    for table in schema.TABLES:
+        files = sorted(str(path) for path in (cut / "tables" / table.name).rglob("*.parquet"))
+        _refuse_newer(con, table, files)
+        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {select_files(con, table, files)}")
+    _choose_winners(con, space)
+
+
+def _refuse_newer(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> None:
+    if not files:
+        return
+    found = con.execute(
+        "SELECT file_name, decode(value) FROM parquet_kv_metadata($files)"
+        " WHERE decode(key) = 'ogaart.format_version' AND decode(value)::INT > $known LIMIT 1",
+        {"files": list(files), "known": table.format_version},
+    ).fetchall()
+    for file, version in found:
+        raise CatalogFailed(
+            f"{file} has format {version} of table {table.name}, this program knows {table.format_version}: "
+            "upgrade ogaart"
+        )
+
+
+def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
+    """Of an entry that several partitions hold, the newest ``fetched_at`` wins, in every table.
+
+    A partition whose later stages have not taken the entry up yet loses against one that is through with it:
+    otherwise an entry that slid to another page would be lost from search until that page's run ends.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE winners AS
+        WITH unfinished AS (
+            SELECT slug, partition FROM cut_file_links AS l ANTI JOIN cut_raw_files AS r USING (slug, partition, url)
+                WHERE l.role = 'file'
+            UNION ALL
+            SELECT slug, partition FROM cut_raw_files AS r ANTI JOIN cut_members AS m USING (slug, partition, fid)
+                WHERE r.status = 'ok'
+            UNION ALL
+            SELECT slug, partition FROM cut_images
+                ANTI JOIN (SELECT * FROM cut_embeddings WHERE space = $space) USING (image_id, partition)
+            UNION ALL
+            SELECT slug, partition FROM cut_entries ANTI JOIN cut_file_links USING (slug, partition)
+        ),
+        stored AS (
+            SELECT slug, partition, fetched_at,
+                CASE status WHEN 'failed' THEN true
+                    WHEN 'ok' THEN (slug, partition) IN (SELECT (slug, partition) FROM unfinished)
+                    ELSE false END AS unfinished
+            FROM cut_entries
+        )
+        SELECT slug, partition FROM stored
+        QUALIFY row_number() OVER (
+            PARTITION BY slug ORDER BY unfinished, fetched_at DESC NULLS LAST, partition DESC) = 1
+        """,
+        {"space": space},
+    )
+
+
+# -- the tables -------------------------------------------------------------------------------------------------------
+
+_OF_WINNER = "SELECT t.* FROM cut_{name} AS t SEMI JOIN winners USING (slug, partition)"
+_ALL = "SELECT * FROM cut_{name}"
+_SOURCES: Mapping[str, str] = {
+    "listings": _ALL,
+    "search_results": _ALL,
+    "steps": _ALL,
+    "embeddings": "SELECT t.* FROM cut_embeddings AS t SEMI JOIN won_images USING (image_id, partition)",
+    "points": "SELECT t.* FROM cut_points AS t SEMI JOIN won_images USING (image_id, partition)",
+    # What another partition failed at with this entry is history once this one has it.
+    "failures": """
+        SELECT t.* FROM cut_failures AS t LEFT JOIN winners AS w USING (slug)
+        WHERE w.partition IS NULL OR w.partition = t.partition""",
+    "files": """
+        SELECT l.*, r.http_status, r.sha256, r.bytes, r.type, r.fetched_at, coalesce(r.status, 'listed') AS status,
+            l.run_id AS link_run_id, r.run_id AS fetch_run_id, r.written_at AS fetch_written_at
+        FROM cut_file_links AS l SEMI JOIN winners USING (slug, partition)
+        LEFT JOIN cut_raw_files AS r USING (slug, partition, url)""",
+    # A loose file first, then by file and by place in the archive as numbers: 9 before 10.
+    "occurrences": """
+        SELECT t.*, row_number() OVER (PARTITION BY image_id ORDER BY member_index <> '', fid,
+            try_cast(string_split(member_index, '/') AS BIGINT[]), member_index) - 1 AS position
+        FROM cut_occurrences AS t SEMI JOIN winners USING (slug, partition)""",
+    "images": """
+        SELECT t.*, g.image_id IS NOT NULL AS embedded, x.image_id IS NOT NULL AS indexed,
+            b.image_id IS NOT NULL AS blocked
+        FROM won_images AS t LEFT JOIN embedded AS g USING (image_id) LEFT JOIN blocked AS b USING (image_id)
+        LEFT JOIN searchable AS x USING (image_id)""",
+    "runs": "SELECT * FROM given_runs",
+}
+_RENAMED = {("files", "run_id"): "fetch_run_id", ("files", "written_at"): "fetch_written_at"}
+
+
+def create_types(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the enums in the catalog."""
+    for words in dict.fromkeys(ENUMS.values()):
+        values = ", ".join(literal(word.value) for word in words)
+        con.execute(f"CREATE TYPE {_enum_name(words)} AS ENUM ({values})")
+
+
+def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """Create one public table from the cut, with key and comments; gives its number of rows.
+
+    Raises:
+        CatalogFailed: the rows break the table's key or types; the message names the table.
+    """
+    key = KEYS[table.name]
+    columns = ", ".join(f"{quoted(c.name)} {sql_type(table.name, c)}" for c in table.columns)
+    order = ", ".join(quoted(name) for name in key)
+    con.execute(f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({order}))")
+    source = _SOURCES.get(table.name, _OF_WINNER).format(name=table.name)
+    chosen = ", ".join(
+        f"s.{quoted(_RENAMED.get((table.name, c.name), c.name))}::{sql_type(table.name, c)}" for c in table.columns
+    )
+    try:
+        con.execute(
+            f"INSERT INTO {table.name} SELECT {chosen} FROM ({source}) AS s ORDER BY {order}"  # noqa: S608
+        )
+    except (duckdb.ConstraintException, duckdb.ConversionException) as cause:
+        raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): {cause}") from cause
+    con.execute(f"COMMENT ON TABLE {table.name} IS {literal(table.comment)}")
+    for column in table.columns:
+        con.execute(f"COMMENT ON COLUMN {table.name}.{quoted(column.name)} IS {literal(column.comment)}")
+    [(count,)] = con.execute(f"SELECT count(*) FROM {table.name}").fetchall()  # noqa: S608
+    return int(count)

@@ -1,0 +1,252 @@
+"""The catalog's views: the questions that people ask, as SQL with a comment on each view and column."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from ogaart.resources.storage.sql import literal, quoted
+
+
+@dataclass(frozen=True)
+class View:
+    """One view: name, comment, a comment for each column in order, query."""
+
+    name: str
+    comment: str
+    columns: Mapping[str, str]
+    sql: str
+
+
+_FUNNEL = """
+    SELECT 1 AS step, 'search_pages' AS stage, 'listings' AS relation, partition, status::VARCHAR AS status,
+        count(*) AS "rows" FROM listings GROUP BY ALL
+    UNION ALL SELECT 1, 'search_pages', 'search_results', partition, 'ok', count(*) FROM search_results GROUP BY ALL
+    UNION ALL SELECT 2, 'content_pages', 'entries', partition, status::VARCHAR, count(*) FROM entries GROUP BY ALL
+    UNION ALL SELECT 3, 'file_links', 'file_links', partition, role::VARCHAR, count(*) FROM file_links GROUP BY ALL
+    UNION ALL SELECT 4, 'raw_files', 'files', partition,
+        CASE WHEN status = 'listed' THEN 'pending' ELSE status::VARCHAR END, count(*)
+        FROM files WHERE role = 'file' GROUP BY ALL
+    UNION ALL SELECT 5, 'extracted_images', 'members', partition, status::VARCHAR, count(*) FROM members GROUP BY ALL
+    UNION ALL SELECT 5, 'extracted_images', 'images', partition, 'ok', count(*) FROM images GROUP BY ALL
+    UNION ALL SELECT 6, 'embeddings', 'images', i.partition, coalesce(e.status, 'pending'), count(*)
+        FROM images AS i LEFT JOIN embeddings AS e USING (image_id) GROUP BY ALL
+    UNION ALL SELECT 7, 'qdrant_collection', 'images', i.partition,
+        CASE WHEN p.image_id IS NULL THEN 'pending' ELSE 'ok' END, count(*)
+        FROM (FROM images WHERE embedded) AS i LEFT JOIN points AS p USING (image_id) GROUP BY ALL
+    UNION ALL SELECT 8, 'catalog', 'images', partition,
+        CASE WHEN indexed THEN 'indexed' ELSE 'not_indexed' END, count(*) FROM images GROUP BY ALL
+"""
+
+VIEWS: tuple[View, ...] = (
+    View(
+        "funnel_by_partition", "Rows by partition, stage and status: where entries and pictures get stuck, and where.",
+        {
+            "step": "Number of the stage, in the order of the graph.",
+            "stage": "Stage.",
+            "relation": "Table whose rows are counted.",
+            "partition": "Partition (query/page).",
+            "status": "Status of the rows; pending: the stage has not taken them up yet.",
+            "rows": "Number of rows.",
+        },
+        f'SELECT step, stage, relation, partition, status, "rows" FROM ({_FUNNEL}) ORDER BY ALL',  # noqa: S608
+    ),
+    View(
+        "funnel", "Rows by stage and status, over all partitions.",
+        {
+            "step": "Number of the stage, in the order of the graph.",
+            "stage": "Stage.",
+            "relation": "Table whose rows are counted.",
+            "status": "Status of the rows; pending: the stage has not taken them up yet.",
+            "rows": "Number of rows.",
+        },
+        'SELECT step, stage, relation, status, sum("rows")::BIGINT AS "rows" FROM funnel_by_partition'
+        " GROUP BY ALL ORDER BY ALL",
+    ),
+    View(
+        "storage_by_format", "What the fetched files are and how much room they take: each distinct content once.",
+        {
+            "type": "Type by magic bytes.",
+            "files": "Files of that type that entries link.",
+            "contents": "Distinct contents among them, each stored once.",
+            "bytes": "Bytes of those contents on disk.",
+            "median_bytes": "Median size of a content.",
+            "pictures": "Distinct images found in them.",
+        },
+        """
+        WITH content AS (SELECT type, sha256, any_value(bytes) AS bytes, count(*) AS files
+            FROM files WHERE status = 'ok' GROUP BY ALL),
+        found AS (SELECT file_sha256 AS sha256, count(DISTINCT image_id) AS pictures FROM occurrences GROUP BY ALL)
+        SELECT type, sum(files)::BIGINT AS files, count(*) AS contents, sum(bytes)::BIGINT AS bytes,
+            median(bytes)::BIGINT AS median_bytes, coalesce(sum(pictures), 0)::BIGINT AS pictures
+        FROM content LEFT JOIN found USING (sha256) GROUP BY type ORDER BY bytes DESC, type
+        """,
+    ),
+    View(
+        "licences_over_time",
+        "Entries by the month they were posted and by licence; an entry counts for each of its own.",
+        {
+            "month": "First day of the month.",
+            "licence": "Licence name; null: the entry names none.",
+            "entries": "Entries under it.",
+            "images": "Their images.",
+        },
+        """
+        SELECT date_trunc('month', e.posted_at)::DATE AS month, e.licence, count(*) AS entries,
+            coalesce(sum(i.images), 0)::BIGINT AS images
+        FROM (SELECT slug, posted_at, unnest(CASE WHEN len(licences) > 0 THEN licences ELSE [NULL] END) AS licence
+            FROM entries WHERE status = 'ok') AS e
+        LEFT JOIN (SELECT slug, count(*) AS images FROM images GROUP BY slug) AS i USING (slug)
+        GROUP BY ALL ORDER BY month, licence
+        """,
+    ),
+    View(
+        "reused_pictures", "Pictures that stand in more than one entry, the most reused first.",
+        {
+            "pixel_sha256": "The picture's canonical pixels.",
+            "width": "Pixels.",
+            "height": "Pixels.",
+            "entries": "Number of entries that hold it.",
+            "authors": "Number of distinct authors among them.",
+            "first_entry": "The entry that was posted first.",
+            "image_ids": "One image of each entry.",
+            "slugs": "Those entries.",
+            "licences": "All licences under which they offer it.",
+        },
+        """
+        SELECT i.pixel_sha256, any_value(i.width) AS width, any_value(i.height) AS height, count(*) AS entries,
+            count(DISTINCT e.author) AS authors,
+            arg_min(e.slug, (coalesce(e.posted_at, 'infinity'), e.slug)) AS first_entry,
+            list(i.image_id ORDER BY i.slug) AS image_ids, list(i.slug ORDER BY i.slug) AS slugs,
+            list_sort(list_distinct(flatten(list(e.licences)))) AS licences
+        FROM images AS i JOIN entries AS e USING (slug) WHERE e.status = 'ok'
+        GROUP BY i.pixel_sha256 HAVING count(*) > 1 ORDER BY entries DESC, i.pixel_sha256
+        """,
+    ),
+    View(
+        "failures_by_cause", "Failures by stage and cause, the most frequent first.",
+        {
+            "stage": "The stage that failed.",
+            "error_class": "Class of the cause.",
+            "http_status": "HTTP status, where there was one.",
+            "failures": "Number of failures.",
+            "entries": "Entries concerned.",
+            "permanent": "Failures that no run takes up again.",
+            "first_at": "First of them.",
+            "last_at": "Latest of them.",
+            "next_try": "When the next of them is taken up.",
+            "example_key": "One of them.",
+            "example_message": "Its message.",
+        },
+        """
+        SELECT stage, error_class, http_status, count(*) AS failures, count(DISTINCT slug) AS entries,
+            count(*) FILTER (next_try IS NULL) AS permanent, min(first_at) AS first_at, max(last_at) AS last_at,
+            min(next_try) AS next_try, arg_min(key, (partition, key)) AS example_key,
+            arg_min(message, (partition, key)) AS example_message
+        FROM failures GROUP BY ALL ORDER BY failures DESC, stage, error_class, http_status
+        """,
+    ),
+    View(
+        "run_activity", "What each run did in each stage of each partition, the latest first.",
+        {
+            "run_id": "The run.",
+            "job": "Its job, where the orchestrator's record is at hand.",
+            "run_status": "How it ended, where that is known.",
+            "stage": "Stage.",
+            "partition": "Partition.",
+            "started_at": "When the step began.",
+            "seconds": "Seconds it took.",
+            "new": "Rows found new.",
+            "stale": "Rows found stale.",
+            "unchanged": "Rows found unchanged.",
+            "orphaned": "Rows found orphaned.",
+            "failed": "Rows that failed.",
+            "pending": "Rows whose upstream was not there yet.",
+            "current_rows": "Rows it wrote that no later run has replaced.",
+            "requests": "Requests made to the site.",
+            "requests_saved": "Requests answered by fetch records instead.",
+            "bytes": "Bytes read from the site.",
+        },
+        """
+        WITH written AS (
+            SELECT run_id, 'search_pages' AS stage, partition FROM search_results
+            UNION ALL SELECT run_id, 'content_pages', partition FROM entries
+            UNION ALL SELECT run_id, 'file_links', partition FROM file_links
+            UNION ALL SELECT run_id, 'raw_files', partition FROM raw_files
+            UNION ALL SELECT run_id, 'extracted_images', partition FROM images
+            UNION ALL SELECT run_id, 'embeddings', partition FROM embeddings
+            UNION ALL SELECT run_id, 'qdrant_collection', partition FROM points
+        ), kept AS (SELECT run_id, stage, partition, count(*) AS current_rows FROM written GROUP BY ALL)
+        SELECT s.run_id, r.job, r.status AS run_status, s.stage, s.partition, s.started_at,
+            round(epoch(s.ended_at) - epoch(s.started_at), 3) AS seconds,
+            s.new, s.stale, s.unchanged, s.orphaned, s.failed, s.pending, coalesce(k.current_rows, 0) AS current_rows,
+            s.requests, s.requests_saved, s.bytes
+        FROM steps AS s LEFT JOIN runs AS r ON r.run_id = s.run_id
+        LEFT JOIN kept AS k ON k.run_id = s.run_id AND k.stage = s.stage::VARCHAR AND k.partition = s.partition
+        ORDER BY s.started_at DESC, s.run_id, s.partition, s.stage
+        """,
+    ),
+    View(
+        "embedding_throughput", "Pictures that each run embedded, how many a second, and in how much memory.",
+        {
+            "run_id": "The run.",
+            "partition": "Partition.",
+            "started_at": "When the step began.",
+            "embedded": "Pictures it embedded.",
+            "seconds": "Seconds it took, the start of the network included.",
+            "images_per_second": "Pictures a second.",
+            "peak_bytes": "Largest resident memory of the step's process.",
+            "worker_peak_bytes": "Largest resident memory of the network's process.",
+        },
+        """
+        SELECT run_id, partition, started_at, embedded, round(epoch(ended_at) - epoch(started_at), 3) AS seconds,
+            CASE WHEN ended_at > started_at
+                THEN round(embedded / (epoch(ended_at) - epoch(started_at)), 2) END AS images_per_second,
+            peak_bytes, worker_peak_bytes
+        FROM steps WHERE stage = 'embeddings' AND embedded > 0 ORDER BY started_at DESC, run_id, partition
+        """,
+    ),
+    View(
+        "cost", "What each partition cost so far: requests, time and bytes; and what came of it.",
+        {
+            "partition": "Partition.",
+            "entries": "Entries that it holds.",
+            "requests": "Requests made to the site.",
+            "requests_saved": "Requests answered by fetch records instead.",
+            "bytes": "Bytes read from the site.",
+            "seconds": "Seconds that all its steps took.",
+            "files": "Files that are fetched.",
+            "failed_files": "Files asked for in vain.",
+            "file_bytes": "Bytes of the fetched files.",
+            "images": "Images found.",
+            "file_bytes_per_image": "Bytes fetched for each image.",
+        },
+        """
+        SELECT partition, coalesce(e.entries, 0) AS entries, coalesce(s.requests, 0)::BIGINT AS requests,
+            coalesce(s.saved, 0)::BIGINT AS requests_saved, coalesce(s.bytes, 0)::BIGINT AS bytes,
+            coalesce(s.seconds, 0) AS seconds, coalesce(f.files, 0) AS files, coalesce(f.failed, 0) AS failed_files,
+            coalesce(f.bytes, 0)::BIGINT AS file_bytes, coalesce(i.images, 0) AS images,
+            CASE WHEN i.images > 0 THEN (coalesce(f.bytes, 0) / i.images)::BIGINT END AS file_bytes_per_image
+        FROM (SELECT DISTINCT partition FROM listings)
+        LEFT JOIN (SELECT partition, count(*) AS entries FROM entries GROUP BY ALL) AS e USING (partition)
+        LEFT JOIN (SELECT partition, sum(requests) AS requests, sum(requests_saved) AS saved, sum(bytes) AS bytes,
+                round(sum(epoch(ended_at) - epoch(started_at)), 1) AS seconds
+            FROM steps GROUP BY ALL) AS s USING (partition)
+        LEFT JOIN (SELECT partition, count(*) FILTER (status = 'ok') AS files,
+                count(*) FILTER (status NOT IN ('ok', 'listed')) AS failed,
+                sum(bytes) FILTER (status = 'ok') AS bytes
+            FROM files WHERE role = 'file' GROUP BY ALL) AS f USING (partition)
+        LEFT JOIN (SELECT partition, count(*) AS images FROM images GROUP BY ALL) AS i USING (partition)
+        ORDER BY partition
+        """,
+    ),
+)  # fmt: skip
+
+
+def create_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Create all views with their comments in the default catalog."""
+    for view in VIEWS:
+        con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        con.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
+        for column, comment in view.columns.items():
+            con.execute(f"COMMENT ON COLUMN {view.name}.{quoted(column)} IS {literal(comment)}")

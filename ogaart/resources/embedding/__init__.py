@@ -1,0 +1,1 @@
+"""Embedding models: which there are, their weights, preprocessing, and the process that runs one."""

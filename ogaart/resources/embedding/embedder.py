@@ -1,0 +1,279 @@
+"""The parent's side of embedding: pictures go in, unit vectors come out, whatever a picture does to the child process.
+
+Pictures are decoded and prepared one at a time, so the picture at which the child breaks is known; what was prepared
+before it is kept here.
+"""
+
+import dataclasses
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.imaging.errors import Reason
+from ogaart.imaging.limits import Limits
+from ogaart.resources.embedding.preprocessing import PREPARATION, prepare
+from ogaart.resources.embedding.registry import MODELS, WeightsMissing, find_weights
+from ogaart.settings import Settings
+from ogaart.workers import protocol
+from ogaart.workers.process import Child, ChildLost, clean_environment
+
+__all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "WeightsMissing"]
+
+_FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+START_SECONDS = 1800.0
+"""Half a gigabyte of weights may have to come over a slow line first."""
+MAX_LOSSES = 3
+"""Children that may break in a row, each with another picture, before something else than pictures is to blame."""
+_log = logging.getLogger(__name__)
+
+
+class EmbedderBroken(RuntimeError):
+    """The child process breaks at everything: no picture's fault."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture without a vector: its key, the class of the cause, and the cause."""
+
+    key: str
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of some pictures.
+
+    Attributes:
+        keys: the pictures that have a vector.
+        vectors: (N, D) float32 of length 1, in the order of ``keys``.
+        norms: (N,) float32, the lengths the network gave.
+        failures: the pictures that have none.
+    """
+
+    keys: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    norms: NDArray[np.float32]
+    failures: tuple[Failure, ...]
+
+
+class Embedder:
+    """Embeds pictures by the settings' model in a child process, started by the first picture.
+
+    A context manager; threads may share one, and then wait for each other.
+
+    Args:
+        settings: model, weights, batch, threads and the limits of decoding.
+
+    Raises:
+        WeightsMissing: the weights are known to be missing or damaged already; a download is tried at the start.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._weights = find_weights(settings)
+        self._child: Child | None = None
+        self._peak = 0
+        self._losses = 0
+        self._lock = threading.Lock()
+        self.model = settings.model
+        self.dimension = MODELS[settings.model].dimension
+        self.space = f"{settings.model}-{self._weights.sha256}-{PREPARATION}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child process."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest resident size a child has reported."""
+        return self._peak
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, where one runs."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Start the child now, so that the first picture need not wait.
+
+        Raises:
+            WeightsMissing: no weights here, and none to be had.
+            EmbedderBroken: the child does not start.
+        """
+        with self._lock:
+            self._ready()
+
+    def embed(self, pictures: Iterable[tuple[str, bytes | Path]]) -> Iterator[Batch]:
+        """Decode, prepare and embed pictures.
+
+        Args:
+            pictures: keys and picture files, as bytes or paths; taken as they are needed.
+
+        Yields:
+            One batch for each ``embed_batch`` pictures; in all, every key once, in vectors or failures.
+
+        Raises:
+            WeightsMissing: no weights here, and none to be had.
+            EmbedderBroken: the child breaks at everything.
+        """
+        prepared: list[tuple[str, NDArray[np.uint8]]] = []
+        failures: list[Failure] = []
+        for key, source in pictures:
+            with self._lock:
+                outcome = self._prepare(key, source)
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+            else:
+                prepared.append((key, outcome))
+            if len(prepared) + len(failures) >= self._settings.embed_batch:
+                yield self._embed(prepared, failures)
+                prepared, failures = [], []
+        if prepared or failures:
+            yield self._embed(prepared, failures)
+
+    def embed_rgba(self, pictures: Sequence[NDArray[np.uint8]]) -> Batch:
+        """Embed pictures already decoded; keys are their places in the sequence.
+
+        Args:
+            pictures: each (H, W, 4) uint8 canonical pixels.
+
+        Raises:
+            WeightsMissing: no weights here, and none to be had.
+            EmbedderBroken: the child breaks at everything.
+        """
+        return self._embed([(str(i), prepare(rgba)) for i, rgba in enumerate(pictures)], [])
+
+    # -- the steps --------------------------------------------------------------------------------------------
+
+    def _prepare(self, key: str, source: bytes | Path) -> NDArray[np.uint8] | Failure:
+        """Have the child decode and prepare one picture; what breaks the child twice is a failure."""
+        fields = {"op": "prepare", "path": str(source) if isinstance(source, Path) else ""}
+        blobs = () if isinstance(source, Path) else (source,)
+        try:
+            answer = self._ask_twice(fields, blobs, self._settings.member_seconds)
+        except ChildLost as error:
+            return Failure(key, Reason.WORKER_CRASHED, str(error))
+        if answer.fields["kind"] == "failed":
+            return Failure(key, answer.fields["error_class"], answer.fields["message"])
+        return np.frombuffer(answer.blobs[0], np.uint8).reshape(224, 224, 3)
+
+    def _embed(self, prepared: list[tuple[str, NDArray[np.uint8]]], failures: list[Failure]) -> Batch:
+        """Embed prepared pictures together; where that breaks the child, each alone."""
+        keys = [key for key, _ in prepared]
+        with self._lock:
+            try:
+                vectors = self._vectors([pixels for _, pixels in prepared])
+            except ChildLost as error:
+                _log.warning("%s with %d pictures: each is tried alone", error, len(prepared))
+                keys, vectors, lost = self._singly(prepared)
+                failures = [*failures, *lost]
+        norms = np.linalg.norm(vectors, axis=1)
+        good = np.isfinite(norms) & (norms > 0)
+        bad = [
+            Failure(keys[i], "NoVector", f"the network gave a vector of length {norms[i]}: it has no direction")
+            for i in np.flatnonzero(~good)
+        ]
+        return Batch(
+            tuple(key for key, fine in zip(keys, good, strict=True) if fine),
+            vectors[good] / norms[good, None],
+            norms[good].astype(np.float32),
+            (*failures, *bad),
+        )
+
+    def _singly(
+        self, prepared: list[tuple[str, NDArray[np.uint8]]]
+    ) -> tuple[list[str], NDArray[np.float32], list[Failure]]:
+        keys, rows, lost = [], [], []
+        for key, pixels in prepared:
+            try:
+                rows.append(self._vectors([pixels]))
+                keys.append(key)
+            except ChildLost as error:
+                lost.append(Failure(key, Reason.WORKER_CRASHED, str(error)))
+        return keys, np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32), lost
+
+    def _vectors(self, prepared: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        if not prepared:
+            return np.empty((0, self.dimension), np.float32)
+        pixels = np.ascontiguousarray(np.stack(prepared))
+        answer = self._ask({"op": "embed", "count": len(pixels)}, (pixels,), 60.0 + 20.0 * len(pixels))
+        return np.frombuffer(answer.blobs[0], np.float32).reshape(len(pixels), self.dimension)
+
+    # -- the child --------------------------------------------------------------------------------------------
+
+    def _ask_twice(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
+        try:
+            return self._ask(fields, blobs, seconds)
+        except ChildLost as error:
+            _log.warning("%s: once more in a new one", error)
+            return self._ask(fields, blobs, seconds)
+
+    def _ask(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
+        child = self._ready()
+        try:
+            answer = child.request(fields, blobs, seconds=seconds)
+        except ChildLost as error:
+            self._child = None
+            self._losses += 1
+            if self._losses > 2 * MAX_LOSSES:  # each picture may cost two
+                raise EmbedderBroken(f"{self._losses} children broke one after the other, the last: {error}") from error
+            raise
+        except BaseException:
+            self.close()  # an answer nobody waits for any more would be taken for the next one's
+            raise
+        self._losses = 0
+        self._peak = max(self._peak, answer.fields["peak"])
+        return answer
+
+    def _ready(self) -> Child:
+        if self._child is not None:
+            return self._child
+        if self._weights.path is None:
+            _log.info("the weights of %s are downloaded first: %s", self.model, MODELS[self.model].source)
+        started = time.monotonic()
+        child = Child("ogaart.resources.embedding.worker", "the embedding process", _environment())
+        start = {
+            "op": "start",
+            "model": self.model,
+            "weights": str(self._weights.path) if self._weights.path else "",
+            "threads": self._settings.embed_threads,
+            "limits": dataclasses.asdict(Limits.from_settings(self._settings)),
+        }
+        try:
+            hello = child.request(start, seconds=START_SECONDS)
+        except ChildLost as error:
+            raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
+        except BaseException:
+            child.kill()
+            raise
+        self._peak = max(self._peak, hello.fields["peak"])
+        if hello.fields["kind"] == "weights-missing":
+            child.kill()
+            raise WeightsMissing(hello.fields["message"])
+        _log.info("%s loaded in %.1f s", self.space, time.monotonic() - started)
+        self._child = child
+        return child
+
+
+def _environment() -> dict[str, str]:
+    """What torch needs: the number of its threads, and the way to weights that are yet to be downloaded."""
+    proxies = [name for name in os.environ if name.lower() in _PROXIES]
+    return clean_environment((*_FOR_DOWNLOADS, *proxies), ("OMP_", "MKL_"))

@@ -1,0 +1,255 @@
+"""The collection of points: one contract with two homes, a Qdrant server or Qdrant's engine in the process."""
+
+import hashlib
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.resources.index.filters import IndexFilter, NotIds
+
+Payload = Mapping[str, Any]
+Vector = NDArray[np.float32]
+
+EXACT_BELOW = 20_000
+"""A collection of at most so many points is searched without approximation: 7 ms a query at 20,000 x 1280."""
+OVERSAMPLING = 2.0
+"""So many times the wanted hits are taken from the 2-bit codes, then scored by the vectors themselves."""
+HNSW_EF = 128
+UPSERT_BATCH = 128
+"""Points in one request: about 5 MB of JSON at 4,096 numbers each; servers take 32 MB by default."""
+
+
+class IndexBroken(RuntimeError):
+    """The collection's files do not open or do not fit: discard it and upsert again from the vectors."""
+
+
+class IndexUnreachable(RuntimeError):
+    """The server did not answer, or refused, after all attempts."""
+
+
+class UnknownPoints(KeyError):
+    """Points named as examples are not in the collection."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One image in the collection: a 63-bit id, its vector (D,) float32, and what filters need."""
+
+    id: int
+    vector: Vector
+    payload: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A point as retrieved; ``vector`` (D,) float32 of length 1 and ``payload`` only where asked for."""
+
+    id: int
+    vector: Vector | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A point found; ``score`` is the cosine, -1 to 1."""
+
+    id: int
+    score: float
+
+
+def collection_name(space: str) -> str:
+    """The name of a space's collection: letters that every file system and server takes."""
+    clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", space).strip("-.")
+    if clean != space:  # two spaces must not meet in one name
+        clean = f"{clean}-{hashlib.sha256(space.encode()).hexdigest()[:8]}"
+    return f"ogaart-{clean}"
+
+
+class VectorIndex(ABC):
+    """The points of one vector space.
+
+    Args:
+        space: model, weights and preparation; see the embedder.
+        dimension: length of a vector.
+    """
+
+    def __init__(self, space: str, dimension: int) -> None:
+        self.space = space
+        self.dimension = dimension
+        self.name = collection_name(space)
+        self.vector_name = space.split("-", 1)[0]
+
+    def __enter__(self) -> "VectorIndex":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Add points, or replace those of the same id, payload included.
+
+        Raises:
+            ValueError: a vector has the wrong length, is not finite or is all zeros; an id is not a 63-bit integer.
+        """
+        for point in points:
+            self._check_id(point.id)
+            self._check_vector(point.vector, f"point {point.id}")
+        for start in range(0, len(points), UPSERT_BATCH):
+            self._upsert([_clean(point) for point in points[start : start + UPSERT_BATCH]])
+
+    @abstractmethod
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove points; ids that are not there are no error."""
+
+    @abstractmethod
+    def set_payload(self, payloads: Mapping[int, Payload]) -> None:
+        """Replace the whole payload of points that exist; their vectors stay."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return when all that was written survives a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the collection, flushed; twice is no error."""
+
+    @abstractmethod
+    def copy_to(self, dest: Path) -> None:
+        """Write a flushed copy that ``open_index(settings, dest, space, dimension)`` opens.
+
+        Raises:
+            NotImplementedError: this home keeps no files here.
+        """
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def ids(self) -> Iterator[int]:
+        """All ids, ascending."""
+
+    @abstractmethod
+    def count(self, filter: IndexFilter | None = None) -> int:  # noqa: A002 - the word both engines use
+        """The exact number of points that a filter lets through."""
+
+    @abstractmethod
+    def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
+        """The points of ``ids`` in their order; those that are not there are left out."""
+
+    @abstractmethod
+    def facet(self, key: str, filter: IndexFilter | None = None, limit: int = 100) -> dict[str, int]:  # noqa: A002
+        """How many points have each value of a keyword key, the most frequent first."""
+
+    def query(
+        self,
+        vector: Vector | None = None,
+        *,
+        away: Vector | None = None,
+        like: Sequence[int] = (),
+        unlike: Sequence[int] = (),
+        filter: IndexFilter | None = None,  # noqa: A002
+        limit: int = 10,
+        offset: int = 0,
+        exact: bool | None = None,
+    ) -> list[Hit]:
+        """The nearest points by cosine, best first, equal scores by id.
+
+        Several examples make one direction: the mean of the wished ones, moved away from the mean of the unwished by
+        as much as it differs from it. The points named as examples are not among the hits.
+
+        Args:
+            vector: one (D,) or several (N, D) examples wished for, of any length above 0.
+            away: one (D,) or several (N, D) examples not wished for.
+            like: ids of points wished for.
+            unlike: ids of points not wished for.
+            filter: what hits must fulfil.
+            limit: most hits returned.
+            offset: hits passed over, for paging.
+            exact: True compares with every vector; False uses graph and codes; by default the collection's size says.
+
+        Raises:
+            ValueError: no example at all, or one that is no vector of this space.
+            UnknownPoints: a point in ``like`` or ``unlike`` is not in the collection.
+        """
+        direction = self._direction(vector, away, like, unlike)
+        condition = filter or IndexFilter()
+        if like or unlike:
+            condition = condition.where("examples", NotIds(frozenset((*like, *unlike))))
+        if limit <= 0:
+            return []
+        if exact is None:
+            exact = self.count() <= EXACT_BELOW
+        hits = self._search(direction, condition, limit + offset, exact)
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))[offset:]
+
+    # -- what a home gives ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _upsert(self, points: Sequence[Point]) -> None:
+        """Write one batch of checked points."""
+
+    @abstractmethod
+    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
+        """The ``limit`` nearest to a direction (D,)."""
+
+    def _direction(
+        self, vector: Vector | None, away: Vector | None, like: Sequence[int], unlike: Sequence[int]
+    ) -> Vector:
+        wished, unwished = self._given(vector, "the query"), self._given(away, "what the query leads away from")
+        records = self.retrieve([*like, *unlike], with_vector=True, with_payload=False)
+        named = {record.id: record.vector for record in records if record.vector is not None}
+        missing = [point for point in (*like, *unlike) if point not in named]
+        if missing:
+            raise UnknownPoints(f"points {missing} are not in collection {self.name}: no examples for a query")
+        wished += [named[point] for point in like]
+        unwished += [named[point] for point in unlike]
+        if wished and unwished:
+            direction = 2 * np.mean(wished, axis=0) - np.mean(unwished, axis=0)
+        elif wished:
+            direction = np.mean(wished, axis=0)
+        elif unwished:
+            direction = -np.mean(unwished, axis=0)
+        else:
+            raise ValueError("a query needs a vector, or points to be like or unlike")
+        direction = np.asarray(direction, np.float32)
+        self._check_vector(direction, "the examples' mean")
+        return direction
+
+    def _given(self, vectors: Vector | None, what: str) -> list[Vector]:
+        """The rows of (D,) or (N, D), each of length 1."""
+        rows = [] if vectors is None else list(np.atleast_2d(np.asarray(vectors, np.float32)))
+        for row in rows:
+            self._check_vector(row, what)
+        return [np.asarray(row / np.linalg.norm(row), np.float32) for row in rows]
+
+    def _check_vector(self, vector: Vector, what: str) -> None:
+        if np.shape(vector) != (self.dimension,):
+            raise ValueError(f"{what}: vector of shape {np.shape(vector)}, space {self.space} has ({self.dimension},)")
+        length = float(np.linalg.norm(vector))
+        if not math.isfinite(length) or length <= 0:
+            raise ValueError(f"{what}: vector of length {length}; only finite ones above 0 have a direction")
+
+    def _check_id(self, point: int) -> None:
+        if not 0 <= point < 1 << 63:
+            raise ValueError(f"point id {point}: expected an integer from 0 to 2^63 - 1")
+
+
+def _clean(point: Point) -> Point:
+    """Without null values: a missing key and a null would match differently in the two engines."""
+    return Point(point.id, point.vector, without_nulls(point.payload))
+
+
+def without_nulls(payload: Payload) -> dict[str, Any]:
+    """The payload's keys that have a value."""
+    return {key: value for key, value in payload.items() if value is not None}

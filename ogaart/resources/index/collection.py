@@ -1,0 +1,81 @@
+"""The working collection: one writer at a time, and an identity that tells a rebuilt collection from the old one."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.index.base import IndexBroken, VectorIndex
+from ogaart.resources.index.opening import discard_index, open_index
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.locks import hold
+
+COLLECTION_WAIT = 900.0
+"""Seconds to wait for the collection's lock: a publication holds it while it copies the shard."""
+
+
+class Collection:
+    """The collection of one vector space, in its configured home."""
+
+    def __init__(self, stores: Stores, space: str, dimension: int) -> None:
+        self._settings = stores.settings
+        self.space = space
+        self.dimension = dimension
+        self.folder = stores.root.index / space
+        self._lock = stores.root.locks / f"collection-{space}.lock"
+
+    @contextmanager
+    def writer(self) -> Iterator[VectorIndex]:
+        """The index, opened to write, with the collection's lock held.
+
+        A shard that does not open is set aside and begun anew under a new identity, which makes every ledger row of
+        it stale: points come back from the vectors, without the site and without the network.
+        """
+        with hold(self._lock, timeout=COLLECTION_WAIT, what=f"collection {self.space}"):
+            index = self._open()
+            try:
+                yield index
+            finally:
+                index.close()
+
+    def _open(self) -> VectorIndex:
+        shard = self.folder / "shard"
+        lost = self._settings.qdrant_url is None and not shard.exists()
+        if lost or self._named() is None:
+            self._renew()
+        try:
+            return open_index(self._settings, shard, self.space, self.dimension)
+        except IndexBroken:
+            if shard.exists():
+                shard.rename(self.folder / f"broken-{uuid.uuid4().hex[:8]}")
+            self._renew()
+            return open_index(self._settings, shard, self.space, self.dimension)
+
+    def discard(self) -> None:
+        """Remove the collection; the next writer begins a new one, and every ledger row is stale."""
+        with hold(self._lock, timeout=COLLECTION_WAIT, what=f"collection {self.space}"):
+            self._identity_file.unlink(missing_ok=True)
+            discard_index(self._settings, self.folder / "shard", self.space)
+
+    @property
+    def _identity_file(self) -> Path:
+        return self.folder / "identity.json"
+
+    def _renew(self) -> None:
+        write_durably(self._identity_file, json.dumps({"identity": uuid.uuid4().hex}).encode())
+        fault(Fault.COLLECTION_NAMED)
+
+    @property
+    def identity(self) -> str:
+        """Names this collection; another after it was rebuilt. With a server, also names the server."""
+        return f"{self._settings.qdrant_url or 'edge'}#{self._named()}"
+
+    def _named(self) -> str | None:
+        """What the identity's file says; None where it is missing or torn: then every ledger row counts as stale."""
+        try:
+            return str(json.loads(self._identity_file.read_bytes())["identity"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None

@@ -1,0 +1,375 @@
+"""The collection's home in the process: Qdrant Edge, the server's engine as a library over a folder of files."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import qdrant_edge as edge
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.index.base import (
+    HNSW_EF,
+    OVERSAMPLING,
+    Hit,
+    IndexBroken,
+    Payload,
+    Point,
+    Record,
+    Vector,
+    VectorIndex,
+    collection_name,
+    without_nulls,
+)
+from ogaart.resources.index.filters import (
+    PAYLOAD_KEYS,
+    AllOf,
+    AnyOf,
+    Condition,
+    Ids,
+    IndexFilter,
+    Is,
+    NoneOf,
+    NotIds,
+    NoWords,
+    Range,
+    Words,
+)
+from ogaart.resources.index.readahead import read_ahead
+from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
+from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
+
+_SCROLL = 10_000
+_INDEXING_KB = 40_000  # a segment gets its graph above this; below it a scan is as quick and exact
+_BOOLS = frozenset(key for key, kind in PAYLOAD_KEYS.items() if kind == "bool")
+_CLOSED = "the collection is closed"
+_LEFT_ON_DISK = frozenset({"matrix.dat", "payload_storage"})  # vectors and payloads: read where a query needs them
+
+
+class EdgeIndex(VectorIndex):
+    """A shard in ``root/<collection name>``, made without a write-ahead log: our ledger of points is one already.
+
+    One writer at a time holds ``<collection name>.lock``; what it did not flush before a crash is lost and has to be
+    upserted again. Loading a shard touches its files, whatever is done with it after, and a writer whose files were
+    loaded elsewhere cannot flush any more. So a read-only opening works in place only on a copy that ``copy_to`` made
+    and that may be written; of a write-protected copy it makes a private one, removed on closing; of the working
+    shard too, taken while no writer holds the lock.
+
+    Args:
+        root: folder of the collections.
+        space: model, weights and preparation.
+        dimension: length of a vector.
+        read_only: never write, hold no lock.
+        scratch: where private copies lie.
+        wait: seconds to wait for another writer.
+
+    Raises:
+        IndexBroken: the shard is missing (read-only), does not open, or holds vectors of another kind.
+        ogaart.resources.storage.locks.Locked: another process writes.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        space: str,
+        dimension: int,
+        *,
+        read_only: bool = False,
+        scratch: Path | None = None,
+        wait: float = 10.0,
+    ) -> None:
+        super().__init__(space, dimension)
+        self.path = root / self.name
+        self.read_only = read_only
+        self._shard: edge.EdgeShard | None = None
+        with ExitStack() as stack:
+            if not read_only:
+                stack.enter_context(self._writing(wait))
+                opened = self._made()
+            elif not self.path.is_dir():
+                raise IndexBroken(f"collection {self.path} does not exist: run the qdrant_collection asset, or publish")
+            elif self._live_mark.exists():
+                with self._writing(wait):
+                    opened = stack.enter_context(private_copy(self.path, scratch))
+            elif is_protected(self.path):
+                opened = stack.enter_context(private_copy(self.path, scratch))
+            else:
+                opened = self.path
+            self._shard = self._load(opened)
+            self._open_things = stack.pop_all()
+
+    @classmethod
+    def discard(cls, root: Path, space: str) -> None:
+        """Remove a collection's files."""
+        name = collection_name(space)
+        with hold(_lock_of(root, name), 10.0, f"collection {name}"):
+            doomed = temporary(root / name)
+            shutil.rmtree(doomed, ignore_errors=True)
+            if (root / name).exists():
+                (root / name).rename(doomed)  # so that a kill leaves no half of a shard under its name
+            for draft in root.glob(f"{TEMPORARY}*-{name}"):
+                shutil.rmtree(draft)
+
+    def close(self) -> None:
+        """Flush, release files and lock, remove a private copy."""
+        if self._shard is None:
+            return
+        shard, self._shard = self._shard, None
+        try:
+            if not self.read_only:
+                shard.flush()
+            shard.close()
+        finally:
+            self._open_things.close()
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove points."""
+        if ids:
+            self._write(edge.UpdateOperation.delete_points(list(ids)))
+
+    def set_payload(self, payloads: Mapping[int, Payload]) -> None:
+        """Replace the whole payload of points that exist."""
+        there = {record.id for record in self.retrieve(list(payloads), with_payload=False)}
+        for point, payload in payloads.items():
+            if point in there:
+                self._write(edge.UpdateOperation.overwrite_payload([point], _encoded(payload)))
+
+    def flush(self) -> None:
+        """Build what graphs have become worth it, and put everything on the disk."""
+        shard = self._writable()
+        shard.optimize()
+        shard.flush()
+
+    def copy_to(self, dest: Path) -> None:
+        """Write a flushed, fsynced copy to ``dest/<collection name>``, whole or not at all.
+
+        Raises:
+            FileExistsError: there is one already.
+        """
+        if not self.read_only:
+            self.flush()
+        final = dest / self.name
+        if final.exists():
+            raise FileExistsError(f"{final} exists: copy a collection into a new folder")
+        dest.mkdir(parents=True, exist_ok=True)
+        draft = temporary(final)
+        shutil.rmtree(draft, ignore_errors=True)
+        copy_tree(self.path, draft)
+        draft.rename(final)
+        sync_folder(dest)
+        fault(Fault.INDEX_COPIED)
+
+    def _upsert(self, points: Sequence[Point]) -> None:
+        self._write(
+            edge.UpdateOperation.upsert_points(
+                [edge.Point(p.id, {self.vector_name: p.vector.tolist()}, _encoded(p.payload)) for p in points]
+            )
+        )
+
+    def _write(self, operation: edge.UpdateOperation) -> None:
+        self._writable().update(operation)
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def ids(self) -> Iterator[int]:
+        """All ids, ascending."""
+        offset: Any = None
+        while True:
+            records, offset = self._open.scroll(
+                edge.ScrollRequest(offset=offset, limit=_SCROLL, with_payload=False, with_vector=False)
+            )
+            yield from (_int(record.id) for record in records)
+            if offset is None:
+                return
+
+    def count(self, filter: IndexFilter | None = None) -> int:  # noqa: A002
+        """The exact number of points that a filter lets through."""
+        return int(self._open.count(edge.CountRequest(exact=True, filter=_filter(filter))))
+
+    def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
+        """The points of ``ids`` in their order."""
+        if not ids:
+            return []
+        found = {
+            _int(record.id): Record(
+                _int(record.id),
+                np.asarray(cast("dict[str, Any]", record.vector)[self.vector_name], np.float32)
+                if with_vector
+                else None,
+                _decoded(record.payload),
+            )
+            for record in self._open.retrieve(list(ids), with_payload, with_vector)
+        }
+        return [found[point] for point in ids if point in found]
+
+    def facet(self, key: str, filter: IndexFilter | None = None, limit: int = 100) -> dict[str, int]:  # noqa: A002
+        """How many points have each value."""
+        answer = self._open.facet(edge.FacetRequest(key, limit=limit, exact=True, filter=_filter(filter)))
+        return {str(hit.value): int(hit.count) for hit in answer.hits}
+
+    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
+        quantization = (
+            edge.QuantizationSearchParams(ignore=True)
+            if exact
+            else edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+        )
+        found = self._open.query(
+            edge.QueryRequest(
+                limit=limit,
+                query=edge.Query.Nearest(direction.tolist(), using=self.vector_name),
+                filter=_filter(filter),
+                with_payload=False,
+                params=edge.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
+            )
+        )
+        return [Hit(_int(point.id), float(point.score)) for point in found]
+
+    # -- the shard --------------------------------------------------------------------------------------------
+
+    @property
+    def _open(self) -> edge.EdgeShard:
+        if self._shard is None:
+            raise RuntimeError(f"{self.path}: {_CLOSED}")
+        return self._shard
+
+    def _writable(self) -> edge.EdgeShard:
+        if self.read_only:
+            raise RuntimeError(f"{self.path} was opened read-only: only the qdrant_collection asset writes to it")
+        return self._open
+
+    @property
+    def _live_mark(self) -> Path:
+        """Beside a shard that writers open; copies have none."""
+        return self.path.with_name(f"{self.name}.live")
+
+    def _writing(self, wait: float) -> AbstractContextManager[None]:
+        return hold(_lock_of(self.path.parent, self.name), wait, f"collection {self.name}")
+
+    def _made(self) -> Path:
+        """The shard's folder, with an empty shard where there was none."""
+        self._live_mark.touch()
+        if not self.path.exists():
+            self._create()
+        return self.path
+
+    def _create(self) -> None:
+        """Make an empty shard under a temporary name: whatever has the final name is complete."""
+        draft = temporary(self.path)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        shard = edge.EdgeShard.create(str(draft), _config(self.vector_name, self.dimension))
+        for key, kind in PAYLOAD_KEYS.items():
+            shard.update(edge.UpdateOperation.create_field_index(key, _INDEXES[kind]()))
+        shard.flush()
+        shard.close()
+        draft.rename(self.path)
+        sync_folder(self.path.parent)
+        fault(Fault.SHARD_MADE)
+
+    def _load(self, path: Path) -> edge.EdgeShard:
+        way_out = "discard it (it is upserted again from the vectors) or publish anew"
+        try:
+            if self.read_only:  # somebody waits for the first answer
+                read_ahead(path, _LEFT_ON_DISK)
+            shard = edge.EdgeShard.load(str(path))
+            _probe(shard, self.vector_name, self.dimension)
+        except BaseException as error:
+            # The engine raises plain Exception, and for a broken invariant a PanicException, which is no Exception.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise IndexBroken(f"collection {self.path} does not open: {error}; {way_out}") from error
+        return shard
+
+
+def _probe(shard: edge.EdgeShard, vector_name: str, dimension: int) -> None:
+    """One search: fails where vectors have another name or length, or the files are not readable after all."""
+    probe = [1.0] + [0.0] * (dimension - 1)
+    shard.query(edge.QueryRequest(limit=1, query=edge.Query.Nearest(probe, using=vector_name)))
+
+
+def _int(point: Any) -> int:
+    """Narrow an id: ours are integers, the engine would take UUIDs too."""
+    assert isinstance(point, int), f"point id {point!r} is no integer"
+    return point
+
+
+def _config(vector_name: str, dimension: int) -> edge.EdgeConfig:
+    """Vectors in float16 on the disk; graph and 2-bit codes in memory; no write-ahead log, so that others may read."""
+    return edge.EdgeConfig(
+        vectors={
+            vector_name: edge.EdgeVectorParams(
+                size=dimension,
+                distance=edge.Distance.Cosine,
+                datatype=edge.VectorStorageDatatype.Float16,
+                memory=edge.Memory.Cold,
+            )
+        },
+        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, memory=edge.Memory.Pinned),
+        quantization_config=edge.TurboQuantQuantizationConfig(
+            bits=edge.TurboQuantBitSize.Bits2, memory=edge.Memory.Pinned
+        ),
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_INDEXING_KB),
+        wal_enabled=False,
+    )
+
+
+# Mapped, and read when opened: what is copied into memory costs that memory, and 1.5 s a start at 100,000 points.
+_CACHED = edge.Memory.Cached
+_INDEXES: dict[str, Any] = {
+    "keyword": lambda: edge.KeywordIndexParams(memory=_CACHED),
+    "integer": lambda: edge.IntegerIndexParams(lookup=True, range=True, memory=_CACHED),
+    "float": lambda: edge.FloatIndexParams(memory=_CACHED),
+    "bool": lambda: edge.IntegerIndexParams(lookup=True, range=False, memory=_CACHED),  # see _encoded
+    "text": lambda: edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, memory=_CACHED),
+}
+
+
+def _encoded(payload: Payload) -> dict[str, Any]:
+    """Booleans as 0 and 1: the binding reads ``MatchValue(True)`` as the number 1, which matches no boolean."""
+    return {key: int(value) if key in _BOOLS else value for key, value in without_nulls(payload).items()}
+
+
+def _decoded(payload: Payload | None) -> dict[str, Any]:
+    return {key: bool(value) if key in _BOOLS else value for key, value in (payload or {}).items()}
+
+
+def _filter(condition: IndexFilter | None) -> edge.Filter | None:
+    if not condition:
+        return None
+    return edge.Filter(must=[_condition(part) for part in condition.parts()])
+
+
+def _condition(part: Condition) -> Any:
+    match part:
+        case AnyOf(key, values):
+            return edge.FieldCondition(key, match=edge.MatchAny(cast("list[str]", list(values))))
+        case AllOf(key, values):
+            return edge.Filter(must=[edge.FieldCondition(key, match=edge.MatchValue(value)) for value in values])
+        case NoneOf(key, values):
+            return edge.Filter(
+                must_not=[edge.FieldCondition(key, match=edge.MatchAny(cast("list[str]", list(values))))]
+            )
+        case Range(key, at_least, at_most, above, below):
+            return edge.FieldCondition(key, range=edge.RangeFloat(gte=at_least, lte=at_most, gt=above, lt=below))
+        case Is(key, value):
+            return edge.FieldCondition(key, match=edge.MatchValue(int(value)))
+        case Words(key, text):
+            return edge.FieldCondition(key, match=edge.MatchText(text))
+        case NoWords(key, text):
+            return edge.Filter(must_not=[edge.FieldCondition(key, match=edge.MatchText(text))])
+        case Ids(ids):
+            return edge.HasIdCondition(set(ids))
+        case NotIds(ids):
+            return edge.Filter(must_not=[edge.HasIdCondition(set(ids))])
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+
+def _lock_of(root: Path, name: str) -> Path:
+    return root / f"{name}.lock"

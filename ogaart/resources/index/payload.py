@@ -1,0 +1,72 @@
+"""What the collection holds beside each vector: one pure function, so that steps and catalog agree to the byte."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ogaart.imaging.colours import colour_names
+from ogaart.sites.opengameart.licences import uses
+
+VERSION = "payload-1"
+"""Part of every payload's hash: raise it when a key is added or changes meaning."""
+
+_WORDS_LIMIT = 4_000  # characters; an archive of ten thousand tiles must not bring them all into one point
+_UNHASHED = frozenset({"fetched_at"})
+
+
+def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
+    """The payload of an image's point, with every key that a filter of the search needs.
+
+    Args:
+        image: a row of table ``images``: pixel_sha256, width, height, has_alpha, pixel_art, colours, palette and
+            palette_shares are read.
+        entry: its row of table ``entries``: slug, title, author, tags, licences, art_type, description, fetched_at.
+        names: shown names and member paths of the image's occurrences, in any order.
+    """
+    width, height = int(image["width"]), int(image["height"])
+    licences: Sequence[str] = entry["licences"] or []
+    tags: Sequence[str] = entry["tags"] or []
+    fetched_at: datetime | None = entry["fetched_at"]
+    return {
+        "slug": entry["slug"],
+        "licences": list(licences),
+        "uses": list(uses(licences)),
+        "tags": list(tags),
+        "author": entry["author"] or "",
+        "art_type": entry["art_type"] or "",
+        "width": width,
+        "height": height,
+        "pixels": width * height,
+        "aspect": round(width / height, 4) if height else 0.0,
+        "has_alpha": bool(image["has_alpha"]),
+        "pixel_art": bool(image["pixel_art"]),
+        "colours": int(image["colours"] or 0),
+        "colour_names": list(colour_names(image["palette"] or [], image["palette_shares"] or [])),
+        "pixel_sha256": image["pixel_sha256"],
+        "words": words(entry, names),
+        "fetched_at": int(_zoned(fetched_at).timestamp()) if fetched_at is not None else 0,
+    }
+
+
+def words(entry: Mapping[str, Any], names: Iterable[str | None]) -> str:
+    """All text by which an image is found: title, tags, author, names, description; cut at 4,000 characters."""
+    parts = [entry["title"], *(entry["tags"] or []), entry["author"], *unique_names(names), entry["description"]]
+    return " ".join(part for part in parts if part)[:_WORDS_LIMIT]
+
+
+def unique_names(names: Iterable[str | None]) -> list[str]:
+    """The names without empty ones and repetitions, sorted, so that their order where they came from is no matter."""
+    return sorted({name for name in names if name})
+
+
+def payload_hash(content: Mapping[str, Any]) -> str:
+    """sha256 (hex) of a payload. The time of fetching is left out: a page read again unchanged changes no point."""
+    hashed = {key: value for key, value in content.items() if key not in _UNHASHED}
+    text = json.dumps([VERSION, hashed], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _zoned(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

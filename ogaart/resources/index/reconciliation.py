@@ -1,0 +1,138 @@
+"""Making the collection hold exactly what the catalog publishes: the one place where points are deleted.
+
+Steps only upsert. Here, over one frozen cut, points that nothing stands for are deleted, payloads that disagree with
+the rows are set anew, and points that should be there and are not are named.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.resources.index.base import Point, VectorIndex
+from ogaart.resources.index.payload import payload_hash
+from ogaart.resources.storage.vectors import Vectors
+
+_BATCH = 256
+"""Points in one request to the collection; also the number of 4096-wide vectors held at once."""
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """What the collection must hold for one image.
+
+    Attributes:
+        image_id: the image, and the point's id.
+        pixel_sha256: key of its vector.
+        payload: the point's payload.
+        ledger: hashes of the payloads that steps say they have stored; several where several partitions did.
+    """
+
+    image_id: int
+    pixel_sha256: str
+    payload: Mapping[str, Any]
+    ledger: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many points each part of a reconciliation touched."""
+
+    deleted: int
+    payload_updated: int
+    missing: int
+    pending: int
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was done, as arrays of ids (int64, rising).
+
+    Attributes:
+        deleted: points that stood for nothing eligible, and are gone.
+        payload_updated: points whose payload disagreed with the rows, and was set.
+        missing: eligible images that the ledger has in the collection, and that are not there.
+        pending: eligible images that no step has sent to the collection yet; they come with a later publication.
+    """
+
+    deleted: NDArray[np.int64]
+    payload_updated: NDArray[np.int64]
+    missing: NDArray[np.int64]
+    pending: NDArray[np.int64]
+
+    def summary(self) -> Counts:
+        """The sizes of all parts."""
+        return Counts(len(self.deleted), len(self.payload_updated), len(self.missing), len(self.pending))
+
+
+def reconcile(index: VectorIndex, eligible: Iterable[Eligible], held: NDArray[np.int64]) -> Reconciled:
+    """Bring a collection in line with the rows; the caller holds its lock, and flushes it afterwards.
+
+    Args:
+        index: the collection, open for writing.
+        eligible: what it must hold, in any order; read once, in batches.
+        held: ids it held at the moment of the cut (sorted). A point that a step added since is left alone.
+    """
+    stays = np.zeros(len(held), np.bool_)
+    updated: list[int] = []
+    missing: list[int] = []
+    pending: list[int] = []
+    for batch in _batches(eligible):
+        ids = np.array([row.image_id for row in batch], np.int64)
+        there = np.zeros(len(ids), np.bool_)
+        if len(held):
+            places = np.minimum(np.searchsorted(held, ids), len(held) - 1)
+            there = held[places] == ids
+            stays[places[there]] = True
+        # A single ledger row with this very hash proves the payload; two that differ prove nothing: the later
+        # writer's payload is there, and which that was is not recorded.
+        changed = [
+            row for row, known in zip(batch, there, strict=True) if known and row.ledger != {payload_hash(row.payload)}
+        ]
+        if changed:
+            index.set_payload({row.image_id: dict(row.payload) for row in changed})
+            updated.extend(row.image_id for row in changed)
+        for row, known in zip(batch, there, strict=True):
+            if not known:
+                (missing if row.ledger else pending).append(row.image_id)
+    deleted = held[~stays]
+    for start in range(0, len(deleted), _BATCH):
+        index.delete([int(i) for i in deleted[start : start + _BATCH]])
+    return Reconciled(deleted, _sorted(updated), _sorted(missing), _sorted(pending))
+
+
+def repair(index: VectorIndex, eligible: Iterable[Eligible], wanted: NDArray[np.int64], vectors: Vectors) -> int:
+    """Upsert points again from the vector store: those that a ledger promises and the collection has lost.
+
+    Args:
+        index: the collection, open for writing.
+        eligible: what it must hold.
+        wanted: ids to upsert (sorted), such as ``Reconciled.missing``.
+        vectors: the vector store of the collection's space.
+
+    Returns:
+        How many were upserted; those without a stored vector are left out.
+    """
+    chosen = set(wanted.tolist())
+    done = 0
+    for batch in _batches(row for row in eligible if row.image_id in chosen):
+        places = vectors.locate([row.pixel_sha256 for row in batch])
+        rows = [row for row in batch if row.pixel_sha256 in places]
+        if rows:
+            matrix = vectors.get([row.pixel_sha256 for row in rows])
+            index.upsert([Point(r.image_id, v, dict(r.payload)) for r, v in zip(rows, matrix, strict=True)])
+            done += len(rows)
+    return done
+
+
+def _batches(rows: Iterable[Eligible]) -> Iterator[Sequence[Eligible]]:
+    source = iter(rows)
+    while batch := list(islice(source, _BATCH)):
+        yield batch
+
+
+def _sorted(ids: list[int]) -> NDArray[np.int64]:
+    return np.sort(np.array(ids, np.int64))

@@ -1,0 +1,1 @@
+"""Fetching from a site politely: robots.txt, the delay, retries, resumed downloads, records of fetches."""

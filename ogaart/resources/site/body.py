@@ -1,0 +1,119 @@
+"""An answer's body, read piece by piece within limits: length, rate, time, and size once decoded."""
+
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from ogaart.resources.site.errors import Broken
+
+CHUNK = 1 << 18
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class TooLarge(RuntimeError):
+    """The body has more bytes than the limit."""
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """How much and how slowly a body may come.
+
+    Attributes:
+        max_bytes: most bytes, decoded.
+        min_rate: fewest bytes a second on average, after ``grace`` seconds.
+        grace: seconds before the rate is looked at.
+        seconds: most seconds altogether.
+    """
+
+    max_bytes: int
+    min_rate: float
+    grace: float
+    seconds: float
+
+
+def announced_length(response: requests.Response) -> int | None:
+    """The Content-Length, where the answer has one that counts."""
+    text = response.headers.get("Content-Length", "")
+    if "Transfer-Encoding" in response.headers or not text.isascii() or not text.isdigit():
+        return None
+    return int(text)
+
+
+def body(response: requests.Response, limits: BodyLimits, *, gunzip: bool = False) -> Iterator[bytes]:
+    """The body's bytes.
+
+    Args:
+        response: an answer whose body was not read yet.
+        limits: its limits.
+        gunzip: decode gzip, where the body is that; one that only claims to be is taken as it is.
+
+    Raises:
+        Broken: it broke off, stalled, dripped, or is no whole gzip stream.
+        TooLarge: it has more than ``limits.max_bytes``.
+    """
+    chunks = _raw(response, limits)
+    if gunzip:
+        chunks = _gunzipped(chunks, limits.max_bytes, response.url)
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > limits.max_bytes:
+            raise TooLarge(f"{response.url}: more than {limits.max_bytes:,} bytes")
+        yield chunk
+
+
+def _raw(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
+    began = time.monotonic()
+    total = 0
+    while True:
+        try:
+            # read1: what is there now; read would wait for a whole chunk, however slowly it drips.
+            chunk: bytes = response.raw.read1(CHUNK, decode_content=False)
+        except ReadTimeoutError as error:
+            raise Broken("TimeOut", f"{response.url}: stalled after {total:,} bytes", response.status_code) from error
+        except (HTTPError, OSError) as error:
+            message = f"{response.url}: broke off after {total:,} bytes: {error}"
+            raise Broken("BodyBroken", message, response.status_code) from error
+        if not chunk:
+            if total == 0 and announced_length(response) is None and "Transfer-Encoding" not in response.headers:
+                # A connection that closes among the headers looks like an empty body that ends by closing.
+                raise Broken("HeadBroken", f"{response.url}: closed without a body or a length", response.status_code)
+            return
+        total += len(chunk)
+        yield chunk
+        elapsed = time.monotonic() - began
+        if elapsed > limits.seconds or (elapsed > limits.grace and total < limits.min_rate * elapsed):
+            message = f"{response.url}: {total:,} bytes in {elapsed:.0f} s"
+            raise Broken("TooSlow", message, response.status_code)
+
+
+def _gunzipped(chunks: Iterator[bytes], max_bytes: int, url: str) -> Iterator[bytes]:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(GZIP_MAGIC):
+            break
+    if not head.startswith(GZIP_MAGIC):
+        yield head
+        yield from chunks
+        return
+    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    room = max_bytes
+    try:
+        for chunk in _chain(head, chunks):
+            decoded = decoder.decompress(chunk, room + 1)
+            room -= len(decoded)
+            yield decoded  # one byte too many is the caller's sign to stop
+    except zlib.error as error:
+        raise Broken("BadEncoding", f"{url}: a damaged gzip stream: {error}") from error
+    if not decoder.eof:
+        raise Broken("BodyBroken", f"{url}: the gzip stream ends early")
+
+
+def _chain(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield head
+    yield from chunks

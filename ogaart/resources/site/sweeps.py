@@ -1,0 +1,67 @@
+"""Accepted sweeps: what a whole query held when all its pages were read at once."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.atomic_files import write_durably
+
+
+@dataclass(frozen=True)
+class SweepPage:
+    """One result page of a sweep."""
+
+    at: datetime
+    slugs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All entries of a query at one time; only complete sweeps are kept.
+
+    Attributes:
+        query: name of the query.
+        at: when its oldest page was read.
+        total: entries that the site counted.
+        pages: its result pages, in order; empty where the site found nothing.
+    """
+
+    query: str
+    at: datetime
+    total: int
+    pages: tuple[SweepPage, ...]
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        """Every entry of the query."""
+        return frozenset(slug for page in self.pages for slug in page.slugs)
+
+
+def _path(root: Path, query: str) -> Path:
+    return root / "sweeps" / f"{query}.json"
+
+
+def latest_sweep(root: Path, query: str) -> Sweep | None:
+    """The newest accepted sweep of a query; None where there is none, or only a torn file: then sweep again."""
+    try:
+        found = json.loads(_path(root, query).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    if isinstance(found["pages"], int):  # of a version that did not keep the pages apart: sweep again
+        return None
+    return Sweep(
+        query=query,
+        at=datetime.fromisoformat(found["at"]),
+        total=found["total"],
+        pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
+    )
+
+
+def store_sweep(root: Path, sweep: Sweep) -> None:
+    """Keep an accepted sweep as the newest."""
+    pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
+    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages}
+    write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
+    fault(Fault.SWEEP_STORED)

@@ -1,0 +1,165 @@
+"""One HTTP request and its answer's head: honest, without memory, bounded in time.
+
+No cookies, no credentials, no redirects, no retries, a connection of its own for each request: with seconds between
+requests a kept connection is mostly dead, and bytes left over on one would be read as the next answer.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ReadTimeout
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+
+from ogaart.resources.site.errors import Broken, FetchFailed
+from ogaart.settings import Settings
+
+PRODUCT = "ogaart"
+"""The name that robots.txt knows us by."""
+
+
+def user_agent(contact: str) -> str:
+    """The User-Agent header: product, version, and how to reach whoever runs it.
+
+    Raises:
+        ValueError: the contact cannot stand in a header.
+    """
+    try:
+        number = version(PRODUCT)
+    except PackageNotFoundError:
+        number = "0"
+    contact = contact.strip()
+    if not (contact.isascii() and contact.isprintable()):
+        raise ValueError(f"OGAART_CONTACT {contact!r}: expected a mail address or URL in printable ASCII")
+    return f"{PRODUCT}/{number} (+{contact})" if contact else f"{PRODUCT}/{number}"
+
+
+class Transport:
+    """Sends GET requests.
+
+    Args:
+        settings: contact, timeout_connect, timeout_read.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = (settings.timeout_connect, settings.timeout_read)
+        self._session = requests.Session()
+        self._session.headers.clear()
+        self._session.headers.update({"User-Agent": user_agent(settings.contact), "Accept": "*/*"})
+        self._session.headers["Connection"] = "close"
+        self._session.auth = _no_credentials  # else ~/.netrc would be sent
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(max_retries=0))
+
+    def send(self, url: str, headers: dict[str, str]) -> requests.Response:
+        """Send one GET; returns when the answer's head is complete, its body unread.
+
+        Raises:
+            Broken: no whole head came in time.
+            FetchFailed: the URL is none.
+        """
+        session = self._session
+        try:
+            request = session.prepare_request(requests.Request("GET", url, headers=headers))
+            environment: Any = session.merge_environment_settings(request.url, {}, True, None, None)
+            # Past the session's own send, which keeps cookies, and reads a redirect's whole body, however long it is.
+            return session.get_adapter(request.url or url).send(request, timeout=self._timeout, **environment)
+        except (InvalidURL, InvalidSchema, MissingSchema, UnicodeError) as error:
+            raise FetchFailed("InvalidUrl", f"{url!r}: {error}", retryable=False) from error
+        except ConnectTimeout as error:
+            message = f"{url}: no connection within {self._timeout[0]:g} s"
+            raise Broken("ConnectTimeout", message, connecting=True) from error
+        except ReadTimeout as error:
+            raise Broken("TimeOut", f"{url}: no answer within {self._timeout[1]:g} s") from error
+        except requests.RequestException as error:
+            connecting = _is_connecting(error)
+            name = "ConnectFailed" if connecting else "ConnectionBroken"
+            raise Broken(name, f"{url}: {error}", connecting=connecting) from error
+
+    def redirect_target(self, response: requests.Response) -> str | None:
+        """The Location header of a redirect, its bytes read as UTF-8; None for any other answer."""
+        if not response.is_redirect:
+            return None
+        return response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.close()
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _is_connecting(error: requests.RequestException) -> bool:
+    """Whether not even a connection came about."""
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError | SSLError)
+
+
+@contextmanager
+def _deadline(connection: HTTPConnection) -> Iterator[None]:
+    """Bound the time of the whole head: a socket's time-out starts anew with each byte that drips in."""
+    sock, seconds = connection.sock, connection.timeout
+    if sock is None or not isinstance(seconds, int | float):
+        yield
+        return
+    timer = threading.Timer(2 * seconds, _shut, [sock])  # twice, so that a silent server is a plain time-out
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _shut(sock: socket.socket) -> None:
+    """Wake up whoever reads from the socket; past ssl's own shutdown, which would pull the object from under them."""
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        return  # it was closed meanwhile
+
+
+class _HTTP(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        with _deadline(self):
+            return super().getresponse()
+
+
+class _HTTPS(HTTPSConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        with _deadline(self):
+            return super().getresponse()
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPS
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections with a deadline."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

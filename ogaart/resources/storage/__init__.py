@@ -1,0 +1,1 @@
+"""Files under the data root: atomic writes, locks, blobs, packs, tables, vectors."""

@@ -1,0 +1,55 @@
+"""Files that are whole or absent: write under a temporary name, fsync, rename, fsync the folder."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ogaart.core.fault_injection import Fault, fault
+
+TEMPORARY = ".tmp-"
+"""Prefix of every temporary name; whoever finds one of a dead process may delete it."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def temporary(path: Path) -> Path:
+    """A temporary name beside ``path``, of this process alone."""
+    return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None where it is missing or torn: for what can be found out again."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data`` in one step; readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = temporary(path)
+    with draft.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    fault(Fault.FILE_DRAFTED)
+    draft.replace(path)
+    sync_folder(path.parent)

@@ -1,0 +1,155 @@
+"""Content-addressed bytes, exactly as served: a file's name is the sha256 of what it holds.
+
+A blob is written under a temporary name, fsynced and renamed, so it is whole or absent; two writers of the same bytes
+harm nobody. Reading checks nothing; ``verify`` does, against a disk that rots.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder
+
+CHUNK = 1 << 20
+
+
+class BlobWriter:
+    """Bytes on their way into the store; ``sha256`` and ``bytes`` are final once the ``with`` block has ended."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        self._out.write(data)
+        self._digest.update(data)
+        self.bytes += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that was written so far, in hex."""
+        return self._digest.hexdigest()
+
+
+class Blobs:
+    """The blob store under one folder: ``<root>/ab/cd/<sha256>``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob lies, or would lie.
+
+        Raises:
+            ValueError: ``sha256`` is not 64 hexadecimal digits in lower case.
+        """
+        if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+            raise ValueError(f"blob name {sha256!r}: expected a sha256 as 64 hexadecimal digits")
+        return self.root / sha256[:2] / sha256[2:4] / sha256
+
+    def has(self, sha256: str) -> bool:
+        """Whether the blob is there."""
+        return self.path(sha256).is_file()
+
+    def size(self, sha256: str) -> int | None:
+        """Its length in bytes, or None where it is missing."""
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def read(self, sha256: str) -> bytes:
+        """All its bytes, unchecked.
+
+        Raises:
+            FileNotFoundError: there is no such blob.
+        """
+        return self.path(sha256).read_bytes()
+
+    def verify(self, sha256: str) -> bool:
+        """Whether the blob is there and its bytes still have that hash."""
+        try:
+            with self.path(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except FileNotFoundError:
+            return False
+
+    def put(self, source: bytes | BinaryIO) -> str:
+        """Store bytes, or all that a stream gives; returns their sha256 in hex."""
+        with self.writer() as writer:
+            if isinstance(source, bytes):
+                writer.write(source)
+            else:
+                while chunk := source.read(CHUNK):
+                    writer.write(chunk)
+        return writer.sha256
+
+    @contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """Write a blob piece by piece; it is stored when the block ends well, and nothing is when it raises."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        # The process id lets a sweep see whose it was; the rest tells two threads of one process apart.
+        draft = self.root / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
+        try:
+            with draft.open("xb") as out:
+                writer = BlobWriter(out)
+                yield writer
+            self.adopt(draft, writer.sha256)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def adopt(self, file: Path, sha256: str) -> None:
+        """Move ``file``, whose bytes have that hash, into the store; an older copy of the blob is replaced.
+
+        Args:
+            file: a file on the store's own file system.
+            sha256: the hash of its bytes, which the caller vouches for.
+        """
+        target = self.path(sha256)
+        _make_folders(target.parent, self.root)
+        sync_file(file)
+        fault(Fault.BLOB_DRAFTED)
+        file.replace(target)
+        target.chmod(0o444)  # not before: a kill would leave a broken download that cannot be gone on with
+        sync_folder(target.parent)
+        fault(Fault.BLOB_WRITTEN)
+
+    def sweep(self, older_than: timedelta = timedelta(hours=6)) -> int:
+        """Delete temporary files of dead processes, and those older than ``older_than``; returns how many."""
+        return sweep(self.root, older_than)
+
+
+def sweep(folder: Path, older_than: timedelta) -> int:
+    """Delete a folder's own temporary files whose process is dead or that are older than ``older_than``."""
+    oldest = time.time() - older_than.total_seconds()
+    swept = 0
+    for draft in folder.glob(f"{TEMPORARY}*"):
+        pid = draft.name.removeprefix(TEMPORARY).split("-", 1)[0]
+        try:
+            if draft.stat().st_mtime < oldest or not (pid.isdigit() and psutil.pid_exists(int(pid))):
+                draft.unlink()
+                swept += 1
+        except FileNotFoundError:  # its writer was quicker
+            continue
+    return swept
+
+
+def _make_folders(folder: Path, root: Path) -> None:
+    """Make ``folder`` so that its name survives a power cut too."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    while folder != root:
+        folder = folder.parent
+        sync_folder(folder)

@@ -1,0 +1,133 @@
+"""The data root: where each store lies, which host owns it, and whether the disk has room for more."""
+
+import json
+import platform
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.settings import Settings
+
+
+class DataRootRefused(RuntimeError):
+    """The data root belongs to another host, or its disk is too full to start a step."""
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """Paths of all stores under one root (``OGAART_DATA``)."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "DataRoot":
+        """The data root that the settings name."""
+        return cls(settings.data)
+
+    @property
+    def blobs(self) -> Path:
+        """Content-addressed bytes, exactly as served."""
+        return self.root / "blobs"
+
+    @property
+    def site(self) -> Path:
+        """Fetch records, partial downloads, robots.txt and the platform-wide delay."""
+        return self.root / "site"
+
+    @property
+    def tables(self) -> Path:
+        """One Parquet file for each (table, stage, partition)."""
+        return self.root / "tables"
+
+    @property
+    def packs(self) -> Path:
+        """One uncompressed zip for each (stage, partition)."""
+        return self.root / "packs"
+
+    @property
+    def vectors(self) -> Path:
+        """Immutable segments of vectors, by space."""
+        return self.root / "vectors"
+
+    @property
+    def index(self) -> Path:
+        """The working collection, where it lives in the process."""
+        return self.root / "index"
+
+    @property
+    def generations(self) -> Path:
+        """Publications."""
+        return self.root / "generations"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files; a dead process holds none."""
+        return self.root / "locks"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of running steps."""
+        return self.root / "scratch"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.root / "dagster"
+
+    @property
+    def decisions(self) -> Path:
+        """The file of what is blocked from search, with reasons."""
+        return self.root / "decisions.jsonl"
+
+    def claim(self, host: str | None = None) -> None:
+        """Make this host the owner of the data root, or refuse.
+
+        Locks and hard links hold on one host's disk only; two hosts on one shared disk would lose rows.
+
+        Args:
+            host: name to claim it under; by default this host's.
+
+        Raises:
+            DataRootRefused: another host owns the root.
+        """
+        mine = host or _host()
+        self.root.mkdir(parents=True, exist_ok=True)
+        owner_file = self.root / "owner.json"
+        if owner_file.exists():
+            try:
+                owner = json.loads(owner_file.read_text())["host"]
+            except (ValueError, KeyError, TypeError) as cause:
+                raise DataRootRefused(
+                    f"{owner_file} does not say who owns the data root ({cause}): "
+                    "delete it if no other host uses this root"
+                ) from cause
+            if owner != mine:
+                raise DataRootRefused(
+                    f"data root {self.root} belongs to host {owner!r}, this is {mine!r}: set OGAART_DATA to a folder "
+                    f"of this host, or, if the root was moved here for good, delete {owner_file}"
+                )
+            return
+        write_durably(owner_file, json.dumps({"host": mine}).encode())
+        fault(Fault.OWNER_CLAIMED)
+
+    def require_free(self, minimum: int) -> None:
+        """Refuse to go on where the disk has less than ``minimum`` bytes free.
+
+        Raises:
+            DataRootRefused: too little room.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.root).free
+        if free < minimum:
+            raise DataRootRefused(
+                f"{free:,} bytes are free under {self.root}, OGAART_MIN_FREE_BYTES asks for {minimum:,}: "
+                "free some space (ogaart gc), move the data root, or lower the setting"
+            )
+
+
+def _host() -> str:
+    """A name that stays the same across reboots and container restarts with the same host name."""
+    return socket.gethostname() or platform.node()

@@ -1,0 +1,58 @@
+"""What killed processes left behind: found by the process id in its temporary name, deleted when that process is gone.
+
+A temporary name is ``.tmp-<pid>-…`` (see ``durable.temporary``). Each run sweeps when it starts; what a live process
+is writing stays, as does everything without such a name.
+"""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.data_root import DataRoot
+
+_NAME = re.compile(rf"{re.escape(TEMPORARY)}(?P<pid>\d+)-")
+_CLOCK = 2.0  # seconds by which a process's start and a file's time may disagree
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether ``path`` has a temporary name and the process that wrote it is gone.
+
+    A process of that id which began after the file was written is another one: ids are used again.
+    """
+    found = _NAME.match(path.name)
+    if found is None:
+        return False
+    try:
+        return path.lstat().st_mtime + _CLOCK < psutil.Process(int(found["pid"])).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def sweep_leftovers(root: DataRoot) -> list[Path]:
+    """Delete leftovers everywhere but among tables and packs, which their journal guards (``Tables.sweep``)."""
+    swept = []
+    for path in _candidates(root):
+        if not is_leftover(path):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        swept.append(path)
+    return swept
+
+
+def _candidates(root: DataRoot) -> Iterable[Path]:
+    """Temporary names at the few depths where stores make them: a walk through all blobs would take minutes."""
+    wanted = f"{TEMPORARY}*"
+    for folder in (root.root, root.blobs, root.generations, root.scratch):
+        yield from folder.glob(wanted)
+    for folder in (root.site, root.vectors, root.index):
+        for pattern in (wanted, f"*/{wanted}", f"*/*/{wanted}"):
+            yield from folder.glob(pattern)

@@ -1,0 +1,53 @@
+"""SQL over table files: identifiers, literals, types, and a query that reads declared columns."""
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from ogaart.resources.storage.schema import STAMP, Table
+
+_SQL_TYPES: tuple[tuple[pa.DataType, str], ...] = (
+    (pa.string(), "VARCHAR"),
+    (pa.int64(), "BIGINT"),
+    (pa.float32(), "FLOAT"),
+    (pa.bool_(), "BOOLEAN"),
+    (pa.binary(), "BLOB"),
+    (STAMP, "TIMESTAMPTZ"),
+    (pa.timestamp("us"), "TIMESTAMP"),
+)
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def plain_type(kind: pa.DataType) -> str:
+    """The DuckDB type of an Arrow type; TypeError for one that no table declares."""
+    if pa.types.is_list(kind):
+        return plain_type(kind.value_type) + "[]"
+    for known, name in _SQL_TYPES:
+        if kind == known:
+            return name
+    raise TypeError(f"Arrow type {kind} has no DuckDB type declared: add it to _SQL_TYPES")
+
+
+def select_files(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> str:
+    """A query with every declared column, typed; those that no file has are null, those not declared are dropped."""
+    if not files:
+        nothing = ", ".join(f"NULL::{plain_type(c.type)} AS {quoted(c.name)}" for c in table.columns)
+        return f"SELECT {nothing} WHERE false"
+    listed = "[" + ", ".join(literal(file) for file in files) + "]"
+    source = f"read_parquet({listed}, union_by_name = true, hive_partitioning = false)"
+    there = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
+    columns = ", ".join(
+        f"{quoted(c.name) if c.name in there else 'NULL'}::{plain_type(c.type)} AS {quoted(c.name)}"
+        for c in table.columns
+    )
+    return f"SELECT {columns} FROM {source}"  # noqa: S608

@@ -1,0 +1,236 @@
+"""Rows between the stages: one Parquet file for each (table, stage, partition), swapped whole.
+
+A step's files (its tables and its pack) become visible together: they are written under temporary names, named in a
+small journal, then renamed under one short lock. A step killed among the renames is completed from the journal by
+whoever takes that lock next, so neither a reader nor a catalog's cut meets half of it.
+
+Layout: ``tables/<table>/<stage>/<query>/<page>.parquet`` and ``packs/<stage>/<query>/<page>.zip``.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder, temporary, write_durably
+from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
+from ogaart.resources.storage.leftovers import is_leftover
+from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.schema import Table, by_name
+
+Row = dict[str, Any]
+
+
+class NewerFormat(RuntimeError):
+    """A file was written by a newer ogaart than this one."""
+
+
+class TornTable(RuntimeError):
+    """A table's file cannot be read."""
+
+
+class Tables:
+    """All tables under one data root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tables = root / "tables"
+        self._packs = root / "packs"
+        self._journals = root / "tables" / ".journal"
+        self._lock = root / "locks" / "swap.lock"
+
+    def path(self, table: Table, stage: str, partition: str) -> Path:
+        """Where the rows of (table, stage, partition) lie."""
+        return self._tables / table.name / stage / f"{partition}.parquet"
+
+    def pack_path(self, stage: str, partition: str) -> Path:
+        """Where the pack of (stage, partition) lies."""
+        return self._packs / stage / f"{partition}.zip"
+
+    def read(self, table: Table, partition: str, stage: str | None = None) -> list[Row]:
+        """The rows of one partition; none where the stage has not run.
+
+        Raises:
+            NewerFormat: the file is of a newer format than this ogaart knows.
+            TornTable: the file is not whole.
+        """
+        path = self.path(table, stage or table.stage, partition)
+        if not path.exists():
+            return []
+        return list(_rows(table, _read(table, path)))
+
+    def verify(self, table: Table, partition: str, stage: str | None = None) -> None:
+        """Read one partition's rows, and compare every byte of the file with its seal.
+
+        Raises:
+            NewerFormat: the file is of a newer format than this ogaart knows.
+            TornTable: the file is not whole, or not as it was written.
+        """
+        path = self.path(table, stage or table.stage, partition)
+        holds = seal_holds(path)  # looked at first: what rots in a footer may upset whoever parses it
+        if holds is False or (SEALED in (_read(table, path).schema.metadata or {}) and holds is None):
+            raise TornTable(
+                f"{path} is not as it was written (its hash is wrong): delete it and materialize its partition"
+            )
+
+    def select(self, table: Table, partition: str, columns: Sequence[str], stage: str | None = None) -> list[Row]:
+        """Some columns of one partition's rows, read without the others; errors as ``read``."""
+        path = self.path(table, stage or table.stage, partition)
+        if not path.exists():
+            return []
+        return list(_rows(table, _read(table, path, columns), columns))
+
+    def exists(self, table: Table, partition: str, stage: str | None = None) -> bool:
+        """Whether the stage has written this partition."""
+        return self.path(table, stage or table.stage, partition).exists()
+
+    def partitions(self, table: Table, stage: str | None = None) -> list[str]:
+        """The partitions for which the table has a file, sorted."""
+        folder = self._tables / table.name / (stage or table.stage)
+        return sorted(
+            str(p.relative_to(folder).with_suffix(""))
+            for p in folder.glob("*/*.parquet")
+            if not p.name.startswith(TEMPORARY)
+        )
+
+    def files(self, table: Table) -> list[Path]:
+        """The table's current files, of all stages and partitions, sorted."""
+        folder = self._tables / table.name
+        return sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith(TEMPORARY))
+
+    def commit(
+        self,
+        stage: str,
+        partition: str,
+        rows: Mapping[str, Sequence[Row]],
+        pack: Path | None = None,
+        journal: str = "rows",
+    ) -> None:
+        """Replace what a stage holds for a partition by ``rows`` (by table name) and its pack, in one step.
+
+        Args:
+            stage: the stage that writes.
+            partition: its partition.
+            rows: all rows of each table; a table that is not named is left alone.
+            pack: a finished pack under a temporary name on the same disk, or None.
+            journal: tells the swaps of one stage apart.
+        """
+        swaps: list[tuple[Path, Path]] = []
+        for name, content in rows.items():
+            table = by_name(name)
+            final = self.path(table, stage, partition)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            draft = temporary(final)
+            _write(table, content, draft)
+            swaps.append((draft, final))
+            fault(Fault.TABLE_DRAFTED)
+        if pack is not None:
+            final = self.pack_path(stage, partition)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            sync_file(pack)
+            swaps.append((pack, final))
+        intent = self._journals / f"{stage}-{partition.replace('/', '-')}-{journal}.json"
+        with self._swapping():
+            relative = [[str(a.relative_to(self.root)), str(b.relative_to(self.root))] for a, b in swaps]
+            write_durably(intent, json.dumps(relative).encode())
+            fault(Fault.JOURNAL_WRITTEN)
+            self._replay(intent)
+
+    @contextmanager
+    def _swapping(self) -> Iterator[None]:
+        with hold(self._lock, timeout=600, what="the swap of tables"):
+            for journal in sorted(self._journals.glob("*.json")):
+                if not journal.name.startswith(TEMPORARY):
+                    self._replay(journal)
+            yield
+
+    def _replay(self, journal: Path) -> None:
+        """Complete the renames that a journal names; those already done are past."""
+        folders = set()
+        for source, target in json.loads(journal.read_text()):
+            draft, final = self.root / source, self.root / target
+            if draft.exists():
+                draft.replace(final)
+                folders.add(final.parent)
+            fault(Fault.TABLE_SWAPPED)
+        for folder in folders:
+            sync_folder(folder)
+        journal.unlink()
+        sync_folder(journal.parent)
+
+    def recover(self) -> None:
+        """Complete what a killed step had begun to swap."""
+        with self._swapping():
+            pass
+
+    def cut(self, destination: Path) -> None:
+        """Hard-link every current table and pack under ``destination``: a frozen state of all partitions.
+
+        Gives ``destination/tables/…`` and ``destination/packs/…`` in the layout of the data root.
+        """
+        with self._swapping():
+            for folder in (self._tables, self._packs):
+                for path in _current_files(folder):
+                    link = destination / folder.name / path.relative_to(folder)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(path, link)
+
+    def sweep(self) -> int:
+        """Delete temporary files of processes that are gone; how many."""
+        with self._swapping():
+            leftovers = [
+                p for folder in (self._tables, self._packs) for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)
+            ]
+            for path in leftovers:
+                path.unlink()
+        return len(leftovers)
+
+
+def _current_files(folder: Path) -> Iterable[Path]:
+    for path in folder.rglob("*"):
+        if path.suffix in {".parquet", ".zip"} and not path.name.startswith(TEMPORARY):
+            yield path
+
+
+def _write(table: Table, rows: Sequence[Row], path: Path) -> None:
+    names = set(table.schema.names)
+    unknown = {key for row in rows for key in row} - names
+    if unknown:
+        raise KeyError(f"table {table.name} has no column {', '.join(sorted(unknown))}")
+    write_sealed(pa.Table.from_pylist(list(rows), schema=table.schema), path)
+    sync_file(path)
+
+
+def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            there = set(file.schema_arrow.names)
+            chosen = None if columns is None else [name for name in columns if name in there]
+            content = file.read(columns=chosen)
+    except (pa.ArrowInvalid, OSError) as cause:
+        raise TornTable(
+            f"{path} is not a whole Parquet file ({cause}): delete it and materialize its partition"
+        ) from cause
+    version = int((content.schema.metadata or {}).get(b"ogaart.format_version", b"0"))
+    if version > table.format_version:
+        raise NewerFormat(
+            f"{path} has format {version} of table {table.name}, "
+            f"this ogaart knows {table.format_version}: upgrade ogaart"
+        )
+    return content
+
+
+def _rows(table: Table, content: pa.Table, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Rows with every column asked for: one added since the file was written is null."""
+    names = table.schema.names if columns is None else columns
+    missing = [name for name in names if name not in content.schema.names]
+    for row in content.select([n for n in names if n in content.schema.names]).to_pylist():
+        for name in missing:
+            row[name] = None
+        yield row

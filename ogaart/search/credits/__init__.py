@@ -1,0 +1,1 @@
+"""Attribution: the text to copy, exports, and bundles with licence texts."""

@@ -1,0 +1,1 @@
+"""The query service: from a query to ranked, collapsed hits."""

@@ -1,0 +1,43 @@
+"""The values that filters can take, as the index counts them."""
+
+from dataclasses import dataclass
+
+from ogaart.imaging.colours import COLOUR_NAMES
+from ogaart.resources.index.base import VectorIndex
+
+Counts = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Values with how many pictures have each."""
+
+    licences: Counts
+    art_types: Counts
+    tags: Counts
+    authors: Counts
+    colours: tuple[str, ...]
+
+    @property
+    def licence_names(self) -> frozenset[str]:
+        """The licences' names alone."""
+        return frozenset(name for name, _ in self.licences)
+
+
+EMPTY = Vocabulary((), (), (), (), COLOUR_NAMES)
+
+
+def read_vocabulary(index: VectorIndex) -> Vocabulary:
+    """Count an index's values: all licences and types, the hundred most frequent tags and authors."""
+
+    def counts(key: str) -> Counts:
+        return tuple((name, count) for name, count in index.facet(key, limit=100).items() if name)
+
+    found = dict(counts("colour_names"))
+    return Vocabulary(
+        licences=counts("licences"),
+        art_types=counts("art_type"),
+        tags=counts("tags"),
+        authors=counts("author"),
+        colours=tuple(name for name in COLOUR_NAMES if name in found),
+    )

@@ -1,0 +1,129 @@
+"""Follows the published generation: a new one is opened beside the old, which closes when its last reader left."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.index.base import VectorIndex
+from ogaart.search.engine.facets import Vocabulary
+from ogaart.search.engine.serving_store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class NothingPublished(RuntimeError):
+    """No generation is published yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`")
+
+
+@dataclass(eq=False)
+class Opened:
+    """One generation, open: its store, its index, and what its filters can ask for."""
+
+    number: int
+    store: Store
+    index: VectorIndex
+    vocabulary: Vocabulary
+    readers: int = field(default=0, init=False)
+
+    def close(self) -> None:
+        """Close both; nobody reads any more."""
+        self.index.close()
+        self.store.close()
+
+
+class Following:
+    """The newest generation, leased to readers.
+
+    Args:
+        generations: where generations are published.
+        open_generation: opens one.
+        interval: seconds between two looks for a newer one.
+    """
+
+    def __init__(
+        self, generations: Generations, open_generation: Callable[[Generation], Opened], interval: float = 1.0
+    ) -> None:
+        self._generations = generations
+        self._open = open_generation
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._following = threading.Lock()
+        self._opened: Opened | None = None
+        self._retired: set[Opened] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="follow-generations", daemon=True)
+
+    def start(self) -> None:
+        """Open what is published, if anything is, and watch from now on."""
+        self.follow()
+        self._thread.start()
+
+    def follow(self) -> bool:
+        """Look once; True if another generation is served from now on. An unreadable one leaves the old in service."""
+        with self._following:
+            newest = self._generations.current()
+            current = self._opened
+            if newest is None or (current is not None and newest.number == current.number):
+                return False
+            opened = self._open(newest)
+            with self._lock:
+                old, self._opened = self._opened, opened
+                if old is not None:
+                    self._retired.add(old)
+            self._close_unread()
+            logger.info("serving generation %d", opened.number)
+            return True
+
+    @contextmanager
+    def lease(self) -> Iterator[Opened]:
+        """The current generation, kept open while the block runs.
+
+        Raises:
+            NothingPublished: there is none yet.
+        """
+        with self._lock:
+            opened = self._opened
+            if opened is not None:
+                opened.readers += 1
+        if opened is None:
+            raise NothingPublished
+        try:
+            yield opened
+        finally:
+            with self._lock:
+                opened.readers -= 1
+            if opened in self._retired:
+                self._close_unread()
+
+    def close(self) -> None:
+        """Stop watching and close everything."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            if self._opened is not None:
+                self._retired.add(self._opened)
+            self._opened = None
+        self._close_unread()
+
+    def _close_unread(self) -> None:
+        with self._lock:
+            unread = {opened for opened in self._retired if opened.readers == 0}
+            self._retired -= unread
+        for opened in unread:
+            opened.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self.follow()
+            except (OSError, RuntimeError, ValueError, sqlite3.Error):
+                # The next look may find it whole, or the one after; what is open answers meanwhile.
+                logger.exception("the newest generation does not open; still serving the one before")

@@ -1,0 +1,151 @@
+"""From an address to a query: finds the pictures that tokens, links and ids stand for."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import NotFound
+from ogaart.search.query import Query, QueryPicture
+from ogaart.search.results import Hit
+from ogaart.search.search_url import Address, AddressInvalid, Example, is_link
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """A picture that is wished for or not, as the page shows it: of the catalog, or else a visitor's."""
+
+    example: Example
+    hit: Hit | None = None
+    picture: QueryPicture | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query with what a page shows of it."""
+
+    query: Query
+    picture: QueryPicture | None = None
+    picture_url: str = ""
+    likes: tuple[ShownExample, ...] = ()
+    dislikes: tuple[ShownExample, ...] = ()
+
+
+class Asking:
+    """Turns addresses into queries.
+
+    Args:
+        service: gives hits and looks at pictures.
+        uploads: visitors' pictures.
+    """
+
+    def __init__(self, service: SearchService, uploads: Uploads) -> None:
+        self._service = service
+        self._uploads = uploads
+
+    def read_links(self, address: Address) -> Address:
+        """Understand a link, typed among the words or given as one: an entry, or a picture of here or anywhere."""
+        words = address.words.strip()
+        if not is_link(words):
+            found = self._service.find_link(address.url) if address.url else None
+            if found is None or not found.entry:
+                return address
+            return replace(address, url="", crop=None, filters=replace(address.filters, entry=found.entry), page=1)
+        found = self._service.find_link(words)
+        if found is not None and (found.entry or len(found.images) > 1):
+            slug = found.entry or self._service.hits(found.images[:1])[0].slug
+            return replace(address, words="", filters=replace(address.filters, entry=slug), page=1)
+        return replace(address, words="", upload="", url=words, likes=(), dislikes=(), crop=None, page=1)
+
+    def ask(self, address: Address) -> Asked:
+        """Make the query.
+
+        Raises:
+            UploadGone: the token is unknown or has expired.
+            Unreadable: what the link leads to is no readable picture.
+            RemoteRefused: the link leads where this server does not go.
+            RemoteFailed: the link leads to no picture.
+            NotFound: none of the pictures asked with is here.
+        """
+        space = self._service.info().space
+        likes, dislikes = self._shown(address.likes, space), self._shown(address.dislikes, space)
+        if (address.likes or address.dislikes) and not likes and not dislikes:
+            raise NotFound("none of the pictures that this search starts from is here (any more)")
+        token = address.upload or (self._linked(address.url) if address.url else "")
+        if not token and likes and (address.cropped == likes[0].example or (len(likes) == 1 and not dislikes)):
+            token, rest = self._alone(address, likes[0])
+            likes = (*rest, *likes[1:])
+        picture = self._uploads.picture(token, address.crop, space) if token else None
+        if picture is not None and not likes and not dislikes:
+            picture = self._service.framed(picture, lambda box: self._uploads.picture(token, box, space))
+        query = Query(
+            words=address.words,
+            picture=picture,
+            likes=tuple(one.hit.image_id for one in likes if one.hit),
+            dislikes=tuple(one.hit.image_id for one in dislikes if one.hit),
+            like_pictures=tuple(one.picture for one in likes if one.picture),
+            unlike_pictures=tuple(one.picture for one in dislikes if one.picture),
+            filters=address.filters,
+            fold=address.fold,
+            group=address.group,
+            limit=address.limit,
+            offset=address.offset,
+        )
+        return Asked(query, picture, _upload_url(token) if token else "", likes, dislikes)
+
+    def _shown(self, examples: tuple[Example, ...], space: str) -> tuple[ShownExample, ...]:
+        """The examples, without images that are not in the catalog (any more)."""
+        hits = {hit.image_id: hit for hit in self._service.hits([one for one in examples if isinstance(one, int)])}
+        shown: list[ShownExample] = []
+        for one in examples:
+            if isinstance(one, int):
+                if one in hits:
+                    shown.append(ShownExample(one, hit=hits[one]))
+            else:
+                token = self._linked(one) if is_link(one) else one
+                shown.append(
+                    ShownExample(one, picture=self._uploads.picture(token, space=space), url=_upload_url(token))
+                )
+        return tuple(shown)
+
+    def _linked(self, url: str) -> str:
+        """Token of the picture behind a link: of this catalog, or fetched; looked at once an hour."""
+        token = key_of(f"link {url}")
+        if not self._uploads.has(token):
+            found = self._service.find_link(url)
+            if found is not None and found.entry:
+                raise AddressInvalid(
+                    f"{url[:200]} is an entry with many pictures; search for it as `q`, and choose one of them"
+                )
+            own = self._service.original(found.images[0]) if found is not None and found.images else None
+            self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
+        return token
+
+    def _alone(self, address: Address, like: ShownExample) -> tuple[str, tuple[ShownExample, ...]]:
+        """What the only picture asked with is: a visitor's own, the crop of a hit, or just a hit.
+
+        Returns:
+            The token that stands for it, if one does, and what is left to be like.
+        """
+        if like.hit is None:
+            return (self._linked(str(like.example)) if is_link(str(like.example)) else str(like.example)), ()
+        if address.crop is None:
+            return "", (like,)
+        # A crop of a hit is a picture of its own: the hit's original takes the place of the hit.
+        token = key_of(f"image {like.hit.image_id}")
+        if not self._uploads.has(token):
+            found = self._service.original(like.hit.image_id)
+            if found is None:
+                return "", (like,)
+            self._uploads.add(found[1], token)
+        return token, ()
+
+
+def _upload_url(token: str) -> str:
+    return f"/upload/{token}.webp"
+
+
+def key_of(text: str) -> str:
+    """A token for a picture that has an address of its own, so that it is fetched and looked at once."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

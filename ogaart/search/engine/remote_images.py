@@ -1,0 +1,237 @@
+"""Fetches a picture from a link that a visitor gives, and can be led nowhere but to the public web.
+
+Every host name is resolved here, every address of it is checked, and the connection goes to the address that was
+checked: a name that answers differently a second time changes nothing. Each redirect is a new link under the same
+rules.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from ogaart.search.errors import RemoteFailed, RemoteRefused, TooMuch
+
+SECONDS = 10.0
+REDIRECTS = 4
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_PORTS = {"http": 80, "https": 443}
+_KEPT = "%/:?=&;@!$'()*+,~-._[]"  # what a link may hold as it is; all else is percent-encoded
+_NEVER = (
+    ipaddress.ip_network("192.0.0.0/24"),  # protocol assignments; older Pythons call some of them global
+    ipaddress.ip_network("64:ff9b::/96"),  # NAT64: an IPv4 address in the last 32 bits
+    ipaddress.ip_network("64:ff9b:1::/48"),
+    ipaddress.ip_network("2002::/16"),  # 6to4
+    ipaddress.ip_network("2001::/32"),  # Teredo
+)
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address belongs to the public internet, and cannot stand for one that does not."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address.is_site_local:
+            return False
+    if any(address in network for network in _NEVER):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+@dataclass(frozen=True)
+class _Link:
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def url(self) -> str:
+        """The link as a whole, for redirects to be relative to."""
+        return f"{self.scheme}://{self.netloc}{self.target}"
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as the Host header wants them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Remote:
+    """Follows visitors' links.
+
+    Args:
+        max_bytes: largest picture.
+        agent: User-Agent to send.
+        permitted: which addresses may be connected to.
+        ports: which ports; None: any.
+        seconds: how long a fetch may take in all.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int,
+        agent: str,
+        *,
+        permitted: Callable[[IPAddress], bool] = is_public,
+        ports: frozenset[int] | None = frozenset(_PORTS.values()),
+        seconds: float = SECONDS,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._agent = agent
+        self._permitted = permitted
+        self._ports = ports
+        self._seconds = seconds
+        # getaddrinfo knows no time-out: it may take its time in a thread, nobody waits for it longer.
+        self._resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")
+        self._tls = ssl.create_default_context()
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+    def fetch(self, url: str) -> bytes:
+        """Fetch the bytes behind a link.
+
+        Raises:
+            RemoteRefused: the link, or one it redirects to, leads where this server does not go.
+            RemoteFailed: it leads to no answer, or not to a picture.
+            TooMuch: the answer is larger than a picture may be.
+        """
+        deadline = time.monotonic() + self._seconds
+        for _ in range(REDIRECTS + 1):
+            link = self._parse(url)
+            answer = self._get(link, self._resolve(link, deadline), deadline)
+            if isinstance(answer, bytes):
+                return answer
+            url = urljoin(link.url, answer.location)
+        raise RemoteFailed(f"the link redirects more than {REDIRECTS} times")
+
+    def _parse(self, url: str) -> _Link:
+        try:
+            parts = urlsplit(url.strip())
+            host, port = parts.hostname, parts.port
+        except ValueError as cause:
+            raise RemoteRefused(f"the link cannot be read: {cause}") from cause
+        scheme = parts.scheme.lower()
+        if scheme not in _PORTS or not host:
+            raise RemoteRefused("only http:// and https:// links with a host are followed")
+        if parts.username is not None or parts.password is not None:
+            raise RemoteRefused("links with a user name or password are not followed")
+        port = port or _PORTS[scheme]
+        if self._ports is not None and port not in self._ports:
+            raise RemoteRefused(f"port {port} is not followed, only {', '.join(str(p) for p in sorted(self._ports))}")
+        try:
+            name = host if ":" in host else host.encode("idna").decode("ascii")
+        except UnicodeError as cause:
+            raise RemoteRefused(f"{host!r} is no host name") from cause
+        target = urlunsplit(("", "", quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT), ""))
+        return _Link(scheme, name, port, target)
+
+    def _resolve(self, link: _Link, deadline: float) -> IPAddress:
+        looking = self._resolvers.submit(socket.getaddrinfo, link.host, link.port, type=socket.SOCK_STREAM)
+        try:
+            found = looking.result(max(0.0, deadline - time.monotonic()))
+        except TooSlow as cause:
+            raise RemoteFailed(f"the name {link.host} did not resolve in time") from cause
+        except (OSError, UnicodeError) as cause:
+            raise RemoteFailed(f"the name {link.host} does not resolve") from cause
+        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+        # All must be public: which of several is used must not be a visitor's lottery.
+        if not addresses or not all(self._permitted(address) for address in addresses):
+            raise RemoteRefused(f"{link.host} is not on the public internet; such links are not followed")
+        return addresses[0]
+
+    def _get(self, link: _Link, address: IPAddress, deadline: float) -> "bytes | _Moved":
+        connection = _Pinned(link, address, self._tls, deadline)
+        # A server that sends a byte now and then would satisfy every time-out of a single read.
+        alarm = threading.Timer(max(0.0, deadline - time.monotonic()), connection.abort)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            connection.request(
+                "GET",
+                link.target,
+                headers={
+                    "Host": link.netloc,
+                    "User-Agent": self._agent,
+                    "Accept": "image/*",
+                    "Accept-Encoding": "identity",
+                },
+            )
+            return self._answer(link, connection)
+        except (OSError, http.client.HTTPException) as cause:
+            slow = connection.aborted or time.monotonic() >= deadline
+            reason = f"took longer than {self._seconds:g} s" if slow else f"cannot be read ({type(cause).__name__})"
+            raise RemoteFailed(f"{link.host} {reason}") from cause
+        finally:
+            alarm.cancel()
+            connection.close()
+
+    def _answer(self, link: _Link, connection: "_Pinned") -> "bytes | _Moved":
+        answer = connection.getresponse()
+        location = answer.getheader("Location")
+        if answer.status in _MOVED and location:
+            return _Moved(location)
+        if answer.status != 200:
+            raise RemoteFailed(f"the link answers {answer.status} {answer.reason[:60]}")
+        length = answer.getheader("Content-Length", "")
+        too_much = TooMuch(f"what the link leads to has more than {self._max_bytes:,} bytes")
+        if length.isdigit() and int(length) > self._max_bytes:
+            raise too_much
+        content = answer.read(self._max_bytes + 1)
+        if len(content) > self._max_bytes:
+            raise too_much
+        # An end that came too early looks like any other end to the library.
+        if connection.aborted:
+            raise TimeoutError
+        if length.isdigit() and len(content) < int(length):
+            raise RemoteFailed(f"{link.host} cut off the picture after {len(content):,} of {int(length):,} bytes")
+        if not content:
+            raise RemoteFailed("the link leads to an empty file")
+        return content
+
+
+@dataclass(frozen=True)
+class _Moved:
+    location: str
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to one checked address, under the name that was asked for."""
+
+    def __init__(self, link: _Link, address: IPAddress, tls: ssl.SSLContext, deadline: float) -> None:
+        super().__init__(link.host, link.port)
+        self._link = link
+        self._address = address
+        self._tls = tls
+        self._deadline = deadline
+        self.aborted = False
+        # The library forgets its socket once an answer that ends with the connection has begun.
+        self._socket: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Connect to the address, not to whatever the name means by now."""
+        left = max(0.05, self._deadline - time.monotonic())
+        self.sock = socket.create_connection((str(self._address), self._link.port), timeout=left)
+        self._socket = self.sock
+        if self._link.scheme == "https":
+            self.sock = self._socket = self._tls.wrap_socket(self.sock, server_hostname=self._link.host)
+
+    def abort(self) -> None:
+        """End whatever is going on, from another thread."""
+        self.aborted = True
+        if self._socket is not None:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # it ended by itself in this moment

@@ -1,0 +1,329 @@
+"""One query over one open generation: finds, ranks, folds, and counts what the filters hide."""
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.imaging import signatures
+from ogaart.resources.index.base import EXACT_BELOW
+from ogaart.resources.index.base import Hit as Point
+from ogaart.resources.index.filters import IndexFilter
+from ogaart.search.engine import index_filters, likeness
+from ogaart.search.engine.collapsing import Fold, Folder
+from ogaart.search.engine.fulltext import Expression, expressions
+from ogaart.search.engine.hits import judged, read_hits
+from ogaart.search.engine.live_generation import Opened
+from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, Reference, rank
+from ogaart.search.engine.serving_store import Brief
+from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
+from ogaart.search.results import Hidden, Hit, Relation, Results
+
+RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
+FURTHER = 200  # points a further round asks for
+ROUNDS = 6
+MANY = 10_000  # full-text matches from which not all are ranked
+MATCHES = 5_000  # best full-text matches that filters are applied to
+FOLDED_SHOWN = 60  # members of a fold that are read and shown
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """What the index of a generation said of a visitor's picture."""
+
+    generation: int
+    narrowed: IndexFilter
+    points: list[Point]
+
+
+class Search:
+    """One query over one open generation.
+
+    Args:
+        opened: the generation.
+        query: the question.
+        blocked: images that are not shown.
+        remembered: what was said of visitors' pictures; kept up to date.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        query: Query,
+        blocked: frozenset[int],
+        remembered: MutableMapping[QueryPicture, Nearest] | None = None,
+    ) -> None:
+        self.remembered = remembered if remembered is not None else {}
+        self.store = opened.store
+        self.index = opened.index
+        self.query = query
+        self.blocked = blocked
+        self.folder = Folder(near=query.fold, group=query.group)
+        self.ranked: dict[int, Ranked] = {}
+        self.briefs: dict[int, Brief] = {}
+        self.toward = self._seen(query.own)
+        self.away = self._seen(query.unlike_pictures)
+        # Said here, so that the index need not count itself for each query.
+        self.exact = opened.store.info.images <= EXACT_BELOW
+        self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
+
+    # A picture, likes, dislikes: ranked by the network and the signature, narrowed by words and filters.
+
+    def visual(self) -> Results:
+        """Answer a query in which a picture takes part."""
+        query = self.query
+        own = self._own_pixels()
+        reference = self._reference()
+        narrowed = index_filters.narrow(query.filters, words=query.words, without=self.blocked | own)
+        notes: list[str] = []
+        here = self._here()
+        exact = self._left(here)
+        notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.unlike_pictures) if p.note))
+        if self._compares and query.own and signatures.flat(query.own[0].signature):
+            notes.append("Your picture is of one colour: no near copy can be told by it.")
+        self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
+        if self._aimed:
+            self._nearest(narrowed, reference)
+        results = self._page(notes=tuple(notes))
+        if query.picture is not None and self._compares and query.offset == 0:
+            results = replace(results, verdict=likeness.verdict(results.hits, hidden=bool(here) and not exact))
+        hidden, looked_at = self._hidden_near(own)
+        return replace(results, hidden=hidden, looked_at=looked_at)
+
+    def best(self) -> tuple[float, Relation | None]:
+        """Likeness and relation of the nearest picture of all, words and filters aside."""
+        if self._here():
+            return 1.0, Relation.SAME
+        reference = self._reference()
+        if reference is None or not self._aimed:
+            return 0.0, None
+        points = self._first_points(index_filters.narrow(None, without=self.blocked))
+        # Weighed alike whether or not a frame was drawn: the whole and its inside are compared.
+        ranked = self._rank(points, replace(reference, cropped=None), fitted=FITTED_QUICKLY)
+        return (ranked[0].score or 0.0, ranked[0].relation) if ranked else (0.0, None)
+
+    def _nearest(self, narrowed: IndexFilter, reference: Reference | None) -> None:
+        offset, ceiling = 0, 1.0
+        for turn in range(ROUNDS):
+            step = FURTHER if turn else RERANKED
+            points = self._points(narrowed, step, offset) if turn else self._first_points(narrowed)
+            offset += step
+            ranked = self._rank(points, reference if turn == 0 else None)
+            if turn:
+                # Later rounds are not compared by signature: they stay behind what was.
+                ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
+            if ranked:
+                ceiling = ranked[-1].score or 0.0
+            self._take(ranked)
+            if len(points) < step or len(self.folder.folds) >= self.wanted:
+                return
+
+    @property
+    def _aimed(self) -> bool:
+        """Whether the network has anything to go by."""
+        return self.toward is not None or self.away is not None or bool(self.query.likes or self.query.dislikes)
+
+    def _first_points(self, narrowed: IndexFilter) -> list[Point]:
+        """The nearest of all; of one picture alone asked for once, since ``best`` may have looked before."""
+        picture = self.query.picture
+        if picture is None or not self._compares:
+            return self._points(narrowed, RERANKED)
+        kept = self.remembered.get(picture)
+        if kept is None or (kept.generation, kept.narrowed) != (self.store.info.generation, narrowed):
+            kept = Nearest(self.store.info.generation, narrowed, self._points(narrowed, RERANKED))
+            self.remembered[picture] = kept
+        return kept.points
+
+    def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[Point]:
+        query = self.query
+        return self.index.query(
+            self.toward,
+            away=self.away,
+            like=query.likes,
+            unlike=query.dislikes,
+            filter=narrowed,
+            limit=limit,
+            offset=offset,
+            exact=self.exact,
+        )
+
+    def _rank(self, points: Sequence[Point], reference: Reference | None, fitted: int = FITTED) -> list[Ranked]:
+        ids = [point.id for point in points]
+        rows, known = self.store.signatures(ids if reference is not None else [])
+        sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
+        typical = self.store.info.typical_cosine
+        return rank(points, sides, reference, rows, known, compares=self._compares, typical=typical, fitted=fitted)
+
+    @property
+    def _compares(self) -> bool:
+        """Whether the query is one picture, so that hits stand in a relation to it."""
+        return not self.query.unwished and self.query.wished == 1
+
+    def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
+        """The vectors (N, D) of visitors' pictures; None where there are none.
+
+        A picture seen for another space than this generation's has only its pixels in common with it.
+        """
+        vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
+        return np.stack(vectors) if vectors else None
+
+    def _reference(self) -> Reference | None:
+        if not self._compares:
+            return None
+        for picture in self.query.own:
+            return Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
+        [liked] = self.query.likes
+        rows, known = self.store.signatures([liked])
+        brief = self._known([liked]).get(liked)
+        return Reference(rows[0], brief.side, cropped=False) if known[0] and brief else None
+
+    def _own_pixels(self) -> frozenset[int]:
+        """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
+        briefs = self._known([*self.query.likes, *self.query.dislikes]).values()
+        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.unlike_pictures]
+        return frozenset(i for one in pixels for i in self.store.same_pixels(one))
+
+    def _here(self) -> list[int]:
+        """Images of the very pixels asked with."""
+        pixels = dict.fromkeys(picture.pixel_sha256 for picture in self.query.own)
+        return [i for one in pixels for i in self.store.same_pixels(one) if i not in self.blocked]
+
+    def _left(self, ids: list[int]) -> list[int]:
+        """Those of the ids that words and filters leave."""
+        narrows = self.query.filters.active() or self.query.words.strip()
+        return self._allowed(ids) if ids and narrows else ids
+
+    def _allowed(self, ids: Sequence[int], *, words: bool = True) -> list[int]:
+        """Those of the ids that filters (and words) leave, in the same order."""
+        text = self.query.words if words else ""
+        narrowed = index_filters.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
+        return index_filters.allowed(self.index, narrowed, ids)
+
+    def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[Hidden, ...], int]:
+        query = self.query
+        if not query.filters.active() or not self._aimed:
+            return (), 0
+        bare = index_filters.narrow(None, words=query.words, without=self.blocked | own)
+        points = self._points(bare, RERANKED)
+        return self._hidden([point.id for point in points]), len(points)
+
+    def _hidden(self, ids: Sequence[int]) -> tuple[Hidden, ...]:
+        filters = self.query.filters
+        if not ids:
+            return ()
+        left = self.index.count(index_filters.narrow(filters, without=self.blocked, within=ids))
+        return tuple(
+            Hidden(
+                name,
+                self.index.count(index_filters.narrow(filters.without(name), without=self.blocked, within=ids)) - left,
+            )
+            for name in filters.active()
+        )
+
+    # Words alone, and filters alone.
+
+    def textual(self) -> Results:
+        """Answer words, with filters or without."""
+        query = self.query
+        for expression in expressions(query.words):
+            total = self.store.match_count(expression.all)
+            if not total:
+                continue
+            note = expression.note
+            matches = self._matches(expression, total)
+            ids = [i for i in matches if i not in self.blocked]
+            total -= len(matches) - len(ids)
+            allowed = ids
+            hidden: tuple[Hidden, ...] = ()
+            if query.filters.active():
+                allowed = self._allowed(ids, words=False)
+                total = len(allowed)
+                hidden = self._hidden(ids)
+            self._take_some(allowed)
+            results = self._page(notes=(note,) if note else (), total=total)
+            return replace(results, hidden=hidden, looked_at=len(ids) if hidden else 0)
+        return self._page(total=0)
+
+    def _matches(self, expression: Expression, total: int) -> list[int]:
+        """The best full-text matches, as many as are ever shown or filtered."""
+        if total > MANY:
+            # To rank all of them would take longer than anybody gains: where the words stand in titles and tags
+            # often enough, those matches come first anyway.
+            matches = self.store.match(expression.prominent, MATCHES)
+            if len(matches) >= MAX_DEPTH:
+                return matches
+        return self.store.match(expression.all, MATCHES)
+
+    def browse(self) -> Results:
+        """Answer filters alone, and words that are only to be left out."""
+        narrowed = index_filters.narrow(self.query.filters, words=self.query.words, without=self.blocked)
+        offset = 0
+        while len(self.folder.folds) < self.wanted:
+            ids = index_filters.passing(self.index, narrowed, FURTHER, offset)
+            self._take([Ranked(image_id, None, None) for image_id in ids])
+            offset += FURTHER
+            if len(ids) < FURTHER:
+                break
+        total = self.index.count(narrowed)
+        results = self._page(total=total)
+        if total or len(self.query.filters.active()) < 2:
+            return results
+        return replace(results, hidden=self._hidden_together(), looked_at=self.store.info.images)
+
+    def _hidden_together(self) -> tuple[Hidden, ...]:
+        """What each of several filters hides, where nothing passes all of them."""
+        filters = self.query.filters
+
+        def count(name: str) -> int:
+            lifted = index_filters.narrow(filters.without(name), words=self.query.words, without=self.blocked)
+            return self.index.count(lifted)
+
+        return tuple(Hidden(name, count(name)) for name in filters.active())
+
+    def _take_some(self, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), RERANKED):
+            self._take([Ranked(image_id, None, None) for image_id in ids[start : start + RERANKED]])
+            if len(self.folder.folds) >= self.wanted:
+                return
+
+    # From ranked ids to a page of hits.
+
+    def _known(self, ids: Sequence[int]) -> dict[int, Brief]:
+        """What the catalog says of the ids that it holds; each is read once."""
+        unread = [i for i in ids if i not in self.briefs]
+        if unread:
+            self.briefs.update(self.store.briefs(unread))
+        return {i: self.briefs[i] for i in ids if i in self.briefs}
+
+    def _take(self, ranked: Sequence[Ranked]) -> None:
+        fresh = [r for r in ranked if r.image_id not in self.ranked and r.image_id not in self.blocked]
+        briefs = self._known([r.image_id for r in fresh])
+        # The index may be ahead of the catalog where it lives on a server: what the catalog lacks is dropped.
+        fresh = [r for r in fresh if r.image_id in briefs]
+        if not fresh:
+            return
+        self.ranked.update({r.image_id: r for r in fresh})
+        rows, known = self.store.signatures([r.image_id for r in fresh])
+        self.folder.add([briefs[r.image_id] for r in fresh], rows, known)
+
+    def _page(self, *, notes: tuple[str, ...] = (), total: int | None = None) -> Results:
+        query = self.query
+        folds = self.folder.folds[query.offset : query.offset + query.limit]
+        ids = [i for fold in folds for i in (fold.head, *fold.members[:FOLDED_SHOWN])]
+        found = read_hits(self.store, ids, self.blocked)
+        return Results(
+            info=self.store.info,
+            hits=tuple(self._hit(found, fold) for fold in folds if fold.head in found),
+            total=total,
+            more=len(self.folder.folds) > query.offset + query.limit,
+            notes=notes,
+        )
+
+    def _hit(self, found: dict[int, Hit], fold: Fold) -> Hit:
+        def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
+            ranked = self.ranked[image_id]
+            return judged(found[image_id], ranked.score, ranked.relation, folded, count)
+
+        members = tuple(scored(i) for i in fold.members[:FOLDED_SHOWN] if i in found)
+        return scored(fold.head, members, len(fold.members))

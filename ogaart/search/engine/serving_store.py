@@ -1,0 +1,280 @@
+"""One generation's serving store, read only: rows of words.sqlite, signatures, thumbnails and originals."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.search.engine.fulltext import WEIGHTS
+from ogaart.search.query import Filters
+from ogaart.search.results import Info
+
+_BM25 = f"bm25(words, {', '.join(str(weight) for weight in WEIGHTS)})"
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The little that ranking and folding need of an image."""
+
+    image_id: int
+    slug: str
+    pixel_sha256: str
+    side: int
+    """The smaller one, in pixels."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """Where a picture file's own bytes are: a slice of a pack, or a whole blob."""
+
+    name: str
+    format: str
+    pack: Path | None
+    offset: int
+    length: int
+    blob_sha256: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Bytes on disk: part of a file, or all of it."""
+
+    path: Path
+    offset: int
+    length: int
+
+    def read(self) -> bytes:
+        """All of them at once."""
+        return read_slice(self.path, self.offset, self.length)
+
+    def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
+        """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            for start in range(0, self.length, size):
+                yield file.read(min(size, self.length - start))
+
+
+class Store:
+    """Reads of one generation's folder; safe to use from many threads.
+
+    Args:
+        path: the generation's folder.
+        number: its number.
+    """
+
+    def __init__(self, path: Path, number: int) -> None:
+        self.path = path
+        # The file never changes once published, so SQLite need not look for locks or a journal.
+        self._uri = f"{(path / 'words.sqlite').as_uri()}?mode=ro&immutable=1"
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._ids: NDArray[np.int64] = np.load(path / "signature_ids.npy")
+        # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
+        self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
+        self._names: dict[str, dict[str, list[str]]] = {}
+        self.info = self._read_info(number)
+
+    def close(self) -> None:
+        """Close every idle connection; those in use close with their request."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA mmap_size = 268435456")
+        try:
+            yield connection
+        finally:
+            self._idle.put(connection)
+
+    def _rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def _read_info(self, number: int) -> Info:
+        pairs = {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM info")}
+
+        def text(*keys: str) -> str:
+            return next((str(pairs[key]) for key in keys if pairs.get(key) is not None), "")
+
+        return Info(
+            generation=number,
+            images=int(text("images") or 0),
+            entries=int(text("entries") or 0),
+            model=text("model"),
+            space=text("space"),
+            built_at=text("built_at"),
+            newest_fetch=text("newest_fetched_at", "newest fetched_at", "fetched_at"),
+            typical_cosine=float(text("typical_cosine") or 0) or None,
+        )
+
+    # -- what ranking needs -------------------------------------------------------------------------------------------
+
+    def briefs(self, ids: Sequence[int]) -> dict[int, Brief]:
+        """What ranking and folding need of those images that the catalog holds."""
+        rows = self._rows(
+            "SELECT image_id, slug, lower(hex(pixel_sha256)) AS pixels, min(width, height) AS side FROM images"
+            " WHERE image_id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return {image_id: Brief(image_id, slug, pixels, side) for image_id, slug, pixels, side in rows}
+
+    def same_pixels(self, pixel_sha256: str) -> list[int]:
+        """Images of exactly these pixels, in every entry."""
+        rows = self._rows("SELECT image_id FROM images WHERE pixel_sha256 = ?", bytes.fromhex(pixel_sha256))
+        return [row["image_id"] for row in rows]
+
+    def signatures(self, ids: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Signatures (N, 32, 32, 4) of the images, and which of them are known, in the order asked."""
+        wanted = np.asarray(ids, dtype=np.int64)
+        if not len(self._ids):
+            return np.zeros((len(wanted), 32, 32, 4), np.uint8), np.zeros(len(wanted), np.bool_)
+        rows = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
+        return np.asarray(self._signatures[rows]), self._ids[rows] == wanted
+
+    def match(self, expression: str, limit: int) -> list[int]:
+        """Images that an FTS5 expression hits, the most relevant first."""
+        rows = self._rows(
+            f"SELECT rowid FROM words WHERE words MATCH ? ORDER BY {_BM25}, rowid LIMIT ?",  # noqa: S608
+            expression,
+            limit,
+        )
+        return [row["rowid"] for row in rows]
+
+    def match_count(self, expression: str) -> int:
+        """How many images an FTS5 expression hits."""
+        return int(self._rows("SELECT count(*) AS n FROM words WHERE words MATCH ?", expression)[0]["n"])
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def image_rows(self, ids: Sequence[int]) -> dict[int, sqlite3.Row]:
+        """The images' rows with their entries' columns, by id."""
+        rows = self._rows(
+            "SELECT i.*, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.author_url, e.submitter,"
+            " e.posted_at, e.art_type, e.tags, e.licences, e.licence_urls, e.notice, e.description, e.page_url,"
+            " e.fetched_at FROM images i JOIN entries e USING (slug)"
+            " WHERE i.image_id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return {row["image_id"]: row for row in rows}
+
+    def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
+        """Every place of the pixels of these images, in whatever entry, in the catalog's order."""
+        return self._rows(
+            "SELECT DISTINCT p.rowid AS nth, p.*, i.slug, lower(hex(i.pixel_sha256)) AS pixels,"
+            " e.title, e.author, e.licences, e.page_url"
+            " FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
+            " JOIN places p ON p.image_id = i.image_id JOIN entries e ON e.slug = i.slug"
+            " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid",
+            json.dumps(list(ids)),
+        )
+
+    def ids_of_entries(self, slugs: Sequence[str]) -> list[int]:
+        """All images of some entries."""
+        rows = self._rows(
+            "SELECT image_id FROM images WHERE slug IN (SELECT value FROM json_each(?))", json.dumps(list(slugs))
+        )
+        return [row["image_id"] for row in rows]
+
+    def ids_of_authors(self, authors: Sequence[str]) -> list[int]:
+        """All images of some authors, named exactly as their entries name them."""
+        rows = self._rows(
+            "SELECT image_id FROM images JOIN entries USING (slug) WHERE author IN (SELECT value FROM json_each(?))",
+            json.dumps(list(authors)),
+        )
+        return [row["image_id"] for row in rows]
+
+    def spelled(self, filters: Filters) -> Filters:
+        """The same filters with authors and tags as entries write them, where only capitals tell them apart."""
+        if not (filters.authors or filters.tags):
+            return filters
+        tags = "SELECT value AS name, count(*) FROM entries, json_each(entries.tags) GROUP BY value ORDER BY 2 DESC"
+        authors = "SELECT author AS name, count(*) FROM entries GROUP BY author ORDER BY 2 DESC"
+
+        def names(kind: str, sql: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+            known = self._spellings(kind, sql) if wanted else {}
+            spelled = (known.get(name.casefold(), [name]) for name in wanted)
+            return tuple(name if name in found else found[0] for name, found in zip(wanted, spelled, strict=True))
+
+        return replace(
+            filters, authors=names("authors", authors, filters.authors), tags=names("tags", tags, filters.tags)
+        )
+
+    def _spellings(self, kind: str, sql: str) -> dict[str, list[str]]:
+        """Names by their case-folded form, the commonest first; read once, when somebody first asks."""
+        if kind not in self._names:
+            found: dict[str, list[str]] = {}
+            for row in self._rows(sql):
+                if isinstance(row["name"], str):
+                    found.setdefault(row["name"].casefold(), []).append(row["name"])
+            self._names[kind] = found
+        return self._names[kind]
+
+    def ids_of_file(self, file_url: str) -> list[int]:
+        """All images in a file, by its URL."""
+        return [row["image_id"] for row in self._rows("SELECT image_id FROM places WHERE file_url = ?", file_url)]
+
+    # -- bytes --------------------------------------------------------------------------------------------------------
+
+    def thumbnail(self, image_id: int) -> bytes | None:
+        """The WebP thumbnail's bytes; None for an id that the catalog does not hold."""
+        rows = self._rows("SELECT pack, thumb_offset, thumb_length FROM images WHERE image_id = ?", image_id)
+        if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
+            return None
+        return read_slice(self.path / rows[0]["pack"], rows[0]["thumb_offset"], rows[0]["thumb_length"])
+
+    def original(self, image_id: int) -> Original | None:
+        """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
+        rows = self._rows(
+            "SELECT i.pack, p.shown_name, p.member_path, p.file_sha256, p.format, p.pack_offset, p.pack_length"
+            " FROM images i JOIN places p USING (image_id) WHERE image_id = ? ORDER BY p.rowid LIMIT 1",
+            image_id,
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        inside = row["pack_offset"] is not None
+        name = (row["member_path"] or row["shown_name"] or str(image_id)).replace("\\", "/").rsplit("/", 1)[-1]
+        return Original(
+            name=name,
+            format=row["format"] or "",
+            pack=self.path / row["pack"] if inside else None,
+            offset=row["pack_offset"] or 0,
+            length=row["pack_length"] or 0,
+            blob_sha256=row["file_sha256"] or "",
+        )
+
+    def sample(self, count: int, seed: int) -> list[int]:
+        """A few images from all over the catalog, the same for the same seed."""
+        if not len(self._ids):
+            return []
+        chosen = np.random.default_rng(seed).choice(len(self._ids), size=min(count, len(self._ids)), replace=False)
+        return [int(self._ids[row]) for row in chosen]
+
+
+def read_slice(path: Path, offset: int, length: int) -> bytes:
+    """Read bytes of a pack by position, so that threads share no file offset."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(descriptor, length, offset)
+    finally:
+        os.close(descriptor)
+    if len(data) != length:
+        raise OSError(f"{path}: {len(data)} bytes at {offset}, {length} expected; publish again to renew the packs")
+    return data

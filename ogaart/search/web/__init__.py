@@ -1,0 +1,1 @@
+"""HTTP over the query service: the pages, the API, limits, monitoring."""

@@ -1,0 +1,139 @@
+"""The API, version 1: the same searches as JSON."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from ogaart.search.credits.exports import FORMATS
+from ogaart.search.engine.query_resolver import Asking
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import NotFound
+from ogaart.search.search_url import Address, AddressInvalid, read_address
+from ogaart.search.web.credits_routes import Crediting, Ids, Rely
+from ogaart.search.web.forms import ROLES, add_uploads, read_form
+from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.parameters import PARAMETERS, ImageId
+from ogaart.search.web.schemas import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
+
+_PROBLEM = {"model": ProblemRecord, "content": {"application/problem+json": {}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {**_PROBLEM, "description": "A parameter cannot be meant."},
+    404: {**_PROBLEM, "description": "It is not here."},
+    429: {**_PROBLEM, "description": "Asked too often; see Retry-After."},
+    503: {**_PROBLEM, "description": "Nothing is published, or a part is out of order."},
+}
+_PICTURE_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **_PROBLEMS,
+    403: {**_PROBLEM, "description": "The link leads where this server does not go."},
+    410: {**_PROBLEM, "description": "The upload has expired."},
+    413: {**_PROBLEM, "description": "The picture is too large."},
+    422: {**_PROBLEM, "description": "The picture cannot be read."},
+    502: {**_PROBLEM, "description": "The link leads to no picture."},
+}
+
+
+def _either(description: str) -> dict[str, Any]:
+    """The schema of a form's field that takes files as well as texts."""
+    one = {"anyOf": [{"type": "string", "format": "binary"}, {"type": "string"}]}
+    return {"type": "array", "items": one, "description": description}
+
+
+_FORM = {
+    "type": "object",
+    "properties": {
+        "picture": {"type": "string", "format": "binary", "description": "The picture to search with."},
+        **{p.name: {**p.schema, "description": p.description} for p in PARAMETERS},
+        "like": _either("Pictures to be like: files, image_ids, links or tokens."),
+        "unlike": _either("Pictures to be unlike: files, image_ids, links or tokens."),
+    },
+}
+
+
+class Api:
+    """Routes under ``/api/v1``."""
+
+    def __init__(
+        self, service: SearchService, uploads: Uploads, asking: Asking, crediting: Crediting, asked: Rate, sent: Rate
+    ) -> None:
+        self._service = service
+        self._uploads = uploads
+        self._asking = asking
+        self._crediting = crediting
+        self._asked = asked
+        self._sent = sent
+        self.router = APIRouter(prefix="/api/v1", tags=["search"])
+        add = self.router.add_api_route
+        add(
+            "/search",
+            self.search,
+            methods=["GET"],
+            summary="Search by picture, words and filters",
+            responses=_PICTURE_PROBLEMS,
+            openapi_extra={"parameters": [p.openapi for p in PARAMETERS]},
+        )
+        add(
+            "/search",
+            self.search_with,
+            methods=["POST"],
+            summary="Search with picture files",
+            responses=_PICTURE_PROBLEMS,
+            openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+        )
+        add("/images/{image_id}", self.image, methods=["GET"], summary="One picture", responses=_PROBLEMS)
+        add(
+            "/credits",
+            self.credits,
+            methods=["GET"],
+            summary="Credits of several pictures",
+            responses=_PROBLEMS,
+            response_class=Response,
+        )
+        add("/info", self.info, methods=["GET"], summary="What is searched", responses=_PROBLEMS)
+
+    def search(self, request: Request) -> ResultsRecord:
+        """Search by picture, words and filters, all of which combine."""
+        self._asked.take(client_of(request))
+        return self._answer(read_address(request.query_params.multi_items()), upload=None)
+
+    async def search_with(self, request: Request) -> ResultsRecord:
+        """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
+        sent = await read_form(request, self._service.settings)
+        if not sent.pictures:
+            raise AddressInvalid(f"picture: the form holds no file called {', '.join(ROLES)}")
+        added = await add_uploads(request, sent, self._uploads, self._sent)
+        given = [("upload" if role == "picture" else role, token) for role, token in added]
+        address = read_address([*sent.pairs, *given])
+        return await run_in_threadpool(self._answer, address, address.upload or None)
+
+    def image(self, image_id: ImageId) -> HitRecord:
+        """One picture with all its places."""
+        hit = self._service.hit(image_id)
+        if hit is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        return HitRecord.of(hit)
+
+    def credits(
+        self,
+        request: Request,
+        ids: Ids,
+        format: Annotated[str, Query(description=f"One of {', '.join([*FORMATS, 'zip'])}.")] = "json",  # noqa: A002
+        rely: Rely = [],  # noqa: B006 - FastAPI copies defaults
+    ) -> Response:
+        """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
+        (self._sent if format == "zip" else self._asked).take(client_of(request))
+        return self._crediting.export(format, self._crediting.make(ids, rely))
+
+    def info(self) -> InfoRecord:
+        """Model, size and age of what is searched."""
+        return InfoRecord.of(self._service.info())
+
+    def _answer(self, address: Address, upload: str | None) -> ResultsRecord:
+        address = self._asking.read_links(address)
+        if address.empty:
+            raise AddressInvalid("nothing is asked: give q, url, upload, like, unlike or a filter")
+        results = self._service.search(self._asking.ask(address).query)
+        following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
+        return ResultsRecord.of(results, following=following, upload=upload)

@@ -1,0 +1,134 @@
+"""Reads what visitors send, in memory and within limits: nothing of it ever touches a disk."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import TooMuch, TooSlow
+from ogaart.search.search_url import AddressInvalid
+from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.template_filters import size
+from ogaart.settings import Settings
+
+_FIELDS = 64 << 10  # bytes that all fields beside the picture may take
+_MAX_FIELDS = 300
+MAX_FILES = 8
+ROLES = ("picture", "like", "unlike")
+"""What a picture is to be: the one searched with, a further one to be like, one to be unlike."""
+IDLE_SECONDS = 15.0  # without a single byte
+
+
+class _InMemory(MultiPartParser):
+    # A file larger than this would be spooled to disk; limits refuse it before.
+    spool_max_size = 1 << 30
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A form: its fields in order, and the pictures that were chosen, each with what it is to be: see ``ROLES``."""
+
+    pairs: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[str, bytes], ...]
+
+
+async def read_form(request: Request, settings: Settings) -> Sent:
+    """Read a form with pictures.
+
+    Args:
+        request: any request with a form as its body. Its files are called after their roles; a field ``as`` gives
+            another role to a file called ``picture``, so that one page can offer several buttons for one file.
+        settings: how large all pictures together may be, and how long they may take.
+
+    Raises:
+        TooMuch: the body is larger than pictures may be.
+        TooSlow: it did not come in time.
+        AddressInvalid: the body is no form, or broke off.
+    """
+    max_picture, seconds = settings.max_upload_bytes, settings.upload_seconds
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            stream = _limited(request, max_picture + _FIELDS, max_picture, seconds)
+            form = await _InMemory(
+                request.headers, stream, max_files=MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_FIELDS
+            ).parse()
+        elif kind == "application/x-www-form-urlencoded":
+            stream = _limited(request, _FIELDS, _FIELDS, seconds)
+            form = await FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_FIELDS).parse()
+        else:
+            raise AddressInvalid(
+                f"a body of type {kind or 'nothing'!r}; send multipart/form-data with a file `picture`"
+            )
+    except MultiPartException as cause:
+        raise AddressInvalid(f"the form cannot be read: {cause.message}") from cause
+    pictures: list[tuple[str, bytes]] = []
+    pairs: list[tuple[str, str]] = []
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                content = await value.read()
+                if name in ROLES and content:
+                    pictures.append((name, content))
+            else:
+                pairs.append((name, value))
+    finally:
+        await form.close()
+    if sum(len(content) for _, content in pictures) > max_picture:
+        raise _too_much(max_picture)
+    wanted = next((value for name, value in pairs if name == "as"), "picture")
+    if wanted not in ROLES:
+        raise AddressInvalid(f"as: {wanted[:80]!r}; give one of {', '.join(ROLES)}")
+    return Sent(tuple(pairs), tuple((wanted if name == "picture" else name, content) for name, content in pictures))
+
+
+async def add_uploads(request: Request, sent: Sent, uploads: Uploads, allowance: Rate) -> list[tuple[str, str]]:
+    """Keep the pictures of a form; each counts as an upload of its client.
+
+    Returns:
+        Role and token of each.
+
+    Raises:
+        TooFast: the client sent too many.
+        Unreadable: one of them is no readable picture.
+    """
+    added: list[tuple[str, str]] = []
+    for role, content in sent.pictures:
+        allowance.take(client_of(request))
+        added.append((role, await run_in_threadpool(uploads.add, content)))
+    return added
+
+
+async def _limited(request: Request, limit: int, stated: int, seconds: float) -> AsyncGenerator[bytes, None]:
+    """The body's chunks, as long as they come in time and are not too many."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_much(stated)
+    total = 0
+    chunks = request.stream()
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(min(until, now + IDLE_SECONDS)):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TooSlow(f"{total:,} bytes came, then too little for too long") from None
+        except ClientDisconnect as cause:
+            raise AddressInvalid(f"the body broke off after {total:,} bytes") from cause
+        total += len(chunk)
+        if total > limit:
+            raise _too_much(stated)
+        yield chunk
+
+
+def _too_much(limit: int) -> TooMuch:
+    return TooMuch(f"at most {size(limit)} are taken")

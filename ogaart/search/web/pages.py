@@ -1,0 +1,244 @@
+"""The pages that people see: home, results, one picture, and the bytes of thumbnails and originals."""
+
+import time
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from ogaart.search.engine.live_generation import NothingPublished
+from ogaart.search.engine.query_resolver import Asked, Asking, ShownExample
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import NotFound
+from ogaart.search.query import Query
+from ogaart.search.results import Info, Relation, Results
+from ogaart.search.search_url import Address, read_address
+from ogaart.search.web.forms import add_uploads, read_form
+from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.parameters import ImageId
+from ogaart.search.web.template_filters import fit
+from ogaart.search.web.templating import Templates
+
+WALL = 40
+NEIGHBOURS = 12
+STAGE = 560  # pixels of the square in which one picture is shown
+VIEW_BYTES = 8 << 20
+# Formats that browsers show and that cannot run anything. All others, SVG and HTML first, are downloads.
+_INLINE = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+}
+_DAY = "public, max-age=86400"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the results page shows of the question."""
+
+    picture_url: str
+    width: int
+    height: int
+    crisp: bool
+    likes: tuple[ShownExample, ...]
+    dislikes: tuple[ShownExample, ...]
+    subject: str
+    croppable: str = ""
+
+    @property
+    def removable(self) -> bool:
+        """Whether a picture can go without the question being empty."""
+        return len(self.likes) + len(self.dislikes) + bool(self.picture_url) > 1
+
+
+class Pages:
+    """Routes of the pages."""
+
+    def __init__(
+        self,
+        service: SearchService,
+        uploads: Uploads,
+        asking: Asking,
+        templates: Templates,
+        asked: Rate,
+        sent: Rate,
+    ) -> None:
+        self._service = service
+        self._uploads = uploads
+        self._asking = asking
+        self._templates = templates
+        self._asked = asked
+        self._uploading = sent
+        self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+        for path, route in (
+            ("/", self.home),
+            ("/search", self.search),
+            ("/thumb/{image_id}.webp", self.thumbnail),
+            ("/upload/{token}.webp", self.uploaded),
+            ("/view/{image_id}", self.view),
+            ("/image/{image_id}", self.image),
+            ("/original/{image_id}", self.original),
+            ("/robots.txt", self.robots),
+        ):
+            self.router.add_api_route(path, route, methods=["GET", "HEAD"])
+        self.router.add_api_route("/search", self.upload, methods=["POST"])
+
+    def home(self) -> Response:
+        """The first page: the search bar, and a wall of pictures that changes every hour."""
+        try:
+            sample = self._service.sample(WALL, seed=int(time.time() // 3600))
+        except NothingPublished:
+            sample = []
+        return self._templates.page("home.html", self._info(), address=Address(), sample=sample, autofocus=True)
+
+    def robots(self) -> Response:
+        """What machines need not read: searches without end, and other people's files."""
+        return PlainTextResponse("User-agent: *\nDisallow: /search\nDisallow: /original/\nDisallow: /api/\n")
+
+    def search(self, request: Request) -> Response:
+        """Results for the address."""
+        self._asked.take(client_of(request))
+        address = read_address(request.query_params.multi_items())
+        if address.empty:
+            return RedirectResponse("/", status_code=303)
+        meant = self._asking.read_links(address)
+        if meant != address:
+            return RedirectResponse(meant.path(), status_code=303)
+        asked = self._asking.ask(address)
+        results = self._service.search(asked.query)
+        return self._templates.page(
+            "results.html",
+            results.info,
+            address=address,
+            results=results,
+            asked=self._shown(address, asked) if address.visual else None,
+            heading=_heading(address, asked, results),
+            vocabulary=self._service.vocabulary(),
+            filters_shown=True,
+        )
+
+    async def upload(self, request: Request) -> Response:
+        """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
+        sent = await read_form(request, self._service.settings)
+        address = read_address(sent.pairs)
+        for role, token in await add_uploads(request, sent, self._uploads, self._uploading):
+            if role == "like":
+                address = replace(address, likes=(*address.likes, token), page=1)
+            elif role == "unlike":
+                address = replace(address, dislikes=(*address.dislikes, token), page=1)
+            else:
+                # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
+                address = replace(address, upload=token, url="", crop=None, likes=(), dislikes=(), page=1)
+        read_address(address.pairs())  # too many by now: better said here than behind a redirection
+        return RedirectResponse(address.path(page=address.page), status_code=303)
+
+    def thumbnail(self, image_id: ImageId) -> Response:
+        """A thumbnail."""
+        with self._service.store() as (store, blocked):
+            data = None if image_id in blocked else store.thumbnail(image_id)
+        if data is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
+
+    def image(self, image_id: ImageId, request: Request) -> Response:
+        """One picture: what it is, whose it is, how it came here, and what is around it."""
+        self._asked.take(client_of(request))  # its neighbours are a search
+        hit = self._service.hit(image_id)
+        if hit is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        near = self._service.search(Query(likes=(image_id,), limit=NEIGHBOURS))
+        siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
+        return self._templates.page(
+            "image.html",
+            near.info,
+            hit=hit,
+            near=near.hits,
+            siblings=siblings[:NEIGHBOURS],
+            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
+            own=[place for place in hit.places if place.image_id == image_id],
+            address=Address(likes=(image_id,)),
+        )
+
+    def view(self, image_id: ImageId) -> Response:
+        """The picture at full size where a browser may show it, else its thumbnail."""
+        found = self._service.original_file(image_id)
+        if found is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        original, place = found
+        media = _INLINE.get(original.format.lower())
+        if media is None or place.length > VIEW_BYTES:
+            return self.thumbnail(image_id)
+        return Response(place.read(), media_type=media, headers={"Cache-Control": _DAY})
+
+    def uploaded(self, token: str, request: Request) -> Response:
+        """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
+        box = read_address([("crop", request.query_params.get("crop", ""))]).crop
+        data = self._uploads.thumbnail(token, box)
+        return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
+
+    def original(self, image_id: ImageId) -> Response:
+        """The picture file's own bytes, to keep."""
+        found = self._service.original_file(image_id)
+        if found is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        original, place = found
+        headers = {
+            "Cache-Control": _DAY,
+            "Content-Length": str(place.length),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
+        }
+        media = _INLINE.get(original.format.lower(), "application/octet-stream")
+        return StreamingResponse(place.blocks(), media_type=media, headers=headers)
+
+    def _info(self) -> Info | None:
+        try:
+            return self._service.info()
+        except NothingPublished:
+            return None
+
+    def _shown(self, address: Address, asked: Asked) -> Shown:
+        picture = asked.picture
+        size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
+        subject = ""
+        hit = asked.likes[0].hit if len(asked.likes) == 1 and not asked.dislikes and picture is None else None
+        if hit is not None:
+            subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
+        whole = ""
+        first = address.cropped or (address.likes[0] if len(address.likes) == 1 and not address.dislikes else "")
+        if isinstance(first, int) and not (address.upload or address.url):
+            whole = f"/view/{first}"
+        elif asked.picture_url:
+            whole = asked.picture_url
+        picture_url = asked.picture_url
+        if picture_url and address.crop is not None:
+            picture_url += f"?{urlencode({'crop': address.crop_text})}"
+        return Shown(
+            picture_url, size.width, size.height, size.crisp, asked.likes, asked.dislikes, subject, croppable=whole
+        )
+
+
+def _heading(address: Address, asked: Asked, results: Results) -> str:
+    if results.verdict is not None:
+        return results.verdict.text
+    wished = len(asked.likes) + (asked.picture is not None)
+    if wished == 1 and not asked.dislikes and results.hits and results.hits[0].relation is Relation.SAME:
+        return "This very picture, and what is like it"
+    if len(asked.likes) == 1 and not asked.dislikes and asked.picture is None:
+        return "More like this"
+    if address.visual:
+        if asked.dislikes:
+            return "Like these, unlike those" if wished else "Unlike these"
+        return "Like your pictures" if wished > 1 else "Like your picture"
+    if address.words.strip():
+        count = f"{results.total:,} " if results.total else "No "
+        return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"
+    count = f"{results.total or 0:,} {'picture' if results.total == 1 else 'pictures'}"
+    if address.filters.entry and results.hits:
+        entry = results.hits[0]
+        return f"“{entry.title}” by {entry.author or 'unknown author'}: {count}"
+    return count

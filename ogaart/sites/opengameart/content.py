@@ -1,0 +1,320 @@
+"""A content page as a record: the entry's fields, its own files and its previews.
+
+Every field may be missing. A field counts only where the site puts it: in the entry itself, not in a comment, and not
+inside another field, so that what people write in descriptions and comments never passes for data.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from ogaart.core.states import EntryStatus
+from ogaart.sites.opengameart import licences, markup
+from ogaart.sites.opengameart.links import LINKS_VERSION, FileLink, file_links, preview_links
+from ogaart.sites.opengameart.markup import PageUnreadable, attribute, classes, has_class, is_link
+from ogaart.sites.opengameart.urls import absolute, slug_of
+
+__all__ = ["CONTENT_VERSION", "LINKS_VERSION", "EntryPage", "FileLink", "PageUnreadable", "content_hash", "parse_entry"]
+
+CONTENT_VERSION = "1"
+"""Rises when the same page would give another record, its links apart."""
+
+_FIELD = "field-name-"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DATE = re.compile(r"([A-Za-z]{3})[a-z]{0,6} (\d{1,2}), (\d{4}) - (\d{1,2}):(\d{2})", re.ASCII)
+_NODE_LINK = re.compile(
+    r"[^?]*/user/(?:login|register)\b.*[?&]destination=node(?:/|%2F)(\d{1,18})\b", re.ASCII | re.IGNORECASE
+)
+_LONGEST_LINK = 500
+_NODE_CLASS = re.compile(r"page-node-(\d{1,18})", re.ASCII)
+_NODE_PATH = re.compile(r"/node/(\d{1,18})/?\Z", re.ASCII)
+_DIGITS = re.compile(r"\d{1,18}", re.ASCII)
+_SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
+# The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
+_WITHHELD = re.compile(r"File\(s\)\s+currently\s+unava", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class EntryPage:
+    """A content page. Equal for two answers with the same content, whatever else differs in their bytes.
+
+    Attributes:
+        slug: the entry's name, percent-decoded exactly once.
+        url: the page's URL as requested.
+        status: OK; WITHHELD where the site keeps the files back; NOT_ART for collections, topics and the like, of which
+            only the node id is read.
+        nid: the site's node id.
+        title: the title.
+        author: the author as shown.
+        author_url: the author's page, on the site or elsewhere; None for plain text.
+        submitter: who submitted it, where that is not the author.
+        posted_at: the post date as shown, naive: the site states no zone.
+        art_type: such as ``2D Art``.
+        tags: in the page's order.
+        licences: the licences' names as shown; several mean: any one of them.
+        licence_urls: their links as given, in the same order; empty text for a licence without one.
+        notice: the author's own copyright or attribution notice.
+        description: as plain text.
+        favourites: 0 where the page shows none.
+        collections: the collections that hold the entry.
+        files: the originals, in the page's order, each URL once.
+        previews: the uploaded previews, in the page's order, without those that are originals too.
+        ignored: links in the field of files that are no upload on the site.
+    """
+
+    slug: str
+    url: str
+    status: EntryStatus
+    nid: int | None = None
+    title: str | None = None
+    author: str | None = None
+    author_url: str | None = None
+    submitter: str | None = None
+    posted_at: datetime | None = None
+    art_type: str | None = None
+    tags: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    licence_urls: tuple[str, ...] = ()
+    notice: str | None = None
+    description: str | None = None
+    favourites: int = 0
+    collections: tuple[str, ...] = ()
+    files: tuple[FileLink, ...] = ()
+    previews: tuple[FileLink, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The entry's element, taken apart once.
+
+    Attributes:
+        fields: the fields by the name in their class, the first of each name.
+        loose: elements outside fields and comments.
+    """
+
+    fields: dict[str, LexborNode]
+    loose: tuple[LexborNode, ...]
+
+
+def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
+    """Read a content page that the site answered with 200.
+
+    Args:
+        html: the page's bytes.
+        url: the page's URL as requested; for ``/node/<nid>`` the page's canonical link names the entry.
+        base: the configured site, onto which links are mapped.
+
+    Raises:
+        PageUnreadable: the bytes are no page of the site, are cut off, or over a limit; or no slug can be told.
+    """
+    page = markup.parse(html)
+    slug = slug_of(url) or _canonical_slug(page, base)
+    if slug is None:
+        raise PageUnreadable(f"{url!r} names no entry and its page has no canonical link to /content/")
+    art = page.css_first("div.node-art.view-mode-full")
+    if art is None:
+        # A proxy's or a guard's own page must not turn an entry into something that is no art.
+        if page.css_first("#maincontent, #block-system-main, .region-content, .node") is None:
+            raise PageUnreadable(
+                f"{url!r}: neither an entry nor another page of the site, by its template; fetch it again"
+            )
+        return EntryPage(slug, url, EntryStatus.NOT_ART, nid=_nid(page, ()))
+    parts = _take_apart(art)
+    names, urls = _licences(parts.fields.get("field-art-licenses"), base)
+    author, author_url, submitter = _author(parts.fields.get("author-submitter"), base)
+    files, ignored = file_links(parts.fields.get("field-art-files"), slug, base)
+    return EntryPage(
+        slug=slug,
+        url=url,
+        status=EntryStatus.WITHHELD if not files and _withheld(parts) else EntryStatus.OK,
+        nid=_nid(page, parts.loose),
+        title=_title(parts.fields.get("title")),
+        author=author,
+        author_url=author_url,
+        submitter=submitter,
+        posted_at=_date(_item(parts.fields.get("post-date"))),
+        art_type=next(iter(_terms(parts.fields.get("field-art-type"))), None),
+        tags=_terms(parts.fields.get("field-art-tags")),
+        licences=names,
+        licence_urls=urls,
+        notice=_text(parts.fields.get("field-copyright-notice")) or _text(parts.fields.get("field-art-attribution")),
+        description=_description(parts.fields.get("body")),
+        favourites=_number(_item(parts.fields.get("favorites"))) or 0,
+        collections=_collections(parts.fields.get("collect")),
+        files=files,
+        previews=preview_links(parts.fields.get("field-art-preview"), slug, base, {file.url for file in files}),
+        ignored=ignored,
+    )
+
+
+def content_hash(entry: EntryPage) -> str:
+    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing."""
+    record = asdict(replace(entry, favourites=0, collections=()))
+    text = json.dumps(record, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _take_apart(art: LexborNode) -> _Parts:
+    fields: dict[str, LexborNode] = {}
+    loose: list[LexborNode] = []
+
+    def inside(node: LexborNode) -> bool:
+        return not _field_name(node) and not _is_comment(node) and "node" not in classes(node)
+
+    for node in markup.walk(art, inside):
+        if name := _field_name(node):
+            fields.setdefault(name, node)
+        elif not _is_comment(node):
+            loose.append(node)
+    return _Parts(fields, tuple(loose))
+
+
+def _field_name(node: LexborNode) -> str | None:
+    names = sorted(name for name in classes(node) if name.startswith(_FIELD))
+    return names[0].removeprefix(_FIELD) if names else None
+
+
+def _is_comment(node: LexborNode) -> bool:
+    return attribute(node, "id") == "comments" or bool(classes(node) & {"comment", "comment-wrapper"})
+
+
+def _items(field: LexborNode | None) -> Iterator[LexborNode]:
+    """The field's items, without what is nested in them."""
+    if field is not None:
+        is_item = has_class("field-item")
+        yield from (node for node in markup.walk(field, lambda node: not is_item(node)) if is_item(node))
+
+
+def _item(field: LexborNode | None) -> str | None:
+    """The first item's text on one line."""
+    return markup.line(next(_items(field), None))
+
+
+def _text(field: LexborNode | None) -> str | None:
+    """The items' text, with its line breaks."""
+    return "\n".join(text for item in _items(field) if (text := markup.prose(item))) or None
+
+
+def _terms(field: LexborNode | None) -> tuple[str, ...]:
+    """The names of a field's terms, each once."""
+    links = [node for item in _items(field) for node in markup.walk(item) if node.tag == "a"]
+    names = (markup.line(node) for node in (links or _items(field)))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _title(field: LexborNode | None) -> str | None:
+    heading = markup.first(field, lambda node: node.tag in {"h1", "h2", "h3"})
+    return markup.line(heading) or _item(field)
+
+
+def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None, str | None]:
+    """Author, the author's link, and submitter.
+
+    Three shapes: a user of the site with a local link; somebody else, with a link elsewhere or none, followed by
+    "(Submitted by <user>)"; plain text.
+    """
+    whole = _item(field) or ""
+    name = markup.first(field, has_class("username"))
+    author = markup.line(name)
+    # What follows the author's name, so that a name with such words in it is no submitter.
+    rest = whole.partition(author)[2] if author else whole
+    before, submitter = _submitter(rest)
+    if name is None:
+        author = before
+    link = (name if is_link(name) else markup.first(name, is_link)) if name is not None else None
+    href = markup.href(link)
+    return author or None, _link(base, href) if href else None, submitter if submitter != author else None
+
+
+def _submitter(text: str) -> tuple[str, str | None]:
+    """What stands before "(Submitted by …)", and who is named in it."""
+    # The closing parenthesis is no part of the pattern: looking for one that is not there takes quadratic time.
+    match, end = _SUBMITTED.search(text), text.rfind(")")
+    if match is None or end < match.end():
+        return text.strip(), None
+    return text[: match.start()].strip(), text[match.end() : end].strip() or None
+
+
+def _link(base: str, href: str) -> str | None:
+    """A link that people may follow: mapped onto the site where it is the site's, else as given where it is http(s)."""
+    given = href.strip()
+    return absolute(base, given) or (given if given.lower().startswith(("http://", "https://")) else None)
+
+
+def _date(text: str | None) -> datetime | None:
+    """The date in the site's one format, ``Tuesday, March 5, 2024 - 14:07``, whatever the locale here is."""
+    match = _DATE.search(text or "")
+    if match is None or match[1].lower() not in _MONTHS:
+        return None
+    day, year, hour, minute = (int(number) for number in match.groups()[1:])
+    try:
+        return datetime(year, _MONTHS.index(match[1].lower()) + 1, day, hour, minute)  # noqa: DTZ001 - none is stated
+    except ValueError:  # such as February 30
+        return None
+
+
+def _licences(field: LexborNode | None, base: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and links of the licences, in the page's order; an icon without name is named by its link, if known."""
+    found: dict[str, str] = {}
+    for icon in markup.walk(field, lambda node: "license-icon" not in classes(node)) if field is not None else ():
+        if "license-icon" not in classes(icon):
+            continue
+        href = (markup.href(markup.first(icon, is_link)) or "").strip()
+        url = f"https:{href}" if href.startswith("//") else href
+        if not url.lower().startswith(("http://", "https://")):
+            url = absolute(base, url) or ""
+        known = licences.by_url(url)
+        name = markup.line(markup.first(icon, has_class("license-name"))) or (known.name if known else None)
+        if name:
+            found.setdefault(name, url)
+    return tuple(found), tuple(found.values())
+
+
+def _description(field: LexborNode | None) -> str | None:
+    body = markup.first(field, lambda node: attribute(node, "property") == "content:encoded")
+    return (markup.prose(body) or None) if body is not None else _text(field)
+
+
+def _collections(field: LexborNode | None) -> tuple[str, ...]:
+    container = markup.first(field, has_class("collect-container"))
+    links = [node for node in markup.walk(container) if is_link(node)] if container is not None else []
+    return tuple(dict.fromkeys(name for node in links if (name := markup.line(node))))
+
+
+def _withheld(parts: _Parts) -> bool:
+    """Whether the site itself, not a description or a comment, says in place of the files that it keeps them back."""
+    field = parts.fields.get("field-art-files")
+    if field is not None and _WITHHELD.search(markup.prose(field)):
+        return True
+    own_text = (
+        "".join(c.text_content or "" for c in node.iter(include_text=True) if c.is_text_node) for node in parts.loose
+    )
+    return any(_WITHHELD.match(text.strip()) for text in own_text)
+
+
+def _number(text: str | None) -> int | None:
+    """The number that the text is, with or without separators of thousands."""
+    digits = re.sub(r"[\s,.]", "", (text or "")[:32])
+    return int(digits) if _DIGITS.fullmatch(digits) else None
+
+
+def _nid(page: LexborHTMLParser, loose: tuple[LexborNode, ...]) -> int | None:
+    """The node id: of the log-in link, which every entry shows, else of the body's classes, else of the short link."""
+    found = [_NODE_LINK.match((markup.href(node) or "")[:_LONGEST_LINK]) for node in loose]
+    body = page.body
+    found += [_NODE_CLASS.fullmatch(name) for name in sorted(classes(body))] if body is not None else []
+    short = page.css_first('link[rel="shortlink"]')
+    found.append(_NODE_PATH.search(attribute(short, "href") or "") if short is not None else None)
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _canonical_slug(page: LexborHTMLParser, base: str) -> str | None:
+    link = page.css_first('link[rel="canonical"]')
+    url = absolute(base, attribute(link, "href") or "") if link is not None else None
+    return slug_of(url) if url is not None else None

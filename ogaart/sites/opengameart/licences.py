@@ -1,0 +1,292 @@
+"""The site's licences: what each lets a game do, why, and how the art is credited.
+
+The truth table is of the licences as written, version by version. Each answer is the cautious one: where a licence's
+text leaves a doubt for art in a game, the use is not granted. It is a filter for searching, no legal advice.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+UNKNOWN_AUTHOR = "unknown author"
+UNTITLED = "untitled"
+_LONGEST_URL = 200
+
+
+@dataclass(frozen=True)
+class Licence:
+    """One licence that the site offers.
+
+    Attributes:
+        name: as the site writes it.
+        url: where the site links it.
+        spdx: its SPDX identifier, ``LicenseRef-…`` where SPDX has none.
+        legal_text: where its text stands, which the reasons cite.
+        may_sell: whether a game with the art in it may be sold.
+        credit_needed: whether authors must be named or their notices kept.
+        share_alike: whether changed art must be passed on under the same licence.
+        drm_allowed: whether the art may go to stores that lock what they deliver.
+        why_sell: the reason for ``may_sell``, with its place in the text; so for the other three.
+        why_credit: see above.
+        why_share_alike: see above.
+        why_drm: see above.
+    """
+
+    name: str
+    url: str
+    spdx: str
+    legal_text: str
+    may_sell: bool
+    credit_needed: bool
+    share_alike: bool
+    drm_allowed: bool
+    why_sell: str
+    why_credit: str
+    why_share_alike: str
+    why_drm: str
+
+    @property
+    def grants(self) -> frozenset[str]:
+        """The uses it grants, of ``sell``, ``no-credit``, ``no-share-alike`` and ``drm``."""
+        granted = {
+            "sell": self.may_sell,
+            "no-credit": not self.credit_needed,
+            "no-share-alike": not self.share_alike,
+            "drm": self.drm_allowed,
+        }
+        return frozenset(use for use, given in granted.items() if given)
+
+
+USES = {
+    "sell": "may sell",
+    "no-credit": "no credit needed",
+    "no-share-alike": "no share-alike",
+    "drm": "DRM stores allowed",
+}
+"""The uses that a search can ask for, with the words people see."""
+
+# Sources of the answers: the legal texts linked in each row (sections cited), and for OGA-BY the site's own FAQ pages,
+# which say what was changed against CC-BY: the clause on technological measures was taken out, nothing else.
+LICENCES: tuple[Licence, ...] = (
+    Licence(
+        "CC0", "http://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0",
+        "https://creativecommons.org/publicdomain/zero/1.0/legalcode",
+        may_sell=True, credit_needed=False, share_alike=False, drm_allowed=True,
+        why_sell="all rights waived, commercial purposes named (2, 3)",
+        why_credit="attribution is not asked for; rights waived (2)",
+        why_share_alike="no condition on changed works (2, 3)",
+        why_drm="no condition on technological measures (2, 3)",
+    ),
+    Licence(
+        "CC-BY 3.0", "http://creativecommons.org/licenses/by/3.0/", "CC-BY-3.0",
+        "https://creativecommons.org/licenses/by/3.0/legalcode",
+        may_sell=True, credit_needed=True, share_alike=False, drm_allowed=False,
+        why_sell="grant without a non-commercial term (3)",
+        why_credit="keep notices, name author and title, link (4b)",
+        why_share_alike="adaptations under terms of one's choice (3b, 4b)",
+        why_drm="no effective technological measures on the work (4a)",
+    ),
+    Licence(
+        "CC-BY 4.0", "http://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0",
+        "https://creativecommons.org/licenses/by/4.0/legalcode",
+        may_sell=True, credit_needed=True, share_alike=False, drm_allowed=False,
+        why_sell="grant without a non-commercial term (2a1)",
+        why_credit="name the creator, notice, licence, link, changes (3a)",
+        why_share_alike="adapter's licence of one's choice (3a4)",
+        why_drm="no effective technological measures on the material (2a5B)",
+    ),
+    Licence(
+        "CC-BY-SA 3.0", "http://creativecommons.org/licenses/by-sa/3.0/", "CC-BY-SA-3.0",
+        "https://creativecommons.org/licenses/by-sa/3.0/legalcode",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="grant without a non-commercial term (3)",
+        why_credit="keep notices, name author and title, link (4c)",
+        why_share_alike="adaptations under this, a later or a compatible licence (4b)",
+        why_drm="no effective technological measures on the work or adaptations (4a, 4b)",
+    ),
+    Licence(
+        "CC-BY-SA 4.0", "http://creativecommons.org/licenses/by-sa/4.0/", "CC-BY-SA-4.0",
+        "https://creativecommons.org/licenses/by-sa/4.0/legalcode",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="grant without a non-commercial term (2a1)",
+        why_credit="name the creator, notice, licence, link, changes (3a)",
+        why_share_alike="adapted material under this, a later or a compatible licence (3b)",
+        why_drm="no effective technological measures on the material or adaptations (2a5C, 3b3)",
+    ),
+    Licence(
+        "OGA-BY 3.0", "http://opengameart.org/content/oga-by-30-faq", "LicenseRef-OGA-BY-3.0",
+        "http://static.opengameart.org/OGA-BY-3.0.txt",
+        may_sell=True, credit_needed=True, share_alike=False, drm_allowed=True,
+        why_sell="as CC-BY 3.0: grant without a non-commercial term (3)",
+        why_credit="as CC-BY 3.0: keep notices, name author and title (4b)",
+        why_share_alike="as CC-BY 3.0: adaptations under terms of one's choice",
+        why_drm="CC-BY 3.0's clause on technological measures taken out of 4a (the site's FAQ)",
+    ),
+    Licence(
+        "OGA-BY 4.0", "http://opengameart.org/content/oga-by-40-faq", "LicenseRef-OGA-BY-4.0",
+        "http://opengameart.org/content/oga-by-40-faq",
+        may_sell=True, credit_needed=True, share_alike=False, drm_allowed=True,
+        why_sell="as CC-BY 4.0: grant without a non-commercial term",
+        why_credit="as CC-BY 4.0: name the creator, notice, licence, link",
+        why_share_alike="as CC-BY 4.0: adapter's licence of one's choice",
+        why_drm="CC-BY 4.0's clause on technological measures taken out (the site's FAQ)",
+    ),
+    # The site names a version and never "or later": -only is what can be relied on.
+    Licence(
+        "GPL 2.0", "http://www.gnu.org/licenses/old-licenses/gpl-2.0.html", "GPL-2.0-only",
+        "https://www.gnu.org/licenses/old-licenses/gpl-2.0.txt",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="a fee may be charged (1)",
+        why_credit="copyright notices are kept on every copy (1)",
+        why_share_alike="works based on it under this licence, with source (2b, 3)",
+        why_drm="no further restrictions on recipients (6), which store locks are",
+    ),
+    Licence(
+        "GPL 3.0", "http://www.gnu.org/licenses/gpl-3.0.html", "GPL-3.0-only",
+        "https://www.gnu.org/licenses/gpl-3.0.txt",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="any price may be charged (4)",
+        why_credit="copyright notices are kept on every copy (4, 5)",
+        why_share_alike="works based on it under this licence, with source (5c, 6)",
+        why_drm="no further restrictions (10); no power to forbid circumvention (3)",
+    ),
+    Licence(
+        "LGPL 2.1", "http://www.gnu.org/licenses/old-licenses/lgpl-2.1.html", "LGPL-2.1-only",
+        "https://www.gnu.org/licenses/old-licenses/lgpl-2.1.txt",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="a fee may be charged (1)",
+        why_credit="copyright notices are kept (1); works that use it say so (6)",
+        why_share_alike="the art changed stays under this licence (2c); the game need not",
+        why_drm="no further restrictions on recipients (10), which store locks are",
+    ),
+    Licence(
+        "LGPL 3.0", "http://www.gnu.org/licenses/lgpl-3.0.html", "LGPL-3.0-only",
+        "https://www.gnu.org/licenses/lgpl-3.0.txt",
+        may_sell=True, credit_needed=True, share_alike=True, drm_allowed=False,
+        why_sell="any price may be charged (GPL 3.0, 4, which it takes in)",
+        why_credit="copyright notices are kept; combined works say so (4a, 4c)",
+        why_share_alike="the art changed stays under this licence (2); the game need not (4)",
+        why_drm="the GPL's bar on further restrictions (GPL 3.0, 10) holds but for its section 3",
+    ),
+)  # fmt: skip
+"""All licences that the site offers, in the order of their families."""
+
+
+def lookup(name: str) -> Licence | None:
+    """The licence of that name or SPDX identifier, letter case and kind of separator aside.
+
+    The version must be there, as it decides: ``CC-BY`` alone is unknown.
+    """
+    wanted = _folded(name)
+    return next((one for one in LICENCES if wanted in {_folded(one.name), _folded(one.spdx)}), None)
+
+
+def by_url(url: str) -> Licence | None:
+    """The licence that a page means by this link, scheme, ``www.`` and trailing parts such as ``deed.en`` aside."""
+    wanted = _folded_url(url)
+    return next((one for one in LICENCES if wanted and _folded_url(one.url) == wanted), None)
+
+
+def uses(names: Sequence[str]) -> list[str]:
+    """The uses that art under these licences, any one of which may be chosen, can be put to.
+
+    Uses that are wanted together must be granted by one licence together, so this lists every such combination: a
+    search for "may sell, and no credit" is then a plain match of ``no-credit+sell``.
+
+    Args:
+        names: the names of an entry's licences.
+
+    Returns:
+        Every non-empty subset of ``drm``, ``no-credit``, ``no-share-alike``, ``sell`` that one of the licences grants,
+        as its words in order joined by ``+``; sorted. An unknown licence grants nothing.
+    """
+    granted: set[str] = set()
+    for name in names:
+        if licence := lookup(name):
+            words = sorted(licence.grants)
+            granted.update("+".join(some) for size in range(1, len(words) + 1) for some in combinations(words, size))
+    return sorted(granted)
+
+
+def use_key(wanted: Iterable[str]) -> str:
+    """The text in :func:`uses` that stands for these uses together.
+
+    Raises:
+        ValueError: one of them is no use there is, or none is given.
+    """
+    words = sorted(set(wanted))
+    if not words or (unknown := [word for word in words if word not in USES]):
+        raise ValueError(f"uses {unknown if words else words}: give one or more of {', '.join(USES)}")
+    return "+".join(words)
+
+
+def attribution(
+    title: str | None, author: str | None, licences: Sequence[str], url: str, notice: str | None = None
+) -> str:
+    """The text that credits an entry.
+
+    The author's own notice wins, unchanged but for blanks around it. Else ``"[name]" by [author] licensed [licences]:
+    [url]`` on one line; without licences the page is still named. All of it is other people's text: escape it where it
+    is shown.
+    """
+    if notice and notice.strip():
+        return notice.strip()
+    named = ", ".join(text for name in licences if (text := _one_line(name)))
+    licensed = f" licensed {named}" if named else ""
+    return f'"{_one_line(title) or UNTITLED}" by {_one_line(author) or UNKNOWN_AUTHOR}{licensed}: {url}'
+
+
+def render_table() -> str:
+    """The truth table with its reasons, as Markdown: the whole of ``docs/licences.md``."""
+    lines = [
+        "# Licences, and what they let a game do",
+        "",
+        "Made from `ogaart/sites/opengameart/licences.py`, compared by a test, with",
+        "`python -m ogaart.sites.opengameart.licences > docs/licences.md`. Answers are the cautious ones and no",
+        "legal advice. Several licences of an entry mean that any one may be chosen; uses",
+        "asked for together must be granted by one of them. A licence not listed here grants nothing, and neither",
+        "does a name without its version.",
+        "",
+        f"| licence | SPDX | {' | '.join(USES.values())} |",
+        f"|---|---|{'---|' * len(USES)}",
+    ]
+    for one in LICENCES:
+        answers = " | ".join("yes" if use in one.grants else "no" for use in USES)
+        lines.append(f"| [{one.name}]({one.url}) | `{one.spdx}` | {answers} |")
+    lines += ["", "## Reasons", "", "Numbers are sections of the licence's text.", ""]
+    for one in LICENCES:
+        lines += [
+            f"### {one.name}",
+            "",
+            f"Text: <{one.legal_text}>",
+            "",
+            f"- {USES['sell']}: {'yes' if one.may_sell else 'no'}; {one.why_sell}.",
+            f"- {USES['no-credit']}: {'no' if one.credit_needed else 'yes'}; {one.why_credit}.",
+            f"- {USES['no-share-alike']}: {'no' if one.share_alike else 'yes'}; {one.why_share_alike}.",
+            f"- {USES['drm']}: {'yes' if one.drm_allowed else 'no'}; {one.why_drm}.",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "-", name.strip()).casefold()
+
+
+def _folded_url(url: str) -> str:
+    if len(url) > _LONGEST_URL:  # no licence's, and slow to match
+        return ""
+    match = re.fullmatch(
+        r"(?:https?:)?//(?:www\.)?([^?#]*?)(?:(?:deed|legalcode)[\w.-]*)?/?(?:[?#].*)?", url.strip().lower()
+    )
+    return match[1].rstrip("/") if match else ""
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_table())

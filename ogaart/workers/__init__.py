@@ -1,0 +1,1 @@
+"""Child processes that answer requests over their pipes: how they are started, supervised and restarted."""

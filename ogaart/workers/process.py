@@ -1,0 +1,176 @@
+"""A child process as its parent sees it: started with little, asked, heard within a time, and killed."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ogaart.workers import protocol
+
+_NAMES = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+_BEGINNINGS = ("PYTHON", "DYLD_", "COVERAGE_")
+_PIPE_BYTES = 1 << 20
+
+
+class ChildLost(RuntimeError):
+    """The child crashed, hung, or spoke nonsense; it is gone when this is raised.
+
+    Attributes:
+        timed_out: it hung.
+    """
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class Child:
+    """A running ``python -m <module>`` that reads requests from stdin and answers on stdout.
+
+    It must end when its stdin does, so that it never outlives this process: see ``serving``.
+
+    Args:
+        module: the module to run.
+        what: what it is, for messages.
+        environment: all that it gets to see of the environment; see ``clean_environment``.
+        scratch: where what it complains is written, into a file without a name.
+    """
+
+    def __init__(self, module: str, what: str, environment: Mapping[str, str], scratch: Path | None = None) -> None:
+        self._what = what
+        self._complaints: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            env=dict(environment),
+            bufsize=0,
+            pipesize=_PIPE_BYTES,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._out, select.POLLIN | select.POLLHUP)
+        self._writable.register(self._in, select.POLLOUT)
+        self.waited = 0.0
+        """Seconds that this process has waited for answers since the last request."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def request(self, fields: Mapping[str, Any], blobs: Sequence[Any] = (), *, seconds: float) -> protocol.Message:
+        """Send a request and wait for its answer.
+
+        Raises:
+            ChildLost: no answer within ``seconds``, or none ever.
+        """
+        self.ask(fields, blobs, seconds=seconds)
+        return self.hear(seconds)
+
+    def ask(self, fields: Mapping[str, Any], blobs: Sequence[Any] = (), *, seconds: float) -> None:
+        """Send a request.
+
+        Raises:
+            ChildLost: it was not taken within ``seconds``, or never will be.
+        """
+        self.waited = 0.0
+        self._complaints.truncate(0)
+        deadline = time.monotonic() + seconds
+        protocol.send(lambda data: self._write(data, deadline, seconds), dict(fields), tuple(blobs))
+
+    def hear(self, seconds: float) -> protocol.Message:
+        """The next message.
+
+        Raises:
+            ChildLost: none came within ``seconds``, or none will.
+        """
+        started = time.monotonic()
+        deadline = started + seconds
+        try:
+            message = protocol.receive(lambda length: self._read(length, deadline, seconds))
+        except protocol.WireError as error:
+            raise self._crashed(str(error)) from error
+        self.waited += time.monotonic() - started
+        return message
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._complaints.close()
+
+    def _write(self, data: bytes | memoryview, deadline: float, seconds: float) -> None:
+        view = memoryview(data).cast("B") if len(data) else memoryview(b"")
+        while len(view):
+            self._wait(self._writable, deadline, f"took no request for {seconds:g} s")
+            try:
+                view = view[os.write(self._in, view) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise self._crashed() from None
+
+    def _read(self, length: int, deadline: float, seconds: float) -> bytes:
+        data = bytearray(length)
+        view, filled = memoryview(data), 0
+        while filled < length:
+            self._wait(self._readable, deadline, f"took longer than {seconds:g} s")
+            got = os.readv(self._out, [view[filled:]])
+            if not got:
+                raise self._crashed()
+            filled += got
+        return bytes(data)
+
+    def _wait(self, poll: select.poll, deadline: float, how: str) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            self.kill()
+            raise ChildLost(f"{self._what} {how}", timed_out=True)
+
+    def _crashed(self, how: str = "crashed") -> ChildLost:
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        code = self._process.wait()
+        ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        last = self._last_words()
+        self.kill()
+        return ChildLost(f"{self._what} {how} ({ended}{last})")
+
+    def _last_words(self) -> str:
+        size = self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, size - 4000))
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        return f": {lines[-1][:300]}" if lines else ""
+
+
+def clean_environment(names: Collection[str] = (), beginnings: tuple[str, ...] = ()) -> dict[str, str]:
+    """What a child needs of this process's environment and nothing else: the platform's keys and passwords stay out.
+
+    Args:
+        names: variables that are kept beside the usual ones.
+        beginnings: of names that are kept too.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _NAMES or name in names or name.startswith(_BEGINNINGS + beginnings)
+    }
+    package = str(Path(__file__).resolve().parents[2])
+    kept["PYTHONPATH"] = os.pathsep.join(path for path in (package, kept.get("PYTHONPATH", "")) if path)
+    return {**kept, "PYTHONUTF8": "1"}

@@ -1,0 +1,54 @@
+"""A child process as it sees itself: requests from the pipe, an end when the parent ends, and what memory it takes."""
+
+import contextlib
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from ogaart.workers import protocol
+
+
+def open_pipes() -> tuple[BinaryIO, "queue.Queue[protocol.Message]"]:
+    """Take the pipes to the parent.
+
+    Returns:
+        Where answers are written, and where requests come in.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
+    os.dup2(2, 1)  # whatever a library prints must not get between the messages
+    requests: queue.Queue[protocol.Message] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
+    return out, requests
+
+
+def memory() -> dict[str, int]:
+    """``peak`` and present (``rss``) resident bytes of this process."""
+    found = {"VmHWM": 0, "VmRSS": 0}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) * 1024
+    if not found["VmHWM"]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found["VmHWM"] = peak if sys.platform == "darwin" else peak * 1024
+    return {"peak": found["VmHWM"], "rss": found["VmRSS"]}
+
+
+def _read_requests(stream: BinaryIO, requests: "queue.Queue[protocol.Message]") -> None:
+    """Read requests for ever; the end of the pipe means that the parent is gone, and ends the process at once."""
+
+    def exactly(length: int) -> bytes:
+        data = stream.read(length)
+        if len(data) < length:
+            os._exit(0)
+        return data
+
+    while True:
+        requests.put(protocol.receive(exactly))

@@ -1,0 +1,234 @@
+"""Every command that README and docs show is run as it stands there, page by page, in the page's order."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+import requests
+from click.testing import CliRunner
+
+from ogaart.cli.demo_command import free_port
+from ogaart.cli.main import main
+from ogaart_tests.operations.test_changing_model import OTHER_WEIGHTS
+from ogaart_tests.ui import wait_until
+from ogaart_tests.world import World, copy_world
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = ("ogaart", "make", "python", ".venv/bin/python", "dagster", "rsync", "git", "export", "curl")
+
+NOT_RUN = {
+    "make demo": "serves until Ctrl-C",
+    "make demo ARGS=--once": "is run by .ci/run, in a fresh clone",
+    "make test": "installs, and is what runs this",
+    "make test-slow": "is what runs this",
+    "make torture": "hours, by hand; ogaart_tests/torture/test_short.py runs a short one",
+    'make torture ARGS="--only kills --seed 7"': "many minutes, by hand",
+    "make soak": "twenty minutes, by hand",
+    "OGAART_FAULT=blob_written:10 ogaart materialize --all": "kills the process that runs it; the torture does this",
+    ".venv/bin/python -m benchmarks.second_run": "measures for minutes",
+    ".venv/bin/python -m benchmarks.second_run --model efficientnet_lite0": "measures for minutes",
+    ".venv/bin/python -m benchmarks.search_load --data FOLDER": "makes 100,000 pictures' vectors first",
+    "python -m benchmarks.search_load --data FOLDER": "makes 100,000 pictures' vectors first",
+    "python -m benchmarks.copies": "measures for minutes",
+    "rsync -aH data/ newhost:/srv/ogaart/": "needs another host",
+    "git pull && make test": "changes the project",
+}
+"""Commands in docs that no test can run, and why."""
+
+FRESH = {"README.md", "docs/operator/first-crawl.md"}
+"""Pages that begin with an empty data root; the others go on in a copy of the demo's."""
+
+SLOW = {
+    "README.md",
+    "docs/dagster.md",
+    "docs/operator/backup.md",
+    "docs/operator/changing-model.md",
+    "docs/operator/daily.md",
+    "docs/operator/first-crawl.md",
+    "docs/operator/upgrading.md",
+}
+"""Pages that materialize."""
+
+SERVERS = {"ogaart up": ("OGAART_DAGSTER_PORT", "/server_info"), "ogaart serve": ("OGAART_SERVE_PORT", "/")}
+"""Commands that go on until they are interrupted: the setting of their port, and a page they answer."""
+
+
+Line = tuple[str, bool]
+"""A command, and whether it stands in a block; else in running text."""
+
+
+def lines(page: Path) -> Iterator[Line]:
+    """The commands of a page in its order, without their comments."""
+    language: str | None = None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            language = line.removeprefix("```") if language is None else None
+        elif language == "sh" or (language is None and line.startswith("    ") and is_command(line)):
+            if command := re.sub(r"(^|\s+)#.*$", "", line).strip():
+                yield command, True
+        elif language is None:
+            spans = [span for span in re.findall(r"`([^`]+)`", line) if is_command(span)]
+            yield from ((span, False) for span in spans if not re.fullmatch(r"ogaart \w+", span))  # a mere name
+
+
+def is_command(text: str) -> bool:
+    """Whether it can be typed; a pattern with an ellipsis or alternatives cannot."""
+    words = [word for word in text.split() if not re.fullmatch(r"[A-Z_]+=\S+", word)]
+    return len(words) > 1 and words[0] in PROGRAMS and "…" not in text and re.search(r"\w\|\w", text) is None
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+SHOWN = {name_of(page): list(lines(page)) for page in PAGES}
+IN_BLOCKS = {line for shown in SHOWN.values() for line, in_block in shown if in_block}
+FIRST = {line: page for page, shown in reversed(SHOWN.items()) for line, _ in shown}
+
+
+def to_run(page: str) -> list[str]:
+    """What the test of a page runs: its blocks; then what it alone shows, in running text."""
+    blocks = [line for line, block in SHOWN[page] if block]
+    named = [line for line, block in SHOWN[page] if not block and line not in IN_BLOCKS and FIRST[line] == page]
+    return [line for line in dict.fromkeys(blocks + named) if line not in NOT_RUN]
+
+
+def substitutions(world: World, folder: Path) -> Mapping[str, str]:
+    """What stands in docs for something of the reader's own, and what it is here."""
+    slug = str(world.sql("SELECT min(slug) FROM entries WHERE status = 'ok'")[0][0])
+    picture = sorted((ROOT / "ogaart" / "demo" / "art").rglob("*.png"))[0]
+    return {
+        "https://opengameart.org/content/some-entry": f"{world.site.base}/content/{slug}",
+        "some-entry": slug,
+        "/mnt/backup/ogaart": str(folder / "backup"),
+        "picture.png": str(picture),
+        "vgg16-397923af-grey-squash-1": str(world.generation.manifest["space"]),
+        "ogaart COMMAND --help": "ogaart materialize --help",
+        "DAGSTER_HOME=data/dagster": f"DAGSTER_HOME={folder}/data/dagster",
+    }
+
+
+@pytest.fixture(scope="session")
+def served() -> set[str]:
+    """Servers that were started already: once is enough."""
+    return set()
+
+
+def live_in(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the data root."""
+    monkeypatch.setenv("OGAART_DATA", str(data))
+    monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
+
+
+def prepare(page: str, world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a reader into ``folder`` with the data root that a page begins with."""
+    monkeypatch.chdir(folder)
+    if page in FRESH:
+        live_in(folder / "data", monkeypatch)
+    else:
+        copy_world(world, folder / "data", monkeypatch.setenv)
+    if page == "docs/operator/changing-model.md":  # its step 1, and the condition of its step 4
+        subprocess.run([sys.executable, "-c", OTHER_WEIGHTS, "other.pth"], check=True)
+        monkeypatch.setenv("OGAART_WEIGHTS", str(folder / "other.pth"))
+        monkeypatch.setenv("OGAART_KEEP_GENERATIONS", "1")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page in SHOWN if to_run(page)],
+)
+def test_a_page_s_commands_work_in_its_order(
+    page: str, demo_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: set[str]
+) -> None:
+    prepare(page, demo_world, tmp_path, monkeypatch)
+    stands_for = substitutions(demo_world, tmp_path)
+
+    for shown in to_run(page):
+        typed = shown
+        for there, here in stands_for.items():
+            typed = typed.replace(there, here)
+        words = shlex.split(typed)
+        environment = dict(word.split("=", 1) for word in words if re.fullmatch(r"[A-Z_]+=.*", word))
+        words = [word for word in words if word not in {f"{k}={v}" for k, v in environment.items()}]
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        if words[0] == "ogaart" and shown not in SERVERS:
+            done = CliRunner().invoke(main, words[1:], input="")
+            assert done.exit_code == 0, f"{shown}\n{done.output}"
+            if (page, words[1]) == ("docs/operator/backup.md", "backup"):  # what follows is its restoration
+                live_in(tmp_path / "backup", monkeypatch)
+        elif shown in SERVERS and shown not in served:
+            served.add(shown)
+            start_and_stop(shown, monkeypatch)
+        elif words[0] in {"python", "dagster"}:
+            run_python(words)
+
+
+def run_python(words: list[str]) -> None:
+    """Run a module; what it prints into a page of docs must be that page."""
+    words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
+    module = words[2:] if words[1] == "-m" else words
+    done = subprocess.run([sys.executable, "-m", *module], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if target is not None:
+        assert done.stdout == (ROOT / target).read_text(encoding="utf-8")
+
+
+def start_and_stop(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a server as a person does, see it answer, and press Ctrl-C."""
+    setting, path = SERVERS[line]
+    port = free_port(0)
+    monkeypatch.setenv(setting, str(port))
+    program = Path(sys.executable).parent / "ogaart"
+    process = subprocess.Popen([program, *line.split()[1:]], stderr=subprocess.DEVNULL, process_group=0)
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}{path}"), 120, line)
+        assert process.poll() is None, f"{line} ended by itself: {process.returncode}"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) in {0, 1, 130}
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("line", NOT_RUN)
+def test_what_is_not_run_is_still_shown(line: str) -> None:
+    assert line in {shown for page in SHOWN.values() for shown, _ in page}, "take it out of NOT_RUN"
+
+
+def test_every_command_that_stands_for_something_is_still_shown(demo_world: World, tmp_path: Path) -> None:
+    everything = "\n".join(line for page in SHOWN.values() for line, _ in page)
+
+    assert [word for word in substitutions(demo_world, tmp_path) if word not in everything] == []
+
+
+def test_every_slow_or_fresh_page_is_one() -> None:
+    assert {page for page in SHOWN if to_run(page)} >= SLOW | FRESH
+
+
+def test_the_analyst_s_python_runs(demo_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo_world.settings.data.parent)
+    page = (ROOT / "docs" / "analyst.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+
+    exec(program, names)
+
+    catalog = names["catalog"]
+    assert isinstance(catalog, duckdb.DuckDBPyConnection)
+    assert catalog.sql("SELECT count(*) FROM images WHERE indexed").fetchall() == [(441,)]

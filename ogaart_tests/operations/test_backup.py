@@ -1,0 +1,47 @@
+"""A backup is a data root: what was left out is made again from it, without the site."""
+
+from pathlib import Path
+
+import pytest
+
+from ogaart.operations.backup import backup
+from ogaart.settings import Settings
+from ogaart_tests.content_digest import content_digest
+from ogaart_tests.world import World
+
+
+@pytest.mark.slow
+def test_everything_comes_back_from_a_backup_without_the_site(
+    demo_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backup"
+    backup(demo_world.settings, folder)
+    before = content_digest(demo_world.generation)
+    requests = len(demo_world.site.requests)
+    monkeypatch.setenv("OGAART_DATA", str(folder))
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+    monkeypatch.setenv("OGAART_QUERIES", str(folder / "queries.toml"))
+    restored = World(demo_world.site, Settings())
+
+    made = restored.materialize()
+    published = restored.publish()
+
+    assert (made.errors, published.errors) == ([], [])
+    assert sum(row.get("embedded", 0) for row in made.rows) == 0
+    assert len(demo_world.site.requests) == requests
+    # A failure says how often and by which run: its rows are history that the copy begins anew.
+    assert content_digest(restored.generation) == before
+
+
+def test_a_second_backup_copies_only_what_is_new(copied: World, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    backup(copied.settings, folder)
+    copied.stores.blobs.put(b"something new")
+
+    report = backup(copied.settings, folder)
+
+    found = {row["what"]: row["copied"] for row in report.rows}
+    assert (found["blobs"], found["vectors"], found["fetch records"]) == (1, 0, 0)
+    assert not (folder / "index").exists()
+    assert not (folder / "generations").exists()
+    assert not (folder / "packs").exists()

@@ -1,0 +1,143 @@
+"""Tidying deletes what nothing refers to, after saying so, and nothing else."""
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from ogaart.core.errors import SpaceInUse
+from ogaart.operations import garbage_collection, run_history
+from ogaart.orchestration.instance import open_instance
+from ogaart.resources.site.fetch_records import Fetches, FetchRecord
+from ogaart.resources.storage.locks import Locked
+from ogaart.resources.storage.vectors import Vectors
+from ogaart_tests.content_digest import content_digest
+from ogaart_tests.world import World
+
+
+def _aged(path: Path, days: float) -> Path:
+    moment = time.time() - days * 86_400
+    os.utime(path, (moment, moment))
+    return path
+
+
+def found(report: object) -> dict[str, int]:
+    return {row["what"]: row["items"] for row in report.rows}  # type: ignore[attr-defined]
+
+
+def test_a_platform_fresh_from_work_has_nothing_to_tidy(copied: World) -> None:
+    assert found(garbage_collection.collect(copied.settings)) == {}
+
+
+def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
+    stores = copied.stores
+    stray = _aged(stores.blobs.path(stores.blobs.put(b"nobody knows me")), 2)
+    young = stores.blobs.path(stores.blobs.put(b"my record is still to come"))
+    gone = f"{copied.site.base}/content/left-long-ago"
+    page = stores.blobs.put(b"its page")
+    _aged(stores.blobs.path(page), 30)
+    old = datetime.now(UTC) - timedelta(days=30)
+    fetches = Fetches(stores.root.site / "fetches")
+    fetches.write(FetchRecord(gone, gone, 200, page, 8, None, None, None, None, 1, old, old))
+    shard = stores.root.index / copied.generation.manifest["space"] / "broken-0123"
+    (shard / "deep").mkdir(parents=True)
+    draft = stores.root.tables / ".tmp-999999999-0000.parquet"
+    draft.write_bytes(b"torn")
+    before = content_digest(copied.generation)
+
+    listed = found(garbage_collection.collect(copied.settings))
+
+    assert listed == {"fetch records": 1, "blobs": 2, "broken shards": 1, "temporary files": 1}
+    assert stray.exists()
+    assert draft.exists()
+    garbage_collection.collect(copied.settings, delete=True)
+    assert not any(path.exists() for path in (stray, shard, draft, fetches.path(gone), stores.blobs.path(page)))
+    assert young.exists()
+    assert found(garbage_collection.collect(copied.settings)) == {}
+    assert content_digest(copied.generation) == before
+    before_requests = len(copied.site.requests)
+    assert all(row["new"] + row["stale"] == 0 for row in copied.materialize(["2d-art/0000"]).rows)
+    assert len(copied.site.requests) == before_requests
+
+
+def test_vectors_of_pictures_that_no_row_knows_go_and_the_others_stay(copied: World) -> None:
+    space = copied.generation.manifest["space"]
+    vectors = Vectors(copied.stores.root.vectors, space)
+    held = vectors.keys()
+    first = vectors.get(sorted(held)[:1])
+    vectors.add(["f" * 64], np.ones((1, first.shape[1]), np.float32))
+
+    assert found(garbage_collection.collect(copied.settings)) == {f"vectors of {space}": 1}
+    garbage_collection.collect(copied.settings, delete=True)
+
+    kept = Vectors(copied.stores.root.vectors, space)
+    assert kept.keys() == held
+    assert np.array_equal(kept.get(sorted(held)[:1]), first)
+
+
+def test_a_space_goes_only_where_nothing_uses_it(copied: World) -> None:
+    vectors = Vectors(copied.stores.root.vectors, "old-model-0-grey-squash-1")
+    vectors.add(["a" * 64], np.ones((1, 8), np.float32))
+
+    with pytest.raises(SpaceInUse, match="is in use"):
+        garbage_collection.collect(copied.settings, space=copied.generation.manifest["space"])
+    with pytest.raises(SpaceInUse, match="no space 'other'"):
+        garbage_collection.collect(copied.settings, space="other")
+    garbage_collection.collect(copied.settings, delete=True, space=vectors.space)
+
+    assert not vectors.folder.exists()
+
+
+def test_nothing_is_deleted_while_a_run_is_in_progress(copied: World) -> None:
+    with open_instance(copied.settings) as instance:
+        instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED)
+
+        with pytest.raises(Locked, match="1 runs are in progress"):
+            garbage_collection.collect(copied.settings, delete=True)
+
+
+def test_old_runs_go_but_every_partition_stays_materialized(copied: World) -> None:
+    copied.materialize(["2d-art/0000"])
+    copied.materialize(["2d-art/0000"], ("search_pages",))
+    home = copied.settings.data / "dagster" / "history" / "runs"
+    with open_instance(copied.settings) as instance:
+        before = {run.run_id for run in instance.get_runs()}
+        materialized = _materialized(instance)
+        running = instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED).run_id
+    (home / "0d1e2f3a-0000-4000-8000-000000000000.db").write_bytes(b"left behind")
+
+    listed = run_history.collect(copied.settings, keep=0)
+    report = run_history.collect(copied.settings, keep=0, delete=True)
+
+    assert found(listed) == found(report)
+    assert found(report)["runs"] == 1  # the first of that partition: every asset of it has run again since
+    assert found(report)["files of deleted runs"] == 1
+    with open_instance(copied.settings) as instance:
+        after = {run.run_id for run in instance.get_runs()}
+        assert running in after
+        assert len(before - after) == 1
+        assert _materialized(instance) == materialized
+    assert {path.name.split(".db")[0] for path in home.glob("*-*.db")} <= after
+    assert found(run_history.collect(copied.settings, keep=0))["runs"] == 0
+
+
+def _job() -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def idle() -> None:
+        nothing()
+
+    return idle
+
+
+def _materialized(instance: dg.DagsterInstance) -> dict[str, set[str]]:
+    return {
+        key.to_user_string(): set(instance.get_materialized_partitions(key))
+        for key in (record.asset_entry.asset_key for record in instance.get_asset_records())
+    }

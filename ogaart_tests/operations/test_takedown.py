@@ -1,0 +1,78 @@
+"""What is asked to go is gone at once, and stays on record."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ogaart.cli.main import main
+from ogaart.resources.storage.takedowns import decide, read_decisions
+from ogaart.search.engine.service import SearchService
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, publish
+
+SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "planets-set-n°1"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root: Path = tmp_path_factory.mktemp("takedown")
+    publish(Settings(data=root), SOME)
+    return root
+
+
+def run(data: Path, *words: str) -> dict[str, object]:
+    done = CliRunner().invoke(main, ["block", *words, "--json"], env={"OGAART_DATA": str(data)})
+    assert done.exit_code == 0, done.output
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_an_entry_by_its_link_an_author_and_a_picture_by_its_id(data: Path) -> None:
+    picked = image_id("tanks", 0)
+    with SearchService(Settings(data=data), GridEyes()) as service:
+        before = service.hit(picked)
+        assert before is not None
+
+        by_id = run(data, "pixels", str(picked), "--reason", "not his to give")
+        by_link = run(data, "entry", f"{SITE}/content/planets-set-n%C2%B01", "--reason", "asked by the author")
+        by_name = run(data, "author", "kenney", "--reason", "test")
+        assert service.hit(picked) is None
+        assert service.hit(image_id("planets-set-n°1", 0)) is None
+
+        assert [rows[0]["value"] for rows in (by_id["rows"], by_link["rows"], by_name["rows"])] == [  # type: ignore[index]
+            before.pixel_sha256, "planets-set-n°1", "Kenney",
+        ]  # fmt: skip
+        listed = run(data)["rows"]
+        assert [(row["what"], row["reason"]) for row in listed] == [  # type: ignore[attr-defined]
+            ("entry", "asked by the author"), ("author", "test"), ("pixels", "not his to give"),
+        ]  # fmt: skip
+
+        for what, value in (("pixels", before.pixel_sha256), ("author", "KENNEY"), ("entry", "planets-set-n°1")):
+            run(data, what, value, "--lift", "--reason", "settled")
+        assert service.hit(picked) is not None
+        assert run(data)["rows"] == []
+
+
+def test_a_picture_that_nothing_names_is_refused(data: Path) -> None:
+    done = CliRunner().invoke(main, ["block", "pixels", "12", "--reason", "x"], env={"OGAART_DATA": str(data)})
+
+    assert done.exit_code == 2
+    assert "neither a published image_id nor a pixel_sha256" in done.output
+
+
+def test_a_decision_needs_a_reason(data: Path) -> None:
+    done = CliRunner().invoke(main, ["block", "author", "Kenney"], env={"OGAART_DATA": str(data)})
+
+    assert done.exit_code == 2
+    assert "--reason" in done.output
+
+
+def test_a_line_left_open_by_hand_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.jsonl"
+    file.write_text('{"what": "author", "value": "A"}')
+
+    decide(file, "author", "B", "why")
+
+    assert read_decisions(file).authors == ("A", "B")

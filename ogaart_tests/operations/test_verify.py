@@ -1,0 +1,113 @@
+"""What rots is found, named, and mended from the site or from what it was made of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ogaart.operations.rebuild import rebuild
+from ogaart.operations.repair import repair
+from ogaart.operations.verify import verify
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.index.base import Point
+from ogaart.resources.index.collection import Collection
+from ogaart.resources.storage.schema import FILE_LINKS, RAW_FILES
+from ogaart_tests.content_digest import content_digest
+from ogaart_tests.world import World
+
+STAGE, PARTITION = "extracted_images", "2d-art/0001"
+
+
+def flip(path: Path) -> None:
+    """Change the byte in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def collection(world: World) -> Collection:
+    embedder = Embedder(world.settings)
+    return Collection(world.stores, embedder.space, embedder.dimension)
+
+
+def test_a_platform_fresh_from_work_is_whole(demo_world: World) -> None:
+    report = verify(demo_world.settings, demo_world.quiet())
+
+    assert (report.rows, report.errors, report.exit_code) == ([], [], 0)
+
+
+@pytest.mark.slow
+def test_what_rots_is_found_and_mended(copied: World) -> None:
+    stores = copied.stores
+    before = content_digest(copied.generation)
+    file = next(r for r in stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
+    links = stores.tables.path(FILE_LINKS, FILE_LINKS.stage, "2d-art/0002")
+    [segment, *_] = sorted(stores.root.vectors.rglob("segment-*.parquet"))
+    flip(stores.blobs.path(file["sha256"]))
+    flip(stores.tables.pack_path(STAGE, PARTITION))
+    flip(links)
+    flip(segment)
+    with collection(copied).writer() as index:
+        lost = next(index.ids())
+        index.delete([lost])
+        index.upsert([Point(7, np.ones(index.dimension, np.float32), {"slug": "of no row"})])
+        index.flush()
+    flip(copied.generation.words)
+
+    report = verify(copied.settings, copied.quiet())
+
+    assert report.exit_code == 8
+    found = {(row["what"], row["partition"]) for row in report.rows}
+    assert {("blob", "2d-art/0000"), ("pack", PARTITION), ("table", "2d-art/0002"), ("publication", "")} <= found
+    assert {row["what"] for row in report.rows} == {"blob", "pack", "table", "vectors", "collection", "publication"}
+    assert {str(lost), "7"} <= {row["where"] for row in report.rows if row["what"] == "collection"}
+
+    requests = len(copied.site.requests)
+    mended = repair(copied.settings, copied.quiet())
+
+    assert (mended.errors, mended.exit_code) == ([], 0)
+    assert {row["repaired"] for row in mended.rows} == {"yes"}
+    asked = [request.path for request in copied.site.requests[requests:]]
+    assert asked == [file["url"].removeprefix(copied.site.base)]
+    assert verify(copied.settings, copied.quiet()).rows == []
+    assert content_digest(copied.generation) == before
+
+
+@pytest.mark.slow
+def test_the_collection_is_made_anew_from_the_vectors_without_the_site(copied: World) -> None:
+    with collection(copied).writer() as index:
+        before = sorted(index.ids())
+    requests = len(copied.site.requests)
+
+    report = rebuild(copied.settings, copied.quiet(), "index")
+
+    assert report.errors == []
+    assert sum(row["upserted"] for row in report.rows) == len(before)
+    assert len(copied.site.requests) == requests
+    with collection(copied).writer() as index:
+        assert sorted(index.ids()) == before
+    assert verify(copied.settings, copied.quiet()).rows == []
+
+
+def test_the_catalog_is_made_anew_though_nothing_changed(copied: World) -> None:
+    number, before, requests = copied.generation.number, content_digest(copied.generation), len(copied.site.requests)
+
+    report = rebuild(copied.settings, copied.quiet(), "catalog")
+
+    assert report.errors == []
+    assert copied.generation.number == number + 1
+    assert content_digest(copied.generation) == before
+    assert len(copied.site.requests) == requests
+
+
+@pytest.mark.parametrize("damage", ["lost", "short"])
+def test_a_quick_look_notices_what_is_lost_or_cut_short(copied: World, damage: str) -> None:
+    file = next(r for r in copied.stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
+    blob = copied.stores.blobs.path(file["sha256"])
+    blob.chmod(0o644)
+    blob.unlink() if damage == "lost" else blob.write_bytes(b"short")
+
+    report = verify(copied.settings, copied.quiet(), quick=True)
+
+    assert [(row["what"], row["where"]) for row in report.rows] == [("blob", str(blob))]

@@ -1,0 +1,62 @@
+"""A failing check keeps a generation out of service, says why, and lets go once its cause is gone."""
+
+from pathlib import Path
+
+import pytest
+
+from ogaart.definitions import defs
+from ogaart.orchestration.asset_checks import DESCRIPTIONS
+from ogaart.orchestration.instance import open_instance, run_job
+from ogaart.resources.catalog.publishing import awaiting_publication
+from ogaart_tests.pipeline.test_changing_site import days, entry
+from ogaart_tests.world import open_world
+
+
+@pytest.mark.slow
+def test_a_failing_check_holds_the_publication_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with days(tmp_path, entries=2) as week:
+        world = week.world
+        world.all()
+        first = world.generation.number
+        broken = entry(2)
+        broken.files[0].missing = True
+        world.site.add_entry(broken)
+        world.discover(refresh=True)
+        world.materialize()
+
+        monkeypatch.setenv("OGAART_MAX_FAILURE_SHARE", "0.1")
+        held = world.publish()
+        assert held.exit_code == 6
+        assert "failure_share" in held.errors[0]
+        assert world.generation.number == first
+        wanted, why = awaiting_publication(world.stores)
+        assert (wanted, "held back by its checks (failure_share)" in why) == (False, True)
+
+        with open_instance(world.settings) as instance:
+            alone = run_job(instance, defs(), None, assets=["publication"])
+        assert not alone.success
+        assert "1 of 6 files failed: 16.7%, OGAART_MAX_FAILURE_SHARE allows 10.0%" in alone.errors[0]
+        assert world.generation.number == first
+
+        monkeypatch.setenv("OGAART_MAX_FAILURE_SHARE", "0.2")
+        assert world.publish().exit_code == 0
+        assert world.generation.number > first
+
+
+def test_before_a_picture_is_embedded_there_is_nothing_to_publish_and_that_is_said(tmp_path: Path) -> None:
+    with open_world(tmp_path) as world:
+        world.discover()
+        world.materialize(["2d-art/0002"], ("search_pages",))
+
+        wanted, why = awaiting_publication(world.stores)
+        report = world.publish()
+
+    assert (wanted, "no picture is embedded" in why) == (False, True)
+    assert report.exit_code == 6
+    assert "there is nothing to publish: no picture is embedded in the space efficientnet_lite0-" in report.errors[0]
+
+
+def test_every_check_is_defined_and_described() -> None:
+    checks = {key.name for key in defs().resolve_asset_graph().asset_check_keys if key.asset_key.path == ["catalog"]}
+
+    assert checks == set(DESCRIPTIONS)

@@ -1,0 +1,66 @@
+"""One run that processes several partitions: each has its own metadata, and one that fails harms no other."""
+
+from collections import defaultdict
+
+import dagster as dg
+import pytest
+
+from ogaart.assets.catalog import runs_table
+from ogaart.core.stages import Stage
+from ogaart.definitions import defs
+from ogaart.orchestration.instance import Outcome, open_instance, run_job
+from ogaart.orchestration.launch_policy import Launch, Reason
+from ogaart.orchestration.launcher import run_request
+from ogaart.pipeline.step import step_lock
+from ogaart.resources.storage.locks import hold
+from ogaart_tests.world import World
+
+KEYS = ["2d-art/0000", "2d-art/0001", "2d-art/0002"]
+
+
+def process(instance: dg.DagsterInstance) -> Outcome:
+    """Run what the autopilot would launch."""
+    request = run_request([Launch(key, Reason.PROCESS) for key in KEYS])
+    return run_job(instance, defs(), request.job_name, partition=request.partition_key, tags=dict(request.tags))
+
+
+def materialized(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict[str, dict[str, object]]]:
+    """Metadata by asset and partition of what a run materialized."""
+    found: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records:
+        event = record.asset_materialization
+        assert event is not None
+        assert event.partition is not None
+        found[event.asset_key.path[-1]][event.partition] = {k: v.value for k, v in event.metadata.items()}
+    return found
+
+
+def test_every_partition_has_its_own_metadata(copied: World) -> None:
+    with open_instance(copied.settings) as instance:
+        outcome = process(instance)
+        found = materialized(instance, outcome.run_id)
+        listed = {row["run_id"]: row["partition"] for row in runs_table(instance).to_pylist()}
+
+    assert outcome.errors == ()
+    assert listed[outcome.run_id] == "2d-art/0000...2d-art/0002"
+    assert set(listed.values()) == {*KEYS, None, "2d-art/0000...2d-art/0002"}
+    assert set(found) == {"extracted_images", "embeddings", "qdrant_collection"}
+    pictures = {key: n for key, n in copied.sql("SELECT partition, count(*) FROM images GROUP BY ALL")}  # noqa: C416
+    for stage in ("embeddings", "qdrant_collection"):
+        assert {key: shown["unchanged"] for key, shown in found[stage].items()} == pictures
+    assert sorted(found["extracted_images"]) == KEYS
+
+
+def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
+    held = step_lock(copied.stores, Stage.EMBEDDINGS, "2d-art/0001")
+    with open_instance(copied.settings) as instance:
+        with hold(held, what="the partition, by somebody else"):
+            outcome = process(instance)
+        found = materialized(instance, outcome.run_id)
+
+    assert not outcome.success
+    assert "1 of 3 partitions failed, the others are done: 2d-art/0001: Locked: " in outcome.errors[0]
+    assert sorted(found["embeddings"]) == ["2d-art/0000", "2d-art/0002"]
+    assert sorted(found["extracted_images"]) == KEYS
+    assert "unchanged" in found["embeddings"]["2d-art/0002"]

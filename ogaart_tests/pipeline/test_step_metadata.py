@@ -1,0 +1,108 @@
+"""The metadata of a run: its numbers come back from its SQL, its errors lead somewhere, its pictures fit."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from PIL import Image
+
+from ogaart.core.stages import Stage
+from ogaart.core.staleness import FIRST_RETRY, compare
+from ogaart.core.states import RowState
+from ogaart.imaging import thumbnails
+from ogaart.imaging.contact_sheet import sheet
+from ogaart.pipeline import step_metadata
+from ogaart.pipeline.refresh_tags import asked_for
+from ogaart.pipeline.step import Step, open_step
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.schema import SEARCH_RESULTS
+from ogaart.settings import Settings
+
+KEY = "2d-art/0000"
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return Stores(Settings(data=tmp_path, min_free_bytes=0))
+
+
+def write(step: Step, slugs: str) -> None:
+    """Let the partition list these one-letter entries; what is stored stays as it is."""
+    stored = {row["slug"]: row for row in step.stores.tables.read(SEARCH_RESULTS, KEY)}
+    rows = [
+        stored.get(s) or step.stamp({"slug": s, "position": n, "title": s, "url": f"/content/{s}"}, s)
+        for n, s in enumerate(slugs)
+    ]
+    step.count(compare({s: r["fingerprint"] for s, r in stored.items()}, {r["slug"]: r["fingerprint"] for r in rows}))
+    step.extra.update(requests=1, bytes=500)
+    step.commit({SEARCH_RESULTS: (list(stored.values()), rows)})
+
+
+def test_the_sql_of_a_step_gives_its_numbers_again(stores: Stores) -> None:
+    with open_step(stores, Stage.SEARCH_PAGES, KEY, "first") as step:
+        write(step, "abc")
+    with open_step(stores, Stage.SEARCH_PAGES, KEY, "it's the second") as step:
+        write(step, "bcde")
+
+    metadata = step.metadata()
+    history, tables = step_metadata.as_sql(metadata["sql"])
+
+    names = ("new", "stale", "unchanged", "orphaned", "failed", "pending", "requests")
+    con = duckdb.connect()
+    counted = con.execute(history).fetchall()[0]
+    columns = [column[0] for column in con.description or ()]
+    assert dict(zip(columns, counted, strict=True)).items() >= {(name, metadata[name]) for name in names}
+    assert [metadata[name] for name in names] == [2, 0, 2, 1, 0, 0, 1]
+    assert con.execute(tables).fetchall() == [("search_results", 4, 2)]
+    assert (metadata["rows"], metadata["written"]) == ({"search_results": 4}, {"search_results": 2})
+
+
+def test_errors_are_grouped_and_lead_to_what_failed(stores: Stores) -> None:
+    with open_step(stores, Stage.RAW_FILES, KEY, "run") as step:
+        for n in range(4):
+            step.fail(f"http://site/files/a{n}.png", "f", error_class="Missing", message="404")
+        step.fail("http://site/x.zip#3/0:in/[b].png", "f", error_class="Unreadable", message="no [link](javascript:1)")
+
+    text = str(step.metadata()["top_errors"].value)
+
+    first, second = text.split("\n- ")
+    assert first.startswith("- **4 × Missing**: [a0.png](<http://site/files/a0.png>)")
+    assert first.count("](<") == 3
+    assert "[\\[b\\].png](<http://site/x.zip>)" in second
+    assert "\\[link\\]\\(javascript:1\\)" in second
+
+
+@pytest.mark.parametrize("count", [1, 5, 24, 40])
+def test_a_contact_sheet_is_small_whatever_is_on_it(count: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (count, 256, 256, 4), np.uint8)
+
+    content = sheet([thumbnails.webp(rgba) for rgba in noise])
+
+    assert len(content) <= 60_000 * 3 / 4
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.format == "JPEG"
+        assert picture.width <= 804
+        assert picture.height <= 304
+
+
+def test_a_failure_waits_until_its_next_try_is_due_or_it_is_to_be_read_again(stores: Stores) -> None:
+    with open_step(stores, Stage.CONTENT_PAGES, KEY, "first") as step:
+        step.fail("u", "f", slug="s", error_class="HttpStatus", message="503", http_status=503, retryable=True)
+        step.fail("p", "f", slug="s", error_class="Unreadable", message="no title")
+        step.commit({})
+
+    with open_step(stores, Stage.CONTENT_PAGES, KEY, "soon") as soon:
+        waiting = (soon.waits("u", "f", "s"), soon.waits("p", "f", "s"), soon.since("u", "f", "s"))
+    with open_step(stores, Stage.CONTENT_PAGES, KEY, "later") as later:
+        later.now = datetime.now(UTC).replace(year=later.now.year + 1)
+        due = (later.waits("u", "f", "s"), later.waits("p", "f", "s"), later.since("u", "f", "s"))
+    with open_step(stores, Stage.CONTENT_PAGES, KEY, "again", asked_for({"ogaart/refresh": ""}, step.now)) as again:
+        asked = (again.waits("u", "f", "s"), again.waits("p", "f", "s"), again.since("u", "f", "s"))
+
+    assert waiting == (True, True, None)
+    assert due == (False, True, step.now + FIRST_RETRY)
+    assert asked == (False, False, step.now)
+    assert step.counts[RowState.FAILED] == 2

@@ -1,0 +1,236 @@
+"""The audits over a really built generation, each made to fail once."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from ogaart.resources.catalog.audits import Audit, run_audits
+from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.index.edge import EdgeIndex
+from ogaart.resources.storage.vectors import Vectors
+from ogaart_tests.content_digest import content_digest
+from ogaart_tests.resources.catalog.catalog_world import (
+    ALL_OF_IT,
+    LATER,
+    SPACE,
+    TWO_ENTRIES,
+    World,
+    fill,
+    image_id,
+    publish,
+    sha,
+    vector,
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[VectorIndex]:
+    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
+        yield found
+
+
+def failed(audits: list[Audit]) -> dict[str, str]:
+    return {audit.name: audit.message for audit in audits if not audit.passed}
+
+
+def test_a_sound_generation_passes(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    vectors = Vectors(world.root / "vectors", SPACE)
+    vectors.add([sha("oak"), sha("leaf")], np.stack([vector("oak"), vector("leaf")]))
+
+    audits = run_audits(publish(world, index), index, vectors=vectors)
+
+    assert [audit.name for audit in audits] == ["points", "vectors", "rights", "identity", "words", "losses"]
+    assert failed(audits) == {}
+
+
+def test_a_lost_point_fails(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, ("oak", "oak"), ("oak", "leaf"))
+
+    found = failed(run_audits(publish(world, index), index))
+
+    assert list(found) == ["points"]
+    assert "1 eligible images have no point" in found["points"]
+    assert str(image_id("elm", "oak")) in found["points"]
+
+
+def test_a_point_that_stands_for_nothing_fails(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    generation = publish(world, index)
+    fill(index, ("stray", "stray"))
+
+    assert "1 points stand for none" in failed(run_audits(generation, index))["points"]
+
+
+def test_images_that_no_step_has_sent_yet_are_on_their_way(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    world.partition("2d/0001", {"ash": {"ash.png": ["ash"]}}, until="embeddings")
+    fill(index, *ALL_OF_IT)
+
+    audits = run_audits(publish(world, index), index)
+
+    assert failed(audits) == {}
+    assert audits[0].counts["pending"] == 1
+
+
+@pytest.mark.parametrize("change", [{"licences": []}, {"author": " "}])
+def test_what_states_no_licence_or_author_is_kept_but_not_searched(
+    world: World, index: VectorIndex, change: dict[str, Any]
+) -> None:
+    world.partition(
+        "2d/0000",
+        TWO_ENTRIES,
+        change=lambda table, row: row | change if table == "entries" and row["slug"] == "elm" else row,
+    )
+    fill(index, *ALL_OF_IT)
+
+    generation = publish(world, index)
+
+    assert failed(run_audits(generation, index)) == {}
+    with duckdb.connect(str(generation.catalog), read_only=True) as con:
+        found = dict(con.sql("SELECT slug, bool_or(indexed) FROM images GROUP BY slug").fetchall())
+    assert found == {"oak": True, "elm": False}
+
+
+def test_an_image_without_page_fails(world: World, index: VectorIndex) -> None:
+    world.partition(
+        "2d/0000",
+        TWO_ENTRIES,
+        change=lambda table, row: row | {"url": None} if table == "entries" and row["slug"] == "elm" else row,
+    )
+    fill(index, *ALL_OF_IT)
+
+    audits = {audit.name: audit for audit in run_audits(publish(world, index), index)}
+
+    assert not audits["rights"].passed
+    assert audits["rights"].counts["no_page"] == 1
+    assert "'elm'" in audits["rights"].message
+
+
+@pytest.mark.parametrize("norm", [0.0, float("nan"), float("inf"), None])
+def test_a_vector_without_length_fails(world: World, index: VectorIndex, norm: float | None) -> None:
+    world.partition(
+        "2d/0000", TWO_ENTRIES, change=lambda table, row: row | {"norm": norm} if table == "embeddings" else row
+    )
+    fill(index, *ALL_OF_IT)
+
+    assert "3 vectors are not finite" in failed(run_audits(publish(world, index), index))["vectors"]
+
+
+def test_a_published_picture_without_stored_vector_fails(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    vectors = Vectors(world.root / "vectors", SPACE)
+    vectors.add([sha("leaf")], vector("leaf")[None])
+
+    found = failed(run_audits(publish(world, index), index, vectors=vectors))
+
+    assert "1 published pictures have none stored" in found["vectors"]
+
+
+def test_an_id_that_is_not_its_pictures_fails(world: World, index: VectorIndex) -> None:
+    right = image_id("elm", "oak")
+    world.partition(
+        "2d/0000",
+        TWO_ENTRIES,
+        change=lambda _table, row: row | {"image_id": 7} if row.get("image_id") == right else row,
+    )
+    fill(index, ("oak", "oak"), ("oak", "leaf"))
+
+    found = failed(run_audits(publish(world, index), index))
+
+    assert "1 image ids are not those of their entry and pixels" in found["identity"]
+
+
+def test_service_files_that_disagree_fail(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    generation = publish(world, index)
+    generation.words.chmod(0o644)
+    store = sqlite3.connect(generation.words)
+    store.execute("DELETE FROM images WHERE image_id = ?", [image_id("elm", "oak")])
+    store.commit()
+    store.close()
+    shutil.rmtree(generation.path / "packs")
+
+    found = failed(run_audits(generation, index))
+
+    assert "'images': 2" in found["words"]
+    assert "'missing_packs': 1" in found["words"]
+
+
+def test_losing_a_live_image_from_search_fails(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    before = publish(world, index)
+    index.delete([image_id("elm", "oak")])
+    world.partition("2d/0000", TWO_ENTRIES, until="qdrant_collection",
+                    change=lambda table, row: row | {"space": "another"} if table == "points" else row)  # fmt: skip
+
+    found = failed(run_audits(publish(world, index), index, previous=before))
+
+    assert list(found) == ["losses"]
+    assert str(image_id("elm", "oak")) in found["losses"]
+
+
+def test_what_the_site_withdrew_is_no_loss(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    before = publish(world, index)
+    world.partition("2d/0001", {"elm": {}}, fetched_at=LATER, status="deleted")
+
+    assert failed(run_audits(publish(world, index), index, previous=before)) == {}
+
+
+def test_equal_contents_have_equal_digests_whenever_they_were_read(tmp_path: Path) -> None:
+    digests = []
+    for root, when in (("a", LATER), ("b", LATER.replace(year=2025))):
+        world = World(tmp_path / root)
+        with EdgeIndex(tmp_path / root / "index", SPACE, 8) as index:
+            world.partition("2d/0000", TWO_ENTRIES, fetched_at=when, run=f"run of {root}")
+            fill(index, *ALL_OF_IT)
+            digests.append(content_digest(publish(world, index)))
+            world.partition("2d/0000", {"oak": {"oak.png": ["oak"]}})
+            changed = content_digest(publish(world, index))
+
+    assert digests[0] == digests[1]
+    assert {name for name in changed if changed[name] != digests[0][name]} >= {"images", "entries", "files"}
+
+
+def test_a_damaged_generation_in_service_does_not_keep_its_successor_out(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    before = publish(world, index)
+    words = before.words.read_bytes()
+    before.words.unlink()
+    before.words.write_bytes(words[: len(words) // 2])
+
+    audits = run_audits(publish(world, index), index, previous=before)
+
+    assert failed(audits) == {}
+    assert "cannot be read" in next(a.message for a in audits if a.name == "losses")
+
+
+def test_sizes_in_the_manifest_are_of_files_that_never_change(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+
+    generation = publish(world, index)
+
+    sizes = generation.manifest["files"]
+    assert "index" not in sizes  # its engine rewrites files when it opens them, even to read
+    assert sizes["words.sqlite"] == generation.words.stat().st_size

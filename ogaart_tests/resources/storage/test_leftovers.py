@@ -1,0 +1,53 @@
+"""What killed processes left is deleted by the next run, and nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.leftovers import is_leftover, sweep_leftovers
+
+
+def dead_pid() -> int:
+    """The id of a process that is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_files_and_folders_of_dead_processes_are_deleted_wherever_stores_draft(tmp_path: Path) -> None:
+    dead, root = dead_pid(), DataRoot(tmp_path)
+    places = ["", "blobs", "site/fetches/ab", "site/partial", "site/robots", "vectors/space", "index/space", "scratch"]
+    drafts = [tmp_path / place / f".tmp-{dead}-x" for place in places]
+    for draft in drafts:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(b"half")
+    building = tmp_path / "generations" / f".tmp-{dead}-building-000001"
+    (building / "index").mkdir(parents=True)
+    (tmp_path / "blobs" / "kept").write_bytes(b"whole")
+
+    assert set(sweep_leftovers(root)) == {*drafts, building}
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["kept"]
+
+
+def test_what_a_live_process_writes_stays(tmp_path: Path) -> None:
+    draft = tmp_path / f".tmp-{os.getpid()}-x"
+    draft.write_bytes(b"half")
+
+    assert not is_leftover(draft)
+    assert sweep_leftovers(DataRoot(tmp_path)) == []
+
+
+def test_a_process_younger_than_the_file_is_another_one(tmp_path: Path) -> None:
+    draft = tmp_path / f".tmp-{os.getpid()}-x"
+    draft.write_bytes(b"half")
+    os.utime(draft, (1_000_000_000, 1_000_000_000))
+
+    assert is_leftover(draft)
+
+
+def test_other_names_are_no_leftovers(tmp_path: Path) -> None:
+    for name in (".tmp-", ".tmp-x-y", "tmp-1-x", "blob"):
+        (tmp_path / name).write_bytes(b"")
+        assert not is_leftover(tmp_path / name)

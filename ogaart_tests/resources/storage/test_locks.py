@@ -1,0 +1,83 @@
+"""Locks of live processes bind; those of dead ones, whatever they left behind, do not."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ogaart.resources.storage.locks import Locked, hold, is_free
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from ogaart.resources.locks import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def held_elsewhere(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process that holds the lock."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_live_holder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as other:
+        assert not is_free(path)
+        with (
+            pytest.raises(
+                Locked, match=rf"the thing is held by another process \(process {other.pid}\), waited 0\.1 s"
+            ),
+            hold(path, timeout=0.1, what="the thing"),
+        ):
+            raise AssertionError("held twice")
+
+
+def test_a_lock_of_a_killed_process_is_free_at_once_whatever_it_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as other:
+        other.kill()
+        other.wait()
+    assert path.exists()
+    assert path.with_name("a.lock.holder").exists()
+
+    assert is_free(path)
+    began = time.monotonic()
+    with hold(path, timeout=30):
+        assert time.monotonic() - began < 1
+        assert not is_free(path)
+
+    assert is_free(path)
+    assert not path.with_name("a.lock.holder").exists()
+
+
+@pytest.mark.parametrize("note", [b"", b'{"pid": ', b"[]", b"\xff"])
+def test_a_torn_note_of_the_holder_does_no_harm(note: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path):
+        path.with_name("a.lock.holder").write_bytes(note)
+        with pytest.raises(Locked, match="unknown process"), hold(path):
+            pass
+
+
+def test_a_waiting_run_gets_the_lock_when_the_holder_dies(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as other:
+        with pytest.raises(Locked), hold(path):
+            pass
+        other.kill()
+        with hold(path, timeout=10):
+            pass

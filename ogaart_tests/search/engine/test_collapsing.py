@@ -1,0 +1,59 @@
+"""Hits that say the same fold under the first."""
+
+import numpy as np
+
+from ogaart.search.engine.collapsing import Folder
+from ogaart.search.engine.serving_store import Brief
+
+
+def signature(value: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 6, (32, 32, 4))
+    base = np.kron(np.random.default_rng(value).integers(0, 250, (4, 4, 4)), np.ones((8, 8, 1), np.int64))
+    base[..., 3] = 250
+    return (base + noise).astype(np.uint8)
+
+
+def fold(folder: Folder, rows: list[tuple[int, str, str, np.ndarray]]) -> list[tuple[int, list[int]]]:
+    folder.add(
+        [Brief(number, slug, pixels, side=32) for number, slug, pixels, _ in rows],
+        np.stack([row[3] for row in rows]),
+        np.ones(len(rows), np.bool_),
+    )
+    return [(one.head, one.members) for one in folder.folds]
+
+
+ROWS = [
+    (1, "walk", "a", signature(1)),
+    (2, "walk", "b", signature(1, seed=5)),  # the next frame
+    (3, "copycat", "a", signature(1)),  # the same pixels in another entry
+    (4, "walk", "c", signature(2)),  # another picture of the entry
+    (5, "other", "d", signature(3)),
+]
+
+
+def test_frames_fold_and_equal_pixels_show_once() -> None:
+    assert fold(Folder(near=True, group=False), ROWS) == [(1, [2]), (4, []), (5, [])]
+
+
+def test_without_folding_equal_pixels_still_show_once() -> None:
+    assert fold(Folder(near=False, group=False), ROWS) == [(1, []), (2, []), (4, []), (5, [])]
+
+
+def test_grouping_shows_one_of_each_entry() -> None:
+    assert fold(Folder(near=False, group=True), ROWS) == [(1, [2, 4]), (5, [])]
+
+
+def test_nothing_folds_under_a_picture_without_signature() -> None:
+    folder = Folder(near=True, group=False)
+    rows = [Brief(1, "walk", "a", side=32), Brief(2, "walk", "b", side=32)]
+
+    folder.add(rows, np.zeros((2, 32, 32, 4), np.uint8), np.zeros(2, np.bool_))
+
+    assert [one.head for one in folder.folds] == [1, 2]
+
+
+def test_many_heads() -> None:
+    folder = Folder(near=True, group=False)
+    rows = [(n, f"entry-{n}", f"{n}", signature(n)) for n in range(200)]
+
+    assert len(fold(folder, rows)) == 200

@@ -1,0 +1,103 @@
+"""Visitors' pictures are looked at in child processes, with the published network, within limits."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ogaart.imaging.errors import Unreadable
+from ogaart.resources.embedding.registry import space_of
+from ogaart.search.engine.query_images import Decoded, Eyes
+from ogaart.search.query import Box
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import ENTRIES, pictures
+
+ROBOT = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-animated"))[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    # Another model than the published one: what is published decides.
+    return Settings(data=tmp_path_factory.mktemp("eyes"), model="vgg16", max_query_pixels=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def eyes(settings: Settings) -> Iterator[Eyes]:
+    eyes = Eyes(settings, settings.data / "scratch")
+    yield eyes
+    eyes.close()
+
+
+@pytest.fixture(scope="module")
+def space(settings: Settings) -> str:
+    return space_of(settings.model_copy(update={"model": "efficientnet_lite0"}))
+
+
+def encoded(picture: Image.Image, form: str) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form)
+    return out.getvalue()
+
+
+@pytest.mark.slow
+def test_the_published_network_embeds_a_picture_and_its_parts(eyes: Eyes, space: str) -> None:
+    whole, again, part = (eyes.see(ROBOT, box, space) for box in (None, None, Box(0.25, 0.25, 0.5, 0.5)))
+
+    assert whole.vector is not None
+    assert whole.vector.shape == (1280,)
+    assert np.linalg.norm(whole.vector) == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(whole.vector, again.vector)  # type: ignore[arg-type]
+    assert (whole.width, whole.height, part.width, part.height) == (96, 128, 48, 64)
+    assert (whole.note, whole.space) == ("", space)
+
+
+def test_without_the_published_weights_a_picture_is_still_looked_at(eyes: Eyes) -> None:
+    seen = eyes.see(ROBOT, None, "vgg16-00000000-grey-squash-1")
+
+    assert seen.vector is None
+    assert "only like it" in seen.note
+    assert seen.signature.shape == (32, 32, 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"no picture at all", "picture", id="text"),
+        pytest.param(ROBOT[:600], ".", id="cut off"),
+        pytest.param(encoded(Image.new("L", (1200, 1000)), "PNG"), "1,200,000", id="too many pixels"),
+        pytest.param(b"\0" * (10 << 20) + b"\0", "10,485,76", id="too many bytes"),
+        pytest.param(b"PK\x03\x04" + b"\0" * 60, ".", id="an archive"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_said(eyes: Eyes, content: bytes, words: str) -> None:
+    with pytest.raises(Unreadable, match=words):
+        eyes.see(content, None, "vgg16-00000000-grey-squash-1")
+
+
+def test_after_a_bad_picture_a_good_one_is_seen(eyes: Eyes, tmp_path: Path) -> None:
+    with pytest.raises(Unreadable):
+        eyes.see(b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, None, "vgg16-00000000-grey-squash-1")
+
+    assert eyes.see(ROBOT, None, "vgg16-00000000-grey-squash-1").width == 96
+
+
+def test_pixels_are_kept_for_a_minute_and_within_their_room() -> None:
+    now = [0.0]
+    kept = Decoded(capacity=1000, seconds=60, clock=lambda: now[0])
+    small, other, large = (np.zeros((side, 10, 4), np.uint8) for side in (15, 15, 50))
+
+    kept.put(b"small", small)
+    assert kept.get(b"small") is small
+
+    kept.put(b"other", other)
+    assert (kept.get(b"small"), kept.get(b"other") is other) == (None, True)
+
+    now[0] = 61
+    assert kept.get(b"other") is None
+
+    for too_much in ((b"large", large), (b"x" * 1000, small)):
+        kept.put(*too_much)
+        assert kept.get(too_much[0]) is None

@@ -1,0 +1,59 @@
+"""The index is asked once for what it said of a visitor's picture, and anew where the question is another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ogaart.resources.index.edge import EdgeIndex
+from ogaart.search.engine.service import SearchService
+from ogaart.search.query import Filters, Query, QueryPicture
+from ogaart_tests.search.engine.test_service import jpeg, rgba, seen
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the index was asked for by a vector, in order."""
+    questions: list[object] = []
+    search: Callable[..., Any] = EdgeIndex._search
+
+    def noted(self: EdgeIndex, direction: Any, condition: Any, *rest: Any) -> Any:
+        questions.append(condition)
+        return search(self, direction, condition, *rest)
+
+    monkeypatch.setattr(EdgeIndex, "_search", noted)
+    return questions
+
+
+@pytest.fixture
+def picture() -> QueryPicture:
+    return seen(jpeg(rgba("tanks", 0)))
+
+
+def test_the_same_question_is_asked_once(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
+    first = service.search(Query(picture=picture, limit=3))
+    again = service.search(Query(picture=picture, limit=3))
+
+    assert len(asked) == 1
+    assert [hit.image_id for hit in first.hits] == [hit.image_id for hit in again.hits]
+
+
+def test_a_filter_makes_it_another_question(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
+    service.search(Query(picture=picture, limit=3))
+    before = len(asked)
+    narrowed = service.search(Query(picture=picture, limit=3, filters=Filters(licences=("CC0",))))
+
+    assert len(asked) > before
+    assert all("CC0" in [licence.name for licence in hit.licences] for hit in narrowed.hits)
+    assert asked[before] != asked[0]
+
+
+def test_another_picture_is_asked_for_itself(
+    service: SearchService, picture: QueryPicture, asked: list[object]
+) -> None:
+    service.search(Query(picture=picture, limit=3))
+    before = len(asked)
+
+    service.search(Query(picture=seen(jpeg(rgba("tanks", 1))), limit=3))
+
+    assert len(asked) > before

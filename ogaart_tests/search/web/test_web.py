@@ -1,0 +1,472 @@
+"""Pages and API over HTTP: what they show, what they refuse, and that nobody's words run."""
+
+import html
+import http.client
+import io
+import json
+import re
+import shlex
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from ogaart.search.engine.service import LOOKING, SearchService
+from ogaart.search.query import Box, QueryPicture
+from ogaart.search.web.app import create_app
+from ogaart.search.web.guards import HEADERS
+from ogaart.search.web.info_pages import EXAMPLES
+from ogaart.search.web.parameters import PARAMETERS
+from ogaart.search.web.problems import all_problems
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
+
+ROBOT = image_id("robot-animated", 0)
+TEXTURES = pictures(next(entry for entry in ENTRIES if entry.slug == "textures"))
+CARD = image_id("playing-cards", 0)
+FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies"))[4]
+
+
+@pytest.fixture(scope="module")
+def client(service: SearchService) -> Iterator[TestClient]:
+    unlimited = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    with TestClient(create_app(unlimited, service), follow_redirects=False) as client:
+        yield client
+
+
+def upload(client: TestClient, path: Path, **fields: str) -> Any:
+    return client.post("/search", files={"picture": (path.name, path.read_bytes())}, data=fields)
+
+
+# -- Pages
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/search?q=robot", f"/search?like={ROBOT}", f"/search?like={ROBOT}&unlike={image_id('tanks', 0)}&q=png",
+     "/search?use=sell&size=icon", "/search?q=xyzzy", f"/image/{ROBOT}", "/about", "/api/docs", "/credits",
+     f"/credits?ids={ROBOT}", f"/search?like={ROBOT}&crop=0.1,0.1,0.5,0.5", "/search?entry=enemies"],
+)  # fmt: skip
+def test_every_page_needs_no_other_host_and_runs_nothing_inline(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 200
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    loaded = re.findall(r'<(?:script|img|iframe|object|embed)[^>]*\ssrc="([^"]*)"', answer.text)
+    loaded += re.findall(r'<link[^>]*\shref="([^"]*)"', answer.text)
+    assert [url for url in loaded if not url.startswith("/")] == []
+    assert not re.search(r"\son[a-z]+\s*=|\sstyle\s*=|<script>|javascript:", answer.text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?q=enemies", f"/image/{image_id('enemies', 4)}", "/search?entry=enemies", "/"]
+)
+def test_titles_names_and_notices_are_text(client: TestClient, path: str) -> None:
+    text = client.get(path).text
+
+    assert "<script>alert" not in text
+    assert '"Sons" <b>' not in text
+
+
+@pytest.mark.parametrize("words", ['"><script>alert(1)</script>', "{{ 7 * 7 }}", "' OR 1=1 --", "</title><h1>"])
+def test_what_was_asked_comes_back_as_text(client: TestClient, words: str) -> None:
+    text = client.get("/search", params={"q": words}).text
+
+    assert html.escape(words).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
+    assert words not in text or "<" not in words
+
+
+def test_an_upload_leads_to_an_address_with_a_token_and_the_answer(client: TestClient) -> None:
+    moved = upload(client, FROG, use="sell")
+    page = client.get(moved.headers["location"])
+
+    assert moved.status_code == 303
+    assert re.fullmatch(r"/search\?upload=[\w-]+&use=sell", moved.headers["location"])
+    assert "This very picture is in" in page.text
+    assert "stays in memory for an hour" in page.text
+
+
+def test_a_form_without_a_picture_is_a_search_by_words(client: TestClient) -> None:
+    moved = client.post("/search", data={"q": "robot"}, files={"picture": ("", b"")})
+
+    assert moved.headers["location"] == "/search?q=robot"
+
+
+def test_an_upload_is_what_its_button_says(client: TestClient) -> None:
+    first = upload(client, FROG).headers["location"].partition("upload=")[2]
+
+    liked = upload(client, FROG, upload=first, **{"as": "like"}).headers["location"]
+    unliked = upload(client, FROG, upload=first, **{"as": "unlike"}).headers["location"]
+
+    assert re.fullmatch(rf"/search\?upload={first}&like=[\w-]{{22}}", liked)
+    assert re.fullmatch(rf"/search\?upload={first}&unlike=[\w-]{{22}}", unliked)
+    assert "Like your pictures" in client.get(liked).text
+    page = client.get(unliked).text
+    assert "Like these, unlike those" in page
+    assert client.get(re.findall(r"/upload/[\w-]+\.webp", page)[1]).headers["content-type"] == "image/webp"
+
+
+def test_one_picture_too_many_is_refused_before_anything_is_shown(client: TestClient) -> None:
+    six = "&".join(f"like=https://example.org/{n}.png" for n in range(6))
+
+    refused = client.post(f"/search?{six}", files={"picture": FROG.read_bytes()}, data={
+        "as": "like", "like": [f"https://example.org/{n}.png" for n in range(6)]
+    })  # fmt: skip
+
+    assert refused.status_code == 400
+    assert "7 uploads and links, with those of unlike; give at most 6" in refused.text
+
+
+def test_an_upload_that_is_gone_says_what_to_do(client: TestClient) -> None:
+    answer = client.get("/search?upload=AAAAAAAAAAAAAAAAAAAAAA")
+
+    assert answer.status_code == 410
+    assert "Upload the picture again" in answer.text
+
+
+def test_a_part_of_a_picture_combines_with_others(client: TestClient) -> None:
+    alone = client.get("/api/v1/search", params={"like": ROBOT, "crop": "0.1,0.1,0.5,0.5"}).json()
+    both = client.get("/api/v1/search", params={"like": [ROBOT, CARD], "crop": "0.1,0.1,0.5,0.5"}).json()
+    whole = client.get("/api/v1/search", params={"like": [ROBOT, CARD]}).json()
+    page = client.get("/search", params={"like": ROBOT, "unlike": CARD, "crop": "0.1,0.1,0.5,0.5"}).text
+
+    scores = [[(hit["image_id"], hit["score"]) for hit in found["hits"]] for found in (alone, both, whole)]
+    assert scores[0] != scores[1] != scores[2]
+    # What is shown is the part, which can be drawn anew, and goes with its picture.
+    assert "crop=0.1%2C0.1%2C0.5%2C0.5" in page
+    assert f'data-crop="/view/{ROBOT}" data-crop-box="0.1,0.1,0.5,0.5"' in page
+    assert f'href="/search?unlike={CARD}" aria-label="Remove the picture you search with"' in page
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("/search?q=robot&page=9", "beyond the last one"),
+        ("/search?q=robot&licence=GPL 2.0&author=Nobody", "The filters together hide all"),
+        ("/search?q=robot&licence=GPL 2.0", "The filters hide everything"),
+        ("/search?licence=GPL 2.0&author=Nobody", "The filters hide everything"),
+        ("/search?q=xyzzy", "No title, tag, author"),
+    ],
+)
+def test_an_empty_page_says_why(client: TestClient, address: str, text: str) -> None:
+    assert text in client.get(address).text
+
+
+def test_a_picture_in_the_middle_of_a_larger_ground_finds_its_source(client: TestClient) -> None:
+    art = next(
+        art for path in TEXTURES if (art := Image.open(path).convert("RGBA")).getchannel("A").getextrema() == (255, 255)
+    )
+    canvas = Image.new("RGB", (art.width * 5, art.height * 4), "#203040")
+    canvas.paste(art, (art.width * 3, art.height))
+    out = io.BytesIO()
+    canvas.save(out, "PNG")
+
+    found = client.post("/api/v1/search", files={"picture": out.getvalue()}).json()
+    again = client.get("/api/v1/search", params={"upload": found["upload"], "page": 2}).json()
+
+    assert found["verdict"]["relation"] == "same"
+    assert found["notes"] == ["Searched with what stands on the flat ground of your picture."]
+    assert again["notes"] == found["notes"]
+
+
+def test_what_only_pushes_away_shows_no_likeness(client: TestClient) -> None:
+    assert 'class="likeness"' not in client.get(f"/search?unlike={ROBOT}").text
+    assert 'class="likeness"' in client.get(f"/search?like={ROBOT}").text
+
+
+def test_an_archive_is_refused_as_one(client: TestClient) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("frog.png", FROG.read_bytes())
+
+    refused = client.post("/search", files={"picture": ("frog.zip", out.getvalue())})
+
+    assert refused.status_code == 422
+    assert "This is a zip archive." in refused.text
+    assert "send one of the pictures in it" in refused.text
+
+
+def test_a_method_that_is_not_there_names_those_that_are(client: TestClient) -> None:
+    assert client.delete("/api/v1/info").headers["allow"] == "GET"
+
+
+def test_the_api_page_lists_the_usual_way_out_of_each_problem(client: TestClient) -> None:
+    page = client.get("/api/docs").text
+
+    assert "Save the picture smaller or as JPEG" in page
+    assert "Make several bundles" not in page
+    assert all(f'id="{kind}"' in page for kind in ("not-found", "request-refused", "server-error", "too-large"))
+
+
+def test_a_pasted_link_leads_where_it_means(client: TestClient) -> None:
+    entry = client.get("/search", params={"q": f"{SITE}/content/planets-set-n%25C2%25B01"})
+    file = client.get("/search", params={"q": f"{SITE}/sites/default/files/frog.png"})
+
+    assert entry.headers["location"] == "/search?entry=planets-set-n%C2%B01"
+    page = client.get(file.headers["location"])
+    assert "This very picture is in" in page.text
+
+
+def test_a_link_to_a_page_here_is_its_picture(client: TestClient) -> None:
+    page = client.get("/search", params={"q": f"http://pictures.example:8080/image/{ROBOT}?from=mail"})
+    found = client.get(page.headers["location"])
+
+    assert "This very picture is in" in found.text
+
+
+def test_a_link_to_an_entry_is_the_entry_or_refused_with_a_way_out(client: TestClient) -> None:
+    entry = f"{SITE}/content/robot-animated"
+
+    given = client.get("/search", params={"url": entry})
+    liked = client.get("/api/v1/search", params={"like": entry})
+
+    assert given.headers["location"] == "/search?entry=robot-animated"
+    assert liked.status_code == 400
+    assert "search for it as `q`, and choose one" in liked.json()["detail"]
+
+
+def test_a_link_into_the_private_network_is_refused(client: TestClient) -> None:
+    answer = client.get("/search", params={"url": "http://169.254.169.254/latest/meta-data/"})
+
+    assert answer.status_code == 403
+    assert "not on the public internet" in answer.text
+
+
+def test_thumbnails_originals_and_views(client: TestClient) -> None:
+    thumb = client.get(f"/thumb/{ROBOT}.webp")
+    original = client.get(f"/original/{image_id('planets-set-n°1', 0)}")
+    view = client.get(f"/view/{ROBOT}")
+
+    assert (thumb.status_code, thumb.headers["content-type"]) == (200, "image/webp")
+    assert original.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''100%25%20planet%20%231%20%2B%20ring.png"
+    )
+    assert original.content.startswith(b"\x89PNG")
+    assert view.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize("path", ["/image/5", "/thumb/5.webp", "/original/5", "/view/5", "/search?like=5", "/nothing"])
+def test_what_is_not_here_is_a_page_with_a_way_out(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert "Search for it by words or by picture" in answer.text
+
+
+def test_credits_download(client: TestClient) -> None:
+    ids = f"{ROBOT},{image_id('tanks', 0)}"
+
+    text = client.get(f"/credits/text?ids={ids}&rely=robot-animated|CC-BY 3.0")
+    bundle = client.get(f"/credits/zip?ids={ids}")
+
+    assert text.headers["content-disposition"] == 'attachment; filename="CREDITS.txt"'
+    assert "Licence relied on: CC-BY 3.0" in text.text
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as opened:
+        assert "LICENSES/LicenseRef-OGA-BY-3.0.txt" in opened.namelist()
+
+
+def test_before_the_first_publication_pages_say_so(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    with SearchService(settings, GridEyes()) as empty, TestClient(create_app(settings, empty)) as client:
+        assert "Nothing is published" in client.get("/").text
+        assert client.get("/search?q=a").status_code == 503
+        assert client.get("/healthz").status_code == 503
+        assert client.get("/api/v1/info").json()["way_out"].startswith("Run `ogaart materialize")
+
+
+# -- API
+
+
+def test_a_search_as_json(client: TestClient) -> None:
+    found = client.get("/api/v1/search", params={"like": str(ROBOT), "licence": "CC0", "limit": 3}).json()
+
+    assert len(found["hits"]) == 3
+    hit = found["hits"][0]
+    assert isinstance(hit["image_id"], str)
+    assert {"score", "slug", "title", "author", "licences", "page_url", "file", "member_path", "thumb_url", "width",
+            "height", "attribution", "places"} <= hit.keys()  # fmt: skip
+    assert found["more"]
+    assert found["next"] == f"/api/v1/search?like={ROBOT}&licence=CC0&limit=3&page=2"
+    assert client.get(found["next"]).json()["hits"][0]["image_id"] != hit["image_id"]
+
+
+def test_one_form_takes_several_pictures(client: TestClient) -> None:
+    other = next(entry for entry in ENTRIES if entry.slug == "tanks")
+    files = [("like", FROG.read_bytes()), ("like", pictures(other)[0].read_bytes()), ("unlike", FROG.read_bytes())]
+
+    found = client.post("/api/v1/search", files=files, data={"like": str(ROBOT), "limit": "50"})
+
+    assert found.status_code == 200
+    assert found.json()["hits"]
+    assert found.json()["upload"] is None
+    assert re.search(rf"like={ROBOT}&like=[\w-]{{22}}&like=[\w-]{{22}}&unlike=[\w-]{{22}}", found.json()["next"] or "")
+
+
+def test_an_uploaded_picture_as_json_can_be_paged_by_its_token(client: TestClient) -> None:
+    found = client.post("/api/v1/search", files={"picture": FROG.read_bytes()}, data={"limit": "2"}).json()
+    again = client.get("/api/v1/search", params={"upload": found["upload"], "limit": 2, "page": 2}).json()
+
+    assert found["verdict"]["relation"] == "same"
+    assert again["hits"][0]["image_id"] not in [hit["image_id"] for hit in found["hits"]]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "title"),
+    [
+        (lambda c: c.get("/api/v1/search?page=x"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/search"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/images/abc"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/images/5"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/nothing"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/search?upload=AAAAAAAAAAAAAAAAAAAAAA"), 410, "Upload gone"),
+        (lambda c: c.get("/api/v1/search?url=http://127.0.0.1/"), 403, "Link refused"),
+        (lambda c: c.post("/api/v1/search", files={"picture": b"x" * (10 << 20) + b"x"}), 413, "Too large"),
+        (lambda c: c.post("/api/v1/search", files={"picture": b"no picture"}), 422, "No readable picture"),
+        (lambda c: c.post("/api/v1/search", files={"other": b"x"}), 400, "Invalid parameter"),
+        (lambda c: c.post("/api/v1/search", content=b"{}"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/credits?ids={ROBOT}&format=pdf"), 400, "Invalid parameter"),
+        (lambda c: c.get("/api/v1/credits?ids=5"), 404, "Not found"),
+        (lambda c: c.get("/api/v1/credits"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/credits?ids={'9' * 5000}"), 400, "Invalid parameter"),
+        (lambda c: c.get(f"/api/v1/images/{'9' * 5000}"), 400, "Invalid parameter"),
+        (lambda c: c.delete("/api/v1/search"), 405, "Request refused"),
+    ],
+)
+def test_problems_have_a_way_out(client: TestClient, request_of: Any, status: int, title: str) -> None:
+    answer = request_of(client)
+
+    assert (answer.status_code, answer.json()["title"]) == (status, title)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["way_out"]
+    assert answer.json()["status"] == status
+    assert title in {problem.title for problem in all_problems()}
+
+
+def test_clients_that_ask_too_fast_are_told_to_wait(service: SearchService) -> None:
+    settings = service.settings.model_copy(update={"searches_per_minute": 2})
+    with TestClient(create_app(settings, service)) as client:
+        answers = [client.get("/api/v1/search?q=robot") for _ in range(3)]
+        page = client.get("/search?q=robot")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 30
+    assert page.status_code == 429  # pages and API share one allowance
+
+
+def test_openapi_is_made_from_types_and_knows_every_parameter(client: TestClient) -> None:
+    described = client.get("/api/openapi.json").json()
+
+    search = described["paths"]["/api/v1/search"]
+    assert [parameter["name"] for parameter in search["get"]["parameters"]] == [p.name for p in PARAMETERS]
+    hit = described["components"]["schemas"]["HitRecord"]["properties"]
+    assert hit["image_id"]["type"] == "string"
+    assert "application/problem+json" in search["get"]["responses"]["400"]["content"]
+    assert "multipart/form-data" in search["post"]["requestBody"]["content"]
+
+
+def test_metrics_count_routes_and_hold_no_addresses(client: TestClient) -> None:
+    client.get("/search?q=secretword")
+
+    text = client.get("/metrics").text
+
+    assert 'ogaart_requests_total{route="/search",method="GET",status="200"}' in text
+    assert "secretword" not in text
+    assert "ogaart_generation 1" in text
+
+
+@pytest.fixture(scope="module")
+def server(service: SearchService) -> Iterator[str]:
+    settings = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
+    running = uvicorn.Server(uvicorn.Config(create_app(settings, service), port=0, log_level="error"))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        thread.join(0.02)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    running.should_exit = True
+    thread.join()
+
+
+def test_the_documented_commands_work(server: str, tmp_path: Path) -> None:
+    """Every curl command on the API page, run as it stands there."""
+    (tmp_path / "robot.png").write_bytes(FROG.read_bytes())
+    for example in EXAMPLES:
+        command = example.command.format(base=server, image_id=ROBOT)
+        ran = subprocess.run(
+            [*shlex.split(command), "--fail-with-body", "-sS"], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert ran.returncode == 0, (command, ran.stdout, ran.stderr)
+        if "format=" not in command:
+            assert json.loads(ran.stdout)
+    assert zipfile.is_zipfile(tmp_path / "pictures.zip")
+
+
+def test_a_body_without_length_is_cut_at_the_limit(server: str) -> None:
+    def long() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
+        for _ in range(200):
+            yield b"x" * 65_536
+
+    connection = http.client.HTTPConnection(server.removeprefix("http://"))
+    connection.request("POST", "/api/v1/search", long(), {"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert connection.getresponse().status == 413
+
+
+def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
+    """What a browser would run is a download, whatever its entry calls it."""
+    import sqlite3
+
+    settings = Settings(data=tmp_path)
+    number = publish(settings, ENTRIES[4:5])
+    words = tmp_path / "generations" / f"{number:06d}" / "words.sqlite"
+    words.chmod(0o644)
+    with sqlite3.connect(words) as store:
+        store.execute("UPDATE places SET format = 'svg', shown_name = 'evil.html'")
+    with SearchService(settings, GridEyes()) as service, TestClient(create_app(settings, service)) as client:
+        picked = image_id("enemies-again", 0)
+        original, view = client.get(f"/original/{picked}"), client.get(f"/view/{picked}")
+
+    assert original.headers["content-type"] == "application/octet-stream"
+    assert original.headers["content-disposition"].startswith("attachment")
+    assert view.headers["content-type"] == "image/webp"
+
+
+def test_who_comes_while_all_places_are_taken_is_told_to_wait(settings: Settings) -> None:
+    """Pictures that hang in the network must not keep others from searching."""
+    waiting, go_on = threading.Semaphore(0), threading.Event()
+
+    class Slow(GridEyes):
+        def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+            waiting.release()
+            go_on.wait(20)
+            return super().see(content, box, space)
+
+    unlimited = settings.model_copy(
+        update={"searches_per_minute": 0, "uploads_per_minute": 0, "uploads_at_once": 4 * (LOOKING + 1)}
+    )
+    with SearchService(unlimited, Slow()) as service, TestClient(create_app(unlimited, service)) as client:
+        senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(LOOKING)]
+        for sender in senders:
+            sender.start()
+        for _ in senders:
+            assert waiting.acquire(timeout=20)
+
+        refused = upload(client, FROG)
+        searched = client.get("/search?q=robot")
+        go_on.set()
+        for sender in senders:
+            sender.join()
+        taken = client.post("/search", files={"picture": FROG.read_bytes()}, follow_redirects=False)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert searched.status_code == 200
+    assert taken.status_code == 303
