@@ -18,7 +18,7 @@ from ogaart.pipeline import discovery
 from ogaart.resources.platform import Stores
 from ogaart.settings import Settings
 
-ASSETS = PARTITION_STAGES
+ASSETS = tuple(stage.value for stage in PARTITION_STAGES)
 COUNTS = tuple(state.value for state in RowState)
 
 

@@ -69,26 +69,26 @@ def plan() -> None:
 
 ingest = dg.define_asset_job(
     "ingest",
-    selection=dg.AssetSelection.assets(*SITE_STAGES),
+    selection=dg.AssetSelection.assets(*(stage.value for stage in SITE_STAGES)),
     partitions_def=search_pages_partitions,
     description="Read one partition from the site: result page, entries, links, files.",
 )
 refresh = dg.define_asset_job(
     "refresh",
-    selection=dg.AssetSelection.assets(*SITE_STAGES),
+    selection=dg.AssetSelection.assets(*(stage.value for stage in SITE_STAGES)),
     partitions_def=search_pages_partitions,
     tags={REFRESH: "true"},
     description="Read one partition from the site again: every page whole, every file asked whether it changed.",
 )
 process = dg.define_asset_job(
     "process",
-    selection=dg.AssetSelection.assets(*OFFLINE_STAGES),
+    selection=dg.AssetSelection.assets(*(stage.value for stage in OFFLINE_STAGES)),
     partitions_def=search_pages_partitions,
     description="Unpack, embed and index what was read; asks nothing of the site.",
 )
 publish = dg.define_asset_job(
     "publish",
-    selection=dg.AssetSelection.assets(*COLLECTION_STAGES),
+    selection=dg.AssetSelection.assets(*(stage.value for stage in COLLECTION_STAGES)),
     description="Build the catalog from a frozen cut, audit it, switch the publication.",
 )
 

@@ -216,7 +216,7 @@ def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
     parent = """
 import sys, time
 from pathlib import Path
-from ogaart.resources.embedder import Embedder
+from ogaart.resources.embedding.embedder import Embedder
 from ogaart.settings import Settings
 embedder = Embedder(Settings(data=Path(sys.argv[1]), model="efficientnet_lite0"))
 embedder.start()
@@ -240,7 +240,7 @@ def test_torch_stays_out_of_the_parent(tmp_path: Path) -> None:
     check = """
 import sys
 from pathlib import Path
-from ogaart.resources.embedder import Embedder
+from ogaart.resources.embedding.embedder import Embedder
 from ogaart.settings import Settings
 with Embedder(Settings(data=Path(sys.argv[1]), model="efficientnet_lite0")) as embedder:
     print(embedder.space, "torch" in sys.modules, embedder.pid)

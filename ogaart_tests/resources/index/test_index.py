@@ -301,7 +301,7 @@ def settings(tmp_path: Path, **changes: Any) -> Settings:
 COUNT_IN_ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
-from ogaart.resources.index_edge import EdgeIndex
+from ogaart.resources.index.edge import EdgeIndex
 index = EdgeIndex(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), read_only=True)
 print(index.count())
 """
@@ -352,8 +352,8 @@ def test_what_was_not_flushed_is_lost_by_a_kill_and_can_be_upserted_again(tmp_pa
     writer = """
 import os, sys
 from pathlib import Path
-from ogaart.resources.index_edge import EdgeIndex
-from ogaart_tests.resources.test_index import DIMENSION, POINTS, SPACE
+from ogaart.resources.index.edge import EdgeIndex
+from ogaart_tests.resources.index.test_index import DIMENSION, POINTS, SPACE
 index = EdgeIndex(Path(sys.argv[1]), SPACE, DIMENSION)
 index.upsert(POINTS[:100])
 index.flush()

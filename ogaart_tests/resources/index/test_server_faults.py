@@ -104,8 +104,8 @@ def test_a_server_that_goes_away_fails_the_step_and_the_next_run_mends_it(stub: 
 
 UPSERT_FOR_EVER = """
 import sys
-from ogaart_tests.resources.test_index_server_faults import DIMENSION, SPACE, points
-from ogaart.resources.index import open_index
+from ogaart_tests.resources.index.test_server_faults import DIMENSION, SPACE, points
+from ogaart.resources.index.opening import open_index
 from ogaart.settings import Settings
 settings = Settings(qdrant_url=sys.argv[1])
 index = open_index(settings, settings.data, SPACE, DIMENSION)

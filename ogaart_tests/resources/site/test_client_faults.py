@@ -352,8 +352,8 @@ def test_a_refused_range_starts_over(bench: Bench) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.site import SiteClient
+from ogaart.resources.storage.blobs import Blobs
+from ogaart.resources.site.client import SiteClient
 from ogaart.settings import Settings
 root = Path(sys.argv[1])
 client = SiteClient(Settings(site=sys.argv[2], data=root), Blobs(root / "blobs"), root / "site")

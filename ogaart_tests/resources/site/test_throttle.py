@@ -20,8 +20,8 @@ __all__ = ["bench"]
 CRAWLER = """
 import sys
 from pathlib import Path
-from ogaart.resources.blobs import Blobs
-from ogaart.resources.site import SiteClient
+from ogaart.resources.storage.blobs import Blobs
+from ogaart.resources.site.client import SiteClient
 from ogaart.settings import Settings
 root, base, paths = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 client = SiteClient(Settings(site=base, data=root), Blobs(root / "blobs"), root / "site")

@@ -14,7 +14,7 @@ from ogaart.resources.storage.locks import Locked, hold, is_free
 HOLD = """
 import sys, time
 from pathlib import Path
-from ogaart.resources.locks import hold
+from ogaart.resources.storage.locks import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

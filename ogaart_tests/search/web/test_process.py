@@ -11,7 +11,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from ogaart.search.process import keep_memory
+from ogaart.search.web.process import keep_memory
 kept = sys.argv[1] == "keep" and keep_memory()
 def search(): return [np.ones(1 << 17) for _ in range(10)]
 search()
@@ -24,7 +24,7 @@ THREADS = """
 import json
 import numpy as np
 import threadpoolctl
-from ogaart.search.process import compute_in_own_thread
+from ogaart.search.web.process import compute_in_own_thread
 compute_in_own_thread()
 print(json.dumps([pool["num_threads"] for pool in threadpoolctl.threadpool_info()]))
 """
