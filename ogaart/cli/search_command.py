@@ -8,6 +8,7 @@ from typing import Any
 import click
 import requests
 
+from ogaart.core.image_ids import parse_image_id
 from ogaart.imaging.names import printable
 from ogaart.search.engine.live_generation import NothingPublished
 from ogaart.search.engine.query_resolver import Asking
@@ -90,8 +91,8 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
         if path is not None:
             meant = ("upload", uploads.add(path.read_bytes()))
         else:
-            is_id = question.isascii() and question.isdigit() and int(question) < 1 << 63
-            meant = ("like" if is_id and service.hit(int(question)) is not None else "q", question)
+            number = parse_image_id(question)
+            meant = ("like" if number is not None and service.hit(number) is not None else "q", question)
         asking = Asking(service, uploads)
         address = asking.read_links(read_address([meant, *pairs]))
         if address.empty:
@@ -107,7 +108,7 @@ def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
         if path is not None:
             files.append(("picture", (path.name, path.read_bytes())))
         else:
-            known = question.isascii() and question.isdigit()
+            known = parse_image_id(question) is not None
             known = known and requests.get(f"{server}/api/v1/images/{question}", timeout=SECONDS).ok
             fields.insert(0, ("like" if known else "q", question))
         if files:

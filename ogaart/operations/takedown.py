@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
@@ -65,10 +66,11 @@ def _value(store: Store | None, what: Kind, given: str) -> str:
     if what == "entry":
         return slug_of(given) or given
     if what == "pixels" and not _HASH.fullmatch(given.lower()):
-        found = store.briefs([int(given)]) if store is not None and given.isdigit() and int(given) < 1 << 63 else {}
-        if not found:
+        number = parse_image_id(given)
+        found = store.briefs([number]) if store is not None and number is not None else {}
+        if number is None or number not in found:
             raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")
-        return found[int(given)].pixel_sha256
+        return found[number].pixel_sha256
     if what == "author" and store is not None:
         # Decisions hold to the letter; people type names in small letters.
         return store.spelled(Filters(authors=(given,))).authors[0]

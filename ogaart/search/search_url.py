@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from ogaart.core.image_ids import parse_image_id
 from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Box, Filters, Size
 
 MAX_TEXT = 500
@@ -193,8 +194,8 @@ class _Reader:
 
     @staticmethod
     def example(name: str, text: str) -> Example:
-        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 1 << 63:
-            return int(text)
+        if (number := parse_image_id(text)) is not None:
+            return number
         if is_link(text) or is_token(text):
             return text
         raise AddressInvalid(

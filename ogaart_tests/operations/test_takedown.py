@@ -55,8 +55,9 @@ def test_an_entry_by_its_link_an_author_and_a_picture_by_its_id(data: Path) -> N
         assert run(data)["rows"] == []
 
 
-def test_a_picture_that_nothing_names_is_refused(data: Path) -> None:
-    done = CliRunner().invoke(main, ["block", "pixels", "12", "--reason", "x"], env={"OGAART_DATA": str(data)})
+@pytest.mark.parametrize("text", ["12", "²", "1_000", "9" * 30, ""])
+def test_a_picture_that_nothing_names_is_refused(data: Path, text: str) -> None:
+    done = CliRunner().invoke(main, ["block", "pixels", text, "--reason", "x"], env={"OGAART_DATA": str(data)})
 
     assert done.exit_code == 2
     assert "neither a published image_id nor a pixel_sha256" in done.output

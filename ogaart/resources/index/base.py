@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.image_ids import LARGEST_IMAGE_ID
 from ogaart.resources.index.filters import IndexFilter, NotIds
 
 Payload = Mapping[str, Any]
@@ -241,7 +242,7 @@ class VectorIndex(ABC):
             raise ValueError(f"{what}: vector of length {length}; only finite ones above 0 have a direction")
 
     def _check_id(self, point: int) -> None:
-        if not 0 <= point < 1 << 63:
+        if not 0 <= point <= LARGEST_IMAGE_ID:
             raise ValueError(f"point id {point}: expected an integer from 0 to 2^63 - 1")
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from ogaart.core.image_ids import parse_image_id
 from ogaart.search.engine.serving_store import Store
 from ogaart.sites.opengameart.urls import absolute
 
@@ -32,8 +33,10 @@ def find(store: Store, base: str, url: str) -> Found | None:
         base: the configured site.
         url: the link, as given.
     """
-    if (own := _OWN_PAGE.fullmatch(url.strip())) and int(own[1]) < 1 << 63 and store.briefs([int(own[1])]):
-        return Found(images=(int(own[1]),))
+    own = _OWN_PAGE.fullmatch(url.strip())
+    number = parse_image_id(own[1]) if own else None
+    if number is not None and store.briefs([number]):
+        return Found(images=(number,))
     if absolute(base, url.strip().split("#", 1)[0]) is None:
         return None
     for path in _readings(url):

@@ -7,6 +7,7 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from ogaart.core.image_ids import parse_image_id
 from ogaart.search.credits.bundle import MAX_BYTES, write_bundle
 from ogaart.search.credits.credits import Credits, make_credits
 from ogaart.search.credits.exports import FORMATS
@@ -32,12 +33,14 @@ def read_ids(values: list[str]) -> list[int]:
         AddressInvalid: one is no id, or there are too many.
     """
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    found: dict[int, None] = {}
     for part in parts:
-        if not (part.isascii() and part.isdigit() and len(part) < 20 and int(part) < 1 << 63):
-            raise AddressInvalid(f"ids: {part[:40]!r} is not an image_id (a decimal number)")
-    if len(set(parts)) > MOST:
-        raise AddressInvalid(f"ids: {len(set(parts))} pictures; give at most {MOST} at a time")
-    return [int(part) for part in dict.fromkeys(parts)]
+        if (number := parse_image_id(part)) is None:
+            raise AddressInvalid(f"ids: {part[:40]!r} is not a valid image_id (a decimal number)")
+        found[number] = None
+    if len(found) > MOST:
+        raise AddressInvalid(f"ids: {len(found)} pictures; give at most {MOST} at a time")
+    return list(found)
 
 
 def read_rely(values: list[str]) -> dict[str, str]:

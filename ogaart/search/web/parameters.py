@@ -4,13 +4,22 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import BeforeValidator
 
+from ogaart.core.image_ids import LARGEST_IMAGE_ID, parse_image_id
 from ogaart.imaging.colours import COLOUR_NAMES
 from ogaart.search.query import MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Size
 from ogaart.search.search_url import MAX_FOREIGN, USES
 
-ImageId = Annotated[int, Path(ge=0, lt=1 << 63)]
-"""An image_id in a path: as large as the store's integers."""
+
+def _image_id(text: str) -> int:
+    if (number := parse_image_id(text)) is None:
+        raise ValueError(f"expected a whole number from 0 to {LARGEST_IMAGE_ID}")
+    return number
+
+
+ImageId = Annotated[int, BeforeValidator(_image_id), Path(ge=0, le=LARGEST_IMAGE_ID)]
+"""An image_id in a path."""
 
 
 @dataclass(frozen=True)
