@@ -22,6 +22,7 @@ from ogaart.resources.catalog.publishing import (
 from ogaart.resources.catalog.tables import IMAGES, PUBLIC, RUNS
 from ogaart.resources.index.reconciliation import Reconciled
 from ogaart.resources.platform import Platform
+from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import hold
 
 COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
@@ -55,7 +56,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
     lacking = nothing_embedded(stores)
     if lacking is not None:
         raise dg.Failure(lacking, allow_retries=False)
-    with hold(stores.root.locks / "catalog.lock", timeout=stores.settings.lock_seconds, what="the catalog"):
+    with hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"):
         generations = Generations(stores.root.generations)
         newest = generations.all()[-1:]
         inputs = inputs_digest(stores)

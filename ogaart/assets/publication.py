@@ -12,6 +12,7 @@ from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
 from ogaart.resources.catalog.tables import IMAGES
 from ogaart.resources.platform import Platform
+from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import hold
 
 PUBLICATION_VERSION = "1"
@@ -41,7 +42,7 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     """
     stores = platform.stores
     generations = Generations(stores.root.generations)
-    with hold(stores.root.locks / "catalog.lock", timeout=stores.settings.lock_seconds, what="the catalog"):
+    with hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"):
         newest = generations.all()[-1:]
         if not newest:
             raise dg.Failure("there is no generation: materialize `catalog` first", allow_retries=False)

@@ -12,21 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
-import psutil
 
 from ogaart.core.errors import SpaceInUse
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations.preconditions import refuse_while_running
-from ogaart.pipeline.step import step_lock
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.resources.index.opening import discard_index
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
 from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.leftovers import is_leftover
+from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.table_views import connect
@@ -37,8 +39,8 @@ from ogaart.settings import Settings
 COLUMNS = ("what", "items", "MB", "deleted")
 RECORD_GRACE = timedelta(days=7)
 """A fetch record that no row refers to is kept so long: its run may be still to come."""
-DRAFT_GRACE = timedelta(hours=6)
-"""A temporary file of a live process is kept so long."""
+SCRATCH_GRACE = timedelta(hours=6)
+"""A file under ``scratch`` is kept this long after it was last written."""
 BLOB_GRACE = timedelta(days=1)
 """A blob is kept so long after it was written: its record may be still to come."""
 
@@ -89,9 +91,9 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
 def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
     """Take every lock under which runs write what is collected; refuse where one is in progress."""
     partitions = refuse_while_running(stores)
-    held.enter_context(hold(stores.root.locks / "catalog.lock", what="the catalog"))
+    held.enter_context(hold(catalog_lock(stores.root), what="the catalog"))
     for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
-        lock = step_lock(stores, Stage.EMBEDDINGS, partition)
+        lock = step_lock(stores.root, Stage.EMBEDDINGS, partition)
         held.enter_context(hold(lock, what=f"{Stage.EMBEDDINGS} of {partition}"))
 
 
@@ -190,24 +192,21 @@ def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
 
 
 def _drafts(stores: Stores) -> Iterator[Item]:
-    """Temporary files whose process is gone, or that are too old to be still written."""
+    """Temporary files whose process has ended, and partial downloads that will not be resumed."""
     root = stores.root
     for folder in (root.blobs, root.site, root.tables, root.packs, root.vectors, root.index):
         for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
-            if path.is_file() and _abandoned(path):
+            if path.is_file() and is_leftover(path):
                 yield _file("temporary files", path)
+    for path in abandoned(root.site):
+        delete = partial(delete_abandoned, root.site, path)
+        yield Item("abandoned partial downloads", path, path.stat().st_size, delete)
     for path in sorted(root.generations.glob(f"{TEMPORARY}*")):
         yield _tree("unfinished generations", path)
-    oldest = time.time() - DRAFT_GRACE.total_seconds()
+    oldest = time.time() - SCRATCH_GRACE.total_seconds()
     for path in sorted(root.scratch.glob("*")):
         if path.lstat().st_mtime < oldest:
             yield _tree("scratch", path)
-
-
-def _abandoned(path: Path) -> bool:
-    pid = path.name.removeprefix(TEMPORARY).split("-", 1)[0]
-    dead = not (pid.isdigit() and psutil.pid_exists(int(pid)))
-    return dead or path.stat().st_mtime < time.time() - DRAFT_GRACE.total_seconds()
 
 
 def _space(stores: Stores, space: str) -> Iterator[Item]:

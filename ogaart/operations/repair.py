@@ -10,10 +10,10 @@ from ogaart.operations import runs
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.operations.runs import ASSETS
 from ogaart.operations.verify import COLUMNS, Problem, Verification
-from ogaart.pipeline.step import step_lock
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS
 from ogaart.settings import Settings
@@ -61,7 +61,7 @@ def _remove(stores: Stores, problem: Problem) -> None:
     if not problem.remove:
         return
     for stage, partition in sorted(problem.redo):
-        with hold(step_lock(stores, Stage(stage), partition), what=f"{stage} of {partition}"):
+        with hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
                 path.unlink(missing_ok=True)
                 if path.is_relative_to(stores.root.tables / FAILURES.name):

@@ -13,8 +13,8 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs
 from ogaart.operations.runs import ASSETS
-from ogaart.pipeline.step import step_lock
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.resources.storage.table_views import connect
@@ -97,7 +97,7 @@ def make_due(stores: Stores, stage: str, partition: str, keys: Sequence[str]) ->
         Locked: a run works on that stage and partition.
     """
     now, wanted = datetime.now(UTC), set(keys)
-    lock = step_lock(stores, Stage(stage), partition)
+    lock = step_lock(stores.root, Stage(stage), partition)
     with hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
         rows = [
             {**row, "next_try": now} if row["key"] in wanted else row

@@ -76,7 +76,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         try:
             instance = stack.enter_context(dg.DagsterInstance.get())
             instance.event_log_storage.get_concurrency_keys()  # a database of its own, not opened before it is asked
-            reap(instance, DataRoot.of(settings).locks)
+            reap(instance, DataRoot.of(settings))
         except DatabaseError as cause:
             if type(cause) is not DatabaseError:  # such as one that is locked for the moment
                 raise

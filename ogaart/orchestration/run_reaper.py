@@ -11,6 +11,8 @@ import dagster as dg
 import psutil
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.lock_names import run_lock
 from ogaart.resources.storage.locks import forget, is_free
 
 PROCESS_TAG = "ogaart/process"
@@ -26,14 +28,14 @@ def process_tag() -> dict[str, str]:
     return {PROCESS_TAG: f"{me.pid}:{me.create_time():.2f}"}
 
 
-def reap(instance: dg.DagsterInstance, locks: Path, now: datetime | None = None) -> list[str]:
+def reap(instance: dg.DagsterInstance, root: DataRoot, now: datetime | None = None) -> list[str]:
     """Fail every run in progress whose process is dead; gives their ids."""
     records = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
     reaped = []
     for record in records:
         run = record.dagster_run
         since = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
-        lock = locks / "runs" / f"{run.run_id}.lock"
+        lock = run_lock(root, run.run_id)
         if _alive(run.tags.get(PROCESS_TAG), lock, since, now or datetime.now(UTC)):
             continue
         instance.report_run_failed(run, "The process of this run is gone (killed, or the machine went down).")

@@ -51,7 +51,7 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
 )
 def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Reap dead runs."""
-    reaped = reap(context.instance, DataRoot.of(Settings()).locks)
+    reaped = reap(context.instance, DataRoot.of(Settings()))
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 

@@ -17,7 +17,7 @@ from ogaart.pipeline.crawl_estimate import CRAWL_DELAY, GB, Estimate, Known, est
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.resources.embedding.registry import MODELS
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.fetch_records import Fetches
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.storage.table_views import connect
 from ogaart.settings import Settings
 from ogaart.sites.opengameart.listing import Listing, parse_listing
@@ -89,7 +89,7 @@ def _listing(stores: Stores, query: Query, *, offline: bool) -> Listing:
     settings = stores.settings
     url = search_url(settings.site, query.params, 0, query.per_page)
     if offline:
-        record = Fetches(stores.root.site / "fetches").read(url)
+        record = FetchRecords(stores.root.site / "fetches").read(url)
         sha256 = record.sha256 if record is not None else None
         if sha256 is None or not stores.blobs.has(sha256):
             raise NoListing(f"query {query.name!r}: no result page is stored; run `ogaart plan` without --offline")

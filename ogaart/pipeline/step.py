@@ -20,6 +20,7 @@ from ogaart.pipeline import step_metadata
 from ogaart.pipeline.refresh_tags import Rereading
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
+from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
 from ogaart.resources.storage.tables import Row
@@ -272,11 +273,6 @@ def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
     return {tuple(row[n] for n in names): row for row in rows}
 
 
-def step_lock(stores: Stores, stage: Stage, partition: str) -> Path:
-    """The lock file that a step on (stage, partition) holds."""
-    return stores.root.locks / stage / f"{partition.replace('/', '-')}.lock"
-
-
 @contextmanager
 def open_step(
     stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
@@ -289,7 +285,7 @@ def open_step(
     """
     stores.root.require_free(stores.settings.min_free_bytes)
     with hold(
-        step_lock(stores, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
+        step_lock(stores.root, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
     ):
         step = Step(stores, stage, partition, run_id, rereading)
         yield step

@@ -9,9 +9,11 @@ from pydantic import PrivateAttr
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.client import SiteClient
+from ogaart.resources.site.partial_downloads import clean_up_partials
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.leftovers import sweep_leftovers
+from ogaart.resources.storage.leftovers import clean_up_leftovers
+from ogaart.resources.storage.lock_names import run_lock
 from ogaart.resources.storage.locks import forget, hold
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
@@ -57,13 +59,14 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         stores = Stores(Settings())
         run_id = context.run_id
         if run_id is not None:
-            lock = stores.root.locks / "runs" / f"{run_id}.lock"
+            lock = run_lock(stores.root, run_id)
             self._held.enter_context(hold(lock, what=f"run {run_id}"))
             self._held.callback(forget, lock)
         self._held.callback(stores.close)
         fault(Fault.RUN_STARTED)
-        stores.tables.sweep()
-        sweep_leftovers(stores.root)
+        stores.tables.clean_up()
+        clean_up_leftovers(stores.root)
+        clean_up_partials(stores.root.site)
         self._stores = stores
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002

@@ -12,7 +12,8 @@ import pytest
 from ogaart.core.errors import SpaceInUse
 from ogaart.operations import garbage_collection, run_history
 from ogaart.orchestration.instance import open_instance
-from ogaart.resources.site.fetch_records import Fetches, FetchRecord
+from ogaart.resources.site.fetch_records import FetchRecord, FetchRecords
+from ogaart.resources.site.partial_downloads import Head, PartialDownload
 from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.content_digest import content_digest
@@ -41,7 +42,7 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     page = stores.blobs.put(b"its page")
     _aged(stores.blobs.path(page), 30)
     old = datetime.now(UTC) - timedelta(days=30)
-    fetches = Fetches(stores.root.site / "fetches")
+    fetches = FetchRecords(stores.root.site / "fetches")
     fetches.write(FetchRecord(gone, gone, 200, page, 8, None, None, None, None, 1, old, old))
     shard = stores.root.index / copied.generation.manifest["space"] / "broken-0123"
     (shard / "deep").mkdir(parents=True)
@@ -141,3 +142,38 @@ def _materialized(instance: dg.DagsterInstance) -> dict[str, set[str]]:
         key.to_user_string(): set(instance.get_materialized_partitions(key))
         for key in (record.asset_entry.asset_key for record in instance.get_asset_records())
     }
+
+
+def test_partial_downloads_that_nothing_resumes_are_deleted_and_the_others_stay(copied: World) -> None:
+    site = copied.stores.root.site
+    old, recent, in_use = (_partial(site, copied.site.base + f"/{name}.zip") for name in ("old", "recent", "in-use"))
+    for path in (*old, *in_use):
+        _aged(path, 60)
+
+    with FetchRecords(site / "fetches").hold(copied.site.base + "/in-use.zip"):
+        listed = found(garbage_collection.collect(copied.settings))
+        garbage_collection.collect(copied.settings, delete=True)
+
+    assert listed == {"abandoned partial downloads": 4}
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in (*recent, *in_use))
+
+
+def test_a_run_begins_by_deleting_abandoned_partial_downloads(copied: World) -> None:
+    site = copied.stores.root.site
+    old, recent = (_partial(site, copied.site.base + f"/{name}.zip") for name in ("old", "recent"))
+    for path in old:
+        _aged(path, 60)
+
+    copied.materialize(["2d-art/0000"], ("search_pages",))
+
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in recent)
+
+
+def _partial(site: Path, url: str) -> tuple[Path, Path]:
+    """A download of ``url`` that broke off: its bytes and its head."""
+    partial = PartialDownload(site / "partial", url)
+    partial.begin(Head(url, url, '"tag"', None, None, None, 100))
+    partial.fill(iter([b"half of it"]))
+    return partial.path, partial.path.with_suffix(".json")

@@ -11,7 +11,7 @@ from ogaart.definitions import defs
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.launch_policy import Launch, Reason
 from ogaart.orchestration.launcher import run_request
-from ogaart.pipeline.step import step_lock
+from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart_tests.world import World
 
@@ -53,7 +53,7 @@ def test_every_partition_has_its_own_metadata(copied: World) -> None:
 
 def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
-    held = step_lock(copied.stores, Stage.EMBEDDINGS, "2d-art/0001")
+    held = step_lock(copied.stores.root, Stage.EMBEDDINGS, "2d-art/0001")
     with open_instance(copied.settings) as instance:
         with hold(held, what="the partition, by somebody else"):
             outcome = process(instance)

@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
+from ogaart.core.stages import Stage
 from ogaart.demo.http import Request
+from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart_tests.world import World
 
@@ -125,7 +127,7 @@ def test_the_funnel_counts_rows_by_stage_and_status(demo_world: World) -> None:
 def test_two_runs_on_one_partition_do_not_meet(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OGAART_LOCK_SECONDS", "0")
 
-    with hold(copied.stores.root.locks / "search_pages" / "2d-art-0000.lock"):
+    with hold(step_lock(copied.stores.root, Stage.SEARCH_PAGES, "2d-art/0000")):
         report = copied.materialize(["2d-art/0000"], ("search_pages",))
 
     assert report.exit_code == 3

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ogaart.operations.runs import Report
 from ogaart.resources.site.client import FetchFailed, SiteClient, SiteDown
+from ogaart.resources.site.partial_downloads import clean_up_partials
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 from ogaart_tests.fault_server import (
@@ -212,7 +213,7 @@ def crawl(wanted: Sequence[Wanted]) -> Iterator[tuple[str, Report]]:
             except FetchFailed:
                 failed.append(thing)  # each fault of the server is a passing one, whatever it looks like
         left = failed
-    client.sweep(timedelta(0))
+    clean_up_partials(settings.data / "site", timedelta(0))
     client.close()
     report.rows.append({"requests": client.stats.requests})
     yield "crawl", report

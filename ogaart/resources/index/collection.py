@@ -11,6 +11,7 @@ from ogaart.resources.index.base import IndexBroken, VectorIndex
 from ogaart.resources.index.opening import discard_index, open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.lock_names import collection_lock
 from ogaart.resources.storage.locks import hold
 
 COLLECTION_WAIT = 900.0
@@ -25,7 +26,7 @@ class Collection:
         self.space = space
         self.dimension = dimension
         self.folder = stores.root.index / space
-        self._lock = stores.root.locks / f"collection-{space}.lock"
+        self._lock = collection_lock(stores.root, space)
 
     @contextmanager
     def writer(self) -> Iterator[VectorIndex]:

@@ -39,6 +39,7 @@ from ogaart.resources.index.filters import (
 )
 from ogaart.resources.index.readahead import read_ahead
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
+from ogaart.resources.storage.lock_names import shard_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
 
@@ -105,7 +106,7 @@ class EdgeIndex(VectorIndex):
     def discard(cls, root: Path, space: str) -> None:
         """Remove a collection's files."""
         name = collection_name(space)
-        with hold(_lock_of(root, name), 10.0, f"collection {name}"):
+        with hold(shard_lock(root, name), 10.0, f"collection {name}"):
             doomed = temporary(root / name)
             shutil.rmtree(doomed, ignore_errors=True)
             if (root / name).exists():
@@ -248,7 +249,7 @@ class EdgeIndex(VectorIndex):
         return self.path.with_name(f"{self.name}.live")
 
     def _writing(self, wait: float) -> AbstractContextManager[None]:
-        return hold(_lock_of(self.path.parent, self.name), wait, f"collection {self.name}")
+        return hold(shard_lock(self.path.parent, self.name), wait, f"collection {self.name}")
 
     def _made(self) -> Path:
         """The shard's folder, with an empty shard where there was none."""
@@ -366,10 +367,3 @@ def _condition(part: Condition) -> Any:
             return edge.HasIdCondition(set(ids))
         case NotIds(ids):
             return edge.Filter(must_not=[edge.HasIdCondition(set(ids))])
-
-
-# -- files ------------------------------------------------------------------------------------------------------
-
-
-def _lock_of(root: Path, name: str) -> Path:
-    return root / f"{name}.lock"

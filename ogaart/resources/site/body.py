@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ogaart.resources.site.errors import Broken
+from ogaart.resources.site.errors import AttemptFailed
 
 CHUNK = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
@@ -52,7 +52,7 @@ def body(response: requests.Response, limits: BodyLimits, *, gunzip: bool = Fals
         gunzip: decode gzip, where the body is that; one that only claims to be is taken as it is.
 
     Raises:
-        Broken: it broke off, stalled, dripped, or is no whole gzip stream.
+        AttemptFailed: it broke off, stalled, dripped, or is no whole gzip stream.
         TooLarge: it has more than ``limits.max_bytes``.
     """
     chunks = _raw(response, limits)
@@ -74,21 +74,25 @@ def _raw(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
             # read1: what is there now; read would wait for a whole chunk, however slowly it drips.
             chunk: bytes = response.raw.read1(CHUNK, decode_content=False)
         except ReadTimeoutError as error:
-            raise Broken("TimeOut", f"{response.url}: stalled after {total:,} bytes", response.status_code) from error
+            raise AttemptFailed(
+                "TimeOut", f"{response.url}: stalled after {total:,} bytes", response.status_code
+            ) from error
         except (HTTPError, OSError) as error:
             message = f"{response.url}: broke off after {total:,} bytes: {error}"
-            raise Broken("BodyBroken", message, response.status_code) from error
+            raise AttemptFailed("BodyBroken", message, response.status_code) from error
         if not chunk:
             if total == 0 and announced_length(response) is None and "Transfer-Encoding" not in response.headers:
                 # A connection that closes among the headers looks like an empty body that ends by closing.
-                raise Broken("HeadBroken", f"{response.url}: closed without a body or a length", response.status_code)
+                raise AttemptFailed(
+                    "HeadBroken", f"{response.url}: closed without a body or a length", response.status_code
+                )
             return
         total += len(chunk)
         yield chunk
         elapsed = time.monotonic() - began
         if elapsed > limits.seconds or (elapsed > limits.grace and total < limits.min_rate * elapsed):
             message = f"{response.url}: {total:,} bytes in {elapsed:.0f} s"
-            raise Broken("TooSlow", message, response.status_code)
+            raise AttemptFailed("TooSlow", message, response.status_code)
 
 
 def _gunzipped(chunks: Iterator[bytes], max_bytes: int, url: str) -> Iterator[bytes]:
@@ -109,9 +113,9 @@ def _gunzipped(chunks: Iterator[bytes], max_bytes: int, url: str) -> Iterator[by
             room -= len(decoded)
             yield decoded  # one byte too many is the caller's sign to stop
     except zlib.error as error:
-        raise Broken("BadEncoding", f"{url}: a damaged gzip stream: {error}") from error
+        raise AttemptFailed("BadEncoding", f"{url}: a damaged gzip stream: {error}") from error
     if not decoder.eof:
-        raise Broken("BodyBroken", f"{url}: the gzip stream ends early")
+        raise AttemptFailed("BodyBroken", f"{url}: the gzip stream ends early")
 
 
 def _chain(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

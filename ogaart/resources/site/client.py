@@ -12,11 +12,11 @@ from pathlib import Path
 import requests
 
 from ogaart.resources.site.body import BodyLimits, TooLarge, announced_length, body
-from ogaart.resources.site.errors import Broken, FetchFailed, SiteDown
-from ogaart.resources.site.fetch_records import Fetches, FetchRecord
-from ogaart.resources.site.fetcher import Asker, Effort, SiteStats
-from ogaart.resources.site.partial_downloads import Head, Partial, sweep_partials
-from ogaart.resources.storage.blobs import Blobs, sweep
+from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
+from ogaart.resources.site.fetch_records import FETCHES, FetchRecord, FetchRecords
+from ogaart.resources.site.fetcher import Effort, Fetcher, SiteStats
+from ogaart.resources.site.partial_downloads import PARTIAL, Head, PartialDownload
+from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 
 __all__ = ["FetchFailed", "Fetched", "SiteClient", "SiteDown", "SiteStats"]
@@ -88,9 +88,9 @@ class SiteClient:
         self._settings = settings
         self._blobs = blobs
         self._root = root
-        self._fetches = Fetches(root / "fetches")
-        self._partials = root / "partial"
-        self._asker = Asker(settings, root, self.stats)
+        self._records = FetchRecords(root / FETCHES)
+        self._partials = root / PARTIAL
+        self._fetcher = Fetcher(settings, root, self.stats)
 
     def get(
         self,
@@ -123,7 +123,7 @@ class SiteClient:
             FetchFailed: this URL cannot be had. 401, 403, 404 and 410 are answers, not failures.
         """
         url = url.partition("#")[0]
-        if not self._asker.is_on_site(url):
+        if not self._fetcher.is_on_site(url):
             raise FetchFailed("OffSite", f"{url} is not on {self._settings.site}", retryable=False)
         if max_bytes is None:
             max_bytes = self._settings.max_page_bytes if page else self._settings.max_file_bytes
@@ -133,24 +133,18 @@ class SiteClient:
         if stored is not None:
             self.stats.saved += 1
             return stored
-        with self._fetches.hold(url):
+        with self._records.hold(url):
             if not refresh and (stored := self._stored(call, max_age, verify)) is not None:
                 self.stats.saved += 1  # another process was quicker
                 return stored
-            record = self._fetches.read(url)
+            record = self._records.read(url)
             if conditional and record is not None and self._holds(record, verify):
                 call.known = record
-            return self._asker.retrying(call.effort, lambda: self._attempt(call))
-
-    def sweep(self, older_than: timedelta = timedelta(days=7)) -> int:
-        """Delete what killed processes left behind and downloads nobody went on with; returns the number of files."""
-        swept = sum(sweep(folder, timedelta(hours=6)) for folder in self._fetches.root.glob("*"))
-        swept += sweep(self._partials, timedelta(hours=6)) + sweep(self._root / "robots", timedelta(hours=6))
-        return swept + sweep_partials(self._partials, older_than)
+            return self._fetcher.retrying(call.effort, lambda: self._attempt(call))
 
     def requests_of_last_day(self) -> int:
         """Requests that the whole platform sent in the last 24 hours, whatever came of them."""
-        return self._asker.requests_of_last_day()
+        return self._fetcher.requests_of_last_day()
 
     def crawl_delay(self, *, ask: bool = True) -> float | None:
         """Seconds between two requests that robots.txt wants.
@@ -164,16 +158,16 @@ class SiteClient:
         Raises:
             SiteDown: robots.txt cannot be had.
         """
-        return self._asker.crawl_delay(ask=ask)
+        return self._fetcher.crawl_delay(ask=ask)
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._asker.close()
+        self._fetcher.close()
 
     # From the store
 
     def _stored(self, call: _Call, max_age: timedelta | None, verify: bool) -> Fetched | None:
-        record = self._fetches.read(call.url)
+        record = self._records.read(call.url)
         if record is None or not self._holds(record, verify):
             return None
         if max_age is not None and not record.is_younger_than(max_age):
@@ -196,14 +190,14 @@ class SiteClient:
 
     def _attempt(self, call: _Call) -> Fetched:
         """One attempt at the whole of a URL, redirects included."""
-        partial = Partial(self._partials, call.url)
+        partial = PartialDownload(self._partials, call.url)
         kept = None if call.page else partial.kept()
         if kept is not None and call.expected_length not in (None, kept.total or call.expected_length):
             kept = None  # the page announces another file by now
         if kept is not None and kept.total == partial.size():  # killed between the last byte and the record
             return self._store(call, kept, partial, partial.fill(iter(())))
         headers = _request_headers(call, kept, partial.size())
-        with self._asker.follow(call.effort, call.url, headers) as response:
+        with self._fetcher.follow(call.effort, call.url, headers) as response:
             if response.status_code == 304 and call.known is not None:
                 return self._confirm(call, call.known)
             if response.status_code in GONE:
@@ -212,11 +206,11 @@ class SiteClient:
                 if _is_whole(response, kept, partial.size()):
                     return self._store(call, kept, partial, partial.fill(iter(())))
                 partial.drop()
-                raise Broken("RangeRefused", f"{call.url}: the broken download cannot be gone on with", 416)
+                raise AttemptFailed("RangeRefused", f"{call.url}: the broken download cannot be gone on with", 416)
             if response.status_code == 206 and kept is not None:
                 if not _continues(response, kept, partial.size()):
                     partial.drop()
-                    raise Broken("BadRange", f"{call.url}: the site sent another part than asked for", 206)
+                    raise AttemptFailed("BadRange", f"{call.url}: the site sent another part than asked for", 206)
                 head = kept
             elif response.status_code == 200:
                 head = self._head(call, response)
@@ -248,7 +242,7 @@ class SiteClient:
             total=None if decoded else length,
         )
 
-    def _receive(self, call: _Call, response: requests.Response, head: Head, partial: Partial) -> str:
+    def _receive(self, call: _Call, response: requests.Response, head: Head, partial: PartialDownload) -> str:
         """Read the body into the broken download's file; returns the sha256 of the whole."""
         already = partial.size()
         limit = call.max_bytes if call.expected_length is None else min(call.max_bytes, call.expected_length)
@@ -262,7 +256,7 @@ class SiteClient:
         try:
             digest = partial.fill(self._counted(body(response, limits, gunzip=gunzip)))
             _check_whole(call, head, partial.size())
-        except Broken:
+        except AttemptFailed:
             if call.effort.turn is not None:
                 call.effort.turn.broke()
             raise
@@ -280,7 +274,7 @@ class SiteClient:
 
     # Into the store
 
-    def _store(self, call: _Call, head: Head, partial: Partial, sha256: str) -> Fetched:
+    def _store(self, call: _Call, head: Head, partial: PartialDownload, sha256: str) -> Fetched:
         """Make the bytes durable, then the record that vouches for them."""
         size = partial.size()
         if call.expected_length not in (None, size):
@@ -289,12 +283,14 @@ class SiteClient:
         self._blobs.adopt(partial.path, sha256)
         return self._record(call, partial, head, 200, sha256, size)
 
-    def _bury(self, call: _Call, response: requests.Response, partial: Partial) -> Fetched:
+    def _bury(self, call: _Call, response: requests.Response, partial: PartialDownload) -> Fetched:
         """Record that there is nothing to be had."""
         head = Head(call.url, response.url, None, None, response.headers.get("Content-Type"), None, None)
         return self._record(call, partial, head, response.status_code, None, 0)
 
-    def _record(self, call: _Call, partial: Partial, head: Head, status: int, sha256: str | None, size: int) -> Fetched:
+    def _record(
+        self, call: _Call, partial: PartialDownload, head: Head, status: int, sha256: str | None, size: int
+    ) -> Fetched:
         """Write the record; after that the URL is never asked again without being told to."""
         now = datetime.now(UTC)
         record = FetchRecord(
@@ -311,14 +307,14 @@ class SiteClient:
             fetched_at=now,
             checked_at=now,
         )
-        self._fetches.write(record)
+        self._records.write(record)
         partial.drop()
         return self._fetched(record, call)
 
     def _confirm(self, call: _Call, known: FetchRecord) -> Fetched:
         """Record that what is stored still holds."""
         record = known.confirmed(datetime.now(UTC))
-        self._fetches.write(record)
+        self._records.write(record)
         return self._fetched(record, call, not_modified=True)
 
     def _fetched(
@@ -375,7 +371,7 @@ def _check_whole(call: _Call, head: Head, size: int) -> None:
     """Notice a body that ended early without saying so."""
     wanted = head.total if head.total is not None else call.expected_length
     if wanted is not None and size < wanted:
-        raise Broken("Truncated", f"{call.url}: {size:,} of {wanted:,} bytes came", 200)
+        raise AttemptFailed("Truncated", f"{call.url}: {size:,} of {wanted:,} bytes came", 200)
 
 
 def _too_large(call: _Call, what: str) -> FetchFailed:

@@ -31,7 +31,7 @@ class FetchFailed(RuntimeError):
         self.retryable = retryable
 
 
-class Broken(RuntimeError):
+class AttemptFailed(RuntimeError):
     """One attempt broke off in a way that another attempt may mend; never leaves the client.
 
     Attributes:

@@ -16,8 +16,12 @@ from filelock import FileLock
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.lock_names import fetch_lock
 
 FORMAT_VERSION = 1
+
+FETCHES = "fetches"
+"""Folder of the fetch records under the site's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def url_key(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class Fetches:
+class FetchRecords:
     """The fetch records under one folder: ``<root>/ab/cdef….json``."""
 
     def __init__(self, root: Path) -> None:
@@ -103,7 +107,7 @@ class Fetches:
 
         256 lock files stand for all URLs, since one each would never be cleaned up.
         """
-        path = self.root / url_key(url)[:2] / "lock"
+        path = fetch_lock(self.root, url_key(url))
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path):
             yield

@@ -15,9 +15,9 @@ import requests
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.body import BodyLimits, TooLarge, body
-from ogaart.resources.site.errors import Broken, FetchFailed, SiteDown
+from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
 from ogaart.resources.site.robots import MAX_BYTES, Robots, RobotsAnswer
-from ogaart.resources.site.throttle import Politeness, Turn
+from ogaart.resources.site.throttle import Throttle, Turn
 from ogaart.resources.site.transport import Transport
 from ogaart.settings import Settings
 from ogaart.sites.opengameart.urls import redirect_allowed
@@ -50,7 +50,7 @@ class Effort:
     turn: Turn | None = field(default=None, repr=False)
 
 
-class Asker:
+class Fetcher:
     """Sends requests to one site.
 
     Args:
@@ -63,7 +63,7 @@ class Asker:
         self._settings = settings
         self._stats = stats
         # One lock for all of the site's host names: they are one machine.
-        self._politeness = Politeness(root, urlsplit(settings.site).netloc, settings)
+        self._throttle = Throttle(root, urlsplit(settings.site).netloc, settings)
         self._robots = Robots(root / "robots", settings.robots_hours * 3600, self._fetch_robots)
         self._transport = Transport(settings)
 
@@ -83,7 +83,7 @@ class Asker:
 
     def requests_of_last_day(self) -> int:
         """Requests that all processes of the platform sent in the last 24 hours, whatever came of them."""
-        return self._politeness.requests_of_last_day()
+        return self._throttle.requests_of_last_day()
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -95,7 +95,7 @@ class Asker:
             effort.attempts += 1
             try:
                 return action()
-            except Broken as error:
+            except AttemptFailed as error:
                 if effort.attempts >= self._settings.attempts:
                     raise _given_up(error, effort.attempts) from error
             self._stats.retries += 1
@@ -124,13 +124,13 @@ class Asker:
     def _ask(self, effort: Effort, url: str, headers: dict[str, str], delay: float | None) -> requests.Response:
         """Send one request when it is our turn; returns the answer's head."""
         began = time.monotonic()
-        with self._politeness.turn(url, delay) as turn:
+        with self._throttle.turn(url, delay) as turn:
             self._stats.wait_seconds += time.monotonic() - began
             self._stats.requests += 1
             try:
                 response = self._transport.send(url, headers)
                 fault(Fault.REQUEST_SENT)
-            except Broken as error:
+            except AttemptFailed as error:
                 turn.failed(str(error), unreachable=error.connecting)
                 raise
             status = response.status_code
@@ -138,7 +138,7 @@ class Asker:
                 response.close()
                 message = f"{url} answered {status} {response.reason}"
                 turn.failed(message, self._pause(response, effort.attempts))
-                raise Broken("HttpStatus", message, status)
+                raise AttemptFailed("HttpStatus", message, status)
             turn.answered()
             effort.turn = turn
             return response
@@ -171,7 +171,7 @@ class Asker:
                 if 400 <= response.status_code < 500:
                     return RobotsAnswer(response.status_code, "")
                 if response.status_code != 200:
-                    raise Broken("HttpStatus", f"{url} answered {response.status_code}", response.status_code)
+                    raise AttemptFailed("HttpStatus", f"{url} answered {response.status_code}", response.status_code)
                 text = io.BytesIO()
                 limits = BodyLimits(MAX_BYTES, 0.0, 0.0, self._settings.timeout_read)
                 try:
@@ -210,7 +210,7 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _given_up(error: Broken, attempts: int) -> Exception:
+def _given_up(error: AttemptFailed, attempts: int) -> Exception:
     message = f"{error.message} (attempt {attempts}, OGAART_ATTEMPTS reached)"
     if error.connecting:
         return SiteDown(f"the site cannot be reached: {message}")

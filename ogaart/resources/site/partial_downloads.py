@@ -1,7 +1,7 @@
-"""Downloads that broke off: the bytes so far and what is needed to go on, kept over attempts, runs and kills.
+"""Partial downloads: the bytes received so far and what is needed to resume, kept over attempts, runs and kills.
 
-Two files for each URL, named by the URL's sha256: ``.part`` holds the bytes, ``.json`` the answer's head. The head is
-written first, and only where the site gave a strong validator; without one the bytes cannot be trusted to fit.
+Two files for each URL, named by the URL's sha256: ``.part`` holds the bytes, ``.json`` the response's head. The head is
+written first, and only where the site sent a strong validator; without one the bytes cannot be trusted to fit.
 """
 
 import hashlib
@@ -15,18 +15,26 @@ from pathlib import Path
 import psutil
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.site.fetch_records import url_key
-from ogaart.resources.storage.atomic_files import temporary
+from ogaart.resources.site.fetch_records import FETCHES, url_key
+from ogaart.resources.storage.atomic_files import TEMPORARY, temporary
+from ogaart.resources.storage.lock_names import fetch_lock
+from ogaart.resources.storage.locks import Locked, hold
 
 CHUNK = 1 << 20
+
+PARTIAL = "partial"
+"""Folder of the partial downloads under the site's."""
+
+ABANDONED_AFTER = timedelta(days=7)
+"""A partial download that received no byte for this long is not going to be resumed."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The head of the answer whose body is being kept.
+    """The head of the response whose body is being kept.
 
     Attributes:
-        url: the URL asked.
+        url: the URL requested.
         final_url: where redirects led.
         etag: as sent.
         last_modified: as sent.
@@ -51,8 +59,8 @@ class Head:
         return self.last_modified
 
 
-class Partial:
-    """One URL's broken download, or the one going on; its holder holds the URL's lock."""
+class PartialDownload:
+    """One URL's partial download, or the one in progress; its holder holds the URL's lock."""
 
     def __init__(self, folder: Path, url: str) -> None:
         key = url_key(url)
@@ -61,7 +69,7 @@ class Partial:
         self._url = url
 
     def kept(self) -> Head | None:
-        """The head of what is kept, or None where nothing is that could be gone on with."""
+        """The head of what is kept, or None where there is nothing that could be resumed."""
         try:
             notes = json.loads(self._notes.read_bytes())
             if notes.pop("boot") != _boot() or notes["url"] != self._url or not self.size():
@@ -78,7 +86,7 @@ class Partial:
             return 0
 
     def begin(self, head: Head, *, keep: bool = True) -> None:
-        """Forget what was kept and begin anew; ``keep``: what comes may be gone on with later."""
+        """Delete what was kept and start over; ``keep``: what is received may be resumed later."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.drop()
         self.path.touch()
@@ -105,27 +113,48 @@ class Partial:
         return digest.hexdigest()
 
     def drop(self) -> None:
-        """Forget what was kept: the notes first, so that bytes without them mean nothing."""
+        """Delete what was kept: the notes first, since bytes without them are never resumed."""
         self._notes.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
 
-def sweep_partials(folder: Path, older_than: timedelta) -> int:
-    """Delete heads whose bytes became a blob, and what nobody went on with for ``older_than``.
+def abandoned(site: Path, older_than: timedelta = ABANDONED_AFTER) -> list[Path]:
+    """Files of partial downloads that will not be resumed: nothing was received for ``older_than``.
 
-    Returns:
-        the number of files deleted.
+    Heads whose bytes became a blob are among them, however recent.
+
+    Args:
+        site: the data root's folder for the site.
+        older_than: time without a byte.
     """
-    oldest = time.time() - older_than.total_seconds()
-    swept = 0
-    for path in [*folder.glob("*.json"), *folder.glob("*.part")]:
-        try:
-            if path.stat().st_mtime < oldest or not path.with_suffix(".part").exists():
-                path.unlink()
-                swept += 1
-        except FileNotFoundError:  # its holder was quicker
-            continue
-    return swept
+    folder = site / PARTIAL
+    found = sorted([*folder.glob("*.json"), *folder.glob("*.part")])
+    return [path for path in found if not path.name.startswith(TEMPORARY) and _rests(path, older_than)]
+
+
+def delete_abandoned(site: Path, path: Path, older_than: timedelta = ABANDONED_AFTER) -> bool:
+    """Delete one of the files of ``abandoned``, unless its URL is being fetched by now; returns whether it is gone."""
+    try:
+        with hold(fetch_lock(site / FETCHES, path.stem)):
+            if not _rests(path, older_than):
+                return False
+            path.unlink(missing_ok=True)
+            return True
+    except Locked:
+        return False
+
+
+def clean_up_partials(site: Path, older_than: timedelta = ABANDONED_AFTER) -> int:
+    """Delete all abandoned partial downloads that are not in use; returns the number of files deleted."""
+    return sum(delete_abandoned(site, path, older_than) for path in abandoned(site, older_than))
+
+
+def _rests(path: Path, older_than: timedelta) -> bool:
+    part = path.with_suffix(".part")
+    try:
+        return part.stat().st_mtime < time.time() - older_than.total_seconds()
+    except FileNotFoundError:
+        return True  # its bytes became a blob
 
 
 def _boot() -> int:

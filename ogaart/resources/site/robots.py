@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from protego import Protego
 
-from ogaart.resources.site.errors import Broken, FetchFailed, SiteDown
+from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
 from ogaart.resources.site.fetch_records import url_key
 from ogaart.resources.site.transport import PRODUCT
 from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.lock_names import robots_lock
 
 MAX_BYTES = 512 << 10
 """What is read of a robots.txt; RFC 9309 asks for 500 KiB at least."""
@@ -84,7 +85,7 @@ class Robots:
         if rules is None or not self._is_fresh(rules):
             rules = self._load(origin)
             if rules is None or not self._is_fresh(rules):
-                with FileLock(self._path(origin).with_suffix(".lock")):
+                with FileLock(robots_lock(self._path(origin))):
                     rules = self._load(origin)  # another process may have been quicker
                     if rules is None or not self._is_fresh(rules):
                         rules = self._ask(origin)
@@ -116,7 +117,7 @@ class Robots:
         url = f"{origin}/robots.txt"
         try:
             answer = self._fetch(url)
-        except (Broken, FetchFailed) as error:
+        except (AttemptFailed, FetchFailed) as error:
             raise SiteDown(f"{url} could not be read, so nothing may be asked of the site: {error}") from error
         if answer.status in (401, 403):
             raise SiteDown(

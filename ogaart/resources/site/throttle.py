@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from ogaart.resources.site.errors import SiteDown
 from ogaart.resources.site.fetch_records import url_key
+from ogaart.resources.storage.lock_names import host_lock
 from ogaart.settings import Settings
 
 LONGEST_SHUT = 3600.0
@@ -77,7 +78,7 @@ class SiteState:
 class Turn:
     """The right to send one request now; tell it what came of it before the ``with`` block ends."""
 
-    def __init__(self, owner: "Politeness", state: SiteState, url: str) -> None:
+    def __init__(self, owner: "Throttle", state: SiteState, url: str) -> None:
         self._owner = owner
         self._state = state
         self._url = url
@@ -109,7 +110,7 @@ class Turn:
         self._owner.remember_broken(self._url, *self._before)
 
 
-class Politeness:
+class Throttle:
     """Hands out turns to ask one host, one at a time over all processes.
 
     Args:
@@ -123,7 +124,7 @@ class Politeness:
         name = host.replace(":", "_").replace("[", "").replace("]", "")
         folder.mkdir(parents=True, exist_ok=True)
         self._host = host
-        self._lock = FileLock(folder / f"{name}.lock", poll_interval=0.02)
+        self._lock = FileLock(host_lock(folder, name), poll_interval=0.02)
         self._file = folder / f"{name}.json"
         self._settings = settings
         self._clock = clock

@@ -18,7 +18,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
-from ogaart.resources.site.errors import Broken, FetchFailed
+from ogaart.resources.site.errors import AttemptFailed, FetchFailed
 from ogaart.settings import Settings
 
 PRODUCT = "ogaart"
@@ -62,7 +62,7 @@ class Transport:
         """Send one GET; returns when the answer's head is complete, its body unread.
 
         Raises:
-            Broken: no whole head came in time.
+            AttemptFailed: no whole head came in time.
             FetchFailed: the URL is none.
         """
         session = self._session
@@ -75,13 +75,13 @@ class Transport:
             raise FetchFailed("InvalidUrl", f"{url!r}: {error}", retryable=False) from error
         except ConnectTimeout as error:
             message = f"{url}: no connection within {self._timeout[0]:g} s"
-            raise Broken("ConnectTimeout", message, connecting=True) from error
+            raise AttemptFailed("ConnectTimeout", message, connecting=True) from error
         except ReadTimeout as error:
-            raise Broken("TimeOut", f"{url}: no answer within {self._timeout[1]:g} s") from error
+            raise AttemptFailed("TimeOut", f"{url}: no answer within {self._timeout[1]:g} s") from error
         except requests.RequestException as error:
             connecting = _is_connecting(error)
             name = "ConnectFailed" if connecting else "ConnectionBroken"
-            raise Broken(name, f"{url}: {error}", connecting=connecting) from error
+            raise AttemptFailed(name, f"{url}: {error}", connecting=connecting) from error
 
     def redirect_target(self, response: requests.Response) -> str | None:
         """The Location header of a redirect, its bytes read as UTF-8; None for any other answer."""

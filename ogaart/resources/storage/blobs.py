@@ -6,15 +6,11 @@ harm nobody. Reading checks nothing; ``verify`` does, against a disk that rots.
 
 import hashlib
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
-
-import psutil
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder
@@ -99,7 +95,7 @@ class Blobs:
     def writer(self) -> Iterator[BlobWriter]:
         """Write a blob piece by piece; it is stored when the block ends well, and nothing is when it raises."""
         self.root.mkdir(parents=True, exist_ok=True)
-        # The process id lets a sweep see whose it was; the rest tells two threads of one process apart.
+        # The process id tells the clean-up whose it was; the rest tells two threads of one process apart.
         draft = self.root / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
         try:
             with draft.open("xb") as out:
@@ -124,25 +120,6 @@ class Blobs:
         target.chmod(0o444)  # not before: a kill would leave a broken download that cannot be gone on with
         sync_folder(target.parent)
         fault(Fault.BLOB_WRITTEN)
-
-    def sweep(self, older_than: timedelta = timedelta(hours=6)) -> int:
-        """Delete temporary files of dead processes, and those older than ``older_than``; returns how many."""
-        return sweep(self.root, older_than)
-
-
-def sweep(folder: Path, older_than: timedelta) -> int:
-    """Delete a folder's own temporary files whose process is dead or that are older than ``older_than``."""
-    oldest = time.time() - older_than.total_seconds()
-    swept = 0
-    for draft in folder.glob(f"{TEMPORARY}*"):
-        pid = draft.name.removeprefix(TEMPORARY).split("-", 1)[0]
-        try:
-            if draft.stat().st_mtime < oldest or not (pid.isdigit() and psutil.pid_exists(int(pid))):
-                draft.unlink()
-                swept += 1
-        except FileNotFoundError:  # its writer was quicker
-            continue
-    return swept
 
 
 def _make_folders(folder: Path, root: Path) -> None:

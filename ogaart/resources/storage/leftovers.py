@@ -1,7 +1,7 @@
-"""What killed processes left behind: found by the process id in its temporary name, deleted when that process is gone.
+"""What killed processes left behind: found by the process id in its temporary name, deleted when that process ended.
 
-A temporary name is ``.tmp-<pid>-…`` (see ``durable.temporary``). Each run sweeps when it starts; what a live process
-is writing stays, as does everything without such a name.
+A temporary name is ``.tmp-<pid>-…`` (see ``atomic_files.temporary``). Each run cleans up when it starts; what a living
+process is writing is kept, as is everything without such a name.
 """
 
 import re
@@ -19,7 +19,7 @@ _CLOCK = 2.0  # seconds by which a process's start and a file's time may disagre
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether ``path`` has a temporary name and the process that wrote it is gone.
+    """Whether ``path`` has a temporary name and the process that wrote it has ended.
 
     A process of that id which began after the file was written is another one: ids are used again.
     """
@@ -30,13 +30,17 @@ def is_leftover(path: Path) -> bool:
         return path.lstat().st_mtime + _CLOCK < psutil.Process(int(found["pid"])).create_time()
     except psutil.NoSuchProcess:
         return True
-    except FileNotFoundError:
+    except (FileNotFoundError, psutil.AccessDenied):
         return False
 
 
-def sweep_leftovers(root: DataRoot) -> list[Path]:
-    """Delete leftovers everywhere but among tables and packs, which their journal guards (``Tables.sweep``)."""
-    swept = []
+def clean_up_leftovers(root: DataRoot) -> list[Path]:
+    """Delete leftovers everywhere but among tables and packs, which their journal guards (``Tables.clean_up``).
+
+    Returns:
+        the paths that were deleted.
+    """
+    deleted = []
     for path in _candidates(root):
         if not is_leftover(path):
             continue
@@ -44,8 +48,8 @@ def sweep_leftovers(root: DataRoot) -> list[Path]:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-        swept.append(path)
-    return swept
+        deleted.append(path)
+    return deleted
 
 
 def _candidates(root: DataRoot) -> Iterable[Path]:

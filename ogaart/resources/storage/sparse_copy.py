@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder
+from ogaart.resources.storage.leftovers import is_leftover
 
 _BLOCK = 1 << 16
 
@@ -50,8 +49,7 @@ def private_copy(path: Path, scratch: Path | None) -> Iterator[Path]:
     place = scratch or Path(tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
     for leftover in place.glob(f"{TEMPORARY}*-copy-*"):
-        owner = leftover.name.removeprefix(TEMPORARY).split("-", 1)[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if is_leftover(leftover):
             shutil.rmtree(leftover, ignore_errors=True)  # two processes may find the same one
     with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-copy-", dir=place) as folder:
         copy = Path(folder) / path.name

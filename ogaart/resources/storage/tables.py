@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder, temporary, write_durably
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import is_leftover
+from ogaart.resources.storage.lock_names import swap_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import Table, by_name
 
@@ -43,7 +45,7 @@ class Tables:
         self._tables = root / "tables"
         self._packs = root / "packs"
         self._journals = root / "tables" / ".journal"
-        self._lock = root / "locks" / "swap.lock"
+        self._lock = swap_lock(DataRoot(root))
 
     def path(self, table: Table, stage: str, partition: str) -> Path:
         """Where the rows of (table, stage, partition) lie."""
@@ -181,8 +183,8 @@ class Tables:
                     link.parent.mkdir(parents=True, exist_ok=True)
                     os.link(path, link)
 
-    def sweep(self) -> int:
-        """Delete temporary files of processes that are gone; how many."""
+    def clean_up(self) -> int:
+        """Delete temporary files of processes that have ended; returns how many."""
         with self._swapping():
             leftovers = [
                 p for folder in (self._tables, self._packs) for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)

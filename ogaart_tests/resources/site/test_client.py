@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
-from ogaart.resources.site.fetch_records import Fetches
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.transport import user_agent
 from ogaart_tests.fault_server import Encoded, FaultServer, Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
@@ -91,7 +91,7 @@ def test_a_conditional_refresh_costs_a_request_but_no_body(bench: Bench) -> None
     assert (again.not_modified, again.from_store, again.requests) == (True, False, 1)
     assert (again.sha256, again.fetched_at) == (first.sha256, first.fetched_at)
     assert client.stats.bytes == len(TILES)
-    record = Fetches(bench.root / "site" / "fetches").read(url)
+    record = FetchRecords(bench.root / "site" / "fetches").read(url)
     assert record is not None
     assert record.checked_at > record.fetched_at
 
@@ -129,7 +129,7 @@ def test_a_torn_record_is_no_record(bench: Bench) -> None:
     url = bench.server.at("/tiles.png", Serve(TILES))
     client = bench.client()
     client.get(url)
-    path = Fetches(bench.root / "site" / "fetches").path(url)
+    path = FetchRecords(bench.root / "site" / "fetches").path(url)
 
     for torn in (b"", path.read_bytes()[:40], b"[]", b"null", b"{}"):
         path.write_bytes(torn)

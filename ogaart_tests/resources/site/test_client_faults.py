@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
+from ogaart.resources.site.partial_downloads import clean_up_partials
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.leftovers import clean_up_leftovers
 from ogaart_tests.fault_server import (
     Announce,
     Chunked,
@@ -379,7 +382,8 @@ def test_killed_at_a_fault_point_it_repeats_at_most_one_request(bench: Bench, fa
     assert len(bench.server.arrivals) == 1 + len(urls) + repeated
     client = bench.client()
     assert all(client.get(url, verify=True).from_store for url in urls)
-    client.sweep()
+    clean_up_leftovers(DataRoot(bench.root))
+    clean_up_partials(bench.root / "site")
     assert bench.leftovers() == []
 
 

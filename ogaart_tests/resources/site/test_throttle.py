@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
-from ogaart.resources.site.throttle import Politeness
+from ogaart.resources.site.throttle import Throttle
 from ogaart.settings import Settings
 from ogaart_tests.fault_server import Cut, Redirect, Reset, Serve, Status
 from ogaart_tests.resources.site.site_bench import QUICK, Bench, bench
@@ -235,9 +235,9 @@ class Clock:
         return time.time() + self.jump
 
 
-def politeness(folder: Path, clock: Clock, **changes: Any) -> Politeness:
+def politeness(folder: Path, clock: Clock, **changes: Any) -> Throttle:
     """What a new process would open."""
-    return Politeness(folder, "site", Settings(data=folder, **QUICK | changes), clock)
+    return Throttle(folder, "site", Settings(data=folder, **QUICK | changes), clock)
 
 
 def test_a_clock_that_jumps_back_an_hour_costs_one_delay(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,18 +76,3 @@ def test_rot_is_noticed_and_a_new_write_heals_it(tmp_path: Path) -> None:
     assert not blobs.verify(name)
     blobs.put(b"tiles")
     assert blobs.verify(name)
-
-
-def test_sweep_deletes_what_dead_or_old_processes_left(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
-    kept = blobs.put(b"tiles")
-    dead = tmp_path / ".tmp-2147483647-0123"
-    mine = tmp_path / f".tmp-{os.getpid()}-0123"
-    old = tmp_path / f".tmp-{os.getpid()}-4567"
-    for path in (dead, mine, old):
-        path.write_bytes(b"")
-    os.utime(old, (0, 0))
-
-    assert blobs.sweep(timedelta(hours=6)) == 2
-    assert mine.exists()
-    assert blobs.has(kept)

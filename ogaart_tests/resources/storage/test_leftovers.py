@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.leftovers import is_leftover, sweep_leftovers
+from ogaart.resources.storage.leftovers import clean_up_leftovers, is_leftover
 
 
 def dead_pid() -> int:
@@ -27,7 +27,7 @@ def test_files_and_folders_of_dead_processes_are_deleted_wherever_stores_draft(t
     (building / "index").mkdir(parents=True)
     (tmp_path / "blobs" / "kept").write_bytes(b"whole")
 
-    assert set(sweep_leftovers(root)) == {*drafts, building}
+    assert set(clean_up_leftovers(root)) == {*drafts, building}
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["kept"]
 
 
@@ -36,7 +36,7 @@ def test_what_a_live_process_writes_stays(tmp_path: Path) -> None:
     draft.write_bytes(b"half")
 
     assert not is_leftover(draft)
-    assert sweep_leftovers(DataRoot(tmp_path)) == []
+    assert clean_up_leftovers(DataRoot(tmp_path)) == []
 
 
 def test_a_process_younger_than_the_file_is_another_one(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_leftovers_of_dead_processes_are_swept_and_nothing_else(tmp_path: Path) 
     folder = tables.path(SEARCH_RESULTS, "search_pages", KEY).parent
     (folder / ".tmp-999999999-0000.parquet").write_bytes(b"")
 
-    assert tables.sweep() == 1
+    assert tables.clean_up() == 1
     assert [p.name for p in folder.iterdir()] == ["0000.parquet"]
 
 
