@@ -1,0 +1,54 @@
+"""Where each lock file is: the only place that names one; ``locks.hold`` takes them.
+
+A lock is held by a living process only, so the file itself says nothing: it may stay behind unlocked.
+"""
+
+from pathlib import Path
+
+from ogaart.core.stages import Stage
+from ogaart.resources.storage.data_root import DataRoot
+
+
+def run_lock(root: DataRoot, run_id: str) -> Path:
+    """Held by a run's process for as long as it lives."""
+    return root.locks / "runs" / f"{run_id}.lock"
+
+
+def step_lock(root: DataRoot, stage: Stage, partition: str) -> Path:
+    """Held by the step that works on a partition's stage."""
+    return root.locks / stage / f"{partition.replace('/', '-')}.lock"
+
+
+def swap_lock(root: DataRoot) -> Path:
+    """Held while table files are swapped, and while a cut of them is made."""
+    return root.locks / "swap.lock"
+
+
+def catalog_lock(root: DataRoot) -> Path:
+    """Held while a generation is built or published."""
+    return root.locks / "catalog.lock"
+
+
+def collection_lock(root: DataRoot, space: str) -> Path:
+    """Held by the only writer of a vector space's collection, in whichever home it lives."""
+    return root.locks / f"collection-{space}.lock"
+
+
+def shard_lock(folder: Path, name: str) -> Path:
+    """Held while the shard ``name`` in ``folder`` is open for writing."""
+    return folder / f"{name}.lock"
+
+
+def host_lock(site: Path, host: str) -> Path:
+    """Held from the wait for a request's turn until its response begins; ``site`` is the data root's folder for it."""
+    return site / f"{host}.lock"
+
+
+def fetch_lock(records: Path, key: str) -> Path:
+    """Held while a URL is fetched: one lock for all URLs whose key begins alike, since one each would only pile up."""
+    return records / key[:2] / "lock"
+
+
+def robots_lock(stored: Path) -> Path:
+    """Held while a robots.txt is fetched; ``stored`` is the file that keeps it."""
+    return stored.with_suffix(".lock")
