@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.core.states import RowState
-from ogaart.pipeline.step import OWNERS, READS_ROWS, described
+from ogaart.pipeline.step import OWNERS, STORED, described
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.publishing import (
     CATALOG_VERSION,
@@ -37,7 +37,7 @@ REBUILD = "ogaart/rebuild"
     group_name="publication",
     kinds={"duckdb", "sqlite", "qdrant"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=CATALOG_VERSION,
     metadata={
         **described(IMAGES),

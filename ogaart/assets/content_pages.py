@@ -10,9 +10,9 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, RowState
-from ogaart.pipeline.departed_entries import left_behind
+from ogaart.pipeline.departed_entries import entries_to_keep
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import ASKS_THE_SITE, OWNERS, Step, described
+from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.site.sweeps import latest_sweep
@@ -29,7 +29,7 @@ GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRI
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=ASKS_THE_SITE,
+    tags=SITE,
     code_version=CONTENT_VERSION,
     pool="site",
     metadata=described(ENTRIES),
@@ -48,7 +48,7 @@ def read_entries(step: Step) -> None:
     tables = step.stores.tables
     stored = {row["slug"]: row for row in tables.read(ENTRIES, step.partition)}
     urls = {row["slug"]: row["url"] for row in tables.read(SEARCH_RESULTS, step.partition)}
-    left = left_behind(tables, step.partition, stored, set(urls))
+    left = entries_to_keep(tables, step.partition, stored, set(urls))
     rows: dict[str, Row] = {}
     wanted: dict[str, str] = {}
     for slug, url in {**urls, **left}.items():
@@ -65,8 +65,8 @@ def read_entries(step: Step) -> None:
 
 
 def _left_entry(step: Step, slug: str, url: str, old: Row) -> Row | None:
-    """An entry that left its listing: asked for again only if a later complete sweep lacks it as well."""
-    if step.rereads(slug):
+    """An entry that left its listing: requested again only if a later complete sweep lacks it as well."""
+    if step.refreshes(slug):
         return _read(step, slug, url, old)
     sweep = latest_sweep(step.stores.root.site, step.query)
     if sweep is None or slug in sweep.slugs or sweep.at <= old["fetched_at"]:
@@ -77,17 +77,17 @@ def _left_entry(step: Step, slug: str, url: str, old: Row) -> Row | None:
 
 
 def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime | None = None) -> Row | None:
-    """The entry's row from its page; the old one, or None, where the page cannot be had now."""
-    key = fingerprint(CONTENT_VERSION, url)
-    if step.waits(url, key, slug):
+    """The entry's row from its page; the old one, or None, where the page is not available now."""
+    attempt = _attempt_fingerprint(url)
+    if step.failures.keep_until_due(url, attempt, slug):
         return old
-    since = max((t for t in (since, step.since(url, key, slug)) if t is not None), default=None)
+    since = max((t for t in (since, step.failures.refetch_before(url, attempt, slug)) if t is not None), default=None)
     try:
         fetched = step.get(url, since=since, page=True)
     except FetchFailed as failure:
-        step.fail(
+        step.failures.record(
             url,
-            key,
+            attempt,
             slug=slug,
             error_class=failure.error_class,
             message=failure.message,
@@ -95,7 +95,7 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
             retryable=failure.retryable,
         )
         return old
-    wanted = fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
+    wanted = _record_fingerprint(fetched)
     if old is not None and old["fingerprint"] == wanted:
         # Equal times may differ in how they name UTC, which would count as another row.
         return old if old["fetched_at"] == fetched.fetched_at else {**old, "fetched_at": fetched.fetched_at}
@@ -104,15 +104,32 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
         facts = {k: v for k, v in (old or {}).items() if k in _CONTENT}
         facts.update(status=gone.value, http_status=fetched.status)
         return step.stamp({"slug": slug, "url": url, **facts, "fetched_at": fetched.fetched_at}, wanted)
-    return _parsed(step, slug, url, old, fetched, wanted, key)
+    return _parsed(step, slug, url, old, fetched)
 
 
-def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched, wanted: str, key: str) -> Row | None:
+def _attempt_fingerprint(url: str) -> str:
+    """The inputs of an attempt to read an entry, known before its page is: those of its failures."""
+    return fingerprint(CONTENT_VERSION, url)
+
+
+def _record_fingerprint(fetched: Fetched) -> str:
+    """The inputs of an entry's row: the page that was read."""
+    return fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
+
+
+def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) -> Row | None:
     assert fetched.sha256 is not None
     try:
         page = parse_entry(step.stores.blobs.read(fetched.sha256), url, step.stores.settings.site)
     except PageUnreadable as cause:
-        step.fail(url, key, slug=slug, error_class=type(cause).__name__, message=str(cause), http_status=fetched.status)
+        step.failures.record(
+            url,
+            _attempt_fingerprint(url),
+            slug=slug,
+            error_class=type(cause).__name__,
+            message=str(cause),
+            http_status=fetched.status,
+        )
         return old
     facts = _record(page)
     facts |= {
@@ -123,7 +140,7 @@ def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched, 
         "content_hash": content_hash(page),
         "fetched_at": fetched.fetched_at,
     }
-    row = step.stamp(facts, wanted)
+    row = step.stamp(facts, _record_fingerprint(fetched))
     if old is not None and _same(old, row):
         # Its bytes differ on every read; the record does not: run and time of the record stay.
         row |= {"run_id": old["run_id"], "written_at": old["written_at"]}

@@ -13,7 +13,7 @@ from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import RowState
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.schema import EMBEDDINGS, IMAGES, OCCURRENCES
@@ -29,7 +29,7 @@ EMBEDDINGS_VERSION = "1"
     group_name="likeness",
     kinds={"pytorch", "parquet"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=EMBEDDINGS_VERSION,
     pool="embedder",
     metadata=described(EMBEDDINGS),
@@ -58,7 +58,7 @@ def embed(step: Step) -> None:
     missing = {
         i: row["pixel_sha256"]
         for i, row in images.items()
-        if row["pixel_sha256"] not in held and not step.waits(str(i), wanted[i])
+        if row["pixel_sha256"] not in held and not step.failures.keep_until_due(str(i), wanted[i])
     }
     reasons: dict[str, tuple[str, str]] = {}
     if missing:
@@ -78,7 +78,9 @@ def embed(step: Step) -> None:
             facts |= {"segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
         elif image["pixel_sha256"] in reasons:
             error_class, message = reasons[image["pixel_sha256"]]
-            step.fail(str(number), wanted[number], slug=image["slug"], error_class=error_class, message=message)
+            step.failures.record(
+                str(number), wanted[number], slug=image["slug"], error_class=error_class, message=message
+            )
         old = stored.get(number)
         if old is not None and old["fingerprint"] == wanted[number] and all(old[k] == v for k, v in facts.items()):
             rows.append(old)

@@ -14,7 +14,7 @@ from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.packs import PackWriter, read_at
@@ -34,7 +34,7 @@ FileKey = tuple[str, int, str]
     group_name="images",
     kinds={"python", "file"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=EXTRACTION_VERSION,
     metadata=described(IMAGES, OCCURRENCES, MEMBERS),
     backfill_policy=dg.BackfillPolicy.multi_run(10),
@@ -120,14 +120,16 @@ def _failure_key(file: Row, member_index: str, member_path: str) -> str:
 
 def _carry_failure(step: Step, file: Row, member: Row) -> None:
     if member["status"] == MemberStatus.FAILED:
-        step.waits(_failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"])
+        step.failures.keep_until_due(
+            _failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"]
+        )
 
 
 def _is_due(step: Step, member: Row, file: Row | None) -> bool:
     if file is None or member["status"] != MemberStatus.FAILED:
         return False
     key = _failure_key(file, member["member_index"], member["member_path"])
-    return step.due(key, member["fingerprint"])
+    return step.failures.is_due(key, member["fingerprint"])
 
 
 class _Carrier:
@@ -177,7 +179,7 @@ def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted
             "sha256": member.sha256,
         }
         if member.status == MemberStatus.FAILED:
-            step.fail(
+            step.failures.record(
                 _failure_key(file, member.member_index, member.member_path),
                 wanted,
                 slug=file["slug"],
@@ -214,7 +216,7 @@ def _picture(
     content.occurrences.append(step.stamp(occurrence, wanted))
     if number not in content.images:
         if number not in before:
-            step.show(facts["slug"], member.thumbnail)
+            step.gallery.add(facts["slug"], member.thumbnail)
         offset, length = content.pack.add(_thumbnail_name(number), member.thumbnail)
         content.images[number] = step.stamp(
             {

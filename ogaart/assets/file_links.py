@@ -8,7 +8,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, RowState
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
 from ogaart.resources.storage.tables import Row
@@ -24,7 +24,7 @@ LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=LINKS_VERSION,
     metadata=described(FILE_LINKS),
 )

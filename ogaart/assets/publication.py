@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
-from ogaart.pipeline.step import OWNERS, READS_ROWS, described
+from ogaart.pipeline.step import OWNERS, STORED, described
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
@@ -27,7 +27,7 @@ class AuditFailed(RuntimeError):
     group_name="publication",
     kinds={"duckdb"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=PUBLICATION_VERSION,
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
     metadata={

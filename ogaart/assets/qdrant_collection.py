@@ -9,7 +9,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, RowState
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import OWNERS, READS_ROWS, Step, described
+from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
@@ -29,7 +29,7 @@ BATCH = 256
     group_name="likeness",
     kinds={"qdrant"},
     owners=OWNERS,
-    tags=READS_ROWS,
+    tags=STORED,
     code_version=COLLECTION_VERSION,
     pool="collection",
     metadata=described(POINTS),

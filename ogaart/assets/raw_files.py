@@ -9,7 +9,7 @@ from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, RowState
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import ASKS_THE_SITE, OWNERS, Step, described
+from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import FetchFailed
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, RAW_FILES
@@ -25,7 +25,7 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     group_name="crawl",
     kinds={"python", "file"},
     owners=OWNERS,
-    tags=ASKS_THE_SITE,
+    tags=SITE,
     code_version=RAW_FILES_VERSION,
     pool="site",
     metadata=described(RAW_FILES),
@@ -56,7 +56,7 @@ def fetch_files(step: Step) -> None:
     rows = []
     for key, link in links.items():
         old = stored.get(key)
-        if old is not None and step.waits(old["url"], wanted[key], link["slug"]):
+        if old is not None and step.failures.keep_until_due(old["url"], wanted[key], link["slug"]):
             rows.append(old)  # a file that is gone stays a failure
         elif old is not None and _settled(step, old, wanted[key]):
             rows.append(old)
@@ -84,7 +84,7 @@ def _fingerprint(step: Step, link: Row) -> str:
 
 def _settled(step: Step, row: Row, wanted: str) -> bool:
     """Whether a stored row needs no further look: its bytes are there, or it is gone for good."""
-    if row["fingerprint"] != wanted or step.since(row["url"], wanted, row["slug"]) is not None:
+    if row["fingerprint"] != wanted or step.failures.refetch_before(row["url"], wanted, row["slug"]) is not None:
         return False
     if row["status"] == FileStatus.OK:
         return step.stores.blobs.has(str(row["sha256"]))
@@ -100,7 +100,7 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
     facts: Row = {"fid": link["fid"], "slug": link["slug"], "url": link["url"]}
     limit = step.stores.settings.max_file_bytes
     if (link["length"] or 0) > limit:
-        step.fail(
+        step.failures.record(
             link["url"],
             wanted,
             slug=link["slug"],
@@ -109,7 +109,7 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
         )
         return step.stamp({**facts, "status": FileStatus.TOO_LARGE.value}, wanted)
     changed = old is not None and old["fingerprint"] != wanted
-    since = step.since(link["url"], wanted, link["slug"])
+    since = step.failures.refetch_before(link["url"], wanted, link["slug"])
     try:
         fetched = step.get(
             link["url"],
@@ -120,7 +120,7 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             conditional=not changed,  # its validator tells whether a file was replaced under its own URL
         )
     except FetchFailed as failure:
-        step.fail(
+        step.failures.record(
             link["url"],
             wanted,
             slug=link["slug"],
@@ -138,7 +138,7 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
     gone = GONE.get(fetched.status)
     if gone is not None or fetched.sha256 is None:
         status = gone or FileStatus.MISSING
-        step.fail(
+        step.failures.record(
             link["url"],
             wanted,
             slug=link["slug"],

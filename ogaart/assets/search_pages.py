@@ -9,7 +9,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import ListingStatus
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import ASKS_THE_SITE, LINEAGE, OWNERS, Step, described
+from ogaart.pipeline.step import LINEAGE, OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import latest_sweep
@@ -24,7 +24,7 @@ from ogaart.sites.opengameart.urls import search_url
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=ASKS_THE_SITE,
+    tags=SITE,
     code_version=LISTING_VERSION,
     pool="site",
     metadata=described(SEARCH_RESULTS, LISTINGS),

@@ -1,4 +1,4 @@
-"""``ogaart refresh``: one entry read from the site again, now, and carried through to the publication."""
+"""``ogaart refresh``: one entry read from the site again, now, and processed and published."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from ogaart.definitions import defs
 from ogaart.operations import runs
 from ogaart.operations.runs import ASSETS, COUNTS, Report
 from ogaart.orchestration.instance import open_instance, run_job
-from ogaart.pipeline.refresh_tags import Rereading
+from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import ENTRIES, SEARCH_RESULTS
 from ogaart.resources.storage.tables import Tables
@@ -42,11 +42,11 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
             f"no partition has an entry {slug!r}: give its URL or the last part of it; "
             "if it is new on the site, run `ogaart discover --refresh` and materialize its partition"
         )
-    rereading = Rereading(datetime.now(UTC), slug)
+    request = RefreshRequest(datetime.now(UTC), slug)
     with open_instance(settings) as instance:
         for key in keys:
             outcome = run_job(
-                instance, defs(), None, partition=key, assets=ASSETS, tags=rereading.tags(), verbose=verbose
+                instance, defs(), None, partition=key, assets=ASSETS, tags=request.tags(), verbose=verbose
             )
             runs.add_outcome(report, key, outcome)
     report.exit_code = 3 if report.errors else 0

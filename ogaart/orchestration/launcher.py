@@ -13,7 +13,7 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.staleness import next_try
 from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, Past, Reason, batches, decide
 from ogaart.orchestration.partition_status import standings, sweeps
-from ogaart.pipeline.refresh_tags import Rereading
+from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 
 REASON = "ogaart/reason"
@@ -120,7 +120,7 @@ def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
     if len(batch) > 1:
         tags |= {RANGE_START: batch[0].key, RANGE_END: batch[-1].key}
     if launch.before is not None:
-        tags |= Rereading(launch.before).tags()
+        tags |= RefreshRequest(launch.before).tags()
     if launch.reason == Reason.PROCESS:
         tags["dagster/priority"] = "1"
     job = JOBS.get(launch.reason, "ingest")

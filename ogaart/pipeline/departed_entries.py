@@ -11,7 +11,7 @@ from ogaart.resources.storage.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMA
 from ogaart.resources.storage.tables import Row, Tables
 
 
-def left_behind(tables: Tables, partition: str, stored: Mapping[str, Row], listed: set[str]) -> dict[str, str]:
+def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, Row], listed: set[str]) -> dict[str, str]:
     """Entries of a partition that its listing no longer shows and that it must keep, with their URLs.
 
     Args:
@@ -35,11 +35,11 @@ def left_behind(tables: Tables, partition: str, stored: Mapping[str, Row], liste
         # Where no listing shows it, the first partition keeps it, lest two give it up to each other.
         mine = {slug for slug in held if slug in theirs or other < partition}
         taken |= mine - shown  # search has nothing to lose
-        taken |= carried_through(tables, other, {slug: held[slug] for slug in mine & shown})
+        taken |= fully_processed(tables, other, {slug: held[slug] for slug in mine & shown})
     return {slug: row["url"] for slug, row in missing.items() if slug not in taken}
 
 
-def carried_through(tables: Tables, partition: str, entries: Mapping[str, Row]) -> set[str]:
+def fully_processed(tables: Tables, partition: str, entries: Mapping[str, Row]) -> set[str]:
     """Those of a partition's entries that need no stage any more: what is to be had of them is embedded."""
     alive = {slug for slug, row in entries.items() if row["status"] == EntryStatus.OK}
     done = {slug for slug, row in entries.items() if row["status"] not in {EntryStatus.OK, EntryStatus.FAILED}}

@@ -1,4 +1,4 @@
-"""What a run was asked to read from the site again, told by its tags."""
+"""Which entries a run is requested to read from the site again, in its tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 REFRESH = "ogaart/refresh"
-"""Tag of a run that reads again what the site has said before the run was made; its value does not matter."""
+"""Tag of a run that reads again what was read before the run was created; its value does not matter."""
 
 REFRESH_BEFORE = "ogaart/refresh_before"
 """Tag with an ISO time: only what was read before it is read again."""
@@ -17,13 +17,13 @@ REFRESH_ONLY = "ogaart/refresh_only"
 
 
 @dataclass(frozen=True)
-class Rereading:
-    """What is read again.
+class RefreshRequest:
+    """What is read from the site again.
 
     Attributes:
-        before: pages and files that the site has not confirmed since this time are asked for. A run that was killed
-            and is done again goes on, since it asks with the same time.
-        only: the one entry it is about; None for all of the partition.
+        before: pages and files that the site has not confirmed since this time are requested. A run that is retried
+            after a kill continues where it was, since it has the same time.
+        only: slug of the one entry to read; None: all of the partition.
     """
 
     before: datetime
@@ -34,37 +34,37 @@ class Rereading:
         return self.only is None or self.only == slug
 
     def tags(self) -> dict[str, str]:
-        """The tags that ask a run for it."""
+        """The tags of a run that is to do it."""
         only = {} if self.only is None else {REFRESH_ONLY: self.only}
         return {REFRESH: "true", REFRESH_BEFORE: self.before.isoformat(), **only}
 
 
-def asked_for(tags: Mapping[str, str], made_at: datetime) -> Rereading | None:
-    """What the tags of a run ask for, or None.
+def requested_by(tags: Mapping[str, str], created_at: datetime) -> RefreshRequest | None:
+    """The refresh that a run's tags request, or None.
 
     Args:
         tags: the run's tags.
-        made_at: when the run, or the one that it does again, was made.
+        created_at: when the run, or the one that it retries, was created.
 
     Raises:
-        dagster.Failure: the time is none.
+        dagster.Failure: the time is invalid.
     """
     if not {REFRESH, REFRESH_BEFORE, REFRESH_ONLY} & set(tags):
         return None
     text = tags.get(REFRESH_BEFORE)
     try:
-        before = datetime.fromisoformat(text) if text else made_at
+        before = datetime.fromisoformat(text) if text else created_at
     except ValueError:
         raise dg.Failure(
             f"tag {REFRESH_BEFORE}={text!r}: expected an ISO time such as 2026-01-31T00:00:00+00:00",
             allow_retries=False,
         ) from None
-    return Rereading(before if before.tzinfo else before.replace(tzinfo=UTC), tags.get(REFRESH_ONLY))
+    return RefreshRequest(before if before.tzinfo else before.replace(tzinfo=UTC), tags.get(REFRESH_ONLY))
 
 
-def of_run(context: dg.AssetExecutionContext) -> Rereading | None:
-    """What this run was asked to read again."""
+def refresh_of_run(context: dg.AssetExecutionContext) -> RefreshRequest | None:
+    """The refresh that the tags of this run request, or None."""
     root = context.run.root_run_id or context.run_id
     record = context.instance.get_run_record_by_id(root)
-    made_at = datetime.now(UTC) if record is None else record.create_timestamp
-    return asked_for(context.run.tags, made_at if made_at.tzinfo else made_at.replace(tzinfo=UTC))
+    created_at = datetime.now(UTC) if record is None else record.create_timestamp
+    return requested_by(context.run.tags, created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC))

@@ -8,7 +8,7 @@ import dagster as dg
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.stages import Stage
 from ogaart.core.states import RowState
-from ogaart.pipeline.refresh_tags import of_run
+from ogaart.pipeline.refresh_tags import refresh_of_run
 from ogaart.pipeline.step import Step, open_step
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import SiteDown
@@ -32,13 +32,13 @@ def run_partitions(
             the whole step: a failing page or file is a row of its own.
     """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
-    rereading = of_run(context)
+    refresh = refresh_of_run(context)
     checks: dict[str, dict[str, tuple[bool, str]]] = {}
     done: dict[str, dict[str, Any]] = {}
     failed: dict[str, Exception] = {}
     for key in context.partition_keys:
         try:
-            with open_step(platform.stores, stage, key, context.run_id, rereading) as step:
+            with open_step(platform.stores, stage, key, context.run_id, refresh) as step:
                 work(step)
         except SiteDown as cause:
             wait = max(FIRST_WAIT, cause.retry_after or 0) * 2**context.retry_number

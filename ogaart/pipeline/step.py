@@ -13,11 +13,12 @@ import dagster as dg
 
 from ogaart.core.partitions import parse_key
 from ogaart.core.stages import Stage
-from ogaart.core.staleness import Plan, next_try
+from ogaart.core.staleness import Plan
 from ogaart.core.states import RowState
-from ogaart.imaging.contact_sheet import MOST as MOST_SHOWN
 from ogaart.pipeline import step_metadata
-from ogaart.pipeline.refresh_tags import Rereading
+from ogaart.pipeline.failure_log import FailureLog
+from ogaart.pipeline.gallery import Gallery
+from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.storage.lock_names import step_lock
@@ -26,10 +27,11 @@ from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
 from ogaart.resources.storage.tables import Row
 
 OWNERS = ["team:data-engineering"]
-ASKS_THE_SITE = {"asks": "site"}
-READS_ROWS = {"asks": "nobody"}
+SITE = {"source": "site"}
+"""Tags of an asset whose runs send requests to the site."""
+STORED = {"source": "stored"}
+"""Tags of an asset that is made from what is stored."""
 KEPT_STEPS = 50
-SHOWN_PER_ENTRY = 3
 LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
 
 
@@ -37,7 +39,7 @@ class Step:
     """The work of one stage on one partition; rows become visible only by ``commit``."""
 
     def __init__(
-        self, stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+        self, stores: Stores, stage: Stage, partition: str, run_id: str, refresh: RefreshRequest | None = None
     ) -> None:
         self.stores = stores
         self.stage = stage
@@ -46,15 +48,12 @@ class Step:
         self.now = datetime.now(UTC)
         self.counts: Counter[RowState] = Counter()
         self.extra: dict[str, int] = {}
-        self._gallery: list[bytes] = []
-        self._spare: list[bytes] = []
-        self._shown: Counter[str] = Counter()
-        self.rereading = rereading
-        self._stored = {row["key"]: row for row in stores.tables.read(FAILURES, partition, stage)}
-        self._failures: dict[str, Row] = {}
-        self._changed = False
-        self._sizes: dict[str, tuple[int, int]] = {}
         self.checks: dict[str, tuple[bool, str]] = {}
+        self.refresh = refresh
+        lineage = {"stage": stage.value, "partition": partition, "run_id": run_id}
+        self.failures = FailureLog(stores.tables.read(FAILURES, partition, stage), lineage, self.now, refresh)
+        self.gallery = Gallery()
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     @property
     def query(self) -> str:
@@ -76,101 +75,22 @@ class Step:
             "written_at": self.now,
         }
 
-    def waits(self, key: str, fingerprint: str, slug: str | None = None) -> bool:
-        """Whether ``key`` failed with the same inputs before and its next try is not due; the failure is kept.
-
-        Where the run is to read the entry ``slug`` again, nothing waits.
-        """
-        failure = self._stored.get(key)
-        if failure is None or failure["fingerprint"] != fingerprint or self._is_due(failure) or self.rereads(slug):
-            return False
-        self._failures[key] = failure
-        return True
-
-    def since(self, key: str, fingerprint: str, slug: str) -> datetime | None:
-        """From when the site's word on ``key`` must be at least; None: what is stored will do.
-
-        That is the time the run was asked to read again from, or the time from which a failure is due.
-        """
-        times = [self.rereading.before] if self.rereading is not None and self.rereads(slug) else []
-        failure = self._stored.get(key)
-        if failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure):
-            times.append(failure["next_try"])
-        return max(times, default=None)
-
-    def due(self, key: str, fingerprint: str) -> bool:
-        """Whether ``key`` failed with the same inputs before and is to be tried again now."""
-        failure = self._stored.get(key)
-        return failure is not None and failure["fingerprint"] == fingerprint and self._is_due(failure)
-
-    def rereads(self, slug: str | None) -> bool:
-        """Whether this run was asked to read the entry again."""
-        return self.rereading is not None and slug is not None and self.rereading.covers(slug)
-
-    def _is_due(self, failure: Row) -> bool:
-        due: datetime | None = failure["next_try"]
-        return due is not None and due <= self.now
-
-    def fail(
-        self,
-        key: str,
-        fingerprint: str,
-        *,
-        error_class: str,
-        message: str,
-        slug: str | None = None,
-        http_status: int | None = None,
-        retryable: bool = False,
-    ) -> None:
-        """Record that ``key`` failed in this run, and when it is tried again."""
-        before = self._stored.get(key)
-        same = before is not None and before["fingerprint"] == fingerprint
-        attempts = (before["attempts"] if before is not None and same else 0) + 1
-        self._failures[key] = self.stamp(
-            {
-                "stage": self.stage.value,
-                "key": key,
-                "slug": slug,
-                "error_class": error_class,
-                "message": message,
-                "http_status": http_status,
-                "attempts": attempts,
-                "first_at": before["first_at"] if before is not None and same else self.now,
-                "last_at": self.now,
-                "next_try": next_try(attempts, self.now, retryable=retryable),
-            },
-            fingerprint,
-        )
-
-    def show(self, slug: str, thumbnail: bytes) -> None:
-        """Keep a picture that came in for the contact sheet: a few of each entry, more where there is room."""
-        self._shown[slug] += 1
-        kept = self._gallery if self._shown[slug] <= SHOWN_PER_ENTRY else self._spare
-        if len(kept) < MOST_SHOWN:
-            kept.append(thumbnail)
-
-    @property
-    def gallery(self) -> list[bytes]:
-        """Thumbnails of what came in, at most as many as a contact sheet holds."""
-        return (self._gallery + self._spare)[:MOST_SHOWN]
+    def refreshes(self, slug: str) -> bool:
+        """Whether this run was requested to read the entry ``slug`` from the site again."""
+        return self.refresh is not None and self.refresh.covers(slug)
 
     def check(self, name: str, passed: bool, message: str) -> None:
-        """Say how a check of the asset came out for this partition."""
+        """Record the result of one of the asset's checks for this partition."""
         self.checks[name] = (passed, message)
 
     def get(self, url: str, **options: Any) -> Fetched:
-        """Ask the site (or the fetch records) for ``url``, counting what it cost; options as ``SiteClient.get``."""
+        """Return what ``url`` holds, counting requests and bytes; options and errors as ``SiteClient.get``."""
         fetched = self.stores.site.get(url, **options)
         saved = int(fetched.from_store)
         received = 0 if fetched.from_store or fetched.not_modified else fetched.bytes
         for name, amount in (("requests", fetched.requests), ("requests_saved", saved), ("bytes", received)):
             self.extra[name] = self.extra.get(name, 0) + amount
         return fetched
-
-    @property
-    def failures(self) -> list[Row]:
-        """The failures that stand after this run, by key."""
-        return [self._failures[key] for key in sorted(self._failures)]
 
     def count(self, plan: Plan[Any]) -> None:
         """Add a plan's numbers to the counts."""
@@ -193,27 +113,27 @@ class Step:
         Returns:
             Whether anything was written.
         """
-        self.counts[RowState.FAILED] = len(self._failures)
+        self.counts[RowState.FAILED] = len(self.failures)
         for table, (_, new) in rows.items():
             self._sizes[table.name] = (len(new), sum(1 for row in new if row["run_id"] == self.run_id))
         missing = any(not self.stores.tables.exists(t, self.partition, self.stage) for t in rows)
         changed = missing or any(_differs(old, new) for old, new in rows.values())
-        failures_changed = _differs(list(self._stored.values()), self.failures)
+        failures_changed = _differs(self.failures.stored, self.failures.rows)
         if changed or failures_changed or pack is not None:
             content: dict[str, Sequence[Row]] = {t.name: new for t, (_, new) in rows.items()}
-            if failures_changed or self._failures:
-                content[FAILURES.name] = self.failures
+            if failures_changed or len(self.failures):
+                content[FAILURES.name] = self.failures.rows
             self.stores.tables.commit(self.stage, self.partition, content, pack)
-            self._changed = True
-        return self._changed
+            return True
+        return False
 
     def metadata(self) -> dict[str, Any]:
         """What this step found and did, for the Dagster UI."""
         numbers = {state.value: self.counts[state] for state in RowState}
         return {
             **numbers,
-            **step_metadata.pictures(self.gallery),
-            **step_metadata.errors(self.failures),
+            **step_metadata.pictures(self.gallery.thumbnails),
+            **step_metadata.errors(self.failures.rows),
             "dagster/partition_row_count": sum(
                 self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
             ),
@@ -275,7 +195,7 @@ def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
 
 @contextmanager
 def open_step(
-    stores: Stores, stage: Stage, partition: str, run_id: str, rereading: Rereading | None = None
+    stores: Stores, stage: Stage, partition: str, run_id: str, refresh: RefreshRequest | None = None
 ) -> Iterator[Step]:
     """Hold the lock of (stage, partition) around a step's work.
 
@@ -287,7 +207,7 @@ def open_step(
     with hold(
         step_lock(stores.root, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
     ):
-        step = Step(stores, stage, partition, run_id, rereading)
+        step = Step(stores, stage, partition, run_id, refresh)
         yield step
         step.note_run()
 

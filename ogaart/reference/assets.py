@@ -40,10 +40,10 @@ def _asset(node: "dg.BaseAssetNode", graph: "dg.AssetGraph") -> Iterator[str]:
         partitioned = "one run for everything"
     else:
         partitioned = "up to ten partitions a run" if node.backfill_policy is not None else "one partition a run"
-    asks = "asks the site" if node.tags.get("asks") == "site" else "asks nothing of the site"
+    source = "sends requests to the site" if node.tags.get("source") == "site" else "reads stored rows only"
     pools = ", ".join(sorted(node.pools or ()))
     yield (
-        f"Group `{node.group_name}`; {partitioned}; {asks}; version {node.code_version}"
+        f"Group `{node.group_name}`; {partitioned}; {source}; version {node.code_version}"
         f"{f'; pool `{pools}`' if pools else ''}.\n"
     )
     for name, comment in dict(node.metadata["tables"]).items():

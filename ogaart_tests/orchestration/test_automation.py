@@ -15,7 +15,7 @@ from ogaart.orchestration.launch_policy import Launch, Reason
 from ogaart.orchestration.launcher import REQUESTS, busy_partitions, choose, past_runs, run_request
 from ogaart.orchestration.schedules import publish_changes
 from ogaart.orchestration.sensors import autopilot
-from ogaart.pipeline.refresh_tags import asked_for
+from ogaart.pipeline.refresh_tags import requested_by
 from ogaart.resources.site.client import SiteDown
 from ogaart_tests.world import open_world
 
@@ -102,24 +102,24 @@ def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
 def test_a_refresh_tells_its_run_from_when_on() -> None:
     request = run_request([Launch("q/0001", Reason.REFRESH, 7, before=NOW)])
 
-    rereading = asked_for(request.tags, made_at=NOW + timedelta(days=1))
+    refresh = requested_by(request.tags, created_at=NOW + timedelta(days=1))
 
-    assert rereading is not None
-    assert rereading.before == NOW
-    assert rereading.covers("anything")
+    assert refresh is not None
+    assert refresh.before == NOW
+    assert refresh.covers("anything")
 
 
 def test_tags_ask_for_all_or_for_one_entry_since_the_run_was_made() -> None:
-    everything = asked_for({"ogaart/refresh": ""}, made_at=NOW)
-    one = asked_for({"ogaart/refresh_only": "tree"}, made_at=NOW)
+    everything = requested_by({"ogaart/refresh": ""}, created_at=NOW)
+    one = requested_by({"ogaart/refresh_only": "tree"}, created_at=NOW)
 
     assert everything is not None
     assert one is not None
     assert (everything.before, everything.covers("tree")) == (NOW, True)
     assert (one.covers("tree"), one.covers("oak")) == (True, False)
-    assert asked_for({"ogaart/reason": "x"}, made_at=NOW) is None
+    assert requested_by({"ogaart/reason": "x"}, created_at=NOW) is None
     with pytest.raises(dg.Failure, match="expected an ISO time"):
-        asked_for({"ogaart/refresh_before": "yesterday"}, made_at=NOW)
+        requested_by({"ogaart/refresh_before": "yesterday"}, created_at=NOW)
 
 
 def test_every_asset_job_schedule_and_sensor_explains_itself() -> None:
@@ -135,7 +135,7 @@ def test_every_asset_job_schedule_and_sensor_explains_itself() -> None:
         assert node.code_version, key
         assert node.kinds, key
         assert node.group_name != "default", key
-        assert node.tags.get("asks") in {"site", "nobody"}, key
+        assert node.tags.get("source") in {"site", "stored"}, key
         assert {"tables", "layout", "dagster/table_name"} <= set(node.metadata), key
         columns = schema.value.columns if hasattr(schema, "value") else schema.columns
         assert all(column.description for column in columns), key

@@ -1,7 +1,6 @@
 """The metadata of a run: its numbers come back from its SQL, its errors lead somewhere, its pictures fit."""
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -10,12 +9,10 @@ import pytest
 from PIL import Image
 
 from ogaart.core.stages import Stage
-from ogaart.core.staleness import FIRST_RETRY, compare
-from ogaart.core.states import RowState
+from ogaart.core.staleness import compare
 from ogaart.imaging import thumbnails
 from ogaart.imaging.contact_sheet import sheet
 from ogaart.pipeline import step_metadata
-from ogaart.pipeline.refresh_tags import asked_for
 from ogaart.pipeline.step import Step, open_step
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import SEARCH_RESULTS
@@ -61,10 +58,11 @@ def test_the_sql_of_a_step_gives_its_numbers_again(stores: Stores) -> None:
 
 
 def test_errors_are_grouped_and_lead_to_what_failed(stores: Stores) -> None:
+    key = "http://site/x.zip#3/0:in/[b].png"
     with open_step(stores, Stage.RAW_FILES, KEY, "run") as step:
         for n in range(4):
-            step.fail(f"http://site/files/a{n}.png", "f", error_class="Missing", message="404")
-        step.fail("http://site/x.zip#3/0:in/[b].png", "f", error_class="Unreadable", message="no [link](javascript:1)")
+            step.failures.record(f"http://site/files/a{n}.png", "f", error_class="Missing", message="404")
+        step.failures.record(key, "f", error_class="Unreadable", message="no [link](javascript:1)")
 
     text = str(step.metadata()["top_errors"].value)
 
@@ -86,23 +84,3 @@ def test_a_contact_sheet_is_small_whatever_is_on_it(count: int) -> None:
         assert picture.format == "JPEG"
         assert picture.width <= 804
         assert picture.height <= 304
-
-
-def test_a_failure_waits_until_its_next_try_is_due_or_it_is_to_be_read_again(stores: Stores) -> None:
-    with open_step(stores, Stage.CONTENT_PAGES, KEY, "first") as step:
-        step.fail("u", "f", slug="s", error_class="HttpStatus", message="503", http_status=503, retryable=True)
-        step.fail("p", "f", slug="s", error_class="Unreadable", message="no title")
-        step.commit({})
-
-    with open_step(stores, Stage.CONTENT_PAGES, KEY, "soon") as soon:
-        waiting = (soon.waits("u", "f", "s"), soon.waits("p", "f", "s"), soon.since("u", "f", "s"))
-    with open_step(stores, Stage.CONTENT_PAGES, KEY, "later") as later:
-        later.now = datetime.now(UTC).replace(year=later.now.year + 1)
-        due = (later.waits("u", "f", "s"), later.waits("p", "f", "s"), later.since("u", "f", "s"))
-    with open_step(stores, Stage.CONTENT_PAGES, KEY, "again", asked_for({"ogaart/refresh": ""}, step.now)) as again:
-        asked = (again.waits("u", "f", "s"), again.waits("p", "f", "s"), again.since("u", "f", "s"))
-
-    assert waiting == (True, True, None)
-    assert due == (False, True, step.now + FIRST_RETRY)
-    assert asked == (False, False, step.now)
-    assert step.counts[RowState.FAILED] == 2

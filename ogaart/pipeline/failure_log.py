@@ -1,0 +1,108 @@
+"""The failures of one stage and partition: those of earlier runs that still hold, and those of this run."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ogaart.core.staleness import next_try
+from ogaart.pipeline.refresh_tags import RefreshRequest
+from ogaart.resources.storage.tables import Row
+
+
+class FailureLog:
+    """What failed, by key, and when it is tried again.
+
+    A failure belongs to a key (a URL, an image id, a file's member) and the fingerprint of the inputs it failed with:
+    other inputs are a new attempt. A stored failure that no call keeps or records again is resolved.
+
+    Args:
+        stored: rows of ``failures`` that earlier runs left, of this stage and partition.
+        lineage: columns that every new row gets: stage, partition and run.
+        now: the step's time.
+        refresh: what the run was requested to read again.
+    """
+
+    def __init__(
+        self, stored: Sequence[Row], lineage: Mapping[str, str], now: datetime, refresh: RefreshRequest | None = None
+    ) -> None:
+        self.stored = list(stored)
+        self._by_key = {row["key"]: row for row in stored}
+        self._lineage = dict(lineage)
+        self._now = now
+        self._refresh = refresh
+        self._current: dict[str, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The failures that hold after this run, by key."""
+        return [self._current[key] for key in sorted(self._current)]
+
+    def find(self, key: str, fingerprint: str) -> Row | None:
+        """The stored failure of ``key`` with the same inputs."""
+        row = self._by_key.get(key)
+        return row if row is not None and row["fingerprint"] == fingerprint else None
+
+    def keep_until_due(self, key: str, fingerprint: str, slug: str | None = None) -> bool:
+        """Keep the stored failure of ``key`` while its next try is not due; returns whether it was kept.
+
+        Where the run refreshes the entry ``slug``, nothing is kept.
+        """
+        row = self.find(key, fingerprint)
+        if row is None or self._is_due(row) or self._refreshes(slug):
+            return False
+        self._current[key] = row
+        return True
+
+    def is_due(self, key: str, fingerprint: str) -> bool:
+        """Whether ``key`` failed with the same inputs before and is to be tried again now."""
+        row = self.find(key, fingerprint)
+        return row is not None and self._is_due(row)
+
+    def refetch_before(self, key: str, fingerprint: str, slug: str) -> datetime | None:
+        """The time before which a stored answer for ``key`` does not count; None: any stored answer does.
+
+        It is the time that a refresh was requested with, or the time at which a failure became due.
+        """
+        times = [self._refresh.before] if self._refresh is not None and self._refresh.covers(slug) else []
+        row = self.find(key, fingerprint)
+        if row is not None and self._is_due(row):
+            times.append(row["next_try"])
+        return max(times, default=None)
+
+    def record(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        error_class: str,
+        message: str,
+        slug: str | None = None,
+        http_status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Record that ``key`` failed in this run, and when it is tried again."""
+        before = self.find(key, fingerprint)
+        attempts = (before["attempts"] if before is not None else 0) + 1
+        self._current[key] = {
+            **self._lineage,
+            "key": key,
+            "slug": slug,
+            "error_class": error_class,
+            "message": message,
+            "http_status": http_status,
+            "attempts": attempts,
+            "first_at": before["first_at"] if before is not None else self._now,
+            "last_at": self._now,
+            "next_try": next_try(attempts, self._now, retryable=retryable),
+            "fingerprint": fingerprint,
+            "written_at": self._now,
+        }
+
+    def _refreshes(self, slug: str | None) -> bool:
+        return self._refresh is not None and slug is not None and self._refresh.covers(slug)
+
+    def _is_due(self, row: Row) -> bool:
+        due: datetime | None = row["next_try"]
+        return due is not None and due <= self._now
