@@ -43,7 +43,7 @@ def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> d
     """Every picture in the files: loose, or a member of an archive, of an archive in an archive.
 
     Unpacking and decoding work in a child process with limits; a member that cannot be read is a row with its reason
-    and harms no other. The same pixels in one entry are one image with several occurrences.
+    and affects no other. The same pixels in one entry are one image with several occurrences.
     """
     return run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
 
@@ -189,7 +189,7 @@ def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted
         if member.status == MemberStatus.PICTURE:
             row["image_id"] = _picture(step, content, facts, member, wanted, before)
         content.members.append(step.stamp(row, wanted))
-    if len(content.members) == seen:  # an empty archive: a row says that it was looked into
+    if len(content.members) == seen:  # an empty archive: a row records that it was read
         nothing = {"member_index": "", "member_path": "", "status": MemberStatus.NOT_A_PICTURE.value}
         content.members.append(step.stamp({**facts, **nothing, "message": "an archive without members"}, wanted))
 

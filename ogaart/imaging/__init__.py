@@ -1,1 +1,1 @@
-"""Archives, decoding, canonical pixels, preparation for the network, thumbnails: pure work on untrusted bytes."""
+"""Archives, decoding, canonical pixels, features, thumbnails: pure work on untrusted bytes."""

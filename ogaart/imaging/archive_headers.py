@@ -1,6 +1,6 @@
-"""What an archive's headers say and libarchive does not: that it is a volume of a set, that members are encrypted.
+"""What libarchive does not report of an archive's headers: volumes of a set, encrypted members.
 
-Without it both look like damage: libarchive unpacks what is encrypted, and reads on where a volume ends.
+Without this both look like damage: libarchive unpacks encrypted bytes as they are, and reads past a volume's end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ogaart.imaging.sniff import FileType
 
 MOST_HEADERS = 100_000
-_PARTS = "its volumes are not put together"
+_PARTS = "volumes are not joined"
 _RAR4, _RAR5 = b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0"
 _RAR4_HEADER_MOST = 1 << 16
 _RAR5_HEADER_MOST = 2 << 20
@@ -27,13 +27,13 @@ _ZIP_TAIL = 22 + 65_535
 
 @dataclass
 class Envelope:
-    """What the headers say.
+    """What was found in the headers.
 
     Attributes:
-        volume: that it is one volume of a set, in words; empty if it is none.
+        volume: a sentence, if it is one volume of a set; else empty.
         locked: whether something encrypted was met.
-        hint: what may be the cause of damage, in words; empty if nothing is known.
-        refused: members that cannot be read as they lie here, by their number: why.
+        hint: a sentence on the probable cause of damage; empty if unknown.
+        refused: members that cannot be read from this file alone, by their number: the reason.
     """
 
     volume: str = ""
@@ -46,15 +46,15 @@ class Envelope:
         self.locked = self.locked or reason is Reason.ENCRYPTED
         if reason is not Reason.CORRUPT:
             return reason, message
-        if self.locked:  # what is behind it cannot be reached, which looks like damage
-            return Reason.ENCRYPTED, f"behind what is encrypted ({message})"
+        if self.locked:  # members after an encrypted one cannot be reached, which looks like damage
+            return Reason.ENCRYPTED, f"follows an encrypted member ({message})"
         if self.volume:
             return Reason.MULTI_VOLUME, f"{self.volume} ({message})"
         return reason, f"{message}; {self.hint}" if self.hint else message
 
 
 def read_envelope(stream: IO[bytes], kind: FileType) -> Envelope:
-    """Read an archive's headers as far as they make sense; the place in the stream is the start again.
+    """Read an archive's headers as far as they are valid; the stream's position does not change.
 
     Args:
         stream: an open file with a descriptor.
@@ -67,21 +67,21 @@ def read_envelope(stream: IO[bytes], kind: FileType) -> Envelope:
     envelope = Envelope()
     reader = readers.get(kind.format)
     if reader is not None:
-        # Cut off: libarchive says so, member by member.
+        # Truncated: libarchive reports it, member by member.
         with contextlib.suppress(EOFError, struct.error):
             reader(_Bytes(stream.fileno()), envelope)
     return envelope
 
 
 def last_volume(stream: IO[bytes]) -> str:
-    """That a file of no known type is the last volume of a zip, in words; empty if it is none."""
+    """A sentence, if a file of unknown type is the last volume of a zip; else empty."""
     envelope = Envelope()
     _zip(_Bytes(stream.fileno()), envelope)
     return envelope.volume
 
 
 class _Bytes:
-    """A file's bytes by place, so that libarchive's own place in it stays where it is."""
+    """A file's bytes by offset; does not move the position that libarchive reads from."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -139,7 +139,7 @@ def _rar5(file: _Bytes, envelope: Envelope) -> None:
             if archive & 0x01:
                 which = f"volume {header.take() + 1}" if archive & 0x02 else "the first volume"
                 envelope.volume = f"{which} of a set; {_PARTS}"
-        elif kind == 2 and not flags & 0x08:  # libarchive passes over what goes on from the volume before
+        elif kind == 2 and not flags & 0x08:  # libarchive skips members continued from the volume before
             _note(envelope, number, encrypted=_has_record(header.data, extra, 0x01), split=bool(flags & 0x10))
             number += 1
         elif kind in (4, 5):
@@ -149,9 +149,9 @@ def _rar5(file: _Bytes, envelope: Envelope) -> None:
 
 def _note(envelope: Envelope, number: int, *, encrypted: bool, split: bool) -> None:
     if encrypted:
-        envelope.refused[number] = (Reason.ENCRYPTED, "encrypted; its password is not known here")
+        envelope.refused[number] = (Reason.ENCRYPTED, "encrypted; its password is not known")
     elif split:
-        envelope.refused[number] = (Reason.MULTI_VOLUME, f"it goes on in another volume; {_PARTS}")
+        envelope.refused[number] = (Reason.MULTI_VOLUME, f"it continues in another volume; {_PARTS}")
 
 
 def _has_record(header: bytes, extra: int, wanted: int) -> bool:
@@ -209,4 +209,4 @@ def _seven_zip(file: _Bytes, envelope: Envelope) -> None:
     offset, length = struct.unpack_from("<QQ", file.at(12, 16))
     missing = 32 + offset + length - file.length
     if missing > 0:
-        envelope.hint = f"its last {missing:,} bytes are not here: cut off, or the first volume of a set; {_PARTS}"
+        envelope.hint = f"its last {missing:,} bytes are missing: truncated, or the first volume of a set; {_PARTS}"

@@ -1,7 +1,7 @@
-"""Archives, streamed through libarchive: each member as a row, whatever it is; nothing is ever written under its name.
+"""Archives, streamed through libarchive: each member becomes a row; nothing is written under a member's name.
 
-Members are known by their place (3, or 3/0 in an archive that
-is member 3); names are for display. A nested archive goes to an unlinked temporary file.
+Members are identified by their position (3, or 3/0 in an archive that is member 3); names are for display. A nested
+archive goes to an unlinked temporary file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Bytes = bytes  # the type, in classes that have a field of that name
 BOMB_FLOOR = 10 << 20
-"""Ratios are not looked at below this many unpacked bytes: small files of one colour pack very well."""
+"""Ratios are not checked below this many unpacked bytes: small files of one colour pack very well."""
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".svgz")
 _ODD_KINDS = {
@@ -74,7 +74,7 @@ class Walk:
         limits: what it keeps to.
         scratch: directory for unlinked temporary files.
         packed_bytes: length of the file, which ratios are measured against.
-        begin: called with (index, path) before a member is touched; False means: leave it alone and report nothing.
+        begin: called with (index, path) before a member is touched; False means: skip it and report nothing.
         known: whether a row of this index was reported before (its archive may still have to be entered).
     """
 
@@ -129,7 +129,7 @@ class Walk:
                     if number == 0:
                         raise Unreadable(reason, f"{kind.format}: {message_of(cause)}") from cause
                     yield Member(
-                        place, path, MemberStatus.FAILED, reason, f"{kind.format} breaks off: {message_of(cause)}"
+                        place, path, MemberStatus.FAILED, reason, f"{kind.format} ends early: {message_of(cause)}"
                     )
                     return
                 if entry is None:
@@ -154,7 +154,7 @@ class Walk:
     def _count_member(self, place: str, path: str) -> None:
         self.members += 1
         if self.members > self.limits.max_members:
-            message = f"more than {self.limits.max_members:,} members (OGAART_MAX_MEMBERS); the rest was not looked at"
+            message = f"more than {self.limits.max_members:,} members (OGAART_MAX_MEMBERS); the rest was not read"
             raise Stop(Member(place, path, MemberStatus.FAILED, Reason.TOO_MANY_MEMBERS, message))
 
     def _member(self, archive: Archive, entry: Entry, place: str, shown: str, depth: int) -> Iterator[Member]:
@@ -199,7 +199,7 @@ class Walk:
     def _read(
         self, archive: Archive, entry: Entry, place: str, shown: str, depth: int
     ) -> tuple[Member, IO[bytes] | None]:
-        """Read a member as far as its type asks for; with a temporary file where it is an archive to enter."""
+        """Read a member as far as its type needs; into a temporary file where it is an archive to enter."""
         blocks = self._blocks(archive, place, shown)
         head = b""
         for block in blocks:
@@ -229,11 +229,11 @@ class Walk:
 
     @staticmethod
     def _may_be_tga(kind: FileType, entry: Entry) -> bool:
-        """A TGA with an odd header still says so in its footer; worth reading where the name claims it."""
+        """A TGA with an unusual header still has its footer; worth reading where the name claims a TGA."""
         return kind.format == "unknown" and entry.name.lower().endswith(".tga")
 
     def _pass_over(self, archive: Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:
-        """Finish with a member that is no picture.
+        """Finish with a member that is not a picture.
 
         A zip skips it by seeking. Elsewhere the bytes are unpacked anyway, so they are counted and hashed.
         """
@@ -265,13 +265,13 @@ class Walk:
         return spool
 
     def _drain(self, archive: Archive) -> None:
-        """Unpack the rest of a member within the limits, so that what follows can be reached."""
+        """Unpack the rest of a member within the limits, so that the next one can be reached."""
         try:
             # The member has its row: a limit reached here is one of the whole file, whose index is empty.
             for _ in self._blocks(archive, "", ""):
                 pass
         except ArchiveError:
-            # The next header tells whether the archive goes on.
+            # The next header tells whether the archive continues.
             return
 
     def _blocks(self, archive: Archive, place: str, shown: str) -> Iterator[bytes]:
@@ -279,7 +279,7 @@ class Walk:
             self.unpacked_bytes += len(block)
             if self.unpacked_bytes > self.limits.max_unpacked_bytes:
                 limit = self.limits.max_unpacked_bytes
-                message = f"more than {limit:,} bytes unpacked (OGAART_MAX_UNPACKED_BYTES); the rest was not looked at"
+                message = f"more than {limit:,} bytes unpacked (OGAART_MAX_UNPACKED_BYTES); the rest was not read"
                 raise Stop(Member(place, shown, MemberStatus.FAILED, Reason.TOO_MANY_BYTES, message))
             yield block
 

@@ -24,10 +24,10 @@ def sheet(thumbnails: Sequence[bytes], *, most_bytes: int = 44_000) -> bytes:
         The bytes of a JPEG file, at most 804 x 304 pixels.
 
     Raises:
-        ValueError: there is no thumbnail.
+        ValueError: no thumbnails were passed.
     """
     if not thumbnails:
-        raise ValueError("a contact sheet of no pictures: give at least one")
+        raise ValueError("a contact sheet needs at least one thumbnail; 0 were passed")
     shown = thumbnails[:MOST]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)

@@ -6,7 +6,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The class of a failure, as written to ``error_class``."""
 
-    CORRUPT = "Corrupt"  # broken or cut off: the decoder or libarchive says so
+    CORRUPT = "Corrupt"  # damaged or truncated, as reported by the decoder or libarchive
     ENCRYPTED = "Encrypted"
     MULTI_VOLUME = "MultiVolume"  # one file of a set that belongs together
     TOO_LARGE = "TooLarge"  # one member's bytes
@@ -18,7 +18,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     TIMED_OUT = "TimedOut"
     WORKER_CRASHED = "WorkerCrashed"
-    UNSUPPORTED = "Unsupported"  # a known format or mode that nothing here reads
+    UNSUPPORTED = "Unsupported"  # a known format, mode or compression that is not read
     NOT_A_PICTURE = "NotAPicture"
 
 

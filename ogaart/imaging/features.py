@@ -1,4 +1,4 @@
-"""What can be said of a picture's pixels: alpha, colours, palette, pixel art, signature."""
+"""Features of a picture's pixels: alpha, colours, palette, pixel art, signature."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAME_SHADE = 30.0
 
 @dataclass(frozen=True)
 class Features:
-    """What is said of a picture.
+    """The features of one picture.
 
     Attributes:
         has_alpha: whether any pixel is not opaque.
@@ -66,7 +66,7 @@ def describe(rgba: NDArray[np.uint8]) -> Features:
 
 
 def _is_pixel_art(width: int, height: int, colours: int, soft: float) -> bool:
-    """Whether few colours, hardly any half-transparent pixel and a small size say so."""
+    """Whether few colours, hardly any half-transparent pixel and a small size suggest pixel art."""
     if not colours or soft > 0.05:
         return False
     return (max(width, height) <= 64 and colours <= 256) or (width * height <= 1024 * 1024 and colours <= 64)
@@ -119,7 +119,7 @@ def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...
 
 
 def _main_colours(sample: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Quantise (N, 4) pixels, then fold shades that nobody tells apart into the more frequent one."""
+    """Quantise (N, 4) pixels, then fold shades that look alike into the more frequent one."""
     image = Image.fromarray(np.ascontiguousarray(sample[None, :, :3]))
     reduced = image.quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)

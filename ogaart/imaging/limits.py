@@ -20,13 +20,13 @@ class Limits:
         max_member_bytes: bytes of one picture or nested archive inside an archive.
         max_unpacked_bytes: bytes unpacked from one file, over all its members and levels.
         max_members: members of one file, over all levels.
-        max_ratio: unpacked to packed bytes, looked at above 10 MiB unpacked.
+        max_ratio: unpacked to packed bytes, checked above 10 MiB unpacked.
         max_depth: how many levels deep archives inside archives are opened.
         max_pixels: width times height of a picture.
         member_seconds: seconds one member may take to unpack and decode.
         file_seconds: seconds one file may take with all its members.
         worker_bytes: address space the child process may use beyond what it has at its start.
-        max_frames: frames of an animation looked at in search of one that is not fully transparent.
+        max_frames: frames of an animation searched for one that is not fully transparent.
     """
 
     max_member_bytes: int = 512 * MiB

@@ -33,7 +33,7 @@ def _japanese(raw: bytes) -> str | None:
         text = raw.decode("cp932")
     except UnicodeDecodeError:
         return None
-    # European names also decode as CP932, into symbols and half-width katakana; kana or kanji pairs they hardly give.
+    # European names also decode as CP932, into symbols and half-width katakana; kana or kanji pairs are rare there.
     return text if _KANA.search(text) or len(_KANJI.findall(text)) >= 2 else None
 
 

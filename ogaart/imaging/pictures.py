@@ -1,4 +1,4 @@
-"""Picture bytes to canonical pixels: one decoder chosen by magic bytes, limits looked at before it runs."""
+"""Picture bytes to canonical pixels: one decoder chosen by magic bytes, limits checked before it runs."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
 
     Args:
         source: a file or its bytes.
-        limits: ``max_pixels`` and ``max_frames`` are looked at.
+        limits: ``max_pixels`` and ``max_frames`` apply.
 
     Raises:
-        Unreadable: no picture, a format that nothing here reads, broken, too many pixels, or not enough memory.
+        Unreadable: not a picture, an unsupported format, damaged, too many pixels, or not enough memory.
     """
     head = _head(source)
     kind = sniff(head)
@@ -136,7 +136,7 @@ def _head(source: Path | bytes) -> bytes:
 
 
 def _tga_by_footer(source: Path | bytes) -> FileType | None:
-    """A TGA 2 says so in its last 26 bytes, whatever its header."""
+    """A TGA 2 is known by its last 26 bytes, whatever its header."""
     if isinstance(source, bytes):
         tail = source[-18:]
     else:

@@ -47,7 +47,7 @@ class Entry:
 
 
 class Archive:
-    """An open archive; libarchive's two reading calls with their return codes looked at.
+    """An open archive; libarchive's two reading calls, with their return codes checked.
 
     The package's own block reader takes a warning in the middle of the data (a wrong checksum) for a length.
     """
@@ -106,7 +106,7 @@ def opened(stream: IO[bytes], kind: FileType) -> Iterator[Archive]:
     """Open an archive with the readers of its type alone.
 
     Raises:
-        Unreadable: libarchive does not take it for one.
+        Unreadable: libarchive does not recognise it.
     """
     formats, filters = _READERS[kind.format]
     pointer = ffi.read_new()
@@ -129,12 +129,12 @@ def opened(stream: IO[bytes], kind: FileType) -> Iterator[Archive]:
 
 
 def message_of(cause: ArchiveError) -> str:
-    """What libarchive complains of; it has nothing to say of some damage."""
-    return str(cause.msg) if cause.msg else "damaged or unsupported; libarchive gave no reason"
+    """Libarchive's error text; it has none for some kinds of damage."""
+    return str(cause.msg) if cause.msg else "damaged or unsupported; libarchive returned no reason"
 
 
 def reason_of(cause: ArchiveError) -> Reason:
-    """The class of what libarchive complains of; it gives texts, not codes."""
+    """The class of a libarchive error; it has texts, not codes."""
     text = message_of(cause).lower()
     if "passphrase" in text or "encrypt" in text:
         return Reason.ENCRYPTED

@@ -1,7 +1,7 @@
 """Signatures: a 32 x 32 miniature of a picture, and how near a query is to many of them whatever their background.
 
-The network forgets where things are; the miniature does not, and so finds the picture itself again: flattened on any
-colour, saved as JPEG, scaled or mirrored.
+The embedding model forgets where things are; the miniature does not, and so finds the picture itself again:
+flattened on any colour, saved as JPEG, scaled or mirrored.
 """
 
 from __future__ import annotations

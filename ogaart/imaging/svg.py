@@ -52,7 +52,7 @@ def render(data: bytes, limits: Limits) -> Image.Image:
 
 
 def _self_contained(data: bytes) -> str:
-    """Parse and write the document anew without links to anything outside itself.
+    """Parse the document and write it again without links to anything outside itself.
 
     resvg opens local files that an image links (there is no option against it), and entities could hide such a link
     from a search of the text; the parse resolves entities, and refuses those that blow up.

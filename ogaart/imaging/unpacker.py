@@ -1,6 +1,6 @@
 """The parent's side of unpacking: a file goes in, rows come out, whatever the file does to the child process.
 
-A crash or a hang becomes a failed row of the member at which it happened; a new child takes up what follows it.
+A crash or a hang becomes a failed row of the member at which it happened; a new child continues after it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
 """Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
 
 MAX_RESTARTS = 8
-"""Children one file may cost before the rest of it is given up."""
+"""Child processes that one file may lose before the rest of it is skipped."""
 
 Bytes = bytes  # the type, in a class that has a field of that name
 RECYCLE_BYTES = 768 << 20
@@ -40,9 +40,9 @@ RECYCLE_BYTES = 768 << 20
 
 @dataclass(frozen=True)
 class UnpackedMember:
-    """One row: a member of a file, or the file itself where it is no archive.
+    """One row: a member of a file, or the file itself where it is not an archive.
 
-    The fields from ``pixel_sha256`` on are set where ``status`` is PICTURE, and None else.
+    The fields from ``pixel_sha256`` on are set where ``status`` is PICTURE, and None elsewhere.
 
     Attributes:
         member_index: place in the archive, nested by '/', such as 3 or 3/0; empty for the file itself.
@@ -137,10 +137,10 @@ class Unpacker:
         """Unpack one file, streaming: at most a few members are in memory.
 
         Args:
-            path: the file; its name says nothing.
+            path: the file; its name is ignored.
 
         Yields:
-            One row for each member, in the archive's order; a file that is no archive yields one with the index "".
+            One row for each member, in the archive's order; a file that is not an archive yields one with the index "".
             At least one row, for any bytes.
 
         Raises:
@@ -169,7 +169,7 @@ class Unpacker:
             try:
                 child = self._ready()
                 answer = child.request({"op": "decode", "max_pixels": max_pixels}, (data,), seconds=seconds)
-                self._finish(child.hear(seconds))
+                self._finish(child.receive(seconds))
             except ChildLost as cause:
                 self._forget()
                 raise Unreadable(*reason_of(cause)) from cause
@@ -229,7 +229,7 @@ class _Unpacking:
                 self._done[index] = None
             else:
                 return
-        message = f"{MAX_RESTARTS} members crashed or hung; the rest was not looked at"
+        message = f"{MAX_RESTARTS} members crashed or hung; the rest was not read"
         yield UnpackedMember("", "", MemberStatus.FAILED, Reason.WORKER_CRASHED, message)
 
     def _attempt(self) -> Iterator[UnpackedMember]:
@@ -247,10 +247,10 @@ class _Unpacking:
         assert child is not None
         finished = False
         try:
-            child.ask(request, seconds=START_SECONDS)
+            child.send(request, seconds=START_SECONDS)
             while True:
                 left = limits.file_seconds - self._seconds - child.waited
-                message = child.hear(max(0.0, min(limits.member_seconds, left)))
+                message = child.receive(max(0.0, min(limits.member_seconds, left)))
                 if message.fields["kind"] == "end":
                     finished = True
                     unpacker._finish(message)
@@ -264,7 +264,7 @@ class _Unpacking:
         finally:
             self._seconds += child.waited
             if not finished:
-                # The reader went away in the middle: what the child still says belongs to nobody.
+                # The caller stopped in the middle: what the child still sends has no reader.
                 unpacker.close()
 
     def _take(self, message: protocol.Message) -> UnpackedMember | None:

@@ -70,7 +70,7 @@ class Worker:
         done, enter, poison = set(fields["done"]), set(fields["enter"]), set(fields["poison"])
 
         def begin(index: str, shown: str) -> bool:
-            # Sent for members left alone too: it shows that the child is alive.
+            # Sent for skipped members too: it shows that the child is alive.
             wanted = index not in poison and (index not in done or index in enter)
             self._send({"kind": "begin", "index": index, "path": shown, "wanted": wanted and index not in done})
             self._out.flush()
@@ -91,7 +91,7 @@ class Worker:
         signal.setitimer(signal.ITIMER_REAL, 2 * self._limits.member_seconds + 5)
 
     def _members(self, path: Path, begin: Any, done: set[str]) -> Iterator[Member]:
-        """What the file holds; the file itself under the empty index where it is no archive."""
+        """The file's members; the file itself under the empty index where it is not an archive."""
         size = path.stat().st_size
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
@@ -176,7 +176,7 @@ def _limit_address_space(extra: int) -> None:
 
 
 def _use_utf8() -> None:
-    """Choose a UTF-8 locale: libarchive converts names to the locale's encoding, and gives none where it cannot."""
+    """Choose a UTF-8 locale: libarchive converts names to the locale's encoding, and returns none where it cannot."""
     for name in _LOCALES:
         with contextlib.suppress(locale.Error):
             locale.setlocale(locale.LC_CTYPE, name)

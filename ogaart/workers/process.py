@@ -1,4 +1,4 @@
-"""A child process as its parent sees it: started with little, asked, heard within a time, and killed."""
+"""A child process from its parent's side: small environment, requests sent, answers read with a time limit, killed."""
 
 import os
 import select
@@ -19,7 +19,7 @@ _PIPE_BYTES = 1 << 20
 
 
 class ChildLost(RuntimeError):
-    """The child crashed, hung, or spoke nonsense; it is gone when this is raised.
+    """The child crashed, hung, or sent an invalid message; it is gone when this is raised.
 
     Attributes:
         timed_out: it hung.
@@ -38,18 +38,18 @@ class Child:
     Args:
         module: the module to run.
         what: what it is, for messages.
-        environment: all that it gets to see of the environment; see ``clean_environment``.
-        scratch: where what it complains is written, into a file without a name.
+        environment: its whole environment; see ``clean_environment``.
+        scratch: directory for the unlinked file that takes its stderr.
     """
 
     def __init__(self, module: str, what: str, environment: Mapping[str, str], scratch: Path | None = None) -> None:
         self._what = what
-        self._complaints: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
+        self._stderr: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             env=dict(environment),
             bufsize=0,
             pipesize=_PIPE_BYTES,
@@ -75,25 +75,25 @@ class Child:
         Raises:
             ChildLost: no answer within ``seconds``, or none ever.
         """
-        self.ask(fields, blobs, seconds=seconds)
-        return self.hear(seconds)
+        self.send(fields, blobs, seconds=seconds)
+        return self.receive(seconds)
 
-    def ask(self, fields: Mapping[str, Any], blobs: Sequence[Any] = (), *, seconds: float) -> None:
+    def send(self, fields: Mapping[str, Any], blobs: Sequence[Any] = (), *, seconds: float) -> None:
         """Send a request.
 
         Raises:
-            ChildLost: it was not taken within ``seconds``, or never will be.
+            ChildLost: it did not read it within ``seconds``, or has ended.
         """
         self.waited = 0.0
-        self._complaints.truncate(0)
+        self._stderr.truncate(0)
         deadline = time.monotonic() + seconds
         protocol.send(lambda data: self._write(data, deadline, seconds), dict(fields), tuple(blobs))
 
-    def hear(self, seconds: float) -> protocol.Message:
+    def receive(self, seconds: float) -> protocol.Message:
         """The next message.
 
         Raises:
-            ChildLost: none came within ``seconds``, or none will.
+            ChildLost: none came within ``seconds``, or it has ended.
         """
         started = time.monotonic()
         deadline = started + seconds
@@ -105,18 +105,18 @@ class Child:
         return message
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill it and wait for its end."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-        self._complaints.close()
+        self._stderr.close()
 
     def _write(self, data: bytes | memoryview, deadline: float, seconds: float) -> None:
         view = memoryview(data).cast("B") if len(data) else memoryview(b"")
         while len(view):
-            self._wait(self._writable, deadline, f"took no request for {seconds:g} s")
+            self._wait(self._writable, deadline, f"read no request for {seconds:g} s")
             try:
                 view = view[os.write(self._in, view) :]
             except BlockingIOError:
@@ -148,19 +148,19 @@ class Child:
             self._process.kill()
         code = self._process.wait()
         ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        last = self._last_words()
+        last = self._last_error()
         self.kill()
         return ChildLost(f"{self._what} {how} ({ended}{last})")
 
-    def _last_words(self) -> str:
-        size = self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(0, size - 4000))
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+    def _last_error(self) -> str:
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - 4000))
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1][:300]}" if lines else ""
 
 
 def clean_environment(names: Collection[str] = (), beginnings: tuple[str, ...] = ()) -> dict[str, str]:
-    """What a child needs of this process's environment and nothing else: the platform's keys and passwords stay out.
+    """The variables of this process's environment that a child needs; keys and passwords are left out.
 
     Args:
         names: variables that are kept beside the usual ones.

@@ -15,7 +15,7 @@ MAX_HEADER = 64 << 20
 
 
 class WireError(Exception):
-    """The other side is gone, or spoke nonsense."""
+    """The other side has ended, or sent an invalid message."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def send(write: Callable[[bytes | memoryview], Any], fields: dict[str, Any], blo
     """Write one message.
 
     Args:
-        write: writes all it is given, such as a buffered file's.
+        write: writes all bytes passed, such as a buffered file's ``write``.
         fields: JSON values.
         blobs: objects with the buffer interface, C-contiguous.
     """
@@ -45,10 +45,10 @@ def receive(read: Callable[[int], bytes]) -> Message:
     """Read one message.
 
     Args:
-        read: returns exactly as many bytes as asked for, or raises.
+        read: returns exactly the number of bytes requested, or raises.
 
     Raises:
-        WireError: the header is too long or no JSON object.
+        WireError: the header is too long or not a JSON object.
     """
     (length,) = _PREFIX.unpack(read(_PREFIX.size))
     if length > MAX_HEADER:
@@ -57,5 +57,5 @@ def receive(read: Callable[[int], bytes]) -> Message:
         fields = json.loads(read(length))
         lengths = [int(n) for n in fields.pop("blobs")]
     except (ValueError, KeyError, AttributeError) as cause:
-        raise WireError(f"a header that is no message: {cause}") from cause
+        raise WireError(f"invalid message header: {cause}") from cause
     return Message(fields, tuple(read(n) for n in lengths))

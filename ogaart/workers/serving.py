@@ -1,4 +1,4 @@
-"""A child process as it sees itself: requests from the pipe, an end when the parent ends, and what memory it takes."""
+"""A child process from its own side: requests from the pipe, an end when the parent ends, memory used."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ def memory() -> dict[str, int]:
 
 
 def _read_requests(stream: BinaryIO, requests: "queue.Queue[protocol.Message]") -> None:
-    """Read requests for ever; the end of the pipe means that the parent is gone, and ends the process at once."""
+    """Read requests for ever; the end of the pipe means that the parent has ended, and ends this process at once."""
 
     def exactly(length: int) -> bytes:
         data = stream.read(length)

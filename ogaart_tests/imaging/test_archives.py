@@ -86,7 +86,7 @@ def test_damage_without_a_reason_is_said_to_be_damage(unpack: Unpack) -> None:
     [row] = unpack(bytes(damaged))
 
     assert (row.status, row.error_class) == ("failed", Reason.CORRUPT)
-    assert str(row.message).startswith("7z: damaged or unsupported; libarchive gave no reason")
+    assert str(row.message).startswith("7z: damaged or unsupported; libarchive returned no reason")
 
 
 def test_junk_and_xcf(unpack: Unpack) -> None:

@@ -87,11 +87,11 @@ def test_the_message_says_what_it_is_and_what_is_missing(samples: Path, unpacker
     def said(name: str) -> str:
         return " | ".join(str(row.message) for row in unpacker.unpack(samples / name) if row.error_class)
 
-    assert "goes on in another volume; its volumes are not put together" in said("rarfile/rar5-vols.part1.rar")
+    assert "continues in another volume; volumes are not joined" in said("rarfile/rar5-vols.part1.rar")
     assert "volume 2 of a set" in said("rarfile/rar5-vols.part2.rar")
     assert "the first volume of a set" in said("made/split.z01")
     assert "volume 3 of a set" in said("made/split.zip")
-    assert "91,633 bytes are not here: cut off, or the first volume of a set" in said("made/volumes.7z.001")
+    assert "91,633 bytes are missing: truncated, or the first volume of a set" in said("made/volumes.7z.001")
     assert "password is not known" in said("rarfile/rar5-psw.rar")
 
 
