@@ -26,7 +26,7 @@ from ogaart.resources.embedding.registry import MODELS
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.engine.service import SearchService
-from ogaart.search.query import Query
+from ogaart.search.query import SearchQuery
 from ogaart.search.results import Relation
 from ogaart.settings import Settings
 
@@ -123,15 +123,15 @@ def measure(
         for pixels, original in pictures(every):
             for kind, (change, form) in kinds.items():
                 content = encoded(change(original), form)
-                seen = service.see(content)
+                seen = service.read_image(content)
                 tally = tallies[kind]
                 tally.tried += 1
                 assert seen.vector is not None, seen.note
                 nearest = index.query(seen.vector, limit=1)
                 top = service.hit(nearest[0].id)
                 tally.index_first += top is not None and top.pixel_sha256 == pixels
-                seen = service.framed(seen, partial(service.see, content))
-                results = service.search(Query(picture=seen, fold=False, limit=5))
+                seen = service.without_background(seen, partial(service.read_image, content))
+                results = service.search(SearchQuery(picture=seen, fold=False, limit=5))
                 tally.first += bool(results.hits) and results.hits[0].pixel_sha256 == pixels
                 said = results.verdict.relation if results.verdict is not None else None
                 good = {Relation.SAME, Relation.NEAR}

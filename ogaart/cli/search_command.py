@@ -10,11 +10,11 @@ import requests
 
 from ogaart.core.image_ids import parse_image_id
 from ogaart.imaging.names import printable
-from ogaart.search.engine.live_generation import NothingPublished
-from ogaart.search.engine.query_resolver import Asking
+from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.search_url import AddressInvalid, read_address
+from ogaart.search.errors import InvalidParameter, NothingPublished
+from ogaart.search.search_url import read_search_url
 from ogaart.search.web.problems import KNOWN, problem_of
 from ogaart.search.web.schemas import ResultsRecord
 from ogaart.settings import Settings
@@ -93,11 +93,11 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
         else:
             number = parse_image_id(question)
             meant = ("like" if number is not None and service.hit(number) is not None else "q", question)
-        asking = Asking(service, uploads)
-        address = asking.read_links(read_address([meant, *pairs]))
+        resolver = QueryResolver(service, uploads)
+        address = resolver.read_links(read_search_url([meant, *pairs]))
         if address.empty:
-            raise AddressInvalid("nothing is asked: give words, a picture or an image_id")
-        return ResultsRecord.of(service.search(asking.ask(address).query), following=None, upload=None)
+            raise InvalidParameter("nothing is asked: give words, a picture or an image_id")
+        return ResultsRecord.of(service.search(resolver.ask(address).query), following=None, upload=None)
 
 
 def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:

@@ -11,7 +11,7 @@ from ogaart.cli.tabular import FORMATS, as_markdown, rows_of, write_parquet
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.sql import literal
-from ogaart.search.engine.live_generation import NothingPublished
+from ogaart.search.errors import NothingPublished
 from ogaart.settings import Settings
 
 SHOWN = 200

@@ -57,7 +57,7 @@ def guard() -> Iterator[Settings]:
     from ogaart.resources.site.errors import SiteDown
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
-    from ogaart.search.engine.live_generation import NothingPublished
+    from ogaart.search.errors import NothingPublished
     from ogaart.sites.opengameart.queries import BadQueries
 
     codes: dict[type[Exception], int] = {

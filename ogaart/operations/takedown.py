@@ -10,7 +10,7 @@ from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
-from ogaart.search.engine.serving_store import Store
+from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.query import Filters
 from ogaart.settings import Settings
 from ogaart.sites.opengameart.urls import slug_of
@@ -33,7 +33,7 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
     """
     root = DataRoot.of(settings)
     generation = Generations(root.generations).current()
-    store = Store(generation.path, generation.number) if generation is not None else None
+    store = ServingStore(generation.path, generation.number) if generation is not None else None
     try:
         value = _value(store, what, given)
         pictures = _pictures(store, what, value)
@@ -61,7 +61,7 @@ def listing(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _value(store: Store | None, what: Kind, given: str) -> str:
+def _value(store: ServingStore | None, what: Kind, given: str) -> str:
     given = given.strip()
     if what == "entry":
         return slug_of(given) or given
@@ -77,7 +77,7 @@ def _value(store: Store | None, what: Kind, given: str) -> str:
     return given.lower() if what == "pixels" else given
 
 
-def _pictures(store: Store | None, what: Kind, value: str) -> int:
+def _pictures(store: ServingStore | None, what: Kind, value: str) -> int:
     if store is None:
         return 0
     by_kind = {

@@ -1,20 +1,42 @@
-"""Errors of a search, which the web gives an HTTP status and the command line an exit code."""
+"""Exceptions of the search; the web maps each to an HTTP status, the command line to an exit code."""
+
+
+class InvalidParameter(ValueError):
+    """A parameter has an invalid value; the message names the parameter, the value and what is expected."""
 
 
 class NotFound(LookupError):
-    """What was asked for is not here: never was, is no longer, or is blocked."""
+    """The requested picture, entry or page does not exist, was withdrawn, or is blocked."""
 
 
-class TooMuch(ValueError):
-    """A request is larger than its limit."""
+class UploadGone(LookupError):
+    """The token of an upload is unknown or has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("this upload has expired: uploads are kept in memory for one hour")
 
 
-class TooSlow(RuntimeError):
-    """A request's body did not come in time."""
+class NothingPublished(RuntimeError):
+    """No generation is published yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`")
 
 
-class TooFast(RuntimeError):
-    """A client asks more often than the limit.
+class TooLarge(ValueError):
+    """A request or picture is larger than its limit."""
+
+
+class BundleTooLarge(ValueError):
+    """The pictures of a bundle are together larger than its limit."""
+
+
+class RequestTooSlow(RuntimeError):
+    """The body of a request did not arrive in time."""
+
+
+class TooManyRequests(RuntimeError):
+    """A client exceeds its allowance.
 
     Attributes:
         seconds: how long to wait.
@@ -25,9 +47,19 @@ class TooFast(RuntimeError):
         self.seconds = seconds
 
 
-class RemoteRefused(ValueError):
-    """A link that this server does not follow: by rule, not by accident."""
+class TooBusy(RuntimeError):
+    """A concurrency limit is reached.
+
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    seconds = 5
 
 
-class RemoteFailed(RuntimeError):
-    """A link that was followed and led to no picture."""
+class LinkRefused(ValueError):
+    """A link that this server does not fetch, by its rules."""
+
+
+class LinkFailed(RuntimeError):
+    """A link that was fetched and did not return a picture."""

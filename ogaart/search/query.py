@@ -129,7 +129,7 @@ class QueryPicture:
 
 
 @dataclass(frozen=True)
-class Query:
+class SearchQuery:
     """One question. All parts combine: pictures rank, words and filters narrow; words alone rank by relevance.
 
     Attributes:
@@ -148,10 +148,10 @@ class Query:
 
     words: str = ""
     picture: QueryPicture | None = None
-    likes: tuple[int, ...] = ()
-    dislikes: tuple[int, ...] = ()
-    like_pictures: tuple[QueryPicture, ...] = ()
-    unlike_pictures: tuple[QueryPicture, ...] = ()
+    positive: tuple[int, ...] = ()
+    negative: tuple[int, ...] = ()
+    positive_pictures: tuple[QueryPicture, ...] = ()
+    negative_pictures: tuple[QueryPicture, ...] = ()
     filters: Filters = field(default_factory=Filters)
     fold: bool = True
     group: bool = False
@@ -172,14 +172,14 @@ class Query:
     @property
     def own(self) -> tuple[QueryPicture, ...]:
         """The visitor's pictures to be like, the first one first."""
-        return (*((self.picture,) if self.picture is not None else ()), *self.like_pictures)
+        return (*((self.picture,) if self.picture is not None else ()), *self.positive_pictures)
 
     @property
     def wished(self) -> int:
         """Pictures to be like, whosever they are."""
-        return len(self.own) + len(self.likes)
+        return len(self.own) + len(self.positive)
 
     @property
     def unwished(self) -> int:
         """Pictures to be unlike, whosever they are."""
-        return len(self.unlike_pictures) + len(self.dislikes)
+        return len(self.negative_pictures) + len(self.negative)

@@ -30,7 +30,7 @@ class LicenceName:
 
 
 @dataclass(frozen=True)
-class Place:
+class Occurrence:
     """One place at which the hit's very pixels stand."""
 
     image_id: int
@@ -83,7 +83,7 @@ class Hit:
     palette_shares: tuple[float, ...]
     pixel_art: bool
     pixel_sha256: str
-    places: tuple[Place, ...] = ()
+    places: tuple[Occurrence, ...] = ()
     folded: tuple["Hit", ...] = ()
     folded_count: int = 0
 
@@ -103,9 +103,9 @@ class Hit:
         return f"/image/{self.image_id}"
 
     @property
-    def other_entries(self) -> tuple[Place, ...]:
+    def other_entries(self) -> tuple[Occurrence, ...]:
         """One place for each other entry that holds the same pixels."""
-        seen: dict[str, Place] = {}
+        seen: dict[str, Occurrence] = {}
         for place in self.places:
             if place.slug != self.slug:
                 seen.setdefault(place.slug, place)
@@ -113,7 +113,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenCount:
     """How many of the hits looked at one filter hides, were it lifted alone."""
 
     name: str
@@ -147,7 +147,7 @@ class Results:
     info: Info
     hits: tuple[Hit, ...] = ()
     verdict: Verdict | None = None
-    hidden: tuple[Hidden, ...] = ()
+    hidden: tuple[HiddenCount, ...] = ()
     total: int | None = None
     more: bool = False
     looked_at: int = 0

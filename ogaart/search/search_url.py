@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ogaart.core.image_ids import parse_image_id
+from ogaart.search.errors import InvalidParameter
 from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Box, Filters, Size
 
 MAX_TEXT = 500
@@ -19,19 +20,15 @@ Example = int | str
 """A picture asked with: of the catalog by its image_id, or a visitor's by the token of an upload or by its link."""
 
 
-class AddressInvalid(ValueError):
-    """A parameter has a value that cannot be meant; the message names it and what is expected."""
-
-
 @dataclass(frozen=True)
-class Address:
+class SearchUrl:
     """A search as its URL states it: pictures by token, link or id; the rest as in ``Query``."""
 
     words: str = ""
     upload: str = ""
     url: str = ""
-    likes: tuple[Example, ...] = ()
-    dislikes: tuple[Example, ...] = ()
+    positive: tuple[Example, ...] = ()
+    negative: tuple[Example, ...] = ()
     crop: Box | None = None
     filters: Filters = field(default_factory=Filters)
     fold: bool = True
@@ -47,12 +44,12 @@ class Address:
     @property
     def visual(self) -> bool:
         """Whether a picture takes part."""
-        return bool(self.upload or self.url or self.likes or self.dislikes)
+        return bool(self.upload or self.url or self.positive or self.negative)
 
     @property
     def only_unlike(self) -> bool:
         """Whether pictures only push away: then nothing has a likeness to speak of."""
-        return bool(self.dislikes) and not (self.upload or self.url or self.likes)
+        return bool(self.negative) and not (self.upload or self.url or self.positive)
 
     @property
     def offset(self) -> int:
@@ -63,7 +60,7 @@ class Address:
         """The parameters, in one fixed order; what has its default is left out."""
         f = self.filters
         pairs: list[tuple[str, Any]] = [("q", self.words), ("upload", self.upload), ("url", self.url)]
-        pairs += [("like", i) for i in self.likes] + [("unlike", i) for i in self.dislikes]
+        pairs += [("like", i) for i in self.positive] + [("unlike", i) for i in self.negative]
         pairs.append(("crop", self.crop_text))
         for name, values in (
             ("licence", f.licences), ("use", f.uses), ("type", f.art_types), ("author", f.authors), ("tag", f.tags),
@@ -98,27 +95,29 @@ class Address:
 
     def also_like(self, example: Example) -> str:
         """The URL of this search with one more picture wished for."""
-        return self.path(likes=_with(self.likes, example), dislikes=_without(self.dislikes, example))
+        return self.path(positive=_with(self.positive, example), negative=_without(self.negative, example))
 
     def not_like(self, example: Example) -> str:
         """The URL of this search with one more picture not wished for."""
         crop = None if example == self.cropped else self.crop
-        return self.path(dislikes=_with(self.dislikes, example), likes=_without(self.likes, example), crop=crop)
+        return self.path(negative=_with(self.negative, example), positive=_without(self.positive, example), crop=crop)
 
     def without_picture(self, example: Example) -> str:
         """The URL of this search without one of the pictures that are wished for or not."""
         crop = None if example == self.cropped else self.crop
-        return self.path(likes=_without(self.likes, example), dislikes=_without(self.dislikes, example), crop=crop)
+        return self.path(
+            positive=_without(self.positive, example), negative=_without(self.negative, example), crop=crop
+        )
 
     @property
     def cropped(self) -> Example | None:
         """Which of the wished pictures the crop is of; None where it is of the upload or the link, or of none."""
-        return self.likes[0] if self.crop is not None and self.likes and not (self.upload or self.url) else None
+        return self.positive[0] if self.crop is not None and self.positive and not (self.upload or self.url) else None
 
     @property
     def temporary(self) -> bool:
         """Whether it holds an upload, and so stops working within the hour."""
-        return bool(self.upload) or any(is_token(example) for example in (*self.likes, *self.dislikes))
+        return bool(self.upload) or any(is_token(example) for example in (*self.positive, *self.negative))
 
     @property
     def crop_text(self) -> str:
@@ -166,13 +165,13 @@ class _Reader:
     def text(self, name: str, longest: int = MAX_TEXT) -> str:
         value = self.values.get(name, [""])[-1]
         if len(value) > longest:
-            raise AddressInvalid(f"{name}: {len(value)} characters; give at most {longest}")
+            raise InvalidParameter(f"{name}: {len(value)} characters; give at most {longest}")
         return value
 
     def texts(self, name: str, longest: int = MAX_TEXT) -> tuple[str, ...]:
         found = tuple(dict.fromkeys(self.values.get(name, [])))
         if len(found) > MAX_PICTURES or any(len(value) > longest for value in found):
-            raise AddressInvalid(f"{name}: give at most {MAX_PICTURES} values of at most {longest} characters")
+            raise InvalidParameter(f"{name}: give at most {MAX_PICTURES} values of at most {longest} characters")
         return found
 
     def number(self, name: str, default: int | None, low: int, high: int) -> int | None:
@@ -180,7 +179,7 @@ class _Reader:
         if not value:
             return default
         if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise AddressInvalid(f"{name}: {value!r} is not a whole number from {low} to {high}")
+            raise InvalidParameter(f"{name}: {value!r} is not a whole number from {low} to {high}")
         return int(value)
 
     def examples(self, name: str) -> tuple[Example, ...]:
@@ -189,7 +188,7 @@ class _Reader:
             parts = [value] if is_link(value) else value.split(",")
             found.extend(self.example(name, part) for part in parts if part)
         if len(found) > MAX_PICTURES:
-            raise AddressInvalid(f"{name}: {len(found)} pictures; give at most {MAX_PICTURES}")
+            raise InvalidParameter(f"{name}: {len(found)} pictures; give at most {MAX_PICTURES}")
         return tuple(dict.fromkeys(found))
 
     @staticmethod
@@ -198,7 +197,7 @@ class _Reader:
             return number
         if is_link(text) or is_token(text):
             return text
-        raise AddressInvalid(
+        raise InvalidParameter(
             f"{name}: {text[:80]!r} is not an image_id (a decimal number), a link (http or https), or an upload's token"
         )
 
@@ -207,14 +206,14 @@ class _Reader:
         if value in ("", "any"):
             return None
         if value not in ("yes", "no"):
-            raise AddressInvalid(f"{name}: {value!r}; give yes or no")
+            raise InvalidParameter(f"{name}: {value!r}; give yes or no")
         return value == "yes"
 
     def members(self, name: str, allowed: Sequence[str]) -> tuple[str, ...]:
         values = self.texts(name)
         for value in values:
             if value not in allowed:
-                raise AddressInvalid(f"{name}: {value!r}; give one of {', '.join(allowed)}")
+                raise InvalidParameter(f"{name}: {value!r}; give one of {', '.join(allowed)}")
         return values
 
     def box(self, name: str) -> Box | None:
@@ -225,7 +224,7 @@ class _Reader:
             left, top, width, height = (float(part) for part in value.split(","))
             return Box(left, top, width, height)
         except ValueError as cause:
-            raise AddressInvalid(
+            raise InvalidParameter(
                 f"{name}: {value!r}; give left,top,width,height as shares of the picture, such as 0.1,0.1,0.5,0.5"
             ) from cause
 
@@ -233,22 +232,22 @@ class _Reader:
 USES = ("sell", "no-credit", "no-share-alike", "drm")
 
 
-def read_address(pairs: Iterable[tuple[str, str]]) -> Address:
+def read_search_url(pairs: Iterable[tuple[str, str]]) -> SearchUrl:
     """Read a search from URL parameters; unknown ones are ignored.
 
     Raises:
-        AddressInvalid: a value is out of its range.
+        InvalidParameter: a value is out of its range.
     """
     read = _Reader(pairs)
     limit = read.number("limit", PAGE_SIZE, 1, MAX_PAGE_SIZE) or PAGE_SIZE
     page = read.number("page", 1, 1, MAX_DEPTH // limit) or 1
     token = read.text("upload")
     if token and not _TOKEN.fullmatch(token):
-        raise AddressInvalid("upload: not a token of this server; upload the picture again")
-    likes, dislikes = read.examples("like"), read.examples("unlike")
-    foreign = sum(isinstance(example, str) for example in (*likes, *dislikes))
+        raise InvalidParameter("upload: not a token of this server; upload the picture again")
+    positive, negative = read.examples("like"), read.examples("unlike")
+    foreign = sum(isinstance(example, str) for example in (*positive, *negative))
     if foreign > MAX_FOREIGN:
-        raise AddressInvalid(f"like: {foreign} uploads and links, with those of unlike; give at most {MAX_FOREIGN}")
+        raise InvalidParameter(f"like: {foreign} uploads and links, with those of unlike; give at most {MAX_FOREIGN}")
     filters = Filters(
         licences=read.texts("licence"),
         uses=tuple(sorted(read.members("use", USES))),
@@ -266,12 +265,12 @@ def read_address(pairs: Iterable[tuple[str, str]]) -> Address:
         pixel_art=read.choice("pixel_art"),
         entry=read.text("entry") or None,
     )
-    return Address(
+    return SearchUrl(
         words=read.text("q"),
         upload=token,
         url=read.text("url", MAX_LINK),
-        likes=likes,
-        dislikes=dislikes,
+        positive=positive,
+        negative=negative,
         crop=read.box("crop"),
         filters=filters,
         fold=read.choice("fold") is not False,

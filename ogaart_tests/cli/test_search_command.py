@@ -13,7 +13,7 @@ from ogaart.cli.main import main
 from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, GridEyes, image_id, publish
+from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "robot-animated", "textures"))
 
@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[str]:
     settings = Settings(data=data)
-    with SearchService(settings, GridEyes()) as service:
+    with SearchService(settings, GridImageReader()) as service:
         running = uvicorn.Server(uvicorn.Config(create_app(settings, service), port=0, log_level="error"))
         thread = threading.Thread(target=running.run)
         thread.start()

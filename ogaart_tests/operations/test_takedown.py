@@ -10,7 +10,7 @@ from ogaart.cli.main import main
 from ogaart.resources.storage.takedowns import decide, read_decisions
 from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, publish
+from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, publish
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "planets-set-n°1"))
 
@@ -31,7 +31,7 @@ def run(data: Path, *words: str) -> dict[str, object]:
 
 def test_an_entry_by_its_link_an_author_and_a_picture_by_its_id(data: Path) -> None:
     picked = image_id("tanks", 0)
-    with SearchService(Settings(data=data), GridEyes()) as service:
+    with SearchService(Settings(data=data), GridImageReader()) as service:
         before = service.hit(picked)
         assert before is not None
 

@@ -7,7 +7,7 @@ import pytest
 
 from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import GridEyes, publish
+from ogaart_tests.search.tiny_generation import GridImageReader, publish
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +20,5 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def service(settings: Settings) -> Iterator[SearchService]:
-    with SearchService(settings, GridEyes()) as service:
+    with SearchService(settings, GridImageReader()) as service:
         yield service

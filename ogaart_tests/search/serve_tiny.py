@@ -8,10 +8,12 @@ import uvicorn
 from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import GridEyes, publish
+from ogaart_tests.search.tiny_generation import GridImageReader, publish
 
 if __name__ == "__main__":
     settings = Settings(data=Path(sys.argv[1]))
     if not (settings.data / "generations").exists():
         publish(settings)
-    uvicorn.run(create_app(settings, SearchService(settings, GridEyes())), port=int(sys.argv[2]), log_level="warning")
+    uvicorn.run(
+        create_app(settings, SearchService(settings, GridImageReader())), port=int(sys.argv[2]), log_level="warning"
+    )

@@ -4,22 +4,23 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from ogaart.search.errors import InvalidParameter
 from ogaart.search.query import Aspect, Box, Filters, Size
-from ogaart.search.search_url import Address, AddressInvalid, read_address
+from ogaart.search.search_url import SearchUrl, read_search_url
 from ogaart.search.web.parameters import PARAMETERS
 
 
-def read(url: str) -> Address:
-    return read_address(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+def read(url: str) -> SearchUrl:
+    return read_search_url(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
 def test_everything_comes_back_from_its_url() -> None:
-    address = Address(
+    address = SearchUrl(
         words='100% "wood" #1 + 惑星 & more',
         upload="zck3sNIgVpcOi_PQnctMQQ",
         url="https://example.org/a b.png?x=1&y=2",
-        likes=(252004677832353023, 7, "https://example.org/with,comma.png?a=1&b=2"),
-        dislikes=(9, "zck3sNIgVpcOi_PQnctMQR"),
+        positive=(252004677832353023, 7, "https://example.org/with,comma.png?a=1&b=2"),
+        negative=(9, "zck3sNIgVpcOi_PQnctMQR"),
         crop=Box(0.1, 0.2, 0.5, 0.25),
         filters=Filters(
             licences=("CC0", "CC-BY 4.0"),
@@ -58,7 +59,7 @@ def test_a_crop_goes_with_its_picture() -> None:
     address = read("/search?like=1&like=2&crop=0.1,0.1,0.5,0.5")
 
     assert read(address.also_like(3)).crop == read(address.also_like(1)).crop == address.crop
-    assert read(address.also_like(1)).likes == (1, 2)
+    assert read(address.also_like(1)).positive == (1, 2)
     assert read(address.without_picture(2)).crop == read(address.not_like(2)).crop == address.crop
     assert read(address.without_picture(1)).crop is None
     assert read(address.not_like(1)).crop is None
@@ -95,5 +96,5 @@ def test_another_filter_goes_back_to_the_first_page() -> None:
     ],
 )
 def test_nonsense_is_refused_by_name(query: str, named: str) -> None:
-    with pytest.raises(AddressInvalid, match=f"^{named}: "):
+    with pytest.raises(InvalidParameter, match=f"^{named}: "):
         read(f"/search?{query}")

@@ -85,10 +85,10 @@ def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(grid / np.linalg.norm(grid), np.float32)
 
 
-class GridEyes:
+class GridImageReader:
     """Looks at pictures as the service's own eyes do, but with ``vector_of``, and in this process: tests trust them."""
 
-    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         rgba = _cut(content, box)
         return QueryPicture(
             pixel_sha256=identity.pixel_sha256(rgba),

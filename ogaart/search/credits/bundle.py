@@ -9,6 +9,7 @@ from typing import IO
 
 from ogaart.search.credits.credits import Credits, Work
 from ogaart.search.credits.exports import clean, markdown
+from ogaart.search.errors import BundleTooLarge
 from ogaart.search.results import Hit
 from ogaart.sites.opengameart.licences import Licence
 
@@ -22,10 +23,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _TEXTS = Path(__file__).parent / "texts"
 _BASED_ON = {"LicenseRef-OGA-BY-3.0": "CC-BY-3.0", "LicenseRef-OGA-BY-4.0": "CC-BY-4.0"}
 _MEASURES = {"CC-BY-3.0": "4a", "CC-BY-4.0": "2a5B"}
-
-
-class BundleTooLarge(ValueError):
-    """The pictures together are larger than a bundle may be."""
 
 
 def write_bundle(owed: Credits, read: Callable[[Hit], bytes | None], out: IO[bytes]) -> list[str]:

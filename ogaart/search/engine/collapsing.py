@@ -17,14 +17,14 @@ _SIZE = COARSE * COARSE * 4
 
 
 @dataclass
-class Fold:
+class CollapsedHits:
     """The hit shown, and those under it."""
 
     head: int
     members: list[int] = field(default_factory=list)
 
 
-class Folder:
+class Collapser:
     """Takes hits in their order, and says under which earlier one each falls.
 
     Args:
@@ -33,7 +33,7 @@ class Folder:
     """
 
     def __init__(self, *, near: bool, group: bool) -> None:
-        self.folds: list[Fold] = []
+        self.folds: list[CollapsedHits] = []
         self._near = near
         self._group = group
         self._pixels: set[str] = set()
@@ -63,7 +63,7 @@ class Folder:
             self._first_of.setdefault(brief.slug, len(self.folds))
             self._entries.append(brief.slug)
             self._coarse.append(small[n])
-            self.folds.append(Fold(brief.image_id))
+            self.folds.append(CollapsedHits(brief.image_id))
 
     def _near_earlier(self, briefs: Sequence[Brief], small: NDArray[np.float32]) -> list[Sequence[int]]:
         """For each hit the columns (heads, then hits of this batch before it) that it is near to, the nearest first."""

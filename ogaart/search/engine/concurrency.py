@@ -3,14 +3,10 @@
 import threading
 from types import TracebackType
 
-
-class TooBusy(RuntimeError):
-    """All places are taken."""
-
-    seconds = 5
+from ogaart.search.errors import TooBusy
 
 
-class Places:
+class ConcurrencyLimit:
     """So many at a time, as a context manager.
 
     Args:

@@ -9,7 +9,7 @@ Counts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Facets:
     """Values with how many pictures have each."""
 
     licences: Counts
@@ -24,17 +24,17 @@ class Vocabulary:
         return frozenset(name for name, _ in self.licences)
 
 
-EMPTY = Vocabulary((), (), (), (), COLOUR_NAMES)
+EMPTY = Facets((), (), (), (), COLOUR_NAMES)
 
 
-def read_vocabulary(index: VectorIndex) -> Vocabulary:
+def read_facets(index: VectorIndex) -> Facets:
     """Count an index's values: all licences and types, the hundred most frequent tags and authors."""
 
     def counts(key: str) -> Counts:
         return tuple((name, count) for name, count in index.facet(key, limit=100).items() if name)
 
     found = dict(counts("colour_names"))
-    return Vocabulary(
+    return Facets(
         licences=counts("licences"),
         art_types=counts("art_type"),
         tags=counts("tags"),

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ogaart.search.engine.serving_store import Store
-from ogaart.search.results import Hit, LicenceName, Place, Relation
+from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
 from ogaart.sites.opengameart.licences import attribution
 
 
@@ -18,8 +18,8 @@ def _hex_colour(value: int) -> str:
     return f"#{value & 0xFFFFFF:06x}"
 
 
-def _place(row: sqlite3.Row) -> Place:
-    return Place(
+def _place(row: sqlite3.Row) -> Occurrence:
+    return Occurrence(
         image_id=row["image_id"],
         slug=row["slug"],
         title=row["title"] or row["slug"],
@@ -37,7 +37,7 @@ def _place(row: sqlite3.Row) -> Place:
     )
 
 
-def _hit(row: sqlite3.Row, places: Sequence[Place]) -> Hit:
+def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
     shown = next((place for place in places if place.image_id == row["image_id"]), None)
     names = _texts(row["licences"])
     urls = _texts(row["licence_urls"])
@@ -77,11 +77,11 @@ def _hit(row: sqlite3.Row, places: Sequence[Place]) -> Hit:
     )
 
 
-def read_hits(store: Store, ids: Sequence[int], blocked: Collection[int] = frozenset()) -> dict[int, Hit]:
+def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] = frozenset()) -> dict[int, Hit]:
     """Read hits by id, each with all places of its pixels but the blocked ones; unknown ids are left out."""
     wanted = [image_id for image_id in ids if image_id not in blocked]
     rows = store.image_rows(wanted)
-    places: dict[str, list[Place]] = {}
+    places: dict[str, list[Occurrence]] = {}
     for row in store.place_rows(wanted):
         if row["image_id"] not in blocked:
             places.setdefault(row["pixels"], []).append(_place(row))

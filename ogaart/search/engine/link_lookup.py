@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from ogaart.core.image_ids import parse_image_id
-from ogaart.search.engine.serving_store import Store
+from ogaart.search.engine.serving_store import ServingStore
 from ogaart.sites.opengameart.urls import absolute
 
 _DECODED_AT_MOST = 3
@@ -18,14 +18,14 @@ _FILES = "/sites/default/files/"
 
 
 @dataclass(frozen=True)
-class Found:
+class LinkTarget:
     """An entry, or the images of one file."""
 
     entry: str = ""
     images: tuple[int, ...] = ()
 
 
-def find(store: Store, base: str, url: str) -> Found | None:
+def find(store: ServingStore, base: str, url: str) -> LinkTarget | None:
     """What a link to the site or to a page here means; None for links elsewhere, and for what the catalog lacks.
 
     Args:
@@ -36,16 +36,16 @@ def find(store: Store, base: str, url: str) -> Found | None:
     own = _OWN_PAGE.fullmatch(url.strip())
     number = parse_image_id(own[1]) if own else None
     if number is not None and store.briefs([number]):
-        return Found(images=(number,))
+        return LinkTarget(images=(number,))
     if absolute(base, url.strip().split("#", 1)[0]) is None:
         return None
     for path in _readings(url):
         if path.startswith(_ENTRY) and store.ids_of_entries([slug := path.removeprefix(_ENTRY).rstrip("/")]):
-            return Found(entry=slug)
+            return LinkTarget(entry=slug)
         if path.startswith(_FILES):
             for spelled in _spellings(base, path):
                 if images := store.ids_of_file(spelled):
-                    return Found(images=tuple(images))
+                    return LinkTarget(images=tuple(images))
     return None
 
 

@@ -9,27 +9,21 @@ from dataclasses import dataclass, field
 
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
-from ogaart.search.engine.facets import Vocabulary
-from ogaart.search.engine.serving_store import Store
+from ogaart.search.engine.facets import Facets
+from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.errors import NothingPublished
 
 logger = logging.getLogger(__name__)
 
 
-class NothingPublished(RuntimeError):
-    """No generation is published yet."""
-
-    def __init__(self) -> None:
-        super().__init__("nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`")
-
-
 @dataclass(eq=False)
-class Opened:
+class OpenGeneration:
     """One generation, open: its store, its index, and what its filters can ask for."""
 
     number: int
-    store: Store
+    store: ServingStore
     index: VectorIndex
-    vocabulary: Vocabulary
+    vocabulary: Facets
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:
@@ -38,7 +32,7 @@ class Opened:
         self.store.close()
 
 
-class Following:
+class LiveGeneration:
     """The newest generation, leased to readers.
 
     Args:
@@ -48,15 +42,15 @@ class Following:
     """
 
     def __init__(
-        self, generations: Generations, open_generation: Callable[[Generation], Opened], interval: float = 1.0
+        self, generations: Generations, open_generation: Callable[[Generation], OpenGeneration], interval: float = 1.0
     ) -> None:
         self._generations = generations
         self._open = open_generation
         self._interval = interval
         self._lock = threading.Lock()
         self._following = threading.Lock()
-        self._opened: Opened | None = None
-        self._retired: set[Opened] = set()
+        self._opened: OpenGeneration | None = None
+        self._retired: set[OpenGeneration] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="follow-generations", daemon=True)
 
@@ -82,7 +76,7 @@ class Following:
             return True
 
     @contextmanager
-    def lease(self) -> Iterator[Opened]:
+    def lease(self) -> Iterator[OpenGeneration]:
         """The current generation, kept open while the block runs.
 
         Raises:

@@ -27,10 +27,10 @@ KEPT_SECONDS = 60.0
 _BLIND = "This server has no network at hand: it finds this very picture, but nothing that is only like it."
 
 
-class Sees(Protocol):
+class QueryImageReader(Protocol):
     """Whoever looks at visitors' pictures."""
 
-    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         """Look at one picture, or at a part of it, for a vector space."""
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
@@ -40,7 +40,7 @@ class Sees(Protocol):
         """Let go of everything."""
 
 
-class Decoded:
+class DecodedImageCache:
     """Pictures just decoded: each is looked at again for its inside, and for each frame that somebody draws.
 
     Args:
@@ -86,7 +86,7 @@ class Decoded:
             del self._kept[content]
 
 
-class Eyes:
+class WorkerQueryImageReader:
     """The two child processes, started when first needed; one picture at a time goes through each."""
 
     def __init__(self, settings: Settings, scratch: Path) -> None:
@@ -106,9 +106,9 @@ class Eyes:
         self._space = ""
         self._why_blind = ""
         self._embedding = threading.Lock()
-        self._decoded = Decoded()
+        self._decoded = DecodedImageCache()
 
-    def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         """Decode, cut, hash, sign and embed one picture.
 
         Args:

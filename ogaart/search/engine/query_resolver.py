@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.errors import NotFound
-from ogaart.search.query import Query, QueryPicture
+from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.query import QueryPicture, SearchQuery
 from ogaart.search.results import Hit
-from ogaart.search.search_url import Address, AddressInvalid, Example, is_link
+from ogaart.search.search_url import Example, SearchUrl, is_link
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class ShownExample:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ResolvedQuery:
     """A query with what a page shows of it."""
 
-    query: Query
+    query: SearchQuery
     picture: QueryPicture | None = None
     picture_url: str = ""
-    likes: tuple[ShownExample, ...] = ()
-    dislikes: tuple[ShownExample, ...] = ()
+    positive: tuple[ShownExample, ...] = ()
+    negative: tuple[ShownExample, ...] = ()
 
 
-class Asking:
+class QueryResolver:
     """Turns addresses into queries.
 
     Args:
@@ -44,7 +44,7 @@ class Asking:
         self._service = service
         self._uploads = uploads
 
-    def read_links(self, address: Address) -> Address:
+    def read_links(self, address: SearchUrl) -> SearchUrl:
         """Understand a link, typed among the words or given as one: an entry, or a picture of here or anywhere."""
         words = address.words.strip()
         if not is_link(words):
@@ -56,9 +56,9 @@ class Asking:
         if found is not None and (found.entry or len(found.images) > 1):
             slug = found.entry or self._service.hits(found.images[:1])[0].slug
             return replace(address, words="", filters=replace(address.filters, entry=slug), page=1)
-        return replace(address, words="", upload="", url=words, likes=(), dislikes=(), crop=None, page=1)
+        return replace(address, words="", upload="", url=words, positive=(), negative=(), crop=None, page=1)
 
-    def ask(self, address: Address) -> Asked:
+    def ask(self, address: SearchUrl) -> ResolvedQuery:
         """Make the query.
 
         Raises:
@@ -69,30 +69,30 @@ class Asking:
             NotFound: none of the pictures asked with is here.
         """
         space = self._service.info().space
-        likes, dislikes = self._shown(address.likes, space), self._shown(address.dislikes, space)
-        if (address.likes or address.dislikes) and not likes and not dislikes:
+        positive, negative = self._shown(address.positive, space), self._shown(address.negative, space)
+        if (address.positive or address.negative) and not positive and not negative:
             raise NotFound("none of the pictures that this search starts from is here (any more)")
         token = address.upload or (self._linked(address.url) if address.url else "")
-        if not token and likes and (address.cropped == likes[0].example or (len(likes) == 1 and not dislikes)):
-            token, rest = self._alone(address, likes[0])
-            likes = (*rest, *likes[1:])
+        if not token and positive and (address.cropped == positive[0].example or (len(positive) == 1 and not negative)):
+            token, rest = self._alone(address, positive[0])
+            positive = (*rest, *positive[1:])
         picture = self._uploads.picture(token, address.crop, space) if token else None
-        if picture is not None and not likes and not dislikes:
-            picture = self._service.framed(picture, lambda box: self._uploads.picture(token, box, space))
-        query = Query(
+        if picture is not None and not positive and not negative:
+            picture = self._service.without_background(picture, lambda box: self._uploads.picture(token, box, space))
+        query = SearchQuery(
             words=address.words,
             picture=picture,
-            likes=tuple(one.hit.image_id for one in likes if one.hit),
-            dislikes=tuple(one.hit.image_id for one in dislikes if one.hit),
-            like_pictures=tuple(one.picture for one in likes if one.picture),
-            unlike_pictures=tuple(one.picture for one in dislikes if one.picture),
+            positive=tuple(one.hit.image_id for one in positive if one.hit),
+            negative=tuple(one.hit.image_id for one in negative if one.hit),
+            positive_pictures=tuple(one.picture for one in positive if one.picture),
+            negative_pictures=tuple(one.picture for one in negative if one.picture),
             filters=address.filters,
             fold=address.fold,
             group=address.group,
             limit=address.limit,
             offset=address.offset,
         )
-        return Asked(query, picture, _upload_url(token) if token else "", likes, dislikes)
+        return ResolvedQuery(query, picture, _upload_url(token) if token else "", positive, negative)
 
     def _shown(self, examples: tuple[Example, ...], space: str) -> tuple[ShownExample, ...]:
         """The examples, without images that are not in the catalog (any more)."""
@@ -115,14 +115,14 @@ class Asking:
         if not self._uploads.has(token):
             found = self._service.find_link(url)
             if found is not None and found.entry:
-                raise AddressInvalid(
+                raise InvalidParameter(
                     f"{url[:200]} is an entry with many pictures; search for it as `q`, and choose one of them"
                 )
             own = self._service.original(found.images[0]) if found is not None and found.images else None
             self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
         return token
 
-    def _alone(self, address: Address, like: ShownExample) -> tuple[str, tuple[ShownExample, ...]]:
+    def _alone(self, address: SearchUrl, like: ShownExample) -> tuple[str, tuple[ShownExample, ...]]:
         """What the only picture asked with is: a visitor's own, the crop of a hit, or just a hit.
 
         Returns:

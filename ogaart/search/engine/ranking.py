@@ -25,7 +25,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceImage:
     """The one picture that hits are compared with: its signature, its smaller side, and whether it may be a crop."""
 
     signature: NDArray[np.uint8]
@@ -37,7 +37,7 @@ class Reference:
 def rank(
     points: Sequence[Point],
     sides: Mapping[int, int],
-    reference: Reference | None,
+    reference: ReferenceImage | None,
     rows: NDArray[np.uint8],
     known: NDArray[np.bool_],
     *,

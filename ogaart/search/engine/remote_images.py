@@ -17,7 +17,7 @@ from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-from ogaart.search.errors import RemoteFailed, RemoteRefused, TooMuch
+from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
 
 SECONDS = 10.0
 REDIRECTS = 4
@@ -66,7 +66,7 @@ class _Link:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-class Remote:
+class RemoteImageFetcher:
     """Follows visitors' links.
 
     Args:
@@ -114,26 +114,26 @@ class Remote:
             if isinstance(answer, bytes):
                 return answer
             url = urljoin(link.url, answer.location)
-        raise RemoteFailed(f"the link redirects more than {REDIRECTS} times")
+        raise LinkFailed(f"the link redirects more than {REDIRECTS} times")
 
     def _parse(self, url: str) -> _Link:
         try:
             parts = urlsplit(url.strip())
             host, port = parts.hostname, parts.port
         except ValueError as cause:
-            raise RemoteRefused(f"the link cannot be read: {cause}") from cause
+            raise LinkRefused(f"the link cannot be read: {cause}") from cause
         scheme = parts.scheme.lower()
         if scheme not in _PORTS or not host:
-            raise RemoteRefused("only http:// and https:// links with a host are followed")
+            raise LinkRefused("only http:// and https:// links with a host are followed")
         if parts.username is not None or parts.password is not None:
-            raise RemoteRefused("links with a user name or password are not followed")
+            raise LinkRefused("links with a user name or password are not followed")
         port = port or _PORTS[scheme]
         if self._ports is not None and port not in self._ports:
-            raise RemoteRefused(f"port {port} is not followed, only {', '.join(str(p) for p in sorted(self._ports))}")
+            raise LinkRefused(f"port {port} is not followed, only {', '.join(str(p) for p in sorted(self._ports))}")
         try:
             name = host if ":" in host else host.encode("idna").decode("ascii")
         except UnicodeError as cause:
-            raise RemoteRefused(f"{host!r} is no host name") from cause
+            raise LinkRefused(f"{host!r} is no host name") from cause
         target = urlunsplit(("", "", quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT), ""))
         return _Link(scheme, name, port, target)
 
@@ -142,13 +142,13 @@ class Remote:
         try:
             found = looking.result(max(0.0, deadline - time.monotonic()))
         except TooSlow as cause:
-            raise RemoteFailed(f"the name {link.host} did not resolve in time") from cause
+            raise LinkFailed(f"the name {link.host} did not resolve in time") from cause
         except (OSError, UnicodeError) as cause:
-            raise RemoteFailed(f"the name {link.host} does not resolve") from cause
+            raise LinkFailed(f"the name {link.host} does not resolve") from cause
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         # All must be public: which of several is used must not be a visitor's lottery.
         if not addresses or not all(self._permitted(address) for address in addresses):
-            raise RemoteRefused(f"{link.host} is not on the public internet; such links are not followed")
+            raise LinkRefused(f"{link.host} is not on the public internet; such links are not followed")
         return addresses[0]
 
     def _get(self, link: _Link, address: IPAddress, deadline: float) -> "bytes | _Moved":
@@ -172,7 +172,7 @@ class Remote:
         except (OSError, http.client.HTTPException) as cause:
             slow = connection.aborted or time.monotonic() >= deadline
             reason = f"took longer than {self._seconds:g} s" if slow else f"cannot be read ({type(cause).__name__})"
-            raise RemoteFailed(f"{link.host} {reason}") from cause
+            raise LinkFailed(f"{link.host} {reason}") from cause
         finally:
             alarm.cancel()
             connection.close()
@@ -183,9 +183,9 @@ class Remote:
         if answer.status in _MOVED and location:
             return _Moved(location)
         if answer.status != 200:
-            raise RemoteFailed(f"the link answers {answer.status} {answer.reason[:60]}")
+            raise LinkFailed(f"the link answers {answer.status} {answer.reason[:60]}")
         length = answer.getheader("Content-Length", "")
-        too_much = TooMuch(f"what the link leads to has more than {self._max_bytes:,} bytes")
+        too_much = TooLarge(f"what the link leads to has more than {self._max_bytes:,} bytes")
         if length.isdigit() and int(length) > self._max_bytes:
             raise too_much
         content = answer.read(self._max_bytes + 1)
@@ -195,9 +195,9 @@ class Remote:
         if connection.aborted:
             raise TimeoutError
         if length.isdigit() and len(content) < int(length):
-            raise RemoteFailed(f"{link.host} cut off the picture after {len(content):,} of {int(length):,} bytes")
+            raise LinkFailed(f"{link.host} cut off the picture after {len(content):,} of {int(length):,} bytes")
         if not content:
-            raise RemoteFailed("the link leads to an empty file")
+            raise LinkFailed("the link leads to an empty file")
         return content
 
 

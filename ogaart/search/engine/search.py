@@ -11,14 +11,14 @@ from ogaart.resources.index.base import EXACT_BELOW
 from ogaart.resources.index.base import Hit as Point
 from ogaart.resources.index.filters import IndexFilter
 from ogaart.search.engine import index_filters, likeness
-from ogaart.search.engine.collapsing import Fold, Folder
+from ogaart.search.engine.collapsing import CollapsedHits, Collapser
 from ogaart.search.engine.fulltext import Expression, expressions
 from ogaart.search.engine.hits import judged, read_hits
-from ogaart.search.engine.live_generation import Opened
-from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, Reference, rank
+from ogaart.search.engine.live_generation import OpenGeneration
+from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, ReferenceImage, rank
 from ogaart.search.engine.serving_store import Brief
-from ogaart.search.query import MAX_DEPTH, Query, QueryPicture
-from ogaart.search.results import Hidden, Hit, Relation, Results
+from ogaart.search.query import MAX_DEPTH, QueryPicture, SearchQuery
+from ogaart.search.results import HiddenCount, Hit, Relation, Results
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FURTHER = 200  # points a further round asks for
@@ -29,7 +29,7 @@ FOLDED_SHOWN = 60  # members of a fold that are read and shown
 
 
 @dataclass(frozen=True)
-class Nearest:
+class NearestPoints:
     """What the index of a generation said of a visitor's picture."""
 
     generation: int
@@ -49,21 +49,21 @@ class Search:
 
     def __init__(
         self,
-        opened: Opened,
-        query: Query,
+        opened: OpenGeneration,
+        query: SearchQuery,
         blocked: frozenset[int],
-        remembered: MutableMapping[QueryPicture, Nearest] | None = None,
+        remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
     ) -> None:
         self.remembered = remembered if remembered is not None else {}
         self.store = opened.store
         self.index = opened.index
         self.query = query
         self.blocked = blocked
-        self.folder = Folder(near=query.fold, group=query.group)
+        self.folder = Collapser(near=query.fold, group=query.group)
         self.ranked: dict[int, Ranked] = {}
         self.briefs: dict[int, Brief] = {}
         self.toward = self._seen(query.own)
-        self.away = self._seen(query.unlike_pictures)
+        self.away = self._seen(query.negative_pictures)
         # Said here, so that the index need not count itself for each query.
         self.exact = opened.store.info.images <= EXACT_BELOW
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
@@ -79,7 +79,7 @@ class Search:
         notes: list[str] = []
         here = self._here()
         exact = self._left(here)
-        notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.unlike_pictures) if p.note))
+        notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
         if self._compares and query.own and signatures.flat(query.own[0].signature):
             notes.append("Your picture is of one colour: no near copy can be told by it.")
         self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
@@ -103,7 +103,7 @@ class Search:
         ranked = self._rank(points, replace(reference, cropped=None), fitted=FITTED_QUICKLY)
         return (ranked[0].score or 0.0, ranked[0].relation) if ranked else (0.0, None)
 
-    def _nearest(self, narrowed: IndexFilter, reference: Reference | None) -> None:
+    def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
         offset, ceiling = 0, 1.0
         for turn in range(ROUNDS):
             step = FURTHER if turn else RERANKED
@@ -122,7 +122,7 @@ class Search:
     @property
     def _aimed(self) -> bool:
         """Whether the network has anything to go by."""
-        return self.toward is not None or self.away is not None or bool(self.query.likes or self.query.dislikes)
+        return self.toward is not None or self.away is not None or bool(self.query.positive or self.query.negative)
 
     def _first_points(self, narrowed: IndexFilter) -> list[Point]:
         """The nearest of all; of one picture alone asked for once, since ``best`` may have looked before."""
@@ -131,7 +131,7 @@ class Search:
             return self._points(narrowed, RERANKED)
         kept = self.remembered.get(picture)
         if kept is None or (kept.generation, kept.narrowed) != (self.store.info.generation, narrowed):
-            kept = Nearest(self.store.info.generation, narrowed, self._points(narrowed, RERANKED))
+            kept = NearestPoints(self.store.info.generation, narrowed, self._points(narrowed, RERANKED))
             self.remembered[picture] = kept
         return kept.points
 
@@ -140,15 +140,15 @@ class Search:
         return self.index.query(
             self.toward,
             away=self.away,
-            like=query.likes,
-            unlike=query.dislikes,
+            like=query.positive,
+            unlike=query.negative,
             filter=narrowed,
             limit=limit,
             offset=offset,
             exact=self.exact,
         )
 
-    def _rank(self, points: Sequence[Point], reference: Reference | None, fitted: int = FITTED) -> list[Ranked]:
+    def _rank(self, points: Sequence[Point], reference: ReferenceImage | None, fitted: int = FITTED) -> list[Ranked]:
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
@@ -168,20 +168,20 @@ class Search:
         vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
         return np.stack(vectors) if vectors else None
 
-    def _reference(self) -> Reference | None:
+    def _reference(self) -> ReferenceImage | None:
         if not self._compares:
             return None
         for picture in self.query.own:
-            return Reference(picture.signature, min(picture.width, picture.height), picture.part or None)
-        [liked] = self.query.likes
+            return ReferenceImage(picture.signature, min(picture.width, picture.height), picture.part or None)
+        [liked] = self.query.positive
         rows, known = self.store.signatures([liked])
         brief = self._known([liked]).get(liked)
-        return Reference(rows[0], brief.side, cropped=False) if known[0] and brief else None
+        return ReferenceImage(rows[0], brief.side, cropped=False) if known[0] and brief else None
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
-        briefs = self._known([*self.query.likes, *self.query.dislikes]).values()
-        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.unlike_pictures]
+        briefs = self._known([*self.query.positive, *self.query.negative]).values()
+        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
         return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
     def _here(self) -> list[int]:
@@ -200,7 +200,7 @@ class Search:
         narrowed = index_filters.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
         return index_filters.allowed(self.index, narrowed, ids)
 
-    def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[Hidden, ...], int]:
+    def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[HiddenCount, ...], int]:
         query = self.query
         if not query.filters.active() or not self._aimed:
             return (), 0
@@ -208,13 +208,13 @@ class Search:
         points = self._points(bare, RERANKED)
         return self._hidden([point.id for point in points]), len(points)
 
-    def _hidden(self, ids: Sequence[int]) -> tuple[Hidden, ...]:
+    def _hidden(self, ids: Sequence[int]) -> tuple[HiddenCount, ...]:
         filters = self.query.filters
         if not ids:
             return ()
         left = self.index.count(index_filters.narrow(filters, without=self.blocked, within=ids))
         return tuple(
-            Hidden(
+            HiddenCount(
                 name,
                 self.index.count(index_filters.narrow(filters.without(name), without=self.blocked, within=ids)) - left,
             )
@@ -235,7 +235,7 @@ class Search:
             ids = [i for i in matches if i not in self.blocked]
             total -= len(matches) - len(ids)
             allowed = ids
-            hidden: tuple[Hidden, ...] = ()
+            hidden: tuple[HiddenCount, ...] = ()
             if query.filters.active():
                 allowed = self._allowed(ids, words=False)
                 total = len(allowed)
@@ -271,7 +271,7 @@ class Search:
             return results
         return replace(results, hidden=self._hidden_together(), looked_at=self.store.info.images)
 
-    def _hidden_together(self) -> tuple[Hidden, ...]:
+    def _hidden_together(self) -> tuple[HiddenCount, ...]:
         """What each of several filters hides, where nothing passes all of them."""
         filters = self.query.filters
 
@@ -279,7 +279,7 @@ class Search:
             lifted = index_filters.narrow(filters.without(name), words=self.query.words, without=self.blocked)
             return self.index.count(lifted)
 
-        return tuple(Hidden(name, count(name)) for name in filters.active())
+        return tuple(HiddenCount(name, count(name)) for name in filters.active())
 
     def _take_some(self, ids: Sequence[int]) -> None:
         for start in range(0, len(ids), RERANKED):
@@ -320,7 +320,7 @@ class Search:
             notes=notes,
         )
 
-    def _hit(self, found: dict[int, Hit], fold: Fold) -> Hit:
+    def _hit(self, found: dict[int, Hit], fold: CollapsedHits) -> Hit:
         def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
             ranked = self.ranked[image_id]
             return judged(found[image_id], ranked.score, ranked.relation, folded, count)

@@ -15,24 +15,24 @@ from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Decisions
-from ogaart.search.engine.concurrency import Places
-from ogaart.search.engine.facets import Vocabulary, read_vocabulary
+from ogaart.search.engine.concurrency import ConcurrencyLimit
+from ogaart.search.engine.facets import Facets, read_facets
 from ogaart.search.engine.fulltext import positive_words, unwanted_words
 from ogaart.search.engine.hits import read_hits
-from ogaart.search.engine.link_lookup import Found, find
-from ogaart.search.engine.live_generation import Following, Opened
-from ogaart.search.engine.query_images import Eyes, Sees
-from ogaart.search.engine.remote_images import Remote
-from ogaart.search.engine.search import Nearest, Search
-from ogaart.search.engine.serving_store import Original, Slice, Store
-from ogaart.search.errors import RemoteRefused, TooMuch
-from ogaart.search.query import Box, Query, QueryPicture
+from ogaart.search.engine.link_lookup import LinkTarget, find
+from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
+from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
+from ogaart.search.engine.remote_images import RemoteImageFetcher
+from ogaart.search.engine.search import NearestPoints, Search
+from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
+from ogaart.search.errors import LinkRefused, TooLarge
+from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.settings import Settings
 
 # Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
 # free for those who only search.
-LOOKING = 12
+DECODING = 12
 FETCHING = 8
 _FRAMED = "Searched with what stands on the flat ground of your picture."
 
@@ -42,29 +42,33 @@ class SearchService:
 
     Args:
         settings: where the data are, which index, which limits.
-        eyes: looks at visitors' pictures; by default the two child processes.
+        image_reader: looks at visitors' pictures; by default the two child processes.
         remote: follows visitors' links; by default on the public web only.
     """
 
-    def __init__(self, settings: Settings, eyes: Sees | None = None, remote: Remote | None = None) -> None:
+    def __init__(
+        self, settings: Settings, image_reader: QueryImageReader | None = None, remote: RemoteImageFetcher | None = None
+    ) -> None:
         self.settings = settings
         root = DataRoot.of(settings)
         self._root = root
-        self._following = Following(Generations(root.generations), self._open)
+        self._live = LiveGeneration(Generations(root.generations), self._open)
         self.decisions = Decisions(root.decisions)
-        self.eyes: Sees = eyes or Eyes(settings, root.scratch)
+        self.image_reader: QueryImageReader = image_reader or WorkerQueryImageReader(settings, root.scratch)
         self._blobs = Blobs(root.blobs)
         contact = f"; {settings.contact}" if settings.contact else ""
-        self._remote = remote or Remote(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
-        self._looking = Places(LOOKING, "pictures are being looked at")
-        self._fetching = Places(FETCHING, "links are being followed")
+        self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
+        self._decoding = ConcurrencyLimit(DECODING, "pictures are being looked at")
+        self._fetching = ConcurrencyLimit(FETCHING, "links are being followed")
         # What was decided of a picture on a flat ground, by generation; forgotten with the picture.
-        self._framed: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = WeakKeyDictionary()
+        self._cropped_backgrounds: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = (
+            WeakKeyDictionary()
+        )
         # What the index said of a picture, for whoever asks next; forgotten with the picture.
-        self._remembered: WeakKeyDictionary[QueryPicture, Nearest] = WeakKeyDictionary()
+        self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
-        self._following.start()
+        self._live.start()
 
     def __enter__(self) -> Self:
         return self
@@ -74,19 +78,19 @@ class SearchService:
 
     def close(self) -> None:
         """Stop following, close what is open, end the child processes."""
-        self._following.close()
-        self.eyes.close()
+        self._live.close()
+        self.image_reader.close()
         self._remote.close()
 
-    def _open(self, generation: Generation) -> Opened:
+    def _open(self, generation: Generation) -> OpenGeneration:
         """Open a generation with all that its first reader needs, before anybody waits for it."""
         with ExitStack() as stack:
-            store = Store(generation.path, generation.number)
+            store = ServingStore(generation.path, generation.number)
             stack.callback(store.close)
             index = stack.enter_context(
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
             )
-            opened = Opened(generation.number, store, index, read_vocabulary(index))
+            opened = OpenGeneration(generation.number, store, index, read_facets(index))
             stack.pop_all()
             return opened
 
@@ -98,10 +102,10 @@ class SearchService:
         Raises:
             NothingPublished: nothing yet.
         """
-        with self._following.lease() as opened:
+        with self._live.lease() as opened:
             return opened.store.info
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None = None) -> QueryPicture:
         """Look at a visitor's picture: decoded in the imaging child, embedded in the network's.
 
         Raises:
@@ -110,8 +114,8 @@ class SearchService:
             TooBusy: too many pictures are being looked at.
         """
         space = self.info().space
-        with self._looking:
-            return self.eyes.see(content, box, space)
+        with self._decoding:
+            return self.image_reader.read_image(content, box, space)
 
     def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
         """A visitor's picture, or a part of it, as small as a page shows it.
@@ -120,10 +124,10 @@ class SearchService:
             Unreadable: it is no picture that can be read within the limits.
             TooBusy: too many pictures are being looked at.
         """
-        with self._looking:
-            return self.eyes.thumbnail(content, box)
+        with self._decoding:
+            return self.image_reader.thumbnail(content, box)
 
-    def framed(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
+    def without_background(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
         """The picture itself, or what stands in it on a flat ground, if that has more of a source here.
 
         Args:
@@ -133,10 +137,10 @@ class SearchService:
         if picture.inner is None or picture.vector is None:
             return picture
         number = self.info().generation
-        decided, part = self._framed.get(picture, (-1, None))
+        decided, part = self._cropped_backgrounds.get(picture, (-1, None))
         if decided != number:
             part = self._inner(picture, picture.inner, look)
-            self._framed[picture] = (number, part)
+            self._cropped_backgrounds[picture] = (number, part)
         return part or picture
 
     def _inner(self, picture: QueryPicture, box: Box, look: Callable[[Box], QueryPicture]) -> QueryPicture | None:
@@ -147,8 +151,8 @@ class SearchService:
         return part if self._best(part)[0] > likeness else None
 
     def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
-        with self._following.lease() as opened:
-            return Search(opened, Query(picture=picture), self._blocked_ids(opened), self._remembered).best()
+        with self._live.lease() as opened:
+            return Search(opened, SearchQuery(picture=picture), self._blocked_ids(opened), self._remembered).best()
 
     def fetch(self, url: str) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
@@ -160,29 +164,29 @@ class SearchService:
             TooBusy: too many links are being followed.
         """
         if not self.settings.url_fetch:
-            raise RemoteRefused("this server follows no links (OGAART_URL_FETCH is off)")
+            raise LinkRefused("this server follows no links (OGAART_URL_FETCH is off)")
         with self._fetching:
             return self._remote.fetch(url)
 
-    def find_link(self, url: str) -> Found | None:
+    def find_link(self, url: str) -> LinkTarget | None:
         """What a link to the site means in this catalog; None if nothing."""
         with self.store() as (store, blocked):
             found = find(store, self.settings.site, url)
         if found is None or not found.images:
             return found
         left = tuple(image_id for image_id in found.images if image_id not in blocked)
-        return Found(images=left) if left else None
+        return LinkTarget(images=left) if left else None
 
-    def original_file(self, image_id: int) -> tuple[Original, Slice] | None:
+    def original_file(self, image_id: int) -> tuple[Original, FileSlice] | None:
         """Where a picture file's own bytes are, and what it is called; None if it is not published or is blocked."""
         with self.store() as (store, blocked):
             original = None if image_id in blocked else store.original(image_id)
         if original is None:
             return None
         if original.pack is not None:
-            return original, Slice(original.pack, original.offset, original.length)
+            return original, FileSlice(original.pack, original.offset, original.length)
         size = self._blobs.size(original.blob_sha256)
-        return None if size is None else (original, Slice(self._blobs.path(original.blob_sha256), 0, size))
+        return None if size is None else (original, FileSlice(self._blobs.path(original.blob_sha256), 0, size))
 
     def original(self, image_id: int, at_most: int | None = None) -> tuple[Original, bytes] | None:
         """A picture file's own bytes, and what it is called; None if it is not published or is blocked.
@@ -200,13 +204,13 @@ class SearchService:
         original, place = found
         limit = self.settings.max_upload_bytes if at_most is None else at_most
         if place.length > limit:
-            raise TooMuch(f"{original.name} has {place.length:,} bytes; at most {limit:,} are taken")
+            raise TooLarge(f"{original.name} has {place.length:,} bytes; at most {limit:,} are taken")
         return original, place.read()
 
     @contextmanager
-    def store(self) -> Iterator[tuple[Store, frozenset[int]]]:
+    def store(self) -> Iterator[tuple[ServingStore, frozenset[int]]]:
         """The serving store and the blocked ids, for as long as the block runs."""
-        with self._following.lease() as opened:
+        with self._live.lease() as opened:
             yield opened.store, self._blocked_ids(opened)
 
     def hit(self, image_id: int) -> Hit | None:
@@ -231,12 +235,12 @@ class SearchService:
             ids = store.sample(count * 2, seed)
         return self.hits(ids)[:count]
 
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> Facets:
         """The values that filters can take in this generation, the most frequent first."""
-        with self._following.lease() as opened:
+        with self._live.lease() as opened:
             return opened.vocabulary
 
-    def _blocked_ids(self, opened: Opened) -> frozenset[int]:
+    def _blocked_ids(self, opened: OpenGeneration) -> frozenset[int]:
         decisions = self.decisions.current()
         key = (opened.number, decisions.version)
         with self._blocked_lock:
@@ -250,14 +254,14 @@ class SearchService:
 
     # -- searching ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: Query) -> Results:
+    def search(self, query: SearchQuery) -> Results:
         """Answer one query.
 
         Raises:
             NothingPublished: nothing to search yet.
         """
         began = time.perf_counter()
-        with self._following.lease() as opened:
+        with self._live.lease() as opened:
             query = replace(query, filters=opened.store.spelled(query.filters))
             search = Search(opened, query, self._blocked_ids(opened), self._remembered)
             # Words that are only to be left out narrow all there is.

@@ -44,7 +44,7 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Slice:
+class FileSlice:
     """Bytes on disk: part of a file, or all of it."""
 
     path: Path
@@ -63,7 +63,7 @@ class Slice:
                 yield file.read(min(size, self.length - start))
 
 
-class Store:
+class ServingStore:
     """Reads of one generation's folder; safe to use from many threads.
 
     Args:

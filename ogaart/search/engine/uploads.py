@@ -8,18 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ogaart.search.errors import UploadGone
 from ogaart.search.query import Box, QueryPicture
 
 LIFETIME = 3600.0
 CAPACITY = 256 << 20  # bytes of all pictures together; the oldest go first
 _PARTS = 16  # of one picture that are remembered, while somebody plays with the frame
-
-
-class UploadGone(LookupError):
-    """The token is unknown or has expired."""
-
-    def __init__(self) -> None:
-        super().__init__("this upload is gone: they are kept in memory for an hour only")
 
 
 @dataclass(eq=False)
@@ -32,10 +26,10 @@ class Upload:
     thumbnails: dict[Box | None, bytes] = field(default_factory=dict)
 
 
-class Looks(Protocol):
+class UploadReader(Protocol):
     """Whoever looks at visitors' pictures: the service."""
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None = None) -> QueryPicture:
         """Look at a picture, or at a part of it."""
 
     def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
@@ -46,7 +40,7 @@ class Uploads:
     """Pictures by token.
 
     Args:
-        looks: looks at a picture, or a part of it.
+        reader: decodes and embeds a picture, or a part of it.
         lifetime: seconds a picture is kept.
         capacity: bytes kept.
         clock: seconds that never go back.
@@ -54,12 +48,12 @@ class Uploads:
 
     def __init__(
         self,
-        looks: Looks,
+        reader: UploadReader,
         lifetime: float = LIFETIME,
         capacity: int = CAPACITY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._looks = looks
+        self._reader = reader
         self._lifetime = lifetime
         self._capacity = capacity
         self._clock = clock
@@ -72,7 +66,7 @@ class Uploads:
         Raises:
             Unreadable: it is no readable picture; nothing is kept.
         """
-        seen = self._looks.see(content)
+        seen = self._reader.read_image(content)
         token = key or secrets.token_urlsafe(16)
         with self._lock:
             self._kept[token] = Upload(content, self._clock() + self._lifetime, {None: seen})
@@ -102,7 +96,7 @@ class Uploads:
         if box not in upload.seen:
             if len(upload.seen) > _PARTS:
                 upload.seen = {}
-            upload.seen[box] = self._looks.see(upload.content, box)
+            upload.seen[box] = self._reader.read_image(upload.content, box)
         return upload.seen[box]
 
     def thumbnail(self, token: str, box: Box | None = None) -> bytes:
@@ -115,7 +109,7 @@ class Uploads:
         if box not in upload.thumbnails:
             if len(upload.thumbnails) > _PARTS:
                 upload.thumbnails = {}
-            upload.thumbnails[box] = self._looks.thumbnail(upload.content, box)
+            upload.thumbnails[box] = self._reader.thumbnail(upload.content, box)
         return upload.thumbnails[box]
 
     def _upload(self, token: str) -> Upload:

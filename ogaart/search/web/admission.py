@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.search.engine.concurrency import TooBusy
+from ogaart.search.errors import TooBusy
 from ogaart.search.web.guards import client_of
 
 # Of the forty threads that answer requests eight stay free for what is quick.
@@ -22,7 +22,7 @@ SHARE = 4  # one client may hold a quarter of the places for uploads
 QUICK = ("/thumb/", "/static/", "/healthz", "/metrics", "/robots.txt", "/api/openapi.json", "/api/v1/info")
 
 
-class Line:
+class WaitingLine:
     """Places with a short line before them, first come, first served; of one event loop.
 
     Args:
@@ -72,7 +72,7 @@ class Line:
         self._free += 1
 
 
-class Shares:
+class ClientShares:
     """Places without a line, of which each client gets its share at most.
 
     Args:
@@ -103,7 +103,7 @@ class Shares:
             del self._held[client]
 
 
-class Queueing:
+class AdmissionMiddleware:
     """Lets requests through in their turn.
 
     Args:
@@ -114,7 +114,7 @@ class Queueing:
     """
 
     def __init__(
-        self, app: ASGIApp, searches: Line, uploads: Shares, refuse: Callable[[Request, TooBusy], Response]
+        self, app: ASGIApp, searches: WaitingLine, uploads: ClientShares, refuse: Callable[[Request, TooBusy], Response]
     ) -> None:
         self._app = app
         self._searches = searches

@@ -7,14 +7,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from ogaart.search.credits.exports import FORMATS
-from ogaart.search.engine.query_resolver import Asking
+from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.errors import NotFound
-from ogaart.search.search_url import Address, AddressInvalid, read_address
-from ogaart.search.web.credits_routes import Crediting, Ids, Rely
+from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.search_url import SearchUrl, read_search_url
+from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
-from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.parameters import PARAMETERS, ImageId
 from ogaart.search.web.schemas import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
 
@@ -56,12 +56,18 @@ class Api:
     """Routes under ``/api/v1``."""
 
     def __init__(
-        self, service: SearchService, uploads: Uploads, asking: Asking, crediting: Crediting, asked: Rate, sent: Rate
+        self,
+        service: SearchService,
+        uploads: Uploads,
+        resolver: QueryResolver,
+        credits_routes: CreditsRoutes,
+        asked: RateLimit,
+        sent: RateLimit,
     ) -> None:
         self._service = service
         self._uploads = uploads
-        self._asking = asking
-        self._crediting = crediting
+        self._resolver = resolver
+        self._credits_routes = credits_routes
         self._asked = asked
         self._sent = sent
         self.router = APIRouter(prefix="/api/v1", tags=["search"])
@@ -96,16 +102,16 @@ class Api:
     def search(self, request: Request) -> ResultsRecord:
         """Search by picture, words and filters, all of which combine."""
         self._asked.take(client_of(request))
-        return self._answer(read_address(request.query_params.multi_items()), upload=None)
+        return self._answer(read_search_url(request.query_params.multi_items()), upload=None)
 
     async def search_with(self, request: Request) -> ResultsRecord:
         """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
         sent = await read_form(request, self._service.settings)
         if not sent.pictures:
-            raise AddressInvalid(f"picture: the form holds no file called {', '.join(ROLES)}")
+            raise InvalidParameter(f"picture: the form holds no file called {', '.join(ROLES)}")
         added = await add_uploads(request, sent, self._uploads, self._sent)
         given = [("upload" if role == "picture" else role, token) for role, token in added]
-        address = read_address([*sent.pairs, *given])
+        address = read_search_url([*sent.pairs, *given])
         return await run_in_threadpool(self._answer, address, address.upload or None)
 
     def image(self, image_id: ImageId) -> HitRecord:
@@ -124,16 +130,16 @@ class Api:
     ) -> Response:
         """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
         (self._sent if format == "zip" else self._asked).take(client_of(request))
-        return self._crediting.export(format, self._crediting.make(ids, rely))
+        return self._credits_routes.export(format, self._credits_routes.make(ids, rely))
 
     def info(self) -> InfoRecord:
         """Model, size and age of what is searched."""
         return InfoRecord.of(self._service.info())
 
-    def _answer(self, address: Address, upload: str | None) -> ResultsRecord:
-        address = self._asking.read_links(address)
+    def _answer(self, address: SearchUrl, upload: str | None) -> ResultsRecord:
+        address = self._resolver.read_links(address)
         if address.empty:
-            raise AddressInvalid("nothing is asked: give q, url, upload, like, unlike or a filter")
-        results = self._service.search(self._asking.ask(address).query)
+            raise InvalidParameter("nothing is asked: give q, url, upload, like, unlike or a filter")
+        results = self._service.search(self._resolver.ask(address).query)
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
         return ResultsRecord.of(results, following=following, upload=upload)

@@ -7,17 +7,17 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from ogaart.search.engine.query_resolver import Asking
+from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.web.admission import SEARCHING, Line, Queueing, Shares
+from ogaart.search.web.admission import SEARCHING, AdmissionMiddleware, ClientShares, WaitingLine
 from ogaart.search.web.api import Api
 from ogaart.search.web.connection_limits import guarded
-from ogaart.search.web.credits_routes import Crediting
-from ogaart.search.web.guards import Answers, Rate, SecureHeaders, answer_errors
-from ogaart.search.web.info_pages import Reading
-from ogaart.search.web.monitoring import Counts, Measured, Operating
-from ogaart.search.web.pages import Pages
+from ogaart.search.web.credits_routes import CreditsRoutes
+from ogaart.search.web.guards import ErrorResponses, RateLimit, SecurityHeadersMiddleware, answer_errors
+from ogaart.search.web.info_pages import InfoPages
+from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, RequestMetricsMiddleware
+from ogaart.search.web.pages import SearchPages
 from ogaart.search.web.process import compute_in_own_thread, keep_memory
 from ogaart.search.web.templating import STATIC, Templates
 from ogaart.settings import Settings
@@ -50,29 +50,29 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     )
     templates = Templates()
     uploads = Uploads(serving)
-    asking = Asking(serving, uploads)
-    crediting = Crediting(serving, templates)
-    counts = Counts()
+    resolver = QueryResolver(serving, uploads)
+    credits_routes = CreditsRoutes(serving, templates)
+    counts = RequestMetrics()
     # Pages and API share one allowance.
-    asked, sent = Rate(settings.searches_per_minute), Rate(settings.uploads_per_minute)
+    asked, sent = RateLimit(settings.searches_per_minute), RateLimit(settings.uploads_per_minute)
     for routes in (
-        Pages(serving, uploads, asking, templates, asked, sent),
-        crediting,
-        Api(serving, uploads, asking, crediting, asked, sent),
-        Operating(serving, uploads, counts),
-        Reading(app, serving, templates),
+        SearchPages(serving, uploads, resolver, templates, asked, sent),
+        credits_routes,
+        Api(serving, uploads, resolver, credits_routes, asked, sent),
+        MonitoringRoutes(serving, uploads, counts),
+        InfoPages(app, serving, templates),
     ):
         app.include_router(routes.router)
-    answers = Answers(serving, templates)
+    answers = ErrorResponses(serving, templates)
     answer_errors(app, answers)
     app.add_middleware(
-        Queueing,
-        searches=Line(SEARCHING, settings.searches_waiting),
-        uploads=Shares(settings.uploads_at_once),
+        AdmissionMiddleware,
+        searches=WaitingLine(SEARCHING, settings.searches_waiting),
+        uploads=ClientShares(settings.uploads_at_once),
         refuse=answers.known,
     )
-    app.add_middleware(SecureHeaders)
-    app.add_middleware(Measured, counts=counts)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestMetricsMiddleware, counts=counts)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

@@ -11,12 +11,10 @@ from ogaart.core.image_ids import parse_image_id
 from ogaart.search.credits.bundle import MAX_BYTES, write_bundle
 from ogaart.search.credits.credits import Credits, make_credits
 from ogaart.search.credits.exports import FORMATS
-from ogaart.search.engine.live_generation import NothingPublished
 from ogaart.search.engine.service import SearchService
-from ogaart.search.errors import NotFound
+from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
 from ogaart.search.results import Hit, Info
-from ogaart.search.search_url import AddressInvalid
-from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.templating import Templates
 
 MOST = 400  # pictures in one list: as many ids as fit an address
@@ -30,16 +28,16 @@ def read_ids(values: list[str]) -> list[int]:
     """Read image ids, each once.
 
     Raises:
-        AddressInvalid: one is no id, or there are too many.
+        InvalidParameter: one is no id, or there are too many.
     """
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
     found: dict[int, None] = {}
     for part in parts:
         if (number := parse_image_id(part)) is None:
-            raise AddressInvalid(f"ids: {part[:40]!r} is not a valid image_id (a decimal number)")
+            raise InvalidParameter(f"ids: {part[:40]!r} is not a valid image_id (a decimal number)")
         found[number] = None
     if len(found) > MOST:
-        raise AddressInvalid(f"ids: {len(found)} pictures; give at most {MOST} at a time")
+        raise InvalidParameter(f"ids: {len(found)} pictures; give at most {MOST} at a time")
     return list(found)
 
 
@@ -48,13 +46,13 @@ def read_rely(values: list[str]) -> dict[str, str]:
     return {slug: name for slug, _, name in (value.rpartition("|") for value in values)}
 
 
-class Crediting:
+class CreditsRoutes:
     """Makes credits of picked pictures."""
 
     def __init__(self, service: SearchService, templates: Templates) -> None:
         self._service = service
         self._templates = templates
-        self._bundling = Rate(service.settings.uploads_per_minute)
+        self._bundling = RateLimit(service.settings.uploads_per_minute)
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         self.router.add_api_route("/credits", self.listing, methods=["GET"])
         self.router.add_api_route("/credits/{form}", self.download, methods=["GET"])
@@ -63,7 +61,7 @@ class Crediting:
         """The credits of some pictures; those that are gone are left out.
 
         Raises:
-            AddressInvalid: an id is none.
+            InvalidParameter: an id is none.
             NotFound: none of them is here.
         """
         wanted = read_ids(ids)
@@ -76,12 +74,12 @@ class Crediting:
         """The credits as a file.
 
         Raises:
-            AddressInvalid: there is no such format.
+            InvalidParameter: there is no such format.
         """
         if form == "zip":
             return self._bundle(owed)
         if form not in FORMATS:
-            raise AddressInvalid(f"format: {form[:40]!r}; give one of {', '.join([*FORMATS, 'zip'])}")
+            raise InvalidParameter(f"format: {form[:40]!r}; give one of {', '.join([*FORMATS, 'zip'])}")
         chosen = FORMATS[form]
         return Response(
             chosen.render(owed),

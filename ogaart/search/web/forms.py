@@ -11,9 +11,8 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from starlette.requests import ClientDisconnect
 
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.errors import TooMuch, TooSlow
-from ogaart.search.search_url import AddressInvalid
-from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.errors import InvalidParameter, RequestTooSlow, TooLarge
+from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.template_filters import size
 from ogaart.settings import Settings
 
@@ -31,14 +30,14 @@ class _InMemory(MultiPartParser):
 
 
 @dataclass(frozen=True)
-class Sent:
+class SubmittedForm:
     """A form: its fields in order, and the pictures that were chosen, each with what it is to be: see ``ROLES``."""
 
     pairs: tuple[tuple[str, str], ...]
     pictures: tuple[tuple[str, bytes], ...]
 
 
-async def read_form(request: Request, settings: Settings) -> Sent:
+async def read_form(request: Request, settings: Settings) -> SubmittedForm:
     """Read a form with pictures.
 
     Args:
@@ -63,11 +62,11 @@ async def read_form(request: Request, settings: Settings) -> Sent:
             stream = _limited(request, _FIELDS, _FIELDS, seconds)
             form = await FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_FIELDS).parse()
         else:
-            raise AddressInvalid(
+            raise InvalidParameter(
                 f"a body of type {kind or 'nothing'!r}; send multipart/form-data with a file `picture`"
             )
     except MultiPartException as cause:
-        raise AddressInvalid(f"the form cannot be read: {cause.message}") from cause
+        raise InvalidParameter(f"the form cannot be read: {cause.message}") from cause
     pictures: list[tuple[str, bytes]] = []
     pairs: list[tuple[str, str]] = []
     try:
@@ -84,11 +83,15 @@ async def read_form(request: Request, settings: Settings) -> Sent:
         raise _too_much(max_picture)
     wanted = next((value for name, value in pairs if name == "as"), "picture")
     if wanted not in ROLES:
-        raise AddressInvalid(f"as: {wanted[:80]!r}; give one of {', '.join(ROLES)}")
-    return Sent(tuple(pairs), tuple((wanted if name == "picture" else name, content) for name, content in pictures))
+        raise InvalidParameter(f"as: {wanted[:80]!r}; give one of {', '.join(ROLES)}")
+    return SubmittedForm(
+        tuple(pairs), tuple((wanted if name == "picture" else name, content) for name, content in pictures)
+    )
 
 
-async def add_uploads(request: Request, sent: Sent, uploads: Uploads, allowance: Rate) -> list[tuple[str, str]]:
+async def add_uploads(
+    request: Request, sent: SubmittedForm, uploads: Uploads, allowance: RateLimit
+) -> list[tuple[str, str]]:
     """Keep the pictures of a form; each counts as an upload of its client.
 
     Returns:
@@ -121,14 +124,14 @@ async def _limited(request: Request, limit: int, stated: int, seconds: float) ->
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise TooSlow(f"{total:,} bytes came, then too little for too long") from None
+            raise RequestTooSlow(f"{total:,} bytes came, then too little for too long") from None
         except ClientDisconnect as cause:
-            raise AddressInvalid(f"the body broke off after {total:,} bytes") from cause
+            raise InvalidParameter(f"the body broke off after {total:,} bytes") from cause
         total += len(chunk)
         if total > limit:
             raise _too_much(stated)
         yield chunk
 
 
-def _too_much(limit: int) -> TooMuch:
-    return TooMuch(f"at most {size(limit)} are taken")
+def _too_much(limit: int) -> TooLarge:
+    return TooLarge(f"at most {size(limit)} are taken")

@@ -14,10 +14,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.search.engine.concurrency import TooBusy
-from ogaart.search.engine.live_generation import NothingPublished
 from ogaart.search.engine.service import SearchService
-from ogaart.search.errors import NotFound, TooFast
+from ogaart.search.errors import NotFound, NothingPublished, TooBusy, TooManyRequests
 from ogaart.search.results import Info
 from ogaart.search.web.problems import BROKEN, KNOWN, REFUSED, Problem, problem_of
 from ogaart.search.web.templating import Templates
@@ -36,7 +34,7 @@ HEADERS = {
 }
 
 
-class SecureHeaders:
+class SecurityHeadersMiddleware:
     """Adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,7 +55,7 @@ class SecureHeaders:
         await self._app(scope, receive, with_headers)
 
 
-class Rate:
+class RateLimit:
     """A bucket of requests for each client, refilled evenly.
 
     Args:
@@ -88,7 +86,7 @@ class Rate:
             while len(self._buckets) > self._clients:
                 self._buckets.popitem(last=False)
         if left < 1.0:
-            raise TooFast(math.ceil((1.0 - left) * 60.0 / self._per_minute))
+            raise TooManyRequests(math.ceil((1.0 - left) * 60.0 / self._per_minute))
 
 
 def client_of(request: Request) -> str:
@@ -97,7 +95,7 @@ def client_of(request: Request) -> str:
     return ":".join(host.split(":")[:4]) if ":" in host else host
 
 
-class Answers:
+class ErrorResponses:
     """Puts errors into words: as a page, or as problem+json under ``/api``."""
 
     def __init__(self, service: SearchService, templates: Templates) -> None:
@@ -115,7 +113,7 @@ class Answers:
 
     def known(self, request: Request, error: Exception) -> Response:
         """Answer with an error of ``KNOWN``."""
-        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast | TooBusy) else None
+        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyRequests | TooBusy) else None
         return self.problem(request, problem_of(error), headers)
 
     def _info(self) -> Info | None:
@@ -125,7 +123,7 @@ class Answers:
             return None
 
 
-def answer_errors(app: FastAPI, answers: Answers) -> None:
+def answer_errors(app: FastAPI, answers: ErrorResponses) -> None:
     """Answer every error in words."""
     answer = answers.problem
 

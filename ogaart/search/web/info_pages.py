@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
-from ogaart.search.engine.live_generation import NothingPublished
 from ogaart.search.engine.service import SearchService
+from ogaart.search.errors import NothingPublished
 from ogaart.search.results import Info
 from ogaart.search.web.parameters import PARAMETERS
 from ogaart.search.web.problems import all_problems
@@ -35,7 +35,7 @@ EXAMPLES = (
 )
 
 
-class Reading:
+class InfoPages:
     """Routes of these pages."""
 
     def __init__(self, app: FastAPI, service: SearchService, templates: Templates) -> None:

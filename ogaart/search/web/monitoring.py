@@ -9,16 +9,16 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.search.engine.live_generation import NothingPublished
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import NothingPublished
 
 # Any word can be sent as a method: what is none of these is counted as one.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Counts:
+class RequestMetrics:
     """Requests by route, method and status, and how long they took."""
 
     def __init__(self) -> None:
@@ -52,10 +52,10 @@ class Counts:
             return lines
 
 
-class Measured:
+class RequestMetricsMiddleware:
     """Counts every request under its route's pattern: addresses themselves are nobody's business."""
 
-    def __init__(self, app: ASGIApp, counts: Counts) -> None:
+    def __init__(self, app: ASGIApp, counts: RequestMetrics) -> None:
         self._app = app
         self._counts = counts
 
@@ -80,10 +80,10 @@ class Measured:
             self._counts.add(route, method, status, time.perf_counter() - began)
 
 
-class Operating:
+class MonitoringRoutes:
     """Routes for operators."""
 
-    def __init__(self, service: SearchService, uploads: Uploads, counts: Counts) -> None:
+    def __init__(self, service: SearchService, uploads: Uploads, counts: RequestMetrics) -> None:
         self._service = service
         self._uploads = uploads
         self._counts = counts

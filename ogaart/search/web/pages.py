@@ -7,16 +7,15 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from ogaart.search.engine.live_generation import NothingPublished
-from ogaart.search.engine.query_resolver import Asked, Asking, ShownExample
+from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.errors import NotFound
-from ogaart.search.query import Query
+from ogaart.search.errors import NotFound, NothingPublished
+from ogaart.search.query import SearchQuery
 from ogaart.search.results import Info, Relation, Results
-from ogaart.search.search_url import Address, read_address
+from ogaart.search.search_url import SearchUrl, read_search_url
 from ogaart.search.web.forms import add_uploads, read_form
-from ogaart.search.web.guards import Rate, client_of
+from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.parameters import ImageId
 from ogaart.search.web.template_filters import fit
 from ogaart.search.web.templating import Templates
@@ -38,39 +37,39 @@ _DAY = "public, max-age=86400"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownQuery:
     """What the results page shows of the question."""
 
     picture_url: str
     width: int
     height: int
     crisp: bool
-    likes: tuple[ShownExample, ...]
-    dislikes: tuple[ShownExample, ...]
+    positive: tuple[ShownExample, ...]
+    negative: tuple[ShownExample, ...]
     subject: str
     croppable: str = ""
 
     @property
     def removable(self) -> bool:
         """Whether a picture can go without the question being empty."""
-        return len(self.likes) + len(self.dislikes) + bool(self.picture_url) > 1
+        return len(self.positive) + len(self.negative) + bool(self.picture_url) > 1
 
 
-class Pages:
+class SearchPages:
     """Routes of the pages."""
 
     def __init__(
         self,
         service: SearchService,
         uploads: Uploads,
-        asking: Asking,
+        resolver: QueryResolver,
         templates: Templates,
-        asked: Rate,
-        sent: Rate,
+        asked: RateLimit,
+        sent: RateLimit,
     ) -> None:
         self._service = service
         self._uploads = uploads
-        self._asking = asking
+        self._resolver = resolver
         self._templates = templates
         self._asked = asked
         self._uploading = sent
@@ -94,7 +93,7 @@ class Pages:
             sample = self._service.sample(WALL, seed=int(time.time() // 3600))
         except NothingPublished:
             sample = []
-        return self._templates.page("home.html", self._info(), address=Address(), sample=sample, autofocus=True)
+        return self._templates.page("home.html", self._info(), address=SearchUrl(), sample=sample, autofocus=True)
 
     def robots(self) -> Response:
         """What machines need not read: searches without end, and other people's files."""
@@ -103,13 +102,13 @@ class Pages:
     def search(self, request: Request) -> Response:
         """Results for the address."""
         self._asked.take(client_of(request))
-        address = read_address(request.query_params.multi_items())
+        address = read_search_url(request.query_params.multi_items())
         if address.empty:
             return RedirectResponse("/", status_code=303)
-        meant = self._asking.read_links(address)
+        meant = self._resolver.read_links(address)
         if meant != address:
             return RedirectResponse(meant.path(), status_code=303)
-        asked = self._asking.ask(address)
+        asked = self._resolver.ask(address)
         results = self._service.search(asked.query)
         return self._templates.page(
             "results.html",
@@ -125,16 +124,16 @@ class Pages:
     async def upload(self, request: Request) -> Response:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
         sent = await read_form(request, self._service.settings)
-        address = read_address(sent.pairs)
+        address = read_search_url(sent.pairs)
         for role, token in await add_uploads(request, sent, self._uploads, self._uploading):
             if role == "like":
-                address = replace(address, likes=(*address.likes, token), page=1)
+                address = replace(address, positive=(*address.positive, token), page=1)
             elif role == "unlike":
-                address = replace(address, dislikes=(*address.dislikes, token), page=1)
+                address = replace(address, negative=(*address.negative, token), page=1)
             else:
                 # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
-                address = replace(address, upload=token, url="", crop=None, likes=(), dislikes=(), page=1)
-        read_address(address.pairs())  # too many by now: better said here than behind a redirection
+                address = replace(address, upload=token, url="", crop=None, positive=(), negative=(), page=1)
+        read_search_url(address.pairs())  # too many by now: better said here than behind a redirection
         return RedirectResponse(address.path(page=address.page), status_code=303)
 
     def thumbnail(self, image_id: ImageId) -> Response:
@@ -151,7 +150,7 @@ class Pages:
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
-        near = self._service.search(Query(likes=(image_id,), limit=NEIGHBOURS))
+        near = self._service.search(SearchQuery(positive=(image_id,), limit=NEIGHBOURS))
         siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
         return self._templates.page(
             "image.html",
@@ -161,7 +160,7 @@ class Pages:
             siblings=siblings[:NEIGHBOURS],
             stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
-            address=Address(likes=(image_id,)),
+            address=SearchUrl(positive=(image_id,)),
         )
 
     def view(self, image_id: ImageId) -> Response:
@@ -177,7 +176,7 @@ class Pages:
 
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
-        box = read_address([("crop", request.query_params.get("crop", ""))]).crop
+        box = read_search_url([("crop", request.query_params.get("crop", ""))]).crop
         data = self._uploads.thumbnail(token, box)
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
@@ -201,15 +200,15 @@ class Pages:
         except NothingPublished:
             return None
 
-    def _shown(self, address: Address, asked: Asked) -> Shown:
+    def _shown(self, address: SearchUrl, asked: ResolvedQuery) -> ShownQuery:
         picture = asked.picture
         size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
         subject = ""
-        hit = asked.likes[0].hit if len(asked.likes) == 1 and not asked.dislikes and picture is None else None
+        hit = asked.positive[0].hit if len(asked.positive) == 1 and not asked.negative and picture is None else None
         if hit is not None:
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
         whole = ""
-        first = address.cropped or (address.likes[0] if len(address.likes) == 1 and not address.dislikes else "")
+        first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")
         if isinstance(first, int) and not (address.upload or address.url):
             whole = f"/view/{first}"
         elif asked.picture_url:
@@ -217,21 +216,21 @@ class Pages:
         picture_url = asked.picture_url
         if picture_url and address.crop is not None:
             picture_url += f"?{urlencode({'crop': address.crop_text})}"
-        return Shown(
-            picture_url, size.width, size.height, size.crisp, asked.likes, asked.dislikes, subject, croppable=whole
+        return ShownQuery(
+            picture_url, size.width, size.height, size.crisp, asked.positive, asked.negative, subject, croppable=whole
         )
 
 
-def _heading(address: Address, asked: Asked, results: Results) -> str:
+def _heading(address: SearchUrl, asked: ResolvedQuery, results: Results) -> str:
     if results.verdict is not None:
         return results.verdict.text
-    wished = len(asked.likes) + (asked.picture is not None)
-    if wished == 1 and not asked.dislikes and results.hits and results.hits[0].relation is Relation.SAME:
+    wished = len(asked.positive) + (asked.picture is not None)
+    if wished == 1 and not asked.negative and results.hits and results.hits[0].relation is Relation.SAME:
         return "This very picture, and what is like it"
-    if len(asked.likes) == 1 and not asked.dislikes and asked.picture is None:
+    if len(asked.positive) == 1 and not asked.negative and asked.picture is None:
         return "More like this"
     if address.visual:
-        if asked.dislikes:
+        if asked.negative:
             return "Like these, unlike those" if wished else "Unlike these"
         return "Like your pictures" if wished > 1 else "Like your picture"
     if address.words.strip():

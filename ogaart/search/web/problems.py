@@ -6,12 +6,19 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.index.base import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.resources.storage.takedowns import DecisionsUnreadable
-from ogaart.search.credits.bundle import BundleTooLarge
-from ogaart.search.engine.concurrency import TooBusy
-from ogaart.search.engine.live_generation import NothingPublished
-from ogaart.search.engine.uploads import UploadGone
-from ogaart.search.errors import NotFound, RemoteFailed, RemoteRefused, TooFast, TooMuch, TooSlow
-from ogaart.search.search_url import AddressInvalid
+from ogaart.search.errors import (
+    BundleTooLarge,
+    InvalidParameter,
+    LinkFailed,
+    LinkRefused,
+    NotFound,
+    NothingPublished,
+    RequestTooSlow,
+    TooBusy,
+    TooLarge,
+    TooManyRequests,
+    UploadGone,
+)
 
 REFUSED = "See the API page for what can be asked, and how."
 BROKEN = "Try again; if it stays, tell the operator the time."
@@ -47,15 +54,19 @@ class Problem:
 
 
 _PLAIN: dict[type[Exception], tuple[int, str, str]] = {
-    AddressInvalid: (400, "Invalid parameter", "Correct the parameter that is named; the API page lists all of them."),
+    InvalidParameter: (
+        400,
+        "Invalid parameter",
+        "Correct the parameter that is named; the API page lists all of them.",
+    ),
     UploadGone: (410, "Upload gone", "Upload the picture again; its new address works for another hour."),
     NotFound: (404, "Not found", "Search for it by words or by picture; it may stand elsewhere."),
-    TooMuch: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
+    TooLarge: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
     BundleTooLarge: (413, "Too large", "Make several bundles of fewer pictures."),
-    TooSlow: (408, "Too slow", "Try again on a faster line, or save the picture smaller and send that."),
-    TooFast: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
-    RemoteRefused: (403, "Link refused", "Save the picture and upload it instead."),
-    RemoteFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),
+    RequestTooSlow: (408, "Too slow", "Try again on a faster line, or save the picture smaller and send that."),
+    TooManyRequests: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
+    LinkRefused: (403, "Link refused", "Save the picture and upload it instead."),
+    LinkFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),
     NothingPublished: (503, "Nothing published", "Run `ogaart materialize --all`, then `ogaart publish`."),
     IndexUnreachable: (503, "Index unreachable", "Try again in a minute; the operator finds the cause in the log."),
     IndexBroken: (503, "Index broken", "The operator publishes again with `ogaart publish`."),
@@ -86,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(503, "Decisions unreadable", detail, _PLAIN[DecisionsUnreadable][2])
     if isinstance(error, Unreadable):
         if error.error_class in _TOO_LARGE:
-            return Problem(413, "Too large", error.message, _PLAIN[TooMuch][2])
+            return Problem(413, "Too large", error.message, _PLAIN[TooLarge][2])
         if error.error_class is Reason.NOT_A_PICTURE:
             stated = error.message.partition(":")[0]
             if stated in _ARCHIVES:

@@ -7,14 +7,14 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ogaart.search.results import Hit, Info, Place, Relation, Results
+from ogaart.search.results import Hit, Info, Occurrence, Relation, Results
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class PlaceRecord(_Record):
+class OccurrenceRecord(_Record):
     """One place at which a picture's very pixels stand."""
 
     image_id: str = Field(description="The picture as part of that entry.")
@@ -33,7 +33,7 @@ class PlaceRecord(_Record):
     sha256: str = Field(description="Hash of the picture file's own bytes.")
 
     @classmethod
-    def of(cls, place: Place) -> Self:
+    def of(cls, place: Occurrence) -> Self:
         """The record of a place."""
         fields = {name: getattr(place, name) for name in cls.model_fields if name not in ("image_id", "licences")}
         return cls(image_id=str(place.image_id), licences=list(place.licences), **fields)
@@ -73,7 +73,7 @@ class HitRecord(_Record):
     url: str = Field(description="Path of its page here.")
     thumb_url: str
     original_url: str
-    places: list[PlaceRecord] = Field(description="Every place of the same pixels, in all entries.")
+    places: list[OccurrenceRecord] = Field(description="Every place of the same pixels, in all entries.")
     folded_count: int = Field(description="Near-identical hits under this one.")
     folded: list["HitRecord"]
 
@@ -87,7 +87,7 @@ class HitRecord(_Record):
             "licence_urls": [licence.url for licence in hit.licences],
             "tags": list(hit.tags),
             "palette": list(hit.palette),
-            "places": [PlaceRecord.of(place) for place in hit.places],
+            "places": [OccurrenceRecord.of(place) for place in hit.places],
             "folded": [cls.of(other) for other in hit.folded],
         }
         return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
@@ -100,7 +100,7 @@ class VerdictRecord(_Record):
     text: str
 
 
-class HiddenRecord(_Record):
+class HiddenCountRecord(_Record):
     """How many hits one filter hides, were it lifted alone."""
 
     name: str
@@ -132,7 +132,7 @@ class ResultsRecord(_Record):
     total: int | None = Field(description="Hits in all; known for words and filters only.")
     more: bool = Field(description="Whether there is a next page.")
     next: str | None = Field(description="Path of the next page.")
-    hidden: list[HiddenRecord]
+    hidden: list[HiddenCountRecord]
     looked_at: int = Field(description="Of how many hits the hidden counts speak.")
     notes: list[str] = Field(description="What to know about this answer, as sentences.")
     upload: str | None = Field(description="Token of the picture sent: give it as `upload` for an hour.")
@@ -149,7 +149,7 @@ class ResultsRecord(_Record):
             total=results.total,
             more=results.more,
             next=following if results.more else None,
-            hidden=[HiddenRecord(name=one.name, count=one.count) for one in results.hidden],
+            hidden=[HiddenCountRecord(name=one.name, count=one.count) for one in results.hidden],
             looked_at=results.looked_at,
             notes=list(results.notes),
             upload=upload,

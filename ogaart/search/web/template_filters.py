@@ -27,7 +27,7 @@ _MODELS = {"vgg16": "VGG16", "efficientnet_lite0": "EfficientNet-Lite0"}
 
 
 @dataclass(frozen=True)
-class Shown:
+class ThumbnailSize:
     """Size of a thumbnail on the page, and whether its pixels stay sharp."""
 
     width: int
@@ -35,19 +35,21 @@ class Shown:
     crisp: bool
 
 
-def shown(picture: Hit | QueryPicture, room: int) -> Shown:
+def shown(picture: Hit | QueryPicture, room: int) -> ThumbnailSize:
     """Fit a thumbnail into a square of ``room`` pixels; small pixel art grows by a whole factor, sharply."""
     return fit(picture.width, picture.height, room, pixel_art=isinstance(picture, Hit) and picture.pixel_art)
 
 
-def fit(width: int, height: int, room: int, *, pixel_art: bool, growth: float = 1.5) -> Shown:
+def fit(width: int, height: int, room: int, *, pixel_art: bool, growth: float = 1.5) -> ThumbnailSize:
     """Fit a picture of this size; see ``shown``. Painted art grows by ``growth`` at most: much, and it blurs."""
     longest = max(width, height, 1)
     if longest <= room and (pixel_art or longest <= 48):
         factor = max(1, room // longest)
-        return Shown(width * factor, height * factor, crisp=True)
+        return ThumbnailSize(width * factor, height * factor, crisp=True)
     scale = min(growth, room / longest)
-    return Shown(max(1, round(width * scale)), max(1, round(height * scale)), crisp=pixel_art and longest <= _THUMB)
+    return ThumbnailSize(
+        max(1, round(width * scale)), max(1, round(height * scale)), crisp=pixel_art and longest <= _THUMB
+    )
 
 
 def where(hit: Hit) -> str:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.results import Info
-from ogaart.search.search_url import Address
+from ogaart.search.search_url import SearchUrl
 from ogaart.search.web import template_filters
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ class Templates:
         }
         self._environment.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
         self._defaults: dict[str, Any] = {
-            "address": Address(),
+            "address": SearchUrl(),
             "vocabulary": EMPTY,
             "filters_shown": False,
             "autofocus": False,

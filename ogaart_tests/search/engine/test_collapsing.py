@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ogaart.search.engine.collapsing import Folder
+from ogaart.search.engine.collapsing import Collapser
 from ogaart.search.engine.serving_store import Brief
 
 
@@ -13,7 +13,7 @@ def signature(value: int, seed: int = 0) -> np.ndarray:
     return (base + noise).astype(np.uint8)
 
 
-def fold(folder: Folder, rows: list[tuple[int, str, str, np.ndarray]]) -> list[tuple[int, list[int]]]:
+def fold(folder: Collapser, rows: list[tuple[int, str, str, np.ndarray]]) -> list[tuple[int, list[int]]]:
     folder.add(
         [Brief(number, slug, pixels, side=32) for number, slug, pixels, _ in rows],
         np.stack([row[3] for row in rows]),
@@ -32,19 +32,19 @@ ROWS = [
 
 
 def test_frames_fold_and_equal_pixels_show_once() -> None:
-    assert fold(Folder(near=True, group=False), ROWS) == [(1, [2]), (4, []), (5, [])]
+    assert fold(Collapser(near=True, group=False), ROWS) == [(1, [2]), (4, []), (5, [])]
 
 
 def test_without_folding_equal_pixels_still_show_once() -> None:
-    assert fold(Folder(near=False, group=False), ROWS) == [(1, []), (2, []), (4, []), (5, [])]
+    assert fold(Collapser(near=False, group=False), ROWS) == [(1, []), (2, []), (4, []), (5, [])]
 
 
 def test_grouping_shows_one_of_each_entry() -> None:
-    assert fold(Folder(near=False, group=True), ROWS) == [(1, [2, 4]), (5, [])]
+    assert fold(Collapser(near=False, group=True), ROWS) == [(1, [2, 4]), (5, [])]
 
 
 def test_nothing_folds_under_a_picture_without_signature() -> None:
-    folder = Folder(near=True, group=False)
+    folder = Collapser(near=True, group=False)
     rows = [Brief(1, "walk", "a", side=32), Brief(2, "walk", "b", side=32)]
 
     folder.add(rows, np.zeros((2, 32, 32, 4), np.uint8), np.zeros(2, np.bool_))
@@ -53,7 +53,7 @@ def test_nothing_folds_under_a_picture_without_signature() -> None:
 
 
 def test_many_heads() -> None:
-    folder = Folder(near=True, group=False)
+    folder = Collapser(near=True, group=False)
     rows = [(n, f"entry-{n}", f"{n}", signature(n)) for n in range(200)]
 
     assert len(fold(folder, rows)) == 200

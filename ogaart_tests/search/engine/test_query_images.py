@@ -10,7 +10,7 @@ from PIL import Image
 
 from ogaart.imaging.errors import Unreadable
 from ogaart.resources.embedding.registry import space_of
-from ogaart.search.engine.query_images import Decoded, Eyes
+from ogaart.search.engine.query_images import DecodedImageCache, WorkerQueryImageReader
 from ogaart.search.query import Box
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, pictures
@@ -25,10 +25,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def eyes(settings: Settings) -> Iterator[Eyes]:
-    eyes = Eyes(settings, settings.data / "scratch")
-    yield eyes
-    eyes.close()
+def reader(settings: Settings) -> Iterator[WorkerQueryImageReader]:
+    reader = WorkerQueryImageReader(settings, settings.data / "scratch")
+    yield reader
+    reader.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def encoded(picture: Image.Image, form: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_published_network_embeds_a_picture_and_its_parts(eyes: Eyes, space: str) -> None:
-    whole, again, part = (eyes.see(ROBOT, box, space) for box in (None, None, Box(0.25, 0.25, 0.5, 0.5)))
+def test_the_published_network_embeds_a_picture_and_its_parts(reader: WorkerQueryImageReader, space: str) -> None:
+    whole, again, part = (reader.read_image(ROBOT, box, space) for box in (None, None, Box(0.25, 0.25, 0.5, 0.5)))
 
     assert whole.vector is not None
     assert whole.vector.shape == (1280,)
@@ -54,8 +54,8 @@ def test_the_published_network_embeds_a_picture_and_its_parts(eyes: Eyes, space:
     assert (whole.note, whole.space) == ("", space)
 
 
-def test_without_the_published_weights_a_picture_is_still_looked_at(eyes: Eyes) -> None:
-    seen = eyes.see(ROBOT, None, "vgg16-00000000-grey-squash-1")
+def test_without_the_published_weights_a_picture_is_still_looked_at(reader: WorkerQueryImageReader) -> None:
+    seen = reader.read_image(ROBOT, None, "vgg16-00000000-grey-squash-1")
 
     assert seen.vector is None
     assert "only like it" in seen.note
@@ -72,21 +72,21 @@ def test_without_the_published_weights_a_picture_is_still_looked_at(eyes: Eyes) 
         pytest.param(b"PK\x03\x04" + b"\0" * 60, ".", id="an archive"),
     ],
 )
-def test_what_cannot_be_looked_at_is_said(eyes: Eyes, content: bytes, words: str) -> None:
+def test_what_cannot_be_looked_at_is_said(reader: WorkerQueryImageReader, content: bytes, words: str) -> None:
     with pytest.raises(Unreadable, match=words):
-        eyes.see(content, None, "vgg16-00000000-grey-squash-1")
+        reader.read_image(content, None, "vgg16-00000000-grey-squash-1")
 
 
-def test_after_a_bad_picture_a_good_one_is_seen(eyes: Eyes, tmp_path: Path) -> None:
+def test_after_a_bad_picture_a_good_one_is_seen(reader: WorkerQueryImageReader, tmp_path: Path) -> None:
     with pytest.raises(Unreadable):
-        eyes.see(b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, None, "vgg16-00000000-grey-squash-1")
+        reader.read_image(b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, None, "vgg16-00000000-grey-squash-1")
 
-    assert eyes.see(ROBOT, None, "vgg16-00000000-grey-squash-1").width == 96
+    assert reader.read_image(ROBOT, None, "vgg16-00000000-grey-squash-1").width == 96
 
 
 def test_pixels_are_kept_for_a_minute_and_within_their_room() -> None:
     now = [0.0]
-    kept = Decoded(capacity=1000, seconds=60, clock=lambda: now[0])
+    kept = DecodedImageCache(capacity=1000, seconds=60, clock=lambda: now[0])
     small, other, large = (np.zeros((side, 10, 4), np.uint8) for side in (15, 15, 50))
 
     kept.put(b"small", small)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.index.base import Hit as Point
-from ogaart.search.engine.ranking import Reference, rank
+from ogaart.search.engine.ranking import ReferenceImage, rank
 from ogaart.search.results import Relation
 
 POINTS = [Point(1, 0.8), Point(2, 0.7), Point(3, 0.6)]
@@ -18,7 +18,7 @@ def miniature(seed: int) -> NDArray[np.uint8]:
     return cells.repeat(8, 0).repeat(8, 1)
 
 
-def ranked(reference: Reference | None, rows: NDArray[np.uint8]) -> list[tuple[int, Relation | None]]:
+def ranked(reference: ReferenceImage | None, rows: NDArray[np.uint8]) -> list[tuple[int, Relation | None]]:
     known = np.ones(len(rows), np.bool_)
     found = rank(POINTS, SIDES, reference, rows, known, compares=True, typical=0.75)
     scores = [one.score or 0.0 for one in found]
@@ -37,21 +37,23 @@ def test_without_a_picture_to_compare_with_the_cosine_orders() -> None:
 def test_a_copy_comes_first_whatever_the_network_says() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
 
-    assert ranked(Reference(miniature(3), side=64), rows)[0] == (3, Relation.NEAR)
+    assert ranked(ReferenceImage(miniature(3), side=64), rows)[0] == (3, Relation.NEAR)
 
 
 def test_what_a_crop_was_cut_from_comes_first_and_is_no_copy() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     crop = np.ascontiguousarray(miniature(3)[:16, 8:24]).repeat(2, 0).repeat(2, 1)
 
-    assert ranked(Reference(crop, side=64, cropped=True), rows)[0] == (3, Relation.UNLIKE)
-    assert ranked(Reference(crop, side=64, cropped=False), rows)[0] == (1, Relation.SIMILAR)
+    assert ranked(ReferenceImage(crop, side=64, cropped=True), rows)[0] == (3, Relation.UNLIKE)
+    assert ranked(ReferenceImage(crop, side=64, cropped=False), rows)[0] == (1, Relation.SIMILAR)
 
 
 def test_points_that_the_catalog_does_not_hold_are_ranked_all_the_same() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     known = np.array([False, True, True])
 
-    found = rank(POINTS, {2: 64, 3: 64}, Reference(miniature(9), side=64), rows, known, compares=True, typical=0.35)
+    found = rank(
+        POINTS, {2: 64, 3: 64}, ReferenceImage(miniature(9), side=64), rows, known, compares=True, typical=0.35
+    )
 
     assert {one.image_id for one in found} == {1, 2, 3}

@@ -7,7 +7,7 @@ import pytest
 
 from ogaart.resources.index.edge import EdgeIndex
 from ogaart.search.engine.service import SearchService
-from ogaart.search.query import Filters, Query, QueryPicture
+from ogaart.search.query import Filters, QueryPicture, SearchQuery
 from ogaart_tests.search.engine.test_service import jpeg, rgba, seen
 
 
@@ -31,17 +31,17 @@ def picture() -> QueryPicture:
 
 
 def test_the_same_question_is_asked_once(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
-    first = service.search(Query(picture=picture, limit=3))
-    again = service.search(Query(picture=picture, limit=3))
+    first = service.search(SearchQuery(picture=picture, limit=3))
+    again = service.search(SearchQuery(picture=picture, limit=3))
 
     assert len(asked) == 1
     assert [hit.image_id for hit in first.hits] == [hit.image_id for hit in again.hits]
 
 
 def test_a_filter_makes_it_another_question(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
-    service.search(Query(picture=picture, limit=3))
+    service.search(SearchQuery(picture=picture, limit=3))
     before = len(asked)
-    narrowed = service.search(Query(picture=picture, limit=3, filters=Filters(licences=("CC0",))))
+    narrowed = service.search(SearchQuery(picture=picture, limit=3, filters=Filters(licences=("CC0",))))
 
     assert len(asked) > before
     assert all("CC0" in [licence.name for licence in hit.licences] for hit in narrowed.hits)
@@ -51,9 +51,9 @@ def test_a_filter_makes_it_another_question(service: SearchService, picture: Que
 def test_another_picture_is_asked_for_itself(
     service: SearchService, picture: QueryPicture, asked: list[object]
 ) -> None:
-    service.search(Query(picture=picture, limit=3))
+    service.search(SearchQuery(picture=picture, limit=3))
     before = len(asked)
 
-    service.search(Query(picture=seen(jpeg(rgba("tanks", 1))), limit=3))
+    service.search(SearchQuery(picture=seen(jpeg(rgba("tanks", 1))), limit=3))
 
     assert len(asked) > before

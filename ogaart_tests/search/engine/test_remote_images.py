@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ogaart.search.engine.remote_images import IPAddress, Remote, is_public
-from ogaart.search.errors import RemoteFailed, RemoteRefused, TooMuch
+from ogaart.search.engine.remote_images import IPAddress, RemoteImageFetcher, is_public
+from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,8 +79,8 @@ def loopback(address: IPAddress) -> bool:
 
 
 @pytest.fixture(scope="module")
-def remote() -> Iterator[Remote]:
-    remote = Remote(1_000, "test", permitted=loopback, ports=None, seconds=1.0)
+def remote() -> Iterator[RemoteImageFetcher]:
+    remote = RemoteImageFetcher(1_000, "test", permitted=loopback, ports=None, seconds=1.0)
     yield remote
     remote.close()
 
@@ -94,32 +94,34 @@ def remote() -> Iterator[Remote]:
         ("/picture.png#x", b"a picture"),
     ],
 )
-def test_pictures_come(remote: Remote, server: str, path: str, expected: bytes) -> None:
+def test_pictures_come(remote: RemoteImageFetcher, server: str, path: str, expected: bytes) -> None:
     assert remote.fetch(f"{server}{path}") == expected
 
 
 @pytest.mark.parametrize(
     ("path", "error", "words"),
     [
-        ("/large", TooMuch, "more than 1,000 bytes"),
-        ("/large-unannounced", TooMuch, "more than 1,000 bytes"),
-        ("/empty", RemoteFailed, "empty"),
-        ("/missing", RemoteFailed, "404"),
-        ("/loop", RemoteFailed, "redirects more than"),
-        ("/to-metadata", RemoteRefused, "not on the public internet"),
-        ("/to-file", RemoteRefused, "http"),
-        ("/cut", RemoteFailed, "cut off"),
+        ("/large", TooLarge, "more than 1,000 bytes"),
+        ("/large-unannounced", TooLarge, "more than 1,000 bytes"),
+        ("/empty", LinkFailed, "empty"),
+        ("/missing", LinkFailed, "404"),
+        ("/loop", LinkFailed, "redirects more than"),
+        ("/to-metadata", LinkRefused, "not on the public internet"),
+        ("/to-file", LinkRefused, "http"),
+        ("/cut", LinkFailed, "cut off"),
     ],
 )
-def test_what_is_no_picture_is_said(remote: Remote, server: str, path: str, error: type[Exception], words: str) -> None:
+def test_what_is_no_picture_is_said(
+    remote: RemoteImageFetcher, server: str, path: str, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         remote.fetch(f"{server}{path}")
 
 
-def test_a_server_that_trickles_is_left_in_time(remote: Remote, server: str) -> None:
+def test_a_server_that_trickles_is_left_in_time(remote: RemoteImageFetcher, server: str) -> None:
     began = time.monotonic()
 
-    with pytest.raises(RemoteFailed, match="longer than 1 s"):
+    with pytest.raises(LinkFailed, match="longer than 1 s"):
         remote.fetch(f"{server}/trickle")
 
     assert time.monotonic() - began < 2.0
@@ -149,9 +151,9 @@ def test_a_server_that_trickles_is_left_in_time(remote: Remote, server: str) -> 
     ],
 )
 def test_links_that_are_never_followed(url: str) -> None:
-    remote = Remote(1_000, "test")
+    remote = RemoteImageFetcher(1_000, "test")
 
-    with pytest.raises((RemoteRefused, RemoteFailed)):
+    with pytest.raises((LinkRefused, LinkFailed)):
         remote.fetch(url)
 
 
@@ -159,12 +161,12 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 80)) for ip in ("93.184.216.34", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
 
-    with pytest.raises(RemoteRefused, match="not on the public internet"):
-        Remote(1_000, "test").fetch("http://rebinding.example/")
+    with pytest.raises(LinkRefused, match="not on the public internet"):
+        RemoteImageFetcher(1_000, "test").fetch("http://rebinding.example/")
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(
-    server: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
+    server: str, remote: RemoteImageFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that means another address the second time is asked for only once."""
     asked: list[str] = []

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ogaart.search.engine.uploads import UploadGone, Uploads
+from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import UploadGone
 from ogaart.search.query import Box, QueryPicture
 
 
@@ -14,12 +15,12 @@ class Clock:
         return self.now
 
 
-class Looks:
+class UploadReader:
     """Sees the length of the content, and whether it is a part; counts the thumbnails it makes."""
 
     made = 0
 
-    def see(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None = None) -> QueryPicture:
         signature = np.zeros((32, 32, 4), np.uint8)
         return QueryPicture("00", signature, None, "space", len(content), 1 if box is None else 2)
 
@@ -30,7 +31,7 @@ class Looks:
 
 def test_a_picture_lives_for_its_time() -> None:
     clock = Clock()
-    uploads = Uploads(Looks(), lifetime=60, clock=clock)
+    uploads = Uploads(UploadReader(), lifetime=60, clock=clock)
     token = uploads.add(b"abc")
 
     clock.now = 59
@@ -43,7 +44,7 @@ def test_a_picture_lives_for_its_time() -> None:
 
 
 def test_a_thumbnail_is_made_once_when_somebody_wants_it() -> None:
-    looks = Looks()
+    looks = UploadReader()
     uploads = Uploads(looks)
     token = uploads.add(b"abc")
     assert looks.made == 0
@@ -58,13 +59,13 @@ def test_a_thumbnail_is_made_once_when_somebody_wants_it() -> None:
 
 
 def test_the_oldest_go_first_when_there_are_too_many_bytes() -> None:
-    uploads = Uploads(Looks(), capacity=10)
+    uploads = Uploads(UploadReader(), capacity=10)
     tokens = [uploads.add(b"x" * 4) for _ in range(4)]
 
     assert [uploads.has(token) for token in tokens] == [False, False, True, True]
 
 
 def test_tokens_cannot_be_guessed_from_each_other() -> None:
-    uploads = Uploads(Looks())
+    uploads = Uploads(UploadReader())
 
     assert len({uploads.add(b"x") for _ in range(20)}) == 20

@@ -13,11 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ogaart.operations.doctor import CHROMIUM_HELP, chromium
-from ogaart.search.engine.remote_images import Remote
+from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, GridEyes, image_id, pictures
+from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
 from ogaart_tests.ui import CHROMIUM_ARGUMENTS
 
 ROBOT = image_id("robot-animated", 0)
@@ -31,9 +31,11 @@ slow = pytest.mark.slow
 @pytest.fixture(scope="module")
 def site(settings: Settings) -> Iterator[str]:
     """The whole application; links may lead to this machine, where the tests' own pictures are."""
-    remote = Remote(settings.max_upload_bytes, "test", permitted=lambda address: address.is_loopback, ports=None)
+    remote = RemoteImageFetcher(
+        settings.max_upload_bytes, "test", permitted=lambda address: address.is_loopback, ports=None
+    )
     unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
-    with SearchService(unlimited, GridEyes(), remote) as service:
+    with SearchService(unlimited, GridImageReader(), remote) as service:
         server = uvicorn.Server(uvicorn.Config(create_app(unlimited, service), port=0, log_level="error"))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -7,12 +7,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from ogaart.search.engine.remote_images import Remote
+from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import SearchService
-from ogaart.search.search_url import read_address
+from ogaart.search.search_url import read_search_url
 from ogaart.search.web.app import create_app
 from ogaart.search.web.parameters import PARAMETERS
-from ogaart_tests.search.tiny_generation import ENTRIES, GridEyes, image_id, pictures
+from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
 
 PAGE = Path(__file__).parents[3] / "docs" / "search.md"
 ROWS = re.findall(r"^\| (.+?) \| .+? \| `(/.+?)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -20,7 +20,7 @@ OTHER = pictures(next(entry for entry in ENTRIES if entry.slug == "tanks"))[0].r
 PICTURE = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-animated"))[0].read_bytes()
 
 
-class FromHere(Remote):
+class FromHere(RemoteImageFetcher):
     """Fetches what the tests' own server would give: no server runs here."""
 
     def fetch(self, url: str) -> bytes:
@@ -31,7 +31,7 @@ class FromHere(Remote):
 def test_a_documented_query_answers(service: SearchService, kind: str, url: str) -> None:
     settings = service.settings.model_copy(update={"searches_per_minute": 0})
     with (
-        SearchService(settings, GridEyes(), FromHere(1 << 20, "test")) as asked,
+        SearchService(settings, GridImageReader(), FromHere(1 << 20, "test")) as asked,
         TestClient(create_app(settings, asked)) as client,
     ):
         sent = client.post("/api/v1/search", files={"picture": PICTURE}).json()["upload"]
@@ -68,4 +68,4 @@ def test_the_table_holds_nothing_that_the_address_does_not_know() -> None:
             )
             given = parse_qsl(urlsplit(filled).query)
             assert {name for name, _ in given} <= known
-            read_address(given)
+            read_search_url(given)

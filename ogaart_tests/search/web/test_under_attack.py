@@ -14,14 +14,13 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from ogaart.search.engine.concurrency import TooBusy
 from ogaart.search.engine.service import SearchService
-from ogaart.search.errors import TooMuch
+from ogaart.search.errors import TooBusy, TooLarge
 from ogaart.search.web import forms
-from ogaart.search.web.admission import Line, Shares
+from ogaart.search.web.admission import ClientShares, WaitingLine
 from ogaart.search.web.app import create_app
 from ogaart.search.web.connection_limits import guarded
-from ogaart.search.web.monitoring import Counts
+from ogaart.search.web.monitoring import RequestMetrics
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import image_id, publish
 from ogaart_tests.torture.attack import Force, attack
@@ -180,7 +179,7 @@ def test_one_clients_connections_leave_some_for_others(service: SearchService) -
 
 def test_a_full_line_is_refused_at_once_and_places_are_passed_on() -> None:
     async def play() -> list[str]:
-        line, said = Line(places=1, waiting=1, seconds=5), []
+        line, said = WaitingLine(places=1, waiting=1, seconds=5), []
         await line.enter()
         second = asyncio.create_task(line.enter())
         await asyncio.sleep(0)
@@ -204,7 +203,7 @@ def test_a_full_line_is_refused_at_once_and_places_are_passed_on() -> None:
 
 def test_waiting_has_an_end() -> None:
     async def play() -> None:
-        line = Line(places=1, waiting=1, seconds=0.05)
+        line = WaitingLine(places=1, waiting=1, seconds=0.05)
         await line.enter()
         await line.enter()
 
@@ -213,7 +212,7 @@ def test_waiting_has_an_end() -> None:
 
 
 def test_shares_are_given_back() -> None:
-    places = Shares(4)
+    places = ClientShares(4)
     for _ in range(3):
         places.enter("a")
         with pytest.raises(TooBusy, match="from your address"):
@@ -240,7 +239,7 @@ def test_methods_that_nobody_knows_are_counted_as_one(service: SearchService) ->
 
     assert 'method="other"' in text
     assert "X1" not in text
-    assert Counts().lines()
+    assert RequestMetrics().lines()
 
 
 def test_a_large_original_is_streamed_and_not_taken_into_memory(service: SearchService) -> None:
@@ -252,7 +251,7 @@ def test_a_large_original_is_streamed_and_not_taken_into_memory(service: SearchS
 
     assert b"".join(blocks) == found[1].read()
     assert max(map(len, blocks)) == 100
-    with pytest.raises(TooMuch, match="at most 10 are taken"):
+    with pytest.raises(TooLarge, match="at most 10 are taken"):
         service.original(number, at_most=10)
 
 

@@ -18,7 +18,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from ogaart.search.engine.service import LOOKING, SearchService
+from ogaart.search.engine.service import DECODING, SearchService
 from ogaart.search.query import Box, QueryPicture
 from ogaart.search.web.app import create_app
 from ogaart.search.web.guards import HEADERS
@@ -26,7 +26,7 @@ from ogaart.search.web.info_pages import EXAMPLES
 from ogaart.search.web.parameters import PARAMETERS
 from ogaart.search.web.problems import all_problems
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridEyes, image_id, pictures, publish
+from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, pictures, publish
 
 ROBOT = image_id("robot-animated", 0)
 TEXTURES = pictures(next(entry for entry in ENTRIES if entry.slug == "textures"))
@@ -275,7 +275,7 @@ def test_credits_download(client: TestClient) -> None:
 
 def test_before_the_first_publication_pages_say_so(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
-    with SearchService(settings, GridEyes()) as empty, TestClient(create_app(settings, empty)) as client:
+    with SearchService(settings, GridImageReader()) as empty, TestClient(create_app(settings, empty)) as client:
         assert "Nothing is published" in client.get("/").text
         assert client.get("/search?q=a").status_code == 503
         assert client.get("/healthz").status_code == 503
@@ -431,7 +431,7 @@ def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
     words.chmod(0o644)
     with sqlite3.connect(words) as store:
         store.execute("UPDATE places SET format = 'svg', shown_name = 'evil.html'")
-    with SearchService(settings, GridEyes()) as service, TestClient(create_app(settings, service)) as client:
+    with SearchService(settings, GridImageReader()) as service, TestClient(create_app(settings, service)) as client:
         picked = image_id("enemies-again", 0)
         original, view = client.get(f"/original/{picked}"), client.get(f"/view/{picked}")
 
@@ -444,17 +444,17 @@ def test_who_comes_while_all_places_are_taken_is_told_to_wait(settings: Settings
     """Pictures that hang in the network must not keep others from searching."""
     waiting, go_on = threading.Semaphore(0), threading.Event()
 
-    class Slow(GridEyes):
-        def see(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
+    class Slow(GridImageReader):
+        def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
             waiting.release()
             go_on.wait(20)
-            return super().see(content, box, space)
+            return super().read_image(content, box, space)
 
     unlimited = settings.model_copy(
-        update={"searches_per_minute": 0, "uploads_per_minute": 0, "uploads_at_once": 4 * (LOOKING + 1)}
+        update={"searches_per_minute": 0, "uploads_per_minute": 0, "uploads_at_once": 4 * (DECODING + 1)}
     )
     with SearchService(unlimited, Slow()) as service, TestClient(create_app(unlimited, service)) as client:
-        senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(LOOKING)]
+        senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(DECODING)]
         for sender in senders:
             sender.start()
         for _ in senders:
