@@ -38,7 +38,7 @@ def content_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     """One row for each entry of the page: title, author, date, tags, licences, notice, description.
 
     Withheld, deleted, private and non-art pages are statuses. An entry that left the listing stays until another
-    partition has carried it through, or until a complete sweep lacks it and its own page is gone.
+    partition has processed it, or until a complete sweep lacks it and its own page is gone.
     """
     return run_partitions(context, platform, Stage.CONTENT_PAGES, read_entries)
 

@@ -31,7 +31,7 @@ LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
 def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """One row for each file an entry offers: file id, URL, stored and shown name, MIME type, exact length.
 
-    Previews are a role of their own. Derivatives, links in comments and descriptions, and licence texts are no files.
+    Previews are a role of their own. Derivatives, links in comments and descriptions, and licence texts are not files.
     """
     return run_partitions(context, platform, Stage.FILE_LINKS, read_links)
 

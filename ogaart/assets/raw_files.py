@@ -33,14 +33,14 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
         dg.AssetCheckSpec(
             "few_failures",
             asset="raw_files",
-            description="Of the partition's files, no larger share could not be had than OGAART_MAX_FAILURE_SHARE.",
+            description="Of the partition's files, at most the share OGAART_MAX_FAILURE_SHARE is not available.",
         )
     ],
 )
 def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Each original file, streamed to the blob store, its length checked, hashed, its type told by magic bytes.
 
-    A file is decided from id, name and length on its entry's page; what is stored is never asked for again. A broken
+    A file is identified by id, URL and length on its entry's page; what is stored is not requested again. A partial
     download resumes by Range.
     """
     return run_partitions(context, platform, Stage.RAW_FILES, fetch_files)
@@ -72,7 +72,7 @@ def fetch_files(step: Step) -> None:
     step.check(
         "few_failures",
         failed <= limit * len(rows),
-        f"{step.partition}: {failed} of {len(rows)} files could not be had, {limit:.0%} may",
+        f"{step.partition}: {failed} of {len(rows)} files are not available, the limit is {limit:.0%}",
     )
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
@@ -83,7 +83,7 @@ def _fingerprint(step: Step, link: Row) -> str:
 
 
 def _settled(step: Step, row: Row, wanted: str) -> bool:
-    """Whether a stored row needs no further look: its bytes are there, or it is gone for good."""
+    """Whether a stored row needs no request: its bytes are stored, or it is gone for good."""
     if row["fingerprint"] != wanted or step.failures.refetch_before(row["url"], wanted, row["slug"]) is not None:
         return False
     if row["status"] == FileStatus.OK:
@@ -130,7 +130,7 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             retryable=failure.retryable,
         )
         if old is not None and old["status"] == FileStatus.OK and step.stores.blobs.has(str(old["sha256"])):
-            return old  # what was read before stays in search until the site gives something else
+            return old  # what was read before stays in search until the site serves something else
         return step.stamp({**facts, "status": FileStatus.FAILED.value, "http_status": failure.http_status}, wanted)
     if old is not None and not changed and old["status"] == FileStatus.OK and old["sha256"] == fetched.sha256:
         return old

@@ -39,7 +39,7 @@ from ogaart.sites.opengameart.urls import search_url
 def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One page of a query's results, oldest entries first.
 
-    A page younger than `OGAART_LISTING_HOURS` is not asked for again. Only result rows count, never the page's other
+    A page read within `OGAART_LISTING_HOURS` is not requested again. Only result rows count, never the page's other
     links; a page past the end holds no rows; a keyword that the site refuses fails the step.
     """
     return run_partitions(context, platform, Stage.SEARCH_PAGES, read_page)
@@ -64,7 +64,9 @@ def read_page(step: Step) -> None:
     except ListingUnreadable:
         if not fetched.from_store:
             raise
-        fetched = step.get(url, refresh=True, page=True)  # it came wrong: it must not stay so until it is old
+        fetched = step.get(
+            url, refresh=True, page=True
+        )  # an unreadable page must not count for as long as a good one would
         listing, past_end = _parsed(step, url, fetched, query.per_page)
     _commit(step, url, fetched, listing, past_end=past_end)
 

@@ -1,4 +1,4 @@
-"""What is new, stale, unchanged or orphaned: pure comparisons of stored rows with what should be there."""
+"""New, stale, unchanged and orphaned rows: pure comparisons of stored rows with wanted ones."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 FIRST_RETRY = timedelta(hours=1)
 LONGEST_RETRY = timedelta(days=7)
 MOST_ATTEMPTS = 10
-"""After so many runs a failure is permanent: about three weeks of trying."""
+"""After so many runs a failure is permanent: about three weeks."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def fingerprint(version: str, *inputs: object) -> str:
 
 
 def next_try(attempts: int, last_at: datetime, *, retryable: bool) -> datetime | None:
-    """When a failure is worth another attempt; None: it is permanent.
+    """When a failure is tried again; None: it is permanent.
 
     The wait doubles from an hour to a week.
     """

@@ -1,13 +1,13 @@
-"""The project's words, as types: the states of a row, the stages, the roles of a file.
+"""States as types: of a row, a result page, an entry, a file and a file's member.
 
-The same words stand in code, tables, run metadata and user interfaces; nothing else belongs here.
+The same values appear in code, tables, run metadata and user interfaces.
 """
 
 from enum import StrEnum
 
 
 class RowState(StrEnum):
-    """What a materialization found of a row, compared with what was stored."""
+    """A row in a materialization, compared with what was stored."""
 
     NEW = "new"
     STALE = "stale"
@@ -18,7 +18,7 @@ class RowState(StrEnum):
 
 
 class ListingStatus(StrEnum):
-    """What a result page turned out to be."""
+    """The kind of a result page."""
 
     OK = "ok"
     NO_RESULTS = "no_results"
@@ -26,25 +26,25 @@ class ListingStatus(StrEnum):
 
 
 class EntryStatus(StrEnum):
-    """What a content page turned out to be."""
+    """The kind of a content page."""
 
     OK = "ok"
-    WITHHELD = "withheld"  # the page is there, its files are kept back by the site
+    WITHHELD = "withheld"  # the page exists, the site withholds its files
     DELETED = "deleted"  # 404 or 410
     PRIVATE = "private"  # 401 or 403
-    NOT_ART = "not_art"  # a collection, a forum topic, a FAQ: no art entry
+    NOT_ART = "not_art"  # a collection, a forum topic, a FAQ: not an art entry
     FAILED = "failed"  # not read yet, or not readable: see failures
 
 
 class FileRole(StrEnum):
-    """Why an entry links a file."""
+    """The role of a file that an entry links."""
 
     FILE = "file"
     PREVIEW = "preview"
 
 
 class FileStatus(StrEnum):
-    """What became of a linked file."""
+    """The outcome of a linked file."""
 
     OK = "ok"
     LISTED = "listed"  # linked, not fetched: previews, or not reached yet
@@ -55,9 +55,9 @@ class FileStatus(StrEnum):
 
 
 class MemberStatus(StrEnum):
-    """What became of a file's member (a loose picture is its own only member)."""
+    """The outcome of a file's member (a loose picture is its own only member)."""
 
     PICTURE = "picture"
-    NOT_A_PICTURE = "not_a_picture"  # sounds, texts, sources: nothing to do, no failure
+    NOT_A_PICTURE = "not_a_picture"  # sounds, texts, sources: not a failure
     JUNK = "junk"  # __MACOSX, dot files, Thumbs.db
-    FAILED = "failed"  # says it is a picture or an archive, and cannot be read: see failures
+    FAILED = "failed"  # a picture or an archive by its bytes, and unreadable: see failures

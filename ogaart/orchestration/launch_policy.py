@@ -1,6 +1,6 @@
-"""What scheduled runs do next: pure decisions over what the rows, the last sweep and past runs say.
+"""Which runs are launched next: pure decisions over rows, the last sweep and earlier runs.
 
-Nothing is remembered between decisions. Whoever decides again after a kill, from the same rows, decides the same.
+Nothing is remembered between decisions: after a kill, the same rows lead to the same decision.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ FILES_PER_ENTRY = 2.5
 """Assumed while nothing is known; the site's average is near it."""
 
 SWEEP_OVERDUE = timedelta(hours=26)
-"""A sweep older than this is made up for: the schedule's own hour was missed."""
+"""A sweep older than this is repeated: the schedule's own hour was missed."""
 
 DAY = timedelta(days=1)
 BRAKE = timedelta(hours=1)
@@ -41,18 +41,18 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Held:
+class KnownEntry:
     """One entry's row in a partition."""
 
     status: str
     fetched_at: datetime | None
     files: int = 0
-    fails: bool = False  # its page failed when it was last asked for
+    fails: bool = False  # its page failed when it was last requested
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What a partition's rows say, beside what the last sweep says of its page.
+class PartitionStatus:
+    """The state of one partition: its rows, beside its page in the last sweep.
 
     Attributes:
         key: the partition.
@@ -61,9 +61,9 @@ class Standing:
         listed: entries that its rows list; None: it was never read.
         listed_at: when that listing was read.
         entries: its entries by slug.
-        due: failures of network stages whose next try has come.
-        unread: whether a network stage has not run since the one before it did: a run failed or was killed there.
-        behind: whether its offline stages have not run since its network stages did.
+        due: failures of site stages whose next try has come.
+        unread: whether a site stage has not run since the one before it did: a run failed or was killed there.
+        behind: whether its offline stages have not run since its site stages did.
     """
 
     key: str
@@ -71,7 +71,7 @@ class Standing:
     query: frozenset[str] = frozenset()
     listed: frozenset[str] | None = None
     listed_at: datetime | None = None
-    entries: Mapping[str, Held] = field(default_factory=dict)
+    entries: Mapping[str, KnownEntry] = field(default_factory=dict)
     due: int = 0
     unread: bool = False
     behind: bool = False
@@ -85,14 +85,14 @@ class Standing:
 
     @property
     def left(self) -> list[str]:
-        """Living entries that it holds and does not list."""
+        """Entries that it holds and does not list, tombstones excepted."""
         listed = self.listed or frozenset()
         return [s for s, held in self.entries.items() if s not in listed and held.status not in TOMBSTONES]
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a run that a decision launched, and that has ended, came to on one partition; newest first in a sequence.
+class PastRun:
+    """The outcome of an ended run that a decision launched, on one partition; newest first in a sequence.
 
     Attributes:
         key: the partition.
@@ -129,11 +129,11 @@ class Launch:
 
 
 def decide(
-    standings: Sequence[Standing],
+    statuses: Sequence[PartitionStatus],
     *,
     now: datetime,
     busy: Iterable[str] = (),
-    past: Sequence[Past] = (),
+    past: Sequence[PastRun] = (),
     spent: int = 0,
     budget: int,
     refresh_after: timedelta,
@@ -141,7 +141,7 @@ def decide(
     """What to launch now, most urgent first.
 
     Args:
-        standings: of every partition.
+        statuses: of every partition.
         now: the time.
         busy: partitions on which something runs or is queued; they are left alone.
         past: runs that earlier decisions launched, newest first.
@@ -156,29 +156,29 @@ def decide(
     taken = set(busy)
     launches = []
     asked = any(run.reason != Reason.PROCESS and run.ended_at > now - DAY for run in past)
-    purse = _Purse(budget - spent, untouched=not taken and not asked)
-    known = {slug for s in standings for slug in s.entries}
-    held_by = _homes(standings, taken)
-    average = _files_per_entry(standings)
+    budget_left = _Budget(budget - spent, untouched=not taken and not asked)
+    known = {slug for s in statuses for slug in s.entries}
+    listed_in = _listed_in(statuses, taken)
+    average = _files_per_entry(statuses)
     chosen: dict[str, list[Launch]] = {reason: [] for reason in Reason}
-    for standing in standings:
-        if standing.key not in taken:
-            launch = _need(standing, known, held_by, average)
-            if launch is not None and not _rests(standing, launch.reason, past, now):
+    for status in statuses:
+        if status.key not in taken:
+            launch = _need(status, known, listed_in, average)
+            if launch is not None and not _backs_off(status, launch.reason, past, now):
                 chosen[launch.reason].append(launch)
     for reason in Reason:
         for launch in chosen[reason]:
-            if purse.pay(launch.requests):
+            if budget_left.pay(launch.requests):
                 launches.append(launch)
                 taken.add(launch.key)
-    idle = [s for s in standings if s.key not in taken and not _rests(s, Reason.REFRESH, past, now)]
-    return launches + _refreshes(idle, now - refresh_after, purse)
+    idle = [s for s in statuses if s.key not in taken and not _backs_off(s, Reason.REFRESH, past, now)]
+    return launches + _refreshes(idle, now - refresh_after, budget_left)
 
 
-def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past]) -> list[list[Launch]]:
-    """What goes into one run: up to ten neighbours that are to be processed, anything else alone.
+def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[PastRun]) -> list[list[Launch]]:
+    """The launches of each run: up to ten neighbouring partitions that are to be processed; anything else runs alone.
 
-    What last failed goes alone, so that it harms no neighbour again.
+    A partition whose last run failed runs alone, so that it does not fail its neighbours again.
 
     Args:
         launches: from ``decide``.
@@ -204,7 +204,7 @@ def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past
     return found
 
 
-class _Purse:
+class _Budget:
     """The requests that may still be made today."""
 
     def __init__(self, left: int, *, untouched: bool) -> None:
@@ -212,7 +212,7 @@ class _Purse:
         self._untouched = untouched
 
     def pay(self, requests: int) -> bool:
-        """Take ``requests`` out, if they are there, or if it is the first thing bought."""
+        """Spend ``requests``, if so many are left, or if nothing was spent before."""
         if requests > self.left and not (self._untouched and self.left > 0):
             return False
         self.left -= requests
@@ -220,7 +220,7 @@ class _Purse:
         return True
 
 
-def _need(s: Standing, known: set[str], held_by: Mapping[str, str], files_per_entry: float) -> Launch | None:
+def _need(s: PartitionStatus, known: set[str], listed_in: Mapping[str, str], files_per_entry: float) -> Launch | None:
     """The most urgent thing that a partition needs, but for a refresh."""
     if s.behind:
         return Launch(s.key, Reason.PROCESS)
@@ -236,36 +236,36 @@ def _need(s: Standing, known: set[str], held_by: Mapping[str, str], files_per_en
         return Launch(s.key, Reason.UNREAD, requests)
     if s.due:
         return Launch(s.key, Reason.FAILURES, requests)
-    arrived = any(held_by.get(slug, s.key) != s.key for slug in s.left)
+    arrived = any(listed_in.get(slug, s.key) != s.key for slug in s.left)
     suspect = s.swept is not None and any(
         slug not in s.query and (s.entries[slug].fetched_at or s.swept.at) < s.swept.at for slug in s.left
     )
     return Launch(s.key, Reason.LEFT, requests) if arrived or suspect else None
 
 
-def _homes(standings: Sequence[Standing], busy: set[str]) -> dict[str, str]:
-    """For each entry the partition that lists it and is through with it."""
+def _listed_in(statuses: Sequence[PartitionStatus], busy: set[str]) -> dict[str, str]:
+    """For each entry the partition that lists it and has processed it."""
     return {
         slug: s.key
-        for s in standings
+        for s in statuses
         if not s.behind and s.key not in busy
         for slug in s.entries
         if slug in (s.listed or ())
     }
 
 
-def _files_per_entry(standings: Sequence[Standing]) -> float:
-    held = [h for s in standings for h in s.entries.values() if h.status == EntryStatus.OK]
+def _files_per_entry(statuses: Sequence[PartitionStatus]) -> float:
+    held = [h for s in statuses for h in s.entries.values() if h.status == EntryStatus.OK]
     return sum(h.files for h in held) / len(held) if held else FILES_PER_ENTRY
 
 
-def _rests(standing: Standing, reason: Reason, past: Sequence[Past], now: datetime) -> bool:
-    """Whether a partition waits after what earlier runs on it came to.
+def _backs_off(status: PartitionStatus, reason: Reason, past: Sequence[PastRun], now: datetime) -> bool:
+    """Whether a partition waits, because of the outcome of earlier runs on it.
 
-    Failed runs in a row wait ever longer; one of several partitions says nothing about this one. After a success the
-    same reason needs a newer sweep or an hour, so that a contradiction between rows and site never becomes a loop.
+    Failed runs in a row wait ever longer; a failed run of several partitions does not count. After a success the
+    same reason needs a newer sweep or an hour, so that a contradiction between rows and site does not become a loop.
     """
-    mine = [p for p in past if p.key == standing.key and (p.ok or p.together == 1)]
+    mine = [p for p in past if p.key == status.key and (p.ok or p.together == 1)]
     failed = 0
     for run in mine:
         if run.ok:
@@ -277,25 +277,25 @@ def _rests(standing: Standing, reason: Reason, past: Sequence[Past], now: dateti
     last = next((p for p in mine if p.reason == reason), None)
     if last is None or reason in {Reason.PROCESS, Reason.FAILURES}:
         return False
-    renewed = standing.swept is not None and standing.swept.at > last.started_at
+    renewed = status.swept is not None and status.swept.at > last.started_at
     return not renewed and now - last.ended_at < BRAKE
 
 
-def _refreshes(standings: Sequence[Standing], limit: datetime, purse: _Purse) -> list[Launch]:
-    """Runs that read the oldest entries again, as many as the purse allows.
+def _refreshes(statuses: Sequence[PartitionStatus], limit: datetime, budget: _Budget) -> list[Launch]:
+    """Runs that read the oldest entries again, as many as the budget allows.
 
     All share one time: what was last read before it is read again.
     """
     old = sorted(
         (held.fetched_at, s.key, 1 + held.files)
-        for s in standings
+        for s in statuses
         for held in s.entries.values()
         if held.fetched_at is not None and held.fetched_at < limit and held.status not in TOMBSTONES and not held.fails
     )
     before = limit
     costs: dict[str, int] = {}
     for fetched_at, key, cost in old:
-        if not purse.pay(cost):
+        if not budget.pay(cost):
             before = fetched_at
             break
         costs[key] = costs.get(key, 0) + cost

@@ -11,8 +11,8 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecor
 
 from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.staleness import next_try
-from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, Past, Reason, batches, decide
-from ogaart.orchestration.partition_status import standings, sweeps
+from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, PastRun, Reason, batches, decide
+from ogaart.orchestration.partition_status import partition_statuses, sweeps
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 
@@ -69,7 +69,7 @@ def _keys_of(run: dg.DagsterRun, keys: Sequence[str]) -> list[str]:
     return []
 
 
-def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[Past]:
+def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[PastRun]:
     """Ended runs that decisions launched, newest first, as decisions read them."""
     found = []
     for record in records:
@@ -80,7 +80,7 @@ def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[Past]:
         start = datetime.fromtimestamp(record.start_time or record.end_time, UTC)
         end = datetime.fromtimestamp(record.end_time, UTC)
         mine = _keys_of(run, keys)
-        found += [Past(key, reason, run.is_success, start, end, together=len(mine)) for key in mine]
+        found += [PastRun(key, reason, run.is_success, start, end, together=len(mine)) for key in mine]
     return found
 
 
@@ -97,7 +97,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
     )
     past = past_runs(records, keys)
     launches = decide(
-        standings(stores, keys, now),
+        partition_statuses(stores, keys, now),
         now=now,
         busy=busy,
         past=past,

@@ -1,4 +1,4 @@
-"""Where every partition stands: its rows, its page of the last sweep and its history, gathered for a decision."""
+"""The status of every partition, gathered for a decision: rows, page of the last sweep, history."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from itertools import pairwise
 from ogaart.core.partitions import parse_key
 from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
 from ogaart.core.states import FileRole
-from ogaart.orchestration.launch_policy import Held, Standing
+from ogaart.orchestration.launch_policy import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, SEARCH_RESULTS, STEPS
@@ -21,13 +21,13 @@ def sweeps(stores: Stores) -> dict[str, Sweep]:
     return {name: sweep for name, sweep in found.items() if sweep is not None}
 
 
-def standings(stores: Stores, keys: Iterable[str], now: datetime) -> list[Standing]:
-    """Where each partition of a configured query stands."""
+def partition_statuses(stores: Stores, keys: Iterable[str], now: datetime) -> list[PartitionStatus]:
+    """The status of each partition of a configured query."""
     swept = sweeps(stores)
-    return [_standing(stores.tables, key, swept, now) for key in keys if parse_key(key)[0] in stores.queries]
+    return [_status(stores.tables, key, swept, now) for key in keys if parse_key(key)[0] in stores.queries]
 
 
-def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) -> Standing:
+def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) -> PartitionStatus:
     query, number = parse_key(key)
     sweep = swept.get(query)
     page = None
@@ -38,14 +38,14 @@ def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) 
     files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
     failures = {stage: tables.select(FAILURES, key, ["slug", "next_try"], stage) for stage in SITE_STAGES}
     failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES]}
-    return Standing(
+    return PartitionStatus(
         key,
         swept=page,
         query=sweep.slugs if sweep is not None else frozenset(),
         listed=frozenset(r["slug"] for r in tables.select(SEARCH_RESULTS, key, ["slug"])) if listing else None,
         listed_at=listing[0]["fetched_at"] if listing else None,
         entries={
-            row["slug"]: Held(row["status"], row["fetched_at"], files[row["slug"]], row["slug"] in failing)
+            row["slug"]: KnownEntry(row["status"], row["fetched_at"], files[row["slug"]], row["slug"] in failing)
             for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at"])
         },
         due=sum(
@@ -57,7 +57,7 @@ def _standing(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) 
 
 
 def _unread(tables: Tables, key: str) -> bool:
-    """Whether a network stage has not begun after the one before it ended."""
+    """Whether a site stage has not begun after the one before it ended."""
     last = {stage: row for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]}
     return any(
         before in last and (after not in last or last[after]["started_at"] < last[before]["ended_at"])
@@ -66,7 +66,7 @@ def _unread(tables: Tables, key: str) -> bool:
 
 
 def _behind(tables: Tables, key: str) -> bool:
-    """Whether the offline stages have not all begun after the last network stage ended."""
+    """Whether the offline stages have not all begun after the last site stage ended."""
     ended = [row["ended_at"] for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]]
     if not ended or not tables.exists(STEPS, key, Stage.CONTENT_PAGES):
         return False

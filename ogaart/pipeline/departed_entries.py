@@ -1,7 +1,7 @@
-"""Entries that left their listing: kept until another partition has them to the last stage, or they are gone.
+"""Entries that left their listing: kept until another partition has processed them, or they are gone.
 
 A listing proves presence, never absence: one deletion shifts every later page. So an entry that a partition no longer
-lists stays with it until its new partition has carried it through, and search never loses it in between.
+lists stays with it until its new partition has processed it, and search never loses it in between.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,16 @@ def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, Row], l
         held = {row["slug"]: row for row in tables.read(ENTRIES, other) if row["slug"] in missing.keys() - taken}
         if not held:
             continue
-        theirs = {row["slug"] for row in tables.select(SEARCH_RESULTS, other, ["slug"])}
-        # Where no listing shows it, the first partition keeps it, lest two give it up to each other.
-        mine = {slug for slug in held if slug in theirs or other < partition}
+        listed_there = {row["slug"] for row in tables.select(SEARCH_RESULTS, other, ["slug"])}
+        # Where no listing shows it, the first partition keeps it, so that two partitions cannot both drop it.
+        mine = {slug for slug in held if slug in listed_there or other < partition}
         taken |= mine - shown  # search has nothing to lose
         taken |= fully_processed(tables, other, {slug: held[slug] for slug in mine & shown})
     return {slug: row["url"] for slug, row in missing.items() if slug not in taken}
 
 
 def fully_processed(tables: Tables, partition: str, entries: Mapping[str, Row]) -> set[str]:
-    """Those of a partition's entries that need no stage any more: what is to be had of them is embedded."""
+    """Those of a partition's entries that need no stage any more: their available pictures are embedded."""
     alive = {slug for slug, row in entries.items() if row["status"] == EntryStatus.OK}
     done = {slug for slug, row in entries.items() if row["status"] not in {EntryStatus.OK, EntryStatus.FAILED}}
     if not alive:

@@ -1,4 +1,4 @@
-"""A picture file's own bytes, wherever they lie: the blob of a loose file, or the pack of an archive's member."""
+"""A picture file's own bytes, from the blob of a loose file or the pack of an archive's member."""
 
 from ogaart.core.stages import Stage
 from ogaart.resources.platform import Stores

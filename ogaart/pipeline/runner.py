@@ -1,4 +1,4 @@
-"""A stage run on the partitions of a run, one by one: each has its metadata, and one that fails harms no other."""
+"""A stage run on the partitions of a run, one by one: each has its own metadata and outcome."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,20 +16,20 @@ from ogaart.resources.site.client import SiteDown
 FIRST_WAIT = 30.0
 LONGEST_WAIT = 1800.0
 MOST_RETRIES = 5
-"""Seconds before a step is tried again while the site is down, doubling, and how often."""
+"""Seconds before a step is retried while the site is down, doubling, and how often."""
 
 
 def run_partitions(
     context: dg.AssetExecutionContext, platform: Platform, stage: Stage, work: Callable[[Step], None]
 ) -> dg.MaterializeResult[None]:
-    """Do ``work`` for each partition of the run and attach each one's metadata to it.
+    """Do ``work`` for each partition of the run and attach its metadata to it.
 
-    Where the run has several, one that fails harms none of the others: they are all done before the step fails.
+    Where the run has several, one that fails does not stop the others: they are all done before the step fails.
 
     Raises:
         Failure: some of several partitions failed; the others are materialized.
-        RetryRequested: the site does not answer; Dagster takes the step up again. Nothing else is worth a retry of
-            the whole step: a failing page or file is a row of its own.
+        RetryRequested: the site does not answer; Dagster retries the step. Nothing else is worth a retry of the whole
+            step: a failing page or file is a row of its own.
     """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
     refresh = refresh_of_run(context)

@@ -1,4 +1,4 @@
-"""One stage of one partition: its lock, its counts, its failures, and the metadata that explains it."""
+"""One stage of one partition: its lock, its counts, its rows and the metadata that explains it."""
 
 import resource
 import sys
@@ -128,7 +128,7 @@ class Step:
         return False
 
     def metadata(self) -> dict[str, Any]:
-        """What this step found and did, for the Dagster UI."""
+        """Counts, rates, errors and pictures of this step, for the Dagster UI."""
         numbers = {state.value: self.counts[state] for state in RowState}
         return {
             **numbers,

@@ -18,7 +18,7 @@ COUNTS = tuple(state.value for state in RowState)
 
 
 def rates(extra: Mapping[str, int], seconds: float) -> dict[str, dg.MetadataValue]:
-    """How long the step took, and how fast what it did was done."""
+    """How long the step took, and its rates."""
     found: dict[str, dg.MetadataValue] = {"seconds": dg.MetadataValue.float(round(seconds, 2))}
     for name, unit in (("bytes", "bytes_per_second"), ("embedded", "pictures_per_second"), ("requests", None)):
         if extra.get(name) and unit and seconds > 0:
@@ -56,12 +56,12 @@ def _link(key: str) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """Text that says nothing in Markdown: a site's file names do not make links in the operator's UI."""
+    """Text without meaning in Markdown: a site's file names do not make links in the operator's UI."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>()#!|~&" else " " if c in "\r\n" else c for c in (text or "")[:300])
 
 
 def pictures(thumbnails: Sequence[bytes]) -> dict[str, dg.MetadataValue]:
-    """One contact sheet of the pictures that came in."""
+    """One contact sheet of the new pictures."""
     if not thumbnails:
         return {}
     encoded = base64.b64encode(sheet(thumbnails)).decode()
@@ -69,7 +69,7 @@ def pictures(thumbnails: Sequence[bytes]) -> dict[str, dg.MetadataValue]:
 
 
 def recount(files: Iterable[tuple[str, Path]], steps: Path, run_id: str) -> dict[str, dg.MetadataValue]:
-    """SQL for DuckDB that gives the step's numbers again, from its Parquet files.
+    """SQL for DuckDB that returns the step's numbers again, from its Parquet files.
 
     Args:
         files: each table of the stage and its file.

@@ -6,8 +6,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
-from ogaart.orchestration.launch_policy import TOGETHER, Held, Launch, Past, Reason, Standing, batches, decide
-from ogaart.orchestration.partition_status import standings
+from ogaart.orchestration.launch_policy import (
+    TOGETHER,
+    KnownEntry,
+    Launch,
+    PartitionStatus,
+    PastRun,
+    Reason,
+    batches,
+    decide,
+)
+from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline.step import open_step
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import SweepPage
@@ -19,11 +28,13 @@ READ = NOW - timedelta(days=2)
 OLD = NOW - timedelta(days=400)
 
 
-def standing(key: str, listed: str = "", swept: str | None = None, query: str | None = None, **held: Held) -> Standing:
+def status(
+    key: str, listed: str = "", swept: str | None = None, query: str | None = None, **held: KnownEntry
+) -> PartitionStatus:
     """A partition whose rows list the letters of ``listed``; the sweep saw those of ``swept``."""
-    entries = {slug: Held("ok", READ, files=2) for slug in listed} | held
+    entries = {slug: KnownEntry("ok", READ, files=2) for slug in listed} | held
     seen = listed if swept is None else swept
-    return Standing(
+    return PartitionStatus(
         key,
         swept=SweepPage(SWEPT, frozenset(seen)),
         query=frozenset(seen if query is None else query),
@@ -33,33 +44,33 @@ def standing(key: str, listed: str = "", swept: str | None = None, query: str | 
     )
 
 
-def fresh(key: str, swept: str) -> Standing:
-    return Standing(key, swept=SweepPage(SWEPT, frozenset(swept)), query=frozenset(swept))
+def fresh(key: str, swept: str) -> PartitionStatus:
+    return PartitionStatus(key, swept=SweepPage(SWEPT, frozenset(swept)), query=frozenset(swept))
 
 
-def choose(*standings: Standing, budget: int = 1000, spent: int = 0, **more: object) -> list[tuple[str, Reason]]:
-    return [(launch.key, launch.reason) for launch in launches(*standings, budget=budget, spent=spent, **more)]
+def choose(*found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: object) -> list[tuple[str, Reason]]:
+    return [(launch.key, launch.reason) for launch in launches(*found, budget=budget, spent=spent, **more)]
 
 
-def launches(*standings: Standing, budget: int = 1000, spent: int = 0, **more: object) -> list[Launch]:
+def launches(*found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: object) -> list[Launch]:
     options: dict[str, object] = {"now": NOW, "refresh_after": timedelta(days=90), **more}
-    return decide(standings, budget=budget, spent=spent, **options)  # type: ignore[arg-type]
+    return decide(found, budget=budget, spent=spent, **options)  # type: ignore[arg-type]
 
 
 def test_nothing_is_launched_where_rows_and_sweep_agree() -> None:
-    assert choose(standing("q/0000", "abc")) == []
+    assert choose(status("q/0000", "abc")) == []
 
 
 def test_a_new_partition_is_launched_with_its_expected_requests() -> None:
-    assert launches(fresh("q/0001", "ab"), standing("q/0000", "cd")) == [Launch("q/0001", Reason.NEW, 6)]
+    assert launches(fresh("q/0001", "ab"), status("q/0000", "cd")) == [Launch("q/0001", Reason.NEW, 6)]
 
 
 def test_urgent_things_come_first() -> None:
-    changed = standing("q/0001", "cd", swept="ce", query="abcdefz")
-    due = Standing(**{**vars(standing("q/0002", "f")), "due": 3})
-    behind = Standing(**{**vars(standing("q/0003", "z")), "behind": True})
+    changed = status("q/0001", "cd", swept="ce", query="abcdefz")
+    due = PartitionStatus(**{**vars(status("q/0002", "f")), "due": 3})
+    behind = PartitionStatus(**{**vars(status("q/0003", "z")), "behind": True})
 
-    found = choose(due, changed, fresh("q/0009", "x"), behind, standing("q/0000", "ab"))
+    found = choose(due, changed, fresh("q/0009", "x"), behind, status("q/0000", "ab"))
 
     assert found == [
         ("q/0003", Reason.PROCESS),
@@ -70,7 +81,7 @@ def test_urgent_things_come_first() -> None:
 
 
 def test_a_partition_whose_run_broke_off_is_taken_up_again() -> None:
-    broken = Standing(**{**vars(standing("q/0000", "abc")), "entries": {}, "unread": True})
+    broken = PartitionStatus(**{**vars(status("q/0000", "abc")), "entries": {}, "unread": True})
 
     assert launches(broken) == [Launch("q/0000", Reason.UNREAD, 10)]  # three entries with 2.5 files each
 
@@ -80,7 +91,7 @@ def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: P
     stores = Stores(Settings(data=tmp_path, queries=tmp_path / "queries.toml", min_free_bytes=0))
 
     def seen() -> tuple[bool, bool]:
-        [found] = standings(stores, ["q/0000"], datetime.now(UTC))
+        [found] = partition_statuses(stores, ["q/0000"], datetime.now(UTC))
         return found.unread, found.behind
 
     ran = []
@@ -108,13 +119,13 @@ def test_what_runs_already_is_left_alone() -> None:
 
 
 def test_a_listing_read_after_the_sweep_is_no_change() -> None:
-    newer = Standing(**{**vars(standing("q/0000", "ab", swept="bc")), "listed_at": NOW})
+    newer = PartitionStatus(**{**vars(status("q/0000", "ab", swept="bc")), "listed_at": NOW})
 
     assert choose(newer) == []
 
 
 def test_a_page_past_the_end_by_now_is_a_change() -> None:
-    assert choose(standing("q/0001", "z", swept="", query="ab")) == [("q/0001", Reason.MEMBERS)]
+    assert choose(status("q/0001", "z", swept="", query="ab")) == [("q/0001", Reason.MEMBERS)]
 
 
 def test_the_budget_ends_the_day() -> None:
@@ -127,7 +138,9 @@ def test_the_budget_ends_the_day() -> None:
 
 def test_the_first_partition_of_a_day_may_exceed_the_budget() -> None:
     pages = [fresh("q/0000", "abcdefgh"), fresh("q/0001", "xyz")]
-    hours = [Past("q/0009", Reason.NEW, True, NOW - timedelta(hours=n + 1), NOW - timedelta(hours=n)) for n in (23, 25)]
+    hours = [
+        PastRun("q/0009", Reason.NEW, True, NOW - timedelta(hours=n + 1), NOW - timedelta(hours=n)) for n in (23, 25)
+    ]
     sweep = 3
 
     assert choose(*pages, budget=5, spent=sweep) == [("q/0000", Reason.NEW)]
@@ -138,8 +151,8 @@ def test_the_first_partition_of_a_day_may_exceed_the_budget() -> None:
 
 
 def test_entries_that_moved_are_no_requests() -> None:
-    shifted = standing("q/0000", "ab", swept="bc", query="bcd")
-    after = standing("q/0001", "cd", swept="d", query="bcd")
+    shifted = status("q/0000", "ab", swept="bc", query="bcd")
+    after = status("q/0001", "cd", swept="d", query="bcd")
 
     found = {launch.key: launch.requests for launch in launches(shifted, after)}
 
@@ -147,27 +160,27 @@ def test_entries_that_moved_are_no_requests() -> None:
 
 
 def test_a_partition_gives_up_what_another_one_has_carried_through() -> None:
-    left = standing("q/0001", "d", query="cd", c=Held("ok", READ))
-    home = standing("q/0000", "c", query="cd")
-    behind = Standing(**{**vars(home), "behind": True})
+    left = status("q/0001", "d", query="cd", c=KnownEntry("ok", READ))
+    home = status("q/0000", "c", query="cd")
+    behind = PartitionStatus(**{**vars(home), "behind": True})
 
     assert choose(left, home) == [("q/0001", Reason.LEFT)]
     assert choose(left, behind) == [("q/0000", Reason.PROCESS)]
 
 
 def test_an_entry_that_the_sweep_lacks_is_looked_at_once_a_sweep() -> None:
-    suspect = standing("q/0000", "a", query="a", gone=Held("ok", READ))
-    looked_at = standing("q/0000", "a", query="a", gone=Held("ok", SWEPT))
-    tombstone = standing("q/0000", "a", query="a", gone=Held("deleted", READ))
+    suspect = status("q/0000", "a", query="a", gone=KnownEntry("ok", READ))
+    looked_at = status("q/0000", "a", query="a", gone=KnownEntry("ok", SWEPT))
+    tombstone = status("q/0000", "a", query="a", gone=KnownEntry("deleted", READ))
 
     assert choose(suspect) == [("q/0000", Reason.LEFT)]
     assert choose(looked_at) == choose(tombstone) == []
 
 
 def test_the_oldest_entries_are_read_again_with_what_is_left_of_the_budget() -> None:
-    older = standing("q/0000", "a", a=Held("ok", OLD, files=2))
-    old = standing("q/0001", "b", b=Held("ok", OLD + timedelta(days=30), files=4))
-    young = standing("q/0002", "c")
+    older = status("q/0000", "a", a=KnownEntry("ok", OLD, files=2))
+    old = status("q/0001", "b", b=KnownEntry("ok", OLD + timedelta(days=30), files=4))
+    young = status("q/0002", "c")
 
     both = launches(old, young, older, budget=100)
     one = launches(old, young, older, budget=104, spent=100)
@@ -178,15 +191,15 @@ def test_the_oldest_entries_are_read_again_with_what_is_left_of_the_budget() -> 
 
 
 def test_tombstones_and_failing_pages_are_not_read_again_for_their_age() -> None:
-    dead = standing("q/0000", "", a=Held("deleted", OLD), b=Held("ok", OLD, fails=True))
+    dead = status("q/0000", "", a=KnownEntry("deleted", OLD), b=KnownEntry("ok", OLD, fails=True))
 
     assert [reason for _, reason in choose(dead)] != [Reason.REFRESH]
 
 
 def test_failed_runs_in_a_row_wait_ever_longer() -> None:
-    def failed(minutes: int) -> Past:
+    def failed(minutes: int) -> PastRun:
         end = NOW - timedelta(minutes=minutes)
-        return Past("q/0000", Reason.NEW, False, end, end)
+        return PastRun("q/0000", Reason.NEW, False, end, end)
 
     page = fresh("q/0000", "a")
 
@@ -197,16 +210,16 @@ def test_failed_runs_in_a_row_wait_ever_longer() -> None:
 
 
 def test_a_contradiction_is_no_loop() -> None:
-    page = standing("q/0000", "ab", swept="bc")
+    page = status("q/0000", "ab", swept="bc")
 
-    def succeeded(at: datetime) -> Past:
-        return Past("q/0000", Reason.MEMBERS, True, at, at + timedelta(minutes=1))
+    def succeeded(at: datetime) -> PastRun:
+        return PastRun("q/0000", Reason.MEMBERS, True, at, at + timedelta(minutes=1))
 
     assert choose(page, past=[succeeded(NOW - timedelta(minutes=5))]) == []
     assert choose(page, past=[succeeded(SWEPT - timedelta(minutes=5))]) == [("q/0000", Reason.MEMBERS)]
 
 
-def grouped(wanted: Sequence[Launch], past: Sequence[Past] = ()) -> list[str]:
+def grouped(wanted: Sequence[Launch], past: Sequence[PastRun] = ()) -> list[str]:
     keys = [f"q/{n:04d}" for n in range(30)]
     return [" ".join(launch.key[-2:] for launch in batch) for batch in batches(wanted, keys, past)]
 
@@ -227,8 +240,8 @@ def test_partitions_are_read_one_a_run() -> None:
 def test_what_failed_together_is_tried_alone_at_once_and_rests_when_it_fails_alone() -> None:
     process = [Launch(f"q/{n:04d}", Reason.PROCESS) for n in range(4)]
     end = NOW - timedelta(minutes=1)
-    together = [Past(f"q/{n:04d}", Reason.PROCESS, False, end, end, together=2) for n in (1, 2)]
-    behind = [dataclasses.replace(standing("q/0001", "a"), behind=True)]
+    together = [PastRun(f"q/{n:04d}", Reason.PROCESS, False, end, end, together=2) for n in (1, 2)]
+    behind = [dataclasses.replace(status("q/0001", "a"), behind=True)]
 
     assert grouped(process, together) == ["00", "01", "02", "03"]
     assert choose(*behind, past=together) == [("q/0001", Reason.PROCESS)]
