@@ -33,3 +33,14 @@ def test_every_make_target_shown_is_one() -> None:
     shown = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, flags=re.MULTILINE))
 
     assert {name for name in shown if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)} == set()
+
+
+def test_the_tree_names_every_package() -> None:
+    _, _, tree = README.partition("```text\nogaart/\n")
+    tree, _, _ = tree.partition("```")
+
+    packages = {
+        path.parent.relative_to(ROOT / "ogaart").parts[0] for path in (ROOT / "ogaart").glob("*/__init__.py")
+    } | {"definitions.py", "settings.py"}
+
+    assert {name for name in packages if not re.search(rf"\b{re.escape(name)}(/|\b)", tree)} == set()
