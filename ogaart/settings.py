@@ -22,12 +22,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OGAART_", frozen=True, extra="ignore", populate_by_name=True)
 
-    data: Path = Field(Path("data"), description="The data root; one host owns it.")
+    data: Path = Field(Path("data"), description="The data root: the folder that holds all data; one host owns it.")
     site: str = Field("https://opengameart.org", description="Base URL of the site to read.")
-    contact: str = Field("", description="Mail or URL sent in the User-Agent, so that the site can reach you.")
-    queries: Path = Field(Path("queries.toml"), description="The file that says which art to index.")
-    model: Literal["vgg16", "efficientnet_lite0"] = Field("vgg16", description="The network that embeds pictures.")
-    weights: Path | None = Field(None, description="A state dict (.pth) for the model; else its own checked source.")
+    contact: str = Field("", description="Mail address or URL sent in the User-Agent, so that the site can reach you.")
+    queries: Path = Field(
+        Path("queries.toml"), description="The file that lists the queries, that is, which art to index."
+    )
+    model: Literal["vgg16", "efficientnet_lite0"] = Field("vgg16", description="The embedding model.")
+    weights: Path | None = Field(None, description="A state dict (.pth) for the model; default: its published weights.")
 
     qdrant_url: str | None = Field(
         None,
@@ -39,58 +41,70 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("QDRANT_API_KEY", "qdrant_api_key"),
         description="The server's API key.",
     )
-    qdrant_grpc: bool = Field(False, description="Speak gRPC to the server instead of REST.")
-    qdrant_timeout: float = Field(60.0, gt=0, description="Seconds one request to the server may take.")
+    qdrant_grpc: bool = Field(False, description="Use gRPC instead of REST.")
+    qdrant_timeout: float = Field(60.0, gt=0, description="Seconds one request to Qdrant may take.")
 
     delay: float = Field(0.0, ge=0, description="Seconds between two requests; robots.txt's Crawl-delay if larger.")
-    timeout_connect: float = Field(10.0, gt=0, description="Seconds a connection may take.")
-    timeout_read: float = Field(60.0, gt=0, description="Seconds without a byte before a request is given up.")
+    timeout_connect: float = Field(10.0, gt=0, description="Seconds that opening a connection may take.")
+    timeout_read: float = Field(60.0, gt=0, description="Seconds without a byte after which a request fails.")
     attempts: int = Field(5, ge=1, description="Attempts at one URL within a run.")
-    backoff: float = Field(2.0, ge=0, description="Seconds before the second attempt; doubles, with jitter.")
-    timeout_total: float = Field(3600.0, gt=0, description="Seconds one answer may take; the next attempt resumes it.")
-    min_rate: float = Field(1024.0, ge=0, description="Bytes a second below which an answer is given up as too slow.")
-    max_wait: float = Field(900.0, gt=0, description="Longest pause in seconds that is waited; longer counts as down.")
-    robots_hours: float = Field(24.0, ge=0, description="Hours after which robots.txt is read again.")
+    backoff: float = Field(2.0, ge=0, description="Seconds before the second attempt; doubles each time, with jitter.")
+    timeout_total: float = Field(
+        3600.0, gt=0, description="Seconds one response may take; the next attempt resumes it."
+    )
+    min_rate: float = Field(1024.0, ge=0, description="Bytes per second; a slower response fails.")
+    max_wait: float = Field(
+        900.0, gt=0, description="Longest Retry-After to honour, in seconds; beyond it the site counts as down."
+    )
+    robots_hours: float = Field(24.0, ge=0, description="Hours after which robots.txt is fetched again.")
     circuit_failures: int = Field(12, ge=1, description="Failures in a row after which the site counts as down.")
     circuit_urls: int = Field(3, ge=1, description="Different URLs that must be among those failures.")
-    circuit_seconds: float = Field(60.0, ge=0, description="Seconds before a site that is down is probed; doubles.")
-    max_page_bytes: int = Field(16 * MiB, gt=0, description="A larger page (decoded) is not read.")
-    listing_hours: float = Field(20.0, ge=0, description="Hours for which a fetched result page is not asked again.")
+    circuit_seconds: float = Field(
+        60.0, ge=0, description="Seconds before a site that is down is tried again; doubles each time."
+    )
+    max_page_bytes: int = Field(16 * MiB, gt=0, description="Largest page (decoded) that is read.")
+    listing_hours: float = Field(20.0, ge=0, description="Hours for which a stored result page is not fetched again.")
     requests_per_day: int = Field(6000, ge=1, description="Requests a day that scheduled runs may make in all.")
-    refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs read an entry again.")
-    max_file_bytes: int = Field(2 * GiB, gt=0, description="A larger file is not downloaded.")
-    min_free_bytes: int = Field(2 * GiB, ge=0, description="No step starts with less free disk than this.")
+    refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs fetch an entry again.")
+    max_file_bytes: int = Field(2 * GiB, gt=0, description="Largest file that is downloaded.")
+    min_free_bytes: int = Field(2 * GiB, ge=0, description="Free disk space that a step needs to start.")
 
     lock_seconds: float = Field(30.0, ge=0, description="Seconds a step waits for another run on its partition.")
 
-    max_member_bytes: int = Field(512 * MiB, gt=0, description="A larger member of an archive is not unpacked.")
+    max_member_bytes: int = Field(512 * MiB, gt=0, description="Largest archive member that is unpacked.")
     max_unpacked_bytes: int = Field(8 * GiB, gt=0, description="Unpacking one file stops after this many bytes.")
     max_members: int = Field(50_000, gt=0, description="Unpacking one file stops after this many members.")
     max_ratio: float = Field(1000.0, gt=1, description="Largest ratio of unpacked to packed bytes (above 10 MiB).")
     max_depth: int = Field(3, ge=0, description="Archives inside archives are opened this many levels deep.")
-    max_pixels: int = Field(64_000_000, gt=0, description="A picture of more pixels is not decoded.")
+    max_pixels: int = Field(64_000_000, gt=0, description="Most pixels of a picture that is decoded.")
     member_seconds: float = Field(60.0, gt=0, description="Seconds one member may take to unpack and decode.")
     worker_bytes: int = Field(2 * GiB, gt=0, description="Address space a decoding worker may use beyond its start.")
 
-    embed_batch: int = Field(32, ge=1, description="Pictures in one batch of the network.")
-    embed_threads: int = Field(0, ge=0, description="Threads of the network; 0: as many as cores.")
+    embed_batch: int = Field(32, ge=1, description="Pictures in one batch of the embedding model.")
+    embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: as many as cores.")
 
     keep_generations: int = Field(2, ge=1, description="Publications kept on disk.")
-    max_failure_share: float = Field(0.2, ge=0, le=1, description="A larger share of failed files fails the check.")
+    max_failure_share: float = Field(
+        0.2, ge=0, le=1, description="Largest share of failed files that passes the check."
+    )
 
     serve_host: str = Field("127.0.0.1", description="Address the search page listens on.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
-    max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may send or point to.")
+    max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may upload or link to.")
     max_query_pixels: int = Field(40_000_000, gt=0, description="Most pixels of such a picture.")
-    url_fetch: bool = Field(True, description="Whether the search page fetches pictures from URLs.")
-    searches_per_minute: int = Field(240, ge=0, description="Searches one client may make a minute; 0: any number.")
-    uploads_per_minute: int = Field(30, ge=0, description="Pictures one client may send a minute; 0: any number.")
+    url_fetch: bool = Field(True, description="Whether the search page fetches pictures from links.")
+    searches_per_minute: int = Field(240, ge=0, description="Searches one client may make per minute; 0: any number.")
+    uploads_per_minute: int = Field(30, ge=0, description="Pictures one client may upload per minute; 0: any number.")
 
     searches_waiting: int = Field(64, ge=0, description="Searches that may wait for a thread; the next gets a 503.")
-    uploads_at_once: int = Field(16, ge=1, description="Pictures received at a time; a quarter of them for one client.")
-    upload_seconds: float = Field(120.0, gt=0, description="Seconds a visitor may take to send a picture.")
-    connections: int = Field(512, ge=4, description="Connections to the search page; a quarter of them for one client.")
+    uploads_at_once: int = Field(
+        16, ge=1, description="Uploads in progress at a time; at most a quarter of them from one client."
+    )
+    upload_seconds: float = Field(120.0, gt=0, description="Seconds an upload may take.")
+    connections: int = Field(
+        512, ge=4, description="Connections to the search page; at most a quarter of them from one client."
+    )
 
     @field_validator("site")
     @classmethod
@@ -115,7 +129,7 @@ def settings_table() -> str:
 
 
 def what_is_wrong(cause: ValidationError) -> str:
-    """What is wrong with the settings, by the names that a person sets them by."""
+    """What is wrong with the settings, by the names of the environment variables."""
     lines = []
     for error in cause.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
@@ -132,7 +146,7 @@ def _variable(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A default as a person reads it."""
+    """A default value for display."""
     if value is None or value == "":
         return ""
     if isinstance(value, int) and not isinstance(value, bool) and value >= MiB and value % MiB == 0:

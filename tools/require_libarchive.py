@@ -1,4 +1,4 @@
-"""Make sure that libarchive can be loaded: install it where that needs no question, else say how."""
+"""Make sure that libarchive can be loaded: install it where that works without a prompt, otherwise print how."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from ogaart.operations.doctor import LIBARCHIVE_HELP
 
 
 def main() -> int:
-    """0 where libarchive is there in the end."""
+    """0 if libarchive is available at the end."""
     if find_libarchive():
         return 0
     if shutil.which("apt-get") and os.geteuid() == 0:

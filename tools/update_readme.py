@@ -9,7 +9,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def main() -> None:
-    """Replace what stands between the two marks."""
+    """Replace the text between the two marks."""
     text = README.read_text(encoding="utf-8")
     block = f"<!-- settings -->\n{settings_table()}<!-- /settings -->"
     README.write_text(re.sub(r"<!-- settings -->.*<!-- /settings -->", lambda _: block, text, flags=re.DOTALL), "utf-8")

@@ -18,7 +18,7 @@ from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.settings import Settings
 
 QUERIES = """\
-# The demo's site gives 24 entries a page, so that there are several partitions.
+# The demo's site returns 24 entries a page, so that there are several partitions.
 [[query]]
 name = "2d-art"
 art_types = ["2D Art"]
@@ -35,7 +35,7 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
         console: where progress is shown.
         data: the demo's data root.
         site_port: port of the demo's site; part of every URL stored, so keep it.
-        once: end after the search.
+        once: exit after the search.
 
     Returns:
         The exit code.
@@ -58,7 +58,7 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
             f"The graph took {time.monotonic() - start:.0f} s and {len(site.requests)} requests. "
             f"Publication: {report.rows[-1]}"
         )
-        _ask(chosen, console)
+        _search(chosen, console)
         if not once:
             _stay(chosen, console)
     return 0
@@ -71,12 +71,12 @@ def prepare(settings: Settings, console: Console, data: Path, base: str) -> Sett
     queries = data / "queries.toml"
     queries.write_text(QUERIES)
     os.environ.update(OGAART_DATA=str(data), OGAART_SITE=base, OGAART_QUERIES=str(queries))
-    os.environ["OGAART_MODEL"] = model_to_be_had(settings, console)
+    os.environ["OGAART_MODEL"] = available_model(settings, console)
     return Settings()
 
 
-def model_to_be_had(settings: Settings, console: Console) -> str:
-    """The configured model, or, where nothing was configured and VGG16's weights cannot be had, the other one."""
+def available_model(settings: Settings, console: Console) -> str:
+    """The configured model; EfficientNet-Lite0 where none is configured and the weights of VGG16 are not available."""
     try:
         with Embedder(settings) as embedder:
             embedder.start()
@@ -89,8 +89,8 @@ def model_to_be_had(settings: Settings, console: Console) -> str:
     return settings.model
 
 
-def _ask(settings: Settings, console: Console) -> None:
-    """Search with the first picture of the site, made smaller and saved as JPEG, as a person would have it."""
+def _search(settings: Settings, console: Console) -> None:
+    """Search with a picture of the site, made smaller and saved as JPEG, as users find them."""
     from PIL import Image
 
     pictures = sorted((Path(__file__).parents[1] / "demo" / "art").rglob("*.png"))
@@ -114,11 +114,11 @@ def _stay(settings: Settings, console: Console) -> None:
     dagster_port = free_port(settings.dagster_port)
     process = up_command.start(settings, "127.0.0.1", dagster_port)
     console.print(f"\nSearch page: http://{page.serve_host}:{page.serve_port}")
-    console.print(f"Dagster UI:  http://127.0.0.1:{dagster_port}  (Ctrl-C ends all)")
+    console.print(f"Dagster UI:  http://127.0.0.1:{dagster_port}  (Ctrl-C stops both)")
     try:
         serve(page)
     except KeyboardInterrupt:
-        console.print("ending")
+        console.print("stopping")
     finally:
         process.terminate()
         threading.Timer(30, process.kill).start() if process.poll() is None else None
@@ -126,7 +126,7 @@ def _stay(settings: Settings, console: Console) -> None:
 
 
 def free_port(wanted: int) -> int:
-    """``wanted`` if nobody listens there, else a free port."""
+    """``wanted`` if no process listens there, else a free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -19,7 +19,7 @@ from ogaart.cli.terminal import guard as _guard
 @click.version_option(package_name="ogaart")
 def main() -> None:
     """Reverse image search over OpenGameArt.org, run as a Dagster asset graph."""
-    # Dagster warns of beta parameters that it sets itself; a person at a terminal can do nothing about them.
+    # Dagster warns of beta parameters that it sets itself; users can do nothing about them.
     warnings.filterwarnings("ignore", module="dagster")
 
 
@@ -28,10 +28,10 @@ for _command in (*COMMANDS, block):
 
 
 @main.command()
-@click.option("--refresh", is_flag=True, help="Ask for every result page anew, however young.")
+@click.option("--refresh", is_flag=True, help="Refetch every result page, even recent ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def discover(refresh: bool, as_json: bool) -> None:
-    """Sweep every query's result pages and add their partitions."""
+    """Read every query's result pages and add their partitions."""
     from ogaart.operations import runs
 
     with _guard() as settings:
@@ -41,7 +41,7 @@ def discover(refresh: bool, as_json: bool) -> None:
 @main.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--all", "everything", is_flag=True, help="All partitions.")
-@click.option("--select", "assets", multiple=True, metavar="ASSET", help="Only this asset; may be given again.")
+@click.option("--select", "assets", multiple=True, metavar="ASSET", help="Only this asset; repeat for several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...], as_json: bool, verbose: bool) -> None:
@@ -49,7 +49,7 @@ def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...]
     from ogaart.operations import runs
 
     if everything == bool(keys):
-        raise click.UsageError("name partitions, such as 2d-art/0000, or give --all")
+        raise click.UsageError("name partitions, such as 2d-art/0000, or use --all")
     with _guard() as settings:
         report = runs.materialize(settings, console, keys if keys else None, assets, verbose=verbose)
         _finish(report, as_json=as_json)
@@ -61,7 +61,7 @@ def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...]
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
 def refresh(entry: str, publish: bool, as_json: bool, verbose: bool) -> None:
-    """Read one entry from the site again, now: its page whole, its files if they changed."""
+    """Fetch an entry from the site again, now: its page, and its files if they changed."""
     from ogaart.operations import refresh_entry
 
     with _guard() as settings:
@@ -84,11 +84,27 @@ def publish(as_json: bool, verbose: bool) -> None:
 @click.argument("query")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits.")
 @click.option(
-    "--where", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the API, such as use=sell; several."
+    "--where",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the API, such as use=sell; repeat for several.",
 )
-@click.option("--like", "likes", multiple=True, metavar="PICTURE", help="One more to be like: file, URL, image_id.")
-@click.option("--unlike", "unlikes", multiple=True, metavar="PICTURE", help="One to be unlike: file, URL, image_id.")
-@click.option("--server", metavar="URL", help="Ask a search page instead of the data here.")
+@click.option(
+    "--like",
+    "likes",
+    multiple=True,
+    metavar="PICTURE",
+    help="One more picture to be similar to: file, URL or image_id.",
+)
+@click.option(
+    "--unlike",
+    "unlikes",
+    multiple=True,
+    metavar="PICTURE",
+    help="A picture to be different from: file, URL or image_id.",
+)
+@click.option("--server", metavar="URL", help="Search on this search page instead of the data here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of hits.")
 def search(
     query: str,
@@ -122,7 +138,7 @@ def search(
     show_default=True,
     help="How rows are printed or written.",
 )
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; needed for parquet.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; required for parquet.")
 def sql(query: str | None, form: str, output: Path | None) -> None:
     """Run QUERY on the published catalog, read-only; without QUERY, a shell."""
     from ogaart.cli import sql_command
@@ -155,7 +171,7 @@ def up(host: str, port: int | None) -> None:
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="End after the printed search.")
+@click.option("--once", is_flag=True, help="Exit after the demo search.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True, help="Data root."
 )
@@ -171,7 +187,7 @@ def demo(once: bool, data: Path, port: int) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
-    """Say what is installed, reachable and writable, and how to get what is missing."""
+    """Check what is installed, reachable and writable, and how to get what is missing."""
     from ogaart.operations.doctor import examine
 
     with _guard() as settings:

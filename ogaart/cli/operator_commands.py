@@ -1,4 +1,4 @@
-"""The operator's commands: what a crawl will take, trying failures again, tidying, verifying, rebuilding."""
+"""The operator's commands: plan, retry, gc, verify, rebuild, backup."""
 
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +11,12 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 
 
 @click.command()
-@click.option("--offline", is_flag=True, help="Ask nothing of the site: use the result pages stored already.")
+@click.option("--offline", is_flag=True, help="Make no request: use the result pages stored already.")
 @JSON
 def plan(offline: bool, as_json: bool) -> None:
-    """Say what is ahead before the first request: requests, hours, bytes, embedding, disk.
+    """Estimate a crawl before making it: requests, hours, bytes, embedding time, disk.
 
-    Asks for robots.txt and one result page of each query. The speed of the network is measured on this machine.
+    Fetches robots.txt and one result page of each query. The speed of the embedding model is measured on this machine.
     """
     from ogaart.pipeline import crawl_plan
     from ogaart.resources.platform import Stores
@@ -29,29 +29,31 @@ def plan(offline: bool, as_json: bool) -> None:
 @click.option("--stage", help="Only failures of this stage, such as raw_files.")
 @click.option("--error-class", "error_class", help="Only failures of this class, such as Missing.")
 @click.option("--where", help="An SQL condition on the columns of the table failures.")
-@click.option("--dry-run", is_flag=True, help="Show what is chosen, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what is selected, and do nothing.")
 @JSON
 def retry(stage: str | None, error_class: str | None, where: str | None, dry_run: bool, as_json: bool) -> None:
-    """Try failures again now, permanent ones too: makes them due and runs their partitions."""
+    """Retry failures now, permanent ones too: makes them due and runs their partitions."""
     from ogaart.operations import retry
 
     if stage is None and error_class is None and where is None:
-        raise click.UsageError("say which failures: --stage, --error-class or --where (--where true: all)")
+        raise click.UsageError("select failures with --stage, --error-class or --where (--where true: all)")
     with guard() as settings:
         chosen = retry.Choice(stage, error_class, where)
         finish(retry.retry(settings, console, chosen, dry_run=dry_run), as_json=as_json)
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Delete; without it, only show what would be deleted.")
 @click.option("--runs", is_flag=True, help="Old Dagster runs instead of stored data.")
 @click.option(
     "--keep", default=200, show_default=True, type=click.IntRange(0), help="With --runs: newest runs to keep."
 )
-@click.option("--space", help="A whole vector space with its collection, such as one of a model no longer used.")
+@click.option(
+    "--space", help="Delete a whole vector space with its collection, such as that of a model no longer used."
+)
 @JSON
 def gc(yes: bool, runs: bool, keep: int, space: str | None, as_json: bool) -> None:
-    """Delete what nothing refers to any more; without --yes, say what and how much."""
+    """Delete what nothing refers to any more; without --yes, show what and how much."""
     from ogaart.operations import garbage_collection, run_history
 
     with guard() as settings:
@@ -62,7 +64,7 @@ def gc(yes: bool, runs: bool, keep: int, space: str | None, as_json: bool) -> No
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Remove what is damaged, fetch or derive it again, and publish.")
-@click.option("--quick", is_flag=True, help="Compare names and sizes; do not read every byte again.")
+@click.option("--quick", is_flag=True, help="Compare names and sizes only; do not read every byte.")
 @JSON
 def verify(repair: bool, quick: bool, as_json: bool) -> None:
     """Compare everything stored with what should be there: blobs, tables, packs, vectors, collection, publication."""
@@ -79,7 +81,7 @@ def verify(repair: bool, quick: bool, as_json: bool) -> None:
 @click.argument("what", type=click.Choice(["index", "catalog"]))
 @JSON
 def rebuild(what: str, as_json: bool) -> None:
-    """Make the collection or the catalog anew from what is stored, without the site and without the network."""
+    """Rebuild the collection or the catalog from what is stored: no request to the site, no embedding."""
     from ogaart.operations import rebuild
 
     with guard() as settings:

@@ -15,21 +15,21 @@ from ogaart.search.errors import NothingPublished
 from ogaart.settings import Settings
 
 SHOWN = 200
-"""Rows that the shell prints of one answer."""
+"""Rows that the shell prints of one result."""
 
 
 def open_catalog(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The published catalog, opened read-only.
 
     Raises:
-        NothingPublished: there is none yet.
+        NothingPublished: nothing has been published yet.
     """
     root = DataRoot.of(settings)
     current = Generations(root.generations).current()
     if current is None:
         raise NothingPublished
     connection = duckdb.connect(str(current.catalog), read_only=True)
-    # The catalog names the vectors where they lay when it was built; the data root may have been moved since.
+    # The catalog holds the vectors' path of when it was built; the data root may have been moved since.
     segments = root.vectors / str(current.manifest["space"]) / "segment-*.parquet"
     connection.execute(f"SET VARIABLE ogaart_vectors = {literal(str(segments))}")
     return connection
@@ -45,7 +45,7 @@ def run(settings: Settings, query: str | None, form: str, output: Path | None) -
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, form: str, output: Path | None) -> int:
     if form == "parquet" and output is None:
-        raise click.UsageError("parquet is no text: name the file with --output")
+        raise click.UsageError("parquet is a binary format: name the file with --output")
     try:
         relation = connection.sql(query)
         if relation is None:
@@ -70,7 +70,7 @@ def _shell(connection: duckdb.DuckDBPyConnection) -> int:
     person = sys.stdin.isatty()
     if person:
         with suppress(ImportError):
-            import readline  # noqa: F401  (gives input() its editing and history)
+            import readline  # noqa: F401  (adds editing and history to input())
         click.echo(
             "ogaart.duckdb, read-only. End a statement with ';'. Tables: SHOW TABLES; leave with Ctrl-D.", err=True
         )
@@ -100,6 +100,6 @@ def _answer(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
         names, rows = rows_of(relation.limit(SHOWN + 1))
         click.echo(as_markdown(names, rows[:SHOWN]), nl=False)
         if len(rows) > SHOWN:
-            click.echo(f"only the first {SHOWN} rows are shown: `ogaart sql QUERY` gives all", err=True)
+            click.echo(f"only the first {SHOWN} rows are shown: `ogaart sql QUERY` prints all", err=True)
     except duckdb.Error as cause:
         click.echo(str(cause), err=True)

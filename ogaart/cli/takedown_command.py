@@ -1,4 +1,4 @@
-"""The command that takes things out of search."""
+"""``ogaart block``: removes entries, authors or pictures from search."""
 
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @click.argument("what", type=click.Choice(["entry", "author", "pixels"]), required=False)
 @click.argument("value", required=False)
 @click.option("--reason", help="Why; kept with the decision.")
-@click.option("--lift", is_flag=True, help="Take an earlier decision back.")
+@click.option("--lift", is_flag=True, help="Revoke an earlier decision.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool, as_json: bool) -> None:
-    """Take something out of search at once; without arguments, list what is out.
+    """Remove something from search at once; without arguments, list what is blocked.
 
     WHAT is an entry (by slug or URL), an author (as shown) or the pixels of a picture (by image_id or pixel_sha256).
     Index, thumbnails and originals follow with the next publication; a later crawl does not bring it back.
@@ -30,6 +30,6 @@ def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool
             finish(Report(("what", "value", "decided_at", "reason"), rows=takedown.listing(settings)), as_json=as_json)
             return
         if value is None or not reason:
-            raise click.UsageError(f"say which {what} and why: ogaart block {what} VALUE --reason '…'")
+            raise click.UsageError(f"name the {what} and the reason: ogaart block {what} VALUE --reason '…'")
         done = takedown.block(settings, what, value, reason, lift=lift)
         finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[done]), as_json=as_json)

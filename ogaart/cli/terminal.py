@@ -29,10 +29,10 @@ EXIT_DAMAGED = 8
 EXIT_CODES = {
     0: "done",
     EXIT_FAILED: "failed",
-    EXIT_USAGE: "wrong usage, setting or query",
+    EXIT_USAGE: "invalid usage, setting or query",
     EXIT_PARTLY: "some runs failed",
-    EXIT_SITE_DOWN: "the site does not answer, or forbids",
-    EXIT_REFUSED: "the data root is another host's, in use, or too full",
+    EXIT_SITE_DOWN: "the site is unreachable, or refuses",
+    EXIT_REFUSED: "the data root cannot be used: owned by another host, in use, or its disk is full",
     EXIT_AUDIT: "an audit held the publication back",
     EXIT_NOTHING: "nothing is published yet",
     EXIT_DAMAGED: "something that is stored is damaged",
@@ -42,14 +42,14 @@ console = Console(stderr=True)
 LEFT = frozenset({"partition", "asset", "query", "what", "where", "figure", "basis", "problem", "table", "run_id"})
 """Columns of text, set to the left."""
 ALIKE = 3
-"""Rows shown of those that say the same of different things."""
+"""Rows shown of a group that differs only in ``where``."""
 UNLIMITED = 10_000
 """Columns of a file or a pipe: what reads it wants whole lines."""
 
 
 @contextmanager
 def guard() -> Iterator[Settings]:
-    """Read the settings; give known failures their message and exit code."""
+    """Read the settings; turn known failures into their message and exit code."""
     from pydantic import ValidationError
 
     from ogaart.core.errors import BadChoice, NoListing, SpaceInUse

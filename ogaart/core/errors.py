@@ -1,12 +1,12 @@
-"""What the operator's commands refuse, each with its reason and the way out."""
+"""What the operator's commands refuse, each with the reason and the way out."""
 
 
 class BadChoice(ValueError):
-    """A choice of failures that is no SQL, or names a stage that has none."""
+    """A selection of failures that is not valid SQL, or names a stage that has none."""
 
 
 class NoListing(RuntimeError):
-    """No result page of a query is to be had, so there is nothing to count."""
+    """No result page of a query is available, so there is nothing to count."""
 
 
 class SpaceInUse(RuntimeError):

@@ -10,7 +10,7 @@ search_pages_partitions = dg.DynamicPartitionsDefinition(name="search_pages")
 
 
 class BadPartition(ValueError):
-    """A text that is no partition key, or one of a query that is not configured."""
+    """A text that is not a valid partition key, or a key of a query that is not configured."""
 
 
 def partition_key(query: str, page: int) -> str:
@@ -28,9 +28,9 @@ def parse_key(key: str) -> tuple[str, int]:
     """``"2d-art/0007"`` to ``("2d-art", 7)``.
 
     Raises:
-        BadPartition: it is no such key.
+        BadPartition: it is not a valid key.
     """
     match = _KEY.fullmatch(key)
     if match is None:
-        raise BadPartition(f"{key!r} is no partition: expected <query>/<four digits>, such as 2d-art/0007")
+        raise BadPartition(f"invalid partition {key!r}: expected <query>/<four digits>, such as 2d-art/0007")
     return match["query"], int(match["page"])

@@ -1,1 +1,1 @@
-"""What an operator does to a data root: run, retry, verify, repair, delete, back up, take down."""
+"""What an operator does to a data root: run, retry, verify, repair, delete, back up, block."""

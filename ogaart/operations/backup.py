@@ -1,8 +1,8 @@
-"""``ogaart backup``: what cannot be derived again, copied so that the copy is a data root of one moment.
+"""``ogaart backup``: copies what cannot be derived again; the copy is a data root of one moment.
 
-Kept are the bytes of the site, the fetch records that vouch for them, the rows that were read from them, the vectors
-(derived, but dear), the decisions and the Dagster instance. Left out is what ``ogaart materialize --all`` and
-``ogaart publish`` make again without a request: packs and pictures, the collection, the publications.
+Copied are the bytes of the site, the fetch records that say where they came from, the rows parsed from them, the
+vectors (derived, but expensive), the decisions and the Dagster instance. Left out is what ``ogaart materialize --all``
+and ``ogaart publish`` make again without a request: packs and pictures, the collection, the publications.
 """
 
 import os
@@ -14,21 +14,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ogaart.core.report import Report
-from ogaart.core.stages import Stage
+from ogaart.core.stages import STAGES
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "copied", "MB")
-KEPT_STAGES = (Stage.SEARCH_PAGES, Stage.CONTENT_PAGES, Stage.FILE_LINKS, Stage.RAW_FILES)
-"""Stages whose rows are kept; the later ones' are made again from them."""
+KEPT_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.backed_up)
+"""Stages whose rows are copied; those of later stages are made again from them."""
 
 
 def backup(settings: Settings, folder: Path) -> Report:
     """Copy into ``folder``; what is there already and cannot have changed is not copied again.
 
-    Runs may go on meanwhile: rows are taken first, from one moment, and what they refer to is never removed but by
+    Runs may continue meanwhile: rows are copied first, as of one moment, and what they refer to is removed only by
     ``ogaart gc``.
 
     Raises:
@@ -103,14 +103,14 @@ def _same_time(old: os.stat_result, new: os.stat_result) -> bool:
 
 
 def _forget_others(folder: Path, kept: set[Path]) -> None:
-    """Remove rows of partitions that are no more: an old copy of them would contradict the new ones."""
+    """Remove rows of partitions that no longer exist: an old copy of them would contradict the new ones."""
     for path in folder.rglob("*.parquet"):
         if path.relative_to(folder) not in kept:
             path.unlink()
 
 
 def _instance(report: Report, home: Path, target: Path) -> None:
-    """The Dagster instance, its databases copied as of one moment each though somebody writes to them."""
+    """The Dagster instance; each database is copied as of one moment even while it is written to."""
     files = size = 0
     for path in home.rglob("*") if home.is_dir() else ():
         if not path.is_file() or path.name.endswith(("-wal", "-shm", "-journal")) or "storage" in path.parts:

@@ -1,4 +1,4 @@
-"""What is installed, reachable and writable, and how to get what is missing."""
+"""``ogaart doctor``: what is installed, reachable and writable, and how to get what is missing."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; ``needed`` ones make the doctor's exit code."""
+    """The result of one check; those that are ``needed`` decide the exit code."""
 
     name: str
     ok: bool
@@ -42,9 +42,9 @@ def chromium() -> str | None:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything, one finding at a time."""
+    """Run every check, one finding at a time."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is needed")
+    yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is required")
     library = find_libarchive()
     yield Finding("libarchive", library is not None, library or LIBARCHIVE_HELP)
     yield from _storage(settings)
@@ -64,7 +64,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         probe = root.root / f".tmp-probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"")
         probe.unlink()
-        yield Finding("data root", True, f"{root.root} is writable and this host's")
+        yield Finding("data root", True, f"{root.root} is writable and owned by this host")
     except (OSError, DataRootRefused) as cause:
         yield Finding("data root", False, str(cause))
         return

@@ -1,7 +1,7 @@
-"""``ogaart gc``: what nothing refers to any more, listed first, deleted only when told to.
+"""``ogaart gc``: lists what nothing refers to any more, and deletes it with ``--yes``.
 
-Kept is what a table's row, a kept generation or a young fetch record refers to. Publications are written and vectors
-added by runs: nothing is deleted while one is in progress.
+What a table's row, a kept generation or a recent fetch record refers to is kept. Runs write publications and add
+vectors: nothing is deleted while one is in progress.
 """
 
 import json
@@ -38,16 +38,16 @@ from ogaart.settings import Settings
 
 COLUMNS = ("what", "items", "MB", "deleted")
 RECORD_GRACE = timedelta(days=7)
-"""A fetch record that no row refers to is kept so long: its run may be still to come."""
+"""How long a fetch record that no row refers to is kept: a later run may use it."""
 SCRATCH_GRACE = timedelta(hours=6)
 """A file under ``scratch`` is kept this long after it was last written."""
 BLOB_GRACE = timedelta(days=1)
-"""A blob is kept so long after it was written: its record may be still to come."""
+"""How long a blob is kept after it was written: its record may not be written yet."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """Something that may go: a kind, its path, the bytes that become free, and how it is deleted."""
+    """Something that can be deleted: its kind, its path, the bytes that become free, and how it is deleted."""
 
     what: str
     path: Path
@@ -56,16 +56,16 @@ class Item:
 
 
 def collect(settings: Settings, *, delete: bool = False, space: str | None = None) -> Report:
-    """List what nothing refers to, and delete it where told to.
+    """List what nothing refers to, and delete it if ``delete`` is set.
 
     Args:
         settings: the settings.
-        delete: delete it; else only list it.
-        space: a vector space to drop whole, with its collection; then nothing else is looked at.
+        delete: delete it; otherwise only list it.
+        space: a vector space to delete whole, with its collection, and nothing else.
 
     Raises:
-        Locked: a run is in progress, or somebody holds the catalog open for writing.
-        SpaceInUse: ``space`` is used.
+        Locked: a run is in progress, or another process has the catalog open for writing.
+        SpaceInUse: ``space`` is in use, or does not exist.
     """
     stores = Stores(settings)
     with ExitStack() as held:
@@ -84,12 +84,12 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
                 {"what": what, "items": len(group), "MB": size, "deleted": "yes" if delete else "no", "first": paths}
             )
     if items and not delete:
-        report.errors.append("nothing was deleted: say `ogaart gc --yes` to delete this")
+        report.errors.append("Nothing deleted (dry run). Run `ogaart gc --yes` to delete.")
     return report
 
 
 def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
-    """Take every lock under which runs write what is collected; refuse where one is in progress."""
+    """Take every lock under which runs write what is collected; refuse while a run is in progress."""
     partitions = refuse_while_running(stores)
     held.enter_context(hold(catalog_lock(stores.root), what="the catalog"))
     for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
@@ -98,9 +98,9 @@ def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
 
 
 def everything(stores: Stores) -> Iterator[Item]:
-    """All that may go, kind by kind; nothing is deleted here.
+    """All that can be deleted, kind by kind; nothing is deleted here.
 
-    Generations come first: what only an old one referred to goes with it.
+    Generations come first: what only an old one referred to is deleted with it.
     """
     generations = Generations(stores.root.generations)
     old = generations.old(stores.settings.keep_generations)
@@ -145,7 +145,9 @@ def _used(tables: Tables, catalogs: list[Path]) -> Used:
                 blobs |= _column(con, _BLOBS)
                 pixels |= _column(con, "SELECT pixel_sha256 FROM images")
         except duckdb.IOException as cause:
-            raise Locked(f"{catalog} cannot be read ({cause}): close what holds it open for writing") from cause
+            raise Locked(
+                f"{catalog} cannot be read ({cause}): close the program that has it open for writing"
+            ) from cause
     return Used(frozenset(blobs), frozenset(urls), frozenset(pixels))
 
 
@@ -162,7 +164,7 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
             record = json.loads(path.read_bytes())
             url, sha256, checked = record["url"], record["sha256"], datetime.fromisoformat(record["checked_at"])
         except (ValueError, KeyError, TypeError):
-            yield _file("torn fetch records", path)
+            yield _file("damaged fetch records", path)
             continue
         if url not in used.urls and now - checked > RECORD_GRACE:
             yield _file("fetch records", path)
@@ -176,7 +178,7 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
 
 
 def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
-    """Segments that hold vectors of pictures no row knows, or that are damaged; what is used of them is kept."""
+    """Segments with vectors of pictures that no row names, and damaged ones; the vectors still in use are kept."""
     for folder in sorted(p for p in stores.root.vectors.glob("*") if p.is_dir()):
         vectors = Vectors(stores.root.vectors, folder.name)
         held = vectors.keys()
@@ -218,12 +220,12 @@ def _space(stores: Stores, space: str) -> Iterator[Item]:
     published = {str(g.manifest["space"]): g.number for g in Generations(stores.root.generations).all()}
     if space == current or space in published:
         by = f"generation {published[space]} is published with it" if space in published else "OGAART_MODEL names it"
-        raise SpaceInUse(f"space {space} is in use ({by}): publish with another model first, then `ogaart gc`")
+        raise SpaceInUse(f"space {space} is in use ({by}): publish with another model first, then run `ogaart gc`")
     folder = stores.root.vectors / space
     shard = stores.root.index / space
     if not folder.is_dir() and not shard.is_dir():
         there = sorted(p.name for p in stores.root.vectors.glob("*") if p.is_dir())
-        raise SpaceInUse(f"no space {space!r}; there are {', '.join(there) or 'none'}")
+        raise SpaceInUse(f"unknown space {space!r}; existing spaces: {', '.join(there) or 'none'}")
     if stores.settings.qdrant_url is not None:
         settings = stores.settings
         yield Item("collection on the server", shard, 0, lambda: discard_index(settings, shard / "shard", space))
@@ -235,7 +237,7 @@ def _file(what: str, path: Path) -> Item:
 
 
 def _unlink_old(path: Path, oldest: float) -> None:
-    """Delete a blob, unless the same bytes came from the site again since it was listed."""
+    """Delete a blob, unless the same bytes were fetched again since it was listed."""
     if path.exists() and path.stat().st_mtime < oldest:
         path.unlink()
 

@@ -1,4 +1,4 @@
-"""What an operator's command must know of the instance before it touches stored data: runs in progress, partitions."""
+"""What a command checks in the instance before it changes stored data: runs in progress, partitions."""
 
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
@@ -12,7 +12,7 @@ from ogaart.resources.storage.schema import TABLES
 
 
 def refuse_while_running(stores: Stores) -> list[str]:
-    """Refuse where a run is in progress; gives all partition keys that the instance knows.
+    """Refuse while a run is in progress; returns all partition keys that the instance knows.
 
     Raises:
         Locked: a run is in progress.
@@ -31,7 +31,7 @@ def refuse_while_running(stores: Stores) -> list[str]:
 
 
 def add_stored_partitions(stores: Stores) -> list[str]:
-    """Add to the instance every partition that a table holds and it does not know, without asking the site."""
+    """Add to the instance every partition that a table holds and it does not know; makes no request."""
     stored = {f"{path.parent.name}/{path.stem}" for table in TABLES for path in stores.tables.files(table)}
     with open_instance(stores.settings) as instance:
         return add_partitions(instance, sorted(stored))

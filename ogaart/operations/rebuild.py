@@ -1,4 +1,4 @@
-"""``ogaart rebuild``: the collection or the catalog made anew from what is stored, the site and the network unasked."""
+"""``ogaart rebuild``: builds the collection or the catalog again from what is stored: no request, no embedding."""
 
 from rich.console import Console
 
@@ -15,9 +15,9 @@ from ogaart.settings import Settings
 
 
 def rebuild(settings: Settings, console: Console, what: str) -> Report:
-    """Make the collection (``index``) or the catalog (``catalog``) anew.
+    """Rebuild the collection (``index``) or the catalog (``catalog``).
 
-    The publication in service stays until the next one is published; search goes on.
+    The publication in service stays until the next one is published; search continues.
 
     Raises:
         Locked: a run is in progress.

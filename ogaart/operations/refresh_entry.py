@@ -1,4 +1,4 @@
-"""``ogaart refresh``: one entry read from the site again, now, and processed and published."""
+"""``ogaart refresh``: fetches an entry from the site again, now, and publishes what changed."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from ogaart.sites.opengameart.urls import slug_of
 
 
 def refresh(settings: Settings, console: Console, entry: str, *, publish: bool = True, verbose: bool = False) -> Report:
-    """Read an entry's page whole, ask each of its files whether it changed, and process what came.
+    """Fetch an entry's page again, request each of its files if it changed, and process the result.
 
     Args:
         settings: the settings.
@@ -39,7 +39,7 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
         stores.close()
     if not keys:
         raise BadPartition(
-            f"no partition has an entry {slug!r}: give its URL or the last part of it; "
+            f"no partition has an entry {slug!r}: use its URL or the last part of it; "
             "if it is new on the site, run `ogaart discover --refresh` and materialize its partition"
         )
     request = RefreshRequest(datetime.now(UTC), slug)

@@ -1,4 +1,4 @@
-"""``ogaart verify --repair``: what is damaged goes, and is fetched or derived again by real runs; then published."""
+"""``ogaart verify --repair``: deletes what is damaged, fetches or derives it again by real runs, and publishes."""
 
 from rich.console import Console
 
@@ -20,7 +20,7 @@ from ogaart.settings import Settings
 
 
 def repair(settings: Settings, console: Console, *, quick: bool = False) -> Report:
-    """Verify, mend what deviates, publish, verify again.
+    """Verify, repair what is damaged, publish, verify again.
 
     Raises:
         Locked: a run is in progress.
@@ -43,16 +43,16 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     report.errors += runs.publish(settings, console, tags={REBUILD: "true"}).errors
     left = {(p.what, p.where) for p in Verification(stores, quick).problems()}
     for problem in found:
-        mended = (problem.what, problem.where) not in left
-        report.rows.append({**problem.row(), "repaired": "yes" if mended else "no"})
+        repaired = (problem.what, problem.where) not in left
+        report.rows.append({**problem.row(), "repaired": "yes" if repaired else "no"})
     if left:
-        report.errors.append(f"{len(left)} things are still not as they should be: see `ogaart verify`")
+        report.errors.append(f"{len(left)} problems remain: see `ogaart verify`")
     report.exit_code = EXIT_DAMAGED if left or report.errors else 0
     return report
 
 
 def _remove(stores: Stores, problem: Problem) -> None:
-    """Take away what is damaged, under the locks of the steps that would write it."""
+    """Delete what is damaged, under the locks of the steps that write it."""
     if problem.points:
         embedder = Embedder(stores.settings)
         with Collection(stores, embedder.space, embedder.dimension).writer() as index:
@@ -69,9 +69,9 @@ def _remove(stores: Stores, problem: Problem) -> None:
 
 
 def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:
-    """Take away a stage's rows whose failures are lost: from what is stored here it comes to both again.
+    """Delete the rows of a stage whose failures are lost, so that the stage makes both again from what is stored.
 
-    With its rows in place it would not look again at what failed for good, and nobody would know why it did.
+    If its rows stayed, it would not process again what failed permanently, and the causes would be lost.
     """
     for path in stores.root.tables.glob(f"*/{stage}/{partition}.parquet"):
         if path.relative_to(stores.root.tables).parts[0] != STEPS.name:

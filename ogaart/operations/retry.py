@@ -1,4 +1,4 @@
-"""``ogaart retry``: failures chosen by SQL are made due now, and their partitions run again from that stage on."""
+"""``ogaart retry``: makes failures selected by SQL due now, and runs their partitions again from that stage on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ COLUMNS = ("partition", "asset", "failures", "after")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which failures: all three conditions that are given must hold; ``where`` is SQL on the table failures."""
+    """Which failures: every condition that is set must hold; ``where`` is SQL on the table failures."""
 
     stage: str | None = None
     error_class: str | None = None
     where: str | None = None
 
     def select(self, con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-        """The chosen failures, by partition and stage in the graph's order.
+        """The selected failures, by partition and stage in the graph's order.
 
         Raises:
-            BadChoice: the stage is unknown or ``where`` is no condition.
+            BadChoice: the stage is unknown or ``where`` is not a valid condition.
         """
         if self.stage is not None and self.stage not in ASSETS:
-            raise BadChoice(f"no stage {self.stage!r} with failures: choose from {', '.join(ASSETS)}")
+            raise BadChoice(f"unknown stage {self.stage!r}: choose from {', '.join(ASSETS)}")
         condition = f"({self.where})" if self.where is not None else "true"
         try:
             found = con.execute(
@@ -49,7 +49,7 @@ class Choice:
             )
         except duckdb.Error as cause:
             raise BadChoice(
-                f"--where {self.where!r} is no condition on failures "
+                f"--where {self.where!r} is not a valid condition on failures "
                 f"({', '.join(c.name for c in FAILURES.columns)}): {cause}"
             ) from cause
         names = [column[0] for column in found.description or ()]
@@ -58,11 +58,11 @@ class Choice:
 
 
 def retry(settings: Settings, console: Console, choice: Choice, *, dry_run: bool = False) -> Report:
-    """Make the chosen failures due and run their partitions, from the first stage concerned on.
+    """Make the selected failures due and run their partitions, from the first stage concerned on.
 
     Raises:
-        BadChoice: the choice is none.
-        Locked: a run works on such a partition.
+        BadChoice: the selection is not valid.
+        Locked: a run is working on such a partition.
     """
     report = Report(COLUMNS)
     stores = Stores(settings)
@@ -94,7 +94,7 @@ def make_due(stores: Stores, stage: str, partition: str, keys: Sequence[str]) ->
     """Set the next try of these failures to now, whether they were permanent or not yet due.
 
     Raises:
-        Locked: a run works on that stage and partition.
+        Locked: a run is working on that stage and partition.
     """
     now, wanted = datetime.now(UTC), set(keys)
     lock = step_lock(stores.root, Stage(stage), partition)

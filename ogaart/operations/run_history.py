@@ -1,4 +1,4 @@
-"""``ogaart gc --runs``: old Dagster runs go, but for those that the UI's picture of the partitions rests on.
+"""``ogaart gc --runs``: deletes old Dagster runs, except those that the UI's partition status depends on.
 
 Deleting a run makes the partitions it materialized last unmaterialized again, and leaves the run's own database file
 on disk: so those runs are kept, and that file is removed here.
@@ -22,12 +22,12 @@ _BATCH = 500
 
 
 def collect(settings: Settings, *, keep: int, delete: bool = False) -> Report:
-    """List old runs and the files of runs already deleted, and delete them where told to.
+    """List old runs and the files of runs already deleted, and delete them if ``delete`` is set.
 
     Args:
         settings: the settings.
-        keep: the newest runs to keep in any case.
-        delete: delete; else only list.
+        keep: how many of the newest runs to keep in any case.
+        delete: delete; otherwise only list.
     """
     report = Report(COLUMNS)
     with open_instance(settings) as instance:
@@ -52,12 +52,12 @@ def collect(settings: Settings, *, keep: int, delete: bool = False) -> Report:
     )
     report.rows.append({"what": "runs kept", "items": len(runs) - len(doomed), "MB": "", "deleted": ""})
     if (doomed or leftovers) and not delete:
-        report.errors.append("nothing was deleted: say `ogaart gc --runs --yes` to delete this")
+        report.errors.append("Nothing deleted (dry run). Run `ogaart gc --runs --yes` to delete.")
     return report
 
 
 def newest(instance: dg.DagsterInstance, count: int) -> set[str]:
-    """The newest runs, which people still look at."""
+    """The newest runs, which users still look at."""
     return {record.dagster_run.run_id for record in instance.get_run_records(limit=count)} if count else set()
 
 
@@ -110,7 +110,7 @@ def _files(home: Path, run: str) -> list[Path]:
 
 
 def _leftovers(home: Path, runs: set[str]) -> Iterator[Path]:
-    """Databases and output of runs that are gone."""
+    """Databases and output of runs that no longer exist."""
     for path in (home / "history" / "runs").glob("*.db*"):
         name = path.name.split(".db")[0]
         if len(name) == 36 and name not in runs:

@@ -1,4 +1,4 @@
-"""Discovery, materialization and publication as a person asks for them: real runs, progress, one report."""
+"""Discovery, materialization and publication from a terminal: real runs, progress, one report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ COUNTS = tuple(state.value for state in RowState)
 
 
 def discover(settings: Settings, console: Console, *, refresh: bool = False) -> Report:
-    """Sweep every query and add its partitions to the project's instance."""
+    """Read every query's result pages and add its partitions to the project's instance."""
     report = Report(("query", "entries", "pages", "new", "requests"))
     stores = Stores(settings)
     try:
@@ -60,7 +60,7 @@ def materialize(
     *,
     verbose: bool = False,
 ) -> Report:
-    """Materialize partitions, one run each; a failed one harms no other.
+    """Materialize partitions, one run each; a failed run does not stop the others.
 
     Args:
         settings: the settings.
@@ -74,7 +74,7 @@ def materialize(
     """
     for name in assets:
         if name not in ASSETS:
-            raise BadPartition(f"no asset {name!r} with partitions: choose from {', '.join(ASSETS)}")
+            raise BadPartition(f"unknown partitioned asset {name!r}: choose from {', '.join(ASSETS)}")
     definitions = defs()
     report = Report(("partition", "asset", *COUNTS, "requests"))
     with open_instance(settings) as instance:
@@ -117,7 +117,7 @@ def _keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]
     for key in keys:
         parse_key(key)
         if key not in known:
-            raise BadPartition(f"no partition {key!r}: run `ogaart discover`; known are {_few(known)}")
+            raise BadPartition(f"unknown partition {key!r}: run `ogaart discover`; known partitions: {_few(known)}")
     return list(keys)
 
 
@@ -126,7 +126,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def add_outcome(report: Report, key: str, outcome: Outcome) -> None:
-    """Add what a run of a partition did, one row an asset, and its errors."""
+    """Add what the run of a partition did, one row per asset, and its errors."""
     for name in ASSETS:
         metadata: Mapping[str, Any] | None = outcome.metadata.get(name)
         if metadata is not None:

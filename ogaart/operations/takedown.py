@@ -1,4 +1,4 @@
-"""Takedown: takes an entry, an author or a picture out of search at once, with the reason on record."""
+"""``ogaart block``: removes an entry, an author or a picture from search at once, with the reason on record."""
 
 import json
 import re
@@ -19,14 +19,14 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> dict[str, Any]:
-    """Decide, and say what it means.
+    """Record a decision and return what it affects.
 
     Args:
         settings: where the data are.
         what: kind of thing.
-        given: an entry by slug or URL; an author as shown; a picture by image_id or by its pixels' hash.
+        given: an entry by slug or URL; an author as shown; a picture by image_id or by the hash of its pixels.
         reason: why.
-        lift: take it back.
+        lift: revoke it.
 
     Raises:
         click.UsageError: a picture is named by something that is neither.
@@ -40,7 +40,7 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
     finally:
         if store is not None:
             store.close()
-    if lift and what == "author":  # who is out is not in the store any more
+    if lift and what == "author":  # a blocked author is no longer in the store
         decided = {author.casefold(): author for author in read_decisions(root.decisions).authors}
         value = decided.get(given.strip().casefold(), value)
     decide(root.decisions, what, value, reason, lift=lift)
@@ -72,7 +72,7 @@ def _value(store: ServingStore | None, what: Kind, given: str) -> str:
             raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")
         return found[number].pixel_sha256
     if what == "author" and store is not None:
-        # Decisions hold to the letter; people type names in small letters.
+        # Decisions compare exact spelling; users type names in lower case.
         return store.spelled(Filters(authors=(given,))).authors[0]
     return given.lower() if what == "pixels" else given
 

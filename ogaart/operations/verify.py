@@ -1,6 +1,6 @@
-"""``ogaart verify``: everything stored, compared with what should be there; each deviation is a row.
+"""``ogaart verify``: compares everything stored with what should be there; each deviation is a row.
 
-Order matters: what a later check reads, an earlier one has found whole.
+Order matters: what a later check reads, an earlier one has found intact.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ COLUMNS = ("what", "where", "partition", "asset", "problem")
 PUBLICATION = "publication"
 _BATCH = 256
 _ALIKE = 0.999
-"""Cosine of a point's vector and the stored one, at least; codes and halves cost less than 1e-6."""
+"""Least cosine of a point's vector and the stored one; quantization and half precision cost less than 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Problem:
         what: blob, table, pack, rows, vectors, collection or publication.
         where: the file, or the id.
         problem: what is wrong.
-        redo: (stage, partition) pairs to be materialized again.
+        redo: (stage, partition) pairs to materialize again.
         remove: files to remove first.
         points: points to delete from the collection.
     """
@@ -98,7 +98,7 @@ class Verification:
     # -- tables -----------------------------------------------------------------------------------------------
 
     def tables(self) -> Iterator[Problem]:
-        """Every Parquet file reads whole, in a format this program knows, and is as it was written."""
+        """Every Parquet file is readable, in a known format, and as it was written."""
         for table in TABLES:
             for path in self.stores.tables.files(table):
                 self.checked["tables"] += 1
@@ -113,7 +113,7 @@ class Verification:
                     yield Problem("table", str(path), str(cause))
 
     def _files(self, table: Table, path: Path) -> tuple[Path, ...]:
-        """What goes with a torn table: its stage's other tables and pack, which are made together."""
+        """What is deleted with a damaged table: its stage's other tables and pack, which are made together."""
         if table in {FAILURES, STEPS}:
             return (path,)
         return self.stage_files(path.parent.parent.name, f"{path.parent.name}/{path.stem}")
@@ -127,7 +127,7 @@ class Verification:
     # -- blobs ------------------------------------------------------------------------------------------------
 
     def blobs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-        """Every blob that a row names is there, with its length and hash."""
+        """Every blob that a row names exists, with its length and hash."""
         found = con.execute(
             """
             SELECT sha256, max(bytes), list(DISTINCT stage || ' ' || partition) FROM (
@@ -145,7 +145,7 @@ class Verification:
             if size is None:
                 problem = "the blob is missing"
             elif length is not None and size != length:
-                problem = f"the blob has {size:,} bytes, its row says {length:,}"
+                problem = f"the blob has {size:,} bytes, its row states {length:,}"
             elif not self.quick and not blobs.verify(sha256):
                 problem = "the blob's bytes do not have the hash in its name"
             if problem:
@@ -155,7 +155,7 @@ class Verification:
     # -- rows and packs ---------------------------------------------------------------------------------------
 
     def rows(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-        """Images, occurrences and members of a partition belong together; ids are those of their pixels."""
+        """Images, occurrences and members of a partition refer to each other; ids are those of their pixels."""
         extracted = Stage.EXTRACTED_IMAGES.value
         found = con.execute(
             """
@@ -177,7 +177,7 @@ class Verification:
             yield Problem("rows", str(number), problem, _one(extracted, partition), remove)
 
     def packs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-        """Every place in a pack that a row names holds the bytes that the row says."""
+        """Every range of a pack that a row names holds the bytes that the row states."""
         stage = Stage.EXTRACTED_IMAGES.value
         places = con.execute(
             "SELECT partition, pack_offset, pack_length, any_value(sha256) FROM occurrences"
@@ -203,11 +203,11 @@ class Verification:
             end = path.stat().st_size
             for offset, length, sha256 in wanted:
                 if offset + length > end:
-                    return f"ends at {end:,}, a row names bytes up to {offset + length:,}"
+                    return f"ends at {end:,}, a row refers to bytes up to {offset + length:,}"
                 if not self.quick and sha256 is not None:
                     data = read_at(path, offset, length)
                     if hashlib.sha256(data).hexdigest() != sha256:
-                        return f"the picture at {offset:,} does not have the hash its row says"
+                        return f"the picture at {offset:,} does not have the hash in its row"
         except (OSError, zipfile.BadZipFile) as cause:
             return str(cause)
         return ""
@@ -215,7 +215,7 @@ class Verification:
     # -- likeness ---------------------------------------------------------------------------------------------
 
     def vectors(self, con: duckdb.DuckDBPyConnection, vectors: Vectors) -> Iterator[Problem]:
-        """Segments are whole, and every embedded image has its vector."""
+        """Segments are intact, and every embedded image has its vector."""
         damaged = {} if self.quick else vectors.verify()
         held = vectors.keys()
         damaged = {**damaged, **vectors.damaged}
@@ -273,7 +273,7 @@ class Verification:
             yield Problem("collection", str(number), problem, redo, remove)
         extra = tuple(sorted(held - of.keys()))
         if extra:
-            yield Problem("collection", str(extra[0]), f"{len(extra)} points stand for no row", points=extra)
+            yield Problem("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
 
     def _published(self, space: str) -> set[int]:
         current = _current(self.stores)
@@ -283,12 +283,12 @@ class Verification:
             with duckdb.connect(str(current.catalog), read_only=True) as con:
                 return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
         except duckdb.Error:
-            return set()  # the check of the publication says why
+            return set()  # the check of the publication reports the cause
 
     # -- the publication --------------------------------------------------------------------------------------
 
     def publication(self) -> Iterator[Problem]:
-        """The generation in service is whole and passes its audits again."""
+        """The generation in service is intact and passes its audits again."""
         generations = Generations(self.stores.root.generations)
         try:
             current = generations.current()
@@ -302,7 +302,7 @@ class Verification:
             path = current.path / name
             there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
             if there != size:
-                yield Problem(PUBLICATION, str(path), f"{there:,} bytes, the manifest says {size:,}")
+                yield Problem(PUBLICATION, str(path), f"{there:,} bytes, the manifest states {size:,}")
                 return
         try:
             with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
@@ -321,15 +321,15 @@ def verify(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     Args:
         settings: the settings.
         console: where the numbers checked are shown.
-        quick: by names and sizes; bytes are not read again.
+        quick: compare names and sizes only; bytes are not read.
     """
     work = Verification(Stores(settings), quick)
     report = Report(COLUMNS)
     report.rows = [problem.row() for problem in work.problems()]
-    console.print("looked at " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()))
+    console.print("Checked " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()))
     if report.rows:
         many = len(report.rows)
-        report.errors.append(f"{many} things are not as they should be: `ogaart verify --repair` mends them")
+        report.errors.append(f"{many} problems found: run `ogaart verify --repair` to repair them")
         report.exit_code = EXIT_DAMAGED
     return report
 

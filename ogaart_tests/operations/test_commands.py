@@ -34,7 +34,7 @@ def test_gc_prints_what_it_would_delete(copied: World) -> None:
 
     assert result.exit_code == 0
     assert "temporary files" in result.stdout
-    assert "nothing was deleted: say `ogaart gc --yes`" in result.stderr
+    assert "Nothing deleted (dry run). Run `ogaart gc --yes` to delete." in result.stderr
     assert typed("gc", "--yes").exit_code == 0
     assert json.loads(typed("gc", "--json").stdout)["rows"] == []
     assert "runs kept" in typed("gc", "--runs").stdout
@@ -44,14 +44,14 @@ def test_a_space_that_does_not_exist_is_refused(demo_world: World) -> None:
     result = typed("gc", "--space", "vgg16-0-none")
 
     assert result.exit_code == 5
-    assert "no space 'vgg16-0-none'; there are efficientnet_lite0-" in result.stderr
+    assert "unknown space 'vgg16-0-none'; existing spaces: efficientnet_lite0-" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("retry",), "say which failures"),
-        (("retry", "--where", "nonsense ="), "is no condition on failures"),
+        (("retry",), "select failures with --stage"),
+        (("retry", "--where", "nonsense ="), "is not a valid condition on failures"),
         (("retry", "--stage", "catalog"), "choose from search_pages"),
         (("rebuild", "everything"), "'everything' is not one of"),
     ],

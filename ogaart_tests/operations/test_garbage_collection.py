@@ -86,7 +86,7 @@ def test_a_space_goes_only_where_nothing_uses_it(copied: World) -> None:
 
     with pytest.raises(SpaceInUse, match="is in use"):
         garbage_collection.collect(copied.settings, space=copied.generation.manifest["space"])
-    with pytest.raises(SpaceInUse, match="no space 'other'"):
+    with pytest.raises(SpaceInUse, match="unknown space 'other'"):
         garbage_collection.collect(copied.settings, space="other")
     garbage_collection.collect(copied.settings, delete=True, space=vectors.space)
 
