@@ -37,7 +37,7 @@ from ogaart.resources.embedding.registry import VGG16, space_of
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.opening import open_index
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.licences import LICENCES, uses
+from ogaart.sites.licences import LICENCES, uses
 
 WORDS = [
     "tree",

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="The data root: the folder that holds all data; one host owns it.")
     site: str = Field("https://opengameart.org", description="Base URL of the site to read.")
+    site_name: str = Field("opengameart", description="The kind of site that it is: opengameart, or module:class.")
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, so that the site can reach you.")
     queries: Path = Field(
         Path("queries.toml"), description="The file that lists the queries, that is, which art to index."

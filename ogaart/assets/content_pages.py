@@ -18,9 +18,13 @@ from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.schema import ENTRIES, SEARCH_RESULTS
 from ogaart.resources.storage.tables import Row
-from ogaart.sites.opengameart.content import CONTENT_VERSION, EntryPage, PageUnreadable, content_hash, parse_entry
+from ogaart.sites.errors import PageUnreadable
+from ogaart.sites.records import EntryPage, content_hash
 
 GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
+
+CONTENT_PAGES_VERSION = "1"
+"""Rises when this step makes other rows of the same pages; a parser's own version is part of the fingerprints."""
 
 
 @dg.asset(
@@ -30,7 +34,7 @@ GONE = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRI
     kinds={"python", "parquet"},
     owners=OWNERS,
     tags=SITE,
-    code_version=CONTENT_VERSION,
+    code_version=CONTENT_PAGES_VERSION,
     pool="site",
     metadata=described(ENTRIES),
 )
@@ -78,7 +82,7 @@ def _left_entry(step: Step, slug: str, url: str, old: Row) -> Row | None:
 
 def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime | None = None) -> Row | None:
     """The entry's row from its page; the old one, or None, where the page is not available now."""
-    attempt = _attempt_fingerprint(url)
+    attempt = _attempt_fingerprint(step, url)
     if step.failures.keep_until_due(url, attempt, slug):
         return old
     since = max((t for t in (since, step.failures.refetch_before(url, attempt, slug)) if t is not None), default=None)
@@ -95,7 +99,7 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
             retryable=failure.retryable,
         )
         return old
-    wanted = _record_fingerprint(fetched)
+    wanted = _record_fingerprint(step, fetched)
     if old is not None and old["fingerprint"] == wanted:
         # Equal times may differ in how they name UTC, which would count as another row.
         return old if old["fetched_at"] == fetched.fetched_at else {**old, "fetched_at": fetched.fetched_at}
@@ -107,24 +111,24 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
     return _parsed(step, slug, url, old, fetched)
 
 
-def _attempt_fingerprint(url: str) -> str:
+def _attempt_fingerprint(step: Step, url: str) -> str:
     """The inputs of an attempt to read an entry, known before its page is: those of its failures."""
-    return fingerprint(CONTENT_VERSION, url)
+    return fingerprint(step.stores.site_rules.content_version, url)
 
 
-def _record_fingerprint(fetched: Fetched) -> str:
+def _record_fingerprint(step: Step, fetched: Fetched) -> str:
     """The inputs of an entry's row: the page that was read."""
-    return fingerprint(CONTENT_VERSION, fetched.status, fetched.sha256)
+    return fingerprint(step.stores.site_rules.content_version, fetched.status, fetched.sha256)
 
 
 def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) -> Row | None:
     assert fetched.sha256 is not None
     try:
-        page = parse_entry(step.stores.blobs.read(fetched.sha256), url, step.stores.settings.site)
+        page = step.stores.site_rules.parse_entry(step.stores.blobs.read(fetched.sha256), url)
     except PageUnreadable as cause:
         step.failures.record(
             url,
-            _attempt_fingerprint(url),
+            _attempt_fingerprint(step, url),
             slug=slug,
             error_class=type(cause).__name__,
             message=str(cause),
@@ -140,7 +144,7 @@ def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) 
         "content_hash": content_hash(page),
         "fetched_at": fetched.fetched_at,
     }
-    row = step.stamp(facts, _record_fingerprint(fetched))
+    row = step.stamp(facts, _record_fingerprint(step, fetched))
     if old is not None and _same(old, row):
         # Its bytes differ on every read; the record does not: run and time of the record stay.
         row |= {"run_id": old["run_id"], "written_at": old["written_at"]}

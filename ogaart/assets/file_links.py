@@ -12,10 +12,12 @@ from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
 from ogaart.resources.storage.tables import Row
-from ogaart.sites.opengameart.content import LINKS_VERSION, parse_entry
 
 LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
 """Pages that may link files; a withheld one still shows its previews."""
+
+FILE_LINKS_VERSION = "1"
+"""Rises when this step makes other rows of the same links; a parser's own version is part of the fingerprints."""
 
 
 @dg.asset(
@@ -25,7 +27,7 @@ LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
     kinds={"python", "parquet"},
     owners=OWNERS,
     tags=STORED,
-    code_version=LINKS_VERSION,
+    code_version=FILE_LINKS_VERSION,
     metadata=described(FILE_LINKS),
 )
 def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
@@ -43,9 +45,8 @@ def read_links(step: Step) -> None:
     for row in tables.read(FILE_LINKS, step.partition):
         stored.setdefault(row["slug"], []).append(row)
     entries = tables.read(ENTRIES, step.partition)
-    wanted_entries = {
-        e["slug"]: fingerprint(LINKS_VERSION, e["content_hash"]) for e in entries if e["status"] in LINKING
-    }
+    version = step.stores.site_rules.links_version
+    wanted_entries = {e["slug"]: fingerprint(version, e["content_hash"]) for e in entries if e["status"] in LINKING}
     sources = {e["slug"]: e for e in entries}
     rows: list[Row] = []
     for slug, wanted in wanted_entries.items():
@@ -64,7 +65,7 @@ def read_links(step: Step) -> None:
 
 
 def _links(step: Step, entry: Row) -> list[Row]:
-    page = parse_entry(step.stores.blobs.read(entry["page_sha256"]), entry["url"], step.stores.settings.site)
+    page = step.stores.site_rules.parse_entry(step.stores.blobs.read(entry["page_sha256"]), entry["url"])
     found: dict[str, Row] = {}
     for role, links in ((FileRole.FILE, page.files), (FileRole.PREVIEW, page.previews)):
         for position, link in enumerate(links):

@@ -15,8 +15,11 @@ from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
 from ogaart.resources.storage.tables import Row
-from ogaart.sites.opengameart.listing import LISTING_VERSION, Listing, ListingUnreadable, is_past_end, parse_listing
-from ogaart.sites.opengameart.urls import search_url
+from ogaart.sites.errors import ListingUnreadable
+from ogaart.sites.records import Listing
+
+SEARCH_PAGES_VERSION = "1"
+"""Rises when this step makes other rows of the same listing; a parser's own version is part of the fingerprints."""
 
 
 @dg.asset(
@@ -25,7 +28,7 @@ from ogaart.sites.opengameart.urls import search_url
     kinds={"python", "parquet"},
     owners=OWNERS,
     tags=SITE,
-    code_version=LISTING_VERSION,
+    code_version=SEARCH_PAGES_VERSION,
     pool="site",
     metadata=described(SEARCH_RESULTS, LISTINGS),
     check_specs=[
@@ -54,8 +57,7 @@ def read_page(step: Step) -> None:
             f"partition {step.partition!r}: no query {step.query!r} in {stores.settings.queries}, "
             f"which has {', '.join(stores.queries)}"
         )
-    base = stores.settings.site
-    url = search_url(base, query.params, step.page, query.per_page)
+    url = stores.site_rules.listing_url(query, step.page)
     sweep = latest_sweep(stores.root.site, step.query)  # what is older than it may contradict it
     since = sweep.at if sweep is not None else None
     fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), since=since, page=True)
@@ -77,19 +79,20 @@ def _parsed(step: Step, url: str, fetched: Fetched, per_page: int) -> tuple[List
         raise dg.Failure(
             f"{url} answered {fetched.status}: a failed read is not an empty page; the rows of {step.partition} stay"
         )
-    listing = parse_listing(step.stores.blobs.read(fetched.sha256), step.stores.settings.site)
-    return listing, is_past_end(listing, step.page, per_page)
+    rules = step.stores.site_rules
+    listing = rules.parse_listing(step.stores.blobs.read(fetched.sha256))
+    return listing, rules.is_past_end(listing, step.page, per_page)
 
 
 def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_end: bool) -> None:
-    tables = step.stores.tables
+    tables, version = step.stores.tables, step.stores.site_rules.listing_version
     status = ListingStatus.PAST_END if past_end else listing.status
     results = [] if past_end else listing.rows
     records: dict[str, Row] = {
         r.slug: {"position": r.position, "slug": r.slug, "title": r.title, "url": r.url} for r in results
     }
     stored = {row["slug"]: row for row in tables.read(SEARCH_RESULTS, step.partition)}
-    wanted = {slug: fingerprint(LISTING_VERSION, record) for slug, record in records.items()}
+    wanted = {slug: fingerprint(version, record) for slug, record in records.items()}
     plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
     unchanged = set(plan.unchanged)
     rows = [
@@ -111,7 +114,7 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
         "sha256": fetched.sha256,
         "fetched_at": fetched.fetched_at,
     }
-    new_listing = step.stamp(facts, fingerprint(LISTING_VERSION, fetched.sha256))
+    new_listing = step.stamp(facts, fingerprint(version, fetched.sha256))
     if old_listing and old_listing[0]["fingerprint"] == new_listing["fingerprint"]:
         new_listing = {**new_listing, **{k: old_listing[0][k] for k in (*facts, *LINEAGE)}}
     step.extra["site_total"] = listing.total or 0

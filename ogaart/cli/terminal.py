@@ -58,14 +58,15 @@ def guard() -> Iterator[Settings]:
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
     from ogaart.search.errors import NothingPublished
-    from ogaart.sites.opengameart.queries import BadQueries
+    from ogaart.sites.errors import InvalidQueries, UnknownSite
 
     codes: dict[type[Exception], int] = {
         BadPartition: EXIT_USAGE,
         BadChoice: EXIT_USAGE,
         SpaceInUse: EXIT_REFUSED,
         NoListing: EXIT_NOTHING,
-        BadQueries: EXIT_USAGE,
+        InvalidQueries: EXIT_USAGE,
+        UnknownSite: EXIT_USAGE,
         ValidationError: EXIT_USAGE,
         SiteDown: EXIT_SITE_DOWN,
         DataRootRefused: EXIT_REFUSED,

@@ -1,12 +1,17 @@
-"""Queries and their partitions: ``queries.toml`` to typed queries, result pages to partition keys and back."""
+"""The set of partitions, one for each result page of a query, and the keys of its members."""
 
 import re
 
 import dagster as dg
 
-_KEY = re.compile(r"(?P<query>[a-z0-9][a-z0-9_-]{0,39})/(?P<page>\d{4})")
+from ogaart.core.query_names import QUERY_NAME
 
-search_pages_partitions = dg.DynamicPartitionsDefinition(name="search_pages")
+PARTITION_SET = "search_pages"
+"""Name of the set in the Dagster instance."""
+
+_KEY = re.compile(rf"(?P<query>{QUERY_NAME})/(?P<page>\d{{4}})", re.ASCII)
+
+search_pages_partitions = dg.DynamicPartitionsDefinition(name=PARTITION_SET)
 
 
 class BadPartition(ValueError):

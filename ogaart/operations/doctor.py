@@ -11,7 +11,8 @@ from pathlib import Path
 from ogaart.imaging.find_libarchive import find_libarchive
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.queries import BadQueries, load_queries
+from ogaart.sites.errors import InvalidQueries, UnknownSite
+from ogaart.sites.registry import open_site
 
 LIBARCHIVE_HELP = (
     "install libarchive: apt-get install libarchive13 (Debian, Ubuntu), dnf install libarchive (Fedora), "
@@ -75,8 +76,10 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 def _queries(settings: Settings) -> Finding:
     try:
-        return Finding("queries", True, f"{settings.queries}: {', '.join(load_queries(settings.queries))}")
-    except BadQueries as cause:
+        return Finding(
+            "queries", True, f"{settings.queries}: {', '.join(open_site(settings).load_queries(settings.queries))}"
+        )
+    except (InvalidQueries, UnknownSite) as cause:
         return Finding("queries", False, str(cause))
 
 

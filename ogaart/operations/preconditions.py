@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
-from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.partitions import PARTITION_SET
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import add_partitions
 from ogaart.resources.platform import Stores
@@ -17,11 +17,9 @@ def refuse_while_running(stores: Stores) -> list[str]:
     Raises:
         Locked: a run is in progress.
     """
-    name = search_pages_partitions.name
-    assert name is not None
     with open_instance(stores.settings) as instance:
         running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
-        partitions = instance.get_dynamic_partitions(name)
+        partitions = instance.get_dynamic_partitions(PARTITION_SET)
     if running:
         raise Locked(
             f"{len(running)} runs are in progress, such as {running[0].run_id} ({running[0].job_name}): "

@@ -14,7 +14,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import ENTRIES, SEARCH_RESULTS
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.urls import slug_of
+from ogaart.sites.registry import open_site
 
 
 def refresh(settings: Settings, console: Console, entry: str, *, publish: bool = True, verbose: bool = False) -> Report:
@@ -30,7 +30,7 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
     Raises:
         BadPartition: no partition has such an entry.
     """
-    slug = slug_of(entry) or entry
+    slug = open_site(settings).entry_key(entry) or entry
     report = Report(("partition", "asset", *COUNTS, "requests", *(("generation", "state") if publish else ())))
     stores = Stores(settings)
     try:

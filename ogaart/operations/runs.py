@@ -7,7 +7,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ogaart.core.partitions import BadPartition, parse_key, search_pages_partitions
+from ogaart.core.partitions import PARTITION_SET, BadPartition, parse_key
 from ogaart.core.report import Report as Report
 from ogaart.core.stages import PARTITION_STAGES
 from ogaart.core.states import RowState
@@ -107,9 +107,7 @@ def publish(
 
 
 def _keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]:
-    name = search_pages_partitions.name
-    assert name is not None
-    known = sorted(instance.get_dynamic_partitions(name))
+    known = sorted(instance.get_dynamic_partitions(PARTITION_SET))
     if keys is None:
         if not known:
             raise BadPartition("there are no partitions yet: run `ogaart discover` first")

@@ -13,7 +13,8 @@ from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.query import Filters
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.urls import slug_of
+from ogaart.sites.base import Site
+from ogaart.sites.registry import open_site
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -35,7 +36,7 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
     generation = Generations(root.generations).current()
     store = ServingStore(generation.path, generation.number) if generation is not None else None
     try:
-        value = _value(store, what, given)
+        value = _value(store, open_site(settings), what, given)
         pictures = _pictures(store, what, value)
     finally:
         if store is not None:
@@ -61,10 +62,10 @@ def listing(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _value(store: ServingStore | None, what: Kind, given: str) -> str:
+def _value(store: ServingStore | None, site: Site, what: Kind, given: str) -> str:
     given = given.strip()
     if what == "entry":
-        return slug_of(given) or given
+        return site.entry_key(given) or given
     if what == "pixels" and not _HASH.fullmatch(given.lower()):
         number = parse_image_id(given)
         found = store.briefs([number]) if store is not None and number is not None else {}

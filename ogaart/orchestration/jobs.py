@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.partitions import PARTITION_SET, search_pages_partitions
 from ogaart.core.stages import COLLECTION_STAGES, OFFLINE_STAGES, SITE_STAGES
 from ogaart.pipeline import crawl_plan, discovery
 from ogaart.pipeline.refresh_tags import REFRESH
@@ -29,12 +29,10 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
 
 def add_partitions(instance: dg.DagsterInstance, keys: list[str]) -> list[str]:
     """Add those of ``keys`` that the instance does not have yet; gives them."""
-    name = search_pages_partitions.name
-    assert name is not None
-    known = set(instance.get_dynamic_partitions(name))
+    known = set(instance.get_dynamic_partitions(PARTITION_SET))
     added = [key for key in keys if key not in known]
     if added:
-        instance.add_dynamic_partitions(name, added)
+        instance.add_dynamic_partitions(PARTITION_SET, added)
         fault(Fault.PARTITIONS_ADDED)
     return added
 

@@ -9,7 +9,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecord
 
-from ogaart.core.partitions import search_pages_partitions
+from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.staleness import next_try
 from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, PastRun, Reason, batches, decide
 from ogaart.orchestration.partition_status import partition_statuses, sweeps
@@ -38,9 +38,7 @@ def is_on(instance: dg.DagsterInstance, schedule: str) -> bool:
 
 def partition_keys(instance: dg.DagsterInstance) -> list[str]:
     """All partition keys of the instance, in the order in which they were added."""
-    name = search_pages_partitions.name
-    assert name is not None
-    return list(instance.get_dynamic_partitions(name))
+    return list(instance.get_dynamic_partitions(PARTITION_SET))
 
 
 def backfill_in_progress(instance: dg.DagsterInstance) -> str | None:

@@ -20,9 +20,8 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.storage.table_views import connect
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.listing import Listing, parse_listing
-from ogaart.sites.opengameart.queries import Query
-from ogaart.sites.opengameart.urls import search_url
+from ogaart.sites.base import SiteQuery
+from ogaart.sites.records import Listing
 
 COLUMNS = ("figure", "value", "unit", "basis")
 PICTURES = 48
@@ -85,9 +84,9 @@ def survey(stores: Stores, *, offline: bool) -> tuple[Known, float, str]:
     return Known(listed, pages, *map(int, row)), delay, stated
 
 
-def _listing(stores: Stores, query: Query, *, offline: bool) -> Listing:
+def _listing(stores: Stores, query: SiteQuery, *, offline: bool) -> Listing:
     settings = stores.settings
-    url = search_url(settings.site, query.params, 0, query.per_page)
+    url = stores.site_rules.listing_url(query, 0)
     if offline:
         record = FetchRecords(stores.root.site / "fetches").read(url)
         sha256 = record.sha256 if record is not None else None
@@ -98,7 +97,7 @@ def _listing(stores: Stores, query: Query, *, offline: bool) -> Listing:
         sha256 = fetched.sha256
         if sha256 is None:
             raise NoListing(f"query {query.name!r}: {url} answered {fetched.status}; there is nothing to count")
-    return parse_listing(stores.blobs.read(sha256), settings.site)
+    return stores.site_rules.parse_listing(stores.blobs.read(sha256))
 
 
 def _delay(stores: Stores, *, offline: bool) -> tuple[float, str]:

@@ -8,9 +8,9 @@ from ogaart.core.partitions import partition_key
 from ogaart.core.states import ListingStatus
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage, store_sweep
-from ogaart.sites.opengameart.listing import Listing, ListingUnreadable, is_past_end, parse_listing
-from ogaart.sites.opengameart.queries import Query
-from ogaart.sites.opengameart.urls import search_url
+from ogaart.sites.base import SiteQuery
+from ogaart.sites.errors import ListingUnreadable
+from ogaart.sites.records import Listing
 
 
 class SweepRejected(RuntimeError):
@@ -60,7 +60,7 @@ def accept(query: str, read: Iterable[Page]) -> Sweep:
 
 
 def sweep(
-    stores: Stores, query: Query, *, refresh: bool = False, progress: Callable[[int, int], None] | None = None
+    stores: Stores, query: SiteQuery, *, refresh: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> Sweep:
     """Read all pages of ``query`` and keep the sweep, if it is accepted.
 
@@ -78,17 +78,19 @@ def sweep(
         return _sweep_once(stores, query, refresh=True, progress=progress)
 
 
-def _sweep_once(stores: Stores, query: Query, *, refresh: bool, progress: Callable[[int, int], None] | None) -> Sweep:
-    settings = stores.settings
+def _sweep_once(
+    stores: Stores, query: SiteQuery, *, refresh: bool, progress: Callable[[int, int], None] | None
+) -> Sweep:
+    rules, max_age = stores.site_rules, timedelta(hours=stores.settings.listing_hours)
     pages: list[Page] = []
     while True:
         number = len(pages)
-        url = search_url(settings.site, query.params, number, query.per_page)
-        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), refresh=refresh, page=True)
+        url = rules.listing_url(query, number)
+        fetched = stores.site.get(url, max_age=max_age, refresh=refresh, page=True)
         if fetched.status != 200 or fetched.sha256 is None:
             raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
-        listing = parse_listing(stores.blobs.read(fetched.sha256), settings.site)
-        if is_past_end(listing, number, query.per_page):
+        listing = rules.parse_listing(stores.blobs.read(fetched.sha256))
+        if rules.is_past_end(listing, number, query.per_page):
             break
         pages.append(Page(number, listing, fetched.fetched_at))
         if progress is not None and listing.total:

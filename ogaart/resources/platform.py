@@ -17,7 +17,8 @@ from ogaart.resources.storage.lock_names import run_lock
 from ogaart.resources.storage.locks import forget, hold
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.queries import Query, load_queries
+from ogaart.sites.base import Site, SiteQuery
+from ogaart.sites.registry import open_site
 
 
 class Stores:
@@ -39,9 +40,14 @@ class Stores:
         return client
 
     @cached_property
-    def queries(self) -> dict[str, Query]:
+    def site_rules(self) -> Site:
+        """What is known of the site: its URLs, keys and pages."""
+        return open_site(self.settings)
+
+    @cached_property
+    def queries(self) -> dict[str, SiteQuery]:
         """The configured queries by name."""
-        return load_queries(self.settings.queries)
+        return self.site_rules.load_queries(self.settings.queries)
 
     def close(self) -> None:
         """Close what was opened."""

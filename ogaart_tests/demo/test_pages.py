@@ -8,8 +8,10 @@ from ogaart.core.states import EntryStatus, ListingStatus
 from ogaart.demo import build, truth
 from ogaart.demo.model import Site
 from ogaart.demo.pages import Pages, Search, posted
+from ogaart.sites.errors import ListingRefused
 from ogaart.sites.opengameart.content import parse_entry
-from ogaart.sites.opengameart.listing import ListingRefused, is_past_end, parse_listing
+from ogaart.sites.opengameart.listing import parse_listing
+from ogaart.sites.records import is_past_end
 
 BASE = "http://127.0.0.1:8090"
 PAGES = Pages(BASE)

@@ -14,8 +14,7 @@ from ogaart.operations.retry import Choice, retry
 from ogaart.pipeline.discovery import SweepRejected, sweep
 from ogaart.resources.site.client import SiteDown
 from ogaart.resources.site.sweeps import latest_sweep
-from ogaart.sites.opengameart.listing import ListingUnreadable
-from ogaart.sites.opengameart.urls import search_url
+from ogaart.sites.errors import ListingUnreadable
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, Days, entry
 from ogaart_tests.world import World, open_world
 
@@ -225,7 +224,7 @@ def test_a_page_that_came_wrong_is_asked_for_again_before_it_is_old(tmp_path: Pa
     with restless(tmp_path, entries=4) as (site, world):
         assert world.discover().exit_code == 0
         stores = world.stores
-        url = search_url(site.base, stores.queries["2d-art"].params, 1, PER_PAGE)
+        url = stores.site_rules.listing_url(stores.queries["2d-art"], 1)
         site.before = lambda target, _nth: target.replace("page=1", "page=0")
         stores.site.get(url, refresh=True, page=True)
         stores.close()

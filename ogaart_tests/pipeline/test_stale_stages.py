@@ -51,20 +51,20 @@ def test_a_limit_of_decoding(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_parser_of_entries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ogaart.assets.content_pages.CONTENT_VERSION", "next")
+    monkeypatch.setattr("ogaart.sites.opengameart.site.OpenGameArt.content_version", "next")
 
     # All pages are read anew from the store; the records come out equal, so that they count as unchanged.
     assert stale_stages(world) == set()
 
 
 def test_the_parser_of_links(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ogaart.assets.file_links.LINKS_VERSION", "next")
+    monkeypatch.setattr("ogaart.sites.opengameart.site.OpenGameArt.links_version", "next")
 
     assert stale_stages(world) == {"file_links"}
 
 
 def test_the_preparation_for_the_network(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("embedder", "models"):
-        monkeypatch.setattr(f"ogaart.resources.{module}.PREPARATION", "grey-squash-next", raising=False)
+    for module in ("embedder", "registry"):
+        monkeypatch.setattr(f"ogaart.resources.embedding.{module}.PREPARATION", "grey-squash-next", raising=False)
 
     assert stale_stages(world) == {"embeddings", "qdrant_collection"}

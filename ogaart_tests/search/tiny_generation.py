@@ -28,7 +28,7 @@ from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.licences import lookup, uses
+from ogaart.sites.licences import lookup, uses
 
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"

@@ -20,8 +20,9 @@ from ogaart.demo.model import OGA, Site
 from ogaart.demo.pages import Pages, Search
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart.sites.opengameart.content import PageUnreadable, parse_entry
-from ogaart.sites.opengameart.listing import ListingRefused, parse_listing
+from ogaart.sites.errors import ListingRefused, PageUnreadable
+from ogaart.sites.opengameart.content import parse_entry
+from ogaart.sites.opengameart.listing import parse_listing
 
 KINDS = ("zip", "7z", "rar", "tar.gz", "tar.bz2")
 LIMITS = Limits(member_seconds=20, max_unpacked_bytes=64 << 20, max_member_bytes=16 << 20, max_pixels=4_000_000)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ogaart.imaging.colours import colour_names
-from ogaart.sites.opengameart.licences import uses
+from ogaart.sites.licences import uses
 
 VERSION = "payload-1"
 """Part of every payload's hash: raise it when a key is added or changes meaning."""

@@ -20,7 +20,7 @@ from ogaart.resources.site.robots import MAX_BYTES, Robots, RobotsAnswer
 from ogaart.resources.site.throttle import Throttle, Turn
 from ogaart.resources.site.transport import Transport
 from ogaart.settings import Settings
-from ogaart.sites.opengameart.urls import redirect_allowed
+from ogaart.sites.registry import open_site
 
 REDIRECTS = 5
 """Redirects followed for one URL."""
@@ -62,6 +62,7 @@ class Fetcher:
     def __init__(self, settings: Settings, root: Path, stats: SiteStats) -> None:
         self._settings = settings
         self._stats = stats
+        self._rules = open_site(settings)
         # One lock for all of the site's host names: they are one machine.
         self._throttle = Throttle(root, urlsplit(settings.site).netloc, settings)
         self._robots = Robots(root / "robots", settings.robots_hours * 3600, self._fetch_robots)
@@ -73,7 +74,7 @@ class Fetcher:
             return False
         if any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in url):  # control signs, and what no UTF-8 holds
             return False
-        return redirect_allowed(self._settings.site, url)
+        return self._rules.is_on_site(url)
 
     def crawl_delay(self, *, ask: bool) -> float | None:
         """Seconds between requests that robots.txt wants; None where it is not stored and may not be asked for."""

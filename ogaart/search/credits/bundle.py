@@ -11,7 +11,7 @@ from ogaart.search.credits.credits import Credits, Work
 from ogaart.search.credits.exports import clean, markdown
 from ogaart.search.errors import BundleTooLarge
 from ogaart.search.results import Hit
-from ogaart.sites.opengameart.licences import Licence
+from ogaart.sites.licences import Licence
 
 MAX_BYTES = 256 << 20
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')

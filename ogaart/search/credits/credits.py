@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ogaart.search.results import Hit, LicenceName
-from ogaart.sites.opengameart.licences import LICENCES, UNKNOWN_AUTHOR, Licence, lookup
+from ogaart.sites.licences import LICENCES, UNKNOWN_AUTHOR, Licence, lookup
 
 
 @dataclass(frozen=True)

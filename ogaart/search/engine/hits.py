@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
-from ogaart.sites.opengameart.licences import attribution
+from ogaart.sites.licences import attribution
 
 
 def _texts(value: str | None) -> tuple[str, ...]:

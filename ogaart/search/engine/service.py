@@ -29,6 +29,7 @@ from ogaart.search.errors import LinkRefused, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.settings import Settings
+from ogaart.sites.registry import open_site
 
 # Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
 # free for those who only search.
@@ -50,6 +51,7 @@ class SearchService:
         self, settings: Settings, image_reader: QueryImageReader | None = None, remote: RemoteImageFetcher | None = None
     ) -> None:
         self.settings = settings
+        self._site = open_site(settings)
         root = DataRoot.of(settings)
         self._root = root
         self._live = LiveGeneration(Generations(root.generations), self._open)
@@ -171,7 +173,7 @@ class SearchService:
     def find_link(self, url: str) -> LinkTarget | None:
         """What a link to the site means in this catalog; None if nothing."""
         with self.store() as (store, blocked):
-            found = find(store, self.settings.site, url)
+            found = find(store, self._site, url)
         if found is None or not found.images:
             return found
         left = tuple(image_id for image_id in found.images if image_id not in blocked)

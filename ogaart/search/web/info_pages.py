@@ -11,7 +11,7 @@ from ogaart.search.results import Info
 from ogaart.search.web.parameters import PARAMETERS
 from ogaart.search.web.problems import all_problems
 from ogaart.search.web.templating import Templates
-from ogaart.sites.opengameart.licences import LICENCES, USES
+from ogaart.sites.licences import LICENCES, USES
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,23 @@ Every field may be missing. A field counts only where the site puts it: in the e
 inside another field, so that what people write in descriptions and comments never passes for data.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ogaart.core.states import EntryStatus
-from ogaart.sites.opengameart import licences, markup
-from ogaart.sites.opengameart.links import LINKS_VERSION, FileLink, file_links, preview_links
-from ogaart.sites.opengameart.markup import PageUnreadable, attribute, classes, has_class, is_link
-from ogaart.sites.opengameart.urls import absolute, slug_of
-
-__all__ = ["CONTENT_VERSION", "LINKS_VERSION", "EntryPage", "FileLink", "PageUnreadable", "content_hash", "parse_entry"]
+from ogaart.sites import licences, markup
+from ogaart.sites.errors import PageForeign, PageUnreadable
+from ogaart.sites.markup import attribute, classes, has_class, is_link
+from ogaart.sites.opengameart.links import file_links, preview_links
+from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
+from ogaart.sites.records import EntryPage
 
 CONTENT_VERSION = "1"
-"""Rises when the same page would give another record, its links apart."""
+"""Rises when the same page would yield another record, its links apart."""
 
 _FIELD = "field-name-"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -33,60 +31,13 @@ _NODE_LINK = re.compile(
 _LONGEST_LINK = 500
 _NODE_CLASS = re.compile(r"page-node-(\d{1,18})", re.ASCII)
 _NODE_PATH = re.compile(r"/node/(\d{1,18})/?\Z", re.ASCII)
+_NODE_TYPE = "node-type-"
+# Classes that Drupal's themes put beside a node's type; they say how it is shown.
+_NO_TYPES = frozenset({"promoted", "sticky", "unpublished", "preview", "teaser"})
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 _SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
 # The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
 _WITHHELD = re.compile(r"File\(s\)\s+currently\s+unava", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class EntryPage:
-    """A content page. Equal for two answers with the same content, whatever else differs in their bytes.
-
-    Attributes:
-        slug: the entry's name, percent-decoded exactly once.
-        url: the page's URL as requested.
-        status: OK; WITHHELD where the site keeps the files back; NOT_ART for collections, topics and the like, of which
-            only the node id is read.
-        nid: the site's node id.
-        title: the title.
-        author: the author as shown.
-        author_url: the author's page, on the site or elsewhere; None for plain text.
-        submitter: who submitted it, where that is not the author.
-        posted_at: the post date as shown, naive: the site states no zone.
-        art_type: such as ``2D Art``.
-        tags: in the page's order.
-        licences: the licences' names as shown; several mean: any one of them.
-        licence_urls: their links as given, in the same order; empty text for a licence without one.
-        notice: the author's own copyright or attribution notice.
-        description: as plain text.
-        favourites: 0 where the page shows none.
-        collections: the collections that hold the entry.
-        files: the originals, in the page's order, each URL once.
-        previews: the uploaded previews, in the page's order, without those that are originals too.
-        ignored: links in the field of files that are no upload on the site.
-    """
-
-    slug: str
-    url: str
-    status: EntryStatus
-    nid: int | None = None
-    title: str | None = None
-    author: str | None = None
-    author_url: str | None = None
-    submitter: str | None = None
-    posted_at: datetime | None = None
-    art_type: str | None = None
-    tags: tuple[str, ...] = ()
-    licences: tuple[str, ...] = ()
-    licence_urls: tuple[str, ...] = ()
-    notice: str | None = None
-    description: str | None = None
-    favourites: int = 0
-    collections: tuple[str, ...] = ()
-    files: tuple[FileLink, ...] = ()
-    previews: tuple[FileLink, ...] = ()
-    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,19 +62,17 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         base: the configured site, onto which links are mapped.
 
     Raises:
-        PageUnreadable: the bytes are no page of the site, are cut off, or over a limit; or no slug can be told.
+        PageForeign: a whole page, and neither an entry nor provably a page of another kind: a log-in form, "Access
+            denied", maintenance, a proxy's own page.
+        PageUnreadable: the bytes are not a page of the site, are cut off, or over a limit; or no key can be told.
     """
     page = markup.parse(html)
-    slug = slug_of(url) or _canonical_slug(page, base)
+    slug = slug_of(url) or _canonical_slug(page, base) or key_of(url)
     if slug is None:
         raise PageUnreadable(f"{url!r} names no entry and its page has no canonical link to /content/")
     art = page.css_first("div.node-art.view-mode-full")
     if art is None:
-        # A proxy's or a guard's own page must not turn an entry into something that is no art.
-        if page.css_first("#maincontent, #block-system-main, .region-content, .node") is None:
-            raise PageUnreadable(
-                f"{url!r}: neither an entry nor another page of the site, by its template; fetch it again"
-            )
+        _require_other_node(page, url)
         return EntryPage(slug, url, EntryStatus.NOT_ART, nid=_nid(page, ()))
     parts = _take_apart(art)
     names, urls = _licences(parts.fields.get("field-art-licenses"), base)
@@ -153,11 +102,22 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
     )
 
 
-def content_hash(entry: EntryPage) -> str:
-    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing."""
-    record = asdict(replace(entry, favourites=0, collections=()))
-    text = json.dumps(record, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+def _require_other_node(page: LexborHTMLParser, url: str) -> None:
+    """Refuse a page without an art entry unless it proves to be a node of another type, such as a collection or topic.
+
+    Raises:
+        PageForeign: it does not.
+    """
+    body = classes(page.body) if page.body is not None else frozenset()
+    types = {name.removeprefix(_NODE_TYPE) for name in body if name.startswith(_NODE_TYPE)}
+    for node in page.css("div.node.view-mode-full"):
+        types |= {name.removeprefix("node-") for name in classes(node) if name.startswith("node-")}
+    if types - _NO_TYPES:
+        if "art" not in types:
+            return
+        raise PageForeign(f"{url!r}: the page of an art entry without the entry itself; fetch it again")
+    title = markup.line(page.css_first("title")) or "without a title"
+    raise PageForeign(f"{url!r}: not an entry's page, nor one of another kind: {title[:80]!r}; fetch it again")
 
 
 def _take_apart(art: LexborNode) -> _Parts:

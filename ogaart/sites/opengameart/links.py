@@ -5,49 +5,22 @@ only links inside the entry's own fields are read, and only those to uploads.
 """
 
 import re
-from dataclasses import dataclass
 
 from selectolax.lexbor import LexborNode
 
 from ogaart.core.states import FileRole
-from ogaart.sites.opengameart import markup
-from ogaart.sites.opengameart.markup import attribute, classes, is_link
+from ogaart.sites import markup
+from ogaart.sites.markup import attribute, classes, is_link
 from ogaart.sites.opengameart.urls import absolute, is_upload, stored_name
+from ogaart.sites.records import FileLink
 
 LINKS_VERSION = "1"
-"""Rises when the same page would give other file links."""
+"""Rises when the same page would yield other file links."""
 
 # 18 digits: what does not fit a 64-bit column is no number of the site's.
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 _LENGTH = re.compile(r"\blength=(\d{1,18})\b", re.ASCII)
 _MIME = re.compile(r"\s*([\w.+-]{1,80}/[\w.+-]{1,80})\s*(?:;|\Z)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class FileLink:
-    """A file that an entry links.
-
-    Attributes:
-        fid: the site's file id; None for previews.
-        slug: the entry.
-        position: zero-based place among the entry's links of that role.
-        role: an original, or a preview.
-        url: the URL to request, on the configured site, percent-encoded as given.
-        stored_name: the name on the server, percent-decoded exactly once.
-        shown_name: the name shown to visitors, as it is: hostile text.
-        mime: the MIME type stated, which comes from the extension.
-        length: the exact length stated, in bytes.
-    """
-
-    fid: int | None
-    slug: str
-    position: int
-    role: FileRole
-    url: str
-    stored_name: str
-    shown_name: str
-    mime: str | None
-    length: int | None
 
 
 def file_links(field: LexborNode | None, slug: str, base: str) -> tuple[tuple[FileLink, ...], tuple[str, ...]]:

@@ -5,69 +5,24 @@ site refuses is another, and only a search that found nothing gives no rows.
 """
 
 import re
-from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ogaart.core.states import ListingStatus
-from ogaart.sites.opengameart import markup
-from ogaart.sites.opengameart.markup import PageUnreadable, classes, has_class
-from ogaart.sites.opengameart.urls import absolute, slug_of
+from ogaart.sites import markup
+from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
+from ogaart.sites.markup import classes, has_class
+from ogaart.sites.opengameart.urls import absolute, key_of
+from ogaart.sites.records import Listing, ListingRow
 
 LISTING_VERSION = "1"
-"""Rises when the same page would give other records."""
+"""Rises when the same page would yield other records."""
 
 _VIEW = "view-display-id-search_art_advanced"
 _NUMBER = r"(\d[\d.,\s]{0,14})"
 _HEADER = re.compile(rf"Displaying\s+{_NUMBER}\s*[-–—]\s*{_NUMBER}\s*of\s+{_NUMBER}", re.ASCII | re.IGNORECASE)
 # The search engine's own words where a theme shows them outside the usual message box.
 _REFUSAL = re.compile(r"at least one (?:positive )?keyword[^.\n]{0,200}", re.IGNORECASE)
-
-
-class ListingUnreadable(PageUnreadable):
-    """The page is no result page that can be relied on."""
-
-
-class ListingRefused(ValueError):
-    """The site refuses to run the search, such as for a keyword of fewer than 3 characters."""
-
-
-@dataclass(frozen=True)
-class ListingRow:
-    """One result.
-
-    Attributes:
-        position: zero-based place on the page, counted over all its rows.
-        slug: the entry's name, percent-decoded exactly once.
-        title: the title shown; empty where the page shows none.
-        url: the entry's URL on the configured site, percent-encoded as the page links it.
-    """
-
-    position: int
-    slug: str
-    title: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """One result page. Equal for two answers to the same request, whose bytes always differ.
-
-    Attributes:
-        status: OK, or NO_RESULTS for a search that found nothing. PAST_END is :func:`is_past_end`'s to say.
-        first: A of the header ``Displaying A - B of N``; None without results.
-        last: B of that header.
-        total: N of that header.
-        rows: the results in the page's order, each entry once.
-        skipped: what rows showed that link no entry, in order; such a page has fewer rows than its header says.
-    """
-
-    status: ListingStatus
-    first: int | None
-    last: int | None
-    total: int | None
-    rows: tuple[ListingRow, ...]
-    skipped: tuple[str, ...] = ()
 
 
 def parse_listing(html: bytes, base: str) -> Listing:
@@ -106,31 +61,6 @@ def parse_listing(html: bytes, base: str) -> Listing:
     return Listing(ListingStatus.OK, *header, rows, skipped)
 
 
-def is_past_end(listing: Listing, page: int, per_page: int) -> bool:
-    """Whether the requested page lies past the end: the site then answers with its last page again.
-
-    Args:
-        listing: what the request was answered with.
-        page: the zero-based page requested.
-        per_page: the rows a page requested.
-
-    Raises:
-        ListingUnreadable: the header is neither the requested page's nor the last page's, as where the site ignores the
-            number of rows asked for.
-    """
-    if listing.first is None:
-        return page > 0
-    expected = page * per_page + 1
-    if listing.first == expected:
-        return False
-    if listing.last == listing.total and listing.first < expected and expected > (listing.total or 0):
-        return True
-    raise ListingUnreadable(
-        f"page {page} of {per_page} rows starts at {expected}, yet the header says "
-        f"{listing.first} - {listing.last} of {listing.total}: the site answered another page"
-    )
-
-
 def _result_rows(view: LexborNode) -> list[LexborNode]:
     """The rows of this view's content; rows of views inside it (adverts, popular art) are not results."""
 
@@ -147,7 +77,7 @@ def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], t
         link = markup.first(markup.first(row, has_class("art-preview-title")), markup.is_link)
         href = markup.href(link)
         url = absolute(base, href) if href is not None else None
-        slug = slug_of(url) if url is not None else None
+        slug = key_of(url) if url is not None else None
         if url is None or slug is None:
             skipped.append(href or markup.line(row) or "")
         elif slug not in rows:

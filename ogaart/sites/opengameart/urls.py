@@ -8,7 +8,6 @@ path is a plus).
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 MOST_PER_PAGE = 144
@@ -16,7 +15,8 @@ MOST_PER_PAGE = 144
 
 _CANONICAL_HOSTS = frozenset({"opengameart.org", "www.opengameart.org"})
 _SEARCH_PATH = "/art-search-advanced"
-_FILES_PATH = "/sites/default/files/"
+ENTRIES_PATH = "/content/"
+FILES_PATH = "/sites/default/files/"
 # Folders under the files path that hold what the site itself made or ships: thumbnails, player previews, licence
 # badges and texts, portraits, medals, style sheets. No upload of an entry stands in them.
 _SITE_FOLDERS = frozenset(
@@ -29,21 +29,9 @@ _REFERENCE = re.compile(
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Every ASCII character that may stand in a path or query, "%" included: what is encoded stays as it is.
 _AS_GIVEN = "%/:?=&;@!$'()*+,~-._[]"
+_NODE_PATH = re.compile(r"/node/([1-9]\d{0,17})/?\Z", re.ASCII)
 _CONTENT_PATH = re.compile(r"/content/([^/]+)/?\Z")
 _DEFAULT_PORT = {"http": "80", "https": "443"}
-
-
-@dataclass(frozen=True)
-class Query:
-    """One search of the site that is to be indexed.
-
-    Attributes:
-        name: the query's name in partition keys, such as ``2d-art``.
-        params: the site's own search parameters, in order, such as ``("field_art_type_tid[]", "9")``.
-    """
-
-    name: str
-    params: tuple[tuple[str, str], ...]
 
 
 def search_url(base: str, query_params: Iterable[tuple[str, str]], page: int, per_page: int = MOST_PER_PAGE) -> str:
@@ -81,7 +69,8 @@ def content_url(base: str, slug: str) -> str:
 def slug_of(url: str) -> str | None:
     """The entry's name in a ``/content/<slug>`` URL (absolute or root-relative), percent-decoded exactly once.
 
-    Returns None for any other path, and for a name no entry can have: empty, dots, or with control characters.
+    Returns None for any other path, and for a name no entry can have: empty, dots, or with control characters. Nor
+    does a name begin with a slash: keys of other sites, and of entries that are linked by their number, begin with one.
     A name whose bytes are not UTF-8 stays percent-encoded as given, since two such names must not become one.
     """
     path = _path(url)
@@ -89,9 +78,21 @@ def slug_of(url: str) -> str | None:
     if match is None:
         return None
     slug = _decoded(match[1])
-    if slug in {"", ".", ".."} or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in slug):
+    if slug in {"", ".", ".."} or slug.startswith("/") or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in slug):
         return None
     return slug
+
+
+def key_of(url: str) -> str | None:
+    """The key of the entry at a URL: its name, or ``/node/<nid>`` where it is linked by its number; None for others.
+
+    A site that has no name for an entry links ``/node/<nid>``, and answers there for every entry.
+    """
+    path = _path(url)
+    if path is None:
+        return None
+    number = _NODE_PATH.search(path)
+    return f"/node/{number[1]}" if number else slug_of(url)
 
 
 def stored_name(url: str) -> str:
@@ -136,7 +137,7 @@ def absolute(base: str, href: str) -> str | None:
 def is_upload(base: str, url: str) -> bool:
     """Whether a URL on the configured site is a file that a visitor uploaded, not one that the site made or ships."""
     path = _path(url)
-    root = f"{urlsplit(base).path}{_FILES_PATH}"
+    root = f"{urlsplit(base).path}{FILES_PATH}"
     if path is None or not url.startswith(f"{base}/") or not path.startswith(root):
         return False
     folder, slash, _ = path.removeprefix(root).partition("/")

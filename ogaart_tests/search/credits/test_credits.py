@@ -16,7 +16,7 @@ from ogaart.search.credits.credits import Credits, freest, make_credits
 from ogaart.search.credits.exports import FORMATS, clean
 from ogaart.search.engine.service import SearchService
 from ogaart.search.results import LicenceName
-from ogaart.sites.opengameart.licences import LICENCES, Licence
+from ogaart.sites.licences import LICENCES, Licence
 from ogaart_tests.search.tiny_generation import image_id
 
 PICKED = [("robot-animated", 0), ("tanks", 1), ("robot-animated", 1), ("enemies", 4), ("unknown-licence", 0),

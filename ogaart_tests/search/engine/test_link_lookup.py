@@ -7,6 +7,7 @@ import pytest
 from ogaart.search.engine.link_lookup import find
 from ogaart.search.engine.service import SearchService
 from ogaart.search.search_url import is_link
+from ogaart.sites.opengameart.site import OpenGameArt
 from ogaart_tests.search.tiny_generation import SITE, image_id
 
 NAME = "100% planet #1 + ring.png"
@@ -29,7 +30,7 @@ def once(text: str) -> str:
 )
 def test_a_link_to_an_entry(service: SearchService, url: str) -> None:
     with service.store() as (store, _):
-        found = find(store, SITE, url)
+        found = find(store, OpenGameArt(SITE), url)
 
     assert found is not None
     assert found.entry == "planets-set-n°1"
@@ -40,7 +41,7 @@ def test_a_link_to_an_entry(service: SearchService, url: str) -> None:
 )
 def test_a_link_to_a_file(service: SearchService, name: str) -> None:
     with service.store() as (store, _):
-        found = find(store, SITE, FILES + name)
+        found = find(store, OpenGameArt(SITE), FILES + name)
 
     assert found is not None
     assert found.images == (image_id("planets-set-n°1", 0),)
@@ -49,7 +50,7 @@ def test_a_link_to_a_file(service: SearchService, name: str) -> None:
 @pytest.mark.parametrize("name", ["惑星 地球.png", once("惑星 地球.png"), once(once("惑星 地球.png"))])
 def test_a_link_to_a_file_with_another_script(service: SearchService, name: str) -> None:
     with service.store() as (store, _):
-        found = find(store, SITE, FILES + name)
+        found = find(store, OpenGameArt(SITE), FILES + name)
 
     assert found is not None
     assert found.images == (image_id("planets-set-n°1", 1),)
@@ -57,7 +58,7 @@ def test_a_link_to_a_file_with_another_script(service: SearchService, name: str)
 
 def test_a_link_to_an_archive_finds_all_its_pictures(service: SearchService) -> None:
     with service.store() as (store, _):
-        found = find(store, SITE, f"{FILES}alien%20blue.zip")
+        found = find(store, OpenGameArt(SITE), f"{FILES}alien%20blue.zip")
 
     assert found is not None
     assert len(found.images) == 7
@@ -66,7 +67,7 @@ def test_a_link_to_an_archive_finds_all_its_pictures(service: SearchService) -> 
 @pytest.mark.parametrize("url", ["https://example.org/content/tanks", f"{SITE}/content/nothing", f"{SITE}/", "tanks"])
 def test_what_the_catalog_lacks_is_nothing(service: SearchService, url: str) -> None:
     with service.store() as (store, _):
-        assert find(store, SITE, url) is None
+        assert find(store, OpenGameArt(SITE), url) is None
 
 
 @pytest.mark.parametrize(

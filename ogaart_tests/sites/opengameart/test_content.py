@@ -5,7 +5,9 @@ from datetime import datetime
 import pytest
 
 from ogaart.core.states import EntryStatus, FileRole
-from ogaart.sites.opengameart.content import EntryPage, FileLink, PageUnreadable, content_hash, parse_entry
+from ogaart.sites.errors import PageForeign, PageUnreadable
+from ogaart.sites.opengameart.content import parse_entry
+from ogaart.sites.records import EntryPage, FileLink, content_hash
 from ogaart_tests.sites.opengameart.build import BASE, EVERYTHING, FIELDS, PLAIN, replaced, saved, without
 
 URL = f"{BASE}/content/made-up-forest-tiles"
@@ -226,15 +228,62 @@ def test_withheld_files_are_a_status() -> None:
     assert (inside.status, inside.files) == (EntryStatus.WITHHELD, ())
 
 
-@pytest.mark.parametrize("name", ["search_page", "not_found", "login_required_or_403"])
-def test_another_page_of_the_site_is_no_art(name: str) -> None:
-    assert entry(saved(name)) == EntryPage("made-up-forest-tiles", URL, EntryStatus.NOT_ART)
+MAINTENANCE = (
+    "<html><head><title>Site under maintenance | OpenGameArt.org</title></head>"
+    '<body class="html not-front not-logged-in maintenance-page in-maintenance"><div id="maincontent">'
+    "OpenGameArt.org is currently under maintenance. We should be back shortly.</div></body></html>"
+)
+LOGIN = (
+    "<html><head><title>User account | OpenGameArt.org</title></head>"
+    '<body class="html not-front page-user page-user-login"><div id="maincontent"><div id="block-system-main">'
+    '<form action="/user/login?destination=node/900001" id="user-login"></form></div></div></body></html>'
+)
+HOME = (
+    saved("not_found")
+    .replace("page-content", "front page-node")
+    .replace(
+        '<div class="content">',
+        '<div class="content"><div class="node node-forum node-teaser view-mode-teaser"></div>',
+        1,
+    )
+)
 
 
-def test_a_collection_is_no_art() -> None:
-    page = changed("node node-art view-mode-full", "node node-art-collection view-mode-full")
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param(saved("login_required_or_403"), id="access denied"),
+        pytest.param(saved("not_found"), id="not found"),
+        pytest.param(saved("search_page"), id="a result page"),
+        pytest.param(LOGIN, id="a log-in form"),
+        pytest.param(MAINTENANCE, id="maintenance"),
+        pytest.param(HOME, id="the front page with news"),
+        pytest.param("<html><body><h1>Checking your browser</h1></body></html>", id="a guard's page"),
+        pytest.param(
+            saved(PLAIN).replace("node node-art view-mode-full", "node node-art view-mode-teaser"), id="no entry in it"
+        ),
+    ],
+)
+def test_a_page_that_says_nothing_of_the_entry_is_foreign_and_fetched_again(html: str) -> None:
+    with pytest.raises(PageForeign) as raised:
+        entry(html)
+
+    assert raised.value.retryable
+    assert URL in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("node node-art view-mode-full", "node node-art-collection view-mode-full"),
+        ("node node-art view-mode-full", "node node-forum view-mode-full"),
+        ("node node-art view-mode-full", "node-page-body"),  # the body's class alone says it
+    ],
+)
+def test_a_page_that_proves_another_type_is_not_art(old: str, new: str) -> None:
+    page = entry(replaced(saved(PLAIN), (old, new), ("node-type-art", "node-type-collection")))
+
     assert (page.status, page.nid, page.files) == (EntryStatus.NOT_ART, 900001, ())
-    assert changed("node node-art view-mode-full", "node node-art view-mode-teaser").status is EntryStatus.NOT_ART
 
 
 @pytest.mark.parametrize(
@@ -243,7 +292,6 @@ def test_a_collection_is_no_art() -> None:
         (b"", "empty page"),
         (b"\x89PNG\r\n\x1a\n", "</html>"),
         (saved(PLAIN).encode()[:7000], "cut off"),
-        (b"<html><body><h1>Checking your browser</h1></body></html>", "neither an entry"),
         (b"<html><body>" + b"<div>" * 50_000 + b"</body></html>", "nested deeper"),
         (b"<html><body>" + b"<i></i>" * 50_000 + b"</body></html>", "tags"),
         (b"<html><body>" + b" " * (9 << 20) + b"</body></html>", "bytes"),
@@ -257,8 +305,9 @@ def test_what_is_no_page_of_the_site_is_unreadable(html: bytes, says: str) -> No
 
 def test_a_node_url_takes_its_slug_from_the_canonical_link() -> None:
     assert entry(saved(EVERYTHING), f"{BASE}/node/900002").slug == "rogue’s-café-—-16×16"
-    with pytest.raises(PageUnreadable, match="node/1"):
-        entry(replaced(saved(PLAIN), ('rel="canonical"', 'rel="x"')), f"{BASE}/node/1")
+    assert entry(replaced(saved(PLAIN), ('rel="canonical"', 'rel="x"')), f"{BASE}/node/1").slug == "/node/1"
+    with pytest.raises(PageUnreadable, match="users/x"):
+        entry(replaced(saved(PLAIN), ('rel="canonical"', 'rel="x"')), f"{BASE}/users/x")
 
 
 def test_the_node_id_has_fallbacks() -> None:

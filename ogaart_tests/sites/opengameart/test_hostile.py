@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ogaart.sites.opengameart.content import EntryPage, PageUnreadable, content_hash, parse_entry
-from ogaart.sites.opengameart.listing import Listing, ListingRefused, ListingUnreadable, parse_listing
+from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
+from ogaart.sites.opengameart.content import parse_entry
+from ogaart.sites.opengameart.listing import parse_listing
+from ogaart.sites.records import EntryPage, Listing, content_hash
 from ogaart_tests.sites.opengameart.build import BASE, EVERYTHING, saved
 
 URL = f"{BASE}/content/a"

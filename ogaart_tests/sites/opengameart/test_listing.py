@@ -3,7 +3,9 @@ import re
 import pytest
 
 from ogaart.core.states import ListingStatus
-from ogaart.sites.opengameart.listing import Listing, ListingRefused, ListingUnreadable, is_past_end, parse_listing
+from ogaart.sites.errors import ListingRefused, ListingUnreadable
+from ogaart.sites.opengameart.listing import parse_listing
+from ogaart.sites.records import Listing, is_past_end
 from ogaart_tests.sites.opengameart.build import BASE, replaced, result_page, result_row, saved
 
 
@@ -48,10 +50,16 @@ def test_the_header_may_be_written_with_separators(header: str) -> None:
 
 
 def test_a_row_that_links_no_entry_is_named_and_the_others_stay() -> None:
-    rows = result_row("/node/12") + result_row("https://example.com/content/x") + result_row("/content/a")
+    rows = result_row("/users/12") + result_row("https://example.com/content/x") + result_row("/content/a")
     listing = parse_listing(result_page(rows, "Displaying 1 - 3 of 3"), BASE)
     assert [(row.position, row.slug) for row in listing.rows] == [(2, "a")]
-    assert listing.skipped == ("/node/12", "https://example.com/content/x")
+    assert listing.skipped == ("/users/12", "https://example.com/content/x")
+
+
+@pytest.mark.parametrize("href", ["/node/12", f"{BASE}/node/12/", "//opengameart.org/node/12?page=1"])
+def test_an_entry_linked_by_its_number_is_an_entry(href: str) -> None:
+    [row] = parse_listing(result_page(result_row(href)), BASE).rows
+    assert (row.slug, row.url.startswith(f"{BASE}/node/12")) == ("/node/12", True)
 
 
 def test_rows_of_another_view_are_not_results() -> None:
@@ -100,7 +108,7 @@ def test_a_message_beside_results_refuses_nothing() -> None:
         (result_page("", "Displaying 1 - 24 of 61"), "no row"),
         (result_page(result_row("/content/a"), header=None), "cannot be told"),
         (result_page(result_row("/content/a"), "Displaying 5 - 3 of 61"), "no range"),
-        (result_page(result_row("/node/1")), "/node/1"),
+        (result_page(result_row("/users/1")), "/users/1"),
     ],
 )
 def test_what_cannot_be_relied_on_is_never_an_empty_listing(html: bytes, says: str) -> None:

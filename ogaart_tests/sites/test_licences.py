@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ogaart.sites.opengameart import licences
-from ogaart.sites.opengameart.licences import LICENCES, attribution, by_url, lookup, use_key, uses
+from ogaart.sites import licences
+from ogaart.sites.licences import LICENCES, attribution, by_url, lookup, use_key, uses
 
 # sell, no credit, no share-alike, DRM stores: written out by hand from the licences' texts.
 TRUTH = {
@@ -41,9 +41,9 @@ def test_the_truth_of_each_licence(name: str) -> None:
 
 
 def test_the_document_says_what_the_code_does() -> None:
-    document = Path(__file__).parents[3] / "docs" / "licences.md"
+    document = Path(__file__).parents[2] / "docs" / "licences.md"
     assert document.read_text("utf-8") == licences.render_table(), (
-        "run: python -m ogaart.sites.opengameart.licences > docs/licences.md"
+        "run: python -m ogaart.sites.licences > docs/licences.md"
     )
 
 

@@ -1,6 +1,6 @@
 """A page's bytes as a tree, within limits, and the few ways in which the parsers read that tree.
 
-Pages are hostile until parsed: any bytes give either a tree or :class:`PageUnreadable`, in bounded time. Nothing here
+Pages are hostile until parsed: any bytes yield either a tree or :class:`PageUnreadable`, in bounded time. Nothing here
 descends by recursion, and nothing matches descendants by selector: both are quadratic or worse on a deep page.
 """
 
@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from ogaart.sites.errors import PageOverLimit, PageUnreadable
 
 MAX_PAGE_BYTES = 8 << 20
 """A larger page is refused; the largest seen, with hundreds of comments, stay under 1 MiB."""
@@ -32,18 +34,15 @@ _UNSPOKEN = frozenset({"script", "style", "template", "noscript", "iframe", "obj
 _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]*\n[\s\u00a0]*|[^\S\n]+")
 
 
-class PageUnreadable(ValueError):
-    """The bytes are no page of the site that can be parsed: cut off, too large, or something else altogether."""
-
-
 def parse(html: bytes) -> LexborHTMLParser:
     """Parse a page's bytes, as UTF-8 with replacement of what is not.
 
     Raises:
-        PageUnreadable: the page is empty, over a limit, or ends without ``</html>``.
+        PageUnreadable: the page is empty or ends without ``</html>``.
+        PageOverLimit: the page is larger, longer or nested deeper than is parsed.
     """
     if len(html) > MAX_PAGE_BYTES:
-        raise PageUnreadable(f"page of {len(html):,} bytes: more than {MAX_PAGE_BYTES:,} are not parsed")
+        raise PageOverLimit(f"page of {len(html):,} bytes: more than {MAX_PAGE_BYTES:,} are not parsed")
     if not html.strip():
         raise PageUnreadable("empty page: the site answered without content; fetch it again")
     # A connection cut in the middle leaves a page that parses, with the last of its rows or files missing.
@@ -59,13 +58,13 @@ def _check_shape(html: bytes) -> None:
         if len(piece) > MAX_TAG_BYTES and (start := _LONG_TAG.search(piece)):
             length = len(piece) - start.start()
             if length > MAX_TAG_BYTES:
-                raise PageUnreadable(f"a tag of {length:,} bytes: more than {MAX_TAG_BYTES:,} are not parsed")
+                raise PageOverLimit(f"a tag of {length:,} bytes: more than {MAX_TAG_BYTES:,} are not parsed")
     opened: Counter[bytes] = Counter()
     depth = 0
     for tags, match in enumerate(_TAG.finditer(html)):
         name = (match[2] or b"").lower()
         if tags >= MAX_TAGS:
-            raise PageUnreadable(f"more than {MAX_TAGS:,} tags: the page is not parsed")
+            raise PageOverLimit(f"more than {MAX_TAGS:,} tags: the page is not parsed")
         if not name or name in _VOID:
             continue
         if not match[1]:
@@ -75,7 +74,7 @@ def _check_shape(html: bytes) -> None:
             opened[name] -= 1
             depth -= 1
         if depth > MAX_NESTING:
-            raise PageUnreadable(f"nested deeper than {MAX_NESTING:,} elements: the page is not parsed")
+            raise PageOverLimit(f"nested deeper than {MAX_NESTING:,} elements: the page is not parsed")
 
 
 def walk(top: LexborNode, enter: Callable[[LexborNode], bool] | None = None) -> Iterator[LexborNode]:

@@ -243,8 +243,8 @@ def render_table() -> str:
     lines = [
         "# Licences, and what they let a game do",
         "",
-        "Made from `ogaart/sites/opengameart/licences.py`, compared by a test, with",
-        "`python -m ogaart.sites.opengameart.licences > docs/licences.md`. Answers are the cautious ones and no",
+        "Made from `ogaart/sites/licences.py`, compared by a test, with",
+        "`python -m ogaart.sites.licences > docs/licences.md`. Answers are the cautious ones and no",
         "legal advice. Several licences of an entry mean that any one may be chosen; uses",
         "asked for together must be granted by one of them. A licence not listed here grants nothing, and neither",
         "does a name without its version.",

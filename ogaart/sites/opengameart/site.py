@@ -1,0 +1,50 @@
+"""OpenGameArt.org as a site that ogaart reads."""
+
+from ogaart.sites.base import Site, SiteQuery
+from ogaart.sites.opengameart.content import CONTENT_VERSION, parse_entry
+from ogaart.sites.opengameart.links import LINKS_VERSION
+from ogaart.sites.opengameart.listing import LISTING_VERSION, parse_listing
+from ogaart.sites.opengameart.pasted_links import targets_of
+from ogaart.sites.opengameart.queries import OpenGameArtQuery
+from ogaart.sites.opengameart.urls import key_of, redirect_allowed, search_url
+from ogaart.sites.records import EntryPage, LinkTargets, Listing
+
+
+class OpenGameArt(Site):
+    """The site, or a copy of it at another base URL."""
+
+    name = "opengameart"
+    listing_version = LISTING_VERSION
+    content_version = CONTENT_VERSION
+    links_version = LINKS_VERSION
+    query_type = OpenGameArtQuery
+
+    def listing_url(self, query: SiteQuery, page: int) -> str:
+        """See the base."""
+        if not isinstance(query, OpenGameArtQuery):
+            raise TypeError(f"query {query.name!r} is a {type(query).__name__}, not a query of {self.name}")
+        return search_url(self.base, query.params, page, query.per_page)
+
+    def read_listing(self, html: bytes) -> Listing:
+        """See the base."""
+        return parse_listing(html, self.base)
+
+    def read_entry(self, html: bytes, url: str) -> EntryPage:
+        """See the base."""
+        return parse_entry(html, url, self.base)
+
+    def own_key(self, url: str) -> str | None:
+        """See the base; ``/node/<nid>`` is an entry too."""
+        return key_of(url)
+
+    def is_on_site(self, url: str) -> bool:
+        """See the base."""
+        return redirect_allowed(self.base, url)
+
+    def targets_of(self, link: str) -> LinkTargets:
+        """See the base."""
+        return targets_of(self.base, link)
+
+    def _key(self, own: str) -> str:
+        # The first site's keys are the names in its URLs, as they were before there was a second site.
+        return own

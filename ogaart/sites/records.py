@@ -1,0 +1,171 @@
+"""What pages hold, as records: result pages, entries, files. Every site's parser returns these."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ogaart.core.states import EntryStatus, FileRole, ListingStatus
+from ogaart.sites.errors import ListingUnreadable
+
+
+@dataclass(frozen=True)
+class ListingRow:
+    """One result.
+
+    Attributes:
+        position: zero-based place on the page, counted over all its rows.
+        slug: the entry's key.
+        title: the title shown; empty where the page shows none.
+        url: the entry's URL on the configured site, percent-encoded as the page links it.
+    """
+
+    position: int
+    slug: str
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One result page. Equal for two answers to the same request, whose bytes always differ.
+
+    Attributes:
+        status: OK, or NO_RESULTS for a search that found nothing. PAST_END is :func:`is_past_end`'s to say.
+        first: number of the page's first result among all results, counted from 1; None without results.
+        last: number of its last result.
+        total: number of all results of the query.
+        rows: the results in the page's order, each entry once.
+        skipped: what rows showed that link no entry, in order; such a page has fewer rows than its header says.
+    """
+
+    status: ListingStatus
+    first: int | None
+    last: int | None
+    total: int | None
+    rows: tuple[ListingRow, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def is_past_end(listing: Listing, page: int, per_page: int) -> bool:
+    """Whether the requested page lies past the end, where the site answers with its last page again.
+
+    Args:
+        listing: the answer to the request.
+        page: the zero-based page requested.
+        per_page: the rows a page requested.
+
+    Raises:
+        ListingUnreadable: the header is neither the requested page's nor the last page's, as where the site ignores the
+            requested number of rows.
+    """
+    if listing.first is None:
+        return page > 0
+    expected = page * per_page + 1
+    if listing.first == expected:
+        return False
+    if listing.last == listing.total and listing.first < expected and expected > (listing.total or 0):
+        return True
+    raise ListingUnreadable(
+        f"page {page} of {per_page} rows starts at {expected}, yet the header says "
+        f"{listing.first} - {listing.last} of {listing.total}: the site answered another page"
+    )
+
+
+@dataclass(frozen=True)
+class FileLink:
+    """A file that an entry links.
+
+    Attributes:
+        fid: the site's file id; None for previews.
+        slug: the entry's key.
+        position: zero-based place among the entry's links of that role.
+        role: an original, or a preview.
+        url: the URL to request, on the configured site, percent-encoded as given.
+        stored_name: the name on the server, percent-decoded exactly once.
+        shown_name: the name shown to visitors, as it is: hostile text.
+        mime: the MIME type stated, which comes from the extension.
+        length: the exact length stated, in bytes.
+    """
+
+    fid: int | None
+    slug: str
+    position: int
+    role: FileRole
+    url: str
+    stored_name: str
+    shown_name: str
+    mime: str | None
+    length: int | None
+
+
+@dataclass(frozen=True)
+class EntryPage:
+    """An entry's page. Equal for two answers with the same content, whatever else differs in their bytes.
+
+    Attributes:
+        slug: the entry's key.
+        url: the page's URL as requested.
+        status: OK; WITHHELD where the site keeps the files back; NOT_ART for a page that proves to be of another kind,
+            of which only the node id is read.
+        nid: the site's own number of the entry.
+        title: the title.
+        author: the author as shown.
+        author_url: the author's page, on the site or elsewhere; None for plain text.
+        submitter: who submitted it, where that is not the author.
+        posted_at: the post date as shown, naive where the site states no zone.
+        art_type: such as ``2D Art``.
+        tags: in the page's order.
+        licences: the licences' names as shown; several mean: any one of them.
+        licence_urls: their links as given, in the same order; empty text for a licence without one.
+        notice: the author's own copyright or attribution notice.
+        description: as plain text.
+        favourites: 0 where the page shows none.
+        collections: the collections that hold the entry.
+        files: the originals, in the page's order, each URL once.
+        previews: the uploaded previews, in the page's order, without those that are originals too.
+        ignored: links in the field of files that are not an upload on the site.
+    """
+
+    slug: str
+    url: str
+    status: EntryStatus
+    nid: int | None = None
+    title: str | None = None
+    author: str | None = None
+    author_url: str | None = None
+    submitter: str | None = None
+    posted_at: datetime | None = None
+    art_type: str | None = None
+    tags: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    licence_urls: tuple[str, ...] = ()
+    notice: str | None = None
+    description: str | None = None
+    favourites: int = 0
+    collections: tuple[str, ...] = ()
+    files: tuple[FileLink, ...] = ()
+    previews: tuple[FileLink, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def content_hash(entry: EntryPage) -> str:
+    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing."""
+    record: Mapping[str, Any] = asdict(replace(entry, favourites=0, collections=()))
+    text = json.dumps(record, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class LinkTargets:
+    """What a link that a visitor pasted can mean on a site: each is to be looked up, in order.
+
+    Attributes:
+        entries: keys of entries.
+        files: URLs of files, as an entry's page would link them.
+    """
+
+    entries: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
