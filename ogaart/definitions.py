@@ -1,38 +1,18 @@
-"""All that Dagster loads."""
+"""All that Dagster loads: the assets of ``ogaart.assets``, with their checks, jobs, schedules and sensors."""
 
 import dagster as dg
 
-from ogaart.assets.catalog import catalog
-from ogaart.assets.content_pages import content_pages
-from ogaart.assets.embeddings import embeddings
-from ogaart.assets.extracted_images import extracted_images
-from ogaart.assets.file_links import file_links
-from ogaart.assets.publication import publication
-from ogaart.assets.qdrant_collection import qdrant_collection
-from ogaart.assets.raw_files import raw_files
-from ogaart.assets.search_pages import search_pages
+from ogaart import assets
 from ogaart.orchestration import jobs, schedules, sensors
 from ogaart.orchestration.asset_checks import catalog_checks
 from ogaart.resources.platform import Platform
 
-ASSETS = (
-    search_pages,
-    content_pages,
-    file_links,
-    raw_files,
-    extracted_images,
-    embeddings,
-    qdrant_collection,
-    catalog,
-    publication,
-)
-
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The asset graph, its jobs and sensors; the in-process executor, since parallelism is several runs."""
+    """The asset graph and what runs it; the in-process executor, since several runs work in parallel."""
     return dg.Definitions(
-        assets=ASSETS,
+        assets=dg.load_assets_from_package_module(assets),
         asset_checks=[catalog_checks],
         jobs=jobs.JOBS,
         schedules=schedules.SCHEDULES,

@@ -1,6 +1,5 @@
 """The operator's commands: plan, retry, gc, verify, rebuild, backup."""
 
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -18,11 +17,10 @@ def plan(offline: bool, as_json: bool) -> None:
 
     Fetches robots.txt and one result page of each query. The speed of the embedding model is measured on this machine.
     """
-    from ogaart.pipeline import crawl_plan
-    from ogaart.resources.platform import Stores
+    from ogaart.operations import runs
 
-    with guard() as settings, closing(Stores(settings)) as stores:
-        finish(crawl_plan.plan(stores, offline=offline), as_json=as_json)
+    with guard() as settings:
+        finish(runs.plan(settings, console, offline=offline), as_json=as_json)
 
 
 @click.command()

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The stages of the graph, in order; each is one asset of the same name."""
+    """The stages of the graph, in order; each is one asset, in the module of the same name in ``ogaart.assets``."""
 
     SEARCH_PAGES = "search_pages"
     CONTENT_PAGES = "content_pages"
@@ -20,7 +20,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class StageFacts:
-    """What is true of a stage, wherever it is used.
+    """The properties of a stage that other modules depend on.
 
     Attributes:
         reads_site: its run sends requests to the site.
@@ -53,3 +53,5 @@ OFFLINE_STAGES = tuple(stage for stage in PARTITION_STAGES if not STAGES[stage].
 """Materialized for each partition, from what is stored."""
 COLLECTION_STAGES = tuple(stage for stage, facts in STAGES.items() if not facts.partitioned)
 """Materialized once, over all partitions."""
+BACKED_UP_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.backed_up)
+"""Kept by backups; the rows of the others are derived from these."""

@@ -14,15 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ogaart.core.report import Report
-from ogaart.core.stages import STAGES
+from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "copied", "MB")
-KEPT_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.backed_up)
-"""Stages whose rows are copied; those of later stages are made again from them."""
 
 
 def backup(settings: Settings, folder: Path) -> Report:
@@ -57,7 +55,7 @@ def backup(settings: Settings, folder: Path) -> Report:
 
 
 def _kept_tables(cut: Path) -> list[Path]:
-    stages = {stage.value for stage in KEPT_STAGES}
+    stages = {stage.value for stage in BACKED_UP_STAGES}
     found = [path for table in TABLES for path in (cut / "tables" / table.name).rglob("*.parquet")]
     return [path for path in found if path.relative_to(cut / "tables").parts[1] in stages]
 

@@ -1,11 +1,9 @@
 """What a command checks in the instance before it changes stored data: runs in progress, partitions."""
 
-import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-
 from ogaart.core.partitions import PARTITION_SET
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import add_partitions
+from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.schema import TABLES
@@ -18,11 +16,11 @@ def refuse_while_running(stores: Stores) -> list[str]:
         Locked: a run is in progress.
     """
     with open_instance(stores.settings) as instance:
-        running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+        running = unfinished_runs(instance)
         partitions = instance.get_dynamic_partitions(PARTITION_SET)
     if running:
         raise Locked(
-            f"{len(running)} runs are in progress, such as {running[0].run_id} ({running[0].job_name}): "
+            f"{len(running)} runs are queued or in progress, such as {running[0].run_id} ({running[0].job_name}): "
             "wait for them to end, or cancel them"
         )
     return sorted(partitions)

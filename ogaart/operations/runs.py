@@ -13,9 +13,8 @@ from ogaart.core.stages import PARTITION_STAGES
 from ogaart.core.states import RowState
 from ogaart.definitions import defs
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
-from ogaart.orchestration.jobs import add_partitions
-from ogaart.pipeline import discovery
-from ogaart.resources.platform import Stores
+from ogaart.orchestration.jobs import ROWS, DiscoverConfig, PlanConfig
+from ogaart.pipeline import crawl_plan
 from ogaart.settings import Settings
 
 ASSETS = tuple(stage.value for stage in PARTITION_STAGES)
@@ -23,32 +22,35 @@ COUNTS = tuple(state.value for state in RowState)
 
 
 def discover(settings: Settings, console: Console, *, refresh: bool = False) -> Report:
-    """Read every query's result pages and add its partitions to the project's instance."""
-    report = Report(("query", "entries", "pages", "new", "requests"))
-    stores = Stores(settings)
-    try:
-        with open_instance(settings) as instance, _progress(console) as progress:
-            for query in stores.queries.values():
-                task = progress.add_task(f"sweep {query.name}", total=None)
-                before = stores.site.stats.requests
-                found = discovery.sweep(
-                    stores,
-                    query,
-                    refresh=refresh,
-                    progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
-                )
-                added = add_partitions(instance, discovery.keys_of(found))
-                report.rows.append(
-                    {
-                        "query": query.name,
-                        "entries": found.total,
-                        "pages": len(found.pages),
-                        "new": len(added),
-                        "requests": stores.site.stats.requests - before,
-                    }
-                )
-    finally:
-        stores.close()
+    """Sweep every query and add its partitions, in a run of the job `discover`.
+
+    Raises:
+        SiteDown: the site does not respond; so do the errors of ``ogaart.pipeline.discovery``. The run is recorded.
+    """
+    config = DiscoverConfig(refresh=refresh)
+    return _report_of(settings, console, "discover", ("query", "entries", "pages", "new", "requests"), config)
+
+
+def plan(settings: Settings, console: Console, *, offline: bool = False) -> Report:
+    """Estimate a crawl, in a run of the job `plan`.
+
+    Raises:
+        NoListing: offline, and no result page of a query is stored.
+        SiteDown: the site does not respond.
+    """
+    return _report_of(settings, console, "plan", crawl_plan.COLUMNS, PlanConfig(offline=offline))
+
+
+def _report_of(settings: Settings, console: Console, job: str, columns: tuple[str, ...], config: dg.Config) -> Report:
+    """The rows that a job of one op reports; an error of the op is raised as it is, after the run has ended."""
+    report = Report(columns)
+    with open_instance(settings) as instance, _progress(console) as progress:
+        progress.add_task(job, total=None)
+        definitions = defs()
+        [op] = definitions.resolve_job_def(job).nodes
+        ops = {"ops": {op.name: {"config": config.model_dump()}}}
+        outcome = run_job(instance, definitions, job, config=ops, raise_on_error=True)
+    report.rows += outcome.metadata[op.name][ROWS]
     return report
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 from sqlalchemy.exc import DatabaseError
 
 from ogaart.orchestration.run_reaper import process_tag, reap
@@ -33,7 +32,7 @@ class Outcome:
     success: bool
     errors: tuple[str, ...]
     metadata: Mapping[str, Mapping[str, Any]]
-    """Materialization metadata by asset name; of the run's last partition."""
+    """Materialization metadata by asset name, of the run's last partition; of jobs of ops, output metadata by op."""
 
 
 def instance_config() -> Path:
@@ -45,7 +44,7 @@ def instance_config() -> Path:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make DAGSTER_HOME under the data root and name it in the environment; gives it."""
+    """Make DAGSTER_HOME under the data root and set it in the environment; returns it."""
     root = DataRoot.of(settings)
     root.claim()
     root.dagster.mkdir(parents=True, exist_ok=True)
@@ -98,6 +97,7 @@ def run_job(
     config: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     verbose: bool = False,
+    raise_on_error: bool = False,
 ) -> Outcome:
     """Run a job in this process, as a real run of the instance.
 
@@ -110,6 +110,7 @@ def run_job(
         config: run config of its ops.
         tags: more tags of the run.
         verbose: whether Dagster logs to the terminal.
+        raise_on_error: let a step's own exception pass, once the run is recorded as failed.
 
     Raises:
         Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
@@ -122,7 +123,7 @@ def run_job(
         asset_selection=[dg.AssetKey(name) for name in assets] or None,
         run_id=str(uuid.uuid4()),
         tags={**process_tag(), **(tags or {})},
-        raise_on_error=False,
+        raise_on_error=raise_on_error,
     )
     if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
         raise Interrupted(f"run {result.run_id} was asked to end")
@@ -134,12 +135,16 @@ def run_job(
         for event in result.get_asset_materialization_events()
         if event.asset_key is not None
     }
+    for event in result.all_events:
+        if event.is_successful_output and event.step_output_data.metadata:
+            facts = {k: v.value for k, v in event.step_output_data.metadata.items()}
+            metadata.setdefault(str(event.step_key), facts)
     return Outcome(result.run_id, result.success, tuple(errors), metadata)
 
 
 def _interrupted(failure: Any) -> bool:
     error = failure.error
-    while error is not None and error.cls_name != DagsterExecutionInterruptedError.__name__:
+    while error is not None and error.cls_name != dg.DagsterExecutionInterruptedError.__name__:
         error = error.cause
     return error is not None
 

@@ -1,6 +1,10 @@
-"""Jobs, schedules and sensors: thin wrappers over pure decisions."""
+"""The jobs: what a person, a schedule or a sensor launches as one run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.partitions import PARTITION_SET, search_pages_partitions
@@ -9,26 +13,47 @@ from ogaart.pipeline import crawl_plan, discovery
 from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.resources.platform import Platform
 
+ROWS = "rows"
+"""Key of the metadata in which the jobs `discover` and `plan` report their rows, as JSON."""
+
 
 class DiscoverConfig(dg.Config):
-    """How to sweep."""
+    """Options of the job `discover`."""
 
-    refresh: bool = False
+    refresh: bool = Field(False, description="Refetch every result page, even recent ones.")
 
 
 @dg.op(pool="site", description="Read all result pages of every query and add their partitions.")
 def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platform: Platform) -> None:
-    """Sweep each configured query; add the keys it has."""
-    for query in platform.stores.queries.values():
-        found = discovery.sweep(platform.stores, query, refresh=config.refresh)
+    """Sweep each configured query, add the partition keys it has, and report one row a query."""
+    stores = platform.stores
+    rows: list[dict[str, Any]] = []
+    for query in stores.queries.values():
+        before = stores.site.stats.requests
+        found = discovery.sweep(stores, query, refresh=config.refresh)
         added = add_partitions(context.instance, discovery.keys_of(found))
         context.log.info(
             "%s: %d entries on %d pages, %d new partitions", query.name, found.total, len(found.pages), len(added)
         )
+        rows.append(
+            {
+                "query": query.name,
+                "entries": found.total,
+                "pages": len(found.pages),
+                "new": len(added),
+                "requests": stores.site.stats.requests - before,
+            }
+        )
+    context.add_output_metadata({ROWS: dg.MetadataValue.json(rows), "queries": shown(rows)})
+
+
+def shown(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Rows as a table of the Dagster UI; every value as text, since the UI's tables have no other."""
+    return dg.MetadataValue.table([dg.TableRecord({name: str(row[name]) for name in row}) for row in rows])
 
 
 def add_partitions(instance: dg.DagsterInstance, keys: list[str]) -> list[str]:
-    """Add those of ``keys`` that the instance does not have yet; gives them."""
+    """Add those of ``keys`` that the instance does not have yet; returns them."""
     known = set(instance.get_dynamic_partitions(PARTITION_SET))
     added = [key for key in keys if key not in known]
     if added:
@@ -44,24 +69,24 @@ def discover() -> None:
 
 
 class PlanConfig(dg.Config):
-    """How to plan."""
+    """Options of the job `plan`."""
 
-    offline: bool = False
+    offline: bool = Field(False, description="Send no request: use the result pages that are stored.")
 
 
-@dg.op(pool="embedder", description="Count what is ahead from one result page a query, and measure the network.")
+@dg.op(pool="embedder", description="Estimate a crawl from one result page a query, and measure the embedding model.")
 def work_out_plan(context: dg.OpExecutionContext, config: PlanConfig, platform: Platform) -> None:
-    """Log the plan, row by row, and attach it to the run."""
+    """Log the estimate, row by row, and attach it to the run."""
     rows = crawl_plan.plan(platform.stores, offline=config.offline).rows
     for row in rows:
         context.log.info("%s: %s %s (%s)", row["figure"], row["value"], row["unit"], row["basis"])
-    shown = [dg.TableRecord({name: str(row[name]) for name in crawl_plan.COLUMNS}) for row in rows]
-    context.add_output_metadata({"plan": dg.MetadataValue.table(shown)})
+    plan_rows = [{name: row[name] for name in crawl_plan.COLUMNS} for row in rows]
+    context.add_output_metadata({ROWS: dg.MetadataValue.json(rows), "plan": shown(plan_rows)})
 
 
-@dg.job(description="What is ahead before the first request: requests, hours, bytes, embedding, disk.")
+@dg.job(description="Estimate a crawl before making it: requests, hours, bytes, embedding, disk.")
 def plan() -> None:
-    """The plan."""
+    """The estimate."""
     work_out_plan()
 
 
@@ -76,13 +101,13 @@ refresh = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*(stage.value for stage in SITE_STAGES)),
     partitions_def=search_pages_partitions,
     tags={REFRESH: "true"},
-    description="Read one partition from the site again: every page whole, every file asked whether it changed.",
+    description="Read one partition from the site again: every page whole, every file by a conditional request.",
 )
 process = dg.define_asset_job(
     "process",
     selection=dg.AssetSelection.assets(*(stage.value for stage in OFFLINE_STAGES)),
     partitions_def=search_pages_partitions,
-    description="Unpack, embed and index what was read; asks nothing of the site.",
+    description="Unpack, embed and index what was read; sends no request to the site.",
 )
 publish = dg.define_asset_job(
     "publish",

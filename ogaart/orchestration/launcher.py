@@ -1,18 +1,15 @@
-"""Between decisions and Dagster: what runs now, what ran before, and the run requests that a decision comes to."""
+"""Between decisions and Dagster: which runs are unfinished, which have ended, and the run requests of a decision."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-from dagster._core.scheduler.instigation import InstigatorStatus
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecord
 
 from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.staleness import next_try
 from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, PastRun, Reason, batches, decide
 from ogaart.orchestration.partition_status import partition_statuses, sweeps
+from ogaart.orchestration.run_status import UNFINISHED, unfinished_runs
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 
@@ -22,18 +19,10 @@ WHY = "ogaart/why"
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 JOBS = {Reason.PROCESS: "process", Reason.REFRESH: "refresh"}
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-ACTIVE = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+JUDGED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+"""Statuses of ended runs that say something about their partitions; a canceled run says nothing."""
 AT_ONCE = 10
-"""Launched runs in progress at most: the site answers one at a time anyway, and the queue stays readable."""
-
-
-def is_on(instance: dg.DagsterInstance, schedule: str) -> bool:
-    """Whether a schedule was turned on."""
-    states = instance.all_instigator_state(
-        instigator_type=InstigatorType.SCHEDULE, instigator_statuses={InstigatorStatus.RUNNING}
-    )
-    return any(state.instigator_name == schedule for state in states)
+"""Most runs of the autopilot that are queued or in progress at a time, so that the queue stays short."""
 
 
 def partition_keys(instance: dg.DagsterInstance) -> list[str]:
@@ -41,14 +30,8 @@ def partition_keys(instance: dg.DagsterInstance) -> list[str]:
     return list(instance.get_dynamic_partitions(PARTITION_SET))
 
 
-def backfill_in_progress(instance: dg.DagsterInstance) -> str | None:
-    """Id of a backfill that is not done; its partitions are somebody's business already."""
-    found = instance.get_backfills(filters=BulkActionsFilter(statuses=ACTIVE), limit=1)
-    return found[0].backfill_id if found else None
-
-
 def busy_partitions(runs: Iterable[dg.DagsterRun], keys: Sequence[str]) -> dict[str, int]:
-    """Partitions of runs that are queued or in progress, with the requests that each is expected to make."""
+    """The partitions of unfinished runs, with the requests that each is expected to make."""
     busy: dict[str, int] = {}
     for run in runs:
         requests = int(run.tags.get(REQUESTS, 0))
@@ -67,7 +50,7 @@ def _keys_of(run: dg.DagsterRun, keys: Sequence[str]) -> list[str]:
     return []
 
 
-def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[PastRun]:
+def past_runs(records: Iterable[dg.RunRecord], keys: Sequence[str]) -> list[PastRun]:
     """Ended runs that decisions launched, newest first, as decisions read them."""
     found = []
     for record in records:
@@ -83,15 +66,15 @@ def past_runs(records: Iterable[RunRecord], keys: Sequence[str]) -> list[PastRun
 
 
 def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[list[Launch]]:
-    """What to launch now, run by run: see ``scheduling.decide`` and ``scheduling.batches``."""
+    """What to launch now, run by run: see ``launch_policy.decide`` and ``launch_policy.batches``."""
     keys = partition_keys(instance)
-    running = instance.get_runs(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
-    busy = busy_partitions(running, keys)
-    room = AT_ONCE - sum(1 for run in running if REASON in run.tags)
+    unfinished = unfinished_runs(instance)
+    busy = busy_partitions(unfinished, keys)
+    room = AT_ONCE - sum(1 for run in unfinished if REASON in run.tags)
     if room <= 0:
         return []
     records = instance.get_run_records(
-        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=ENDED, updated_after=now - timedelta(days=8)), limit=2_000
+        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=JUDGED, updated_after=now - timedelta(days=8)), limit=2_000
     )
     past = past_runs(records, keys)
     launches = decide(
@@ -99,7 +82,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         now=now,
         busy=busy,
         past=past,
-        # What a run in progress has asked already counts twice until it ends: rather too few requests than too many.
+        # What a run in progress has requested already counts twice until it ends: too few requests beat too many.
         spent=stores.site.requests_of_last_day() + sum(busy.values()),
         budget=stores.settings.requests_per_day,
         refresh_after=timedelta(days=stores.settings.refresh_days),
@@ -126,14 +109,14 @@ def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
 
 
 def sweep_is_overdue(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> bool:
-    """Whether a query has no sweep of the last day, and no discovery runs or failed just now."""
+    """Whether a query has no sweep of the last day, and no discovery is queued, in progress or just failed."""
     swept = sweeps(stores)
     if all(name in swept and now - swept[name].at < SWEEP_OVERDUE for name in stores.queries):
         return False
     records = instance.get_run_records(dg.RunsFilter(job_name="discover"), limit=20)
     failed = 0
     for record in records:
-        if record.dagster_run.status in IN_PROGRESS_RUN_STATUSES:
+        if record.dagster_run.status in UNFINISHED:
             return False
         if record.dagster_run.is_success:
             break

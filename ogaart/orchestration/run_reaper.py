@@ -1,7 +1,8 @@
-"""Runs whose process is gone: failed, and their pool slots freed, by whoever looks next.
+"""Runs whose process is gone: marked as failed, and their pool slots freed, at the next look.
 
-A run worker holds its lock file while it lives. After a SIGKILL of the whole tree nobody tells Dagster: such a run
-would stay STARTED and keep its slots.
+A run worker holds its lock file while it lives. After a SIGKILL of the whole tree no process tells Dagster: such a run
+would stay STARTED and keep its slots, or NOT_STARTED and keep its partitions from others. A run that is queued waits
+for the daemon, and is left alone.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 import psutil
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
+from ogaart.orchestration.run_status import LAUNCHED
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import run_lock
 from ogaart.resources.storage.locks import forget, is_free
@@ -29,8 +30,8 @@ def process_tag() -> dict[str, str]:
 
 
 def reap(instance: dg.DagsterInstance, root: DataRoot, now: datetime | None = None) -> list[str]:
-    """Fail every run in progress whose process is dead; gives their ids."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+    """Mark every launched run whose process is gone as failed; returns their ids."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=list(LAUNCHED)))
     reaped = []
     for record in records:
         run = record.dagster_run

@@ -2,8 +2,10 @@
 
 import dagster as dg
 
-from ogaart.orchestration import launcher
+from ogaart.orchestration.dagster_internals import is_schedule_on
 from ogaart.orchestration.jobs import discover, publish
+from ogaart.orchestration.launcher import WHY
+from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.catalog.publishing import awaiting_publication
 from ogaart.resources.embedding.embedder import WeightsMissing
 from ogaart.resources.platform import Stores
@@ -20,8 +22,11 @@ SWITCH = "daily"
     description="The switch: while it is on, queries are swept once a day, partitions are read and processed within "
     "OGAART_REQUESTS_PER_DAY, and changes are published.",
 )
-def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Sweep once a day; what follows from the sweep is the autopilot's to launch."""
+def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Sweep once a day; the autopilot launches what follows from the sweep."""
+    waiting = _unfinished(context.instance, discover.name)
+    if waiting is not None:
+        return waiting
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
 
@@ -34,8 +39,11 @@ def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 )
 def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Publish what changed."""
-    if not launcher.is_on(context.instance, SWITCH):
+    if not is_schedule_on(context.instance, SWITCH):
         return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on, or launch the job `publish` by hand")
+    waiting = _unfinished(context.instance, publish.name)
+    if waiting is not None:
+        return waiting
     stores = Stores(Settings())
     try:
         wanted, why = awaiting_publication(stores)
@@ -43,7 +51,17 @@ def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
         return dg.SkipReason(str(cause))
     finally:
         stores.close()
-    return dg.RunRequest(tags={launcher.WHY: why}) if wanted else dg.SkipReason(why)
+    return dg.RunRequest(tags={WHY: why}) if wanted else dg.SkipReason(why)
+
+
+def _unfinished(instance: dg.DagsterInstance, job: str) -> dg.SkipReason | None:
+    """Why the job is not launched: a run of it is queued or in progress; None where there is none."""
+    runs = unfinished_runs(instance, job)
+    if not runs:
+        return None
+    return dg.SkipReason(
+        f"run {runs[0].run_id} of the job `{job}` is {runs[0].status.value}: no second one is launched"
+    )
 
 
 SCHEDULES = (daily, publish_changes)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from ogaart.orchestration import launcher
+from ogaart.orchestration.dagster_internals import is_schedule_on, open_backfills
 from ogaart.orchestration.jobs import discover, ingest, process, refresh
 from ogaart.orchestration.run_reaper import reap
 from ogaart.orchestration.schedules import SWITCH
@@ -24,11 +25,11 @@ from ogaart.settings import Settings
 def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """Launch runs: new partitions, changed ones, due failures, the oldest again; and processing after each."""
     instance = context.instance
-    if not launcher.is_on(instance, SWITCH):
+    if not is_schedule_on(instance, SWITCH):
         return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on to let runs be launched")
-    backfill = launcher.backfill_in_progress(instance)
-    if backfill is not None:
-        return dg.SkipReason(f"backfill {backfill} is in progress: nothing is launched beside it")
+    backfills = open_backfills(instance)
+    if backfills:
+        return dg.SkipReason(f"backfill {backfills[0]} is in progress: nothing is launched beside it")
     stores = Stores(Settings())
     try:
         now = datetime.now(UTC)
@@ -38,7 +39,9 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
     finally:
         stores.close()
     if not launches:
-        return dg.SkipReason("nothing to do: everything is read and processed, or runs already, or waits for its time")
+        return dg.SkipReason(
+            "nothing is due: every partition is read and processed, or has an unfinished run, or waits for its next try"
+        )
     return [launcher.run_request(batch) for batch in launches]
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage.dagster_run import RunRecord
 
 from ogaart.definitions import defs
 from ogaart.demo.http import Fault
@@ -72,7 +71,7 @@ def test_several_partitions_are_processed_as_a_range() -> None:
     assert (request.job_name, request.partition_key) == ("process", None)
     run = dg.DagsterRun(job_name="process", tags=dict(request.tags))
     assert busy_partitions([run], KEYS) == dict.fromkeys(KEYS[:3], 0)
-    record = RunRecord(1, run.with_status(dg.DagsterRunStatus.FAILURE), NOW, NOW, end_time=NOW.timestamp())
+    record = dg.RunRecord(1, run.with_status(dg.DagsterRunStatus.FAILURE), NOW, NOW, end_time=NOW.timestamp())
     assert [(p.key, p.ok, p.together) for p in past_runs([record], KEYS)] == [(key, False, 3) for key in KEYS[:3]]
 
 

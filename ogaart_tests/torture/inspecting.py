@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from numpy.typing import NDArray
 
+from ogaart.orchestration.run_status import UNFINISHED
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.vectors import Vectors
@@ -115,7 +115,7 @@ def _dagster(world: World) -> list[str]:
     if not home.exists():
         return []
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        going = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)))
+        going = instance.get_run_records(dg.RunsFilter(statuses=list(UNFINISHED)))
         said = [f"run {r.dagster_run.run_id} is still {r.dagster_run.status.value}" for r in going]
         storage = instance.event_log_storage
         for key in storage.get_concurrency_keys():

@@ -5,6 +5,7 @@ from functools import partial
 
 from rich.console import Console
 
+from ogaart.core.stages import OFFLINE_STAGES
 from ogaart.operations import repair as repairing
 from ogaart.operations import runs
 from ogaart.operations import verify as verification
@@ -35,7 +36,7 @@ def publishing() -> Reports:
     yield "publish", runs.publish(Settings(), _console())
 
 
-offline = partial(materialization, None, ("extracted_images", "embeddings", "qdrant_collection"))
+offline = partial(materialization, None, tuple(stage.value for stage in OFFLINE_STAGES))
 """The stages that ask nothing of the site, for all partitions."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ogaart.core.stages import Stage
 from ogaart.resources.storage.sql import literal, quoted
 
 
@@ -18,25 +19,26 @@ class View:
     sql: str
 
 
-_FUNNEL = """
-    SELECT 1 AS step, 'search_pages' AS stage, 'listings' AS relation, partition, status::VARCHAR AS status,
+_FUNNEL = f"""
+    SELECT list_position([{", ".join(f"'{stage}'" for stage in Stage)}], stage) AS step, * FROM (
+    SELECT 'search_pages' AS stage, 'listings' AS relation, partition, status::VARCHAR AS status,
         count(*) AS "rows" FROM listings GROUP BY ALL
-    UNION ALL SELECT 1, 'search_pages', 'search_results', partition, 'ok', count(*) FROM search_results GROUP BY ALL
-    UNION ALL SELECT 2, 'content_pages', 'entries', partition, status::VARCHAR, count(*) FROM entries GROUP BY ALL
-    UNION ALL SELECT 3, 'file_links', 'file_links', partition, role::VARCHAR, count(*) FROM file_links GROUP BY ALL
-    UNION ALL SELECT 4, 'raw_files', 'files', partition,
+    UNION ALL SELECT 'search_pages', 'search_results', partition, 'ok', count(*) FROM search_results GROUP BY ALL
+    UNION ALL SELECT 'content_pages', 'entries', partition, status::VARCHAR, count(*) FROM entries GROUP BY ALL
+    UNION ALL SELECT 'file_links', 'file_links', partition, role::VARCHAR, count(*) FROM file_links GROUP BY ALL
+    UNION ALL SELECT 'raw_files', 'files', partition,
         CASE WHEN status = 'listed' THEN 'pending' ELSE status::VARCHAR END, count(*)
         FROM files WHERE role = 'file' GROUP BY ALL
-    UNION ALL SELECT 5, 'extracted_images', 'members', partition, status::VARCHAR, count(*) FROM members GROUP BY ALL
-    UNION ALL SELECT 5, 'extracted_images', 'images', partition, 'ok', count(*) FROM images GROUP BY ALL
-    UNION ALL SELECT 6, 'embeddings', 'images', i.partition, coalesce(e.status, 'pending'), count(*)
+    UNION ALL SELECT 'extracted_images', 'members', partition, status::VARCHAR, count(*) FROM members GROUP BY ALL
+    UNION ALL SELECT 'extracted_images', 'images', partition, 'ok', count(*) FROM images GROUP BY ALL
+    UNION ALL SELECT 'embeddings', 'images', i.partition, coalesce(e.status, 'pending'), count(*)
         FROM images AS i LEFT JOIN embeddings AS e USING (image_id) GROUP BY ALL
-    UNION ALL SELECT 7, 'qdrant_collection', 'images', i.partition,
+    UNION ALL SELECT 'qdrant_collection', 'images', i.partition,
         CASE WHEN p.image_id IS NULL THEN 'pending' ELSE 'ok' END, count(*)
         FROM (FROM images WHERE embedded) AS i LEFT JOIN points AS p USING (image_id) GROUP BY ALL
-    UNION ALL SELECT 8, 'catalog', 'images', partition,
-        CASE WHEN indexed THEN 'indexed' ELSE 'not_indexed' END, count(*) FROM images GROUP BY ALL
-"""
+    UNION ALL SELECT 'catalog', 'images', partition,
+        CASE WHEN indexed THEN 'indexed' ELSE 'not_indexed' END, count(*) FROM images GROUP BY ALL)
+"""  # noqa: S608 - the names of stages
 
 VIEWS: tuple[View, ...] = (
     View(

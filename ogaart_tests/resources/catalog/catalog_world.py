@@ -10,11 +10,13 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from ogaart.core.stages import PARTITION_STAGES
 from ogaart.imaging import identity
 from ogaart.resources.catalog.build import Source, build
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.storage.packs import PackWriter
+from ogaart.resources.storage.schema import TABLES
 from ogaart.resources.storage.tables import Tables
 
 SPACE = "tiny-0-test-1"
@@ -137,15 +139,7 @@ class World:
         return self.root / name
 
 
-STAGES = {
-    "search_pages": ("listings", "search_results"),
-    "content_pages": ("entries",),
-    "file_links": ("file_links",),
-    "raw_files": ("raw_files",),
-    "extracted_images": ("members", "images", "occurrences"),
-    "embeddings": ("embeddings",),
-    "qdrant_collection": ("points",),
-}
+STAGES = {stage.value: tuple(table.name for table in TABLES if table.stage == stage) for stage in PARTITION_STAGES}
 LATER = WHEN + timedelta(days=3)
 TWO_ENTRIES = {"oak": {"oak.png": ["oak"], "pack.zip": ["leaf", "oak"]}, "elm": {"elm.png": ["oak"]}}
 ALL_OF_IT = (("oak", "oak"), ("oak", "leaf"), ("elm", "oak"))

@@ -1,0 +1,51 @@
+"""Private modules of Dagster are imported in one file, and each import has a purpose that is written down here."""
+
+import ast
+from pathlib import Path
+
+import ogaart
+from ogaart.orchestration import dagster_internals
+
+PURPOSES = {
+    "dagster._core.definitions.run_request.InstigatorType": "to list the states of schedules, and not of sensors",
+    "dagster._core.scheduler.instigation.InstigatorStatus": "to list those that are turned on",
+    "dagster._core.execution.backfill.BulkActionsFilter": "to list the backfills that have not ended",
+    "dagster._core.execution.backfill.BulkActionStatus": "to name the statuses of those backfills",
+}
+"""Imported name to what ogaart needs it for; Dagster has no public name for any of them."""
+
+
+def private_imports(path: Path) -> set[str]:
+    """Names that a file imports from a private module of one of Dagster's packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name for name in names if is_private(name)}
+    return found
+
+
+def is_private(name: str) -> bool:
+    """Whether a dotted name leads into Dagster and through a part that begins with an underscore."""
+    package, *parts = name.split(".")
+    return package.split("_")[0] == "dagster" and any(part.startswith("_") for part in parts)
+
+
+def test_every_private_import_has_a_purpose() -> None:
+    assert private_imports(Path(dagster_internals.__file__)) == set(PURPOSES)
+
+
+def test_no_other_module_imports_a_private_one() -> None:
+    package = Path(ogaart.__file__).parent
+
+    elsewhere = {
+        str(path.relative_to(package)): names
+        for path in package.rglob("*.py")
+        if path != Path(dagster_internals.__file__) and (names := private_imports(path))
+    }
+
+    assert elsewhere == {}
