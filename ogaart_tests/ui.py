@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 from PIL import Image
@@ -15,6 +16,8 @@ from ogaart.cli.demo_command import free_port
 from ogaart.operations.doctor import CHROMIUM_HELP, chromium
 from ogaart_tests.world import World
 
+REPOSITORY = {"repositoryLocationName": "ogaart", "repositoryName": "__repository__"}
+"""How GraphQL requests name the project's definitions."""
 SCREENSHOTS = os.environ.get("OGAART_SCREENSHOTS")  # read before a world clears the environment
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -56,6 +59,15 @@ def dagster_ui(world: World) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def graphql(base: str, query: str, **variables: Any) -> dict[str, Any]:
+    """The data of a GraphQL request, sent as a command-line client sends it; an error fails the test."""
+    answer = requests.post(f"{base}/graphql", json={"query": query, "variables": variables}, timeout=60)
+    assert answer.ok, answer.text
+    assert "errors" not in answer.json(), answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:

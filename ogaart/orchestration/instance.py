@@ -21,7 +21,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was asked to end; Dagster has turned the signal into the failure of one step."""
+    """A signal ended the process; Dagster has turned it into the failure of one step."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def prepare_home(settings: Settings) -> Path:
 
 
 def _keep_config(path: Path, shipped: bytes) -> None:
-    """Put the instance's configuration in place, unless it is there; an operator's own stays as it is.
+    """Put the instance's configuration in place, unless it is there; an operator's own file stays as it is.
 
-    One that is the beginning of what is shipped was torn: Dagster would not start or, without it, forget all limits.
+    A file that is a beginning of the shipped one was cut off by a kill, and is replaced: with it Dagster would not
+    start, or would run without limits.
     """
     kept = path.read_bytes() if path.exists() else b""
     if len(kept) < len(shipped) and shipped.startswith(kept):
@@ -74,7 +75,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     with ExitStack() as stack:
         try:
             instance = stack.enter_context(dg.DagsterInstance.get())
-            instance.event_log_storage.get_concurrency_keys()  # a database of its own, not opened before it is asked
+            instance.event_log_storage.get_concurrency_keys()  # a database of its own, opened by its first query
             reap(instance, DataRoot.of(settings))
         except DatabaseError as cause:
             if type(cause) is not DatabaseError:  # such as one that is locked for the moment
@@ -126,7 +127,7 @@ def run_job(
         raise_on_error=raise_on_error,
     )
     if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
-        raise Interrupted(f"run {result.run_id} was asked to end")
+        raise Interrupted(f"run {result.run_id} was interrupted")
     errors = [_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
         event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
     ]

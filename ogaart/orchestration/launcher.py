@@ -20,7 +20,7 @@ PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 JOBS = {Reason.PROCESS: "process", Reason.REFRESH: "refresh"}
 JUDGED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-"""Statuses of ended runs that say something about their partitions; a canceled run says nothing."""
+"""Statuses of ended runs that count for their partitions; a canceled run does not."""
 AT_ONCE = 10
 """Most runs of the autopilot that are queued or in progress at a time, so that the queue stays short."""
 

@@ -1,0 +1,165 @@
+"""Runs that wait in the queue count: their partitions are busy, and so are the limit, the budget and the site."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+from ogaart.definitions import defs
+from ogaart.demo import plan
+from ogaart.demo.model import Site
+from ogaart.demo.server import DemoSite
+from ogaart.orchestration.instance import instance_config, open_instance
+from ogaart.orchestration.launcher import AT_ONCE, PARTITION, REASON, REQUESTS, choose, sweep_is_overdue
+from ogaart.orchestration.run_reaper import GRACE, reap
+from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
+from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
+from ogaart_tests.world import World, open_world
+
+PAGES = 13
+TURN_ON = "mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename } }"
+EVENTS = {
+    dg.DagsterRunStatus.NOT_STARTED: None,
+    dg.DagsterRunStatus.QUEUED: dg.DagsterEventType.RUN_ENQUEUED,
+    dg.DagsterRunStatus.STARTING: dg.DagsterEventType.RUN_STARTING,
+    dg.DagsterRunStatus.STARTED: dg.DagsterEventType.RUN_START,
+    dg.DagsterRunStatus.CANCELING: dg.DagsterEventType.RUN_CANCELING,
+}
+"""Unfinished statuses, each with the event that leads to it."""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of thirteen new partitions of one entry each."""
+    site = DemoSite(site=Site(plan.load().by_age()[:PAGES]), per_page=1)
+    with open_world(tmp_path_factory.mktemp("queue"), site) as world:
+        world.settings.queries.write_text('[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = 1\n')
+        world.discover()
+        yield world
+
+
+@pytest.fixture
+def instance(swept: World) -> Iterator[dg.DagsterInstance]:
+    """The world's instance; the runs that a test adds are deleted after it."""
+    with open_instance(swept.settings) as opened:
+        before = {run.run_id for run in opened.get_runs()}
+        yield opened
+        for run in opened.get_runs():
+            if run.run_id not in before:
+                opened.delete_run(run.run_id)
+
+
+@cache
+def definition(job: str) -> dg.JobDefinition:
+    """A job of the project."""
+    return defs().resolve_job_def(job)
+
+
+def add(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
+    """A run of ``job`` with a status, as a launch leaves it in the instance."""
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ogaart"), "__repository__"), job)
+    run = instance.create_run_for_job(definition(job), tags=tags, remote_job_origin=origin)
+    event = EVENTS[status]
+    if event is not None:
+        instance.report_dagster_event(dg.DagsterEvent(event.value, run.job_name), run.run_id)
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == status
+    return found
+
+
+def launched(instance: dg.DagsterInstance, world: World) -> list[str]:
+    """The partitions that the autopilot would launch now."""
+    return [launch.key for batch in choose(instance, world.stores, datetime.now(UTC)) for launch in batch]
+
+
+@pytest.mark.parametrize("status", EVENTS)
+def test_a_partition_with_an_unfinished_run_is_left_alone(
+    swept: World, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    add(instance, "ingest", status, **{PARTITION: "2d-art/0000", REASON: "new partition", REQUESTS: "4"})
+
+    assert "2d-art/0000" not in launched(instance, swept)
+    assert "2d-art/0001" in launched(instance, swept)
+
+
+def test_queued_runs_count_against_the_limit_of_ten(swept: World, instance: dg.DagsterInstance) -> None:
+    assert len(launched(instance, swept)) == AT_ONCE
+    for page in range(AT_ONCE - 1):
+        tags = {PARTITION: f"2d-art/{page:04d}", REASON: "new partition", REQUESTS: "4"}
+        add(instance, "ingest", dg.DagsterRunStatus.QUEUED, **tags)
+
+    assert len(launched(instance, swept)) == 1
+
+
+def test_requests_of_queued_runs_are_subtracted_from_the_budget(swept: World, instance: dg.DagsterInstance) -> None:
+    left = swept.settings.requests_per_day - swept.stores.site.requests_of_last_day()
+    add(instance, "ingest", dg.DagsterRunStatus.QUEUED, **{PARTITION: "2d-art/0000", REQUESTS: str(left)})
+
+    assert launched(instance, swept) == []
+
+
+def test_a_queued_discovery_is_not_launched_again(swept: World, instance: dg.DagsterInstance) -> None:
+    later = datetime.now(UTC) + timedelta(days=3)
+    assert sweep_is_overdue(instance, swept.stores, later)
+
+    queued = add(instance, "discover", dg.DagsterRunStatus.QUEUED)
+
+    assert not sweep_is_overdue(instance, swept.stores, later)
+    with dg.build_schedule_context(instance, scheduled_execution_time=later) as context:
+        skipped = daily(context)
+    assert isinstance(skipped, dg.SkipReason)
+    assert queued.run_id in (skipped.skip_message or "")
+
+
+def test_a_queued_publication_is_not_launched_again(
+    swept: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ogaart.orchestration.schedules.is_schedule_on", lambda _instance, name: name == SWITCH)
+    queued = add(instance, "publish", dg.DagsterRunStatus.QUEUED)
+
+    with dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC)) as context:
+        skipped = publish_changes(context)
+
+    assert isinstance(skipped, dg.SkipReason)
+    assert queued.run_id in (skipped.skip_message or "")
+
+
+def test_a_run_that_was_never_launched_does_not_stay_busy_for_ever(swept: World, instance: dg.DagsterInstance) -> None:
+    lost = add(instance, "ingest", dg.DagsterRunStatus.NOT_STARTED, **{PARTITION: "2d-art/0000"})
+    queued = add(instance, "ingest", dg.DagsterRunStatus.QUEUED, **{PARTITION: "2d-art/0001"})
+
+    reaped = reap(instance, swept.stores.root, datetime.now(UTC) + 2 * GRACE)
+
+    assert lost.run_id in reaped
+    assert queued.run_id not in reaped
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_running_daemon_queues_each_partition_once(tmp_path: Path) -> None:
+    site = DemoSite(site=Site(plan.load().by_age()[:3]), per_page=1)
+    with open_world(tmp_path, site) as world:
+        world.settings.queries.write_text('[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = 1\n')
+        world.discover()
+        home = world.settings.data / "dagster"
+        stopped = instance_config().read_text().replace("max_concurrent_runs: 3", "max_concurrent_runs: 0")
+        (home / "dagster.yaml").write_text(stopped)  # everything that is launched stays in the queue
+        with dagster_ui(world) as base, open_instance(world.settings) as instance:
+            graphql(base, TURN_ON, schedule={**REPOSITORY, "scheduleName": SWITCH})
+
+            def ticks() -> int:
+                [state] = [s for s in instance.all_instigator_state() if s.instigator_name == "autopilot"]
+                return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
+
+            wait_until(lambda: len(instance.get_runs()) >= 1 + 3, 120, "the autopilot to queue runs")
+            first = ticks()
+            wait_until(lambda: ticks() >= first + 3, 240, "three more ticks")
+            queued = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+
+    assert Counter(run.tags[PARTITION] for run in queued) == {f"2d-art/{page:04d}": 1 for page in range(3)}
