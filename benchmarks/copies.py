@@ -22,7 +22,7 @@ from ogaart.imaging.identity import pixel_sha256
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.embedding.registry import MODELS
+from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.engine.service import SearchService
@@ -118,7 +118,7 @@ def measure(
     space = generation.manifest["space"]
     with SearchService(settings) as service:
         index = open_index(
-            settings, generation.index, space, MODELS[generation.manifest["model"]].dimension, read_only=True
+            settings, generation.index, space, model_named(generation.manifest["model"]).dimension, read_only=True
         )
         for pixels, original in pictures(every):
             for kind, (change, form) in kinds.items():

@@ -33,7 +33,7 @@ from ogaart.imaging.pictures import decode
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
-from ogaart.resources.embedding.registry import VGG16, space_of
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.opening import open_index
 from ogaart.settings import Settings
@@ -89,11 +89,11 @@ def draw_weights(path: Path) -> None:
 
 def publish(settings: Settings, points: int) -> None:
     """Make and publish the generation, as the catalog writes it."""
-    space, dimension = space_of(settings), VGG16.dimension
+    space, dimension = VectorSpace.of(settings).name, VectorSpace.of(settings).dimension
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(serving_files._DDL)
+    store.executescript(serving_files.serving_ddl())
     pack = building.path / "packs" / "made.zip"
     pack.parent.mkdir()
     pack.write_bytes(b"thumbnail")
@@ -117,13 +117,18 @@ def publish(settings: Settings, points: int) -> None:
             )  # fmt: skip
             ids.append(number)
             store.execute(
-                "INSERT OR IGNORE INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT OR IGNORE INTO entries(slug, title, author, author_url, submitter, posted_at, art_type, tags,"
+                " licences, licence_urls, notice,"
+                " description, page_url, fetched_at, favourites) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (slug, title, "author", None, "author", "2026-10-01T00:00:00", "2D Art", json.dumps(tags),
                  json.dumps([licence.name]), json.dumps([licence.url]), None, text, f"https://site/content/{slug}",
                  "2026-10-01T00:00:00Z", 0),
             )  # fmt: skip
             store.execute(
-                "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO images(image_id, slug, pixel_sha256, width, height, mode, format, frames,"
+                " has_alpha, colours, palette,"
+                " palette_shares, pixel_art, pack, thumb_offset, thumb_length)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (number, slug, bytes.fromhex(pixels), side, side, "RGBA", "png", 1, 1, 16, "[255,65280]", "[0.6,0.4]",
                  1, "packs/made.zip", 0, 9),
             )  # fmt: skip
@@ -145,7 +150,7 @@ def publish(settings: Settings, points: int) -> None:
         print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
         index.copy_to(building.path / "index")
     shutil.rmtree(settings.data / "index")
-    store.executescript(serving_files._INDEXES)
+    store.executescript(serving_files.INDEXES)
     facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
     store.commit()
@@ -249,7 +254,7 @@ def main() -> None:
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
-        print(f"{len(ids):,} points x {VGG16.dimension}; first answer after {started:.1f} s")
+        print(f"{len(ids):,} points x {VectorSpace.of(settings).dimension}; first answer after {started:.1f} s")
         own, mapped = (memory.rss - memory.shared) >> 20, memory.shared >> 20
         print(
             f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"

@@ -4,7 +4,6 @@ The README's table of settings is made from the descriptions here.
 """
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,7 +28,7 @@ class Settings(BaseSettings):
     queries: Path = Field(
         Path("queries.toml"), description="The file that lists the queries, that is, which art to index."
     )
-    model: Literal["vgg16", "efficientnet_lite0"] = Field("vgg16", description="The embedding model.")
+    model: str = Field("vgg16", description="The embedding model: vgg16, efficientnet_lite0, or one that was added.")
     weights: Path | None = Field(None, description="A state dict (.pth) for the model; default: its published weights.")
 
     qdrant_url: str | None = Field(

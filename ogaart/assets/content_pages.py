@@ -147,7 +147,7 @@ def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) 
     row = step.stamp(facts, _record_fingerprint(step, fetched))
     if old is not None and _same(old, row):
         # Its bytes differ on every read; the record does not: run and time of the record stay.
-        row |= {"run_id": old["run_id"], "written_at": old["written_at"]}
+        row = {**row, "run_id": old["run_id"], "written_at": old["written_at"]}
     return row
 
 

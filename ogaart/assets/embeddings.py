@@ -1,4 +1,4 @@
-"""Vectors of the pictures: what no segment holds yet goes through the network, once for equal pixels."""
+"""Vectors of the pictures: what no segment holds yet goes through the model, once for equal pixels."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,8 @@ from ogaart.pipeline.runner import run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
+from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
 from ogaart.resources.storage.schema import EMBEDDINGS, IMAGES, OCCURRENCES
-from ogaart.resources.storage.tables import Row
 from ogaart.resources.storage.vectors import SEGMENT_ROWS, Vectors
 
 EMBEDDINGS_VERSION = "1"
@@ -38,7 +38,7 @@ EMBEDDINGS_VERSION = "1"
 def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """Which segment holds each image's vector (VGG16 fc2, 4096 numbers, or EfficientNet-Lite0, 1280).
 
-    The network works in a child process in batches of a fixed size, on pictures that no segment holds yet; equal
+    The model works in a child process in batches of a fixed size, on pictures that no segment holds yet; equal
     pixels are embedded once. A killed step loses at most one segment of 512.
     """
     return run_partitions(context, platform, Stage.EMBEDDINGS, embed)
@@ -51,7 +51,7 @@ def embed(step: Step) -> None:
     images = {row["image_id"]: row for row in tables.read(IMAGES, step.partition)}
     stored = {row["image_id"]: row for row in tables.read(EMBEDDINGS, step.partition)}
     embedder = Embedder(stores.settings)
-    space = embedder.space
+    space = embedder.space.name
     vectors = Vectors(stores.root.vectors, space)
     wanted = {i: fingerprint(EMBEDDINGS_VERSION, space, row["pixel_sha256"]) for i, row in images.items()}
     held = vectors.keys()
@@ -64,25 +64,25 @@ def embed(step: Step) -> None:
     if missing:
         reasons = _embed_missing(step, embedder, vectors, missing)
     places = vectors.locate({row["pixel_sha256"] for row in images.values()})
-    rows: list[Row] = []
+    rows: list[EmbeddingRow] = []
     for number, image in images.items():
         place = places.get(image["pixel_sha256"])
-        facts: Row = {
+        facts: EmbeddingRow = {
             "image_id": number,
             "pixel_sha256": image["pixel_sha256"],
-            "model": embedder.model,
+            "model": embedder.space.model,
             "space": space,
             "status": "failed",
         }
         if place is not None:
-            facts |= {"segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
+            facts = {**facts, "segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
         elif image["pixel_sha256"] in reasons:
             error_class, message = reasons[image["pixel_sha256"]]
             step.failures.record(
                 str(number), wanted[number], slug=image["slug"], error_class=error_class, message=message
             )
         old = stored.get(number)
-        if old is not None and old["fingerprint"] == wanted[number] and all(old[k] == v for k, v in facts.items()):
+        if old is not None and old["fingerprint"] == wanted[number] and all(old.get(k) == v for k, v in facts.items()):
             rows.append(old)
         else:
             rows.append(step.stamp(facts, wanted[number]))
@@ -94,7 +94,7 @@ def _embed_missing(
     step: Step, embedder: Embedder, vectors: Vectors, missing: dict[int, str]
 ) -> dict[str, tuple[str, str]]:
     """Embed the pictures of ``missing``; gives (error class, message) by pixel hash of those that could not be."""
-    occurrences: dict[int, Row] = {}
+    occurrences: dict[int, OccurrenceRow] = {}
     for row in step.stores.tables.read(OCCURRENCES, step.partition):
         occurrences.setdefault(row["image_id"], row)
     by_pixels = {pixels: number for number, pixels in missing.items()}

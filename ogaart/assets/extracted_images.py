@@ -18,13 +18,12 @@ from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.packs import PackWriter, read_at
+from ogaart.resources.storage.rows import ImageRow, MemberRow, OccurrenceRow, RawFileRow
 from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES
-from ogaart.resources.storage.tables import Row
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
-FEATURES = ("has_alpha", "colours", "palette", "palette_shares", "pixel_art", "signature")
 
-FileKey = tuple[str, int, str]
+FileKey = tuple[str, int | None, str]
 """(slug, fid, sha256 of the file)."""
 
 
@@ -53,9 +52,18 @@ class _Content:
     """What the partition's pack and tables will hold."""
 
     pack: PackWriter
-    members: list[Row] = field(default_factory=list)
-    occurrences: list[Row] = field(default_factory=list)
-    images: dict[int, Row] = field(default_factory=dict)
+    members: list[MemberRow] = field(default_factory=list)
+    occurrences: list[OccurrenceRow] = field(default_factory=list)
+    images: dict[int, ImageRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The partition's rows as the last run left them."""
+
+    members: list[MemberRow]
+    occurrences: list[OccurrenceRow]
+    images: list[ImageRow]
 
 
 def extract(step: Step) -> None:
@@ -63,21 +71,31 @@ def extract(step: Step) -> None:
     tables = step.stores.tables
     limits = Limits.from_settings(step.stores.settings)
     files = {_key(r): r for r in tables.read(RAW_FILES, step.partition) if r["status"] == FileStatus.OK}
-    old = {t.name: tables.read(t, step.partition) for t in (MEMBERS, OCCURRENCES, IMAGES)}
+    old = _Stored(
+        tables.read(MEMBERS, step.partition),
+        tables.read(OCCURRENCES, step.partition),
+        tables.read(IMAGES, step.partition),
+    )
     version = fingerprint(EXTRACTION_VERSION, asdict(limits))
     wanted = {key: fingerprint(version, key[2]) for key in files}
-    stored = {_member_file(r): r["fingerprint"] for r in old[MEMBERS.name]}
+    stored = {_member_file(r): r["fingerprint"] for r in old.members}
     # A member whose failure is due is read again with its whole file.
-    stored |= {_member_file(m): "" for m in old[MEMBERS.name] if _is_due(step, m, files.get(_member_file(m)))}
+    stored |= {_member_file(m): "" for m in old.members if _is_due(step, m, files.get(_member_file(m)))}
     plan = compare(stored, wanted)
-    before = {r["image_id"]: r for r in old[IMAGES.name]}
+    before = {r["image_id"]: r for r in old.images}
     unchanged = set(plan.unchanged)
-    for member in old[MEMBERS.name]:
+    for member in old.members:
         if (key := _member_file(member)) in unchanged:
             _carry_failure(step, files[key], member)
     if not plan.work and not plan.orphaned:
         step.counts[RowState.UNCHANGED] = len(before)
-        step.commit({t: (old[t.name], old[t.name]) for t in (MEMBERS, OCCURRENCES, IMAGES)})
+        step.commit(
+            {
+                MEMBERS: (old.members, old.members),
+                OCCURRENCES: (old.occurrences, old.occurrences),
+                IMAGES: (old.images, old.images),
+            }
+        )
         return
     draft = temporary(tables.pack_path(step.stage, step.partition))
     with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
@@ -98,34 +116,34 @@ def extract(step: Step) -> None:
     )
     step.commit(
         {
-            MEMBERS: (old[MEMBERS.name], content.members),
-            OCCURRENCES: (old[OCCURRENCES.name], content.occurrences),
-            IMAGES: (old[IMAGES.name], list(content.images.values())),
+            MEMBERS: (old.members, content.members),
+            OCCURRENCES: (old.occurrences, content.occurrences),
+            IMAGES: (old.images, list(content.images.values())),
         },
         pack=draft,
     )
 
 
-def _key(file: Row) -> FileKey:
-    return file["slug"], file["fid"], file["sha256"]
+def _key(file: RawFileRow) -> FileKey:
+    return file["slug"], file["fid"], str(file["sha256"])
 
 
-def _member_file(member: Row) -> FileKey:
+def _member_file(member: MemberRow | OccurrenceRow) -> FileKey:
     return member["slug"], member["fid"], member["file_sha256"]
 
 
-def _failure_key(file: Row, member_index: str, member_path: str) -> str:
+def _failure_key(file: RawFileRow, member_index: str, member_path: str) -> str:
     return f"{file['url']}#{member_index}:{member_path}" if member_index else str(file["url"])
 
 
-def _carry_failure(step: Step, file: Row, member: Row) -> None:
+def _carry_failure(step: Step, file: RawFileRow, member: MemberRow) -> None:
     if member["status"] == MemberStatus.FAILED:
         step.failures.keep_until_due(
             _failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"]
         )
 
 
-def _is_due(step: Step, member: Row, file: Row | None) -> bool:
+def _is_due(step: Step, member: MemberRow, file: RawFileRow | None) -> bool:
     if file is None or member["status"] != MemberStatus.FAILED:
         return False
     key = _failure_key(file, member["member_index"], member["member_path"])
@@ -135,27 +153,28 @@ def _is_due(step: Step, member: Row, file: Row | None) -> bool:
 class _Carrier:
     """Copies an unchanged file's rows and bytes from the old pack into the new one."""
 
-    def __init__(self, step: Step, content: _Content, old: dict[str, list[Row]]) -> None:
+    def __init__(self, step: Step, content: _Content, old: _Stored) -> None:
         self._content = content
         self._old_pack = step.stores.tables.pack_path(step.stage, step.partition)
-        self._members: dict[FileKey, list[Row]] = {}
-        for row in old[MEMBERS.name]:
-            self._members.setdefault(_member_file(row), []).append(row)
-        self._occurrences: dict[FileKey, list[Row]] = {}
-        for row in old[OCCURRENCES.name]:
+        self._members: dict[FileKey, list[MemberRow]] = {}
+        for member in old.members:
+            self._members.setdefault(_member_file(member), []).append(member)
+        self._occurrences: dict[FileKey, list[OccurrenceRow]] = {}
+        for row in old.occurrences:
             self._occurrences.setdefault(_member_file(row), []).append(row)
-        self._images = {r["image_id"]: r for r in old[IMAGES.name]}
+        self._images = {r["image_id"]: r for r in old.images}
 
     def file(self, key: FileKey) -> None:
         content = self._content
         content.members += self._members.get(key, [])
         for row in self._occurrences.get(key, []):
-            moved = dict(row)
+            moved = row.copy()
             if row["pack_offset"] is not None:
-                data = read_at(self._old_pack, row["pack_offset"], row["pack_length"])
-                moved["pack_offset"], moved["pack_length"] = content.pack.add(_picture_name(row["sha256"]), data)
+                data = read_at(self._old_pack, row["pack_offset"], row["pack_length"] or 0)
+                name = _picture_name(str(row["sha256"]))
+                moved["pack_offset"], moved["pack_length"] = content.pack.add(name, data)
             content.occurrences.append(moved)
-            image = dict(self._images[row["image_id"]])
+            image = self._images[row["image_id"]].copy()
             if image["image_id"] not in content.images:
                 thumbnail = read_at(self._old_pack, image["thumb_offset"], image["thumb_length"])
                 name = _thumbnail_name(image["image_id"])
@@ -163,11 +182,13 @@ class _Carrier:
                 content.images[image["image_id"]] = image
 
 
-def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted: str, before: dict[int, Row]) -> None:
-    facts = {"slug": file["slug"], "fid": file["fid"], "file_sha256": file["sha256"]}
+def _unpack(
+    step: Step, content: _Content, unpacker: Unpacker, file: RawFileRow, wanted: str, before: dict[int, ImageRow]
+) -> None:
+    facts: MemberRow = {"slug": file["slug"], "fid": file["fid"], "file_sha256": str(file["sha256"])}
     seen = len(content.members)
-    for member in unpacker.unpack(step.stores.blobs.path(file["sha256"])):
-        row: Row = {
+    for member in unpacker.unpack(step.stores.blobs.path(str(file["sha256"]))):
+        row: MemberRow = {
             **facts,
             "member_index": member.member_index,
             "member_path": member.member_path,
@@ -187,22 +208,30 @@ def _unpack(step: Step, content: _Content, unpacker: Unpacker, file: Row, wanted
                 message=member.message or "",
             )
         if member.status == MemberStatus.PICTURE:
-            row["image_id"] = _picture(step, content, facts, member, wanted, before)
+            row["image_id"] = _picture(step, content, file, member, wanted, before)
         content.members.append(step.stamp(row, wanted))
     if len(content.members) == seen:  # an empty archive: a row records that it was read
-        nothing = {"member_index": "", "member_path": "", "status": MemberStatus.NOT_A_PICTURE.value}
-        content.members.append(step.stamp({**facts, **nothing, "message": "an archive without members"}, wanted))
+        nothing: MemberRow = {
+            **facts,
+            "member_index": "",
+            "member_path": "",
+            "status": MemberStatus.NOT_A_PICTURE.value,
+            "message": "an archive without members",
+        }
+        content.members.append(step.stamp(nothing, wanted))
 
 
 def _picture(
-    step: Step, content: _Content, facts: Row, member: UnpackedMember, wanted: str, before: dict[int, Row]
+    step: Step, content: _Content, file: RawFileRow, member: UnpackedMember, wanted: str, before: dict[int, ImageRow]
 ) -> int:
     """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""
     assert member.pixel_sha256 is not None
     assert member.thumbnail is not None
-    number = image_id(facts["slug"], member.pixel_sha256)
-    occurrence: Row = {
-        **facts,
+    number = image_id(file["slug"], member.pixel_sha256)
+    occurrence: OccurrenceRow = {
+        "slug": file["slug"],
+        "fid": file["fid"],
+        "file_sha256": str(file["sha256"]),
         "image_id": number,
         "member_index": member.member_index,
         "member_path": member.member_path,
@@ -212,29 +241,32 @@ def _picture(
     }
     if member.content is not None and member.sha256 is not None:
         offset, length = content.pack.add(_picture_name(member.sha256), member.content)
-        occurrence |= {"pack_offset": offset, "pack_length": length}
+        occurrence["pack_offset"], occurrence["pack_length"] = offset, length
     content.occurrences.append(step.stamp(occurrence, wanted))
     if number not in content.images:
         if number not in before:
-            step.gallery.add(facts["slug"], member.thumbnail)
+            step.gallery.add(file["slug"], member.thumbnail)
         offset, length = content.pack.add(_thumbnail_name(number), member.thumbnail)
-        content.images[number] = step.stamp(
-            {
-                "image_id": number,
-                "slug": facts["slug"],
-                "pixel_sha256": member.pixel_sha256,
-                "pixels_version": PIXELS_VERSION,
-                "width": member.width,
-                "height": member.height,
-                "mode": member.mode,
-                "format": member.format,
-                "frames": member.frames,
-                **{name: getattr(member, name) for name in FEATURES},
-                "thumb_offset": offset,
-                "thumb_length": length,
-            },
-            wanted,
-        )
+        image: ImageRow = {
+            "image_id": number,
+            "slug": file["slug"],
+            "pixel_sha256": member.pixel_sha256,
+            "pixels_version": PIXELS_VERSION,
+            "width": member.width,
+            "height": member.height,
+            "mode": member.mode,
+            "format": member.format,
+            "frames": member.frames,
+            "has_alpha": member.has_alpha,
+            "colours": member.colours,
+            "palette": list(member.palette or ()),
+            "palette_shares": list(member.palette_shares or ()),
+            "pixel_art": member.pixel_art,
+            "signature": member.signature,
+            "thumb_offset": offset,
+            "thumb_length": length,
+        }
+        content.images[number] = step.stamp(image, wanted)
     return number
 
 

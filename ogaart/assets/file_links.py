@@ -10,8 +10,8 @@ from ogaart.core.states import EntryStatus, FileRole, RowState
 from ogaart.pipeline.runner import run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
+from ogaart.resources.storage.rows import EntryRow, FileLinkRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
-from ogaart.resources.storage.tables import Row
 
 LINKING = (EntryStatus.OK, EntryStatus.WITHHELD)
 """Pages that may link files; a withheld one still shows its previews."""
@@ -41,14 +41,14 @@ def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mate
 def read_links(step: Step) -> None:
     """Make the link rows of entries whose record changed; keep the others."""
     tables = step.stores.tables
-    stored: dict[str, list[Row]] = {}
+    stored: dict[str, list[FileLinkRow]] = {}
     for row in tables.read(FILE_LINKS, step.partition):
         stored.setdefault(row["slug"], []).append(row)
     entries = tables.read(ENTRIES, step.partition)
     version = step.stores.site_rules.links_version
     wanted_entries = {e["slug"]: fingerprint(version, e["content_hash"]) for e in entries if e["status"] in LINKING}
     sources = {e["slug"]: e for e in entries}
-    rows: list[Row] = []
+    rows: list[FileLinkRow] = []
     for slug, wanted in wanted_entries.items():
         old = stored.get(slug, [])
         if old and old[0]["fingerprint"] == wanted:
@@ -64,12 +64,12 @@ def read_links(step: Step) -> None:
     step.commit({FILE_LINKS: ([r for held in stored.values() for r in held], rows)})
 
 
-def _links(step: Step, entry: Row) -> list[Row]:
-    page = step.stores.site_rules.parse_entry(step.stores.blobs.read(entry["page_sha256"]), entry["url"])
-    found: dict[str, Row] = {}
+def _links(step: Step, entry: EntryRow) -> list[FileLinkRow]:
+    page = step.stores.site_rules.parse_entry(step.stores.blobs.read(str(entry["page_sha256"])), entry["url"])
+    found: dict[str, FileLinkRow] = {}
     for role, links in ((FileRole.FILE, page.files), (FileRole.PREVIEW, page.previews)):
         for position, link in enumerate(links):
-            row = {
+            row: FileLinkRow = {
                 "fid": link.fid,
                 "slug": entry["slug"],
                 "position": position,

@@ -1,5 +1,7 @@
 """The partition's points in the collection: new and changed ones are upserted, nothing else is touched."""
 
+from typing import Any
+
 import dagster as dg
 
 from ogaart.assets.embeddings import embeddings
@@ -10,13 +12,13 @@ from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, RowState
 from ogaart.pipeline.runner import run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.payload import payload, payload_hash
 from ogaart.resources.platform import Platform
+from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS
-from ogaart.resources.storage.tables import Row
 from ogaart.resources.storage.vectors import Vectors
 
 COLLECTION_VERSION = "1"
@@ -47,20 +49,19 @@ def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> 
 def upsert(step: Step) -> None:
     """Bring the partition's points up to date, flush, then write the ledger."""
     stores = step.stores
-    embedder = Embedder(stores.settings)
-    space = embedder.space
-    payloads = _payloads(step, space)
+    space = VectorSpace.of(stores.settings)
+    payloads = _payloads(step, space.name)
     stored = {row["image_id"]: row for row in stores.tables.read(POINTS, step.partition)}
-    collection = Collection(stores, space, embedder.dimension)
+    collection = Collection(stores, space)
     with collection.writer() as index:
         identity = collection.identity
         hashes = {i: payload_hash(content) for i, content in payloads.items()}
         wanted = {
-            i: fingerprint(COLLECTION_VERSION, identity, space, content["pixel_sha256"], hashes[i])
+            i: fingerprint(COLLECTION_VERSION, identity, space.name, content["pixel_sha256"], hashes[i])
             for i, content in payloads.items()
         }
         plan = compare({i: row["fingerprint"] for i, row in stored.items()}, wanted)
-        vectors = Vectors(stores.root.vectors, space)
+        vectors = Vectors(stores.root.vectors, space.name)
         for start in range(0, len(plan.work), BATCH):
             numbers = plan.work[start : start + BATCH]
             matrix = vectors.get([payloads[i]["pixel_sha256"] for i in numbers])
@@ -73,7 +74,7 @@ def upsert(step: Step) -> None:
             stored[i]
             if i in stored and stored[i]["fingerprint"] == wanted[i]
             else step.stamp(
-                {"image_id": i, "collection": identity, "space": space, "payload_hash": hashes[i]}, wanted[i]
+                {"image_id": i, "collection": identity, "space": space.name, "payload_hash": hashes[i]}, wanted[i]
             )
             for i in payloads
         ]
@@ -82,12 +83,12 @@ def upsert(step: Step) -> None:
         step.commit({POINTS: (list(stored.values()), rows)})
 
 
-def _publishable(entry: Row) -> bool:
+def _publishable(entry: EntryRow) -> bool:
     """Whether an entry may be searched: it is live, and states a licence and an author."""
     return bool(entry["status"] == EntryStatus.OK and entry["licences"] and (entry["author"] or "").strip())
 
 
-def _payloads(step: Step, space: str) -> dict[int, Row]:
+def _payloads(step: Step, space: str) -> dict[int, dict[str, Any]]:
     """Payloads of the partition's eligible images: a live entry, and a vector in this space."""
     tables = step.stores.tables
     entries = {e["slug"]: e for e in tables.read(ENTRIES, step.partition) if _publishable(e)}

@@ -12,8 +12,8 @@ from ogaart.pipeline.runner import run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import FetchFailed
+from ogaart.resources.storage.rows import FileLinkRow, RawFileRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, RAW_FILES
-from ogaart.resources.storage.tables import Row
 
 RAW_FILES_VERSION = "1"
 GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBIDDEN, 403: FileStatus.FORBIDDEN}
@@ -77,12 +77,12 @@ def fetch_files(step: Step) -> None:
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
 
-def _fingerprint(step: Step, link: Row) -> str:
+def _fingerprint(step: Step, link: FileLinkRow) -> str:
     too_large = (link["length"] or 0) > step.stores.settings.max_file_bytes
     return fingerprint(RAW_FILES_VERSION, link["fid"], link["url"], link["length"], too_large)
 
 
-def _settled(step: Step, row: Row, wanted: str) -> bool:
+def _settled(step: Step, row: RawFileRow, wanted: str) -> bool:
     """Whether a stored row needs no request: its bytes are stored, or it is gone for good."""
     if row["fingerprint"] != wanted or step.failures.refetch_before(row["url"], wanted, row["slug"]) is not None:
         return False
@@ -91,13 +91,13 @@ def _settled(step: Step, row: Row, wanted: str) -> bool:
     return bool(row["status"] != FileStatus.FAILED)
 
 
-def _replaced(old: Row | None, new: Row) -> bool:
+def _replaced(old: RawFileRow | None, new: RawFileRow) -> bool:
     """Whether the site serves other bytes under the same URL, with the same id and length on the page."""
     return old is not None and old["fingerprint"] == new["fingerprint"] and old["run_id"] != new["run_id"]
 
 
-def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
-    facts: Row = {"fid": link["fid"], "slug": link["slug"], "url": link["url"]}
+def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str) -> RawFileRow:
+    facts: RawFileRow = {"fid": link["fid"], "slug": link["slug"], "url": link["url"]}
     limit = step.stores.settings.max_file_bytes
     if (link["length"] or 0) > limit:
         step.failures.record(
@@ -107,7 +107,8 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             error_class="TooLarge",
             message=f"the page states {link['length']:,} bytes, OGAART_MAX_FILE_BYTES allows {limit:,}: raise it",
         )
-        return step.stamp({**facts, "status": FileStatus.TOO_LARGE.value}, wanted)
+        facts["status"] = FileStatus.TOO_LARGE.value
+        return step.stamp(facts, wanted)
     changed = old is not None and old["fingerprint"] != wanted
     since = step.failures.refetch_before(link["url"], wanted, link["slug"])
     try:
@@ -131,10 +132,11 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
         )
         if old is not None and old["status"] == FileStatus.OK and step.stores.blobs.has(str(old["sha256"])):
             return old  # what was read before stays in search until the site serves something else
-        return step.stamp({**facts, "status": FileStatus.FAILED.value, "http_status": failure.http_status}, wanted)
+        facts["status"], facts["http_status"] = FileStatus.FAILED.value, failure.http_status
+        return step.stamp(facts, wanted)
     if old is not None and not changed and old["status"] == FileStatus.OK and old["sha256"] == fetched.sha256:
         return old
-    facts |= {"http_status": fetched.status, "fetched_at": fetched.fetched_at}
+    facts["http_status"], facts["fetched_at"] = fetched.status, fetched.fetched_at
     gone = GONE.get(fetched.status)
     if gone is not None or fetched.sha256 is None:
         status = gone or FileStatus.MISSING
@@ -146,8 +148,14 @@ def _fetch(step: Step, link: Row, old: Row | None, wanted: str) -> Row:
             message=f"the entry links this file, the site answers {fetched.status}",
             http_status=fetched.status,
         )
-        return step.stamp({**facts, "status": status.value}, wanted)
+        facts["status"] = status.value
+        return step.stamp(facts, wanted)
     with step.stores.blobs.path(fetched.sha256).open("rb") as content:
         kind = sniff(content.read(HEAD_BYTES))
-    facts |= {"sha256": fetched.sha256, "bytes": fetched.bytes, "type": kind.format}
-    return step.stamp({**facts, "status": FileStatus.OK.value}, wanted)
+    facts["status"], facts["sha256"], facts["bytes"], facts["type"] = (
+        FileStatus.OK.value,
+        fetched.sha256,
+        fetched.bytes,
+        kind.format,
+    )
+    return step.stamp(facts, wanted)

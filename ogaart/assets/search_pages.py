@@ -9,12 +9,12 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import ListingStatus
 from ogaart.pipeline.runner import run_partitions
-from ogaart.pipeline.step import LINEAGE, OWNERS, SITE, Step, described
+from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import latest_sweep
+from ogaart.resources.storage.rows import ListingRow, SearchResultRow
 from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
-from ogaart.resources.storage.tables import Row
 from ogaart.sites.errors import ListingUnreadable
 from ogaart.sites.records import Listing
 
@@ -88,24 +88,24 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
     tables, version = step.stores.tables, step.stores.site_rules.listing_version
     status = ListingStatus.PAST_END if past_end else listing.status
     results = [] if past_end else listing.rows
-    records: dict[str, Row] = {
+    records: dict[str, SearchResultRow] = {
         r.slug: {"position": r.position, "slug": r.slug, "title": r.title, "url": r.url} for r in results
     }
     stored = {row["slug"]: row for row in tables.read(SEARCH_RESULTS, step.partition)}
     wanted = {slug: fingerprint(version, record) for slug, record in records.items()}
     plan = compare({slug: row["fingerprint"] for slug, row in stored.items()}, wanted)
     unchanged = set(plan.unchanged)
-    rows = [
-        stored[slug] if slug in unchanged else step.stamp({**record, "fetched_at": fetched.fetched_at}, wanted[slug])
-        for slug, record in records.items()
-    ]
+    rows: list[SearchResultRow] = []
+    for slug, record in records.items():
+        fresh: SearchResultRow = {**record, "fetched_at": fetched.fetched_at}
+        rows.append(stored[slug] if slug in unchanged else step.stamp(fresh, wanted[slug]))
     step.count(plan)
     announced = 0 if past_end or listing.first is None or listing.last is None else listing.last - listing.first + 1
     step.check(
         "rows_as_announced", len(records) == announced, f"{step.partition}: {len(records)} rows, {announced} announced"
     )
     old_listing = tables.read(LISTINGS, step.partition)
-    facts = {
+    facts: ListingRow = {
         "url": url,
         "status": status.value,
         "first": listing.first,
@@ -116,7 +116,7 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
     }
     new_listing = step.stamp(facts, fingerprint(version, fetched.sha256))
     if old_listing and old_listing[0]["fingerprint"] == new_listing["fingerprint"]:
-        new_listing = {**new_listing, **{k: old_listing[0][k] for k in (*facts, *LINEAGE)}}
+        new_listing = old_listing[0]
     step.extra["site_total"] = listing.total or 0
     step.commit(
         {

@@ -80,7 +80,7 @@ def available_model(settings: Settings, console: Console) -> str:
     try:
         with Embedder(settings) as embedder:
             embedder.start()
-            console.print(f"Model: {embedder.model}")
+            console.print(f"Model: {embedder.space.model}")
     except WeightsMissing as cause:
         if "OGAART_MODEL" in os.environ:
             raise

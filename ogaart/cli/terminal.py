@@ -54,6 +54,7 @@ def guard() -> Iterator[Settings]:
 
     from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
     from ogaart.core.partitions import BadPartition
+    from ogaart.resources.embedding.registry import UnknownModel, model_named
     from ogaart.resources.site.errors import SiteDown
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
@@ -68,13 +69,16 @@ def guard() -> Iterator[Settings]:
         InvalidQueries: EXIT_USAGE,
         UnknownSite: EXIT_USAGE,
         ValidationError: EXIT_USAGE,
+        UnknownModel: EXIT_USAGE,
         SiteDown: EXIT_SITE_DOWN,
         DataRootRefused: EXIT_REFUSED,
         Locked: EXIT_REFUSED,
         NothingPublished: EXIT_NOTHING,
     }
     try:
-        yield Settings()
+        settings = Settings()
+        model_named(settings.model)
+        yield settings
     except tuple(codes) as cause:
         said = what_is_wrong(cause) if isinstance(cause, ValidationError) and cause.title == "Settings" else cause
         click.echo(f"ogaart: {said}", err=True)

@@ -84,10 +84,10 @@ def _queries(settings: Settings) -> Finding:
 
 
 def _weights(settings: Settings) -> Finding:
-    from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
+    from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 
     try:
-        space = Embedder(settings).space
+        space = VectorSpace.of(settings).name
     except WeightsMissing as cause:
         return Finding(f"weights of {settings.model}", False, str(cause))
     return Finding(f"weights of {settings.model}", True, space)

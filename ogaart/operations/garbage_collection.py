@@ -22,7 +22,7 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations.preconditions import refuse_while_running
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
+from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 from ogaart.resources.index.opening import discard_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
@@ -214,7 +214,7 @@ def _drafts(stores: Stores) -> Iterator[Item]:
 def _space(stores: Stores, space: str) -> Iterator[Item]:
     """A whole vector space: its segments and its collection."""
     try:
-        current = Embedder(stores.settings).space
+        current = VectorSpace.of(stores.settings).name
     except WeightsMissing:
         current = None
     published = {str(g.manifest["space"]): g.number for g in Generations(stores.root.generations).all()}

@@ -7,7 +7,7 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import EMBEDDINGS
@@ -27,6 +27,5 @@ def rebuild(settings: Settings, console: Console, what: str) -> Report:
         return runs.publish(settings, console, tags={REBUILD: "true"})
     refuse_while_running(stores)
     add_stored_partitions(stores)
-    embedder = Embedder(settings)
-    Collection(stores, embedder.space, embedder.dimension).discard()
+    Collection(stores, VectorSpace.of(settings)).discard()
     return runs.materialize(settings, console, stores.tables.partitions(EMBEDDINGS), (Stage.QDRANT_COLLECTION.value,))

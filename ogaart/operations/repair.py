@@ -10,7 +10,7 @@ from ogaart.operations import runs
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.operations.runs import ASSETS
 from ogaart.operations.verify import COLUMNS, Problem, Verification
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.lock_names import step_lock
@@ -54,8 +54,7 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
 def _remove(stores: Stores, problem: Problem) -> None:
     """Delete what is damaged, under the locks of the steps that write it."""
     if problem.points:
-        embedder = Embedder(stores.settings)
-        with Collection(stores, embedder.space, embedder.dimension).writer() as index:
+        with Collection(stores, VectorSpace.of(stores.settings)).writer() as index:
             index.delete(problem.points)
             index.flush()
     if not problem.remove:

@@ -24,7 +24,7 @@ from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.catalog.publishing import audit
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.platform import Stores
@@ -89,8 +89,8 @@ class Verification:
             yield from self.blobs(con)
             yield from self.rows(con)
             yield from self.packs(con)
-            space = Embedder(self.stores.settings)
-            vectors = Vectors(self.stores.root.vectors, space.space)
+            space = VectorSpace.of(self.stores.settings)
+            vectors = Vectors(self.stores.root.vectors, space.name)
             yield from self.vectors(con, vectors)
             yield from self.collection(con, vectors, space.dimension)
         yield from self.publication()

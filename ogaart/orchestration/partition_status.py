@@ -11,6 +11,7 @@ from ogaart.core.states import FileRole
 from ogaart.orchestration.launch_policy import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep
+from ogaart.resources.storage.rows import StepRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, SEARCH_RESULTS, STEPS
 from ogaart.resources.storage.tables import Tables
 
@@ -74,5 +75,5 @@ def _behind(tables: Tables, key: str) -> bool:
     return len(begun) < len(OFFLINE_STAGES) or min(begun) < max(ended)
 
 
-def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[dict[str, datetime]]:
+def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[StepRow]:
     return tables.select(STEPS, key, ["started_at", "ended_at"], stage)

@@ -15,7 +15,7 @@ from ogaart.core.errors import NoListing
 from ogaart.core.report import Report
 from ogaart.pipeline.crawl_estimate import CRAWL_DELAY, GB, Estimate, Known, estimate
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
-from ogaart.resources.embedding.registry import MODELS
+from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.storage.table_views import connect
@@ -42,7 +42,7 @@ def plan(stores: Stores, *, offline: bool = False) -> Report:
     settings = stores.settings
     known, delay, stated = survey(stores, offline=offline)
     seconds, measured = measure(settings)
-    dimension = MODELS[settings.model].dimension
+    dimension = model_named(settings.model).dimension
     found = estimate(
         known, delay=delay, dimension=dimension, seconds_per_picture=seconds, generations=settings.keep_generations
     )

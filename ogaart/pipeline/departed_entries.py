@@ -7,11 +7,12 @@ lists stays with it until its new partition has processed it, and search never l
 from collections.abc import Mapping
 
 from ogaart.core.states import EntryStatus, FileRole, FileStatus
+from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, MEMBERS, RAW_FILES, SEARCH_RESULTS
-from ogaart.resources.storage.tables import Row, Tables
+from ogaart.resources.storage.tables import Tables
 
 
-def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, Row], listed: set[str]) -> dict[str, str]:
+def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, EntryRow], listed: set[str]) -> dict[str, str]:
     """Entries of a partition that its listing no longer shows and that it must keep, with their URLs.
 
     Args:
@@ -39,7 +40,7 @@ def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, Row], l
     return {slug: row["url"] for slug, row in missing.items() if slug not in taken}
 
 
-def fully_processed(tables: Tables, partition: str, entries: Mapping[str, Row]) -> set[str]:
+def fully_processed(tables: Tables, partition: str, entries: Mapping[str, EntryRow]) -> set[str]:
     """Those of a partition's entries that need no stage any more: their available pictures are embedded."""
     alive = {slug for slug, row in entries.items() if row["status"] == EntryStatus.OK}
     done = {slug for slug, row in entries.items() if row["status"] not in {EntryStatus.OK, EntryStatus.FAILED}}

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ogaart.core.staleness import next_try
 from ogaart.pipeline.refresh_tags import RefreshRequest
-from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.rows import FailureRow
 
 
 class FailureLog:
@@ -22,24 +22,28 @@ class FailureLog:
     """
 
     def __init__(
-        self, stored: Sequence[Row], lineage: Mapping[str, str], now: datetime, refresh: RefreshRequest | None = None
+        self,
+        stored: Sequence[FailureRow],
+        lineage: Mapping[str, str],
+        now: datetime,
+        refresh: RefreshRequest | None = None,
     ) -> None:
         self.stored = list(stored)
         self._by_key = {row["key"]: row for row in stored}
         self._lineage = dict(lineage)
         self._now = now
         self._refresh = refresh
-        self._current: dict[str, Row] = {}
+        self._current: dict[str, FailureRow] = {}
 
     def __len__(self) -> int:
         return len(self._current)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[FailureRow]:
         """The failures that hold after this run, by key."""
         return [self._current[key] for key in sorted(self._current)]
 
-    def find(self, key: str, fingerprint: str) -> Row | None:
+    def find(self, key: str, fingerprint: str) -> FailureRow | None:
         """The stored failure of ``key`` with the same inputs."""
         row = self._by_key.get(key)
         return row if row is not None and row["fingerprint"] == fingerprint else None
@@ -68,7 +72,7 @@ class FailureLog:
         times = [self._refresh.before] if self._refresh is not None and self._refresh.covers(slug) else []
         row = self.find(key, fingerprint)
         if row is not None and self._is_due(row):
-            times.append(row["next_try"])
+            times.append(row["next_try"] or self._now)
         return max(times, default=None)
 
     def record(
@@ -86,7 +90,9 @@ class FailureLog:
         before = self.find(key, fingerprint)
         attempts = (before["attempts"] if before is not None else 0) + 1
         self._current[key] = {
-            **self._lineage,
+            "stage": self._lineage["stage"],
+            "partition": self._lineage["partition"],
+            "run_id": self._lineage["run_id"],
             "key": key,
             "slug": slug,
             "error_class": error_class,
@@ -103,6 +109,6 @@ class FailureLog:
     def _refreshes(self, slug: str | None) -> bool:
         return self._refresh is not None and slug is not None and self._refresh.covers(slug)
 
-    def _is_due(self, row: Row) -> bool:
+    def _is_due(self, row: FailureRow) -> bool:
         due: datetime | None = row["next_try"]
         return due is not None and due <= self._now

@@ -3,16 +3,17 @@
 from ogaart.core.stages import Stage
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.packs import read_at
-from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.rows import OccurrenceRow
 
 
-def picture_bytes(stores: Stores, occurrence: Row) -> bytes:
+def picture_bytes(stores: Stores, occurrence: OccurrenceRow) -> bytes:
     """The bytes of an occurrence's picture file.
 
     Raises:
         OSError: the blob or the pack is missing or torn.
     """
-    if occurrence["pack_offset"] is None:
+    offset, length = occurrence["pack_offset"], occurrence["pack_length"]
+    if offset is None or length is None:
         return stores.blobs.read(occurrence["file_sha256"])
     pack = stores.tables.pack_path(Stage.EXTRACTED_IMAGES, occurrence["partition"])
-    return read_at(pack, occurrence["pack_offset"], occurrence["pack_length"])
+    return read_at(pack, offset, length)

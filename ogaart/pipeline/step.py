@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
@@ -24,7 +24,7 @@ from ogaart.resources.site.client import Fetched
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
-from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.tables import R, Row
 
 OWNERS = ["team:data-engineering"]
 SITE = {"source": "site"}
@@ -65,15 +65,15 @@ class Step:
         """Zero-based page of the partition's query."""
         return parse_key(self.partition)[1]
 
-    def stamp(self, row: Mapping[str, Any], fingerprint: str) -> Row:
+    def stamp(self, row: R, fingerprint: str) -> R:
         """``row`` with its lineage: partition, fingerprint, run and time."""
-        return {
-            **row,
+        lineage = {
             "partition": self.partition,
             "fingerprint": fingerprint,
             "run_id": self.run_id,
             "written_at": self.now,
         }
+        return cast("R", {**row, **lineage})
 
     def refreshes(self, slug: str) -> bool:
         """Whether this run was requested to read the entry ``slug`` from the site again."""

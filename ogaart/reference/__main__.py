@@ -1,4 +1,4 @@
-"""The pages of docs that are made from the code, written by ``python -m ogaart.reference``, compared by a test."""
+"""What is made from the code: pages of docs and types of rows, written by ``python -m ogaart.reference``, tested."""
 
 import sys
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROWS = Path(__file__).resolve().parents[1] / "resources" / "storage" / "rows.py"
 
 _CLI_HEAD = """# The command `ogaart`
 
@@ -38,11 +39,12 @@ def pages() -> Mapping[str, str]:
     return {"cli.md": cli_markdown(), "tables.md": tables_markdown(), "assets.md": assets_markdown()}
 
 
-def write(folder: Path = DOCS) -> list[Path]:
-    """Write every page that is not current; gives those written."""
+def write() -> list[Path]:
+    """Write every page and module that is not current; returns those written."""
+    from ogaart.reference.row_types import row_types
+
     written = []
-    for name, text in pages().items():
-        path = folder / name
+    for path, text in {ROWS: row_types(), **{DOCS / name: text for name, text in pages().items()}}.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             written.append(path)

@@ -1,1 +1,1 @@
-"""What touches the outside: the site, the stores under the data root, the network, the collection."""
+"""What touches the outside: the site, the stores under the data root, the embedding model, the collection."""

@@ -82,12 +82,12 @@ def test_thumbnails_are_small_and_never_enlarged() -> None:
 
 
 def test_preparation_is_grey_behind_and_squashed() -> None:
-    prepared = preprocessing.prepare(flat((255, 0, 0, 0), (10, 400)))
+    prepared = preprocessing.prepare(flat((255, 0, 0, 0), (10, 400)), 224)
     assert prepared.shape == (224, 224, 3)
     assert prepared.dtype == np.uint8
     assert (prepared == 128).all()
-    assert (preprocessing.prepare(flat((10, 20, 30, 255))) == [10, 20, 30]).all()
-    half = preprocessing.prepare(flat((255, 255, 255, 128)))
+    assert (preprocessing.prepare(flat((10, 20, 30, 255)), 224) == [10, 20, 30]).all()
+    half = preprocessing.prepare(flat((255, 255, 255, 128)), 224)
     assert abs(int(half[0, 0, 0]) - 192) <= 1
 
 

@@ -18,7 +18,7 @@ def typed(*words: str) -> Result:
 def test_verify_ends_with_its_own_code_where_something_is_damaged(copied: World) -> None:
     assert typed("verify", "--quick").exit_code == 0
     file = next(r for r in copied.stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
-    copied.stores.blobs.path(file["sha256"]).unlink()
+    copied.stores.blobs.path(str(file["sha256"])).unlink()
 
     result = typed("verify", "--quick", "--json")
 

@@ -8,7 +8,7 @@ import pytest
 from ogaart.operations.rebuild import rebuild
 from ogaart.operations.repair import repair
 from ogaart.operations.verify import verify
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.storage.schema import FILE_LINKS, RAW_FILES
@@ -27,8 +27,7 @@ def flip(path: Path) -> None:
 
 
 def collection(world: World) -> Collection:
-    embedder = Embedder(world.settings)
-    return Collection(world.stores, embedder.space, embedder.dimension)
+    return Collection(world.stores, VectorSpace.of(world.settings))
 
 
 def test_a_platform_fresh_from_work_is_whole(demo_world: World) -> None:
@@ -44,7 +43,7 @@ def test_what_rots_is_found_and_mended(copied: World) -> None:
     file = next(r for r in stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
     links = stores.tables.path(FILE_LINKS, FILE_LINKS.stage, "2d-art/0002")
     [segment, *_] = sorted(stores.root.vectors.rglob("segment-*.parquet"))
-    flip(stores.blobs.path(file["sha256"]))
+    flip(stores.blobs.path(str(file["sha256"])))
     flip(stores.tables.pack_path(STAGE, PARTITION))
     flip(links)
     flip(segment)
@@ -104,7 +103,7 @@ def test_the_catalog_is_made_anew_though_nothing_changed(copied: World) -> None:
 @pytest.mark.parametrize("damage", ["lost", "short"])
 def test_a_quick_look_notices_what_is_lost_or_cut_short(copied: World, damage: str) -> None:
     file = next(r for r in copied.stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
-    blob = copied.stores.blobs.path(file["sha256"])
+    blob = copied.stores.blobs.path(str(file["sha256"]))
     blob.chmod(0o644)
     blob.unlink() if damage == "lost" else blob.write_bytes(b"short")
 

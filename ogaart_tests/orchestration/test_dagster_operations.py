@@ -12,6 +12,7 @@ from ogaart.demo import plan
 from ogaart.demo.model import Site
 from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.schema import ENTRIES, POINTS, STEPS
+from ogaart.resources.storage.tables import Row
 from ogaart_tests.orchestration.test_dagster_ui import choose_partition
 from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.ui import browser_page, dagster_ui, keep_screenshot, wait_until
@@ -63,7 +64,7 @@ def test_one_stage_of_one_partition_runs_again_alone(desk: Desk, page: Page) -> 
         return len(tables.read(STEPS, key, stage))
 
     wait_until(lambda: runs("extracted_images", "2d-art/0001") == 2, 240, "the stage to run again")
-    last = tables.read(STEPS, "2d-art/0001", "extracted_images")[-1]
+    last: Row = tables.read(STEPS, "2d-art/0001", "extracted_images")[-1]
     assert last[RowState.UNCHANGED] > 0
     assert [last[state] for state in RowState if state not in {RowState.UNCHANGED, RowState.FAILED}] == [0, 0, 0, 0]
     assert (runs("extracted_images", "2d-art/0000"), runs("embeddings", "2d-art/0001")) == (1, 1)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from ogaart.core.staleness import FIRST_RETRY
 from ogaart.pipeline.failure_log import FailureLog
 from ogaart.pipeline.refresh_tags import RefreshRequest
-from ogaart.resources.storage.tables import Row
+from ogaart.resources.storage.rows import FailureRow
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LINEAGE = {"stage": "content_pages", "partition": "2d-art/0000", "run_id": "a run"}
 
 
-def failed() -> list[Row]:
+def failed() -> list[FailureRow]:
     """A retryable and a permanent failure, as an earlier run leaves them."""
     log = FailureLog([], LINEAGE, NOW)
     log.record("u", "f", slug="s", error_class="HttpStatus", message="503", http_status=503, retryable=True)
@@ -25,7 +25,7 @@ def kept(log: FailureLog) -> list[str]:
     return [key for key in ("u", "p") if log.keep_until_due(key, "f", "s")]
 
 
-def later(stored: Sequence[Row], after: timedelta, refresh: RefreshRequest | None = None) -> FailureLog:
+def later(stored: Sequence[FailureRow], after: timedelta, refresh: RefreshRequest | None = None) -> FailureLog:
     return FailureLog(stored, LINEAGE, NOW + after, refresh)
 
 

@@ -15,6 +15,7 @@ from ogaart.imaging.contact_sheet import sheet
 from ogaart.pipeline import step_metadata
 from ogaart.pipeline.step import Step, open_step
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.rows import SearchResultRow
 from ogaart.resources.storage.schema import SEARCH_RESULTS
 from ogaart.settings import Settings
 
@@ -29,10 +30,10 @@ def stores(tmp_path: Path) -> Stores:
 def write(step: Step, slugs: str) -> None:
     """Let the partition list these one-letter entries; what is stored stays as it is."""
     stored = {row["slug"]: row for row in step.stores.tables.read(SEARCH_RESULTS, KEY)}
-    rows = [
-        stored.get(s) or step.stamp({"slug": s, "position": n, "title": s, "url": f"/content/{s}"}, s)
-        for n, s in enumerate(slugs)
+    made: list[SearchResultRow] = [
+        {"slug": s, "position": n, "title": s, "url": f"/content/{s}"} for n, s in enumerate(slugs)
     ]
+    rows = [stored.get(row["slug"]) or step.stamp(row, row["slug"]) for row in made]
     step.count(compare({s: r["fingerprint"] for s, r in stored.items()}, {r["slug"]: r["fingerprint"] for r in rows}))
     step.extra.update(requests=1, bytes=500)
     step.commit({SEARCH_RESULTS: (list(stored.values()), rows)})

@@ -136,7 +136,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(serving_files._DDL)
+    store.executescript(serving_files.serving_ddl())
     blobs = Blobs(settings.data / "blobs")
     found: dict[int, Any] = {}
     pack = building.path / "packs" / "extracted_images" / "tiny" / "0000.zip"
@@ -149,7 +149,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
                 point, signature = _write_picture(store, blobs, packed, entry, n, path)
                 points.append(point)
                 found[point.id] = signature
-    store.executescript(serving_files._INDEXES)
+    store.executescript(serving_files.INDEXES)
     facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
              "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",
              "newest_fetched_at": "2026-10-01T03:37:00+00:00", "typical_cosine": 0.45}  # fmt: skip
@@ -172,7 +172,9 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
 def _write_entry(store: sqlite3.Connection, entry: Entry) -> None:
     urls = [found.url if (found := lookup(name)) else f"{SITE}/unknown" for name in entry.licences]
     store.execute(
-        "INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO entries(slug, title, author, author_url, submitter, posted_at, art_type, tags,"
+        " licences, licence_urls, notice,"
+        " description, page_url, fetched_at, favourites) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (entry.slug, entry.title, entry.author, f"{SITE}/users/x", entry.author, "2026-10-01T03:37:00", "2D Art",
          json.dumps(entry.tags), json.dumps(entry.licences), json.dumps(urls), entry.notice or None,
          entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", 3),
@@ -204,7 +206,10 @@ def _write_picture(
     else:
         file, member, sha = name, "", blobs.put(content)
     store.execute(
-        "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO images(image_id, slug, pixel_sha256, width, height, mode, format, frames,"
+        " has_alpha, colours, palette,"
+        " palette_shares, pixel_art, pack, thumb_offset, thumb_length)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (number, entry.slug, bytes.fromhex(pixels), width, height, picture.mode, picture.format, picture.frames,
          seen.has_alpha, seen.colours, json.dumps(seen.palette), json.dumps(seen.palette_shares), seen.pixel_art,
          "packs/extracted_images/tiny/0000.zip", offset, len(thumb)),

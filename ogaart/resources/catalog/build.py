@@ -47,7 +47,7 @@ class Source:
     Attributes:
         cut: folder with hard links of all current ``tables/`` and ``packs/``; none of its files changes.
         space: vector space of the collection; embeddings of other spaces do not count.
-        model: name of the network, for the manifest.
+        model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
         blocked: what must not be published.
         runs: what the orchestrator knows of runs, in the columns of ``catalog_tables.RUNS``.

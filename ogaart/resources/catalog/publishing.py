@@ -14,9 +14,9 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog.generations import Building, Generation, Generations
-from ogaart.resources.catalog.quality import holding_back, outcome
+from ogaart.resources.catalog.quality import holding_back, outcome, space_of
 from ogaart.resources.catalog.tables import FORMAT_VERSION, Blocked
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.opening import open_index
@@ -40,16 +40,16 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
 
     The lock is held from the cut to the copy of the shard, so that tables and collection are of one moment.
     """
-    embedder = Embedder(stores.settings)
-    vectors = Vectors(stores.root.vectors, embedder.space)
-    collection = Collection(stores, embedder.space, embedder.dimension)
+    space = VectorSpace.of(stores.settings)
+    vectors = Vectors(stores.root.vectors, space.name)
+    collection = Collection(stores, space)
     stores.root.scratch.mkdir(parents=True, exist_ok=True)
     cut = temporary(stores.root.scratch / f"cut-{building.number:06d}")
     shutil.rmtree(cut, ignore_errors=True)
     source = Source(
         cut=cut,
-        space=embedder.space,
-        model=embedder.model,
+        space=space.name,
+        model=space.model,
         vectors=str(vectors.folder / SEGMENTS),
         blocked=blocked(stores),
         runs=runs,
@@ -86,7 +86,7 @@ def blocked(stores: Stores) -> Blocked:
 
 def inputs_digest(stores: Stores) -> str:
     """sha256 over what a catalog is built from: names, sizes and times of all table files, space and decisions."""
-    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {Embedder(stores.settings).space}".encode())
+    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {VectorSpace.of(stores.settings).name}".encode())
     for path in sorted(_inputs(stores.root.tables)):
         status = path.stat()
         digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -102,9 +102,9 @@ def server_holds(stores: Stores, generation: Generation) -> bool:
     """
     if stores.settings.qdrant_url is None:
         return True
-    embedder = Embedder(stores.settings)
+    space = VectorSpace.of(stores.settings)
     try:
-        index = open_index(stores.settings, stores.root.index, embedder.space, embedder.dimension, read_only=True)
+        index = open_index(stores.settings, stores.root.index, space.name, space.dimension, read_only=True)
     except IndexBroken:
         return False
     try:
@@ -115,7 +115,7 @@ def server_holds(stores: Stores, generation: Generation) -> bool:
 
 def nothing_embedded(stores: Stores) -> str | None:
     """Why there is nothing that could be published: no picture has a vector in the model's space; else None."""
-    space = Embedder(stores.settings).space
+    space = VectorSpace.of(stores.settings).name
     if any(Vectors(stores.root.vectors, space).folder.glob(SEGMENTS)):
         return None
     return (
@@ -170,13 +170,12 @@ def _failed(generation: Generation) -> bool:
 
 def audit(stores: Stores, generation: Generation, current: Generation | None) -> list[Audit]:
     """Run every audit on a finished generation and the collection it is published with."""
-    space = generation.manifest["space"]
-    vectors = Vectors(stores.root.vectors, space)
-    dimension = Embedder(stores.settings).dimension
+    space = space_of(generation)
+    vectors = Vectors(stores.root.vectors, space.name)
     if stores.settings.qdrant_url is not None:
-        with Collection(stores, space, dimension).writer() as index:
+        with Collection(stores, space).writer() as index:
             return run_audits(generation, index, vectors=vectors, previous=current)
-    index = open_index(stores.settings, generation.index, space, dimension, read_only=True)
+    index = open_index(stores.settings, generation.index, space.name, space.dimension, read_only=True)
     try:
         return run_audits(generation, index, vectors=vectors, previous=current)
     finally:

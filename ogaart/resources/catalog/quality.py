@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ogaart.resources.catalog.audits import Audit, audit_rights
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.registry import VectorSpace, model_named
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.opening import open_index
@@ -37,15 +37,14 @@ _NAMED = 5
 
 def assess(stores: Stores, generation: Generation) -> list[Audit]:
     """Run every check on a finished generation, and keep the outcome beside its files."""
-    space = generation.manifest["space"]
-    dimension = Embedder(stores.settings).dimension
-    vectors = Vectors(stores.root.vectors, space)
+    space = space_of(generation)
+    vectors = Vectors(stores.root.vectors, space.name)
     swept = [sweep for name in stores.queries if (sweep := latest_sweep(stores.root.site, name)) is not None]
     with ExitStack() as stack:
         if stores.settings.qdrant_url is not None:
-            index = stack.enter_context(Collection(stores, space, dimension).writer())
+            index = stack.enter_context(Collection(stores, space).writer())
         else:
-            index = open_index(stores.settings, generation.index, space, dimension, read_only=True)
+            index = open_index(stores.settings, generation.index, space.name, space.dimension, read_only=True)
             stack.callback(index.close)
         con = stack.enter_context(duckdb.connect(str(generation.catalog), read_only=True))
         found = [
@@ -58,6 +57,13 @@ def assess(stores: Stores, generation: Generation) -> list[Audit]:
     path = generation.path / CHECKS
     write_durably(path, json.dumps([audit.row() for audit in found], indent=1, ensure_ascii=False).encode())
     return found
+
+
+def space_of(generation: Generation) -> VectorSpace:
+    """The vector space that a generation was published with; its model may not be the one of the settings any more."""
+    name, model = str(generation.manifest["space"]), str(generation.manifest["model"])
+    stated = generation.manifest.get("dimension")
+    return VectorSpace(name, model, int(stated) if stated else model_named(model).dimension)
 
 
 def outcome(generation: Generation) -> list[Audit] | None:

@@ -12,49 +12,96 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from ogaart.core.stages import Stage
 from ogaart.resources.index.payload import unique_names
+from ogaart.resources.storage.schema import ENTRIES, IMAGES, STAMP, Column
+from ogaart.resources.storage.sql import quoted
 
 _BATCH = 2_000  # rows in Python at once
 _SIDE = 32  # pixels of a signature's side
 _SIGNATURE_BYTES = _SIDE * _SIDE * 4
 _NAMES_LIMIT = 20_000  # characters of names in one image's full text
 
-_DDL = """
-CREATE TABLE entries(
-    slug TEXT PRIMARY KEY, title TEXT, author TEXT, author_url TEXT, submitter TEXT, posted_at TEXT, art_type TEXT,
-    tags TEXT, licences TEXT, licence_urls TEXT, notice TEXT, description TEXT, page_url TEXT, fetched_at TEXT,
-    favourites INTEGER) WITHOUT ROWID;
-CREATE TABLE images(
-    image_id INTEGER PRIMARY KEY, slug TEXT NOT NULL, pixel_sha256 BLOB NOT NULL, width INTEGER, height INTEGER,
-    mode TEXT, format TEXT, frames INTEGER, has_alpha INTEGER, colours INTEGER, palette TEXT, palette_shares TEXT,
-    pixel_art INTEGER, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
-CREATE TABLE places(
-    image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,
-    sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER);
-CREATE VIRTUAL TABLE words USING fts5(
-    title, tags, author, description, names, content='', tokenize="unicode61 remove_diacritics 2");
-CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-"""
-_INDEXES = """
+_PLACE_COLUMNS = (
+    "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
+    " sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER"
+)
+_WORDS_TABLE = """CREATE VIRTUAL TABLE words USING fts5(
+    title, tags, author, description, names, content='', tokenize="unicode61 remove_diacritics 2")"""
+INDEXES = """
 CREATE INDEX images_by_pixels ON images(pixel_sha256);
 CREATE INDEX images_by_slug ON images(slug);
 CREATE INDEX places_by_image ON places(image_id);
 CREATE INDEX places_by_file ON places(file_url);
 CREATE INDEX entries_by_author ON entries(author);
 """
-_ISO = "strftime({} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+_SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
+    (pa.string(), "TEXT"),
+    (pa.int64(), "INTEGER"),
+    (pa.bool_(), "INTEGER"),
+    (pa.float32(), "REAL"),
+    (pa.binary(), "BLOB"),
+)
+_HASHES = frozenset({"pixel_sha256"})
+"""Columns of hexadecimal digits that are stored as bytes: there is an index over them."""
+_OF_IMAGE = {
+    "pack": f"'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip'",
+    "thumb_offset": "thumb_offset",
+    "thumb_length": "thumb_length",
+}
+"""Where an image's thumbnail lies: columns beside those that search shows."""
+
+
+def serving_ddl() -> str:
+    """SQL that makes the empty tables of words.sqlite: the columns are those that ``schema`` declares as served."""
+    entries = ", ".join(_declared(column, "slug", "TEXT PRIMARY KEY") for column in ENTRIES.served)
+    images = ", ".join(_declared(column, "image_id", "INTEGER PRIMARY KEY") for column in IMAGES.served)
+    return f"""
+        CREATE TABLE entries({entries}) WITHOUT ROWID;
+        CREATE TABLE images({images}, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
+        CREATE TABLE places({_PLACE_COLUMNS});
+        {_WORDS_TABLE};
+        CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    """
+
+
+def _declared(column: Column, key: str, of_key: str) -> str:
+    """A column of words.sqlite with its type."""
+    return f"{column.served_name} {of_key if column.name == key else _sqlite_type(column)}"
+
+
+def _sqlite_type(column: Column) -> str:
+    """The SQLite type of a served column; lists are JSON, times are ISO 8601."""
+    if column.name in _HASHES:
+        return "BLOB"
+    if pa.types.is_list(column.type) or pa.types.is_timestamp(column.type):
+        return "TEXT"
+    for known, name in _SQLITE_TYPES:
+        if column.type == known:
+            return name
+    raise TypeError(f"{column.name}: Arrow type {column.type} has no SQLite type declared: add it to _SQLITE_TYPES")
+
+
+def _served(column: Column) -> str:
+    """What DuckDB selects for a served column."""
+    name, value = quoted(column.served_name), quoted(column.name)
+    if column.name in _HASHES:
+        value = f"unhex({value})"
+    elif column.type == STAMP:
+        value = f"strftime({value} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+    elif pa.types.is_timestamp(column.type):
+        value = f"strftime({value}, '%Y-%m-%dT%H:%M:%S')"
+    return f"{value} AS {name}"
+
+
 _ENTRIES = f"""
-SELECT slug, title, author, author_url, submitter, strftime(posted_at, '%Y-%m-%dT%H:%M:%S') AS posted_at, art_type,
-    tags, licences, licence_urls, notice, description, url AS page_url, {_ISO.format("fetched_at")} AS fetched_at,
-    favourites
+SELECT {", ".join(map(_served, ENTRIES.served))}
 FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug) ORDER BY slug
 """  # noqa: S608
 _IMAGES = f"""
-SELECT image_id, slug, unhex(pixel_sha256) AS pixel_sha256, width, height, mode, format, frames, has_alpha, colours,
-    palette, palette_shares, pixel_art, 'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip' AS pack,
-    thumb_offset, thumb_length
+SELECT {", ".join((*map(_served, IMAGES.served), *(f"{value} AS {name}" for name, value in _OF_IMAGE.items())))}
 FROM images WHERE indexed ORDER BY image_id
 """  # noqa: S608
 _PLACES = """
@@ -72,7 +119,12 @@ FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
     GROUP BY o.image_id) AS n USING (image_id)
 WHERE i.indexed ORDER BY i.image_id
 """
-_JSON = frozenset({"tags", "licences", "licence_urls", "palette", "palette_shares"})
+_LISTS = {
+    column.served_name: pa.types.is_floating(column.type.value_type)
+    for column in (*ENTRIES.served, *IMAGES.served)
+    if pa.types.is_list(column.type)
+}
+"""Served columns that are lists, and whether of fractions, of which four digits are kept."""
 
 
 def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, Any]) -> dict[str, int]:
@@ -90,14 +142,14 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
     try:
         # A torn file is thrown away whole with its unfinished generation: no journal is needed while it is made.
         store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 8192;")
-        store.executescript(_DDL)
+        store.executescript(serving_ddl())
         counts = {
             "words_entries": _copy(con, store, "entries", _ENTRIES),
             "words_images": _copy(con, store, "images", _IMAGES),
             "words_places": _copy(con, store, "places", _PLACES),
             "words_words": _index_words(con, store),
         }
-        store.executescript(_INDEXES)
+        store.executescript(INDEXES)
         facts = {
             **{key: value for key, value in info.items() if key != "number"},
             "generation": info["number"],
@@ -127,10 +179,10 @@ def _copy(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str,
 
 
 def _stored(key: str, value: Any) -> Any:
-    if key not in _JSON:
+    if key not in _LISTS:
         return value
     values = value or []
-    if key == "palette_shares":
+    if _LISTS[key]:
         values = [round(share, 4) for share in values]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 

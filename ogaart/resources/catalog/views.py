@@ -195,10 +195,10 @@ VIEWS: tuple[View, ...] = (
             "partition": "Partition.",
             "started_at": "When the step began.",
             "embedded": "Pictures it embedded.",
-            "seconds": "Seconds it took, the start of the network included.",
+            "seconds": "Seconds it took, the start of the model included.",
             "images_per_second": "Pictures a second.",
             "peak_bytes": "Largest resident memory of the step's process.",
-            "worker_peak_bytes": "Largest resident memory of the network's process.",
+            "worker_peak_bytes": "Largest resident memory of the model's process.",
         },
         """
         SELECT run_id, partition, started_at, embedded, round(epoch(ended_at) - epoch(started_at), 3) AS seconds,

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
-from ogaart.resources.embedding.preprocessing import PREPARATION, prepare
-from ogaart.resources.embedding.registry import MODELS, WeightsMissing, find_weights
+from ogaart.resources.embedding.preprocessing import prepare
+from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
 from ogaart.settings import Settings
 from ogaart.workers import protocol
 from ogaart.workers.process import Child, ChildLost, clean_environment
@@ -56,7 +56,7 @@ class Batch:
     Attributes:
         keys: the pictures that have a vector.
         vectors: (N, D) float32 of length 1, in the order of ``keys``.
-        norms: (N,) float32, the lengths the network gave.
+        norms: (N,) float32, the lengths of the model's own vectors.
         failures: the pictures that have none.
     """
 
@@ -75,6 +75,7 @@ class Embedder:
         settings: model, weights, batch, threads and the limits of decoding.
 
     Raises:
+        UnknownModel: the settings name a model that is not there.
         WeightsMissing: the weights are known to be missing or damaged already; a download is tried at the start.
     """
 
@@ -85,9 +86,8 @@ class Embedder:
         self._peak = 0
         self._losses = 0
         self._lock = threading.Lock()
-        self.model = settings.model
-        self.dimension = MODELS[settings.model].dimension
-        self.space = f"{settings.model}-{self._weights.sha256}-{PREPARATION}"
+        self._model = model_named(settings.model)
+        self.space = VectorSpace.of(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +115,7 @@ class Embedder:
         """Start the child now, so that the first picture need not wait.
 
         Raises:
-            WeightsMissing: no weights here, and none to be had.
+            WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child does not start.
         """
         with self._lock:
@@ -131,7 +131,7 @@ class Embedder:
             One batch for each ``embed_batch`` pictures; in all, every key once, in vectors or failures.
 
         Raises:
-            WeightsMissing: no weights here, and none to be had.
+            WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child breaks at everything.
         """
         prepared: list[tuple[str, NDArray[np.uint8]]] = []
@@ -156,10 +156,10 @@ class Embedder:
             pictures: each (H, W, 4) uint8 canonical pixels.
 
         Raises:
-            WeightsMissing: no weights here, and none to be had.
+            WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child breaks at everything.
         """
-        return self._embed([(str(i), prepare(rgba)) for i, rgba in enumerate(pictures)], [])
+        return self._embed([(str(i), prepare(rgba, self._model.input_size)) for i, rgba in enumerate(pictures)], [])
 
     # -- the steps --------------------------------------------------------------------------------------------
 
@@ -168,12 +168,12 @@ class Embedder:
         fields = {"op": "prepare", "path": str(source) if isinstance(source, Path) else ""}
         blobs = () if isinstance(source, Path) else (source,)
         try:
-            answer = self._ask_twice(fields, blobs, self._settings.member_seconds)
+            answer = self._request_twice(fields, blobs, self._settings.member_seconds)
         except ChildLost as error:
             return Failure(key, Reason.WORKER_CRASHED, str(error))
         if answer.fields["kind"] == "failed":
             return Failure(key, answer.fields["error_class"], answer.fields["message"])
-        return np.frombuffer(answer.blobs[0], np.uint8).reshape(224, 224, 3)
+        return np.frombuffer(answer.blobs[0], np.uint8).reshape(self._model.input_size, self._model.input_size, 3)
 
     def _embed(self, prepared: list[tuple[str, NDArray[np.uint8]]], failures: list[Failure]) -> Batch:
         """Embed prepared pictures together; where that breaks the child, each alone."""
@@ -188,7 +188,7 @@ class Embedder:
         norms = np.linalg.norm(vectors, axis=1)
         good = np.isfinite(norms) & (norms > 0)
         bad = [
-            Failure(keys[i], "NoVector", f"the network gave a vector of length {norms[i]}: it has no direction")
+            Failure(keys[i], "NoVector", f"the model returned a vector of length {norms[i]}: it has no direction")
             for i in np.flatnonzero(~good)
         ]
         return Batch(
@@ -208,25 +208,25 @@ class Embedder:
                 keys.append(key)
             except ChildLost as error:
                 lost.append(Failure(key, Reason.WORKER_CRASHED, str(error)))
-        return keys, np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32), lost
+        return keys, np.concatenate(rows) if rows else np.empty((0, self.space.dimension), np.float32), lost
 
     def _vectors(self, prepared: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         if not prepared:
-            return np.empty((0, self.dimension), np.float32)
+            return np.empty((0, self.space.dimension), np.float32)
         pixels = np.ascontiguousarray(np.stack(prepared))
-        answer = self._ask({"op": "embed", "count": len(pixels)}, (pixels,), 60.0 + 20.0 * len(pixels))
-        return np.frombuffer(answer.blobs[0], np.float32).reshape(len(pixels), self.dimension)
+        answer = self._request({"op": "embed", "count": len(pixels)}, (pixels,), 60.0 + 20.0 * len(pixels))
+        return np.frombuffer(answer.blobs[0], np.float32).reshape(len(pixels), self.space.dimension)
 
     # -- the child --------------------------------------------------------------------------------------------
 
-    def _ask_twice(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
+    def _request_twice(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
         try:
-            return self._ask(fields, blobs, seconds)
+            return self._request(fields, blobs, seconds)
         except ChildLost as error:
             _log.warning("%s: once more in a new one", error)
-            return self._ask(fields, blobs, seconds)
+            return self._request(fields, blobs, seconds)
 
-    def _ask(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
+    def _request(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
         child = self._ready()
         try:
             answer = child.request(fields, blobs, seconds=seconds)
@@ -237,7 +237,7 @@ class Embedder:
                 raise EmbedderBroken(f"{self._losses} children broke one after the other, the last: {error}") from error
             raise
         except BaseException:
-            self.close()  # an answer nobody waits for any more would be taken for the next one's
+            self.close()  # a late answer would be taken for the next request's
             raise
         self._losses = 0
         self._peak = max(self._peak, answer.fields["peak"])
@@ -247,12 +247,12 @@ class Embedder:
         if self._child is not None:
             return self._child
         if self._weights.path is None:
-            _log.info("the weights of %s are downloaded first: %s", self.model, MODELS[self.model].source)
+            _log.info("the weights of %s are downloaded first: %s", self._model.name, self._model.source)
         started = time.monotonic()
         child = Child("ogaart.resources.embedding.worker", "the embedding process", _environment())
         start = {
             "op": "start",
-            "model": self.model,
+            "model": self._model.name,
             "weights": str(self._weights.path) if self._weights.path else "",
             "threads": self._settings.embed_threads,
             "limits": dataclasses.asdict(Limits.from_settings(self._settings)),
@@ -268,7 +268,7 @@ class Embedder:
         if hello.fields["kind"] == "weights-missing":
             child.kill()
             raise WeightsMissing(hello.fields["message"])
-        _log.info("%s loaded in %.1f s", self.space, time.monotonic() - started)
+        _log.info("%s loaded in %.1f s", self.space.name, time.monotonic() - started)
         self._child = child
         return child
 

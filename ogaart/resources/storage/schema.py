@@ -4,25 +4,52 @@ A table's file is one Parquet per (table, partition). The comments become ``COMM
 ``format_version`` rises when a column changes meaning; adding a column does not need it (reads unite by name).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic
 
 import pyarrow as pa
+from typing_extensions import TypeVar
+
+if TYPE_CHECKING:
+    from ogaart.resources.storage import rows
 
 STAMP = pa.timestamp("us", tz="UTC")
 TEXTS = pa.list_(pa.string())
 
 
+RowT_co = TypeVar("RowT_co", covariant=True, bound=Mapping[str, Any], default=Mapping[str, Any])
+"""The type of a table's rows: a ``TypedDict`` of ``rows.py``, which is made from the declarations here."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: name, Arrow type, comment."""
+    """One column.
+
+    Attributes:
+        name: its name.
+        type: its Arrow type.
+        comment: what it means, units included.
+        always: whether every row has a value; the others may be null.
+        served: whether search shows it: it then gets into a publication's words.sqlite, each hit and the API.
+        served_as: its name there, where that is another one.
+    """
 
     name: str
     type: pa.DataType
     comment: str
+    always: bool = False
+    served: bool = False
+    served_as: str = ""
+
+    @property
+    def served_name(self) -> str:
+        """Its name in the serving files."""
+        return self.served_as or self.name
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[RowT_co]):
     """One declared table; ``key`` names the columns that identify a row within a partition."""
 
     name: str
@@ -31,6 +58,11 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     format_version: int = 1
+
+    @property
+    def served(self) -> tuple[Column, ...]:
+        """The columns that search shows."""
+        return tuple(column for column in self.columns if column.served)
 
     @property
     def schema(self) -> pa.Schema:
@@ -42,74 +74,81 @@ class Table:
 
 
 _LINEAGE = (
-    Column("partition", pa.string(), "Partition (query/page) whose materialization holds the row."),
-    Column("fingerprint", pa.string(), "sha256 over stage version, settings and upstream contents; differs = stale."),
-    Column("run_id", pa.string(), "Dagster run that wrote the row; kept while the row is unchanged."),
-    Column("written_at", STAMP, "When that run wrote the row."),
+    Column("partition", pa.string(), "Partition (query/page) whose materialization holds the row.", always=True),
+    Column(
+        "fingerprint",
+        pa.string(),
+        "sha256 over stage version, settings and upstream contents; differs = stale.",
+        always=True,
+    ),
+    Column("run_id", pa.string(), "Dagster run that wrote the row; kept while the row is unchanged.", always=True),
+    Column("written_at", STAMP, "When that run wrote the row.", always=True),
 )
 
-LISTINGS = Table(
+LISTINGS: "Table[rows.ListingRow]" = Table(
     "listings", "search_pages", "One row per result page read.", ("partition",),
     (
-        Column("url", pa.string(), "The result page's URL."),
-        Column("status", pa.string(), "ok, no_results or past_end."),
+        Column("url", pa.string(), "The result page's URL.", always=True),
+        Column("status", pa.string(), "ok, no_results or past_end.", always=True),
         Column("first", pa.int64(), "A in the page's header 'Displaying A - B of N'."),
         Column("last", pa.int64(), "B in that header."),
         Column("total", pa.int64(), "N in that header."),
         Column("sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
-        Column("fetched_at", STAMP, "When the page was read from the site."),
+        Column("fetched_at", STAMP, "When the page was read from the site.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-SEARCH_RESULTS = Table(
+SEARCH_RESULTS: "Table[rows.SearchResultRow]" = Table(
     "search_results", "search_pages", "The result rows of each page, in order.", ("slug",),
     (
-        Column("position", pa.int64(), "Zero-based place on the page."),
-        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once."),
-        Column("title", pa.string(), "The title shown in the listing."),
-        Column("url", pa.string(), "Absolute URL of the entry as the listing links it."),
-        Column("fetched_at", STAMP, "When the page was read from the site."),
+        Column("position", pa.int64(), "Zero-based place on the page.", always=True),
+        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once.", always=True),
+        Column("title", pa.string(), "The title shown in the listing.", always=True),
+        Column("url", pa.string(), "Absolute URL of the entry as the listing links it.", always=True),
+        Column("fetched_at", STAMP, "When the page was read from the site.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-ENTRIES = Table(
+ENTRIES: "Table[rows.EntryRow]" = Table(
     "entries", "content_pages", "One row per entry (content page).", ("slug",),
     (
-        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once."),
-        Column("url", pa.string(), "The page's URL as requested."),
+        Column("slug", pa.string(), "The entry's name in its URL, percent-decoded exactly once.",
+               always=True, served=True),
+        Column("url", pa.string(), "The page's URL as requested.", always=True, served=True, served_as="page_url"),
         Column("nid", pa.int64(), "The site's node id."),
-        Column("title", pa.string(), "Title."),
-        Column("author", pa.string(), "Author as shown."),
-        Column("author_url", pa.string(), "Link of the author, on the site or elsewhere; null for plain text."),
-        Column("submitter", pa.string(), "Who submitted it, where that is not the author."),
-        Column("posted_at", pa.timestamp("us"), "Post date as shown; the site states no zone."),
-        Column("art_type", pa.string(), "Art type, such as 2D Art."),
-        Column("tags", TEXTS, "Tags, in the page's order."),
-        Column("licences", TEXTS, "Licence names; several mean: any one of them."),
-        Column("licence_urls", TEXTS, "Their URLs, in the same order."),
-        Column("notice", pa.string(), "The author's own copyright or attribution notice."),
-        Column("description", pa.string(), "Description as plain text."),
-        Column("favourites", pa.int64(), "Number of favourites; 0 where the page shows none."),
+        Column("title", pa.string(), "Title.", served=True),
+        Column("author", pa.string(), "Author as shown.", served=True),
+        Column("author_url", pa.string(), "Link of the author, on the site or elsewhere; null for plain text.",
+               served=True),
+        Column("submitter", pa.string(), "Who submitted it, where that is not the author.", served=True),
+        Column("posted_at", pa.timestamp("us"), "Post date as shown; the site states no zone.", served=True),
+        Column("art_type", pa.string(), "Art type, such as 2D Art.", served=True),
+        Column("tags", TEXTS, "Tags, in the page's order.", served=True),
+        Column("licences", TEXTS, "Licence names; several mean: any one of them.", served=True),
+        Column("licence_urls", TEXTS, "Their URLs, in the same order.", served=True),
+        Column("notice", pa.string(), "The author's own copyright or attribution notice.", served=True),
+        Column("description", pa.string(), "Description as plain text.", served=True),
+        Column("favourites", pa.int64(), "Number of favourites; 0 where the page shows none.", served=True),
         Column("collections", TEXTS, "Collections that hold the entry."),
-        Column("status", pa.string(), "ok, withheld, deleted, private, not_art or failed."),
+        Column("status", pa.string(), "ok, withheld, deleted, private, not_art or failed.", always=True),
         Column("http_status", pa.int64(), "HTTP status of the last answer."),
         Column("page_sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
         Column("content_hash", pa.string(), "Hash of the parsed record without favourites and collections."),
-        Column("fetched_at", STAMP, "When the page was read from the site."),
+        Column("fetched_at", STAMP, "When the page was read from the site.", served=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-FILE_LINKS = Table(
+FILE_LINKS: "Table[rows.FileLinkRow]" = Table(
     "file_links", "file_links", "One row per file an entry links: originals and previews.", ("slug", "url"),
     (
         Column("fid", pa.int64(), "The site's file id; null for previews."),
-        Column("slug", pa.string(), "The entry."),
-        Column("position", pa.int64(), "Zero-based place among the entry's links of that role."),
-        Column("role", pa.string(), "file or preview."),
-        Column("url", pa.string(), "URL to request, on the configured site."),
+        Column("slug", pa.string(), "The entry.", always=True),
+        Column("position", pa.int64(), "Zero-based place among the entry's links of that role.", always=True),
+        Column("role", pa.string(), "file or preview.", always=True),
+        Column("url", pa.string(), "URL to request, on the configured site.", always=True),
         Column("stored_name", pa.string(), "Name on the server, percent-decoded exactly once."),
         Column("shown_name", pa.string(), "Name shown to visitors."),
         Column("mime", pa.string(), "MIME type the page states; it comes from the extension."),
@@ -118,13 +157,13 @@ FILE_LINKS = Table(
     ),
 )  # fmt: skip
 
-RAW_FILES = Table(
+RAW_FILES: "Table[rows.RawFileRow]" = Table(
     "raw_files", "raw_files", "One row per original file fetched or tried.", ("slug", "url"),
     (
         Column("fid", pa.int64(), "The site's file id."),
-        Column("slug", pa.string(), "The entry."),
-        Column("url", pa.string(), "The URL requested."),
-        Column("status", pa.string(), "ok, missing, forbidden, too_large or failed."),
+        Column("slug", pa.string(), "The entry.", always=True),
+        Column("url", pa.string(), "The URL requested.", always=True),
+        Column("status", pa.string(), "ok, missing, forbidden, too_large or failed.", always=True),
         Column("http_status", pa.int64(), "HTTP status of the last answer."),
         Column("sha256", pa.string(), "Hash of the bytes, which is the blob's name."),
         Column("bytes", pa.int64(), "Length in bytes."),
@@ -134,16 +173,18 @@ RAW_FILES = Table(
     ),
 )  # fmt: skip
 
-MEMBERS = Table(
+MEMBERS: "Table[rows.MemberRow]" = Table(
     "members", "extracted_images", "One row per member of a file, whatever it is; a loose picture is its own only one.",
     ("slug", "file_sha256", "member_index", "fid"),
     (
-        Column("slug", pa.string(), "The entry."),
+        Column("slug", pa.string(), "The entry.", always=True),
         Column("fid", pa.int64(), "The file."),
-        Column("file_sha256", pa.string(), "Hash of the file's bytes."),
-        Column("member_index", pa.string(), "Place in the archive, nested by '/', such as 3/0; empty for the file."),
-        Column("member_path", pa.string(), "Path inside the archive, for display; nested archives joined by '!/'."),
-        Column("status", pa.string(), "picture, not_a_picture, junk or failed."),
+        Column("file_sha256", pa.string(), "Hash of the file's bytes.", always=True),
+        Column("member_index", pa.string(), "Place in the archive, nested by '/', such as 3/0; empty for the file.",
+               always=True),
+        Column("member_path", pa.string(), "Path inside the archive, for display; nested archives joined by '!/'.",
+               always=True),
+        Column("status", pa.string(), "picture, not_a_picture, junk or failed.", always=True),
         Column("error_class", pa.string(), "Class of the failure, where status is failed."),
         Column("message", pa.string(), "What went wrong, naming value and limit."),
         Column("format", pa.string(), "Format by magic bytes."),
@@ -154,40 +195,45 @@ MEMBERS = Table(
     ),
 )  # fmt: skip
 
-IMAGES = Table(
+IMAGES: "Table[rows.ImageRow]" = Table(
     "images", "extracted_images", "One row per distinct picture of an entry.", ("image_id",),
     (
-        Column("image_id", pa.int64(), "63-bit id made of slug and canonical pixels; the same on every run."),
-        Column("slug", pa.string(), "The entry."),
-        Column("pixel_sha256", pa.string(), "sha256 over width and height (uint32 LE each) and canonical RGBA bytes."),
+        Column("image_id", pa.int64(), "63-bit id made of slug and canonical pixels; the same on every run.",
+               always=True, served=True),
+        Column("slug", pa.string(), "The entry.", always=True, served=True),
+        Column("pixel_sha256", pa.string(), "sha256 over width and height (uint32 LE each) and canonical RGBA bytes.",
+               always=True, served=True),
         Column("pixels_version", pa.int64(), "Version of the rules that make canonical pixels."),
-        Column("width", pa.int64(), "Pixels."),
-        Column("height", pa.int64(), "Pixels."),
-        Column("mode", pa.string(), "Pillow's mode of the picture as stored."),
-        Column("format", pa.string(), "Format by magic bytes."),
-        Column("frames", pa.int64(), "Number of frames."),
-        Column("has_alpha", pa.bool_(), "Whether any canonical pixel is not opaque."),
-        Column("colours", pa.int64(), "Distinct opaque colours, counted up to 65,536."),
-        Column("palette", pa.list_(pa.int64()), "Up to 8 main colours as 0xRRGGBB, most frequent first."),
-        Column("palette_shares", pa.list_(pa.float32()), "Their shares of the visible pixels."),
-        Column("pixel_art", pa.bool_(), "Few colours and small: drawn pixel by pixel."),
+        Column("width", pa.int64(), "Pixels.", served=True),
+        Column("height", pa.int64(), "Pixels.", served=True),
+        Column("mode", pa.string(), "Pillow's mode of the picture as stored.", served=True),
+        Column("format", pa.string(), "Format by magic bytes.", served=True),
+        Column("frames", pa.int64(), "Number of frames.", served=True),
+        Column("has_alpha", pa.bool_(), "Whether any canonical pixel is not opaque.", served=True),
+        Column("colours", pa.int64(), "Distinct opaque colours, counted up to 65,536.", served=True),
+        Column("palette", pa.list_(pa.int64()), "Up to 8 main colours as 0xRRGGBB, most frequent first.",
+               served=True),
+        Column("palette_shares", pa.list_(pa.float32()), "Their shares of the visible pixels.",
+               served=True),
+        Column("pixel_art", pa.bool_(), "Few colours and small: drawn pixel by pixel.", served=True),
         Column("signature", pa.binary(), "32 x 32 RGBA thumbnail (uint8, alpha-premultiplied), 4,096 bytes."),
-        Column("thumb_offset", pa.int64(), "Offset of the WebP thumbnail's bytes in the partition's pack."),
-        Column("thumb_length", pa.int64(), "Its length in bytes."),
+        Column("thumb_offset", pa.int64(), "Offset of the WebP thumbnail's bytes in the partition's pack.",
+               always=True),
+        Column("thumb_length", pa.int64(), "Its length in bytes.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-OCCURRENCES = Table(
+OCCURRENCES: "Table[rows.OccurrenceRow]" = Table(
     "occurrences", "extracted_images", "Each place at which an image stands in its entry.",
     ("image_id", "fid", "member_index"),
     (
-        Column("image_id", pa.int64(), "The image."),
-        Column("slug", pa.string(), "The entry."),
+        Column("image_id", pa.int64(), "The image.", always=True),
+        Column("slug", pa.string(), "The entry.", always=True),
         Column("fid", pa.int64(), "The file."),
-        Column("file_sha256", pa.string(), "Hash of that file's bytes."),
-        Column("member_index", pa.string(), "Place in the archive; empty: the file itself."),
-        Column("member_path", pa.string(), "Path inside the archive; empty: the file itself."),
+        Column("file_sha256", pa.string(), "Hash of that file's bytes.", always=True),
+        Column("member_index", pa.string(), "Place in the archive; empty: the file itself.", always=True),
+        Column("member_path", pa.string(), "Path inside the archive; empty: the file itself.", always=True),
         Column("sha256", pa.string(), "Hash of the picture file's own bytes."),
         Column("format", pa.string(), "Format by magic bytes."),
         Column("bytes", pa.int64(), "Length of the picture file."),
@@ -197,56 +243,57 @@ OCCURRENCES = Table(
     ),
 )  # fmt: skip
 
-EMBEDDINGS = Table(
+EMBEDDINGS: "Table[rows.EmbeddingRow]" = Table(
     "embeddings", "embeddings", "Which segment holds each image's vector.", ("image_id",),
     (
-        Column("image_id", pa.int64(), "The image."),
-        Column("pixel_sha256", pa.string(), "Its canonical pixels: vectors are stored once for each."),
-        Column("model", pa.string(), "vgg16 or efficientnet_lite0."),
-        Column("space", pa.string(), "Model, weights and preparation: vectors of one space are comparable."),
+        Column("image_id", pa.int64(), "The image.", always=True),
+        Column("pixel_sha256", pa.string(), "Its canonical pixels: vectors are stored once for each.", always=True),
+        Column("model", pa.string(), "Name of the embedding model, such as vgg16.", always=True),
+        Column("space", pa.string(), "Model, weights and preparation: vectors of one space are comparable.",
+               always=True),
         Column("segment", pa.string(), "File of the segment."),
         Column("row", pa.int64(), "Row in the segment."),
         Column("norm", pa.float32(), "Length of the vector before it was normalised."),
-        Column("status", pa.string(), "ok or failed."),
+        Column("status", pa.string(), "ok or failed.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-POINTS = Table(
+POINTS: "Table[rows.PointRow]" = Table(
     "points", "qdrant_collection", "The ledger of what the collection holds for each image.", ("image_id",),
     (
-        Column("image_id", pa.int64(), "The image, which is the point's id."),
-        Column("collection", pa.string(), "Name of the collection."),
-        Column("space", pa.string(), "Vector space of the point."),
-        Column("payload_hash", pa.string(), "sha256 of the payload."),
+        Column("image_id", pa.int64(), "The image, which is the point's id.", always=True),
+        Column("collection", pa.string(), "Name of the collection.", always=True),
+        Column("space", pa.string(), "Vector space of the point.", always=True),
+        Column("payload_hash", pa.string(), "sha256 of the payload.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-FAILURES = Table(
+FAILURES: "Table[rows.FailureRow]" = Table(
     "failures", "(all)", "What went wrong and when it is tried again.", ("stage", "key"),
     (
-        Column("stage", pa.string(), "The stage that failed."),
-        Column("key", pa.string(), "What failed: URL, or fid and member."),
+        Column("stage", pa.string(), "The stage that failed.", always=True),
+        Column("key", pa.string(), "What failed: URL, or fid and member.", always=True),
         Column("slug", pa.string(), "The entry, where there is one."),
-        Column("error_class", pa.string(), "Class of the cause."),
-        Column("message", pa.string(), "The cause, naming value and limit."),
+        Column("error_class", pa.string(), "Class of the cause.", always=True),
+        Column("message", pa.string(), "The cause, naming value and limit.", always=True),
         Column("http_status", pa.int64(), "HTTP status, where there was one."),
-        Column("attempts", pa.int64(), "Runs that tried it."),
-        Column("first_at", STAMP, "First failure."),
-        Column("last_at", STAMP, "Latest failure."),
+        Column("attempts", pa.int64(), "Runs that tried it.", always=True),
+        Column("first_at", STAMP, "First failure.", always=True),
+        Column("last_at", STAMP, "Latest failure.", always=True),
         Column("next_try", STAMP, "When a run takes it up again; null: never, it is permanent."),
         *_LINEAGE,
     ),
 )  # fmt: skip
 
-STEPS = Table(
+STEPS: "Table[rows.StepRow]" = Table(
     "steps", "(all)", "What each run did in each stage of a partition: the last 50 materializations.", ("run_id",),
     (
-        Column("stage", pa.string(), "The stage."),
-        Column("started_at", STAMP, "When the step began."),
-        Column("ended_at", STAMP, "When it ended."),
-        *(Column(s, pa.int64(), f"Rows found {s}.") for s in
+        Column("stage", pa.string(), "The stage.", always=True),
+        Column("started_at", STAMP, "When the step began.", always=True),
+        Column("ended_at", STAMP, "When it ended.", always=True),
+        *(Column(s, pa.int64(), f"Rows found {s}.", always=True) for s in
           ("new", "stale", "unchanged", "orphaned", "failed", "pending")),
         Column("requests", pa.int64(), "Requests made to the site."),
         Column("requests_saved", pa.int64(), "Requests answered by fetch records instead."),
@@ -259,7 +306,7 @@ STEPS = Table(
     ),
 )  # fmt: skip
 
-TABLES = (
+TABLES: tuple[Table, ...] = (
     LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
     MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES, STEPS,
 )  # fmt: skip

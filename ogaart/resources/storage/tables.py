@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +26,9 @@ from ogaart.resources.storage.lock_names import swap_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import Table, by_name
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
+"""A row of any table; what handles one table's rows names their type of ``rows.py``."""
+R = TypeVar("R", bound=Mapping[str, Any])
 
 
 class NewerFormat(RuntimeError):
@@ -55,7 +57,7 @@ class Tables:
         """Where the pack of (stage, partition) lies."""
         return self._packs / stage / f"{partition}.zip"
 
-    def read(self, table: Table, partition: str, stage: str | None = None) -> list[Row]:
+    def read(self, table: Table[R], partition: str, stage: str | None = None) -> list[R]:
         """The rows of one partition; none where the stage has not run.
 
         Raises:
@@ -81,8 +83,8 @@ class Tables:
                 f"{path} is not as it was written (its hash is wrong): delete it and materialize its partition"
             )
 
-    def select(self, table: Table, partition: str, columns: Sequence[str], stage: str | None = None) -> list[Row]:
-        """Some columns of one partition's rows, read without the others; errors as ``read``."""
+    def select(self, table: Table[R], partition: str, columns: Sequence[str], stage: str | None = None) -> list[R]:
+        """Rows with some columns only, read without the others; errors as ``read``."""
         path = self.path(table, stage or table.stage, partition)
         if not path.exists():
             return []
@@ -228,11 +230,11 @@ def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.
     return content
 
 
-def _rows(table: Table, content: pa.Table, columns: Sequence[str] | None = None) -> Iterator[Row]:
+def _rows(table: Table[R], content: pa.Table, columns: Sequence[str] | None = None) -> Iterator[R]:
     """Rows with every column asked for: one added since the file was written is null."""
     names = table.schema.names if columns is None else columns
     missing = [name for name in names if name not in content.schema.names]
     for row in content.select([n for n in names if n in content.schema.names]).to_pylist():
         for name in missing:
             row[name] = None
-        yield row
+        yield cast("R", row)

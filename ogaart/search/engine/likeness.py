@@ -11,13 +11,9 @@ from ogaart.search.results import Hit, Relation, Verdict
 # icon loses more of it.
 _ICON, _PICTURE = 16.0, 32.0
 _NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
-# What the network says weighs more where it is no copy; the rest keeps shapes and colours together.
-_CLOSENESS_SHARE = 0.3
 _BEST_SIMILAR = 0.9
 # Fits below say little of a picture that nobody is known to have cropped: flat grounds fit into much.
 _FIT = 0.65
-# Cosine under which the nearest picture is not even similar, where too few pictures tell what is typical of pairs.
-_TYPICAL = 0.35
 
 
 def near_copy(side: float) -> float:
@@ -26,18 +22,19 @@ def near_copy(side: float) -> float:
     return _NEAR_ICON + share * (_NEAR_PICTURE - _NEAR_ICON)
 
 
-def likeness(cosine: float, closeness: float | None, side: float) -> float:
+def likeness(cosine: float, closeness: float | None, side: float, share: float) -> float:
     """Blend both into one number from 0 to 1 that orders hits: copies come before what is only similar.
 
     Args:
         cosine: of the network's vectors.
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
+        share: weight of the closeness where they are no copies; see ``LikenessThresholds.closeness_share``.
     """
     cosine = min(max(cosine, 0.0), 1.0)
     if closeness is None:
         return _BEST_SIMILAR * cosine
-    base = _BEST_SIMILAR * ((1.0 - _CLOSENESS_SHARE) * cosine + _CLOSENESS_SHARE * closeness)
+    base = _BEST_SIMILAR * ((1.0 - share) * cosine + share * closeness)
     least = near_copy(side)
     if closeness < least:
         return base
@@ -58,19 +55,19 @@ def likeness_of_part(cosine: float, fit: float, *, known: bool) -> float:
     return _BEST_SIMILAR * (min(max(cosine, 0.0), 1.0) + fit) / 2
 
 
-def relation(cosine: float, closeness: float | None, side: float, typical: float | None) -> Relation:
+def relation(cosine: float, closeness: float | None, side: float, typical: float) -> Relation:
     """Name how a hit stands to the picture asked for.
 
     Args:
         cosine: of the network's vectors.
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
-        typical: cosine that half of all pairs of pictures stay below: networks differ in it, and what is no nearer than
-            that is not even similar. Each publication measures its own; None if it cannot.
+        typical: cosine that half of all pairs of pictures stay below: models differ in it, and what is no nearer than
+            that is not even similar. Each publication measures its own, or takes its model's.
     """
     if closeness is not None and closeness >= near_copy(side):
         return Relation.NEAR
-    return Relation.SIMILAR if cosine >= (_TYPICAL if typical is None else typical) else Relation.UNLIKE
+    return Relation.SIMILAR if cosine >= typical else Relation.UNLIKE
 
 
 def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:

@@ -15,7 +15,7 @@ from ogaart.imaging import borders, identity, signatures, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.resources.embedding.embedder import Embedder
-from ogaart.resources.embedding.registry import MODELS, WeightsMissing, find_weights
+from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 
@@ -175,18 +175,15 @@ class WorkerQueryImageReader:
 
     def _open(self, space: str) -> tuple[Embedder | None, str]:
         model = space.split("-", 1)[0]
-        if model not in MODELS:
-            logger.warning("pictures cannot be embedded: %s is of no model that this version knows", space)
-            return None, _BLIND
         settings = self._settings.model_copy(update={"model": model})
         try:
             weights = find_weights(settings)
             embedder = Embedder(settings)
-        except WeightsMissing as cause:
+        except (UnknownModel, WeightsMissing) as cause:
             logger.warning("pictures cannot be embedded: %s", cause)
             return None, _BLIND
         # Searching never downloads: half a gigabyte does not come while a visitor waits.
-        if weights.path is None or embedder.space != space:
+        if weights.path is None or embedder.space.name != space:
             logger.warning("pictures cannot be embedded: weights here %s, published is %s", weights, space)
             return None, _BLIND
         return embedder, ""

@@ -42,7 +42,8 @@ def rank(
     known: NDArray[np.bool_],
     *,
     compares: bool,
-    typical: float | None,
+    typical: float,
+    share: float,
     fitted: int = FITTED,
 ) -> list[Ranked]:
     """Give each point its likeness and relation, and order them by it.
@@ -54,7 +55,8 @@ def rank(
         rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``; unused without a reference.
         known: (N,) bool.
         compares: whether points stand in a relation to the query, since it is one picture.
-        typical: cosine that half of all pairs of pictures stay below; see ``judging.relation``.
+        typical: cosine that half of all pairs of pictures stay below; see ``likeness.relation``.
+        share: weight of the signatures in what is no copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
     """
     near: dict[int, float] = {}
@@ -70,7 +72,7 @@ def rank(
     for point in points:
         close = near.get(point.id)
         side = min(reference.side if reference else 0, sides.get(point.id, 0))
-        score = likeness.likeness(point.score, close, side)
+        score = likeness.likeness(point.score, close, side, share)
         if reference is not None and point.id in fits:
             known_part = reference.cropped is True
             score = max(score, likeness.likeness_of_part(point.score, fits[point.id], known=known_part))

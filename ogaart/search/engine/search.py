@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
+from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import EXACT_BELOW
 from ogaart.resources.index.base import Hit as Point
 from ogaart.resources.index.filters import IndexFilter
@@ -152,8 +153,18 @@ class Search:
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        typical = self.store.info.typical_cosine
-        return rank(points, sides, reference, rows, known, compares=self._compares, typical=typical, fitted=fitted)
+        thresholds = thresholds_of(self.store.info.model)
+        return rank(
+            points,
+            sides,
+            reference,
+            rows,
+            known,
+            compares=self._compares,
+            typical=self.store.info.typical_cosine or thresholds.typical_cosine,
+            share=thresholds.closeness_share,
+            fitted=fitted,
+        )
 
     @property
     def _compares(self) -> bool:

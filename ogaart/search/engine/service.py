@@ -10,7 +10,7 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 from ogaart.resources.catalog.generations import Generation, Generations
-from ogaart.resources.embedding.registry import MODELS
+from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
@@ -275,4 +275,4 @@ class SearchService:
 def _dimension(generation: Generation) -> int:
     """Length of the generation's vectors."""
     stated = generation.manifest.get("dimension")
-    return int(stated) if stated else MODELS[str(generation.manifest["model"])].dimension
+    return int(stated) if stated else model_named(str(generation.manifest["model"])).dimension

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ogaart.resources.embedding.registry import model_label
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
@@ -23,7 +24,6 @@ _FILTER_NAMES = {
     "colours": "colour",
     "entry": "entry",
 }
-_MODELS = {"vgg16": "VGG16", "efficientnet_lite0": "EfficientNet-Lite0"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def day(stamp: str) -> str:
 
 
 def model_name(model: str) -> str:
-    """The network's name as its authors write it."""
-    return _MODELS.get(model, model)
+    """The embedding model's name as its authors write it."""
+    return model_label(model)
 
 
 def size(count: int) -> str:

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from torchvision.models import vgg16
 
-from ogaart.resources.embedding import registry
 from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
+from ogaart.resources.embedding.models.base import downloads
 from ogaart.resources.embedding.preprocessing import PREPARATION
-from ogaart.resources.embedding.registry import MODELS, find_weights, space_of
-from ogaart.resources.embedding.worker import NETWORKS
+from ogaart.resources.embedding.registry import VectorSpace, find_weights, model_named
+from ogaart.resources.embedding.worker import LoadedModel
 from ogaart.settings import Settings
 
 LITE0_SPACE = f"efficientnet_lite0-57934424-{PREPARATION}"
@@ -125,13 +125,14 @@ def test_nothing_in_nothing_out(embedder: Embedder) -> None:
 
 def test_lite0_sees_what_it_was_trained_on() -> None:
     """The weights themselves say how their inputs were normalised: (x - 127) / 128 over ImageNet's mean picture."""
-    network = NETWORKS["efficientnet_lite0"](find_weights(Settings(model="efficientnet_lite0")).path)
-    state = network.body.state_dict()
+    weights = find_weights(Settings(model="efficientnet_lite0")).path
+    assert weights is not None
+    state = torch.load(weights, weights_only=True)
     gains = state["_conv_stem.weight"].sum((2, 3)).double().numpy()
     mean_input = np.linalg.lstsq(gains, state["_bn0.running_mean"].double().numpy(), rcond=None)[0]
 
     imagenet = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
-    assert np.abs(mean_input - network.normalise(imagenet).flatten().numpy()).max() < 0.07
+    assert np.abs(mean_input - model_named("efficientnet_lite0").normalise(imagenet).flatten().numpy()).max() < 0.07
     strongest = np.argsort(-np.abs(gains.sum(1)))[:4]
     variance = (state["_bn0.running_var"].numpy()[strongest] / gains.sum(1)[strongest] ** 2).mean()
     assert abs(variance - (0.226 * 255 / 128) ** 2) < 0.1  # 1.0 had it been divided by ImageNet's deviation
@@ -154,7 +155,7 @@ def test_vgg16_is_torchvisions_up_to_the_second_relu(random_vgg16: Path, tmp_pat
     from ogaart.resources.embedding.preprocessing import prepare
 
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    pixels = torch.from_numpy((prepare(picture) / 255 - mean) / deviation).float().permute(2, 0, 1)[None]
+    pixels = torch.from_numpy((prepare(picture, 224) / 255 - mean) / deviation).float().permute(2, 0, 1)[None]
     with torch.inference_mode():
         features = torch.flatten(reference.avgpool(reference.features(pixels)), 1)
         fc2 = reference.classifier[:5](features)[0].numpy()
@@ -162,7 +163,7 @@ def test_vgg16_is_torchvisions_up_to_the_second_relu(random_vgg16: Path, tmp_pat
     assert (batch.vectors >= 0).all()  # after ReLU
     assert np.abs(batch.vectors[0] - fc2 / np.linalg.norm(fc2)).max() < 1e-5
     assert np.isclose(batch.norms[0], np.linalg.norm(fc2), rtol=1e-4)
-    assert embedder.space == f"vgg16-{hashlib.sha256(random_vgg16.read_bytes()).hexdigest()[:8]}-{PREPARATION}"
+    assert embedder.space.name == f"vgg16-{hashlib.sha256(random_vgg16.read_bytes()).hexdigest()[:8]}-{PREPARATION}"
 
 
 # -- what breaks ---------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ from pathlib import Path
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.settings import Settings
 with Embedder(Settings(data=Path(sys.argv[1]), model="efficientnet_lite0")) as embedder:
-    print(embedder.space, "torch" in sys.modules, embedder.pid)
+    print(embedder.space.name, "torch" in sys.modules, embedder.pid)
 """
     out = subprocess.run([sys.executable, "-c", check, str(tmp_path)], capture_output=True, text=True, check=True)
     assert out.stdout.split() == [LITE0_SPACE, "False", "None"]  # and no child for nothing
@@ -252,17 +253,13 @@ with Embedder(Settings(data=Path(sys.argv[1]), model="efficientnet_lite0")) as e
 # -- weights -------------------------------------------------------------------------------------------------------
 
 
-def test_the_dimensions_known_without_torch_are_those_of_the_networks() -> None:
-    assert {name: network.model for name, network in NETWORKS.items()} == MODELS
-
-
 def test_the_space_of_downloaded_weights_is_known_before_they_are_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
-    assert space_of(Settings(data=tmp_path, model="vgg16")) == f"vgg16-397923af-{PREPARATION}"
-    assert registry.downloads() == Path(torch.hub.get_dir()) / "checkpoints"
+    assert VectorSpace.of(Settings(data=tmp_path, model="vgg16")).name == f"vgg16-397923af-{PREPARATION}"
+    assert downloads() == Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def test_weights_that_cannot_be_downloaded_are_an_error_that_says_what_to_do(
@@ -280,15 +277,15 @@ def test_weights_that_cannot_be_downloaded_are_an_error_that_says_what_to_do(
 
 def test_a_damaged_download_is_found_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    registry.downloads().mkdir(parents=True)
-    (registry.downloads() / "vgg16-397923af.pth").write_bytes(b"half of it")
+    downloads().mkdir(parents=True)
+    (downloads() / "vgg16-397923af.pth").write_bytes(b"half of it")
 
     with pytest.raises(WeightsMissing, match="it is damaged; delete it"):
         Embedder(Settings(data=tmp_path, model="vgg16"))
 
 
 def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissing, match=r"OGAART_WEIGHTS=.*nowhere.pth is no file"):
+    with pytest.raises(WeightsMissing, match=r"OGAART_WEIGHTS=.*nowhere.pth is not a file"):
         Embedder(lite0(tmp_path, weights=tmp_path / "nowhere.pth"))
 
 
@@ -299,7 +296,7 @@ def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:
         ({"features.0.weight": torch.ones(64, 3, 5, 5)}, r"has shape \(64, 3, 5, 5\), expected \(64, 3, 3, 3\)"),
         ([torch.ones(1)], "holds a list, expected a state dict"),
         ({"x": Path("/")}, "more than tensors"),
-        (None, "no state dict"),
+        (None, "not a state dict"),
     ],
 )
 def test_a_file_of_something_else_is_an_error_that_names_it(tmp_path: Path, content: Any, message: str) -> None:
@@ -310,18 +307,18 @@ def test_a_file_of_something_else_is_an_error_that_names_it(tmp_path: Path, cont
         torch.save(content, path)
 
     with pytest.raises(WeightsMissing, match=message):
-        NETWORKS["vgg16"](path)
+        LoadedModel(model_named("vgg16"), path)
 
 
 def test_a_weights_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"one")
     settings = lite0(tmp_path, weights=path)
-    first = space_of(settings)
+    first = VectorSpace.of(settings)
     monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
-    assert space_of(settings) == first
+    assert VectorSpace.of(settings) == first
     monkeypatch.undo()
 
     path.write_bytes(b"another")
 
-    assert space_of(settings) != first
+    assert VectorSpace.of(settings) != first

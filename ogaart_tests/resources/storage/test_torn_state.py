@@ -8,6 +8,7 @@ import pytest
 from ogaart.orchestration.instance import instance_config, prepare_home
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.quality import outcome
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
@@ -16,7 +17,7 @@ from ogaart.settings import Settings
 
 
 def test_a_collection_whose_name_is_torn_gets_another_one(tmp_path: Path) -> None:
-    collection = Collection(Stores(Settings(data=tmp_path)), "space", 4)
+    collection = Collection(Stores(Settings(data=tmp_path)), VectorSpace("space", "vgg16", 4))
     with collection.writer():
         before = collection.identity
     (tmp_path / "index/space/identity.json").write_text('{"identity": "')

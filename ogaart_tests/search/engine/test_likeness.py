@@ -13,18 +13,18 @@ from ogaart.search.results import Relation
         (0.5, 0.75, 12, 0.3, Relation.NEAR),  # of an icon less is left
         (0.5, 0.75, 64, 0.3, Relation.SIMILAR),
         (0.5, None, 64, 0.6, Relation.UNLIKE),  # a network for which half of all pairs are at 0.6
-        (0.5, None, 64, None, Relation.SIMILAR),
-        (0.2, None, 64, None, Relation.UNLIKE),
+        (0.5, None, 64, 0.35, Relation.SIMILAR),
+        (0.2, None, 64, 0.35, Relation.UNLIKE),
     ],
 )
-def test_relation(cosine: float, closeness: float | None, side: float, typical: float | None, said: Relation) -> None:
+def test_relation(cosine: float, closeness: float | None, side: float, typical: float, said: Relation) -> None:
     assert relation(cosine, closeness, side, typical) is said
 
 
 def test_copies_come_before_parts_and_parts_before_what_is_only_similar() -> None:
-    copy = likeness(0.4, 0.95, 64)
+    copy = likeness(0.4, 0.95, 64, 0.3)
     part = likeness_of_part(0.6, 0.9, known=False)
-    similar = likeness(0.7, 0.4, 64)
+    similar = likeness(0.7, 0.4, 64, 0.3)
 
     assert copy > part > similar
     assert likeness_of_part(1.0, 1.0, known=True) <= 0.9 < copy

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ogaart.imaging.errors import Unreadable
-from ogaart.resources.embedding.registry import space_of
+from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.search.engine.query_images import DecodedImageCache, WorkerQueryImageReader
 from ogaart.search.query import Box
 from ogaart.settings import Settings
@@ -33,7 +33,7 @@ def reader(settings: Settings) -> Iterator[WorkerQueryImageReader]:
 
 @pytest.fixture(scope="module")
 def space(settings: Settings) -> str:
-    return space_of(settings.model_copy(update={"model": "efficientnet_lite0"}))
+    return VectorSpace.of(settings.model_copy(update={"model": "efficientnet_lite0"})).name
 
 
 def encoded(picture: Image.Image, form: str) -> bytes:

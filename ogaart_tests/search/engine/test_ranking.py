@@ -20,7 +20,7 @@ def miniature(seed: int) -> NDArray[np.uint8]:
 
 def ranked(reference: ReferenceImage | None, rows: NDArray[np.uint8]) -> list[tuple[int, Relation | None]]:
     known = np.ones(len(rows), np.bool_)
-    found = rank(POINTS, SIDES, reference, rows, known, compares=True, typical=0.75)
+    found = rank(POINTS, SIDES, reference, rows, known, compares=True, typical=0.75, share=0.3)
     scores = [one.score or 0.0 for one in found]
     assert scores == sorted(scores, reverse=True)
     return [(one.image_id, one.relation) for one in found]
@@ -53,7 +53,14 @@ def test_points_that_the_catalog_does_not_hold_are_ranked_all_the_same() -> None
     known = np.array([False, True, True])
 
     found = rank(
-        POINTS, {2: 64, 3: 64}, ReferenceImage(miniature(9), side=64), rows, known, compares=True, typical=0.35
+        POINTS,
+        {2: 64, 3: 64},
+        ReferenceImage(miniature(9), side=64),
+        rows,
+        known,
+        compares=True,
+        typical=0.35,
+        share=0.3,
     )
 
     assert {one.image_id for one in found} == {1, 2, 3}

@@ -1,0 +1,93 @@
+"""What every embedding model declares: facts known without torch, and layers that only the worker makes."""
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class WeightsMissing(RuntimeError):
+    """The weights of the chosen model are missing or not what they should be; the message names the way out."""
+
+
+@dataclass(frozen=True)
+class LikenessThresholds:
+    """How far a model's cosines can be trusted; measured by ``benchmarks/copies.py``.
+
+    Attributes:
+        typical_cosine: below it the nearest picture is not even similar, where a publication holds too few pictures
+            to measure what is typical of its pairs.
+        closeness_share: weight, 0 to 1, of the signatures' closeness in the likeness of two pictures that are no
+            copies of each other; the rest is the cosine's.
+    """
+
+    typical_cosine: float = 0.35
+    closeness_share: float = 0.3
+
+
+class EmbeddingModel(ABC):
+    """One embedding model. Its module assigns an instance to ``MODEL``; torch is imported inside methods only.
+
+    Attributes:
+        name: its name in ``OGAART_MODEL`` and at the start of its vector space: letters, digits and ``_``.
+        label: its name for people.
+        dimension: numbers in a vector.
+        input_size: side in pixels of the square that pictures are prepared to.
+        sha256: how the sha256 of its published weights begins.
+        source: where those come from, for messages.
+        way_out: what to do where they are missing, for messages.
+        thresholds: how its cosines are read.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    dimension: ClassVar[int]
+    input_size: ClassVar[int] = 224
+    sha256: ClassVar[str]
+    source: ClassVar[str]
+    way_out: ClassVar[str]
+    thresholds: ClassVar[LikenessThresholds] = LikenessThresholds()
+
+    @abstractmethod
+    def published_weights(self) -> Path | None:
+        """The file of the published weights on this machine; None where it has to be downloaded first.
+
+        Raises:
+            WeightsMissing: they are missing and cannot be downloaded.
+        """
+
+    def download(self) -> "dict[str, torch.Tensor]":
+        """The published state dict, downloaded and checked against its hash.
+
+        Raises:
+            WeightsMissing: it cannot be downloaded.
+        """
+        raise WeightsMissing(self.not_available("they come with the package only"))
+
+    @abstractmethod
+    def build(self) -> "nn.Module":
+        """The layers up to the vector, without weights."""
+
+    @abstractmethod
+    def normalise(self, rgb: "torch.Tensor") -> "torch.Tensor":
+        """Values 0 to 255 as float32 (N, 3, H, W), to the range that the model was trained on."""
+
+    @abstractmethod
+    def forward(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
+        """Normalised pictures (N, 3, H, W) through the layers of ``build`` to vectors (N, dimension)."""
+
+    def not_available(self, cause: str) -> str:
+        """The message where the published weights are not available."""
+        return f"the weights of {self.name} are missing and not available from {self.source} ({cause}): {self.way_out}"
+
+
+def downloads() -> Path:
+    """The folder in which torch keeps the weights that it downloads, by the same variables as torch's."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
+    return Path(home).expanduser() / "hub" / "checkpoints"

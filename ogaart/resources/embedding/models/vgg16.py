@@ -1,0 +1,68 @@
+"""VGG16 of torchvision, IMAGENET1K_V1: the second fully connected layer after its ReLU, 4,096 numbers."""
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.error import URLError
+
+from ogaart.resources.embedding.models.base import EmbeddingModel, WeightsMissing, downloads
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_FILE = "vgg16-397923af.pth"
+_DOWNLOAD_SECONDS = 30.0
+
+
+class Vgg16(EmbeddingModel):
+    """torchvision's VGG16 up to fc2."""
+
+    name = "vgg16"
+    label = "VGG16"
+    dimension = 4096
+    sha256 = "397923af"
+    source = f"https://download.pytorch.org/models/{_FILE}"
+    way_out = (
+        f"fetch {source} (528 MB) on a machine that can reach it and set OGAART_WEIGHTS to the file (or put it into "
+        "torch's folder hub/checkpoints), or set OGAART_MODEL=efficientnet_lite0, whose weights are installed"
+    )
+
+    def published_weights(self) -> Path | None:
+        """The download that torch keeps."""
+        path = downloads() / _FILE
+        return path if path.is_file() else None
+
+    def download(self) -> "dict[str, torch.Tensor]":
+        """The download of torchvision, its hash checked."""
+        from torchvision.models import VGG16_Weights
+
+        socket.setdefaulttimeout(_DOWNLOAD_SECONDS)
+        try:
+            return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True))
+        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash is wrong
+            raise WeightsMissing(self.not_available(str(error))) from error
+
+    def build(self) -> "nn.Module":
+        """All layers before the classes."""
+        from torchvision.models import vgg16
+
+        body = cast("nn.Module", vgg16(weights=None))
+        body.classifier = cast("nn.Sequential", body.classifier)[:5]
+        return body
+
+    def normalise(self, rgb: "torch.Tensor") -> "torch.Tensor":
+        """As the weights' own transforms state: mean and deviation of ImageNet, for values 0 to 1."""
+        import torch
+        from torchvision.models import VGG16_Weights
+
+        stated = VGG16_Weights.IMAGENET1K_V1.transforms()
+        mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (stated.mean, stated.std))
+        return (rgb / 255 - mean) / deviation
+
+    def forward(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
+        """Features, pooling, fc1, ReLU, fc2, ReLU (dropout does nothing in inference)."""
+        return cast("torch.Tensor", body(pixels))
+
+
+MODEL = Vgg16()
