@@ -25,13 +25,13 @@ from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
-from ogaart.resources.catalog.tables import Blocked
 from ogaart.resources.catalog.views import create_views
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.sql import literal
+from ogaart.resources.storage.takedowns import Takedowns
 
 _BATCH = 2_000  # rows in Python at once
 _NAMED = 20  # lost points that the manifest names
@@ -49,7 +49,7 @@ class Source:
         space: vector space of the collection; embeddings of other spaces do not count.
         model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
-        blocked: what must not be published.
+        takedowns: what must not be published, whatever the tables hold.
         runs: what the orchestrator knows of runs, in the columns of ``catalog_tables.RUNS``.
     """
 
@@ -57,7 +57,7 @@ class Source:
     space: str
     model: str
     vectors: str | None = None
-    blocked: Blocked = field(default_factory=Blocked)
+    takedowns: Takedowns = field(default_factory=Takedowns)
     runs: pa.Table | None = None
 
 
@@ -99,7 +99,7 @@ class CatalogBuild:
 
     def _choose(self) -> None:
         """Make ``won_images``, ``embedded`` (ids with a vector) and ``eligible`` (ids that search should find)."""
-        blocked = self.source.blocked
+        takedowns = self.source.takedowns
         self._con.execute(
             "CREATE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
             " SEMI JOIN winners USING (slug, partition)"
@@ -119,9 +119,9 @@ class CatalogBuild:
             " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
             " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
             {
-                "slugs": sorted(blocked.slugs),
-                "authors": sorted(blocked.authors),
-                "pixels": sorted(blocked.pixels),
+                "slugs": sorted(takedowns.entries),
+                "authors": sorted(takedowns.authors),
+                "pixels": sorted(takedowns.pixels),
             },
         )
         self._con.execute(

@@ -15,7 +15,7 @@ from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog.generations import Building, Generation, Generations
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
-from ogaart.resources.catalog.tables import FORMAT_VERSION, Blocked
+from ogaart.resources.catalog.tables import FORMAT_VERSION
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
@@ -51,7 +51,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         space=space.name,
         model=space.model,
         vectors=str(vectors.folder / SEGMENTS),
-        blocked=blocked(stores),
+        takedowns=read_decisions(stores.root.decisions),
         runs=runs,
     )
     try:
@@ -76,12 +76,6 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         return building.finish(), done
     finally:
         shutil.rmtree(cut, ignore_errors=True)
-
-
-def blocked(stores: Stores) -> Blocked:
-    """The decisions in force, for the catalog."""
-    found = read_decisions(stores.root.decisions)
-    return Blocked(slugs=frozenset(found.entries), authors=frozenset(found.authors), pixels=frozenset(found.pixels))
 
 
 def inputs_digest(stores: Stores) -> str:

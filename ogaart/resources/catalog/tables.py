@@ -4,7 +4,6 @@ Of an entry that several partitions hold, the rows of one partition win in every
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,21 +22,6 @@ FORMAT_VERSION = 1
 
 class CatalogFailed(RuntimeError):
     """The catalog cannot be built from this cut."""
-
-
-@dataclass(frozen=True)
-class Blocked:
-    """What must not be published, whatever the tables hold.
-
-    Attributes:
-        slugs: entries.
-        authors: authors, exactly as entries name them.
-        pixels: canonical pixels (hex sha256), in every entry.
-    """
-
-    slugs: frozenset[str] = field(default_factory=frozenset)
-    authors: frozenset[str] = field(default_factory=frozenset)
-    pixels: frozenset[str] = field(default_factory=frozenset)
 
 
 RUNS = Table(

@@ -1,4 +1,4 @@
-"""The collection of points: one contract with two homes, a Qdrant server or Qdrant's engine in the process."""
+"""The collection of points: one interface to a Qdrant server and to Qdrant's engine in the process."""
 
 import hashlib
 import math
@@ -61,7 +61,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Hit:
+class ScoredPoint:
     """A point found; ``score`` is the cosine, -1 to 1."""
 
     id: int
@@ -131,7 +131,7 @@ class VectorIndex(ABC):
         """Write a flushed copy that ``open_index(settings, dest, space, dimension)`` opens.
 
         Raises:
-            NotImplementedError: this home keeps no files here.
+            NotImplementedError: the collection lives on a server, which keeps its own files.
         """
 
     # -- reading ----------------------------------------------------------------------------------------------
@@ -156,37 +156,37 @@ class VectorIndex(ABC):
         self,
         vector: Vector | None = None,
         *,
-        away: Vector | None = None,
-        like: Sequence[int] = (),
-        unlike: Sequence[int] = (),
+        negative: Vector | None = None,
+        positive_ids: Sequence[int] = (),
+        negative_ids: Sequence[int] = (),
         filter: IndexFilter | None = None,  # noqa: A002
         limit: int = 10,
         offset: int = 0,
         exact: bool | None = None,
-    ) -> list[Hit]:
+    ) -> list[ScoredPoint]:
         """The nearest points by cosine, best first, equal scores by id.
 
-        Several examples make one direction: the mean of the wished ones, moved away from the mean of the unwished by
-        as much as it differs from it. The points named as examples are not among the hits.
+        Several examples make one direction: the mean of the positive ones, moved away from the mean of the negative
+        ones by as much as it differs from it. The points named as examples are not among the hits.
 
         Args:
-            vector: one (D,) or several (N, D) examples wished for, of any length above 0.
-            away: one (D,) or several (N, D) examples not wished for.
-            like: ids of points wished for.
-            unlike: ids of points not wished for.
+            vector: one (D,) or several (N, D) positive examples, of any length above 0.
+            negative: one (D,) or several (N, D) negative examples.
+            positive_ids: ids of points that are positive examples.
+            negative_ids: ids of points that are negative examples.
             filter: what hits must fulfil.
             limit: most hits returned.
             offset: hits passed over, for paging.
             exact: True compares with every vector; False uses graph and codes; by default the collection's size says.
 
         Raises:
-            ValueError: no example at all, or one that is no vector of this space.
-            UnknownPoints: a point in ``like`` or ``unlike`` is not in the collection.
+            ValueError: no example at all, or one that is not a vector of this space.
+            UnknownPoints: a point among the examples is not in the collection.
         """
-        direction = self._direction(vector, away, like, unlike)
+        direction = self._direction(vector, negative, positive_ids, negative_ids)
         condition = filter or IndexFilter()
-        if like or unlike:
-            condition = condition.where("examples", NotIds(frozenset((*like, *unlike))))
+        if positive_ids or negative_ids:
+            condition = condition.where("examples", NotIds(frozenset((*positive_ids, *negative_ids))))
         if limit <= 0:
             return []
         if exact is None:
@@ -194,40 +194,46 @@ class VectorIndex(ABC):
         hits = self._search(direction, condition, limit + offset, exact)
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))[offset:]
 
-    # -- what a home gives ------------------------------------------------------------------------------------
+    # -- what each engine implements -------------------------------------------------------------------------------
 
     @abstractmethod
     def _upsert(self, points: Sequence[Point]) -> None:
         """Write one batch of checked points."""
 
     @abstractmethod
-    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
+    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[ScoredPoint]:  # noqa: A002
         """The ``limit`` nearest to a direction (D,)."""
 
     def _direction(
-        self, vector: Vector | None, away: Vector | None, like: Sequence[int], unlike: Sequence[int]
+        self,
+        vector: Vector | None,
+        negative: Vector | None,
+        positive_ids: Sequence[int],
+        negative_ids: Sequence[int],
     ) -> Vector:
-        wished, unwished = self._given(vector, "the query"), self._given(away, "what the query leads away from")
-        records = self.retrieve([*like, *unlike], with_vector=True, with_payload=False)
+        wanted, unwanted = self._unit_rows(vector, "the query"), self._unit_rows(negative, "a negative example")
+        records = self.retrieve([*positive_ids, *negative_ids], with_vector=True, with_payload=False)
         named = {record.id: record.vector for record in records if record.vector is not None}
-        missing = [point for point in (*like, *unlike) if point not in named]
+        missing = [point for point in (*positive_ids, *negative_ids) if point not in named]
         if missing:
-            raise UnknownPoints(f"points {missing} are not in collection {self.name}: no examples for a query")
-        wished += [named[point] for point in like]
-        unwished += [named[point] for point in unlike]
-        if wished and unwished:
-            direction = 2 * np.mean(wished, axis=0) - np.mean(unwished, axis=0)
-        elif wished:
-            direction = np.mean(wished, axis=0)
-        elif unwished:
-            direction = -np.mean(unwished, axis=0)
+            raise UnknownPoints(
+                f"points {missing} are not in collection {self.name}: they cannot be examples of a query"
+            )
+        wanted += [named[point] for point in positive_ids]
+        unwanted += [named[point] for point in negative_ids]
+        if wanted and unwanted:
+            direction = 2 * np.mean(wanted, axis=0) - np.mean(unwanted, axis=0)
+        elif wanted:
+            direction = np.mean(wanted, axis=0)
+        elif unwanted:
+            direction = -np.mean(unwanted, axis=0)
         else:
-            raise ValueError("a query needs a vector, or points to be like or unlike")
+            raise ValueError("a query needs a vector, or points as positive or negative examples")
         direction = np.asarray(direction, np.float32)
         self._check_vector(direction, "the examples' mean")
         return direction
 
-    def _given(self, vectors: Vector | None, what: str) -> list[Vector]:
+    def _unit_rows(self, vectors: Vector | None, what: str) -> list[Vector]:
         """The rows of (D,) or (N, D), each of length 1."""
         rows = [] if vectors is None else list(np.atleast_2d(np.asarray(vectors, np.float32)))
         for row in rows:

@@ -13,11 +13,11 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.index.base import (
     HNSW_EF,
     OVERSAMPLING,
-    Hit,
     IndexBroken,
     Payload,
     Point,
     Record,
+    ScoredPoint,
     Vector,
     VectorIndex,
     collection_name,
@@ -213,7 +213,7 @@ class EdgeIndex(VectorIndex):
         answer = self._open.facet(edge.FacetRequest(key, limit=limit, exact=True, filter=_filter(filter)))
         return {str(hit.value): int(hit.count) for hit in answer.hits}
 
-    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
+    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[ScoredPoint]:  # noqa: A002
         quantization = (
             edge.QuantizationSearchParams(ignore=True)
             if exact
@@ -228,7 +228,7 @@ class EdgeIndex(VectorIndex):
                 params=edge.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
             )
         )
-        return [Hit(_int(point.id), float(point.score)) for point in found]
+        return [ScoredPoint(_int(point.id), float(point.score)) for point in found]
 
     # -- the shard --------------------------------------------------------------------------------------------
 

@@ -16,12 +16,12 @@ from ogaart.resources.index.base import (
     HNSW_EF,
     OVERSAMPLING,
     UPSERT_BATCH,
-    Hit,
     IndexBroken,
     IndexUnreachable,
     Payload,
     Point,
     Record,
+    ScoredPoint,
     Vector,
     VectorIndex,
     collection_name,
@@ -191,7 +191,7 @@ class ServerIndex(VectorIndex):
         answer = self._ask(self._client.facet, self.name, key, facet_filter=_filter(filter), limit=limit, exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
-    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[Hit]:  # noqa: A002
+    def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[ScoredPoint]:  # noqa: A002
         quantization = (
             models.QuantizationSearchParams(ignore=True)
             if exact
@@ -207,7 +207,7 @@ class ServerIndex(VectorIndex):
             limit=limit,
             with_payload=False,
         )
-        return [Hit(_int(point.id), float(point.score)) for point in answer.points]
+        return [ScoredPoint(_int(point.id), float(point.score)) for point in answer.points]
 
     # -- the collection ---------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Takedown: what is blocked from search, read from the file of decisions as soon as it changes.
+"""Takedowns: what the operator has blocked from search, read from the file of decisions as soon as it changes.
 
 One JSON object a line: ``{"what": "entry" | "author" | "pixels", "value": …, "reason": …, "decided_at": …}``; a later
 line with ``"lifted": true`` takes the decision back. The file is the record: lines are only ever added.
@@ -20,10 +20,10 @@ class DecisionsUnreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Blocked:
+class Takedowns:
     """All decisions in force; ``version`` changes when the file does."""
 
-    version: int
+    version: int = 0
     entries: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     pixels: tuple[str, ...] = ()
@@ -32,14 +32,14 @@ class Blocked:
 _PLURALS = {"entry": "entries", "author": "authors", "pixels": "pixels"}
 
 
-def read_decisions(path: Path, version: int = 0) -> Blocked:
+def read_decisions(path: Path, version: int = 0) -> Takedowns:
     """Read the decisions in force; a missing file means none.
 
     Raises:
-        DecisionsUnreadable: a line is not a decision; serving what it was to block would be wrong.
+        DecisionsUnreadable: a line is not a decision; what it was to block must not be served.
     """
     if not path.exists():
-        return Blocked(version)
+        return Takedowns(version)
     values: dict[str, dict[str, None]] = {kind: {} for kind in _PLURALS}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
@@ -51,13 +51,13 @@ def read_decisions(path: Path, version: int = 0) -> Blocked:
         except (ValueError, KeyError, TypeError) as cause:
             raise DecisionsUnreadable(
                 f"{path}, line {number}: {line[:80]!r} is not "
-                '{"what": "entry|author|pixels", "value": …}; mend the line'
+                '{"what": "entry|author|pixels", "value": …}; correct the line'
             ) from cause
         if decision.get("lifted"):
             of_kind.pop(value, None)
         else:
             of_kind[value] = None
-    return Blocked(version, **{_PLURALS[kind]: tuple(found) for kind, found in values.items()})
+    return Takedowns(version, **{_PLURALS[kind]: tuple(found) for kind, found in values.items()})
 
 
 def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = False, now: datetime | None = None) -> None:
@@ -81,10 +81,10 @@ def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = Fals
         decision["lifted"] = True
     line = json.dumps(decision, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One write at the end of the file: whoever reads meanwhile sees all of the line or nothing of it.
+    # One write at the end of the file: a concurrent reader sees all of the line or nothing of it.
     with path.open("ab", buffering=0) as file:
         if file.tell() and path.read_bytes()[-1:] != b"\n":
-            line = "\n" + line  # somebody's editor left the last line open
+            line = "\n" + line  # an editor left the last line without its end
         file.write(line.encode())
         os.fsync(file.fileno())
 
@@ -96,9 +96,9 @@ class Decisions:
         self._path = path
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
-        self._blocked = Blocked(0)
+        self._blocked = Takedowns(0)
 
-    def current(self) -> Blocked:
+    def current(self) -> Takedowns:
         """What is blocked now."""
         try:
             status = self._path.stat()

@@ -33,7 +33,7 @@ class SegmentDamaged(RuntimeError):
     """A segment's bytes are not those that were written: torn, rotten, or of another space."""
 
 
-class Place(NamedTuple):
+class VectorLocation(NamedTuple):
     """Where a vector lies."""
 
     segment: str
@@ -68,7 +68,7 @@ class Vectors:
         self.folder = root / space
         self.space = space
         self._dimension = dimension
-        self._places: dict[str, Place] = {}
+        self._locations: dict[str, VectorLocation] = {}
         self._read: set[str] = set()
         self._damaged: dict[str, str] = {}
 
@@ -80,12 +80,12 @@ class Vectors:
     def keys(self) -> set[str]:
         """Keys of all vectors held; reads the key column of segments not seen before."""
         self._refresh()
-        return set(self._places)
+        return set(self._locations)
 
-    def locate(self, keys: Iterable[str]) -> dict[str, Place]:
+    def locate(self, keys: Iterable[str]) -> dict[str, VectorLocation]:
         """Where each key's vector lies; keys without one are left out."""
         self._refresh()
-        return {key: self._places[key] for key in keys if key in self._places}
+        return {key: self._locations[key] for key in keys if key in self._locations}
 
     def add(self, keys: Sequence[str], vectors: Matrix, norms: NDArray[np.float32] | None = None) -> list[str]:
         """Store vectors, durable on return.
@@ -226,7 +226,7 @@ class Vectors:
     def _remember(self, name: str, keys: tuple[str, ...], norms: Sequence[float]) -> None:
         self._read.add(name)
         for row, (key, norm) in enumerate(zip(keys, norms, strict=True)):
-            self._places[key] = Place(name, row, norm)
+            self._locations[key] = VectorLocation(name, row, norm)
 
     def _read_whole(self, name: str) -> Scanned:
         try:
@@ -248,7 +248,7 @@ class Vectors:
 
     def _forget(self) -> None:
         """Have the key columns read again: a key may lie in another segment too, which its latest place hid."""
-        self._places.clear()
+        self._locations.clear()
         self._read.clear()
 
     def _note_damage(self, name: str, reason: str) -> SegmentDamaged:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging import crop_matching, signatures
-from ogaart.resources.index.base import Hit as Point
+from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine import likeness
 from ogaart.search.results import Relation
 
@@ -35,7 +35,7 @@ class ReferenceImage:
 
 
 def rank(
-    points: Sequence[Point],
+    points: Sequence[ScoredPoint],
     sides: Mapping[int, int],
     reference: ReferenceImage | None,
     rows: NDArray[np.uint8],

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from ogaart.imaging import signatures
 from ogaart.resources.embedding.registry import thresholds_of
-from ogaart.resources.index.base import EXACT_BELOW
-from ogaart.resources.index.base import Hit as Point
+from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
 from ogaart.resources.index.filters import IndexFilter
 from ogaart.search.engine import index_filters, likeness
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
@@ -35,7 +34,7 @@ class NearestPoints:
 
     generation: int
     narrowed: IndexFilter
-    points: list[Point]
+    points: list[ScoredPoint]
 
 
 class Search:
@@ -125,7 +124,7 @@ class Search:
         """Whether the network has anything to go by."""
         return self.toward is not None or self.away is not None or bool(self.query.positive or self.query.negative)
 
-    def _first_points(self, narrowed: IndexFilter) -> list[Point]:
+    def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
         """The nearest of all; of one picture alone asked for once, since ``best`` may have looked before."""
         picture = self.query.picture
         if picture is None or not self._compares:
@@ -136,20 +135,22 @@ class Search:
             self.remembered[picture] = kept
         return kept.points
 
-    def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[Point]:
+    def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
         query = self.query
         return self.index.query(
             self.toward,
-            away=self.away,
-            like=query.positive,
-            unlike=query.negative,
+            negative=self.away,
+            positive_ids=query.positive,
+            negative_ids=query.negative,
             filter=narrowed,
             limit=limit,
             offset=offset,
             exact=self.exact,
         )
 
-    def _rank(self, points: Sequence[Point], reference: ReferenceImage | None, fitted: int = FITTED) -> list[Ranked]:
+    def _rank(
+        self, points: Sequence[ScoredPoint], reference: ReferenceImage | None, fitted: int = FITTED
+    ) -> list[Ranked]:
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}

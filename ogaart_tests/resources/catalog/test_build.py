@@ -10,7 +10,7 @@ import pytest
 
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog.macros import MACROS
-from ogaart.resources.catalog.tables import PUBLIC, RUNS, Blocked, CatalogFailed
+from ogaart.resources.catalog.tables import PUBLIC, RUNS, CatalogFailed
 from ogaart.resources.catalog.views import VIEWS
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
@@ -18,6 +18,7 @@ from ogaart.resources.index.payload import payload_hash
 from ogaart.resources.index.reconciliation import reconcile, repair
 from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.schema import SEARCH_RESULTS
+from ogaart.resources.storage.takedowns import Takedowns
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
@@ -176,7 +177,7 @@ def test_what_is_blocked_leaves_collection_and_words(world: World, index: Vector
     world.partition("2d/0000", TWO_ENTRIES)
     fill(index, *ALL_OF_IT)
 
-    found = publish(world, index, blocked=Blocked(pixels=frozenset({sha("oak")})))
+    found = publish(world, index, takedowns=Takedowns(pixels=(sha("oak"),)))
 
     assert list(index.ids()) == [image_id("oak", "leaf")]
     assert words(found, "SELECT slug FROM images") == [("oak",)]

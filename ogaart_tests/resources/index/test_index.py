@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
-from ogaart.resources.index.base import Hit, IndexBroken, Point, Record, UnknownPoints, VectorIndex, collection_name
+from ogaart.resources.index.base import (
+    IndexBroken,
+    Point,
+    Record,
+    ScoredPoint,
+    UnknownPoints,
+    VectorIndex,
+    collection_name,
+)
 from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.index.filters import (
     AllOf,
@@ -98,7 +106,7 @@ def nearest(query: np.ndarray, among: list[int], k: int) -> list[int]:
     return [POINTS[among[i]].id for i in np.argsort(-scores)[:k]]
 
 
-def assert_ranked(hits: list[Hit], query: np.ndarray, among: list[int]) -> None:
+def assert_ranked(hits: list[ScoredPoint], query: np.ndarray, among: list[int]) -> None:
     """The hits are all of ``among``, in the exact order but for neighbours that float16 cannot tell apart."""
     cosines = {POINTS[i].id: float(MATRIX[i] @ query / np.linalg.norm(query)) for i in among}
     assert {hit.id for hit in hits} == cosines.keys()
@@ -182,7 +190,7 @@ def test_examples_make_one_direction_and_are_not_hits(index: VectorIndex) -> Non
     direction = 2 * MATRIX[[4, 8]].mean(0) - MATRIX[20]
     others = [i for i in range(COUNT) if i not in (4, 8, 20)]
 
-    hits = index.query(like=[POINTS[4].id, POINTS[8].id], unlike=[POINTS[20].id], limit=10)
+    hits = index.query(positive_ids=[POINTS[4].id, POINTS[8].id], negative_ids=[POINTS[20].id], limit=10)
 
     assert [hit.id for hit in hits] == nearest(direction, others, 10)
 
@@ -191,20 +199,20 @@ def test_vectors_are_examples_too_several_and_beside_ids(index: VectorIndex) -> 
     a, b = query_vector(1), query_vector(2)
     direction = a / np.linalg.norm(a) + b / np.linalg.norm(b) + MATRIX[6]
 
-    hits = index.query(np.stack([a, b]), like=[POINTS[6].id], limit=10)
+    hits = index.query(np.stack([a, b]), positive_ids=[POINTS[6].id], limit=10)
 
     assert [hit.id for hit in hits] == nearest(direction, [i for i in range(COUNT) if i != 6], 10)
 
 
 def test_only_unlike_asks_for_the_farthest(index: VectorIndex) -> None:
-    hits = index.query(unlike=[POINTS[6].id], limit=5)
+    hits = index.query(negative_ids=[POINTS[6].id], limit=5)
 
     assert [hit.id for hit in hits] == nearest(-MATRIX[6], [i for i in range(COUNT) if i != 6], 5)
 
 
 def test_a_query_needs_examples_that_exist_and_are_vectors(index: VectorIndex) -> None:
     with pytest.raises(UnknownPoints, match=r"\[12345\] are not in collection"):
-        index.query(like=[12345])
+        index.query(positive_ids=[12345])
     with pytest.raises(ValueError, match="needs a vector"):
         index.query()
     with pytest.raises(ValueError, match=r"has \(96,\)"):

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.resources.index.base import Hit as Point
+from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine.ranking import ReferenceImage, rank
 from ogaart.search.results import Relation
 
-POINTS = [Point(1, 0.8), Point(2, 0.7), Point(3, 0.6)]
+POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
 SIDES = {1: 64, 2: 64, 3: 64}
 
 
