@@ -21,6 +21,7 @@ _TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.string(), "str"),
     (pa.int64(), "int"),
     (pa.float32(), "float"),
+    (pa.float64(), "float"),
     (pa.bool_(), "bool"),
     (pa.binary(), "bytes"),
 )
@@ -34,7 +35,7 @@ def row_types() -> str:
 def row_name(table: Table[Any]) -> str:
     """The type of a table's rows: ``EntryRow`` for ``entries``."""
     name = table.name
-    one = f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
+    one = f"{name[:-3]}y" if name.endswith("ies") else name if name.endswith("ss") else name.removesuffix("s")
     return "".join(word.capitalize() for word in one.split("_")) + "Row"
 
 

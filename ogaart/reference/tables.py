@@ -1,7 +1,9 @@
 """The reference of ogaart.duckdb as Markdown, made from the same declarations that become ``COMMENT ON``."""
 
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 
+from ogaart.core.stages import Stage
 from ogaart.resources.catalog.macros import MACROS, similar
 from ogaart.resources.catalog.tables import ENUMS, KEYS, PUBLIC, sql_type
 from ogaart.resources.catalog.views import VIEWS
@@ -29,7 +31,12 @@ def _tables() -> Iterator[str]:
 def _enums() -> Iterator[str]:
     yield "## Enums\n"
     rows = {sql: words for (table, name), words in ENUMS.items() for sql in [_type_of(table, name)]}
-    yield _grid(("Type", "Values"), ((sql, ", ".join(words)) for sql, words in rows.items()))
+    yield _grid(("Type", "Values"), ((sql, _values(words)) for sql, words in rows.items()))
+
+
+def _values(words: type[StrEnum]) -> str:
+    """The values of an enum; those of the stages stand in assets.md."""
+    return "the stages, in the order of [assets.md](assets.md)" if words is Stage else ", ".join(words)
 
 
 def _type_of(table: str, name: str) -> str:

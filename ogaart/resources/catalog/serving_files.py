@@ -42,6 +42,7 @@ _SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.int64(), "INTEGER"),
     (pa.bool_(), "INTEGER"),
     (pa.float32(), "REAL"),
+    (pa.float64(), "REAL"),
     (pa.binary(), "BLOB"),
 )
 _HASHES = frozenset({"pixel_sha256"})

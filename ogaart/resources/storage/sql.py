@@ -11,6 +11,7 @@ _SQL_TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.string(), "VARCHAR"),
     (pa.int64(), "BIGINT"),
     (pa.float32(), "FLOAT"),
+    (pa.float64(), "DOUBLE"),
     (pa.bool_(), "BOOLEAN"),
     (pa.binary(), "BLOB"),
     (STAMP, "TIMESTAMPTZ"),
