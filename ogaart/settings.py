@@ -6,10 +6,24 @@ The README's table of settings is made from the descriptions here.
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
 GiB = 1 << 30
+
+
+def shipped_file(name: str) -> Path:
+    """A file of the project's top folder, such as ``dagster.yaml``; in an installed wheel, the wheel's copy of it."""
+    package = Path(__file__).resolve().parent
+    project = package.parent
+    return project / name if (project / "pyproject.toml").exists() else package / name
+
+
+def _default_queries() -> Path:
+    """``queries.toml`` of the current folder; where it has none, the one that comes with the program."""
+    here = Path("queries.toml")
+    return here if here.exists() else shipped_file("queries.toml")
 
 
 class Settings(BaseSettings):
@@ -26,7 +40,9 @@ class Settings(BaseSettings):
     site_name: str = Field("opengameart", description="The kind of site that it is: opengameart, or module:class.")
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, so that the site can reach you.")
     queries: Path = Field(
-        Path("queries.toml"), description="The file that lists the queries, that is, which art to index."
+        default_factory=_default_queries,
+        description="The file that lists the queries, that is, which art to index. "
+        "Default: `queries.toml` in the current folder, otherwise the one that comes with ogaart.",
     )
     model: str = Field("vgg16", description="The embedding model: vgg16, efficientnet_lite0, or one that was added.")
     weights: Path | None = Field(None, description="A state dict (.pth) for the model; default: its published weights.")
@@ -147,7 +163,7 @@ def _variable(name: str) -> str:
 
 def _shown(value: object) -> str:
     """A default value for display."""
-    if value is None or value == "":
+    if value is None or value is PydanticUndefined or value == "":
         return ""
     if isinstance(value, int) and not isinstance(value, bool) and value >= MiB and value % MiB == 0:
         return f"{value} ({value // GiB} GiB)" if value % GiB == 0 else f"{value} ({value // MiB} MiB)"

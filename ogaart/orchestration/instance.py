@@ -1,6 +1,5 @@
 """The project's own Dagster instance: its home under the data root, made before anything opens it, and runs on it."""
 
-import importlib.resources
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
-from ogaart.settings import Settings
+from ogaart.settings import Settings, shipped_file
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -36,11 +35,8 @@ class Outcome:
 
 
 def instance_config() -> Path:
-    """The committed dagster.yaml: the project's own, or the copy inside an installed package."""
-    beside = Path(__file__).resolve().parents[2] / "dagster.yaml"
-    if beside.exists():
-        return beside
-    return Path(str(importlib.resources.files("ogaart") / "dagster.yaml"))
+    """The committed dagster.yaml."""
+    return shipped_file("dagster.yaml")
 
 
 def prepare_home(settings: Settings) -> Path:
