@@ -26,6 +26,7 @@ from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Relation
 from ogaart.settings import Settings
@@ -123,7 +124,7 @@ def measure(
         for pixels, original in pictures(every):
             for kind, (change, form) in kinds.items():
                 content = encoded(change(original), form)
-                seen = service.read_image(content)
+                seen = service.read_image(content, None, LOCAL)
                 tally = tallies[kind]
                 tally.tried += 1
                 assert seen.vector is not None, seen.note

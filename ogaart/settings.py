@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     )
 
     serve_host: str = Field("127.0.0.1", description="Address the search page listens on.")
+    hosts: str = Field("", description="Names of the search page besides localhost, comma-separated; `*`: any.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
     max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may upload or link to.")

@@ -13,6 +13,7 @@ from ogaart.imaging.names import printable
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.errors import InvalidParameter, NothingPublished
 from ogaart.search.search_url import read_search_url
 from ogaart.search.web.problems import KNOWN, problem_of
@@ -85,11 +86,11 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
         service.info()
         uploads = Uploads(service)
         pairs = [
-            (name, uploads.add(file.read_bytes()) if (file := _example(name, value)) is not None else value)
+            (name, uploads.add(file.read_bytes(), LOCAL) if (file := _example(name, value)) is not None else value)
             for name, value in pairs
         ]
         if path is not None:
-            meant = ("upload", uploads.add(path.read_bytes()))
+            meant = ("upload", uploads.add(path.read_bytes(), LOCAL))
         else:
             number = parse_image_id(question)
             meant = ("like" if number is not None and service.hit(number) is not None else "q", question)
@@ -97,7 +98,7 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
         address = resolver.read_links(read_search_url([meant, *pairs]))
         if address.empty:
             raise InvalidParameter("nothing is asked: give words, a picture or an image_id")
-        return ResultsRecord.of(service.search(resolver.ask(address).query), following=None, upload=None)
+        return ResultsRecord.of(service.search(resolver.resolve(address, LOCAL).query), following=None, upload=None)
 
 
 def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:

@@ -11,7 +11,7 @@ from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
 from ogaart.search.engine.serving_store import ServingStore
-from ogaart.search.query import Filters
+from ogaart.search.filters import Filters
 from ogaart.settings import Settings
 from ogaart.sites.base import Site
 from ogaart.sites.registry import open_site
@@ -74,7 +74,7 @@ def _value(store: ServingStore | None, site: Site, what: Kind, given: str) -> st
         return found[number].pixel_sha256
     if what == "author" and store is not None:
         # Decisions compare exact spelling; users type names in lower case.
-        return store.spelled(Filters(authors=(given,))).authors[0]
+        return str(store.spelled(Filters(authors=(given,)))["authors"][0])
     return given.lower() if what == "pixels" else given
 
 

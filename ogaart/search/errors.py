@@ -63,3 +63,10 @@ class LinkRefused(ValueError):
 
 class LinkFailed(RuntimeError):
     """A link that was fetched and did not return a picture."""
+
+
+class HostRefused(ValueError):
+    """A request names a host that this server does not answer to."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"this server does not answer to the name {host[:80]!r}")

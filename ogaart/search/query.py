@@ -1,62 +1,15 @@
 """What a visitor may ask: one frozen question, whatever it came through (page, API, command line)."""
 
-from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.search.filters import Filters
+
 PAGE_SIZE = 24
 MAX_PAGE_SIZE = 100
 MAX_DEPTH = 1_000  # hits that paging reaches; nobody looks at the thousandth, and each page costs a walk there
-
-
-class Size(StrEnum):
-    """Sizes as game artists name them, by area."""
-
-    ICON = "icon"  # up to 32 x 32
-    SPRITE = "sprite"  # up to 128 x 128
-    MEDIUM = "medium"  # up to 512 x 512
-    LARGE = "large"
-
-
-class Aspect(StrEnum):
-    """Shapes, by width divided by height."""
-
-    SQUARE = "square"  # 0.9 to 1.1
-    WIDE = "wide"
-    TALL = "tall"
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a hit must be. Values within one field mean any of them, except ``tags`` and ``uses``: all of them."""
-
-    licences: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
-    art_types: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    size: Size | None = None
-    min_width: int | None = None
-    max_width: int | None = None
-    min_height: int | None = None
-    max_height: int | None = None
-    aspect: Aspect | None = None
-    alpha: bool | None = None
-    pixel_art: bool | None = None
-    colours: tuple[str, ...] = ()
-    entry: str | None = None
-
-    def active(self) -> tuple[str, ...]:
-        """Names of the fields that narrow anything, in order."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) not in ((), None))
-
-    def without(self, name: str) -> "Filters":
-        """Give the same filters with one field lifted."""
-        lifted: Any = () if isinstance(getattr(self, name), tuple) else None
-        return replace(self, **{name: lifted})
 
 
 @dataclass(frozen=True)
@@ -114,7 +67,8 @@ class QueryPicture:
         height: pixels.
         note: why there is no vector, as a sentence.
         part: whether it is known to be a part of a larger picture: somebody drew the frame.
-        inner: the part that stands on a flat ground, where there is such a ground: see ``imaging.borders``.
+        inner: the part inside a flat background, where there is one: see ``imaging.borders``.
+        thumbnail: it as a small WebP; empty where none was made.
     """
 
     pixel_sha256: str
@@ -126,6 +80,7 @@ class QueryPicture:
     note: str = ""
     part: bool = False
     inner: Box | None = None
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True)

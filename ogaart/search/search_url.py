@@ -1,23 +1,23 @@
-"""The address of a search: everything a page shows is in its URL, so that it can be shared, kept and gone back to."""
+"""The URL of a search: it holds everything that a page shows, so that it can be shared, kept and opened again."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from ogaart.core.image_ids import parse_image_id
 from ogaart.search.errors import InvalidParameter
-from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Aspect, Box, Filters, Size
+from ogaart.search.filters import FILTERS, Filters
+from ogaart.search.parameters import MAX_VALUES, Kind, Parameter, Text, Texts, Whole, YesNo
+from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box
 
-MAX_TEXT = 500
 MAX_LINK = 4_000
-MAX_PICTURES = 24
-MAX_FOREIGN = 6  # of them from elsewhere: each has to be fetched and looked at
+MAX_FOREIGN = 6  # pictures that are not of the catalog: each has to be fetched and embedded
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")  # longer than any image_id, so that the two are never confused
 
 Example = int | str
-"""A picture asked with: of the catalog by its image_id, or a visitor's by the token of an upload or by its link."""
+"""A picture to search with: of the catalog by its image_id, or a visitor's by the token of an upload or by its link."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +57,12 @@ class SearchUrl:
         return (self.page - 1) * self.limit
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The parameters, in one fixed order; what has its default is left out."""
-        f = self.filters
-        pairs: list[tuple[str, Any]] = [("q", self.words), ("upload", self.upload), ("url", self.url)]
-        pairs += [("like", i) for i in self.positive] + [("unlike", i) for i in self.negative]
-        pairs.append(("crop", self.crop_text))
-        for name, values in (
-            ("licence", f.licences), ("use", f.uses), ("type", f.art_types), ("author", f.authors), ("tag", f.tags),
-            ("colour", f.colours),
-        ):  # fmt: skip
-            pairs += [(name, value) for value in values]
-        for name in ("min_width", "max_width", "min_height", "max_height"):
-            pairs.append((name, getattr(f, name)))
-        pairs += [("size", f.size), ("aspect", f.aspect)]
-        pairs += [("alpha", _yes_no(f.alpha)), ("pixel_art", _yes_no(f.pixel_art)), ("entry", f.entry)]
-        pairs += [("fold", "" if self.fold else "no"), ("group", "yes" if self.group else "")]
-        pairs += [
-            ("limit", self.limit if self.limit != PAGE_SIZE else ""),
-            ("page", self.page if self.page > 1 else ""),
+        """The parameters, in the order of ``PARAMETERS``; what has its default is left out."""
+        return [
+            (row.name, text)
+            for row in PARAMETERS
+            for text in row.kind.write(self.filters[row.field] if row in FILTERS else getattr(self, row.field))
         ]
-        return [(name, str(value)) for name, value in pairs if value not in ("", None)]
 
     def path(self, **changes: Any) -> str:
         """The URL of this search, with some parts changed; another part than the page goes back to page 1."""
@@ -87,7 +73,7 @@ class SearchUrl:
 
     def filtered(self, **changes: Any) -> str:
         """The URL of this search with some filters changed."""
-        return self.path(filters=replace(self.filters, **changes))
+        return self.path(filters=self.filters.with_changes(**changes))
 
     def cleared(self) -> str:
         """The URL of this search without filters."""
@@ -121,9 +107,8 @@ class SearchUrl:
 
     @property
     def crop_text(self) -> str:
-        """The crop as the URL states it."""
-        box = self.crop
-        return "" if box is None else ",".join(f"{s:.4g}" for s in (box.left, box.top, box.width, box.height))
+        """The crop as the URL holds it."""
+        return "".join(_CROP.write(self.crop))
 
     def lifted(self, name: str) -> str:
         """The URL of this search with one filter lifted."""
@@ -149,50 +134,42 @@ def _without(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]
     return tuple(example for example in examples if example != one)
 
 
-def _yes_no(value: bool | None) -> str:
-    return "" if value is None else "yes" if value else "no"
+@dataclass(frozen=True)
+class Token(Kind):
+    """The token of an upload."""
+
+    default: str = ""
+
+    def read(self, name: str, values: Sequence[str]) -> str:
+        """The last one given."""
+        if values and not _TOKEN.fullmatch(values[-1]):
+            raise InvalidParameter(f"{name}: not a token of this server; upload the picture again")
+        return values[-1] if values else ""
 
 
-class _Reader:
-    """Reads typed values from URL parameters, and refuses with the parameter's name."""
+@dataclass(frozen=True)
+class Examples(Kind):
+    """Pictures to search with: ids, also comma-separated, links and tokens."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            if value.strip():
-                self.values.setdefault(name, []).append(value.strip())
+    many: ClassVar[bool] = True
+    default: tuple[Example, ...] = ()
 
-    def text(self, name: str, longest: int = MAX_TEXT) -> str:
-        value = self.values.get(name, [""])[-1]
-        if len(value) > longest:
-            raise InvalidParameter(f"{name}: {len(value)} characters; give at most {longest}")
-        return value
-
-    def texts(self, name: str, longest: int = MAX_TEXT) -> tuple[str, ...]:
-        found = tuple(dict.fromkeys(self.values.get(name, [])))
-        if len(found) > MAX_PICTURES or any(len(value) > longest for value in found):
-            raise InvalidParameter(f"{name}: give at most {MAX_PICTURES} values of at most {longest} characters")
-        return found
-
-    def number(self, name: str, default: int | None, low: int, high: int) -> int | None:
-        value = self.text(name)
-        if not value:
-            return default
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise InvalidParameter(f"{name}: {value!r} is not a whole number from {low} to {high}")
-        return int(value)
-
-    def examples(self, name: str) -> tuple[Example, ...]:
+    def read(self, name: str, values: Sequence[str]) -> tuple[Example, ...]:
+        """All of them, each once."""
         found: list[Example] = []
-        for value in self.texts(name, MAX_LINK):
+        for value in Texts(longest=MAX_LINK).read(name, values):
             parts = [value] if is_link(value) else value.split(",")
-            found.extend(self.example(name, part) for part in parts if part)
-        if len(found) > MAX_PICTURES:
-            raise InvalidParameter(f"{name}: {len(found)} pictures; give at most {MAX_PICTURES}")
+            found.extend(self._example(name, part) for part in parts if part)
+        if len(found) > MAX_VALUES:
+            raise InvalidParameter(f"{name}: {len(found)} pictures; at most {MAX_VALUES} are allowed")
         return tuple(dict.fromkeys(found))
 
+    def write(self, value: Sequence[Example]) -> list[str]:
+        """One parameter each."""
+        return [str(example) for example in value]
+
     @staticmethod
-    def example(name: str, text: str) -> Example:
+    def _example(name: str, text: str) -> Example:
         if (number := parse_image_id(text)) is not None:
             return number
         if is_link(text) or is_token(text):
@@ -201,80 +178,72 @@ class _Reader:
             f"{name}: {text[:80]!r} is not an image_id (a decimal number), a link (http or https), or an upload's token"
         )
 
-    def choice(self, name: str) -> bool | None:
-        value = self.text(name).lower()
-        if value in ("", "any"):
-            return None
-        if value not in ("yes", "no"):
-            raise InvalidParameter(f"{name}: {value!r}; give yes or no")
-        return value == "yes"
 
-    def members(self, name: str, allowed: Sequence[str]) -> tuple[str, ...]:
-        values = self.texts(name)
-        for value in values:
-            if value not in allowed:
-                raise InvalidParameter(f"{name}: {value!r}; give one of {', '.join(allowed)}")
-        return values
+@dataclass(frozen=True)
+class Crop(Kind):
+    """Part of a picture."""
 
-    def box(self, name: str) -> Box | None:
-        value = self.text(name)
-        if not value:
+    def read(self, name: str, values: Sequence[str]) -> Box | None:
+        """The last one given."""
+        if not values:
             return None
         try:
-            left, top, width, height = (float(part) for part in value.split(","))
+            left, top, width, height = (float(part) for part in values[-1].split(","))
             return Box(left, top, width, height)
         except ValueError as cause:
             raise InvalidParameter(
-                f"{name}: {value!r}; give left,top,width,height as shares of the picture, such as 0.1,0.1,0.5,0.5"
+                f"{name}: {values[-1][:80]!r}; expected left,top,width,height as shares of the picture, such as "
+                "0.1,0.1,0.5,0.5"
             ) from cause
 
+    def write(self, value: Box | None) -> list[str]:
+        """Four digits are finer than a pixel of any picture."""
+        return (
+            [] if value is None else [",".join(f"{s:.4g}" for s in (value.left, value.top, value.width, value.height))]
+        )
 
-USES = ("sell", "no-credit", "no-share-alike", "drm")
+
+_CROP = Crop()
+_EXAMPLE = f"by image_id, by the token of an upload, or by link (at most {MAX_FOREIGN} of the last two)"
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("q", "words", 'Words; `"a phrase"` and `-not` are understood. A link is understood as `url`.', "robot",
+              Text()),
+    Parameter("url", "url", "A picture by its link, fetched by this server from the public web.",
+              "https://example.org/a.png", Text(longest=MAX_LINK)),
+    Parameter("upload", "upload", "Token of a picture sent within the last hour.", "zck3sNIgVpcOi_PQnctMQQ", Token()),
+    Parameter("like", "positive", f"Pictures that hits should be like: {_EXAMPLE}.", "252004677832353023", Examples()),
+    Parameter("unlike", "negative", f"Pictures that hits should be unlike: {_EXAMPLE}.", "252004677832353023",
+              Examples()),
+    Parameter("crop", "crop", "Part of the picture: left,top,width,height as shares of it.", "0.1,0.2,0.5,0.5", _CROP),
+    *FILTERS,
+    Parameter("fold", "fold", "`no`: near-identical hits are listed separately.", "no", YesNo(default=True)),
+    Parameter("group", "group", "`yes`: one hit of each entry.", "yes", YesNo(default=False)),
+    Parameter("limit", "limit", f"Hits on a page, 1 to {MAX_PAGE_SIZE}; default {PAGE_SIZE}.", "10",
+              Whole(high=MAX_PAGE_SIZE, default=PAGE_SIZE)),
+    Parameter("page", "page", "Page, from 1.", "2", Whole(high=MAX_DEPTH, default=1)),
+)  # fmt: skip
+"""Every parameter of a search, in the order of the API page."""
 
 
 def read_search_url(pairs: Iterable[tuple[str, str]]) -> SearchUrl:
     """Read a search from URL parameters; unknown ones are ignored.
 
     Raises:
-        InvalidParameter: a value is out of its range.
+        InvalidParameter: a value is outside its type or limits.
     """
-    read = _Reader(pairs)
-    limit = read.number("limit", PAGE_SIZE, 1, MAX_PAGE_SIZE) or PAGE_SIZE
-    page = read.number("page", 1, 1, MAX_DEPTH // limit) or 1
-    token = read.text("upload")
-    if token and not _TOKEN.fullmatch(token):
-        raise InvalidParameter("upload: not a token of this server; upload the picture again")
-    positive, negative = read.examples("like"), read.examples("unlike")
-    foreign = sum(isinstance(example, str) for example in (*positive, *negative))
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if value.strip():
+            given.setdefault(name, []).append(value.strip())
+    values = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
+    filters = Filters(**{row.field: values.pop(row.field) for row in FILTERS})
+    url = SearchUrl(filters=filters, **values)
+    if url.page > (last := MAX_DEPTH // url.limit):
+        raise InvalidParameter(f"page: {url.page}; expected 1 to {last}; narrow the search instead of paging further")
+    foreign = sum(isinstance(example, str) for example in (*url.positive, *url.negative))
     if foreign > MAX_FOREIGN:
-        raise InvalidParameter(f"like: {foreign} uploads and links, with those of unlike; give at most {MAX_FOREIGN}")
-    filters = Filters(
-        licences=read.texts("licence"),
-        uses=tuple(sorted(read.members("use", USES))),
-        art_types=read.texts("type"),
-        authors=read.texts("author"),
-        tags=tuple(part for value in read.texts("tag") for tag in value.split(",") if (part := tag.strip())),
-        size=next((Size(value) for value in read.members("size", list(Size))), None),
-        aspect=next((Aspect(value) for value in read.members("aspect", list(Aspect))), None),
-        colours=read.texts("colour"),
-        min_width=read.number("min_width", None, 1, 1 << 20),
-        max_width=read.number("max_width", None, 1, 1 << 20),
-        min_height=read.number("min_height", None, 1, 1 << 20),
-        max_height=read.number("max_height", None, 1, 1 << 20),
-        alpha=read.choice("alpha"),
-        pixel_art=read.choice("pixel_art"),
-        entry=read.text("entry") or None,
-    )
-    return SearchUrl(
-        words=read.text("q"),
-        upload=token,
-        url=read.text("url", MAX_LINK),
-        positive=positive,
-        negative=negative,
-        crop=read.box("crop"),
-        filters=filters,
-        fold=read.choice("fold") is not False,
-        group=read.choice("group") is True,
-        page=page,
-        limit=limit,
-    )
+        raise InvalidParameter(
+            f"like: {foreign} uploads and links, with those of unlike; at most {MAX_FOREIGN} are allowed"
+        )
+    return url

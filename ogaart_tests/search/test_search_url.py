@@ -5,9 +5,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from ogaart.search.errors import InvalidParameter
-from ogaart.search.query import Aspect, Box, Filters, Size
-from ogaart.search.search_url import SearchUrl, read_search_url
-from ogaart.search.web.parameters import PARAMETERS
+from ogaart.search.filters import Filters
+from ogaart.search.query import Box
+from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
 
 
 def read(url: str) -> SearchUrl:
@@ -28,12 +28,12 @@ def test_everything_comes_back_from_its_url() -> None:
             art_types=("2D Art",),
             authors=("Evil & Sons",),
             tags=("tree", "pixel art"),
-            size=Size.ICON,
+            size="icon",
             min_width=8,
             max_width=64,
             min_height=9,
             max_height=65,
-            aspect=Aspect.WIDE,
+            aspect="wide",
             alpha=True,
             pixel_art=False,
             colours=("blue",),

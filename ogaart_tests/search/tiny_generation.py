@@ -98,6 +98,7 @@ class GridImageReader:
             width=rgba.shape[1],
             height=rgba.shape[0],
             inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
+            thumbnail=thumbnails.webp(rgba),
         )
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from urllib.parse import quote
 
-from ogaart.search.web.parameters import PARAMETERS
+from ogaart.search.search_url import PARAMETERS
 
 HOST = b"Host: localhost\r\n"
 PATHS = ("/", "/search", "/api/v1/search", "/image/{}", "/thumb/{}.webp", "/view/{}", "/original/{}", "/credits",

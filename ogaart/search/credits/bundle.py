@@ -1,11 +1,13 @@
 """Picked pictures as one zip that says of every file whose it is and under which licence, the REUSE way."""
 
+import io
 import re
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Any, Protocol
 
 from ogaart.search.credits.credits import Credits, Work
 from ogaart.search.credits.exports import clean, markdown
@@ -25,56 +27,115 @@ _BASED_ON = {"LicenseRef-OGA-BY-3.0": "CC-BY-3.0", "LicenseRef-OGA-BY-4.0": "CC-
 _MEASURES = {"CC-BY-3.0": "4a", "CC-BY-4.0": "2a5B"}
 
 
-def write_bundle(owed: Credits, read: Callable[[Hit], bytes | None], out: IO[bytes]) -> list[str]:
-    """Write the zip: pictures by entry, a sidecar for each, credits, and what the licences are.
+class PictureFile(Protocol):
+    """The bytes of a picture file on disk."""
+
+    @property
+    def length(self) -> int:
+        """How many they are."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of them, a part at a time."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A zip that is ready to be written: what goes into it, in order.
+
+    Attributes:
+        texts: names and texts: sidecars, credits, licences.
+        pictures: names and files of the pictures.
+    """
+
+    texts: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[str, PictureFile], ...]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the pictures together."""
+        return sum(file.length for _, file in self.pictures)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The zip, a part at a time: nothing of it is kept in memory or on disk; the same picks make the same bytes."""
+        sink = _Sink()
+        with zipfile.ZipFile(sink, "w") as packed:
+            for name, file in self.pictures:
+                # Pictures are compressed already.
+                with packed.open(_entry(name, zipfile.ZIP_STORED), "w") as member:
+                    for block in file.blocks():
+                        member.write(block)
+                        yield from sink.taken()
+            for name, content in self.texts:
+                packed.writestr(_entry(name, zipfile.ZIP_DEFLATED), content)
+                yield from sink.taken()
+        yield from sink.taken()
+
+
+def make_bundle(owed: Credits, find: Callable[[Hit], PictureFile | None]) -> Bundle:
+    """Prepare the zip: pictures by entry, a sidecar for each, credits, and the texts of the licences.
 
     Args:
         owed: what to bundle.
-        read: gives a picture file's bytes; None if they are gone.
-        out: where to write.
-
-    Returns:
-        Names of all files in the zip.
+        find: finds a picture file's bytes; None if they are gone.
 
     Raises:
         BundleTooLarge: more than ``MAX_BYTES`` of pictures.
     """
-    names: list[str] = []
     used: dict[str, tuple[str, str]] = {
         _CREDITS_SPDX: ("CC0 1.0", "https://creativecommons.org/publicdomain/zero/1.0/")
     }
-    total = 0
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+    texts: list[tuple[str, str]] = []
+    pictures: list[tuple[str, PictureFile]] = []
+    taken: set[str] = set()
+    for work in owed.works:
+        folder = safe_name(work.slug)
+        spdx = spdx_of(work)
+        for hit in work.pictures:
+            file = find(hit)
+            if file is None:
+                continue
+            name = _free_name(folder, hit, taken)
+            pictures.append((name, file))
+            texts.append((f"{name}.license", sidecar(work, spdx)))
+            used[spdx] = _licence_of(work)
+    texts.append(("CREDITS.md", markdown(owed)))
+    texts.append(("CREDITS.md.license", f"SPDX-FileCopyrightText: NONE\n\nSPDX-License-Identifier: {_CREDITS_SPDX}\n"))
+    texts.extend((f"LICENSES/{spdx}.txt", licence_text(spdx, *named)) for spdx, named in sorted(used.items()))
+    bundle = Bundle(tuple(texts), tuple(pictures))
+    if bundle.length > MAX_BYTES:
+        raise BundleTooLarge(
+            f"the pictures are {bundle.length >> 20} MB together; a bundle holds at most {MAX_BYTES >> 20} MB"
+        )
+    return bundle
 
-        def add(name: str, content: bytes | str, *, packed: bool = True) -> None:
-            info = zipfile.ZipInfo(name, _EPOCH)  # the same picks make the same bytes
-            info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-            info.external_attr = 0o644 << 16
-            bundle.writestr(info, content)
-            names.append(name)
 
-        taken: set[str] = set()
-        for work in owed.works:
-            folder = safe_name(work.slug)
-            spdx = spdx_of(work)
-            for hit in work.pictures:
-                content = read(hit)
-                if content is None:
-                    continue
-                total += len(content)
-                if total > MAX_BYTES:
-                    raise BundleTooLarge(
-                        f"the pictures have more than {MAX_BYTES >> 20} MB together; make several bundles of fewer each"
-                    )
-                name = _free_name(folder, hit, taken)
-                add(name, content, packed=False)
-                add(f"{name}.license", sidecar(work, spdx))
-                used[spdx] = _licence_of(work)
-        add("CREDITS.md", markdown(owed))
-        add("CREDITS.md.license", f"SPDX-FileCopyrightText: NONE\n\nSPDX-License-Identifier: {_CREDITS_SPDX}\n")
-        for spdx, (name, url) in sorted(used.items()):
-            add(f"LICENSES/{spdx}.txt", licence_text(spdx, name, url))
-    return names
+class _Sink(io.RawIOBase):
+    """Where the zip is written to: holds what came since it was last taken."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is; and it cannot seek, so the zip states lengths after its members."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Hold some bytes."""
+        self._written.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> Iterator[bytes]:
+        """What is held, once."""
+        written, self._written = self._written, []
+        if content := b"".join(written):
+            yield content
+
+
+def _entry(name: str, compression: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.compress_type = compression
+    info.external_attr = 0o644 << 16
+    return info
 
 
 def spdx_of(work: Work) -> str:
@@ -134,7 +195,7 @@ def licence_text(spdx: str, name: str, url: str) -> str:
     kept = _TEXTS / f"{spdx}.txt"
     if kept.is_file():
         return kept.read_text(encoding="utf-8")
-    text = f"{clean(name)}\n\nThe text of this licence stands at {clean(url)}\n"
+    text = f"{clean(name)}\n\nThe text of this licence is at {clean(url)}\n"
     if base := _BASED_ON.get(spdx):
         text += (
             f"It is {base} without the clause on technological measures (section {_MEASURES[base]}), as the site's FAQ "

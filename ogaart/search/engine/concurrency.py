@@ -1,26 +1,59 @@
-"""A few places for what takes long; who finds none free is told at once, so that everybody else is served."""
+"""Limits of how much costly work runs at a time, of which one client gets a share; beyond it requests are refused."""
 
 import threading
-from types import TracebackType
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ogaart.search.errors import TooBusy
 
+SHARE = 4  # one client may hold a quarter of any limit
+
 
 class ConcurrencyLimit:
-    """So many at a time, as a context manager.
+    """At most so many at a time, and a quarter of them for one client; safe to use from many threads.
 
     Args:
-        count: places.
-        what: what is going on in them, for the message.
+        count: how many in all.
+        what: what is limited, in the plural, for the message.
     """
 
     def __init__(self, count: int, what: str) -> None:
-        self._free = threading.BoundedSemaphore(count)
-        self._what = f"{count} {what}"
+        self._count = count
+        self._share = max(1, count // SHARE)
+        self._what = what
+        self._lock = threading.Lock()
+        self._held: Counter[str] = Counter()
 
-    def __enter__(self) -> None:
-        if not self._free.acquire(blocking=False):
-            raise TooBusy(f"{self._what} just now")
+    def enter(self, client: str) -> None:
+        """Take one for a client.
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._free.release()
+        Raises:
+            TooBusy: all are taken, or the client has its share.
+        """
+        with self._lock:
+            if self._held.total() >= self._count:
+                raise TooBusy(f"too many {self._what} in progress (limit {self._count})")
+            if self._held[client] >= self._share:
+                raise TooBusy(f"too many {self._what} from your address in progress (limit {self._share})")
+            self._held[client] += 1
+
+    def leave(self, client: str) -> None:
+        """Return one."""
+        with self._lock:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
+
+    @contextmanager
+    def held(self, client: str) -> Iterator[None]:
+        """Hold one while the block runs.
+
+        Raises:
+            TooBusy: see ``enter``.
+        """
+        self.enter(client)
+        try:
+            yield
+        finally:
+            self.leave(client)

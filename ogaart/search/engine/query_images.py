@@ -3,19 +3,21 @@
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from cachetools import TTLCache
 from numpy.typing import NDArray
 
 from ogaart.imaging import borders, identity, signatures, thumbnails
+from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
+from ogaart.search.errors import TooLarge
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 DECODE_SECONDS = 10.0
 KEPT_BYTES = 32 << 20
 KEPT_SECONDS = 60.0
-_BLIND = "This server has no network at hand: it finds this very picture, but nothing that is only like it."
+_NO_MODEL = "This server has no embedding model installed. It can find exact copies, but not similar pictures."
 
 
 class QueryImageReader(Protocol):
@@ -41,11 +43,11 @@ class QueryImageReader(Protocol):
 
 
 class DecodedImageCache:
-    """Pictures just decoded: each is looked at again for its inside, and for each frame that somebody draws.
+    """Pixels of pictures decoded a moment ago: each is needed again for its inside, and for each crop of it.
 
     Args:
-        capacity: bytes kept, of pixels and of the files they came from; the oldest go first.
-        seconds: how long, at most, from the moment of decoding.
+        capacity: bytes kept, of pixels and of the files they came from; the least used are dropped first.
+        seconds: how long, from the moment of decoding.
         clock: seconds that never go back.
     """
 
@@ -55,35 +57,24 @@ class DecodedImageCache:
         seconds: float = KEPT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._capacity = capacity
-        self._seconds = seconds
-        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, tuple[float, NDArray[np.uint8]]] = OrderedDict()
+        self._capacity = capacity
+        self._kept: TTLCache[bytes, tuple[int, NDArray[np.uint8]]] = TTLCache(
+            capacity, seconds, timer=clock, getsizeof=lambda kept: kept[0]
+        )
 
     def get(self, content: bytes) -> NDArray[np.uint8] | None:
         """The pixels of a picture file, if they are still here."""
         with self._lock:
-            self._evict()
             found = self._kept.get(content)
             return None if found is None else found[1]
 
     def put(self, content: bytes, rgba: NDArray[np.uint8]) -> None:
-        """Keep the pixels of a picture file, if they have room."""
-        with self._lock:
-            self._kept[content] = (self._clock() + self._seconds, rgba)
-            self._kept.move_to_end(content)
-            self._evict()
-
-    def _evict(self) -> None:
-        now = self._clock()
-        total = sum(len(content) + rgba.nbytes for content, (_, rgba) in self._kept.items())
-        while self._kept:
-            content, (expires, rgba) = next(iter(self._kept.items()))
-            if expires > now and total <= self._capacity:
-                return
-            total -= len(content) + rgba.nbytes
-            del self._kept[content]
+        """Keep the pixels of a picture file, if they fit."""
+        size = len(content) + rgba.nbytes
+        if size <= self._capacity:
+            with self._lock:
+                self._kept[content] = size, rgba
 
 
 class WorkerQueryImageReader:
@@ -104,7 +95,7 @@ class WorkerQueryImageReader:
         self._unpacker = Unpacker(limits, scratch)
         self._embedder: Embedder | None = None
         self._space = ""
-        self._why_blind = ""
+        self._why_no_model = ""
         self._embedding = threading.Lock()
         self._decoded = DecodedImageCache()
 
@@ -117,7 +108,8 @@ class WorkerQueryImageReader:
             space: the vector space to search in: its model embeds.
 
         Raises:
-            Unreadable: it is no picture that can be read within the limits; the message names them.
+            Unreadable: it is not a readable picture.
+            TooLarge: it has more bytes or pixels than the limits.
             EmbedderBroken: the network's child does not work.
         """
         rgba = self._decode(content, box)
@@ -132,13 +124,15 @@ class WorkerQueryImageReader:
             note=note,
             part=box is not None,
             inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
+            thumbnail=thumbnails.webp(rgba),
         )
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
         """Decode, cut and shrink one picture, for the page that shows it.
 
         Raises:
-            Unreadable: it is no picture that can be read within the limits; the message names them.
+            Unreadable: it is not a readable picture.
+            TooLarge: it has more bytes or pixels than the limits.
         """
         return thumbnails.webp(self._decode(content, box))
 
@@ -151,26 +145,40 @@ class WorkerQueryImageReader:
     def _decode(self, content: bytes, box: Box | None) -> NDArray[np.uint8]:
         rgba = self._decoded.get(content)
         if rgba is None:
-            rgba = self._unpacker.decode_one(
-                content,
-                max_bytes=self._settings.max_upload_bytes,
-                max_pixels=self._settings.max_query_pixels,
-                seconds=DECODE_SECONDS,
-            ).rgba
+            rgba = self._decode_in_child(content)
             self._decoded.put(content, rgba)
         return rgba if box is None else box.cut(rgba)
+
+    def _decode_in_child(self, content: bytes) -> NDArray[np.uint8]:
+        settings = self._settings
+        if len(content) > settings.max_upload_bytes:
+            raise TooLarge(f"the picture has {len(content):,} bytes; the limit is {settings.max_upload_bytes:,}")
+        try:
+            return self._unpacker.decode_one(
+                content,
+                max_bytes=settings.max_upload_bytes,
+                max_pixels=settings.max_query_pixels,
+                seconds=DECODE_SECONDS,
+            ).rgba
+        except Unreadable as cause:
+            if cause.error_class is Reason.TOO_MANY_PIXELS:
+                raise TooLarge(
+                    f"the picture has more than {settings.max_query_pixels:,} pixels, which is the limit"
+                ) from cause
+            raise
 
     def _embed(self, rgba: NDArray[np.uint8], space: str) -> tuple[NDArray[np.float32] | None, str]:
         with self._embedding:
             if space != self._space:
                 self._drop()
-                self._embedder, self._why_blind = self._open(space)
+                self._embedder, self._why_no_model = self._open(space)
                 self._space = space
             if self._embedder is None:
-                return None, self._why_blind
+                return None, self._why_no_model
             batch = self._embedder.embed_rgba([rgba])
         if not len(batch.vectors):
-            return None, f"The network cannot take this picture ({batch.failures[0].message}). {_BLIND}"
+            logger.info("a picture cannot be embedded: %s", batch.failures[0].message)
+            return None, "The model cannot embed this picture: only exact copies of it are found."
         return np.asarray(batch.vectors[0], np.float32), ""
 
     def _open(self, space: str) -> tuple[Embedder | None, str]:
@@ -181,11 +189,11 @@ class WorkerQueryImageReader:
             embedder = Embedder(settings)
         except (UnknownModel, WeightsMissing) as cause:
             logger.warning("pictures cannot be embedded: %s", cause)
-            return None, _BLIND
+            return None, _NO_MODEL
         # Searching never downloads: half a gigabyte does not come while a visitor waits.
         if weights.path is None or embedder.space.name != space:
             logger.warning("pictures cannot be embedded: weights here %s, published is %s", weights, space)
-            return None, _BLIND
+            return None, _NO_MODEL
         return embedder, ""
 
     def _drop(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
 from ogaart.search.query import QueryPicture, SearchQuery
 from ogaart.search.results import Hit
@@ -51,14 +52,14 @@ class QueryResolver:
             found = self._service.find_link(address.url) if address.url else None
             if found is None or not found.entry:
                 return address
-            return replace(address, url="", crop=None, filters=replace(address.filters, entry=found.entry), page=1)
+            return replace(address, url="", crop=None, filters=address.filters.with_changes(entry=found.entry), page=1)
         found = self._service.find_link(words)
         if found is not None and (found.entry or len(found.images) > 1):
             slug = found.entry or self._service.hits(found.images[:1])[0].slug
-            return replace(address, words="", filters=replace(address.filters, entry=slug), page=1)
+            return replace(address, words="", filters=address.filters.with_changes(entry=slug), page=1)
         return replace(address, words="", upload="", url=words, positive=(), negative=(), crop=None, page=1)
 
-    def ask(self, address: SearchUrl) -> ResolvedQuery:
+    def resolve(self, address: SearchUrl, visitor: Visitor) -> ResolvedQuery:
         """Make the query.
 
         Raises:
@@ -69,16 +70,20 @@ class QueryResolver:
             NotFound: none of the pictures asked with is here.
         """
         space = self._service.info().space
-        positive, negative = self._shown(address.positive, space), self._shown(address.negative, space)
+        positive, negative = (
+            self._shown(examples, space, visitor) for examples in (address.positive, address.negative)
+        )
         if (address.positive or address.negative) and not positive and not negative:
             raise NotFound("none of the pictures that this search starts from is here (any more)")
-        token = address.upload or (self._linked(address.url) if address.url else "")
+        token = address.upload or (self._linked(address.url, visitor) if address.url else "")
         if not token and positive and (address.cropped == positive[0].example or (len(positive) == 1 and not negative)):
-            token, rest = self._alone(address, positive[0])
+            token, rest = self._alone(address, positive[0], visitor)
             positive = (*rest, *positive[1:])
-        picture = self._uploads.picture(token, address.crop, space) if token else None
+        picture = self._uploads.picture(token, visitor, address.crop, space) if token else None
         if picture is not None and not positive and not negative:
-            picture = self._service.without_background(picture, lambda box: self._uploads.picture(token, box, space))
+            picture = self._service.without_background(
+                picture, lambda box: self._uploads.picture(token, visitor.charged, box, space)
+            )
         query = SearchQuery(
             words=address.words,
             picture=picture,
@@ -94,7 +99,7 @@ class QueryResolver:
         )
         return ResolvedQuery(query, picture, _upload_url(token) if token else "", positive, negative)
 
-    def _shown(self, examples: tuple[Example, ...], space: str) -> tuple[ShownExample, ...]:
+    def _shown(self, examples: tuple[Example, ...], space: str, visitor: Visitor) -> tuple[ShownExample, ...]:
         """The examples, without images that are not in the catalog (any more)."""
         hits = {hit.image_id: hit for hit in self._service.hits([one for one in examples if isinstance(one, int)])}
         shown: list[ShownExample] = []
@@ -103,13 +108,15 @@ class QueryResolver:
                 if one in hits:
                     shown.append(ShownExample(one, hit=hits[one]))
             else:
-                token = self._linked(one) if is_link(one) else one
+                token = self._linked(one, visitor) if is_link(one) else one
                 shown.append(
-                    ShownExample(one, picture=self._uploads.picture(token, space=space), url=_upload_url(token))
+                    ShownExample(
+                        one, picture=self._uploads.picture(token, visitor, space=space), url=_upload_url(token)
+                    )
                 )
         return tuple(shown)
 
-    def _linked(self, url: str) -> str:
+    def _linked(self, url: str, visitor: Visitor) -> str:
         """Token of the picture behind a link: of this catalog, or fetched; looked at once an hour."""
         token = key_of(f"link {url}")
         if not self._uploads.has(token):
@@ -119,17 +126,19 @@ class QueryResolver:
                     f"{url[:200]} is an entry with many pictures; search for it as `q`, and choose one of them"
                 )
             own = self._service.original(found.images[0]) if found is not None and found.images else None
-            self._uploads.add(own[1] if own is not None else self._service.fetch(url), token)
+            visitor.charge()  # before the fetch: a link that hangs costs as much as one that works
+            content = own[1] if own is not None else self._service.fetch(url, visitor)
+            self._uploads.add(content, visitor.charged, token)
         return token
 
-    def _alone(self, address: SearchUrl, like: ShownExample) -> tuple[str, tuple[ShownExample, ...]]:
+    def _alone(self, address: SearchUrl, like: ShownExample, visitor: Visitor) -> tuple[str, tuple[ShownExample, ...]]:
         """What the only picture asked with is: a visitor's own, the crop of a hit, or just a hit.
 
         Returns:
             The token that stands for it, if one does, and what is left to be like.
         """
         if like.hit is None:
-            return (self._linked(str(like.example)) if is_link(str(like.example)) else str(like.example)), ()
+            return (self._linked(str(like.example), visitor) if is_link(str(like.example)) else str(like.example)), ()
         if address.crop is None:
             return "", (like,)
         # A crop of a hit is a picture of its own: the hit's original takes the place of the hit.
@@ -138,7 +147,7 @@ class QueryResolver:
             found = self._service.original(like.hit.image_id)
             if found is None:
                 return "", (like,)
-            self._uploads.add(found[1], token)
+            self._uploads.add(found[1], visitor, token)
         return token, ()
 
 

@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+import psutil
 
 from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
 
@@ -24,12 +26,18 @@ REDIRECTS = 4
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _KEPT = "%/:?=&;@!$'()*+,~-._[]"  # what a link may hold as it is; all else is percent-encoded
-_NEVER = (
-    ipaddress.ip_network("192.0.0.0/24"),  # protocol assignments; older Pythons call some of them global
-    ipaddress.ip_network("64:ff9b::/96"),  # NAT64: an IPv4 address in the last 32 bits
-    ipaddress.ip_network("64:ff9b:1::/48"),
-    ipaddress.ip_network("2002::/16"),  # 6to4
-    ipaddress.ip_network("2001::/32"),  # Teredo
+_UNICAST = ipaddress.ip_network("2000::/3")  # all IPv6 that is routed; NAT64, site-local and SRv6 lie outside
+# What Python calls global in some version and is not a server on the internet: IANA's special-purpose registries.
+_NEVER = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments
+        "192.88.99.0/24",  # 6to4 relays
+        "100.64.0.0/10",  # carriers' own
+        "2001::/23",  # protocol assignments: Teredo (an IPv4 address inside), ORCHID, benchmarking
+        "2002::/16",  # 6to4: an IPv4 address inside
+        "3fff::/20",  # documentation
+    )
 )
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -40,11 +48,18 @@ def is_public(address: IPAddress) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if address.is_site_local:
+        if address not in _UNICAST:
             return False
     if any(address in network for network in _NEVER):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def is_foreign(address: IPAddress) -> bool:
+    """Whether an address is public and not this machine's own: a public address may be its own, too."""
+    own = {one.address.partition("%")[0] for addresses in psutil.net_if_addrs().values() for one in addresses}
+    mapped = getattr(address, "ipv4_mapped", None)
+    return is_public(address) and str(mapped or address) not in own
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class RemoteImageFetcher:
         max_bytes: int,
         agent: str,
         *,
-        permitted: Callable[[IPAddress], bool] = is_public,
+        permitted: Callable[[IPAddress], bool] = is_foreign,
         ports: frozenset[int] | None = frozenset(_PORTS.values()),
         seconds: float = SECONDS,
     ) -> None:
@@ -113,7 +128,7 @@ class RemoteImageFetcher:
             answer = self._get(link, self._resolve(link, deadline), deadline)
             if isinstance(answer, bytes):
                 return answer
-            url = urljoin(link.url, answer.location)
+            url = _joined(link.url, answer.location)
         raise LinkFailed(f"the link redirects more than {REDIRECTS} times")
 
     def _parse(self, url: str) -> _Link:
@@ -121,7 +136,7 @@ class RemoteImageFetcher:
             parts = urlsplit(url.strip())
             host, port = parts.hostname, parts.port
         except ValueError as cause:
-            raise LinkRefused(f"the link cannot be read: {cause}") from cause
+            raise LinkRefused("the link is not a valid URL") from cause
         scheme = parts.scheme.lower()
         if scheme not in _PORTS or not host:
             raise LinkRefused("only http:// and https:// links with a host are followed")
@@ -133,7 +148,7 @@ class RemoteImageFetcher:
         try:
             name = host if ":" in host else host.encode("idna").decode("ascii")
         except UnicodeError as cause:
-            raise LinkRefused(f"{host!r} is no host name") from cause
+            raise LinkRefused(f"{host[:80]!r} is not a valid host name") from cause
         target = urlunsplit(("", "", quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT), ""))
         return _Link(scheme, name, port, target)
 
@@ -141,9 +156,9 @@ class RemoteImageFetcher:
         looking = self._resolvers.submit(socket.getaddrinfo, link.host, link.port, type=socket.SOCK_STREAM)
         try:
             found = looking.result(max(0.0, deadline - time.monotonic()))
-        except TooSlow as cause:
+        except TimeoutError as cause:
             raise LinkFailed(f"the name {link.host} did not resolve in time") from cause
-        except (OSError, UnicodeError) as cause:
+        except (OSError, ValueError) as cause:
             raise LinkFailed(f"the name {link.host} does not resolve") from cause
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         # All must be public: which of several is used must not be a visitor's lottery.
@@ -169,9 +184,15 @@ class RemoteImageFetcher:
                 },
             )
             return self._answer(link, connection)
-        except (OSError, http.client.HTTPException) as cause:
+        except (OSError, ValueError, http.client.HTTPException) as cause:
             slow = connection.aborted or time.monotonic() >= deadline
-            reason = f"took longer than {self._seconds:g} s" if slow else f"cannot be read ({type(cause).__name__})"
+            reason = (
+                f"took longer than {self._seconds:g} s"
+                if slow
+                else "cannot be reached"
+                if isinstance(cause, OSError)
+                else "does not answer with valid HTTP"
+            )
             raise LinkFailed(f"{link.host} {reason}") from cause
         finally:
             alarm.cancel()
@@ -183,10 +204,10 @@ class RemoteImageFetcher:
         if answer.status in _MOVED and location:
             return _Moved(location)
         if answer.status != 200:
-            raise LinkFailed(f"the link answers {answer.status} {answer.reason[:60]}")
-        length = answer.getheader("Content-Length", "")
-        too_much = TooLarge(f"what the link leads to has more than {self._max_bytes:,} bytes")
-        if length.isdigit() and int(length) > self._max_bytes:
+            raise LinkFailed(f"the link answers with status {answer.status}")
+        length = _stated_length(answer.getheader("Content-Length", "").strip())
+        too_much = TooLarge(f"the link returns more than {self._max_bytes:,} bytes")
+        if length is not None and length > self._max_bytes:
             raise too_much
         content = answer.read(self._max_bytes + 1)
         if len(content) > self._max_bytes:
@@ -194,16 +215,39 @@ class RemoteImageFetcher:
         # An end that came too early looks like any other end to the library.
         if connection.aborted:
             raise TimeoutError
-        if length.isdigit() and len(content) < int(length):
-            raise LinkFailed(f"{link.host} cut off the picture after {len(content):,} of {int(length):,} bytes")
+        if length is not None and len(content) < length:
+            raise LinkFailed(f"{link.host} cut off the picture after {len(content):,} of {length:,} bytes")
         if not content:
-            raise LinkFailed("the link leads to an empty file")
+            raise LinkFailed("the link returns an empty file")
         return content
 
 
 @dataclass(frozen=True)
 class _Moved:
     location: str
+
+
+def _joined(base: str, location: str) -> str:
+    """The link that a Location header means; servers send UTF-8 there, which the library reads as Latin-1."""
+    with suppress(UnicodeError):  # otherwise it is Latin-1 indeed
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return urljoin(base, location)
+    except ValueError as cause:
+        raise LinkFailed(f"the link redirects to {location[:80]!r}, which is not a valid URL") from cause
+
+
+def _stated_length(header: str) -> int | None:
+    """The value of Content-Length; None where there is none.
+
+    Raises:
+        LinkFailed: it is not a number of bytes.
+    """
+    if not header:
+        return None
+    if not (header.isascii() and header.isdigit() and len(header) < 19):
+        raise LinkFailed(f"the link answers with an invalid Content-Length: {header[:40]!r}")
+    return int(header)
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -25,6 +25,7 @@ from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImage
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.search import NearestPoints, Search
 from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, Relation, Results
@@ -35,7 +36,7 @@ from ogaart.sites.registry import open_site
 # free for those who only search.
 DECODING = 12
 FETCHING = 8
-_FRAMED = "Searched with what stands on the flat ground of your picture."
+_CROPPED = "Background removed: searched with the subject of your picture."
 
 
 class SearchService:
@@ -60,8 +61,8 @@ class SearchService:
         self._blobs = Blobs(root.blobs)
         contact = f"; {settings.contact}" if settings.contact else ""
         self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
-        self._decoding = ConcurrencyLimit(DECODING, "pictures are being looked at")
-        self._fetching = ConcurrencyLimit(FETCHING, "links are being followed")
+        self._decoding = ConcurrencyLimit(DECODING, "pictures")
+        self._fetching = ConcurrencyLimit(FETCHING, "links")
         # What was decided of a picture on a flat ground, by generation; forgotten with the picture.
         self._cropped_backgrounds: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = (
             WeakKeyDictionary()
@@ -107,7 +108,7 @@ class SearchService:
         with self._live.lease() as opened:
             return opened.store.info
 
-    def read_image(self, content: bytes, box: Box | None = None) -> QueryPicture:
+    def read_image(self, content: bytes, box: Box | None, visitor: Visitor) -> QueryPicture:
         """Look at a visitor's picture: decoded in the imaging child, embedded in the network's.
 
         Raises:
@@ -116,17 +117,17 @@ class SearchService:
             TooBusy: too many pictures are being looked at.
         """
         space = self.info().space
-        with self._decoding:
+        with self._decoding.held(visitor.client):
             return self.image_reader.read_image(content, box, space)
 
-    def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
+    def thumbnail(self, content: bytes, box: Box | None, visitor: Visitor) -> bytes:
         """A visitor's picture, or a part of it, as small as a page shows it.
 
         Raises:
             Unreadable: it is no picture that can be read within the limits.
             TooBusy: too many pictures are being looked at.
         """
-        with self._decoding:
+        with self._decoding.held(visitor.client):
             return self.image_reader.thumbnail(content, box)
 
     def without_background(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
@@ -149,14 +150,14 @@ class SearchService:
         likeness, relation = self._best(picture)
         if relation in (Relation.SAME, Relation.NEAR):
             return None
-        part = replace(look(box), note=_FRAMED)
+        part = replace(look(box), note=_CROPPED)
         return part if self._best(part)[0] > likeness else None
 
     def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
         with self._live.lease() as opened:
             return Search(opened, SearchQuery(picture=picture), self._blocked_ids(opened), self._remembered).best()
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, visitor: Visitor) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
 
         Raises:
@@ -167,7 +168,7 @@ class SearchService:
         """
         if not self.settings.url_fetch:
             raise LinkRefused("this server follows no links (OGAART_URL_FETCH is off)")
-        with self._fetching:
+        with self._fetching.held(visitor.client):
             return self._remote.fetch(url)
 
     def find_link(self, url: str) -> LinkTarget | None:

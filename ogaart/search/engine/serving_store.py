@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.search.engine.fulltext import WEIGHTS
-from ogaart.search.query import Filters
+from ogaart.search.filters import Filters
 from ogaart.search.results import Info
 
 _BM25 = f"bm25(words, {', '.join(str(weight) for weight in WEIGHTS)})"
@@ -202,7 +202,7 @@ class ServingStore:
 
     def spelled(self, filters: Filters) -> Filters:
         """The same filters with authors and tags as entries write them, where only capitals tell them apart."""
-        if not (filters.authors or filters.tags):
+        if not (filters["authors"] or filters["tags"]):
             return filters
         tags = "SELECT value AS name, count(*) FROM entries, json_each(entries.tags) GROUP BY value ORDER BY 2 DESC"
         authors = "SELECT author AS name, count(*) FROM entries GROUP BY author ORDER BY 2 DESC"
@@ -212,8 +212,8 @@ class ServingStore:
             spelled = (known.get(name.casefold(), [name]) for name in wanted)
             return tuple(name if name in found else found[0] for name, found in zip(wanted, spelled, strict=True))
 
-        return replace(
-            filters, authors=names("authors", authors, filters.authors), tags=names("tags", tags, filters.tags)
+        return filters.with_changes(
+            authors=names("authors", authors, filters["authors"]), tags=names("tags", tags, filters["tags"])
         )
 
     def _spellings(self, kind: str, sql: str) -> dict[str, list[str]]:

@@ -1,38 +1,39 @@
-"""Visitors' pictures for a short while: in memory only, under a token that nobody can guess, gone after an hour."""
+"""Visitors' pictures, kept in memory only, under a token that cannot be guessed, for one hour."""
 
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cachetools import TTLCache
+
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import UploadGone
 from ogaart.search.query import Box, QueryPicture
 
 LIFETIME = 3600.0
-CAPACITY = 256 << 20  # bytes of all pictures together; the oldest go first
-_PARTS = 16  # of one picture that are remembered, while somebody plays with the frame
+CAPACITY = 256 << 20  # bytes of all pictures together; the least used are dropped first
+_PARTS = 16  # crops of one picture that are remembered while a visitor moves the frame
 
 
 @dataclass(eq=False)
 class Upload:
-    """One picture: its bytes (a crop needs them again), and what was seen of it and of its crops."""
+    """One picture: its bytes, which a crop needs again, and what was read of it and of its crops."""
 
     content: bytes
-    expires: float
     seen: dict[Box | None, QueryPicture] = field(default_factory=dict)
     thumbnails: dict[Box | None, bytes] = field(default_factory=dict)
 
 
 class UploadReader(Protocol):
-    """Whoever looks at visitors' pictures: the service."""
+    """Decodes and embeds visitors' pictures: the service."""
 
-    def read_image(self, content: bytes, box: Box | None = None) -> QueryPicture:
-        """Look at a picture, or at a part of it."""
+    def read_image(self, content: bytes, box: Box | None, visitor: Visitor) -> QueryPicture:
+        """Decode and embed a picture, or a part of it."""
 
-    def thumbnail(self, content: bytes, box: Box | None = None) -> bytes:
+    def thumbnail(self, content: bytes, box: Box | None, visitor: Visitor) -> bytes:
         """A picture, or a part of it, as a small WebP."""
 
 
@@ -54,76 +55,84 @@ class Uploads:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
-        self._lifetime = lifetime
-        self._capacity = capacity
-        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._kept: TTLCache[str, Upload] = TTLCache(
+            capacity, lifetime, timer=clock, getsizeof=lambda upload: min(len(upload.content), capacity)
+        )
 
-    def add(self, content: bytes, key: str | None = None) -> str:
-        """Keep a picture that can be read; give its token (or keep it under ``key``).
+    def add(self, content: bytes, visitor: Visitor, key: str | None = None) -> str:
+        """Keep a picture and return its token (``key`` if one is passed).
 
         Raises:
-            Unreadable: it is no readable picture; nothing is kept.
+            TooManyRequests: the visitor's allowance is used up.
+            Unreadable: it is not a readable picture; nothing is kept.
         """
-        seen = self._reader.read_image(content)
+        visitor.charge()
+        seen = self._reader.read_image(content, None, visitor)
         token = key or secrets.token_urlsafe(16)
+        upload = Upload(content)
+        self._remember(upload, None, seen)
         with self._lock:
-            self._kept[token] = Upload(content, self._clock() + self._lifetime, {None: seen})
-            self._evict()
+            self._kept[token] = upload
         return token
 
     def has(self, token: str) -> bool:
         """Whether the picture is still there."""
         with self._lock:
-            self._evict()
             return token in self._kept
 
     def __len__(self) -> int:
         """How many pictures are kept."""
         with self._lock:
+            self._kept.expire()
             return len(self._kept)
 
-    def picture(self, token: str, box: Box | None = None, space: str | None = None) -> QueryPicture:
-        """What was seen of a picture, or is now: a part of it, or the picture for another vector space.
+    def picture(self, token: str, visitor: Visitor, box: Box | None = None, space: str | None = None) -> QueryPicture:
+        """A picture, or a part of it, as it was read before, or is now for another crop or vector space.
 
         Raises:
             UploadGone: unknown or expired.
+            TooManyRequests: it has to be read, and the visitor's allowance is used up.
         """
         upload = self._upload(token)
         if space is not None:
             upload.seen = {part: seen for part, seen in upload.seen.items() if seen.space == space}
-        if box not in upload.seen:
-            if len(upload.seen) > _PARTS:
-                upload.seen = {}
-            upload.seen[box] = self._reader.read_image(upload.content, box)
-        return upload.seen[box]
+        if (seen := upload.seen.get(box)) is None:
+            visitor.charge()
+            seen = self._reader.read_image(upload.content, box, visitor)
+            self._remember(upload, box, seen)
+        return seen
 
-    def thumbnail(self, token: str, box: Box | None = None) -> bytes:
-        """A picture, or a part of it, as a small WebP.
+    def thumbnail(self, token: str, visitor: Visitor, box: Box | None = None) -> bytes:
+        """A picture, or a part of it, as a small WebP; free where it was searched with before.
 
         Raises:
             UploadGone: unknown or expired.
+            TooManyRequests: it has to be decoded, and the visitor's allowance is used up.
         """
         upload = self._upload(token)
-        if box not in upload.thumbnails:
-            if len(upload.thumbnails) > _PARTS:
-                upload.thumbnails = {}
-            upload.thumbnails[box] = self._reader.thumbnail(upload.content, box)
-        return upload.thumbnails[box]
+        if (thumbnail := upload.thumbnails.get(box)) is None:
+            visitor.charge()
+            thumbnail = self._reader.thumbnail(upload.content, box, visitor)
+            self._keep_thumbnail(upload, box, thumbnail)
+        return thumbnail
+
+    def _remember(self, upload: Upload, box: Box | None, seen: QueryPicture) -> None:
+        if len(upload.seen) > _PARTS:
+            upload.seen = {}
+        upload.seen[box] = seen
+        if seen.thumbnail:
+            self._keep_thumbnail(upload, box, seen.thumbnail)
+
+    @staticmethod
+    def _keep_thumbnail(upload: Upload, box: Box | None, thumbnail: bytes) -> None:
+        if len(upload.thumbnails) > _PARTS:
+            upload.thumbnails = {}
+        upload.thumbnails[box] = thumbnail
 
     def _upload(self, token: str) -> Upload:
         with self._lock:
-            self._evict()
             upload = self._kept.get(token)
         if upload is None:
             raise UploadGone
         return upload
-
-    def _evict(self) -> None:
-        now = self._clock()
-        for token in [token for token, upload in self._kept.items() if upload.expires <= now]:
-            del self._kept[token]
-        total = sum(len(upload.content) for upload in self._kept.values())
-        while total > self._capacity and len(self._kept) > 1:
-            total -= len(self._kept.popitem(last=False)[1].content)

@@ -10,28 +10,29 @@ from ogaart.search.credits.exports import FORMATS
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
-from ogaart.search.search_url import SearchUrl, read_search_url
+from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
+from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
-from ogaart.search.web.guards import RateLimit, client_of
-from ogaart.search.web.parameters import PARAMETERS, ImageId
+from ogaart.search.web.parameters import ImageId, openapi, schema
 from ogaart.search.web.schemas import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
 
 _PROBLEM = {"model": ProblemRecord, "content": {"application/problem+json": {}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {**_PROBLEM, "description": "A parameter cannot be meant."},
-    404: {**_PROBLEM, "description": "It is not here."},
-    429: {**_PROBLEM, "description": "Asked too often; see Retry-After."},
-    503: {**_PROBLEM, "description": "Nothing is published, or a part is out of order."},
+    400: {**_PROBLEM, "description": "Invalid parameter."},
+    404: {**_PROBLEM, "description": "Not found."},
+    429: {**_PROBLEM, "description": "Too many requests; see Retry-After."},
+    503: {**_PROBLEM, "description": "Nothing is published yet, the server is busy, or a part of it does not work."},
 }
 _PICTURE_PROBLEMS: dict[int | str, dict[str, Any]] = {
     **_PROBLEMS,
-    403: {**_PROBLEM, "description": "The link leads where this server does not go."},
+    403: {**_PROBLEM, "description": "The link is not fetched, by this server's rules."},
     410: {**_PROBLEM, "description": "The upload has expired."},
     413: {**_PROBLEM, "description": "The picture is too large."},
     422: {**_PROBLEM, "description": "The picture cannot be read."},
-    502: {**_PROBLEM, "description": "The link leads to no picture."},
+    502: {**_PROBLEM, "description": "The link does not return a picture."},
 }
 
 
@@ -45,9 +46,9 @@ _FORM = {
     "type": "object",
     "properties": {
         "picture": {"type": "string", "format": "binary", "description": "The picture to search with."},
-        **{p.name: {**p.schema, "description": p.description} for p in PARAMETERS},
-        "like": _either("Pictures to be like: files, image_ids, links or tokens."),
-        "unlike": _either("Pictures to be unlike: files, image_ids, links or tokens."),
+        **{p.name: {**schema(p), "description": p.help} for p in PARAMETERS},
+        "like": _either("Pictures that hits should be like: files, image_ids, links or tokens."),
+        "unlike": _either("Pictures that hits should be unlike: files, image_ids, links or tokens."),
     },
 }
 
@@ -61,15 +62,13 @@ class Api:
         uploads: Uploads,
         resolver: QueryResolver,
         credits_routes: CreditsRoutes,
-        asked: RateLimit,
-        sent: RateLimit,
+        allowances: Allowances,
     ) -> None:
         self._service = service
         self._uploads = uploads
         self._resolver = resolver
         self._credits_routes = credits_routes
-        self._asked = asked
-        self._sent = sent
+        self._allowances = allowances
         self.router = APIRouter(prefix="/api/v1", tags=["search"])
         add = self.router.add_api_route
         add(
@@ -78,7 +77,7 @@ class Api:
             methods=["GET"],
             summary="Search by picture, words and filters",
             responses=_PICTURE_PROBLEMS,
-            openapi_extra={"parameters": [p.openapi for p in PARAMETERS]},
+            openapi_extra={"parameters": [openapi(p) for p in PARAMETERS]},
         )
         add(
             "/search",
@@ -101,18 +100,18 @@ class Api:
 
     def search(self, request: Request) -> ResultsRecord:
         """Search by picture, words and filters, all of which combine."""
-        self._asked.take(client_of(request))
-        return self._answer(read_search_url(request.query_params.multi_items()), upload=None)
+        visitor = self._allowances.search(request)
+        return self._answer(read_search_url(request.query_params.multi_items()), visitor, upload=None)
 
     async def search_with(self, request: Request) -> ResultsRecord:
         """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
         sent = await read_form(request, self._service.settings)
         if not sent.pictures:
-            raise InvalidParameter(f"picture: the form holds no file called {', '.join(ROLES)}")
-        added = await add_uploads(request, sent, self._uploads, self._sent)
+            raise InvalidParameter(f"picture: the form has no file named {', '.join(ROLES)}")
+        added = await add_uploads(sent, self._uploads, self._allowances.visitor(request))
         given = [("upload" if role == "picture" else role, token) for role, token in added]
         address = read_search_url([*sent.pairs, *given])
-        return await run_in_threadpool(self._answer, address, address.upload or None)
+        return await run_in_threadpool(self._answer, address, self._allowances.visitor(request), address.upload or None)
 
     def image(self, image_id: ImageId) -> HitRecord:
         """One picture with all its places."""
@@ -129,17 +128,17 @@ class Api:
         rely: Rely = [],  # noqa: B006 - FastAPI copies defaults
     ) -> Response:
         """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
-        (self._sent if format == "zip" else self._asked).take(client_of(request))
-        return self._credits_routes.export(format, self._credits_routes.make(ids, rely))
+        visitor = self._allowances.visitor(request) if format == "zip" else self._allowances.search(request)
+        return self._credits_routes.export(format, self._credits_routes.make(ids, rely), visitor)
 
     def info(self) -> InfoRecord:
         """Model, size and age of what is searched."""
         return InfoRecord.of(self._service.info())
 
-    def _answer(self, address: SearchUrl, upload: str | None) -> ResultsRecord:
+    def _answer(self, address: SearchUrl, visitor: Visitor, upload: str | None) -> ResultsRecord:
         address = self._resolver.read_links(address)
         if address.empty:
-            raise InvalidParameter("nothing is asked: give q, url, upload, like, unlike or a filter")
-        results = self._service.search(self._resolver.ask(address).query)
+            raise InvalidParameter("the search is empty: pass q, url, upload, like, unlike or a filter")
+        results = self._service.search(self._resolver.resolve(address, visitor).query)
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
         return ResultsRecord.of(results, following=following, upload=upload)

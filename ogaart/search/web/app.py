@@ -7,14 +7,17 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.web.admission import SEARCHING, AdmissionMiddleware, ClientShares, WaitingLine
+from ogaart.search.web.admission import SEARCHING, AdmissionMiddleware, WaitingLine
+from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.api import Api
 from ogaart.search.web.connection_limits import guarded
 from ogaart.search.web.credits_routes import CreditsRoutes
-from ogaart.search.web.guards import ErrorResponses, RateLimit, SecurityHeadersMiddleware, answer_errors
+from ogaart.search.web.error_responses import ErrorResponses, answer_errors
+from ogaart.search.web.guards import AllowedHostsMiddleware, SecurityHeadersMiddleware, allowed_hosts
 from ogaart.search.web.info_pages import InfoPages
 from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, RequestMetricsMiddleware
 from ogaart.search.web.pages import SearchPages
@@ -47,32 +50,33 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         docs_url=None,  # those pages load scripts from other hosts; ours are below
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # those redirects name the host that the request names
     )
     templates = Templates()
     uploads = Uploads(serving)
     resolver = QueryResolver(serving, uploads)
-    credits_routes = CreditsRoutes(serving, templates)
-    counts = RequestMetrics()
-    # Pages and API share one allowance.
-    asked, sent = RateLimit(settings.searches_per_minute), RateLimit(settings.uploads_per_minute)
+    allowances = Allowances(settings)
+    credits_routes = CreditsRoutes(serving, templates, allowances)
+    metrics = RequestMetrics()
     for routes in (
-        SearchPages(serving, uploads, resolver, templates, asked, sent),
+        SearchPages(serving, uploads, resolver, templates, allowances),
         credits_routes,
-        Api(serving, uploads, resolver, credits_routes, asked, sent),
-        MonitoringRoutes(serving, uploads, counts),
+        Api(serving, uploads, resolver, credits_routes, allowances),
+        MonitoringRoutes(serving, uploads, metrics),
         InfoPages(app, serving, templates),
     ):
         app.include_router(routes.router)
-    answers = ErrorResponses(serving, templates)
-    answer_errors(app, answers)
+    responses = ErrorResponses(serving, templates)
+    answer_errors(app, responses)
     app.add_middleware(
         AdmissionMiddleware,
         searches=WaitingLine(SEARCHING, settings.searches_waiting),
-        uploads=ClientShares(settings.uploads_at_once),
-        refuse=answers.known,
+        uploads=ConcurrencyLimit(settings.uploads_at_once, "uploads"),
+        refuse=responses.known,
     )
+    app.add_middleware(AllowedHostsMiddleware, hosts=allowed_hosts(settings.hosts), refuse=responses.known)
     app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(RequestMetricsMiddleware, counts=counts)
+    app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
@@ -85,7 +89,7 @@ def serve(settings: Settings) -> None:
         create_app(settings),
         host=settings.serve_host,
         port=settings.serve_port,
-        # Addresses hold upload tokens and what people look for: they are nobody's business.
+        # URLs hold upload tokens and what people look for: they are not logged.
         access_log=False,
         log_level="info",
         http=guarded(settings.connections),

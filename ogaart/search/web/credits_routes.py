@@ -1,24 +1,32 @@
 """Routes of the credits: the list of what was picked, and its exports."""
 
-import tempfile
-from collections.abc import Iterator
-from typing import IO, Annotated
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ogaart.core.image_ids import parse_image_id
-from ogaart.search.credits.bundle import MAX_BYTES, write_bundle
+from ogaart.search.credits.bundle import Bundle, PictureFile, make_bundle
 from ogaart.search.credits.credits import Credits, make_credits
 from ogaart.search.credits.exports import FORMATS
+from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
 from ogaart.search.results import Hit, Info
-from ogaart.search.web.guards import RateLimit, client_of
+from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.templating import Templates
 
 MOST = 400  # pictures in one list: as many ids as fit an address
-_BLOCK = 1 << 20
+BUNDLES = 4  # sent at a time, one of them to one client
+BUNDLE_RATE = 256 << 10  # bytes a second at which a client has to read a bundle
+BUNDLE_SECONDS = 30.0  # beside that
+
+logger = logging.getLogger(__name__)
 
 Ids = Annotated[list[str], Query(description="Pictures, each by its image_id; several also comma-separated.")]
 Rely = Annotated[list[str], Query(description="`slug|licence`: the one relied on, where an entry has several.")]
@@ -37,7 +45,7 @@ def read_ids(values: list[str]) -> list[int]:
             raise InvalidParameter(f"ids: {part[:40]!r} is not a valid image_id (a decimal number)")
         found[number] = None
     if len(found) > MOST:
-        raise InvalidParameter(f"ids: {len(found)} pictures; give at most {MOST} at a time")
+        raise InvalidParameter(f"ids: {len(found)} pictures; at most {MOST} are allowed at a time")
     return list(found)
 
 
@@ -46,13 +54,48 @@ def read_rely(values: list[str]) -> dict[str, str]:
     return {slug: name for slug, _, name in (value.rpartition("|") for value in values)}
 
 
-class CreditsRoutes:
-    """Makes credits of picked pictures."""
+class BundleResponse(StreamingResponse):
+    """Sends a bundle as it is made, for as long as a client reads it fast enough; nothing of it is kept anywhere.
 
-    def __init__(self, service: SearchService, templates: Templates) -> None:
+    Args:
+        bundle: what to send.
+        release: called when it ends, however it does.
+        rate: bytes a second at which it has to be read, on average.
+        seconds: beside that.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        release: Callable[[], None],
+        *,
+        rate: float = BUNDLE_RATE,
+        seconds: float = BUNDLE_SECONDS,
+    ) -> None:
+        headers = {"Content-Disposition": 'attachment; filename="ogaart-pictures.zip"'}
+        super().__init__(bundle.blocks(), media_type="application/zip", headers=headers)
+        self._seconds = seconds + bundle.length / rate
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; the connection ends early where the time is over."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            logger.info("a bundle was not read within %.0f s; the connection was closed", self._seconds)
+        finally:
+            self._release()
+
+
+class CreditsRoutes:
+    """Routes of the credits of picked pictures."""
+
+    def __init__(self, service: SearchService, templates: Templates, allowances: Allowances) -> None:
         self._service = service
         self._templates = templates
-        self._bundling = RateLimit(service.settings.uploads_per_minute)
+        self._allowances = allowances
+        self._bundles = ConcurrencyLimit(BUNDLES, "bundles")
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         self.router.add_api_route("/credits", self.listing, methods=["GET"])
         self.router.add_api_route("/credits/{form}", self.download, methods=["GET"])
@@ -67,19 +110,21 @@ class CreditsRoutes:
         wanted = read_ids(ids)
         hits = self._service.hits(wanted)
         if not hits:
-            raise NotFound("none of these pictures is here" if wanted else "no pictures were named")
+            raise NotFound("none of these pictures is published" if wanted else "no picture ids were passed")
         return make_credits(hits, read_rely(rely))
 
-    def export(self, form: str, owed: Credits) -> Response:
+    def export(self, form: str, owed: Credits, visitor: Visitor) -> Response:
         """The credits as a file.
 
         Raises:
             InvalidParameter: there is no such format.
+            TooManyRequests: a zip costs as much as a picture, and the visitor's allowance is used up.
+            TooBusy: too many zips are being sent.
         """
         if form == "zip":
-            return self._bundle(owed)
+            return self._bundle(owed, visitor)
         if form not in FORMATS:
-            raise InvalidParameter(f"format: {form[:40]!r}; give one of {', '.join([*FORMATS, 'zip'])}")
+            raise InvalidParameter(f"format: {form[:40]!r}; expected one of {', '.join([*FORMATS, 'zip'])}")
         chosen = FORMATS[form]
         return Response(
             chosen.render(owed),
@@ -105,34 +150,20 @@ class CreditsRoutes:
         """An export."""
         if not ids:
             return RedirectResponse("/credits", status_code=303)
-        if form == "zip":
-            self._bundling.take(client_of(request))
-        return self.export(form, self.make(ids, rely))
+        return self.export(form, self.make(ids, rely), self._allowances.visitor(request))
 
-    def _bundle(self, owed: Credits) -> Response:
-        def read(hit: Hit) -> bytes | None:
-            found = self._service.original(hit.image_id, MAX_BYTES)
+    def _bundle(self, owed: Credits, visitor: Visitor) -> Response:
+        def file_of(hit: Hit) -> PictureFile | None:
+            found = self._service.original_file(hit.image_id)
             return found[1] if found is not None else None
 
-        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
-        try:
-            write_bundle(owed, read, file)
-        except BaseException:
-            file.close()
-            raise
-        length = file.tell()
-        file.seek(0)
-        headers = {"Content-Disposition": 'attachment; filename="ogaart-pictures.zip"', "Content-Length": str(length)}
-        return StreamingResponse(_blocks(file), media_type="application/zip", headers=headers)
+        visitor.charge()
+        bundle = make_bundle(owed, file_of)
+        self._bundles.enter(visitor.client)
+        return BundleResponse(bundle, lambda: self._bundles.leave(visitor.client))
 
     def _info(self) -> Info | None:
         try:
             return self._service.info()
         except NothingPublished:
             return None
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block

@@ -11,8 +11,8 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from starlette.requests import ClientDisconnect
 
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, RequestTooSlow, TooLarge
-from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.template_filters import size
 from ogaart.settings import Settings
 
@@ -66,7 +66,9 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
                 f"a body of type {kind or 'nothing'!r}; send multipart/form-data with a file `picture`"
             )
     except MultiPartException as cause:
-        raise InvalidParameter(f"the form cannot be read: {cause.message}") from cause
+        raise InvalidParameter(
+            f"the body is not a valid form, or has more than {MAX_FILES} files or {_MAX_FIELDS} fields"
+        ) from cause
     pictures: list[tuple[str, bytes]] = []
     pairs: list[tuple[str, str]] = []
     try:
@@ -83,35 +85,32 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
         raise _too_much(max_picture)
     wanted = next((value for name, value in pairs if name == "as"), "picture")
     if wanted not in ROLES:
-        raise InvalidParameter(f"as: {wanted[:80]!r}; give one of {', '.join(ROLES)}")
+        raise InvalidParameter(f"as: {wanted[:80]!r}; expected one of {', '.join(ROLES)}")
     return SubmittedForm(
         tuple(pairs), tuple((wanted if name == "picture" else name, content) for name, content in pictures)
     )
 
 
-async def add_uploads(
-    request: Request, sent: SubmittedForm, uploads: Uploads, allowance: RateLimit
-) -> list[tuple[str, str]]:
-    """Keep the pictures of a form; each counts as an upload of its client.
+async def add_uploads(sent: SubmittedForm, uploads: Uploads, visitor: Visitor) -> list[tuple[str, str]]:
+    """Keep the pictures of a form; each is charged to the visitor.
 
     Returns:
         Role and token of each.
 
     Raises:
-        TooFast: the client sent too many.
-        Unreadable: one of them is no readable picture.
+        TooManyRequests: the visitor's allowance is used up.
+        Unreadable: one of them is not a readable picture.
     """
     added: list[tuple[str, str]] = []
     for role, content in sent.pictures:
-        allowance.take(client_of(request))
-        added.append((role, await run_in_threadpool(uploads.add, content)))
+        added.append((role, await run_in_threadpool(uploads.add, content, visitor)))
     return added
 
 
 async def _limited(request: Request, limit: int, stated: int, seconds: float) -> AsyncGenerator[bytes, None]:
     """The body's chunks, as long as they come in time and are not too many."""
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit):
         raise _too_much(stated)
     total = 0
     chunks = request.stream()
@@ -124,9 +123,9 @@ async def _limited(request: Request, limit: int, stated: int, seconds: float) ->
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise RequestTooSlow(f"{total:,} bytes came, then too little for too long") from None
+            raise RequestTooSlow(f"the upload stalled after {total:,} bytes") from None
         except ClientDisconnect as cause:
-            raise InvalidParameter(f"the body broke off after {total:,} bytes") from cause
+            raise InvalidParameter(f"the upload ended after {total:,} bytes, before its end") from cause
         total += len(chunk)
         if total > limit:
             raise _too_much(stated)
@@ -134,4 +133,4 @@ async def _limited(request: Request, limit: int, stated: int, seconds: float) ->
 
 
 def _too_much(limit: int) -> TooLarge:
-    return TooLarge(f"at most {size(limit)} are taken")
+    return TooLarge(f"larger than the limit of {size(limit)}")

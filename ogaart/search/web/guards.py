@@ -1,26 +1,13 @@
-"""What stands before every route: security headers, request rates, and errors put into words."""
+"""Middleware before every route: security headers, and the host names that this server answers to."""
 
-import logging
-import math
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+import ipaddress
+from collections.abc import Callable
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
+from fastapi import Request
+from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.search.engine.service import SearchService
-from ogaart.search.errors import NotFound, NothingPublished, TooBusy, TooManyRequests
-from ogaart.search.results import Info
-from ogaart.search.web.problems import BROKEN, KNOWN, REFUSED, Problem, problem_of
-from ogaart.search.web.templating import Templates
-
-logger = logging.getLogger(__name__)
+from ogaart.search.errors import HostRefused
 
 HEADERS = {
     # Scripts and styles from this server's files only: a title that smuggles markup in has nothing to run.
@@ -32,6 +19,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
 }
+PROBES = frozenset({"/healthz", "/metrics"})
+"""Paths that answer under any host name: probes of an orchestrator name the machine in ways of their own."""
 
 
 class SecurityHeadersMiddleware:
@@ -55,102 +44,50 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, with_headers)
 
 
-class RateLimit:
-    """A bucket of requests for each client, refilled evenly.
+class AllowedHostsMiddleware:
+    """Refuses requests under a foreign host name, so that no other site's name can be pointed at this server.
+
+    Loopback names, and the address that the connection was made to, are always allowed.
 
     Args:
-        per_minute: requests a minute; also the bucket's size. 0 means no limit.
-        clients: buckets kept; the longest unused are forgotten first.
+        app: the application behind.
+        hosts: names allowed besides; ``*`` allows any.
+        refuse: makes the answer.
     """
 
-    def __init__(self, per_minute: int, clients: int = 20_000, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._clients = clients
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], refuse: Callable[[Request, HostRefused], Response]) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._refuse = refuse
 
-    def take(self, client: str) -> None:
-        """Count one request.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through, or refuse it."""
+        if scope["type"] == "http" and scope["path"] not in PROBES:
+            request = Request(scope)
+            host = host_name(request.headers.get("host", ""))
+            if not self._allows(host, scope):
+                await self._refuse(request, HostRefused(host))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
-        Raises:
-            TooFast: the bucket is empty.
-        """
-        if not self._per_minute:
-            return
-        now = self._clock()
-        with self._lock:
-            left, since = self._buckets.pop(client, (float(self._per_minute), now))
-            left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60.0)
-            self._buckets[client] = (left - 1.0 if left >= 1.0 else left, now)
-            while len(self._buckets) > self._clients:
-                self._buckets.popitem(last=False)
-        if left < 1.0:
-            raise TooManyRequests(math.ceil((1.0 - left) * 60.0 / self._per_minute))
-
-
-def client_of(request: Request) -> str:
-    """Who asks: the address; all addresses of one IPv6 household count as one."""
-    host = request.client.host if request.client else "?"
-    return ":".join(host.split(":")[:4]) if ":" in host else host
-
-
-class ErrorResponses:
-    """Puts errors into words: as a page, or as problem+json under ``/api``."""
-
-    def __init__(self, service: SearchService, templates: Templates) -> None:
-        self._service = service
-        self._templates = templates
-
-    def problem(self, request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
-        """Answer with a problem."""
-        if request.url.path.startswith("/api/"):
-            record = problem.record(request.url.path)
-            return JSONResponse(record, problem.status, headers, media_type="application/problem+json")
-        page = self._templates.page("problem.html", self._info(), problem.status, problem=problem)
-        page.headers.update(headers or {})
-        return page
-
-    def known(self, request: Request, error: Exception) -> Response:
-        """Answer with an error of ``KNOWN``."""
-        headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyRequests | TooBusy) else None
-        return self.problem(request, problem_of(error), headers)
-
-    def _info(self) -> Info | None:
+    def _allows(self, host: str, scope: Scope) -> bool:
+        if not host or "*" in self._hosts or host in self._hosts or host == "localhost":
+            return True  # without a name (HTTP/1.0) nothing was pointed here
         try:
-            return self._service.info()
-        except NothingPublished:
-            return None
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return address.is_loopback or host == (scope.get("server") or ("",))[0]
 
 
-def answer_errors(app: FastAPI, answers: ErrorResponses) -> None:
-    """Answer every error in words."""
-    answer = answers.problem
+def host_name(header: str) -> str:
+    """The name in a Host header, in small letters, without port, brackets and final dot."""
+    header = header.strip().lower()
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0].rstrip(".")
 
-    async def known(request: Request, error: Exception) -> Response:
-        return answers.known(request, error)
 
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        if error.status_code == 404:
-            gone = problem_of(NotFound(f"nothing is at {request.url.path}"))
-            return answer(request, replace(gone, way_out=REFUSED) if request.url.path.startswith("/api/") else gone)
-        headers = dict(error.headers or {})  # 405 says in Allow which methods there are
-        return answer(request, Problem(error.status_code, "Request refused", str(error.detail), REFUSED), headers)
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        details = "; ".join(f"{'.'.join(str(p) for p in e['loc'][1:])}: {e['msg']}" for e in error.errors())
-        return answer(request, Problem(400, "Invalid parameter", details, "Correct the parameter that is named."))
-
-    async def unknown(request: Request, error: Exception) -> Response:
-        # The path alone: addresses hold upload tokens.
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        detail = "Something here is broken; it is not your fault."
-        return answer(request, Problem(500, "Server error", detail, BROKEN))
-
-    handlers: list[tuple[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]]
-    handlers = [*((kind, known) for kind in KNOWN), (HTTPException, http), (RequestValidationError, invalid)]
-    for kind, handler in handlers:
-        app.add_exception_handler(kind, handler)
-    app.add_exception_handler(Exception, unknown)
+def allowed_hosts(setting: str) -> frozenset[str]:
+    """The names in a comma-separated setting."""
+    return frozenset(name for part in setting.split(",") if (name := host_name(part)))

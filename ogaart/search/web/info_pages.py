@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NothingPublished
 from ogaart.search.results import Info
-from ogaart.search.web.parameters import PARAMETERS
+from ogaart.search.search_url import PARAMETERS
 from ogaart.search.web.problems import all_problems
 from ogaart.search.web.templating import Templates
 from ogaart.sites.licences import LICENCES, USES
@@ -27,7 +27,7 @@ _CREDITS = "{base}/api/v1/credits?ids={image_id}"
 EXAMPLES = (
     Example("By words, for what may be sold without credit", f"curl '{_SEARCH}?q=robot&use=sell&use=no-credit'"),
     Example("With a picture", f"curl -F picture=@robot.png -F limit=5 '{_SEARCH}'"),
-    Example("More like a picture, see-through ones only", f"curl '{_SEARCH}?like={{image_id}}&alpha=yes'"),
+    Example("More like a picture, transparent ones only", f"curl '{_SEARCH}?like={{image_id}}&alpha=yes'"),
     Example("One picture", "curl '{base}/api/v1/images/{image_id}'"),
     Example("Its credits", f"curl '{_CREDITS}&format=markdown'"),
     Example("Pictures with their licences, as a zip", f"curl -o pictures.zip '{_CREDITS}&format=zip'"),

@@ -1,12 +1,11 @@
-"""What operators ask: whether the service works, and how much it does, in Prometheus' text format."""
+"""Health and metrics for operators: whether searches are answered, and how many, in Prometheus' text format."""
 
-import threading
 import time
-from bisect import bisect_left
 
 import psutil
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ogaart.search.engine.service import SearchService
@@ -19,45 +18,32 @@ _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class RequestMetrics:
-    """Requests by route, method and status, and how long they took."""
+    """The metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: dict[tuple[str, str, int], int] = {}
-        self._buckets: dict[str, list[int]] = {}
-        self._seconds: dict[str, float] = {}
+        self.registry = CollectorRegistry()
+        labels = ("route", "method", "status")
+        self._requests = Counter("ogaart_requests", "Requests answered.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "ogaart_request_seconds",
+            "Seconds from a request to the end of its answer.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
 
     def add(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
-        with self._lock:
-            key = (route, method, status)
-            self._requests[key] = self._requests.get(key, 0) + 1
-            self._buckets.setdefault(route, [0] * (len(_BUCKETS) + 1))[bisect_left(_BUCKETS, seconds)] += 1
-            self._seconds[route] = self._seconds.get(route, 0.0) + seconds
-
-    def lines(self) -> list[str]:
-        """In Prometheus' text format."""
-        with self._lock:
-            lines = ["# TYPE ogaart_requests_total counter"]
-            for (route, method, status), count in sorted(self._requests.items()):
-                lines.append(f'ogaart_requests_total{{route="{route}",method="{method}",status="{status}"}} {count}')
-            lines.append("# TYPE ogaart_request_seconds histogram")
-            for route, buckets in sorted(self._buckets.items()):
-                total = 0
-                for limit, count in zip((*_BUCKETS, "+Inf"), buckets, strict=True):
-                    total += count
-                    lines.append(f'ogaart_request_seconds_bucket{{route="{route}",le="{limit}"}} {total}')
-                lines.append(f'ogaart_request_seconds_sum{{route="{route}"}} {self._seconds[route]:.6f}')
-                lines.append(f'ogaart_request_seconds_count{{route="{route}"}} {total}')
-            return lines
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
 
 
 class RequestMetricsMiddleware:
-    """Counts every request under its route's pattern: addresses themselves are nobody's business."""
+    """Counts every request under its route's pattern: URLs hold upload tokens and what people look for."""
 
-    def __init__(self, app: ASGIApp, counts: RequestMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
-        self._counts = counts
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through."""
@@ -77,16 +63,16 @@ class RequestMetricsMiddleware:
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._counts.add(route, method, status, time.perf_counter() - began)
+            self._metrics.add(route, method, status, time.perf_counter() - began)
 
 
 class MonitoringRoutes:
     """Routes for operators."""
 
-    def __init__(self, service: SearchService, uploads: Uploads, counts: RequestMetrics) -> None:
+    def __init__(self, service: SearchService, uploads: Uploads, metrics: RequestMetrics) -> None:
         self._service = service
-        self._uploads = uploads
-        self._counts = counts
+        self._registry = metrics.registry
+        self._measure(uploads)
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route("/healthz", self.health, methods=["GET"])
         self.router.add_api_route("/metrics", self.metrics, methods=["GET"])
@@ -101,16 +87,21 @@ class MonitoringRoutes:
 
     def metrics(self) -> Response:
         """Counters and gauges."""
-        lines = self._counts.lines()
+        return Response(generate_latest(self._registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _measure(self, uploads: Uploads) -> None:
         gauges = {
-            "ogaart_uploads_kept": len(self._uploads),
-            "ogaart_resident_bytes": psutil.Process().memory_info().rss,
+            "uploads_kept": ("Visitors' pictures in memory.", lambda: len(uploads)),
+            "resident_bytes": ("Resident memory of this process.", lambda: psutil.Process().memory_info().rss),
+            "generation": ("Number of the publication that is searched; 0: none yet.", lambda: self._published()[0]),
+            "images": ("Pictures in that publication.", lambda: self._published()[1]),
         }
+        for name, (text, value) in gauges.items():
+            Gauge(f"ogaart_{name}", text, registry=self._registry).set_function(value)
+
+    def _published(self) -> tuple[int, int]:
         try:
             info = self._service.info()
-            gauges |= {"ogaart_generation": info.generation, "ogaart_images": info.images}
         except NothingPublished:
-            gauges["ogaart_generation"] = 0
-        for name, value in gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {value}"]
-        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+            return 0, 0
+        return info.generation, info.images

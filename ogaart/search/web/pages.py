@@ -14,8 +14,8 @@ from ogaart.search.errors import NotFound, NothingPublished
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Info, Relation, Results
 from ogaart.search.search_url import SearchUrl, read_search_url
+from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import add_uploads, read_form
-from ogaart.search.web.guards import RateLimit, client_of
 from ogaart.search.web.parameters import ImageId
 from ogaart.search.web.template_filters import fit
 from ogaart.search.web.templating import Templates
@@ -64,15 +64,13 @@ class SearchPages:
         uploads: Uploads,
         resolver: QueryResolver,
         templates: Templates,
-        asked: RateLimit,
-        sent: RateLimit,
+        allowances: Allowances,
     ) -> None:
         self._service = service
         self._uploads = uploads
         self._resolver = resolver
         self._templates = templates
-        self._asked = asked
-        self._uploading = sent
+        self._allowances = allowances
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         for path, route in (
             ("/", self.home),
@@ -101,14 +99,14 @@ class SearchPages:
 
     def search(self, request: Request) -> Response:
         """Results for the address."""
-        self._asked.take(client_of(request))
+        visitor = self._allowances.search(request)
         address = read_search_url(request.query_params.multi_items())
         if address.empty:
             return RedirectResponse("/", status_code=303)
         meant = self._resolver.read_links(address)
         if meant != address:
             return RedirectResponse(meant.path(), status_code=303)
-        asked = self._resolver.ask(address)
+        asked = self._resolver.resolve(address, visitor)
         results = self._service.search(asked.query)
         return self._templates.page(
             "results.html",
@@ -125,7 +123,7 @@ class SearchPages:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
         sent = await read_form(request, self._service.settings)
         address = read_search_url(sent.pairs)
-        for role, token in await add_uploads(request, sent, self._uploads, self._uploading):
+        for role, token in await add_uploads(sent, self._uploads, self._allowances.visitor(request)):
             if role == "like":
                 address = replace(address, positive=(*address.positive, token), page=1)
             elif role == "unlike":
@@ -146,7 +144,7 @@ class SearchPages:
 
     def image(self, image_id: ImageId, request: Request) -> Response:
         """One picture: what it is, whose it is, how it came here, and what is around it."""
-        self._asked.take(client_of(request))  # its neighbours are a search
+        self._allowances.search(request)  # its neighbours are a search
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
@@ -177,7 +175,7 @@ class SearchPages:
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
         box = read_search_url([("crop", request.query_params.get("crop", ""))]).crop
-        data = self._uploads.thumbnail(token, box)
+        data = self._uploads.thumbnail(token, self._allowances.visitor(request), box)
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
 
     def original(self, image_id: ImageId) -> Response:
@@ -237,7 +235,7 @@ def _heading(address: SearchUrl, asked: ResolvedQuery, results: Results) -> str:
         count = f"{results.total:,} " if results.total else "No "
         return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"
     count = f"{results.total or 0:,} {'picture' if results.total == 1 else 'pictures'}"
-    if address.filters.entry and results.hits:
+    if address.filters["entry"] and results.hits:
         entry = results.hits[0]
         return f"“{entry.title}” by {entry.author or 'unknown author'}: {count}"
     return count

@@ -1,4 +1,4 @@
-"""What can go wrong for a visitor, in one table: status, words, and a way out, the same on pages and in the API."""
+"""Every problem of a visitor in one table: status, title and way out, the same on pages and in the API."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from ogaart.resources.index.base import IndexBroken, IndexUnreachable, UnknownPo
 from ogaart.resources.storage.takedowns import DecisionsUnreadable
 from ogaart.search.errors import (
     BundleTooLarge,
+    HostRefused,
     InvalidParameter,
     LinkFailed,
     LinkRefused,
@@ -18,10 +19,10 @@ from ogaart.search.errors import (
     TooLarge,
     TooManyRequests,
     UploadGone,
-)
+)  # fmt: skip
 
-REFUSED = "See the API page for what can be asked, and how."
-BROKEN = "Try again; if it stays, tell the operator the time."
+REFUSED = "See the API page for the parameters and routes."
+INTERNAL = "Try again; if it happens again, tell the operator the time."
 
 
 @dataclass(frozen=True)
@@ -53,68 +54,105 @@ class Problem:
         }
 
 
-_PLAIN: dict[type[Exception], tuple[int, str, str]] = {
-    InvalidParameter: (
-        400,
-        "Invalid parameter",
-        "Correct the parameter that is named; the API page lists all of them.",
-    ),
-    UploadGone: (410, "Upload gone", "Upload the picture again; its new address works for another hour."),
-    NotFound: (404, "Not found", "Search for it by words or by picture; it may stand elsewhere."),
-    TooLarge: (413, "Too large", "Save the picture smaller or as JPEG, and try again."),
-    BundleTooLarge: (413, "Too large", "Make several bundles of fewer pictures."),
-    RequestTooSlow: (408, "Too slow", "Try again on a faster line, or save the picture smaller and send that."),
-    TooManyRequests: (429, "Too many requests", "Wait as long as Retry-After says, then go on more slowly."),
-    LinkRefused: (403, "Link refused", "Save the picture and upload it instead."),
-    LinkFailed: (502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),
-    NothingPublished: (503, "Nothing published", "Run `ogaart materialize --all`, then `ogaart publish`."),
-    IndexUnreachable: (503, "Index unreachable", "Try again in a minute; the operator finds the cause in the log."),
-    IndexBroken: (503, "Index broken", "The operator publishes again with `ogaart publish`."),
-    EmbedderBroken: (
-        503,
-        "Network broken",
-        "Search by words, or from a picture here; the operator reads the log.",
-    ),
-    DecisionsUnreadable: (503, "Decisions unreadable", "The operator mends the line that is named in the log."),
-    TooBusy: (503, "Too busy", "Try again in a few seconds."),
-    UnknownPoints: (404, "Not found", "The picture is not searched any more; start from another one."),
-}
-_TOO_LARGE = frozenset(
-    {Reason.TOO_LARGE, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_BYTES, Reason.BOMB, Reason.OUT_OF_MEMORY}
-)
-_ARCHIVES = frozenset({"zip", "7z", "rar", "tar", "gz", "bz2", "xz", "zst", "lha", "cab"})
-_ONE_OF_IT = "Unpack it, and send one of the pictures in it."
-_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
+@dataclass(frozen=True)
+class _Answer:
+    """How an exception is answered; without ``detail`` its own text is shown, which is this project's."""
 
-KNOWN: tuple[type[Exception], ...] = (*_PLAIN, Unreadable)
+    status: int
+    title: str
+    way_out: str
+    detail: str = ""
+
+
+_LATER = "Try again in a minute; the operator finds the cause in the log."
+_ANSWERS: dict[type[Exception], _Answer] = {
+    InvalidParameter: _Answer(400, "Invalid parameter", "Correct the parameter that is named; the API page lists all."),
+    HostRefused: _Answer(
+        400, "Unknown host", "Use the name that the operator published; operators list names in OGAART_HOSTS."
+    ),
+    UploadGone: _Answer(410, "Upload gone", "Upload the picture again; its new URL works for another hour."),
+    NotFound: _Answer(404, "Not found", "Search for it; it may have moved."),
+    TooLarge: _Answer(413, "Too large", "Save the picture smaller or as JPEG, and try again."),
+    BundleTooLarge: _Answer(413, "Too large", "Make several bundles of fewer pictures."),
+    RequestTooSlow: _Answer(
+        408, "Too slow", "Try again on a faster connection, or save the picture smaller and send that."
+    ),
+    TooManyRequests: _Answer(429, "Too many requests", "Wait as long as Retry-After says, then continue more slowly."),
+    LinkRefused: _Answer(403, "Link refused", "Save the picture and upload it instead."),
+    LinkFailed: _Answer(502, "Link failed", "Check the link in a browser, or save the picture and upload it instead."),
+    NothingPublished: _Answer(503, "Nothing published", "Run `ogaart materialize --all`, then `ogaart publish`."),
+    IndexUnreachable: _Answer(503, "Index unreachable", _LATER, "the index of pictures does not answer"),
+    IndexBroken: _Answer(
+        503,
+        "Index broken",
+        "The operator publishes again with `ogaart publish`.",
+        "the index of pictures cannot be read",
+    ),
+    EmbedderBroken: _Answer(
+        503,
+        "Model broken",
+        "Search by words, or from a picture of the catalog; the operator reads the log.",
+        "the embedding model does not work, so pictures cannot be compared",
+    ),
+    DecisionsUnreadable: _Answer(
+        503,
+        "Takedowns unreadable",
+        "The operator repairs the line that the log names.",
+        # The line names what its author wants out of sight.
+        "nothing is served while takedowns cannot be read",
+    ),
+    TooBusy: _Answer(503, "Too busy", "Try again in a few seconds."),
+    UnknownPoints: _Answer(404, "Not found", "Start from another picture.", "the picture was withdrawn a moment ago"),
+}
+_ARCHIVES = frozenset({"zip", "7z", "rar", "tar", "gz", "bz2", "xz", "zst", "lha", "cab", "iso", "cpio", "lzma", "rpm"})
+_UNPACK = "Unpack it, and send one of the pictures in it."
+_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
+_SMALLER = _ANSWERS[TooLarge].way_out
+_UNREADABLE: dict[Reason, str] = {
+    Reason.CORRUPT: "this picture is damaged or incomplete",
+    Reason.UNSUPPORTED: "this picture format is not supported",
+    Reason.ENCRYPTED: "this file is encrypted",
+    Reason.TIMED_OUT: "this picture took too long to decode",
+    Reason.WORKER_CRASHED: "this picture cannot be decoded",
+}
+_OVER_A_LIMIT: dict[Reason, str] = {
+    Reason.TOO_LARGE: "this file is larger than a picture may be",
+    Reason.TOO_MANY_PIXELS: "this picture has more pixels than the limit",
+    Reason.TOO_MANY_BYTES: "this file unpacks to more bytes than the limit",
+    Reason.BOMB: "this file unpacks to more bytes than the limit",
+    Reason.OUT_OF_MEMORY: "decoding this picture needs more memory than the limit",
+}
+_NOT_A_PICTURE = "this file is not a picture that can be read here"
+
+KNOWN: tuple[type[Exception], ...] = (*_ANSWERS, Unreadable)
 
 
 def problem_of(error: Exception) -> Problem:
-    """Put an error of ``KNOWN`` into words."""
-    if isinstance(error, DecisionsUnreadable):
-        # The line names whom somebody wanted out of sight.
-        detail = "nothing is served while takedowns cannot be read"
-        return Problem(503, "Decisions unreadable", detail, _PLAIN[DecisionsUnreadable][2])
+    """Map an error of ``KNOWN`` to its problem; no text of a library is passed on."""
     if isinstance(error, Unreadable):
-        if error.error_class in _TOO_LARGE:
-            return Problem(413, "Too large", error.message, _PLAIN[TooLarge][2])
-        if error.error_class is Reason.NOT_A_PICTURE:
-            stated = error.message.partition(":")[0]
-            if stated in _ARCHIVES:
-                return Problem(422, "No readable picture", f"this is a {stated} archive", _ONE_OF_IT)
-            return Problem(422, "No readable picture", "this file is not a picture that can be read here", _FORMATS)
-        return Problem(422, "No readable picture", error.message, _FORMATS)
-    for kind, (status, title, way_out) in _PLAIN.items():
+        return _unreadable(error)
+    for kind, answer in _ANSWERS.items():
         if isinstance(error, kind):
-            return Problem(status, title, str(error), way_out)
-    raise TypeError(f"{type(error).__name__} is no known problem")
+            return Problem(answer.status, answer.title, answer.detail or str(error), answer.way_out)
+    raise TypeError(f"{type(error).__name__} is not a known problem")
+
+
+def _unreadable(error: Unreadable) -> Problem:
+    # Its message may be a decoder's: the reason alone decides.
+    if error.error_class in _OVER_A_LIMIT:
+        return Problem(413, "Too large", _OVER_A_LIMIT[error.error_class], _SMALLER)
+    stated = error.message.partition(":")[0]
+    if error.error_class is Reason.NOT_A_PICTURE and stated in _ARCHIVES:
+        return Problem(422, "No readable picture", f"this is a {stated} archive", _UNPACK)
+    detail = _UNREADABLE.get(error.error_class, _NOT_A_PICTURE)
+    return Problem(422, "No readable picture", detail, _FORMATS)
 
 
 def all_problems() -> list[Problem]:
     """Every kind of problem, by status, for the API page."""
     # Where several errors are of one kind, the first is the usual one.
-    kinds = {title: Problem(status, title, "", way_out) for status, title, way_out in reversed(_PLAIN.values())}
+    kinds = {one.title: Problem(one.status, one.title, "", one.way_out) for one in reversed(_ANSWERS.values())}
     kinds["No readable picture"] = Problem(422, "No readable picture", "", _FORMATS)
     kinds["Request refused"] = Problem(405, "Request refused", "", REFUSED)
-    kinds["Server error"] = Problem(500, "Server error", "", BROKEN)
+    kinds["Server error"] = Problem(500, "Server error", "", INTERNAL)
     return sorted(kinds.values(), key=lambda problem: (problem.status, problem.title))

@@ -3,27 +3,11 @@
 from dataclasses import dataclass
 
 from ogaart.resources.embedding.registry import model_label
+from ogaart.search.filters import BY_FIELD
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
 _THUMB = 256  # longest side of a thumbnail
-_FILTER_NAMES = {
-    "licences": "licence",
-    "uses": "what the licence lets you do",
-    "art_types": "art type",
-    "authors": "author",
-    "tags": "tag",
-    "size": "size",
-    "min_width": "smallest width",
-    "max_width": "largest width",
-    "min_height": "smallest height",
-    "max_height": "largest height",
-    "aspect": "shape",
-    "alpha": "background",
-    "pixel_art": "pixel art",
-    "colours": "colour",
-    "entry": "entry",
-}
 
 
 @dataclass(frozen=True)
@@ -97,4 +81,4 @@ def sentence(text: str) -> str:
 
 def filter_name(name: str) -> str:
     """A filter in words."""
-    return _FILTER_NAMES.get(name, name)
+    return BY_FIELD[name].label

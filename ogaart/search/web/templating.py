@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ogaart.search.engine.facets import EMPTY
+from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web import template_filters
@@ -36,6 +37,7 @@ class Templates:
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir() if path.is_file()
         }
         self._environment.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
+        self._environment.globals["rows"] = BY_FIELD
         self._defaults: dict[str, Any] = {
             "address": SearchUrl(),
             "vocabulary": EMPTY,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.search.credits.bundle import licence_text, safe_name, sidecar, spdx_of, write_bundle
+from ogaart.search.credits.bundle import PictureFile, licence_text, make_bundle, safe_name, sidecar, spdx_of
 from ogaart.search.credits.credits import Credits, freest, make_credits
 from ogaart.search.credits.exports import FORMATS, clean
 from ogaart.search.engine.service import SearchService
-from ogaart.search.results import LicenceName
+from ogaart.search.results import Hit, LicenceName
 from ogaart.sites.licences import LICENCES, Licence
 from ogaart_tests.search.tiny_generation import image_id
 
@@ -163,17 +163,18 @@ def test_every_licence_of_the_site_comes_word_for_word(licence: Licence) -> None
 
 
 def test_the_bundle_is_reuse_compliant(service: SearchService, owed: Credits, tmp_path: Path) -> None:
-    out = io.BytesIO()
-
-    def read(hit) -> bytes | None:  # type: ignore[no-untyped-def]
-        found = service.original(hit.image_id)
+    def find(hit: Hit) -> PictureFile | None:
+        found = service.original_file(hit.image_id)
         return found[1] if found else None
 
-    names = write_bundle(owed, read, out)
+    made = make_bundle(owed, find)
+    content = b"".join(made.blocks())
 
+    assert content == b"".join(made.blocks())  # the same picks make the same bytes
     folder = tmp_path / "bundle"
-    with zipfile.ZipFile(out) as bundle:
-        assert sorted(bundle.namelist()) == sorted(names)
+    with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+        assert sorted(bundle.namelist()) == sorted(name for name, _ in (*made.pictures, *made.texts))
+        assert bundle.testzip() is None
         bundle.extractall(folder)
     assert (folder / "planets-set-n°1" / "100% planet #1 + ring.png").stat().st_size > 1000
     reuse = Path(sys.executable).with_name("reuse")

@@ -7,7 +7,8 @@ import pytest
 
 from ogaart.resources.index.edge import EdgeIndex
 from ogaart.search.engine.service import SearchService
-from ogaart.search.query import Filters, QueryPicture, SearchQuery
+from ogaart.search.filters import Filters
+from ogaart.search.query import QueryPicture, SearchQuery
 from ogaart_tests.search.engine.test_service import jpeg, rgba, seen
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.search.engine.service import SearchService
-from ogaart.search.query import Box, Filters, QueryPicture, SearchQuery, Size
+from ogaart.search.filters import Filters
+from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Relation, Results
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SPACE, GridImageReader, image_id, pictures, png, publish
@@ -277,7 +278,7 @@ def test_words_that_nothing_has(service: SearchService) -> None:
         (Filters(uses=("drm", "sell")), lambda h: h.slug not in ("playing-cards", "textures", "unknown-licence")),
         (Filters(authors=('Evil & "Sons" <b>',)), lambda h: h.slug == "enemies"),
         (Filters(tags=("texture", "pixel art")), lambda h: h.slug == "textures"),
-        (Filters(size=Size.ICON), lambda h: h.width * h.height <= 1024),
+        (Filters(size="icon"), lambda h: h.width * h.height <= 1024),
         (Filters(min_width=100, max_width=130), lambda h: 100 <= h.width <= 130),
         (Filters(alpha=True), lambda h: h.has_alpha),
         (Filters(alpha=False), lambda h: not h.has_alpha),

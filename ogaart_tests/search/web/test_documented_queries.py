@@ -9,9 +9,8 @@ from fastapi.testclient import TestClient
 
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import SearchService
-from ogaart.search.search_url import read_search_url
+from ogaart.search.search_url import PARAMETERS, read_search_url
 from ogaart.search.web.app import create_app
-from ogaart.search.web.parameters import PARAMETERS
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
 
 PAGE = Path(__file__).parents[3] / "docs" / "search.md"
@@ -32,7 +31,7 @@ def test_a_documented_query_answers(service: SearchService, kind: str, url: str)
     settings = service.settings.model_copy(update={"searches_per_minute": 0})
     with (
         SearchService(settings, GridImageReader(), FromHere(1 << 20, "test")) as asked,
-        TestClient(create_app(settings, asked)) as client,
+        TestClient(create_app(settings, asked), base_url="http://localhost") as client,
     ):
         sent = client.post("/api/v1/search", files={"picture": PICTURE}).json()["upload"]
         other = client.post("/api/v1/search", files={"picture": OTHER}).json()["upload"]

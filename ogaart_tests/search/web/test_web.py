@@ -20,10 +20,10 @@ from PIL import Image
 
 from ogaart.search.engine.service import DECODING, SearchService
 from ogaart.search.query import Box, QueryPicture
+from ogaart.search.search_url import PARAMETERS
 from ogaart.search.web.app import create_app
 from ogaart.search.web.guards import HEADERS
 from ogaart.search.web.info_pages import EXAMPLES
-from ogaart.search.web.parameters import PARAMETERS
 from ogaart.search.web.problems import all_problems
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, pictures, publish
@@ -37,7 +37,7 @@ FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies"))[4]
 @pytest.fixture(scope="module")
 def client(service: SearchService) -> Iterator[TestClient]:
     unlimited = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
-    with TestClient(create_app(unlimited, service), follow_redirects=False) as client:
+    with TestClient(create_app(unlimited, service), base_url="http://localhost", follow_redirects=False) as client:
         yield client
 
 
@@ -122,7 +122,7 @@ def test_one_picture_too_many_is_refused_before_anything_is_shown(client: TestCl
     })  # fmt: skip
 
     assert refused.status_code == 400
-    assert "7 uploads and links, with those of unlike; give at most 6" in refused.text
+    assert "7 uploads and links, with those of unlike; at most 6 are allowed" in refused.text
 
 
 def test_an_upload_that_is_gone_says_what_to_do(client: TestClient) -> None:
@@ -173,7 +173,7 @@ def test_a_picture_in_the_middle_of_a_larger_ground_finds_its_source(client: Tes
     again = client.get("/api/v1/search", params={"upload": found["upload"], "page": 2}).json()
 
     assert found["verdict"]["relation"] == "same"
-    assert found["notes"] == ["Searched with what stands on the flat ground of your picture."]
+    assert found["notes"] == ["Background removed: searched with the subject of your picture."]
     assert again["notes"] == found["notes"]
 
 
@@ -258,7 +258,7 @@ def test_what_is_not_here_is_a_page_with_a_way_out(client: TestClient, path: str
     answer = client.get(path)
 
     assert answer.status_code == 404
-    assert "Search for it by words or by picture" in answer.text
+    assert "Search for it; it may have moved." in answer.text
 
 
 def test_credits_download(client: TestClient) -> None:
@@ -275,7 +275,10 @@ def test_credits_download(client: TestClient) -> None:
 
 def test_before_the_first_publication_pages_say_so(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
-    with SearchService(settings, GridImageReader()) as empty, TestClient(create_app(settings, empty)) as client:
+    with (
+        SearchService(settings, GridImageReader()) as empty,
+        TestClient(create_app(settings, empty), base_url="http://localhost") as client,
+    ):
         assert "Nothing is published" in client.get("/").text
         assert client.get("/search?q=a").status_code == 503
         assert client.get("/healthz").status_code == 503
@@ -352,7 +355,7 @@ def test_problems_have_a_way_out(client: TestClient, request_of: Any, status: in
 
 def test_clients_that_ask_too_fast_are_told_to_wait(service: SearchService) -> None:
     settings = service.settings.model_copy(update={"searches_per_minute": 2})
-    with TestClient(create_app(settings, service)) as client:
+    with TestClient(create_app(settings, service), base_url="http://localhost") as client:
         answers = [client.get("/api/v1/search?q=robot") for _ in range(3)]
         page = client.get("/search?q=robot")
 
@@ -431,7 +434,10 @@ def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
     words.chmod(0o644)
     with sqlite3.connect(words) as store:
         store.execute("UPDATE places SET format = 'svg', shown_name = 'evil.html'")
-    with SearchService(settings, GridImageReader()) as service, TestClient(create_app(settings, service)) as client:
+    with (
+        SearchService(settings, GridImageReader()) as service,
+        TestClient(create_app(settings, service), base_url="http://localhost") as client,
+    ):
         picked = image_id("enemies-again", 0)
         original, view = client.get(f"/original/{picked}"), client.get(f"/view/{picked}")
 
@@ -453,7 +459,10 @@ def test_who_comes_while_all_places_are_taken_is_told_to_wait(settings: Settings
     unlimited = settings.model_copy(
         update={"searches_per_minute": 0, "uploads_per_minute": 0, "uploads_at_once": 4 * (DECODING + 1)}
     )
-    with SearchService(unlimited, Slow()) as service, TestClient(create_app(unlimited, service)) as client:
+    with (
+        SearchService(unlimited, Slow()) as service,
+        TestClient(create_app(unlimited, service), base_url="http://localhost") as client,
+    ):
         senders = [threading.Thread(target=upload, args=(client, FROG)) for _ in range(DECODING)]
         for sender in senders:
             sender.start()

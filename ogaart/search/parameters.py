@@ -1,0 +1,194 @@
+"""How one URL parameter of a search is read, written and described; the kinds of values that parameters have."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ogaart.search.errors import InvalidParameter
+
+MAX_TEXT = 500
+MAX_VALUES = 24
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value that a parameter can take, as the page labels it."""
+
+    value: str
+    label: str
+    hint: str = ""
+
+
+class Kind:
+    """The type of a parameter's value.
+
+    Attributes:
+        type: JSON type of one value.
+        many: whether the parameter may be repeated.
+        default: the value where the parameter is missing.
+        choices: the only values allowed; empty: any.
+    """
+
+    type: ClassVar[str] = "string"
+    many: ClassVar[bool] = False
+    default: Any = None
+    choices: tuple[Choice, ...] = ()
+
+    def read(self, name: str, values: Sequence[str]) -> Any:
+        """The value of the parameter.
+
+        Args:
+            name: the parameter, for messages.
+            values: what the URL holds, stripped, without empty ones.
+
+        Raises:
+            InvalidParameter: a value is outside its type or limits.
+        """
+        raise NotImplementedError
+
+    def write(self, value: Any) -> list[str]:
+        """The value as the URL holds it; nothing for the default."""
+        return [] if value == self.default else [str(value)]
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """One text."""
+
+    default: str | None = ""
+    longest: int = MAX_TEXT
+
+    def read(self, name: str, values: Sequence[str]) -> str | None:
+        """The last one given."""
+        if not values:
+            return self.default
+        if len(values[-1]) > self.longest:
+            raise InvalidParameter(f"{name}: {len(values[-1])} characters; at most {self.longest} are allowed")
+        return values[-1]
+
+
+@dataclass(frozen=True)
+class Texts(Kind):
+    """Several texts, each once.
+
+    Attributes:
+        separator: what also divides one value into several.
+        longest: characters of one value.
+    """
+
+    many: ClassVar[bool] = True
+    default: tuple[str, ...] = ()
+    separator: str = ""
+    longest: int = MAX_TEXT
+
+    def read(self, name: str, values: Sequence[str]) -> tuple[str, ...]:
+        """All of them, in order."""
+        if len(set(values)) > MAX_VALUES or any(len(value) > self.longest for value in values):
+            raise InvalidParameter(f"{name}: at most {MAX_VALUES} values of at most {self.longest} characters")
+        parts: Iterable[str] = values
+        if self.separator:
+            parts = (part.strip() for value in values for part in value.split(self.separator))
+        return tuple(dict.fromkeys(part for part in parts if part))
+
+    def write(self, value: Sequence[str]) -> list[str]:
+        """One parameter each."""
+        return list(value)
+
+
+@dataclass(frozen=True)
+class OneOf(Kind):
+    """One of the choices."""
+
+    choices: tuple[Choice, ...] = ()
+
+    def read(self, name: str, values: Sequence[str]) -> str | None:
+        """The last one given."""
+        return _chosen(name, values, self.choices)[-1] if values else None
+
+
+@dataclass(frozen=True)
+class SomeOf(Kind):
+    """Any number of the choices, sorted."""
+
+    many: ClassVar[bool] = True
+    choices: tuple[Choice, ...] = ()
+    default: tuple[str, ...] = ()
+
+    def read(self, name: str, values: Sequence[str]) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(sorted(set(_chosen(name, values, self.choices))))
+
+    def write(self, value: Sequence[str]) -> list[str]:
+        """One parameter each."""
+        return list(value)
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number.
+
+    Attributes:
+        low: the smallest allowed.
+        high: the largest allowed.
+    """
+
+    type: ClassVar[str] = "integer"
+    low: int = 1
+    high: int = 1 << 20
+    default: int | None = None
+
+    def read(self, name: str, values: Sequence[str]) -> int | None:
+        """The last one given."""
+        if not values:
+            return self.default
+        value = values[-1]
+        # The length first: Python refuses to convert thousands of digits, with an error of its own.
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and self.low <= int(value) <= self.high):
+            raise InvalidParameter(f"{name}: {value[:80]!r} is not a whole number from {self.low} to {self.high}")
+        return int(value)
+
+
+@dataclass(frozen=True)
+class YesNo(Kind):
+    """``yes`` or ``no``; ``any`` is the default."""
+
+    default: bool | None = None
+    choices: tuple[Choice, ...] = (Choice("yes", "yes"), Choice("no", "no"))
+
+    def read(self, name: str, values: Sequence[str]) -> bool | None:
+        """The last one given."""
+        value = values[-1].lower() if values else "any"
+        if value not in ("yes", "no", "any"):
+            raise InvalidParameter(f"{name}: {value[:80]!r}; expected yes or no")
+        return self.default if value == "any" else value == "yes"
+
+    def write(self, value: bool | None) -> list[str]:
+        """Nothing for the default."""
+        return [] if value == self.default else ["yes" if value else "no"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a search: the row from which its URL, OpenAPI, the API page and the command line are made.
+
+    Attributes:
+        name: in the URL.
+        field: in ``SearchUrl`` or ``Filters``.
+        help: what it means, for the API page.
+        example: a valid value.
+        kind: how it is read and written.
+    """
+
+    name: str
+    field: str
+    help: str
+    example: str
+    kind: Kind
+
+
+def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequence[str]:
+    allowed = [choice.value for choice in choices]
+    for value in values:
+        if value not in allowed:
+            raise InvalidParameter(f"{name}: {value[:80]!r}; expected one of {', '.join(allowed)}")
+    return values
