@@ -184,6 +184,8 @@ class RemoteImageFetcher:
                 },
             )
             return self._answer(link, connection)
+        except TooLarge:
+            raise
         except (OSError, ValueError, http.client.HTTPException) as cause:
             slow = connection.aborted or time.monotonic() >= deadline
             reason = (

@@ -149,9 +149,7 @@ def test_every_licence_of_the_site_comes_word_for_word(licence: Licence) -> None
 
     assert len(text) > 7_000
     if licence.name.startswith("OGA-BY"):
-        assert text.startswith(
-            f"{licence.name}\n\nThe text of this licence stands at {licence.legal_text}\nIt is CC-BY-"
-        )
+        assert text.startswith(f"{licence.name}\n\nThe text of this licence is at {licence.legal_text}\nIt is CC-BY-")
     else:
         kind, _, version = licence.name.partition(" ")
         words = {

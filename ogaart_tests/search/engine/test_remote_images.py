@@ -6,11 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from ogaart.search.engine.remote_images import IPAddress, RemoteImageFetcher, is_public
+from ogaart.search.engine.remote_images import IPAddress, RemoteImageFetcher, is_foreign, is_public
 from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
+
+LENGTHS = {"digits": b"9" * 5_000, "squared": b"\xb2", "negative": b"-1", "words": b"three"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,6 +52,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                         time.sleep(0.05)
                 except OSError:
                     return
+            case "/to-nowhere":
+                self._send(302, b"", ("Location", "http://["))
+            case "/to-latin-1":
+                self._send(302, b"", ("Location", "/\xe9.png"))
+            case "/to-utf-8":
+                self._send(302, b"", ("Location", "/\u60d1.png".encode().decode("latin-1")))
+            case "/%C3%A9.png" | "/%E6%83%91.png":
+                self._send(200, b"named")
+            case path if path.startswith("/length/"):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + LENGTHS[path[8:]] + b"\r\n\r\nabc")
+            case "/chunk":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n")
             case "/cut":
                 self.send_response(200)
                 self.send_header("Content-Length", "1000")
@@ -92,6 +108,8 @@ def remote() -> Iterator[RemoteImageFetcher]:
         ("/to-picture", b"a picture"),
         ("/a b 惑.png", b"named"),
         ("/picture.png#x", b"a picture"),
+        ("/to-latin-1", b"named"),
+        ("/to-utf-8", b"named"),
     ],
 )
 def test_pictures_come(remote: RemoteImageFetcher, server: str, path: str, expected: bytes) -> None:
@@ -109,6 +127,12 @@ def test_pictures_come(remote: RemoteImageFetcher, server: str, path: str, expec
         ("/to-metadata", LinkRefused, "not on the public internet"),
         ("/to-file", LinkRefused, "http"),
         ("/cut", LinkFailed, "cut off"),
+        ("/to-nowhere", LinkFailed, "redirects to 'http://\\[', which is not a valid URL"),
+        ("/length/digits", LinkFailed, "invalid Content-Length: '9999"),
+        ("/length/squared", LinkFailed, "invalid Content-Length"),
+        ("/length/negative", LinkFailed, "invalid Content-Length: '-1'"),
+        ("/length/words", LinkFailed, "invalid Content-Length: 'three'"),
+        ("/chunk", LinkFailed, "valid HTTP"),
     ],
 )
 def test_what_is_no_picture_is_said(
@@ -148,6 +172,11 @@ def test_a_server_that_trickles_is_left_in_time(remote: RemoteImageFetcher, serv
         "http://[fe80::1%25eth0]/",
         "http://exa mple.org/",
         "http://",
+        "http://[",
+        "http://example.org:99999/",
+        "http://exa\0mple.org/",
+        "http://" + "a" * 300 + ".org/",
+        "http://a..b/",
     ],
 )
 def test_links_that_are_never_followed(url: str) -> None:
@@ -189,8 +218,22 @@ def test_the_connection_goes_to_the_address_that_was_checked(
         ("8.8.8.8", True), ("2606:4700::1111", True), ("100.64.0.1", False), ("192.0.0.8", False), ("0.0.0.0", False),
         ("224.0.0.1", False), ("255.255.255.255", False), ("fc00::1", False), ("fec0::1", False), ("ff02::1", False),
         ("::ffff:127.0.0.1", False), ("::ffff:8.8.8.8", True), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False),
-        ("2001:0:53aa::1", False), ("198.18.0.1", False), ("240.0.0.1", False),
+        ("2001:0:53aa::1", False), ("198.18.0.1", False), ("240.0.0.1", False), ("3fff::1", False),
+        ("3fff:fff:ffff::1", False), ("5f00::1", False), ("64:ff9b:1::1", False), ("192.88.99.1", False),
+        ("100.127.255.254", False), ("::ffff:192.88.99.1", False), ("::ffff:0:7f00:1", False), ("::7f00:1", False),
+        ("2001:db8::1", False), ("100::1", False), ("fe80::1", False), ("2001:20::1", False), ("2001:4860::1", True),
     ],
 )  # fmt: skip
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
+
+
+def test_the_machines_own_public_address_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public address may be this very machine's, where services listen that no other machine reaches."""
+    own = [SimpleNamespace(address="93.184.216.34"), SimpleNamespace(address="2606:4700::1111%eth0")]
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": own})
+
+    for address in ("93.184.216.34", "2606:4700::1111", "::ffff:93.184.216.34"):
+        assert is_public(ipaddress.ip_address(address))
+        assert not is_foreign(ipaddress.ip_address(address))
+    assert is_foreign(ipaddress.ip_address("93.184.216.35"))
