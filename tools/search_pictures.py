@@ -55,7 +55,7 @@ def main() -> None:
         shown.wait_for_url(re.compile("upload="))
         shoot(shown, "verdict")
         for picture, button in (
-            ("pypi-arcade/enemies/slimeGreen.png", "Be like it"),
+            ("pypi-arcade/enemies/slimeGreen.png", "More like this"),
             ("pypi-arcade/enemies/fly.png", "Be unlike it"),
         ):
             shown.get_by_text("Another picture").click()

@@ -75,22 +75,22 @@ def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
 
     Args:
         hits: the best first.
-        hidden: whether the very picture is here, but not among what words and filters leave.
+        hidden: whether an exact copy is here, but words or filters hide it.
     """
     if hidden:
-        return Verdict(Relation.SIMILAR, "This very picture is here, but your words or filters hide it.")
+        return Verdict(Relation.SIMILAR, "An exact copy is here, but your words or filters hide it.")
     if not hits:
-        return Verdict(Relation.UNLIKE, "Nothing here is like this picture.")
+        return Verdict(Relation.UNLIKE, "No similar picture was found.")
     best = hits[0]
     by = f"“{best.title}”" + (f" by {best.author}" if best.author else "")
     match best.relation:
         case Relation.SAME:
-            return Verdict(Relation.SAME, f"This very picture is in {by}.")
+            return Verdict(Relation.SAME, f"This exact picture is in {by}.")
         case Relation.NEAR:
             return Verdict(
                 Relation.NEAR, f"A near copy of this picture is in {by}: resized, recompressed or retouched."
             )
         case Relation.SIMILAR:
-            return Verdict(Relation.SIMILAR, "This picture itself is not here; these are similar.")
+            return Verdict(Relation.SIMILAR, "This picture was not found; these are similar.")
         case _:
-            return Verdict(Relation.UNLIKE, "Nothing here is like this picture; these are the least far from it.")
+            return Verdict(Relation.UNLIKE, "No similar picture was found; these are the closest matches.")

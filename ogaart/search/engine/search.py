@@ -81,7 +81,7 @@ class Search:
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
         if self._compares and query.own and signatures.flat(query.own[0].signature):
-            notes.append("Your picture is of one colour: no near copy can be told by it.")
+            notes.append("Your picture has only one colour: near copies of it cannot be recognised.")
         self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
         if self._aimed:
             self._nearest(narrowed, reference)

@@ -224,7 +224,7 @@ def _heading(address: SearchUrl, asked: ResolvedQuery, results: Results) -> str:
         return results.verdict.text
     wished = len(asked.positive) + (asked.picture is not None)
     if wished == 1 and not asked.negative and results.hits and results.hits[0].relation is Relation.SAME:
-        return "This very picture, and what is like it"
+        return "This exact picture, and similar ones"
     if len(asked.positive) == 1 and not asked.negative and asked.picture is None:
         return "More like this"
     if address.visual:

@@ -120,7 +120,7 @@ def test_one_colour_is_no_copy_of_anything(service: SearchService, colour: tuple
 
     assert results.verdict is not None
     assert results.verdict.relation in (Relation.SIMILAR, Relation.UNLIKE)
-    assert results.notes == ("Your picture is of one colour: no near copy can be told by it.",)
+    assert results.notes == ("Your picture has only one colour: near copies of it cannot be recognised.",)
 
 
 def test_a_crop_is_a_picture(service: SearchService) -> None:
@@ -352,7 +352,7 @@ def test_the_very_picture_is_hidden_by_a_filter_like_any_other(service: SearchSe
 
     assert results.verdict is not None
     assert results.verdict.relation is not Relation.SAME
-    assert results.verdict.text == "This very picture is here, but your words or filters hide it."
+    assert results.verdict.text == "An exact copy is here, but your words or filters hide it."
     assert image_id("playing-cards", 0) not in ids(results)
 
 

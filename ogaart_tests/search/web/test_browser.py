@@ -82,8 +82,8 @@ def test_a_picture_is_uploaded_and_found(page: Page) -> None:
     page.goto("/")
     page.set_input_files("[data-file]", ROBOT_FILE)
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("This very picture is in “Robot, animated” by Kenney.")
-    expect(page.locator(".card").first).to_contain_text("same pixels")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This exact picture is in “Robot, animated” by Kenney.")
+    expect(page.locator(".card").first).to_contain_text("exact copy")
     assert list(parameters(page)) == ["upload"]
 
 
@@ -114,7 +114,7 @@ def test_a_dropped_picture(page: Page) -> None:
     expect(page.locator("body.dropping")).to_be_visible()
     page.dispatch_event("body", "drop", {"dataTransfer": transfer})
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("This very picture")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture")
 
 
 @slow
@@ -144,7 +144,7 @@ def test_a_link_to_a_picture(page: Page, site: str) -> None:
     page.fill("[name=q]", f"{site}/original/{ROBOT}?name=robot.png")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("This very picture is in “Robot, animated”")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture is in “Robot, animated”")
     assert list(parameters(page)) == ["url"]
 
 
@@ -172,7 +172,7 @@ def test_an_upload_then_another_to_be_like_and_one_to_be_unlike(page: Page) -> N
     page.set_input_files("[data-file]", CARD_FILE)
     page.wait_for_url(re.compile("upload="))
 
-    for role, button in (("like", "Be like it"), ("unlike", "Be unlike it")):
+    for role, button in (("like", "More like this"), ("unlike", "Less like this")):
         page.get_by_text("Another picture").click()
         page.set_input_files("[data-further] input[type=file]", CARD_FILE)
         page.get_by_role("button", name=button, exact=True).click()
@@ -207,7 +207,7 @@ def test_a_part_of_an_upload_is_drawn(page: Page) -> None:
     left, top, width, height = (float(side) for side in parameters(page)["crop"][0].split(","))
     assert (left, top, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.25), abs=0.02)
     page.get_by_role("link", name="Search with the whole picture").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("This very picture is in “Playing cards”")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture is in “Playing cards”")
 
 
 @slow
@@ -247,7 +247,7 @@ def test_a_picture_with_words_and_a_filter(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("q=tank"))
     page.locator("summary", has_text="Look").click()
-    page.get_by_label("see-through").check()
+    page.get_by_label("transparent").check()
     page.locator("details[open]").get_by_role("button", name="Apply").click()
 
     page.wait_for_url(re.compile("alpha=yes"))
@@ -299,7 +299,7 @@ def test_credits_are_kept_and_exported(page: Page) -> None:
     text = Path(started.value.path()).read_text()
     assert "Licence relied on: CC-BY 3.0" in text
 
-    page.get_by_role("button", name=re.compile("Take .* out")).first.click()
+    page.get_by_role("button", name=re.compile("Remove ")).first.click()
     expect(page.locator(".credits-head")).to_contain_text("2 pictures")
     page.reload()
     expect(page.locator("[data-basket-count]")).to_have_text("2")
@@ -327,7 +327,7 @@ def test_words_and_upload_work_without_javascript(browser: Browser, site: str) -
     page.goto("/")
     page.set_input_files("input[type=file]", ROBOT_FILE)
     page.get_by_role("button", name="Search with the chosen picture").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("This very picture is in “Robot, animated”")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture is in “Robot, animated”")
     page.locator("summary", has_text="Licence").click()
     page.get_by_label("CC-BY-SA 3.0").check()
     page.locator("details[open]").get_by_role("button", name="Apply").click()

@@ -89,8 +89,8 @@ def test_an_upload_leads_to_an_address_with_a_token_and_the_answer(client: TestC
 
     assert moved.status_code == 303
     assert re.fullmatch(r"/search\?upload=[\w-]+&use=sell", moved.headers["location"])
-    assert "This very picture is in" in page.text
-    assert "stays in memory for an hour" in page.text
+    assert "This exact picture is in" in page.text
+    assert "kept in memory for one hour" in page.text
 
 
 def test_a_form_without_a_picture_is_a_search_by_words(client: TestClient) -> None:
@@ -211,14 +211,14 @@ def test_a_pasted_link_leads_where_it_means(client: TestClient) -> None:
 
     assert entry.headers["location"] == "/search?entry=planets-set-n%C2%B01"
     page = client.get(file.headers["location"])
-    assert "This very picture is in" in page.text
+    assert "This exact picture is in" in page.text
 
 
 def test_a_link_to_a_page_here_is_its_picture(client: TestClient) -> None:
     page = client.get("/search", params={"q": f"http://pictures.example:8080/image/{ROBOT}?from=mail"})
     found = client.get(page.headers["location"])
 
-    assert "This very picture is in" in found.text
+    assert "This exact picture is in" in found.text
 
 
 def test_a_link_to_an_entry_is_the_entry_or_refused_with_a_way_out(client: TestClient) -> None:

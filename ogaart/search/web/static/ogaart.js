@@ -25,7 +25,7 @@ function keep(ids) {
   try {
     localStorage.setItem(KEY, JSON.stringify([...new Set(ids)]));
   } catch {
-    say("This browser keeps nothing: allow it to store data for this site");
+    say("This browser stores no data for this site: allow it in its settings");
   }
   showBasket();
 }
@@ -69,7 +69,7 @@ document.addEventListener("click", async (event) => {
       location.replace(left.href);
       return;
     }
-    say(had ? "Taken out of the credits" : "Kept for the credits");
+    say(had ? "Removed from the credits" : "Kept for the credits");
     return;
   }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
