@@ -107,7 +107,8 @@ def _read(step: Step, slug: str, url: str, old: Row | None, *, since: datetime |
     if gone is not None:
         facts = {k: v for k, v in (old or {}).items() if k in _CONTENT}
         facts.update(status=gone.value, http_status=fetched.status)
-        return step.stamp({"slug": slug, "url": url, **facts, "fetched_at": fetched.fetched_at}, wanted)
+        facts |= {"slug": slug, "url": url, "site": step.stores.site_rules.name, "fetched_at": fetched.fetched_at}
+        return step.stamp(facts, wanted)
     return _parsed(step, slug, url, old, fetched)
 
 
@@ -142,6 +143,7 @@ def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) 
         "http_status": fetched.status,
         "page_sha256": fetched.sha256,
         "content_hash": content_hash(page),
+        "site": step.stores.site_rules.name,
         "fetched_at": fetched.fetched_at,
     }
     row = step.stamp(facts, _record_fingerprint(step, fetched))

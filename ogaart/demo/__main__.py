@@ -8,7 +8,7 @@ from ogaart.demo.server import DemoSite
 
 
 def main() -> None:
-    """Serve as the command line says, and print the address."""
+    """Serve as the command line states, and print the address."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8090, help="on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--delay", type=float, default=0.05, help="Crawl-delay in seconds that robots.txt states")

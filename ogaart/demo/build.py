@@ -19,7 +19,7 @@ def build(dest: Path, copies: int = 1) -> Site:
     Layout: ``listing/0000.html`` (2D art, oldest first), ``content/<nid>.html``, ``files/<fid>``, ``truth.json``.
 
     Raises:
-        FileExistsError: the folder is there already; give a new one.
+        FileExistsError: the folder exists already; pass a new one.
     """
     site = plan.load(copies=copies)
     pages = Pages(OGA, PER_PAGE)

@@ -89,7 +89,7 @@ def negotiated(answer: Answer, asked: Mapping[str, str]) -> tuple[int, bytes, di
 
 
 def _ranged(body: bytes, wanted: str, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-    """Cut one range of bytes; what is no such range is ignored, as HTTP asks."""
+    """Cut one range of bytes; any other range is ignored, as HTTP requires."""
     unit, _, span = wanted.partition("=")
     first, dash, last = span.strip().partition("-")
     well_formed = all(not part or (part.isascii() and part.isdigit()) for part in (first, last))

@@ -59,7 +59,7 @@ class DemoFile:
     data: bytes
     pictures: list[Picture] = field(default_factory=list)
     planted: list[Planted] = field(default_factory=list)
-    missing: bool = False  # linked by the page, 404 when asked for
+    missing: bool = False  # linked by the page, 404 when requested
     modified: datetime | None = None  # None: when its entry was posted
 
     @property
@@ -102,7 +102,7 @@ class Entry:
     collections: list[str] = field(default_factory=list)
     files: list[DemoFile] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)
-    comments: bool = False  # with links and attachments that are no files of the entry
+    comments: bool = False  # with links and attachments that are not files of the entry
     away_links: bool = False  # a paragraph of links to other places
     status: EntryStatus = EntryStatus.OK
 
@@ -119,7 +119,7 @@ class Entry:
 
 @dataclass
 class Site:
-    """All entries, and bytes that are served but are no file of any entry: asking for one is a crawler's mistake."""
+    """All entries, and bytes that are served but are not a file of any entry: requesting one is a crawler's mistake."""
 
     entries: list[Entry]
     decoys: dict[str, bytes] = field(default_factory=dict)  # path -> bytes

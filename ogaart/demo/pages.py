@@ -93,11 +93,11 @@ class Search:
 
 
 class Pages:
-    """Renders the site's pages; ``base`` stands wherever the site prints its own absolute address.
+    """Renders the site's pages; ``base`` is printed wherever the site prints its own absolute address.
 
     Args:
         base: the address without a slash at its end.
-        per_page: the most results on one page, whatever is asked for.
+        per_page: the most results on one page, whatever is requested.
     """
 
     def __init__(self, base: str = OGA, per_page: int = 24) -> None:
@@ -157,7 +157,7 @@ class Pages:
         )
 
     def plain(self, title: str, about: Sequence[str]) -> bytes:
-        """Return a page under /content/ that is no entry."""
+        """Return a page under /content/ that is not an entry."""
         return self._render("plain.html", title=title, body_class=_COMMON + "node node-type-page", about=about)
 
     def not_found(self, path: str) -> bytes:

@@ -17,7 +17,7 @@ def canonical(data: bytes) -> np.ndarray:
     Written apart from the platform's own rules, for the demo's pictures only: one frame, 8 bits, no orientation.
 
     Raises:
-        PIL.UnidentifiedImageError: the bytes are no picture.
+        PIL.UnidentifiedImageError: the bytes are not a picture.
     """
     with Image.open(io.BytesIO(data)) as image:
         rgba = np.array(image.convert("RGBA"))

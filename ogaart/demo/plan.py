@@ -60,7 +60,7 @@ class Art:
         return pictures.varied(data, path, self.variant) if self.variant else data
 
     def author(self, path: str) -> str:
-        """Return a picture's author, without the years that the manifest's source gives."""
+        """Return a picture's author, without the years that the manifest's source states."""
         return ", ".join(part for part in _YEARS.split(self.manifest[path]["author"]) if part)
 
     def licence(self, path: str) -> str:
@@ -178,7 +178,7 @@ class _Builder:
         )
 
     def _picture(self, spec: Mapping[str, Any], path: str) -> tuple[str, bytes]:
-        """Return a picture's base name and bytes, in the format the plan asks for."""
+        """Return a picture's base name and bytes, in the format the plan names."""
         data = self.art.read(path)
         name = PurePosixPath(path).name
         if "as" not in spec:
@@ -220,7 +220,7 @@ class _Builder:
 
 
 def _packed(spec: Mapping[str, Any], members: list[tuple[str, bytes]], out: _Packed) -> _Packed:
-    """Pack the members, whole or damaged as the plan says, and tell what is left to be read."""
+    """Pack the members, whole or damaged as planned, and return what can still be read."""
     survivors = spec.get("survivors")
     if survivors is not None:
         data = archives.truncated_zip(members, survivors)

@@ -107,7 +107,7 @@ class DemoSite:
         """
         with self._lock:
             if any(entry.slug == other.slug or entry.nid == other.nid for other in self.site.entries):
-                raise ValueError(f"entry {entry.slug!r}, nid {entry.nid}: already there; give another slug and nid")
+                raise ValueError(f"entry {entry.slug!r}, nid {entry.nid}: already there; pass another slug and nid")
             self.site.entries.append(entry)
 
     def delete(self, slug: str) -> Entry:
@@ -187,7 +187,7 @@ class DemoSite:
 
     def _content(self, path: str, slug: str) -> Answer:
         if slug in _OTHER_PAGES:
-            return Answer(200, self.pages.plain(_OTHER_PAGES[slug], ["A page of the site that is no entry."]))
+            return Answer(200, self.pages.plain(_OTHER_PAGES[slug], ["A page of the site that is not an entry."]))
         for entry in self.site.entries:
             if entry.slug == slug and entry.status is not EntryStatus.DELETED:
                 break

@@ -24,11 +24,11 @@ def archive(members: Sequence[tuple[str, bytes]]) -> bytes:
     """Return a 7z archive that holds the members, of which none may be empty.
 
     Raises:
-        ValueError: there is no member, or one is empty (empty files need another record, not written here).
+        ValueError: there are no members, or one is empty (empty files need another record, not written here).
     """
     empty = [path for path, data in members if not data]
     if empty or not members:
-        raise ValueError(f"7z with members {len(members)}, empty {empty}: give members with content")
+        raise ValueError(f"7z with members {len(members)}, empty {empty}: pass members with content")
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": _DICTIONARY}]
     packed = lzma.compress(b"".join(data for _, data in members), lzma.FORMAT_RAW, filters=filters)
     header = _header(members, len(packed))

@@ -13,7 +13,7 @@ IMAGES_PER_ENTRY = 450_000 / 16_000
 PAGE_BYTES = 60_000
 """A content or result page, decoded, as it is stored."""
 CRAWL_DELAY = 10.0
-"""Seconds that the site's robots.txt has asked for; taken where none is stored and none may be asked for."""
+"""Crawl-delay that the site's robots.txt has stated; used where none is stored and none may be requested."""
 RESPONSE_SECONDS = 0.5
 """Until an answer's first byte, from which the next delay counts."""
 ENOUGH = 1_000
@@ -113,13 +113,13 @@ def estimate(
     generations: int = 2,
     rates: Rates | None = None,
 ) -> Estimate:
-    """What is still to be asked, waited for, embedded and stored.
+    """The requests, waiting, embedding and disk space that are still ahead.
 
     Args:
         known: what is there and what the site counts.
         delay: seconds between two requests.
         dimension: length of a vector.
-        seconds_per_picture: of the network on this machine; None where it could not be measured.
+        seconds_per_picture: of the embedding model on this machine; None where it could not be measured.
         generations: publications kept.
         rates: averages; by default the better ones for ``known``.
 

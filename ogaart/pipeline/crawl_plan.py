@@ -1,4 +1,4 @@
-"""``ogaart plan``: what is ahead, from one result page a query, the rows stored, and a measured network."""
+"""``ogaart plan``: what a crawl takes, from one result page a query, the stored rows and the speed of the embedding model."""
 
 import io
 import os
@@ -25,7 +25,7 @@ from ogaart.sites.records import Listing
 
 COLUMNS = ("figure", "value", "unit", "basis")
 PICTURES = 48
-"""Pictures embedded to measure the network, after a first batch that warms it up."""
+"""Pictures embedded to measure the embedding model, after a first batch that warms it up."""
 
 
 def plan(stores: Stores, *, offline: bool = False) -> Report:
@@ -33,7 +33,7 @@ def plan(stores: Stores, *, offline: bool = False) -> Report:
 
     Args:
         stores: the stores, with the site's client.
-        offline: ask nothing of the site.
+        offline: send no request to the site.
 
     Raises:
         NoListing: offline, and no result page of a query is stored.
@@ -59,7 +59,7 @@ def plan(stores: Stores, *, offline: bool = False) -> Report:
 
 
 def survey(stores: Stores, *, offline: bool) -> tuple[Known, float, str]:
-    """What is there and what the site counts; the delay in force, and who asks for it."""
+    """What is there and what the site counts; the delay in force, and where it comes from."""
     listed = pages = 0
     for query in stores.queries.values():
         total = _listing(stores, query, offline=offline).total or 0
@@ -104,9 +104,9 @@ def _delay(stores: Stores, *, offline: bool) -> tuple[float, str]:
     own = stores.settings.delay
     stated = stores.site.crawl_delay(ask=not offline)
     if stated is None:
-        return max(own, CRAWL_DELAY), f"robots.txt is not stored; it has asked for {CRAWL_DELAY:g} s"
+        return max(own, CRAWL_DELAY), f"robots.txt is not stored; it has stated {CRAWL_DELAY:g} s"
     if own > stated:
-        return own, f"OGAART_DELAY; robots.txt asks for {stated:g} s"
+        return own, f"OGAART_DELAY; robots.txt states {stated:g} s"
     return stated, "Crawl-delay of robots.txt"
 
 

@@ -1,1 +1,1 @@
-"""Knowledge of the sites that can be read, pure: no network, no Dagster."""
+"""Knowledge of the sites that can be read, pure: no requests, no Dagster."""

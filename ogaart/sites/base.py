@@ -42,6 +42,9 @@ class SiteQuery(BaseModel):
         return value
 
 
+FIRST_SITE = "opengameart"
+"""Name of the site that ogaart began with: rows and keys without a site's name are its own."""
+
 Q = TypeVar("Q", bound=SiteQuery)
 
 
@@ -56,7 +59,7 @@ class Site(ABC):
         base: the configured site's URL without a trailing slash.
 
     Attributes:
-        name: the site's name, ``[a-z][a-z0-9_]*``; it stands in keys and in the column ``site``.
+        name: the site's name, ``[a-z][a-z0-9_]*``; it is part of its keys and of column ``site``.
         listing_version: rises when the same result page would yield other records.
         content_version: rises when the same entry page would yield another record, its links apart.
         links_version: rises when the same entry page would yield other file links.

@@ -23,7 +23,7 @@ class Licence:
         name: as the site writes it.
         url: where the site links it.
         spdx: its SPDX identifier, ``LicenseRef-…`` where SPDX has none.
-        legal_text: where its text stands, which the reasons cite.
+        legal_text: URL of its text, which the reasons cite.
         may_sell: whether a game with the art in it may be sold.
         credit_needed: whether authors must be named or their notices kept.
         share_alike: whether changed art must be passed on under the same licence.
@@ -65,7 +65,7 @@ USES = {
     "no-share-alike": "no share-alike",
     "drm": "DRM stores allowed",
 }
-"""The uses that a search can ask for, with the words people see."""
+"""The uses that a search can filter by, with their labels."""
 
 # Sources of the answers: the legal texts linked in each row (sections cited), and for OGA-BY the site's own FAQ pages,
 # which say what was changed against CC-BY: the clause on technological measures was taken out, nothing else.
@@ -75,7 +75,7 @@ LICENCES: tuple[Licence, ...] = (
         "https://creativecommons.org/publicdomain/zero/1.0/legalcode",
         may_sell=True, credit_needed=False, share_alike=False, drm_allowed=True,
         why_sell="all rights waived, commercial purposes named (2, 3)",
-        why_credit="attribution is not asked for; rights waived (2)",
+        why_credit="attribution is not required; rights waived (2)",
         why_share_alike="no condition on changed works (2, 3)",
         why_drm="no condition on technological measures (2, 3)",
     ),
@@ -211,14 +211,14 @@ def uses(names: Sequence[str]) -> list[str]:
 
 
 def use_key(wanted: Iterable[str]) -> str:
-    """The text in :func:`uses` that stands for these uses together.
+    """The text in :func:`uses` that represents these uses together.
 
     Raises:
-        ValueError: one of them is no use there is, or none is given.
+        ValueError: one of them is not a known use, or there is none.
     """
     words = sorted(set(wanted))
     if not words or (unknown := [word for word in words if word not in USES]):
-        raise ValueError(f"uses {unknown if words else words}: give one or more of {', '.join(USES)}")
+        raise ValueError(f"invalid uses {unknown if words else words}: choose one or more of {', '.join(USES)}")
     return "+".join(words)
 
 
@@ -244,9 +244,9 @@ def render_table() -> str:
         "# Licences, and what they let a game do",
         "",
         "Made from `ogaart/sites/licences.py`, compared by a test, with",
-        "`python -m ogaart.sites.licences > docs/licences.md`. Answers are the cautious ones and no",
+        "`python -m ogaart.sites.licences > docs/licences.md`. Answers are the cautious ones, not",
         "legal advice. Several licences of an entry mean that any one may be chosen; uses",
-        "asked for together must be granted by one of them. A licence not listed here grants nothing, and neither",
+        "needed together must be granted by one of them. A licence not listed here grants nothing, and neither",
         "does a name without its version.",
         "",
         f"| licence | SPDX | {' | '.join(USES.values())} |",

@@ -78,7 +78,7 @@ def _check_shape(html: bytes) -> None:
 
 
 def walk(top: LexborNode, enter: Callable[[LexborNode], bool] | None = None) -> Iterator[LexborNode]:
-    """Every element below ``top`` in document order; the insides of one only where ``enter`` says so."""
+    """Every element below ``top`` in document order; the inside of one only where ``enter`` allows it."""
     stack = [iter(list(top.iter()))]
     while stack:
         node = next(stack[-1], None)
@@ -126,7 +126,7 @@ def line(node: LexborNode | None) -> str | None:
 
 
 def prose(node: LexborNode) -> str:
-    """The element's text as a reader sees it: blocks and line breaks end lines, scripts and forms say nothing."""
+    """The element's text as a reader sees it: blocks and line breaks end lines, scripts and forms are left out."""
     parts: list[str] = []
     # A stack of (node, leaving): leaving a block ends its line too.
     stack: list[tuple[LexborNode, bool]] = [(node, False)]

@@ -33,7 +33,7 @@ class Listing:
     """One result page. Equal for two answers to the same request, whose bytes always differ.
 
     Attributes:
-        status: OK, or NO_RESULTS for a search that found nothing. PAST_END is :func:`is_past_end`'s to say.
+        status: OK, or NO_RESULTS for a search that found nothing. PAST_END is decided by :func:`is_past_end`.
         first: number of the page's first result among all results, counted from 1; None without results.
         last: number of its last result.
         total: number of all results of the query.
@@ -83,7 +83,7 @@ class FileLink:
         slug: the entry's key.
         position: zero-based place among the entry's links of that role.
         role: an original, or a preview.
-        url: the URL to request, on the configured site, percent-encoded as given.
+        url: the URL to request, on the configured site, percent-encoded as on the page.
         stored_name: the name on the server, percent-decoded exactly once.
         shown_name: the name shown to visitors, as it is: hostile text.
         mime: the MIME type stated, which comes from the extension.
@@ -119,7 +119,7 @@ class EntryPage:
         art_type: such as ``2D Art``.
         tags: in the page's order.
         licences: the licences' names as shown; several mean: any one of them.
-        licence_urls: their links as given, in the same order; empty text for a licence without one.
+        licence_urls: their links as on the page, in the same order; empty text for a licence without one.
         notice: the author's own copyright or attribution notice.
         description: as plain text.
         favourites: 0 where the page shows none.

@@ -20,7 +20,7 @@ def open_site(settings: Settings) -> Site:
     ``OGAART_SITE_NAME`` is the name of a shipped site, or ``module:class`` of one that is installed beside ogaart.
 
     Raises:
-        UnknownSite: there is no such site, or its name cannot stand in keys.
+        UnknownSite: there is no such site, or its name cannot be part of a key.
     """
     module, colon, name = SITES.get(settings.site_name, settings.site_name).partition(":")
     known = f"known are {', '.join(SITES)}; a site of another package is written module:class"

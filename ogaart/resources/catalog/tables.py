@@ -15,6 +15,7 @@ from ogaart.core.states import EntryStatus, FileRole, FileStatus, ListingStatus,
 from ogaart.resources.storage import schema
 from ogaart.resources.storage.schema import STAMP, Column, Table
 from ogaart.resources.storage.sql import literal, plain_type, quoted, select_files
+from ogaart.sites.base import FIRST_SITE
 
 FORMAT_VERSION = 1
 """Version of the catalog's own layout; rises when a public table or view changes meaning."""
@@ -188,6 +189,10 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
 _OF_WINNER = "SELECT t.* FROM cut_{name} AS t SEMI JOIN winners USING (slug, partition)"
 _ALL = "SELECT * FROM cut_{name}"
 _SOURCES: Mapping[str, str] = {
+    # Rows written before there was the column are those of the first site.
+    "entries": """
+        SELECT t.* REPLACE (coalesce(t.site, {first_site}) AS site)
+        FROM cut_entries AS t SEMI JOIN winners USING (slug, partition)""",
     "listings": _ALL,
     "search_results": _ALL,
     "steps": _ALL,
@@ -234,7 +239,7 @@ def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     columns = ", ".join(f"{quoted(c.name)} {sql_type(table.name, c)}" for c in table.columns)
     order = ", ".join(quoted(name) for name in key)
     con.execute(f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({order}))")
-    source = _SOURCES.get(table.name, _OF_WINNER).format(name=table.name)
+    source = _SOURCES.get(table.name, _OF_WINNER).format(name=table.name, first_site=literal(FIRST_SITE))
     chosen = ", ".join(
         f"s.{quoted(_RENAMED.get((table.name, c.name), c.name))}::{sql_type(table.name, c)}" for c in table.columns
     )

@@ -60,6 +60,7 @@ class EntryRow(TypedDict, total=False):
     http_status: int | None
     page_sha256: str | None
     content_hash: str | None
+    site: str | None
     fetched_at: datetime | None
     partition: str
     fingerprint: str

@@ -136,6 +136,7 @@ ENTRIES: "Table[rows.EntryRow]" = Table(
         Column("http_status", pa.int64(), "HTTP status of the last answer."),
         Column("page_sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
         Column("content_hash", pa.string(), "Hash of the parsed record without favourites and collections."),
+        Column("site", pa.string(), "Name of the site that the entry is on."),
         Column("fetched_at", STAMP, "When the page was read from the site.", served=True),
         *_LINEAGE,
     ),

@@ -1,1 +1,1 @@
-"""Knowledge of the site, pure: pages to records, URL rules, licences and attribution. No network, no files."""
+"""Knowledge of the site, pure: pages to records, URL rules, queries. No requests, no files."""

@@ -32,7 +32,7 @@ _LONGEST_LINK = 500
 _NODE_CLASS = re.compile(r"page-node-(\d{1,18})", re.ASCII)
 _NODE_PATH = re.compile(r"/node/(\d{1,18})/?\Z", re.ASCII)
 _NODE_TYPE = "node-type-"
-# Classes that Drupal's themes put beside a node's type; they say how it is shown.
+# Classes that Drupal's themes put beside a node's type; they describe how it is shown.
 _NO_TYPES = frozenset({"promoted", "sticky", "unpublished", "preview", "teaser"})
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 _SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
@@ -176,13 +176,13 @@ def _title(field: LexborNode | None) -> str | None:
 def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None, str | None]:
     """Author, the author's link, and submitter.
 
-    Three shapes: a user of the site with a local link; somebody else, with a link elsewhere or none, followed by
+    Three shapes: a user of the site with a local link; another person, with a link elsewhere or none, followed by
     "(Submitted by <user>)"; plain text.
     """
     whole = _item(field) or ""
     name = markup.first(field, has_class("username"))
     author = markup.line(name)
-    # What follows the author's name, so that a name with such words in it is no submitter.
+    # What follows the author's name, so that a name with such words in it is not taken for a submitter.
     rest = whole.partition(author)[2] if author else whole
     before, submitter = _submitter(rest)
     if name is None:
@@ -193,8 +193,8 @@ def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None
 
 
 def _submitter(text: str) -> tuple[str, str | None]:
-    """What stands before "(Submitted by …)", and who is named in it."""
-    # The closing parenthesis is no part of the pattern: looking for one that is not there takes quadratic time.
+    """The text before "(Submitted by …)", and the name in it."""
+    # The closing parenthesis is not part of the pattern: looking for a missing one takes quadratic time.
     match, end = _SUBMITTED.search(text), text.rfind(")")
     if match is None or end < match.end():
         return text.strip(), None
@@ -202,7 +202,7 @@ def _submitter(text: str) -> tuple[str, str | None]:
 
 
 def _link(base: str, href: str) -> str | None:
-    """A link that people may follow: mapped onto the site where it is the site's, else as given where it is http(s)."""
+    """A link that people may follow: mapped onto the site where it leads there, else unchanged where it is http(s)."""
     given = href.strip()
     return absolute(base, given) or (given if given.lower().startswith(("http://", "https://")) else None)
 
@@ -248,7 +248,7 @@ def _collections(field: LexborNode | None) -> tuple[str, ...]:
 
 
 def _withheld(parts: _Parts) -> bool:
-    """Whether the site itself, not a description or a comment, says in place of the files that it keeps them back."""
+    """Whether the site itself, not a description or a comment, prints in place of the files that it withholds them."""
     field = parts.fields.get("field-art-files")
     if field is not None and _WITHHELD.search(markup.prose(field)):
         return True

@@ -1,6 +1,6 @@
 """The files an entry links: its originals and its previews, and nothing else that a page links.
 
-Thumbnails that the site derives, attachments of comments and licence texts stand under the same path as originals. So
+Thumbnails that the site derives, attachments of comments and licence texts are under the same path as originals. So
 only links inside the entry's own fields are read, and only those to uploads.
 """
 
@@ -17,7 +17,7 @@ from ogaart.sites.records import FileLink
 LINKS_VERSION = "1"
 """Rises when the same page would yield other file links."""
 
-# 18 digits: what does not fit a 64-bit column is no number of the site's.
+# 18 digits: what does not fit a 64-bit column is not a number of the site's.
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 _LENGTH = re.compile(r"\blength=(\d{1,18})\b", re.ASCII)
 _MIME = re.compile(r"\s*([\w.+-]{1,80}/[\w.+-]{1,80})\s*(?:;|\Z)", re.ASCII)

@@ -1,7 +1,7 @@
-"""A result page of the site's search as records: which entries stand on it, in order, and what part of how many.
+"""A result page of the site's search as records: which entries it lists, in order, and which part of how many.
 
 A listing proves presence. It is never empty by accident: a page that cannot be read is an error, a keyword that the
-site refuses is another, and only a search that found nothing gives no rows.
+site refuses is another, and only a search that found nothing yields no rows.
 """
 
 import re
@@ -34,7 +34,7 @@ def parse_listing(html: bytes, base: str) -> Listing:
 
     Raises:
         ListingRefused: the site answers with a message in place of results; the message is in the error.
-        ListingUnreadable: the bytes are no result page, are cut off, or contradict themselves.
+        ListingUnreadable: the bytes are not a result page, are cut off, or contradict themselves.
     """
     try:
         page = markup.parse(html)
@@ -54,7 +54,7 @@ def parse_listing(html: bytes, base: str) -> Listing:
     if header is None:
         raise ListingUnreadable(f"{len(found)} rows without 'Displaying A - B of N': which page it is cannot be told")
     if not 1 <= header[0] <= header[1] <= header[2]:
-        raise ListingUnreadable(f"the header says {header[0]} - {header[1]} of {header[2]}, which is no range")
+        raise ListingUnreadable(f"the header says {header[0]} - {header[1]} of {header[2]}, which is not a range")
     rows, skipped = _rows(found, base)
     if not rows:
         raise ListingUnreadable(f"none of {len(found)} rows links an entry; the first shows {skipped[0]!r}")
@@ -98,7 +98,7 @@ def _refusal(page: LexborHTMLParser) -> str | None:
     """The message shown in place of results."""
     for box in page.css(".messages"):
         if classes(box) & {"error", "warning"} or _REFUSAL.search(markup.prose(box)):
-            # The box opens with a heading for screen readers, which is no part of the message.
+            # The box opens with a heading for screen readers, which is not part of the message.
             return re.sub(r"\A(?:Error|Warning|Status) message ", "", markup.line(box) or "an empty message")
     match = _REFUSAL.search(markup.line(page.body) or "")
     return match[0] if match else None

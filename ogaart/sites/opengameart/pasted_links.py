@@ -15,7 +15,7 @@ def targets_of(base: str, link: str) -> LinkTargets:
 
     Args:
         base: the configured site.
-        link: the link, as given.
+        link: the link as pasted.
 
     Returns:
         Nothing for a link elsewhere.

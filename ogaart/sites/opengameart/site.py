@@ -1,6 +1,6 @@
 """OpenGameArt.org as a site that ogaart reads."""
 
-from ogaart.sites.base import Site, SiteQuery
+from ogaart.sites.base import FIRST_SITE, Site, SiteQuery
 from ogaart.sites.opengameart.content import CONTENT_VERSION, parse_entry
 from ogaart.sites.opengameart.links import LINKS_VERSION
 from ogaart.sites.opengameart.listing import LISTING_VERSION, parse_listing
@@ -13,7 +13,7 @@ from ogaart.sites.records import EntryPage, LinkTargets, Listing
 class OpenGameArt(Site):
     """The site, or a copy of it at another base URL."""
 
-    name = "opengameart"
+    name = FIRST_SITE
     listing_version = LISTING_VERSION
     content_version = CONTENT_VERSION
     links_version = LINKS_VERSION

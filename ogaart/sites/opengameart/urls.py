@@ -1,8 +1,8 @@
-"""The site's URL rules: how a query becomes a URL, and what a link on a page stands for.
+"""The site's URL rules: how a query becomes a URL, and which URL a link on a page means.
 
 Pages link the same thing in many ways (canonical https, http, ``www.``, ``//``, root-relative). All of them are
 mapped onto the configured base, so that a crawl of a copy on loopback never leaves it. Percent-encoding is requested
-as the page gives it; a slug or a stored name is decoded exactly once, and never with ``unquote_plus`` (a ``+`` in a
+as it is on the page; a slug or a stored name is decoded exactly once, and never with ``unquote_plus`` (a ``+`` in a
 path is a plus).
 """
 
@@ -18,7 +18,7 @@ _SEARCH_PATH = "/art-search-advanced"
 ENTRIES_PATH = "/content/"
 FILES_PATH = "/sites/default/files/"
 # Folders under the files path that hold what the site itself made or ships: thumbnails, player previews, licence
-# badges and texts, portraits, medals, style sheets. No upload of an entry stands in them.
+# badges and texts, portraits, medals, style sheets. No upload of an entry is in them.
 _SITE_FOLDERS = frozenset(
     {"styles", "audio_preview", "license_images", "pictures", "medals", "medal_images", "archive", "css", "js"}
 )
@@ -27,7 +27,7 @@ _REFERENCE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):)?(?://(?P<host>[^/?#\\]*))?(?P<rest>[^#]*)", re.DOTALL
 )
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Every ASCII character that may stand in a path or query, "%" included: what is encoded stays as it is.
+# Every ASCII character that is allowed in a path or query, "%" included: what is encoded stays as it is.
 _AS_GIVEN = "%/:?=&;@!$'()*+,~-._[]"
 _NODE_PATH = re.compile(r"/node/([1-9]\d{0,17})/?\Z", re.ASCII)
 _CONTENT_PATH = re.compile(r"/content/([^/]+)/?\Z")
@@ -52,7 +52,7 @@ def search_url(base: str, query_params: Iterable[tuple[str, str]], page: int, pe
     if page < 0:
         raise ValueError(f"page {page}: result pages are counted from 0")
     if not 1 <= per_page <= MOST_PER_PAGE:
-        raise ValueError(f"{per_page} rows a page: the site gives 1 to {MOST_PER_PAGE}")
+        raise ValueError(f"{per_page} rows a page: the site allows 1 to {MOST_PER_PAGE}")
     if owned := sorted(_OWN_PARAMS.intersection(name for name, _ in params)):
         raise ValueError(
             f"a query may not set {', '.join(owned)}: order and paging are fixed; remove it from the query"
@@ -62,7 +62,7 @@ def search_url(base: str, query_params: Iterable[tuple[str, str]], page: int, pe
 
 
 def content_url(base: str, slug: str) -> str:
-    """The URL of an entry's page, from its decoded slug. Where a listing links the entry, prefer the link as given."""
+    """The URL of an entry's page, from its decoded slug. Where a listing links the entry, prefer that link."""
     return f"{base}/content/{quote(slug, safe='')}"
 
 
@@ -71,7 +71,7 @@ def slug_of(url: str) -> str | None:
 
     Returns None for any other path, and for a name no entry can have: empty, dots, or with control characters. Nor
     does a name begin with a slash: keys of other sites, and of entries that are linked by their number, begin with one.
-    A name whose bytes are not UTF-8 stays percent-encoded as given, since two such names must not become one.
+    A name whose bytes are not UTF-8 stays percent-encoded, since two such names must not become one.
     """
     path = _path(url)
     match = _CONTENT_PATH.search(path) if path is not None else None
@@ -101,19 +101,19 @@ def stored_name(url: str) -> str:
 
 
 def absolute(base: str, href: str) -> str | None:
-    """The URL on the configured site that a link stands for.
+    """The URL on the configured site that a link means.
 
     Args:
         base: the configured site, without a trailing slash.
         href: the link, HTML-decoded once (a parser's attribute value).
 
     Returns:
-        The link on ``base`` with its percent-encoding as given (only what may not stand in a request is encoded:
+        The link on ``base`` with its percent-encoding unchanged (only what is not allowed in a request is encoded:
         blanks, non-ASCII, a ``%`` that encodes nothing) and without fragment; None where the link is not on the site,
         is not http(s), is relative to the page, or climbs with dot segments.
     """
     match = _REFERENCE.match(_encodable(href).strip(" \t\r\n\f"))
-    if match is None:  # every part is optional, so this says it to the type checker only
+    if match is None:  # every part is optional: for the type checker only
         return None
     scheme, host, rest = match["scheme"], match["host"], match["rest"]
     if scheme is not None and (scheme.lower() not in _DEFAULT_PORT or host is None):
@@ -182,7 +182,7 @@ def _path(url: str) -> str | None:
 
 
 def _decoded(encoded: str) -> str:
-    """Percent-decoded exactly once; as given where the bytes are not UTF-8."""
+    """Percent-decoded exactly once; unchanged where the bytes are not UTF-8."""
     try:
         return unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeDecodeError:

@@ -107,7 +107,7 @@ def test_a_message_beside_results_refuses_nothing() -> None:
         (saved("search_page").encode("utf-16"), "</html>"),
         (result_page("", "Displaying 1 - 24 of 61"), "no row"),
         (result_page(result_row("/content/a"), header=None), "cannot be told"),
-        (result_page(result_row("/content/a"), "Displaying 5 - 3 of 61"), "no range"),
+        (result_page(result_row("/content/a"), "Displaying 5 - 3 of 61"), "not a range"),
         (result_page(result_row("/users/1")), "/users/1"),
     ],
 )
