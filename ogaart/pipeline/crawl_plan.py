@@ -1,4 +1,4 @@
-"""``ogaart plan``: what a crawl takes, from one result page a query, the stored rows and the speed of the embedding model."""
+"""``ogaart plan``: what a crawl takes, from one result page a query, stored rows and the embedding model's speed."""
 
 import io
 import os

@@ -24,9 +24,9 @@ class PageForeign(PageUnreadable):
     """A whole page that is neither an entry nor provably another kind of page of this site.
 
     Log-in forms, "Access denied", maintenance pages, a proxy's own page: all of them come with status 200 now and then
-    at an entry's URL, and none of them is evidence about the entry. Code that parses an entry must treat this as a failed
-    fetch, not as an answer: fetch the URL again within the run (``SiteClient.get(…, refresh=True)``); if it stays so,
-    keep the stored row and record the failure with ``retryable=cause.retryable``.
+    at an entry's URL, and none of them is evidence about the entry. Code that parses an entry must treat this as a
+    failed fetch, not as an answer: fetch the URL again within the run (``SiteClient.get(…, refresh=True)``); if it
+    stays so, keep the stored row and record the failure with ``retryable=cause.retryable``.
     """
 
 

@@ -44,7 +44,7 @@ def _path(root: Path, query: str) -> Path:
 
 
 def latest_sweep(root: Path, query: str) -> Sweep | None:
-    """The newest accepted sweep of a query; None where there is none, or its file is incomplete: read all pages again."""
+    """The newest accepted sweep of a query; None where there is none, or its file is incomplete: then sweep again."""
     try:
         found = json.loads(_path(root, query).read_bytes())
     except (FileNotFoundError, ValueError):
