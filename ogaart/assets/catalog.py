@@ -27,7 +27,7 @@ from ogaart.resources.storage.locks import hold
 
 COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
     count(*) FILTER (indexed) AS points FROM images"""
-"""SQL that gives a generation's numbers again, on its ogaart.duckdb."""
+"""SQL that counts a generation's rows again, on its ogaart.duckdb."""
 REBUILD = "ogaart/rebuild"
 """Tag of a run that builds a generation although nothing changed; its value does not matter."""
 
@@ -48,7 +48,7 @@ REBUILD = "ogaart/rebuild"
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """ogaart.duckdb, words.sqlite and a copy of the index, built from a frozen cut of all partitions.
 
-    Here, once for the whole collection, points that nothing stands for are deleted and payloads that disagree are
+    Here, once for the whole collection, points that belong to no row are deleted and payloads that disagree are
     set. The generation is not in service before `publication` has audited it.
     """
     stores = platform.stores

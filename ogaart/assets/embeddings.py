@@ -93,7 +93,7 @@ def embed(step: Step) -> None:
 def _embed_missing(
     step: Step, embedder: Embedder, vectors: Vectors, missing: dict[int, str]
 ) -> dict[str, tuple[str, str]]:
-    """Embed the pictures of ``missing``; gives (error class, message) by pixel hash of those that could not be."""
+    """Embed the pictures of ``missing``; returns (error class, message) by pixel hash of those that failed."""
     occurrences: dict[int, OccurrenceRow] = {}
     for row in step.stores.tables.read(OCCURRENCES, step.partition):
         occurrences.setdefault(row["image_id"], row)

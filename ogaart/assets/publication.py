@@ -38,7 +38,7 @@ class AuditFailed(RuntimeError):
 def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """The generation in service: audited, then switched to in one step.
 
-    A failed audit, or a failed check of the catalog, leaves the old generation in service and says why.
+    A failed audit, or a failed check of the catalog, leaves the old generation in service and names the reason.
     """
     stores = platform.stores
     generations = Generations(stores.root.generations)

@@ -35,7 +35,7 @@ def _enums() -> Iterator[str]:
 
 
 def _values(words: type[StrEnum]) -> str:
-    """The values of an enum; those of the stages stand in assets.md."""
+    """The values of an enum; assets.md lists those of the stages."""
     return "the stages, in the order of [assets.md](assets.md)" if words is Stage else ", ".join(words)
 
 

@@ -76,9 +76,9 @@ def audit_points(
     """Points are the eligible rows: none too many, none too few.
 
     Args:
-        published: ids that the catalog says the collection holds.
+        published: ids that the collection holds according to the catalog.
         held: ids that it holds.
-        manifest: of the generation; says which eligible rows had lost their point.
+        manifest: of the generation; names the eligible rows that had lost their point.
         exact: whether the collection is this generation's own; a server's may have got points since.
     """
     lacking = np.setdiff1d(published, held)
@@ -99,11 +99,13 @@ def audit_points(
         return Audit(
             "points",
             False,
-            f"{len(lacking) + missing} eligible images have no point and {len(extra)} points stand for none, such as "
-            f"{first}: materialize qdrant_collection for their partitions, then publish again",
+            f"{len(lacking) + missing} eligible images have no point and {len(extra)} points belong to no image, "
+            f"such as {first}: materialize qdrant_collection for their partitions, then publish again",
             counts,
         )
-    return Audit("points", True, f"{len(published)} images, as many points; {pending} more are on their way", counts)
+    return Audit(
+        "points", True, f"{len(published)} images, as many points; {pending} more wait for their point", counts
+    )
 
 
 def audit_vectors(con: duckdb.DuckDBPyConnection, vectors: Vectors | None) -> Audit:
@@ -162,14 +164,14 @@ def audit_rights(con: duckdb.DuckDBPyConnection) -> Audit:
             "rights",
             False,
             f"{counts['images']} images of {len(found)} entries lack licence, author or page, such as "
-            f"{[row[0] for row in found[:_NAMED]]}: look at those pages; what they do not say cannot be published",
+            f"{[row[0] for row in found[:_NAMED]]}: see those pages; what they do not state cannot be published",
             counts,
         )
     return Audit("rights", True, "every published image has licence, author and page", counts)
 
 
 def audit_identity(con: duckdb.DuckDBPyConnection) -> Audit:
-    """Every image_id is the one made of its entry and pixels, and stands for one picture only."""
+    """Every image_id is the one made of its entry and pixels, and belongs to one picture only."""
     checked, wrong = 0, []
     for slug, pixels, stored in _rows(con, "SELECT slug, pixel_sha256, image_id FROM images ORDER BY image_id"):
         checked += 1
@@ -186,7 +188,7 @@ def audit_identity(con: duckdb.DuckDBPyConnection) -> Audit:
         return Audit(
             "identity",
             False,
-            f"{len(wrong)} image ids are not those of their entry and pixels, {shared} stand for several pictures, "
+            f"{len(wrong)} image ids are not those of their entry and pixels, {shared} belong to several pictures, "
             f"{strays} occurrences belong to another entry, such as {wrong[:_NAMED]}: materialize extracted_images "
             "again; two pictures with one id need a new version of the id's rule",
             counts,
@@ -223,15 +225,15 @@ def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
 
 
 def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) -> Audit:
-    """Nothing that search finds now, and that still stands on the site, is lost by switching."""
+    """Nothing that search finds now, and that is still on the site, is lost by switching."""
     if previous is None:
         return Audit("losses", True, "no generation is in service yet", {"before": 0, "lost": 0})
     try:
         with _words(previous) as store:
             before = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
     except sqlite3.DatabaseError as cause:  # a damaged one must not keep its whole successor out of service
-        said = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
-        return Audit("losses", True, said, {"before": 0, "lost": 0})
+        message = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
+        return Audit("losses", True, message, {"before": 0, "lost": 0})
     waiting = _ids(
         con,
         """
@@ -248,11 +250,11 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
         return Audit(
             "losses",
             False,
-            f"{len(lost)} images that search finds now would be lost although their entries stand, such as "
-            f"{lost[:_NAMED].tolist()}: they wait for embeddings or qdrant_collection; let those run, then publish",
+            f"{len(lost)} images that search finds now would be lost although their entries are still on the site, "
+            f"such as {lost[:_NAMED].tolist()}: they wait for embeddings or qdrant_collection; run those, then publish",
             counts,
         )
-    return Audit("losses", True, f"{len(before)} images in service: none is lost that still stands", counts)
+    return Audit("losses", True, f"{len(before)} images in service: none is lost that is still on the site", counts)
 
 
 @contextmanager

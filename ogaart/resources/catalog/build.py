@@ -1,6 +1,6 @@
 """Building a generation from a frozen cut: tables, reconciliation of the collection, words, signatures, manifest.
 
-Steps, in this order, all on one ``CatalogBuild``: it chooses the rows that win, ``eligible()`` gives what the
+Steps, in this order, all on one ``CatalogBuild``: it chooses the rows that win, ``eligible()`` returns what the
 collection must hold, the caller reconciles the collection with that, ``finish()`` writes the generation's files.
 ``build()`` does all of it.
 """

@@ -1,4 +1,4 @@
-"""Publications on disk: each a numbered folder that never changes, and one symlink that says which is current.
+"""Publications on disk: each a numbered folder that never changes, and one symlink to the current one.
 
 A generation is built under a temporary name, made durable and read-only, renamed to its number; ``current`` is then
 replaced by rename, which is the only switch: readers see catalog, words and index of one generation together.
@@ -33,7 +33,7 @@ _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 class GenerationMissing(RuntimeError):
-    """A generation that was asked for is not there, or has no readable manifest."""
+    """The requested generation is missing, or has no readable manifest."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Generation:
     Attributes:
         number: its number; a later one is larger.
         path: its folder, through no symlink: what was opened stays of one generation.
-        manifest: what ``manifest.json`` says.
+        manifest: the content of ``manifest.json``.
     """
 
     number: int
@@ -147,7 +147,7 @@ class Generations:
         return Building(self, number, path)
 
     def switch(self, number: int) -> Generation:
-        """Put a finished generation in service: from here on readers that open anew see it.
+        """Put a finished generation in service: readers that open from now on see it.
 
         Raises:
             GenerationMissing: there is no such generation.
@@ -194,7 +194,7 @@ class Generations:
         """
         gone = self.old(keep)
         for number in gone:
-            # Renamed first: a half-deleted generation must not stand there under its number.
+            # Renamed first: a half-deleted generation must not keep its number.
             doomed = temporary(self.root / f"gone-{number:06d}")
             (self.root / f"{number:06d}").rename(doomed)
             fault(Fault.GENERATION_PRUNED)
@@ -211,7 +211,7 @@ class Building:
     path: Path
 
     def finish(self) -> Generation:
-        """Make all files durable and read-only, and give the folder its number. It is not in service yet.
+        """Make all files durable and read-only, and rename the folder to its number. It is not in service yet.
 
         Raises:
             GenerationMissing: the build wrote no manifest.

@@ -84,7 +84,7 @@ def create_macros(con: duckdb.DuckDBPyConnection, vectors: str | None) -> None:
 
     Args:
         con: connection whose default catalog holds the tables.
-        vectors: glob of the space's segments; None: ``similar`` has nothing to compare with and gives no rows.
+        vectors: glob of the space's segments; None: ``similar`` has nothing to compare with and returns no rows.
     """
     for macro in (*MACROS, similar(vectors)):
         kind = "TABLE " if macro.table else ""
@@ -103,10 +103,10 @@ def similar(vectors: str | None) -> Macro:
     # Two writers of one key leave two equal vectors: of an image's scores one is taken.
     sql = f"""
         WITH segments AS ({segments}),
-        asked AS (SELECT any_value(v.vector) AS vector FROM segments AS v
+        wanted AS (SELECT any_value(v.vector) AS vector FROM segments AS v
             WHERE v.key = (SELECT pixel_sha256 FROM images WHERE image_id = of_image)),
-        scored AS (SELECT i.image_id, i.slug, max(list_cosine_similarity(v.vector, asked.vector)) AS score
-            FROM segments AS v JOIN images AS i ON i.pixel_sha256 = v.key CROSS JOIN asked
+        scored AS (SELECT i.image_id, i.slug, max(list_cosine_similarity(v.vector, wanted.vector)) AS score
+            FROM segments AS v JOIN images AS i ON i.pixel_sha256 = v.key CROSS JOIN wanted
             WHERE i.image_id <> of_image GROUP BY ALL)
         SELECT s.image_id, s.slug, e.title, e.author, e.licences, round(s.score, 6) AS score
         FROM scored AS s JOIN entries AS e ON e.slug = s.slug

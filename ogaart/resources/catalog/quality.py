@@ -1,6 +1,6 @@
 """What makes a generation worth serving: counts, lengths, failures, rights and recall, each a sentence with numbers.
 
-Audits say that a generation agrees with itself; these say that it agrees with the site, the disk and the truth.
+Audits check that a generation agrees with itself; these check that it agrees with the site and the disk.
 """
 
 import json
@@ -133,10 +133,10 @@ def check_failures(con: duckdb.DuckDBPyConnection, limit: float) -> Audit:
     ).fetchall()
     share = failed / tried if tried else 0.0
     counts = {"tried": tried, "failed": failed}
-    said = f"{failed:,} of {tried:,} files failed: {share:.1%}, OGAART_MAX_FAILURE_SHARE allows {limit:.1%}"
+    message = f"{failed:,} of {tried:,} files failed: {share:.1%}, OGAART_MAX_FAILURE_SHARE allows {limit:.1%}"
     if share > limit:
-        return Audit("failure_share", False, f"{said}; see the view failures_by_cause, or raise it", counts)
-    return Audit("failure_share", True, said, counts)
+        return Audit("failure_share", False, f"{message}; see the view failures_by_cause, or raise it", counts)
+    return Audit("failure_share", True, message, counts)
 
 
 def check_recall(con: duckdb.DuckDBPyConnection, index: VectorIndex, vectors: Vectors) -> Audit:
@@ -157,10 +157,10 @@ def check_recall(con: duckdb.DuckDBPyConnection, index: VectorIndex, vectors: Ve
             found += int(np.count_nonzero(scores >= least - _TIE))
     recall = found / (depth * len(sample))
     counts = {"sample": len(sample), "wanted": depth * len(sample), "found": found}
-    said = f"recall@{depth} of {len(sample)} sampled images is {recall:.3f}, {RECALL_WANTED} is wanted"
+    message = f"recall@{depth} of {len(sample)} sampled images is {recall:.3f}, at least {RECALL_WANTED} is required"
     if recall < RECALL_WANTED:
-        return Audit("recall", False, f"{said}: rebuild the index from the vectors (`ogaart rebuild index`)", counts)
-    return Audit("recall", True, said, counts)
+        return Audit("recall", False, f"{message}: rebuild the index from the vectors (`ogaart rebuild index`)", counts)
+    return Audit("recall", True, message, counts)
 
 
 def _nth_best(queries: NDArray[np.float32], vectors: Vectors, keys: Sequence[str], depth: int) -> NDArray[np.float32]:

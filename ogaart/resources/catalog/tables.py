@@ -80,7 +80,7 @@ PUBLIC: tuple[Table, ...] = (
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **{table.name: table.key for table in PUBLIC},
-    # A listing proves presence on its page only: the same entry may stand in several.
+    # A listing proves presence on its page only: the same entry may be on several.
     "search_results": ("partition", "slug"),
     "failures": ("partition", "stage", "key"),
     # A step that was retried within its run has two rows.
@@ -230,7 +230,7 @@ def create_types(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
-    """Create one public table from the cut, with key and comments; gives its number of rows.
+    """Create one public table from the cut, with key and comments; returns its number of rows.
 
     Raises:
         CatalogFailed: the rows break the table's key or types; the message names the table.

@@ -1,4 +1,4 @@
-"""The catalog's views: the questions that people ask, as SQL with a comment on each view and column."""
+"""The catalog's views: common questions, as SQL with a comment on each view and column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ VIEWS: tuple[View, ...] = (
         """,
     ),
     View(
-        "reused_pictures", "Pictures that stand in more than one entry, the most reused first.",
+        "reused_pictures", "Pictures that are in more than one entry, the most reused first.",
         {
             "pixel_sha256": "The picture's canonical pixels.",
             "width": "Pixels.",

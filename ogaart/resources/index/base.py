@@ -53,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Record:
-    """A point as retrieved; ``vector`` (D,) float32 of length 1 and ``payload`` only where asked for."""
+    """A point as retrieved; ``vector`` (D,) float32 of length 1 and ``payload`` only where requested."""
 
     id: int
     vector: Vector | None
@@ -177,7 +177,7 @@ class VectorIndex(ABC):
             filter: what hits must fulfil.
             limit: most hits returned.
             offset: hits passed over, for paging.
-            exact: True compares with every vector; False uses graph and codes; by default the collection's size says.
+            exact: True compares with every vector; False uses graph and codes; by default its size decides.
 
         Raises:
             ValueError: no example at all, or one that is not a vector of this space.

@@ -33,8 +33,8 @@ class Collection:
     def writer(self) -> Iterator[VectorIndex]:
         """The index, opened to write, with the collection's lock held.
 
-        A shard that does not open is set aside and begun anew under a new identity, which makes every ledger row of
-        it stale: points come back from the vectors, without the site and without the model.
+        A shard that does not open is set aside and replaced by a new one under a new identity, which makes every
+        ledger row of it stale: points come back from the vectors, without the site and without the model.
         """
         with hold(self._lock, timeout=COLLECTION_WAIT, what=f"collection {self.space}"):
             index = self._open()
@@ -76,7 +76,7 @@ class Collection:
         return f"{self._settings.qdrant_url or 'edge'}#{self._named()}"
 
     def _named(self) -> str | None:
-        """What the identity's file says; None where it is missing or torn: then every ledger row counts as stale."""
+        """The content of the identity's file; None where it is missing or damaged: then every ledger row is stale."""
         try:
             return str(json.loads(self._identity_file.read_bytes())["identity"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -273,9 +273,9 @@ class EdgeIndex(VectorIndex):
         fault(Fault.SHARD_MADE)
 
     def _load(self, path: Path) -> edge.EdgeShard:
-        way_out = "discard it (it is upserted again from the vectors) or publish anew"
+        way_out = "discard it (it is upserted again from the vectors) or publish again"
         try:
-            if self.read_only:  # somebody waits for the first answer
+            if self.read_only:  # the first query would wait for it
                 read_ahead(path, _LEFT_ON_DISK)
             shard = edge.EdgeShard.load(str(path))
             _probe(shard, self.vector_name, self.dimension)

@@ -1,4 +1,4 @@
-"""What a query of the collection may ask for, in words of our own: each home translates them for its engine."""
+"""Conditions of a query, independent of the engine: each implementation of the index translates them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ PAYLOAD_KEYS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class AnyOf:
-    """The key, or one of its values where it is a list, equals one of ``values``; none given matches nothing."""
+    """The key, or one of its values where it is a list, equals one of ``values``; without values it matches nothing."""
 
     key: str
     values: tuple[Keyword, ...]
@@ -55,7 +55,7 @@ class NoneOf:
 
 @dataclass(frozen=True)
 class Range:
-    """The key's number lies between the bounds given."""
+    """The key's number lies between the bounds."""
 
     key: str
     at_least: float | None = None
@@ -118,7 +118,7 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
 class IndexFilter:
     """Named conditions, all of which must hold.
 
-    A name stands for one control of the search page, so that what it hides can be asked:
+    A name stands for one control of the search page, so that what it hides can be counted:
     ``index.count(filter.without("licences")) - index.count(filter)``. A name may have several conditions.
     """
 

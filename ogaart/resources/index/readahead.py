@@ -1,7 +1,7 @@
 """Reads an engine's files into the page cache before it opens them.
 
 The engine maps its files, takes them page by page, and tells the system to forget them again: each start would read
-the disk anew, in small pieces, at a fraction of its speed. `benchmarks/search_load.py` prints the first answer's time.
+the disk again, in small pieces, at a fraction of its speed. `benchmarks/search_load.py` prints the first answer's time.
 """
 
 import os

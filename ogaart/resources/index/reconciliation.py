@@ -1,7 +1,7 @@
 """Making the collection hold exactly what the catalog publishes: the one place where points are deleted.
 
-Steps only upsert. Here, over one frozen cut, points that nothing stands for are deleted, payloads that disagree with
-the rows are set anew, and points that should be there and are not are named.
+Steps only upsert. Here, over one frozen cut, points that belong to no row are deleted, payloads that disagree with
+the rows are replaced, and points that should be there and are not are named.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Eligible:
         image_id: the image, and the point's id.
         pixel_sha256: key of its vector.
         payload: the point's payload.
-        ledger: hashes of the payloads that steps say they have stored; several where several partitions did.
+        ledger: hashes of the payloads that steps have recorded as stored; several where several partitions did.
     """
 
     image_id: int
@@ -52,7 +52,7 @@ class Reconciled:
     """What was done, as arrays of ids (int64, rising).
 
     Attributes:
-        deleted: points that stood for nothing eligible, and are gone.
+        deleted: points that belonged to nothing eligible, and are deleted.
         payload_updated: points whose payload disagreed with the rows, and was set.
         missing: eligible images that the ledger has in the collection, and that are not there.
         pending: eligible images that no step has sent to the collection yet; they come with a later publication.

@@ -252,7 +252,7 @@ class ServerIndex(VectorIndex):
         )
 
     def _vector(self, vector: Any) -> Vector:
-        """The server gives back what float16 made of the unit vector; local engines what they stored."""
+        """The server returns what float16 made of the unit vector; local engines return what they stored."""
         value = np.asarray(cast("dict[str, Any]", vector)[self.vector_name], np.float32)
         return value / np.float32(np.linalg.norm(value))
 
@@ -270,7 +270,7 @@ def _client(settings: Settings) -> QdrantClient:
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
         prefer_grpc=settings.qdrant_grpc,
         timeout=max(1, round(settings.qdrant_timeout)),
-        check_compatibility=False,  # it would ask before the first request, and only warn
+        check_compatibility=False,  # it would send a request of its own, and only warn
     )
 
 
@@ -295,7 +295,7 @@ def _retry(request: Callable[[], T], attempts: int, backoff: float, where: str) 
 
 
 def _passing(error: Exception) -> tuple[bool, float]:
-    """Whether trying again may help, and the least pause in seconds that the server asks for."""
+    """Whether trying again may help, and the least pause in seconds that the server requests."""
     if isinstance(error, ResourceExhaustedResponse):
         return True, float(error.retry_after_s)
     if isinstance(error, UnexpectedResponse):

@@ -101,7 +101,7 @@ class DataRoot:
                 owner = json.loads(owner_file.read_text())["host"]
             except (ValueError, KeyError, TypeError) as cause:
                 raise DataRootRefused(
-                    f"{owner_file} does not say who owns the data root ({cause}): "
+                    f"{owner_file} does not name the host that owns the data root ({cause}): "
                     "delete it if no other host uses this root"
                 ) from cause
             if owner != mine:
@@ -114,7 +114,7 @@ class DataRoot:
         fault(Fault.OWNER_CLAIMED)
 
     def require_free(self, minimum: int) -> None:
-        """Refuse to go on where the disk has less than ``minimum`` bytes free.
+        """Refuse to start where the disk has less than ``minimum`` bytes free.
 
         Raises:
             DataRootRefused: too little room.
@@ -123,7 +123,7 @@ class DataRoot:
         free = shutil.disk_usage(self.root).free
         if free < minimum:
             raise DataRootRefused(
-                f"{free:,} bytes are free under {self.root}, OGAART_MIN_FREE_BYTES asks for {minimum:,}: "
+                f"{free:,} bytes are free under {self.root}, OGAART_MIN_FREE_BYTES requires {minimum:,}: "
                 "free some space (ogaart gc), move the data root, or lower the setting"
             )
 

@@ -33,7 +33,7 @@ class PackWriter:
             self.path.unlink(missing_ok=True)
 
     def add(self, name: str, data: bytes) -> tuple[int, int]:
-        """Store ``data`` as ``name``; gives (offset, length) of the bytes within the pack."""
+        """Store ``data`` as ``name``; returns (offset, length) of the bytes within the pack."""
         if name not in self._places:
             info = zipfile.ZipInfo(name, _EPOCH)
             self._zip.writestr(info, data)

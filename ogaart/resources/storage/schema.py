@@ -226,7 +226,7 @@ IMAGES: "Table[rows.ImageRow]" = Table(
 )  # fmt: skip
 
 OCCURRENCES: "Table[rows.OccurrenceRow]" = Table(
-    "occurrences", "extracted_images", "Each place at which an image stands in its entry.",
+    "occurrences", "extracted_images", "Each occurrence of an image in its entry.",
     ("image_id", "fid", "member_index"),
     (
         Column("image_id", pa.int64(), "The image.", always=True),
@@ -283,7 +283,7 @@ FAILURES: "Table[rows.FailureRow]" = Table(
         Column("attempts", pa.int64(), "Runs that tried it.", always=True),
         Column("first_at", STAMP, "First failure.", always=True),
         Column("last_at", STAMP, "Latest failure.", always=True),
-        Column("next_try", STAMP, "When a run takes it up again; null: never, it is permanent."),
+        Column("next_try", STAMP, "When a run tries it again; null: never, it is permanent."),
         *_LINEAGE,
     ),
 )  # fmt: skip

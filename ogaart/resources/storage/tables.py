@@ -231,7 +231,7 @@ def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.
 
 
 def _rows(table: Table[R], content: pa.Table, columns: Sequence[str] | None = None) -> Iterator[R]:
-    """Rows with every column asked for: one added since the file was written is null."""
+    """Rows with every requested column: one added since the file was written is null."""
     names = table.schema.names if columns is None else columns
     missing = [name for name in names if name not in content.schema.names]
     for row in content.select([n for n in names if n in content.schema.names]).to_pylist():
