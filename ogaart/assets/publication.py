@@ -11,6 +11,7 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
 from ogaart.resources.catalog.tables import IMAGES
+from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import hold
@@ -54,7 +55,8 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
             return dg.MaterializeResult(metadata=_metadata(generation, "unchanged"))
         checks = outcome(generation)
         if checks is None or holding_back(checks):  # materialized without the catalog's checks, or held back before
-            checks = assess(stores, generation)
+            accepted = ACCEPT_LOSSES in context.run.tags
+            checks = assess(stores, generation, current, losses_accepted=accepted)
         audits = [*audit(stores, generation, current), *(c for c in checks if c.name not in ADVISORY)]
         generations.record(generation.number, [a.row() for a in audits])
         failed = [a for a in audits if not a.passed]

@@ -70,14 +70,17 @@ def refresh(entry: str, publish: bool, as_json: bool, verbose: bool) -> None:
 
 
 @main.command()
+@click.option("--accept-losses", is_flag=True, help="Publish even if many entries are withdrawn from search.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
-def publish(as_json: bool, verbose: bool) -> None:
+def publish(accept_losses: bool, as_json: bool, verbose: bool) -> None:
     """Build the catalog, audit it, and switch the publication."""
     from ogaart.operations import runs
+    from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
 
     with _guard() as settings:
-        _finish(runs.publish(settings, console, verbose=verbose), as_json=as_json)
+        tags = {ACCEPT_LOSSES: "true"} if accept_losses else None
+        _finish(runs.publish(settings, console, verbose=verbose, tags=tags), as_json=as_json)
 
 
 @main.command()

@@ -15,6 +15,9 @@ from ogaart.definitions import defs
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.jobs import ROWS, DiscoverConfig, PlanConfig
 from ogaart.pipeline import crawl_plan
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.catalog.publishing import held_back
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 
 ASSETS = tuple(stage.value for stage in PARTITION_STAGES)
@@ -103,7 +106,8 @@ def publish(
         outcome = run_job(instance, defs(), "publish", verbose=verbose, tags=tags)
     for name, metadata in outcome.metadata.items():
         report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
-    report.errors += [f"publish, run {outcome.run_id}: {error}" for error in outcome.errors]
+    causes = [] if outcome.success else held_back(Generations(DataRoot.of(settings).generations))
+    report.errors += [f"publish, run {outcome.run_id}: {error}" for error in causes or outcome.errors]
     report.exit_code = 0 if outcome.success else 6
     return report
 

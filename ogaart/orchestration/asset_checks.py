@@ -7,6 +7,8 @@ import dagster as dg
 from ogaart.assets.catalog import catalog
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import ADVISORY, as_metadata, assess, holding_back, outcome
+from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
+from ogaart.resources.catalog.withdrawals import CHECK as WITHDRAWALS
 from ogaart.resources.platform import Platform
 
 DESCRIPTIONS = {
@@ -14,6 +16,7 @@ DESCRIPTIONS = {
     "file_lengths": "Every file has the length that its entry's page states, in its row and on disk.",
     "failure_share": "Of the files tried, no larger share failed than OGAART_MAX_FAILURE_SHARE allows.",
     "rights": "Every published image has a licence, an author and a page.",
+    WITHDRAWALS: "No more entries leave search at once than 2 % (at least 5, at most 50), unless the run accepts it.",
     "recall": "The index finds what an exact comparison finds: recall@10 of at least 0.95 on a sample.",
 }
 
@@ -32,7 +35,7 @@ def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -
     newest, current = generations.all()[-1], generations.replaceable()
     found = outcome(newest) if current is not None and current.number == newest.number else None
     if found is None or holding_back(found):
-        found = assess(stores, newest)
+        found = assess(stores, newest, current, losses_accepted=ACCEPT_LOSSES in context.run.tags)
     for check in found:
         context.log.info("%s of generation %d: %s", check.name, newest.number, check.message)
         yield dg.AssetCheckResult(

@@ -3,13 +3,20 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ogaart.cli.main import main
 from ogaart.definitions import defs
+from ogaart.operations import takedown
 from ogaart.orchestration.asset_checks import DESCRIPTIONS
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.resources.catalog.publishing import awaiting_publication
+from ogaart.resources.storage.rows import EntryRow
+from ogaart.resources.storage.schema import ENTRIES
+from ogaart.search.engine.service import SearchService
+from ogaart.search.query import SearchQuery
 from ogaart_tests.pipeline.test_changing_site import days, entry
-from ogaart_tests.world import open_world
+from ogaart_tests.world import World, open_world
 
 
 @pytest.mark.slow
@@ -60,3 +67,40 @@ def test_every_check_is_defined_and_described() -> None:
     checks = {key.name for key in defs().resolve_asset_graph().asset_check_keys if key.asset_key.path == ["catalog"]}
 
     assert checks == set(DESCRIPTIONS)
+
+
+def withdraw(world: World, slugs: set[str]) -> None:
+    """Leave the rows that a site would leave which refuses these entries."""
+    tables = world.stores.tables
+    for key in tables.partitions(ENTRIES):
+        rows: list[EntryRow] = [
+            {**row, "status": "private"} if row["slug"] in slugs else row for row in tables.read(ENTRIES, key)
+        ]
+        tables.commit(ENTRIES.stage, key, {ENTRIES.name: rows})
+
+
+@pytest.mark.slow
+def test_many_losses_wait_for_consent_and_takedowns_do_not_wait(tmp_path: Path) -> None:
+    with days(tmp_path, entries=9) as week:
+        world = week.world
+        world.all()
+        first = world.generation.number
+        withdraw(world, {f"entry-{number:02d}" for number in range(1, 8)})
+
+        held = world.publish()
+
+        assert held.exit_code == 6
+        assert "7 of 9 entries in search would be withdrawn" in held.errors[0]
+        assert world.generation.number == first
+
+        takedown.block(world.settings, "entry", "entry-08", "the author wants it", lift=False)
+        with SearchService(world.settings) as service:
+            found = {hit.slug for hit in service.search(SearchQuery(limit=50)).hits}
+        assert found == {f"entry-{number:02d}" for number in (0, 1, 2, 3, 4, 5, 6, 7)}
+        assert world.publish().exit_code == 6
+        assert world.generation.number == first
+
+        done = CliRunner().invoke(main, ["publish", "--accept-losses"])
+
+        assert done.exit_code == 0, done.output
+        assert world.sql("SELECT DISTINCT slug FROM images WHERE indexed") == [("entry-00",)]

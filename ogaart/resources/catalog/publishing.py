@@ -145,6 +145,15 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     return False, f"nothing changed since generation {generation.number}, which is in service"
 
 
+def held_back(generations: Generations) -> list[str]:
+    """Why the newest generation is kept out of service by its checks, a sentence for each; empty where it is not."""
+    newest = generations.all()[-1:]
+    current = generations.replaceable()
+    if not newest or (current is not None and current.number == newest[0].number):
+        return []
+    return [f"{check.name}: {check.message}" for check in holding_back(outcome(newest[0]) or [])]
+
+
 def _inputs(tables: Path) -> Sequence[Path]:
     """Table files that change what is published; the history of steps grows with every run and does not."""
     return [

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ogaart.resources.catalog.audits import Audit, audit_rights
 from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.withdrawals import check_withdrawals
 from ogaart.resources.embedding.registry import VectorSpace, model_named
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
@@ -22,6 +23,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
 from ogaart.resources.storage.atomic_files import read_json, write_durably
 from ogaart.resources.storage.blobs import Blobs
+from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
 CHECKS = "checks.json"
@@ -35,8 +37,17 @@ _TIE = 1e-3  # scores nearer than that are equal: vectors are stored in half pre
 _NAMED = 5
 
 
-def assess(stores: Stores, generation: Generation) -> list[Audit]:
-    """Run every check on a finished generation, and keep the outcome beside its files."""
+def assess(
+    stores: Stores, generation: Generation, current: Generation | None, *, losses_accepted: bool = False
+) -> list[Audit]:
+    """Run every check on a finished generation, and keep the outcome beside its files.
+
+    Args:
+        stores: the stores.
+        generation: the generation.
+        current: the generation in service, which it would replace.
+        losses_accepted: whether the operator accepts that many entries are withdrawn.
+    """
     space = space_of(generation)
     vectors = Vectors(stores.root.vectors, space.name)
     swept = [sweep for name in stores.queries if (sweep := latest_sweep(stores.root.site, name)) is not None]
@@ -53,6 +64,7 @@ def assess(stores: Stores, generation: Generation) -> list[Audit]:
             check_failures(con, stores.settings.max_failure_share),
             audit_rights(con),
             check_recall(con, index, vectors),
+            check_withdrawals(con, current, read_decisions(stores.root.decisions), accepted=losses_accepted),
         ]
     path = generation.path / CHECKS
     write_durably(path, json.dumps([audit.row() for audit in found], indent=1, ensure_ascii=False).encode())
