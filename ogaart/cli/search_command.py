@@ -1,4 +1,4 @@
-"""``ogaart search``: one question from a terminal, answered as the search page answers it, here or by a server."""
+"""``ogaart search``: one search from a terminal, with the results of the search page, here or from a server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.errors import InvalidParameter, NothingPublished
-from ogaart.search.search_url import read_search_url
+from ogaart.search.search_url import PARAMETERS, read_search_url
 from ogaart.search.web.problems import KNOWN, problem_of
 from ogaart.search.web.schemas import ResultsRecord
 from ogaart.settings import Settings
@@ -26,7 +26,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, as records for machines and as text for people."""
+    """The results, as records for machines and as text for people."""
 
     results: ResultsRecord
 
@@ -35,44 +35,47 @@ class Answer:
         return [hit.model_dump(mode="json") for hit in self.results.hits]
 
     def text(self) -> str:
-        """The verdict and what else is to be said, then three lines a hit.
+        """The verdict and notes, then three lines a hit.
 
         Files and links have lines of their own, so that they can be copied from however narrow a terminal.
         """
         verdict = self.results.verdict
-        said = [*([verdict.text] if verdict else []), *self.results.notes]
-        said += [
+        lines = [*([verdict.text] if verdict else []), *self.results.notes]
+        lines += [
             f"{one.name} hides {one.count} of {self.results.looked_at}" for one in self.results.hidden if one.count
         ]
         for hit in self.results.hits:
             score = f"{hit.score:4.0%}" if hit.score is not None else "    "
             file = f"{hit.file}!/{hit.member_path}" if hit.member_path else hit.file
             more = f" (+{hit.folded_count})" if hit.folded_count else ""
-            said.append(f"{score}  {hit.title}, by {hit.author}: {', '.join(hit.licences)}")
-            said += [f"      {file}{more}", f"      {hit.page_url}"]
-        return "\n".join(map(printable, said or ["nothing found"]))
+            lines.append(f"{score}  {hit.title}, by {hit.author}: {', '.join(hit.licences)}")
+            lines += [f"      {file}{more}", f"      {hit.page_url}"]
+        return "\n".join(map(printable, lines or ["nothing found"]))
 
 
 def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), server: str | None = None) -> Answer:
-    """Answer a picture's path or URL, an image_id, or words.
+    """Search by a picture's path or URL, an image_id, or words.
 
     Args:
         settings: where the data are.
-        question: what is asked.
+        question: the search.
         limit: hits.
         pairs: more parameters of the search, as in its URL, such as ``("use", "sell")``.
-        server: the search page's address, to be asked instead of the data here.
+        server: URL of a search page to use instead of the data here.
 
     Raises:
         NothingPublished: there is no publication yet.
-        click.UsageError: the question or a parameter cannot be meant, or the picture cannot be read.
+        click.UsageError: the search or a parameter is invalid, or the picture cannot be read.
         click.ClickException: the server does not answer.
     """
+    names = [parameter.name for parameter in PARAMETERS]
+    if unknown := next((name for name, _ in pairs if name not in names), None):
+        raise click.UsageError(f"unknown parameter {unknown!r}; expected one of {', '.join(names)}")
     given = [*pairs, ("limit", str(limit))]
     if server is not None:
-        return Answer(_ask_server(server.rstrip("/"), question, given))
+        return Answer(_search_server(server.rstrip("/"), question, given))
     try:
-        return Answer(_ask_here(settings, question, given))
+        return Answer(_search_here(settings, question, given))
     except NothingPublished:
         raise
     except KNOWN as cause:
@@ -80,7 +83,7 @@ def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), ser
         raise click.UsageError(f"{question}: {problem.detail}. {problem.way_out}") from cause
 
 
-def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
+def _search_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
     path = _picture(question)
     with SearchService(settings) as service:
         service.info()
@@ -97,11 +100,11 @@ def _ask_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
         resolver = QueryResolver(service, uploads)
         address = resolver.read_links(read_search_url([meant, *pairs]))
         if address.empty:
-            raise InvalidParameter("nothing is asked: give words, a picture or an image_id")
+            raise InvalidParameter("the search is empty: pass words, a picture or an image_id")
         return ResultsRecord.of(service.search(resolver.resolve(address, LOCAL).query), following=None, upload=None)
 
 
-def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
+def _search_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
     path = _picture(question)
     try:
         files = [(name, (file.name, file.read_bytes())) for name, value in pairs if (file := _example(name, value))]
@@ -118,7 +121,9 @@ def _ask_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
             answer = requests.get(f"{server}/api/v1/search", params=fields, timeout=SECONDS)
         found = answer.json()
     except (requests.RequestException, ValueError) as cause:
-        raise click.ClickException(f"{server} does not answer as a search page does: {cause}") from cause
+        raise click.ClickException(
+            f"{server} does not answer as a search page does ({type(cause).__name__})"
+        ) from cause
     if not answer.ok:
         raise click.UsageError(f"{question}: {found.get('detail')}. {found.get('way_out')}")
     return ResultsRecord.model_validate(found)

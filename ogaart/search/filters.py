@@ -107,7 +107,7 @@ class Filters(Mapping[str, Any]):
         values: by ``Filter.field``.
 
     Raises:
-        TypeError: there is no such filter.
+        TypeError: the filter does not exist.
     """
 
     def __init__(self, **values: Any) -> None:

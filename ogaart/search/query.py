@@ -1,4 +1,4 @@
-"""What a visitor may ask: one frozen question, whatever it came through (page, API, command line)."""
+"""The query model: one frozen search, the same for page, API and command line."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from ogaart.search.filters import Filters
 
 PAGE_SIZE = 24
 MAX_PAGE_SIZE = 100
-MAX_DEPTH = 1_000  # hits that paging reaches; nobody looks at the thousandth, and each page costs a walk there
+MAX_DEPTH = 1_000  # hits that paging reaches: each page costs a walk to it
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Box:
             and self.left + self.width <= 1.001
             and self.top + self.height <= 1.001
         ):
-            raise ValueError(f"crop {sides}: give left,top,width,height as shares from 0 to 1 within the picture")
+            raise ValueError(f"crop {sides}: expected left,top,width,height as shares from 0 to 1 within the picture")
 
     @classmethod
     def of(cls, sides: tuple[int, int, int, int] | None, width: int, height: int) -> "Box | None":
-        """The box that cuts out left, top, right, bottom in pixels; None for none, and where it would be too thin."""
+        """The box that cuts out left, top, right, bottom in pixels; None for none, or where it would be too thin."""
         if sides is None:
             return None
         left, top, right, bottom = sides
-        # A hundredth of a pixel inwards, so that rounding never takes a row of the ground along.
+        # A hundredth of a pixel inwards, so that rounding never includes a row of the background.
         x, y = (left + 0.01) / width, (top + 0.01) / height
         try:
             return cls(x, y, right / width - x, bottom / height - y)
@@ -56,17 +56,17 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class QueryPicture:
-    """A visitor's picture, seen once: all that a search needs of it.
+    """A visitor's picture, read once: all that a search needs of it.
 
     Attributes:
         pixel_sha256: hex hash of its canonical pixels.
         signature: (32, 32, 4) uint8, alpha-premultiplied.
-        vector: (D,) float32 of length 1; None where no network is at hand, then only its very copy is found.
-        space: the vector space it was looked at for.
+        vector: (D,) float32 of length 1; None without an embedding model, then only exact copies are found.
+        space: the vector space of that model.
         width: pixels.
         height: pixels.
         note: why there is no vector, as a sentence.
-        part: whether it is known to be a part of a larger picture: somebody drew the frame.
+        part: whether it is known to be a part of a larger picture: a visitor drew the frame.
         inner: the part inside a flat background, where there is one: see ``imaging.borders``.
         thumbnail: it as a small WebP; empty where none was made.
     """
@@ -85,20 +85,20 @@ class QueryPicture:
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """One question. All parts combine: pictures rank, words and filters narrow; words alone rank by relevance.
+    """One search. All parts combine: pictures rank, words and filters narrow; words alone rank by relevance.
 
     Attributes:
         words: free text; ``"a phrase"`` and ``-not`` are understood.
         picture: the visitor's own picture (or a crop of any).
-        likes: images of the catalog to be like.
-        dislikes: images of the catalog to be unlike.
-        like_pictures: more of the visitor's pictures to be like.
-        unlike_pictures: the visitor's pictures to be unlike.
+        likes: images of the catalog that hits should be like.
+        dislikes: images of the catalog that hits should be unlike.
+        like_pictures: more of the visitor's pictures that hits should be like.
+        unlike_pictures: the visitor's pictures that hits should be unlike.
         filters: what a hit must be.
         fold: near-identical hits under one.
         group: one hit an entry.
         limit: hits wanted, at most ``MAX_PAGE_SIZE``.
-        offset: hits to pass over.
+        offset: hits to skip.
     """
 
     words: str = ""
@@ -115,9 +115,11 @@ class SearchQuery:
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_PAGE_SIZE:
-            raise ValueError(f"limit {self.limit}: give 1 to {MAX_PAGE_SIZE}")
+            raise ValueError(f"limit {self.limit}: expected 1 to {MAX_PAGE_SIZE}")
         if not 0 <= self.offset <= MAX_DEPTH:
-            raise ValueError(f"offset {self.offset}: give 0 to {MAX_DEPTH}; narrow the search instead of paging on")
+            raise ValueError(
+                f"offset {self.offset}: expected 0 to {MAX_DEPTH}; narrow the search instead of paging further"
+            )
 
     @property
     def visual(self) -> bool:
@@ -126,15 +128,15 @@ class SearchQuery:
 
     @property
     def own(self) -> tuple[QueryPicture, ...]:
-        """The visitor's pictures to be like, the first one first."""
+        """The visitor's positive pictures, the first one first."""
         return (*((self.picture,) if self.picture is not None else ()), *self.positive_pictures)
 
     @property
     def wished(self) -> int:
-        """Pictures to be like, whosever they are."""
+        """Number of positive pictures, the visitor's and the catalog's."""
         return len(self.own) + len(self.positive)
 
     @property
     def unwished(self) -> int:
-        """Pictures to be unlike, whosever they are."""
+        """Number of negative pictures, the visitor's and the catalog's."""
         return len(self.negative_pictures) + len(self.negative)

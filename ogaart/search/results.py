@@ -1,16 +1,16 @@
-"""What a search answers: the verdict, the hits, and what the filters hid."""
+"""The results of a search: the verdict, the hits, and what the filters hid."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Relation(StrEnum):
-    """How a hit stands to the picture that was asked for."""
+    """The relation of a hit to the picture of the search."""
 
-    SAME = "same"  # the very pixels
+    SAME = "same"  # an exact copy
     NEAR = "near"  # resized, recompressed, mirrored, on another background
     SIMILAR = "similar"
-    UNLIKE = "unlike"  # the nearest there is, which is not near
+    UNLIKE = "unlike"  # the nearest there is, which is not similar
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LicenceName:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One place at which the hit's very pixels stand."""
+    """One file or archive member that holds the hit's pixels."""
 
     image_id: int
     slug: str
@@ -99,12 +99,12 @@ class Hit:
 
     @property
     def url(self) -> str:
-        """Path of its own page, for good: the id is made of entry and pixels."""
+        """Path of its own page; it never changes, as the id is made of entry and pixels."""
         return f"/image/{self.image_id}"
 
     @property
     def other_entries(self) -> tuple[Occurrence, ...]:
-        """One place for each other entry that holds the same pixels."""
+        """One occurrence for each other entry that holds the same pixels."""
         seen: dict[str, Occurrence] = {}
         for place in self.places:
             if place.slug != self.slug:
@@ -114,7 +114,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class HiddenCount:
-    """How many of the hits looked at one filter hides, were it lifted alone."""
+    """How many of the hits one filter hides: those that appear when it alone is removed."""
 
     name: str
     count: int

@@ -22,7 +22,7 @@ Example = int | str
 
 @dataclass(frozen=True)
 class SearchUrl:
-    """A search as its URL states it: pictures by token, link or id; the rest as in ``Query``."""
+    """A search as its URL holds it: pictures by token, link or id; the rest as in ``SearchQuery``."""
 
     words: str = ""
     upload: str = ""
@@ -38,7 +38,7 @@ class SearchUrl:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is asked."""
+        """Whether the search is empty."""
         return not (self.words.strip() or self.visual or self.filters.active())
 
     @property
@@ -48,7 +48,7 @@ class SearchUrl:
 
     @property
     def only_unlike(self) -> bool:
-        """Whether pictures only push away: then nothing has a likeness to speak of."""
+        """Whether all examples are negative: then the similarity of hits means nothing."""
         return bool(self.negative) and not (self.upload or self.url or self.positive)
 
     @property
@@ -80,16 +80,16 @@ class SearchUrl:
         return self.path(filters=Filters())
 
     def also_like(self, example: Example) -> str:
-        """The URL of this search with one more picture wished for."""
+        """The URL of this search with one more positive example."""
         return self.path(positive=_with(self.positive, example), negative=_without(self.negative, example))
 
     def not_like(self, example: Example) -> str:
-        """The URL of this search with one more picture not wished for."""
+        """The URL of this search with one more negative example."""
         crop = None if example == self.cropped else self.crop
         return self.path(negative=_with(self.negative, example), positive=_without(self.positive, example), crop=crop)
 
     def without_picture(self, example: Example) -> str:
-        """The URL of this search without one of the pictures that are wished for or not."""
+        """The URL of this search without one of its examples."""
         crop = None if example == self.cropped else self.crop
         return self.path(
             positive=_without(self.positive, example), negative=_without(self.negative, example), crop=crop
@@ -97,12 +97,12 @@ class SearchUrl:
 
     @property
     def cropped(self) -> Example | None:
-        """Which of the wished pictures the crop is of; None where it is of the upload or the link, or of none."""
+        """Which of the positive examples the crop is of; None where it is of the upload or the link, or of none."""
         return self.positive[0] if self.crop is not None and self.positive and not (self.upload or self.url) else None
 
     @property
     def temporary(self) -> bool:
-        """Whether it holds an upload, and so stops working within the hour."""
+        """Whether it holds an upload, and so stops working within one hour."""
         return bool(self.upload) or any(is_token(example) for example in (*self.positive, *self.negative))
 
     @property
@@ -111,7 +111,7 @@ class SearchUrl:
         return "".join(_CROP.write(self.crop))
 
     def lifted(self, name: str) -> str:
-        """The URL of this search with one filter lifted."""
+        """The URL of this search with one filter removed."""
         return self.path(filters=self.filters.without(name))
 
 

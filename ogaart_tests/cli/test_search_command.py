@@ -80,6 +80,10 @@ def test_a_parameter_that_cannot_be_meant_is_named(data: Path, server: str) -> N
 
         assert code == 2
         assert "size: 'huge'" in said
+        code, said = ask(data, "robot", "--where", "siez=icon", *more)
+
+        assert code == 2
+        assert "unknown parameter 'siez'; expected one of q, url" in said
 
 
 def test_a_server_that_is_none_is_said(data: Path) -> None:

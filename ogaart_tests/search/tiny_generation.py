@@ -9,6 +9,7 @@ import io
 import json
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,17 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ogaart.imaging import borders, features, identity, signatures, thumbnails
-from ogaart.imaging.colours import colour_names
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.payload import payload
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
-from ogaart.sites.licences import lookup, uses
+from ogaart.sites.licences import lookup
 
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"
@@ -225,12 +226,13 @@ def _write_picture(
         "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
         (number, entry.title, " ".join(entry.tags), entry.author, entry.description, f"{file} {member}"),
     )
-    payload = {
-        "slug": entry.slug, "licences": list(entry.licences), "uses": uses(entry.licences), "tags": list(entry.tags),
-        "author": entry.author, "art_type": "2D Art", "width": width, "height": height, "pixels": width * height,
-        "aspect": width / height, "has_alpha": seen.has_alpha, "pixel_art": seen.pixel_art, "colours": seen.colours,
-        "colour_names": colour_names(seen.palette, seen.palette_shares), "pixel_sha256": pixels,
-        "words": " ".join([entry.title, *entry.tags, entry.author, file, member, entry.description]),
-        "fetched_at": 1790000000,
+    image = {
+        "pixel_sha256": pixels, "width": width, "height": height, "has_alpha": seen.has_alpha, "frames": picture.frames,
+        "pixel_art": seen.pixel_art, "colours": seen.colours, "palette": seen.palette,
+        "palette_shares": seen.palette_shares,
     }  # fmt: skip
-    return Point(number, vector_of(rgba), payload), signatures.signature(rgba)
+    content_page = {
+        "slug": entry.slug, "title": entry.title, "author": entry.author, "tags": entry.tags, "art_type": "2D Art",
+        "licences": entry.licences, "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC),
+    }  # fmt: skip
+    return Point(number, vector_of(rgba), payload(image, content_page, (file, member))), signatures.signature(rgba)

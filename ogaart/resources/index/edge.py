@@ -24,7 +24,6 @@ from ogaart.resources.index.base import (
     without_nulls,
 )
 from ogaart.resources.index.filters import (
-    PAYLOAD_KEYS,
     AllOf,
     AnyOf,
     Condition,
@@ -37,6 +36,7 @@ from ogaart.resources.index.filters import (
     Range,
     Words,
 )
+from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.readahead import read_ahead
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
 from ogaart.resources.storage.lock_names import shard_lock

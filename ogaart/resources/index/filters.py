@@ -2,31 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+
+from ogaart.resources.index.payload import PAYLOAD_KEYS, Kind
 
 Keyword = str | int
-Kind = Literal["keyword", "integer", "float", "bool", "text"]
-
-PAYLOAD_KEYS: dict[str, Kind] = {
-    "slug": "keyword",
-    "licences": "keyword",
-    "uses": "keyword",
-    "tags": "keyword",
-    "author": "keyword",
-    "art_type": "keyword",
-    "colour_names": "keyword",
-    "pixel_sha256": "keyword",
-    "width": "integer",
-    "height": "integer",
-    "pixels": "integer",
-    "colours": "integer",
-    "fetched_at": "integer",
-    "aspect": "float",
-    "has_alpha": "bool",
-    "pixel_art": "bool",
-    "words": "text",
-}
-"""The payload's keys and how each is indexed; a condition on any other key is refused."""
 
 
 @dataclass(frozen=True)

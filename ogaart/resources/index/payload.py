@@ -4,13 +4,36 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ogaart.imaging.colours import colour_names
 from ogaart.sites.licences import uses
 
 VERSION = "payload-1"
 """Part of every payload's hash: raise it when a key is added or changes meaning."""
+
+Kind = Literal["keyword", "integer", "float", "bool", "text"]
+
+PAYLOAD_KEYS: dict[str, Kind] = {
+    "slug": "keyword",
+    "licences": "keyword",
+    "uses": "keyword",
+    "tags": "keyword",
+    "author": "keyword",
+    "art_type": "keyword",
+    "colour_names": "keyword",
+    "pixel_sha256": "keyword",
+    "width": "integer",
+    "height": "integer",
+    "pixels": "integer",
+    "colours": "integer",
+    "fetched_at": "integer",
+    "aspect": "float",
+    "has_alpha": "bool",
+    "pixel_art": "bool",
+    "words": "text",
+}
+"""The payload's keys and how each is indexed; a condition on any other key is refused."""
 
 _WORDS_LIMIT = 4_000  # characters; an archive of ten thousand tiles must not bring them all into one point
 _UNHASHED = frozenset({"fetched_at"})

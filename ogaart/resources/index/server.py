@@ -28,7 +28,6 @@ from ogaart.resources.index.base import (
     without_nulls,
 )
 from ogaart.resources.index.filters import (
-    PAYLOAD_KEYS,
     AllOf,
     AnyOf,
     Condition,
@@ -41,6 +40,7 @@ from ogaart.resources.index.filters import (
     Range,
     Words,
 )
+from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.settings import Settings
 
 _log = logging.getLogger(__name__)

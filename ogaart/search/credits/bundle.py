@@ -1,4 +1,4 @@
-"""Picked pictures as one zip that says of every file whose it is and under which licence, the REUSE way."""
+"""Picked pictures as one zip that states author and licence of every file, as REUSE specifies."""
 
 import io
 import re
@@ -191,7 +191,7 @@ def _licence_of(work: Work) -> tuple[str, str]:
 
 
 def licence_text(spdx: str, name: str, url: str) -> str:
-    """A licence word for word; of one that is not kept here, where it stands, and what it changes, if that is known."""
+    """The text of a licence; of one that is not stored here, its URL, and what it changes, if that is known."""
     kept = _TEXTS / f"{spdx}.txt"
     if kept.is_file():
         return kept.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""From many picked pictures to the credits that their licences ask for: grouped by author, each entry once. Pure."""
+"""From picked pictures to the credits that their licences require: grouped by author, each entry once. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Credits:
 
 
 def freest(licences: Sequence[LicenceName]) -> LicenceName | None:
-    """The licence that lets one do most; the author's order decides between equals. Unknown ones come last."""
+    """The licence that permits most; the author's order decides between equals. Unknown ones come last."""
     if not licences:
         return None
 

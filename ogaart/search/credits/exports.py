@@ -1,4 +1,4 @@
-"""Credits as files: text, Markdown, HTML, CSV and JSON. Everybody's words are escaped for where they go. Pure."""
+"""Credits as files: text, Markdown, HTML, CSV and JSON. All texts of authors are escaped for their format. Pure."""
 
 import csv
 import html
@@ -38,7 +38,7 @@ def _line(text: str) -> str:
 def licence_line(work: Work) -> str:
     """The licence relied on, and which others there are."""
     if work.relied_on is None:
-        return "no licence stated: ask the author"
+        return "no licence stated: contact the author"
     others = [licence.name for licence in work.licences if licence != work.relied_on]
     also = f" (also offered: {', '.join(_line(name) for name in others)})" if others else ""
     link = f", {_line(work.relied_on.url)}" if work.relied_on.url else ""
@@ -103,7 +103,7 @@ def _h_link(label: str, url: str) -> str:
 
 
 def page(owed: Credits) -> str:
-    """An HTML page that stands by itself."""
+    """A complete HTML page."""
     out = ['<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits</title>\n<h1>Credits</h1>']
     for author in owed.authors:
         out.append(f"<h2>{_h(author.name)}</h2>\n<ul>")

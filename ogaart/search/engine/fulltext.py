@@ -46,7 +46,7 @@ class Expression:
 
 
 def expressions(text: str) -> list[Expression]:
-    """Give readings of a text as FTS5 expressions, the strictest first.
+    """Return readings of a text as FTS5 expressions, the strictest first.
 
     All words, then all as beginnings of words, then any of them. An empty list: the text holds no word.
     """

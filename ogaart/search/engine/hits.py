@@ -91,5 +91,5 @@ def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] 
 def judged(
     hit: Hit, score: float | None, relation: Relation | None, folded: tuple[Hit, ...] = (), count: int = 0
 ) -> Hit:
-    """Give the hit with its likeness, what is folded under it, and how much that is in all."""
+    """Return the hit with its similarity, what is collapsed under it, and how much that is in all."""
     return replace(hit, score=score, relation=relation, folded=folded, folded_count=count)

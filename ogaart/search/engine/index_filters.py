@@ -22,7 +22,7 @@ def narrow(
     Args:
         filters: what hits must be; None: anything.
         words: as people type them: what a hit's text must hold, and after a minus what it must not.
-        without: ids that are no hits.
+        without: ids that are not hits.
         within: the only ids that may be hits.
     """
     narrowed = IndexFilter()

@@ -1,6 +1,6 @@
-"""How alike two pictures are called: one likeness from the network's and the signature's, and the verdict. Pure.
+"""How alike two pictures are called: one similarity from the model's and the signature's, and the verdict. Pure.
 
-The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/copies.py` prints what they give.
+The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/copies.py` prints the results.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ogaart.search.results import Hit, Relation, Verdict
 _ICON, _PICTURE = 16.0, 32.0
 _NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 _BEST_SIMILAR = 0.9
-# Fits below say little of a picture that nobody is known to have cropped: flat grounds fit into much.
+# Fits below mean little for a picture that is not known to be cropped: flat backgrounds fit into much.
 _FIT = 0.65
 
 
@@ -26,10 +26,10 @@ def likeness(cosine: float, closeness: float | None, side: float, share: float) 
     """Blend both into one number from 0 to 1 that orders hits: copies come before what is only similar.
 
     Args:
-        cosine: of the network's vectors.
+        cosine: of the model's vectors.
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
-        share: weight of the closeness where they are no copies; see ``LikenessThresholds.closeness_share``.
+        share: weight of the closeness where they are not copies; see ``LikenessThresholds.closeness_share``.
     """
     cosine = min(max(cosine, 0.0), 1.0)
     if closeness is None:
@@ -46,7 +46,7 @@ def likeness_of_part(cosine: float, fit: float, *, known: bool) -> float:
     """What a hit is worth in that the query seems to be cut out of it; below that of any copy, 0 where it does not.
 
     Args:
-        cosine: of the network's vectors.
+        cosine: of the model's vectors.
         fit: how well the query fits into the hit's best part.
         known: whether the query is known to be a part of something; of any other, flat grounds would fit too often.
     """
@@ -56,10 +56,10 @@ def likeness_of_part(cosine: float, fit: float, *, known: bool) -> float:
 
 
 def relation(cosine: float, closeness: float | None, side: float, typical: float) -> Relation:
-    """Name how a hit stands to the picture asked for.
+    """Name the relation of a hit to the picture of the search.
 
     Args:
-        cosine: of the network's vectors.
+        cosine: of the model's vectors.
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
         typical: cosine that half of all pairs of pictures stay below: models differ in it, and what is no nearer than
@@ -71,7 +71,7 @@ def relation(cosine: float, closeness: float | None, side: float, typical: float
 
 
 def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
-    """Say in one sentence what the best hit proves.
+    """Return one sentence on what the best hit proves.
 
     Args:
         hits: the best first.

@@ -1,4 +1,4 @@
-"""Finds what a pasted link of the site stands for in the catalog."""
+"""Finds the entry or picture of the catalog that a pasted link of the site means."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def find(store: ServingStore, site: Site, url: str) -> LinkTarget | None:
     Args:
         store: the open catalog.
         site: the configured site.
-        url: the link, as given.
+        url: the link, as pasted.
     """
     own = _OWN_PAGE.fullmatch(url.strip())
     number = parse_image_id(own[1]) if own else None

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class OpenGeneration:
-    """One generation, open: its store, its index, and what its filters can ask for."""
+    """One generation, open: its store, its index, and the values of its filters."""
 
     number: int
     store: ServingStore
@@ -27,7 +27,7 @@ class OpenGeneration:
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:
-        """Close both; nobody reads any more."""
+        """Close both, after the last reader."""
         self.index.close()
         self.store.close()
 

@@ -1,4 +1,4 @@
-"""Looks at visitors' pictures: decoded in the imaging child, embedded in the network's; neither in this process."""
+"""Reads visitors' pictures: decoded in the imaging child, embedded in the model's; neither in this process."""
 
 import logging
 import threading
@@ -30,16 +30,16 @@ _NO_MODEL = "This server has no embedding model installed. It can find exact cop
 
 
 class QueryImageReader(Protocol):
-    """Whoever looks at visitors' pictures."""
+    """Decodes and embeds visitors' pictures."""
 
     def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
-        """Look at one picture, or at a part of it, for a vector space."""
+        """Decode and embed one picture, or a part of it, for a vector space."""
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
         """One picture, or a part of it, as a small WebP."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
 
 
 class DecodedImageCache:
@@ -104,13 +104,13 @@ class WorkerQueryImageReader:
 
         Args:
             content: the picture file's bytes.
-            box: the part to look at; None: all of it.
+            box: the part to read; None: all of it.
             space: the vector space to search in: its model embeds.
 
         Raises:
             Unreadable: it is not a readable picture.
             TooLarge: it has more bytes or pixels than the limits.
-            EmbedderBroken: the network's child does not work.
+            EmbedderBroken: the model's child does not work.
         """
         rgba = self._decode(content, box)
         vector, note = self._embed(rgba, space)
@@ -190,7 +190,7 @@ class WorkerQueryImageReader:
         except (UnknownModel, WeightsMissing) as cause:
             logger.warning("pictures cannot be embedded: %s", cause)
             return None, _NO_MODEL
-        # Searching never downloads: half a gigabyte does not come while a visitor waits.
+        # Searching never downloads weights: a visitor would wait for half a gigabyte.
         if weights.path is None or embedder.space.name != space:
             logger.warning("pictures cannot be embedded: weights here %s, published is %s", weights, space)
             return None, _NO_MODEL

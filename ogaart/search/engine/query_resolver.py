@@ -1,4 +1,4 @@
-"""From an address to a query: finds the pictures that tokens, links and ids stand for."""
+"""From a search URL to a query: finds the pictures behind tokens, links and ids."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from ogaart.search.search_url import Example, SearchUrl, is_link
 
 @dataclass(frozen=True)
 class ShownExample:
-    """A picture that is wished for or not, as the page shows it: of the catalog, or else a visitor's."""
+    """A positive or negative example as the page shows it: of the catalog, or else a visitor's."""
 
     example: Example
     hit: Hit | None = None
@@ -34,10 +34,10 @@ class ResolvedQuery:
 
 
 class QueryResolver:
-    """Turns addresses into queries.
+    """Turns search URLs into queries.
 
     Args:
-        service: gives hits and looks at pictures.
+        service: finds hits and reads pictures.
         uploads: visitors' pictures.
     """
 
@@ -46,7 +46,7 @@ class QueryResolver:
         self._uploads = uploads
 
     def read_links(self, address: SearchUrl) -> SearchUrl:
-        """Understand a link, typed among the words or given as one: an entry, or a picture of here or anywhere."""
+        """Resolve a link, typed as words or passed as a link, to an entry or a picture."""
         words = address.words.strip()
         if not is_link(words):
             found = self._service.find_link(address.url) if address.url else None
@@ -64,17 +64,17 @@ class QueryResolver:
 
         Raises:
             UploadGone: the token is unknown or has expired.
-            Unreadable: what the link leads to is no readable picture.
-            RemoteRefused: the link leads where this server does not go.
-            RemoteFailed: the link leads to no picture.
-            NotFound: none of the pictures asked with is here.
+            Unreadable: the link does not return a readable picture.
+            RemoteRefused: the link is not fetched, by this server's rules.
+            RemoteFailed: the link does not return a picture.
+            NotFound: none of the pictures of the search is published.
         """
         space = self._service.info().space
         positive, negative = (
             self._shown(examples, space, visitor) for examples in (address.positive, address.negative)
         )
         if (address.positive or address.negative) and not positive and not negative:
-            raise NotFound("none of the pictures that this search starts from is here (any more)")
+            raise NotFound("none of the pictures of this search is published (any more)")
         token = address.upload or (self._linked(address.url, visitor) if address.url else "")
         if not token and positive and (address.cropped == positive[0].example or (len(positive) == 1 and not negative)):
             token, rest = self._alone(address, positive[0], visitor)
@@ -117,7 +117,7 @@ class QueryResolver:
         return tuple(shown)
 
     def _linked(self, url: str, visitor: Visitor) -> str:
-        """Token of the picture behind a link: of this catalog, or fetched; looked at once an hour."""
+        """Token of the picture behind a link, of this catalog or fetched; kept for one hour."""
         token = key_of(f"link {url}")
         if not self._uploads.has(token):
             found = self._service.find_link(url)
@@ -132,10 +132,10 @@ class QueryResolver:
         return token
 
     def _alone(self, address: SearchUrl, like: ShownExample, visitor: Visitor) -> tuple[str, tuple[ShownExample, ...]]:
-        """What the only picture asked with is: a visitor's own, the crop of a hit, or just a hit.
+        """What the only picture of the search is: a visitor's own, the crop of a hit, or just a hit.
 
         Returns:
-            The token that stands for it, if one does, and what is left to be like.
+            Its token, if it has one, and the positive examples that are left.
         """
         if like.hit is None:
             return (self._linked(str(like.example), visitor) if is_link(str(like.example)) else str(like.example)), ()
@@ -156,5 +156,5 @@ def _upload_url(token: str) -> str:
 
 
 def key_of(text: str) -> str:
-    """A token for a picture that has an address of its own, so that it is fetched and looked at once."""
+    """A token for a picture that has a URL of its own, so that it is fetched and read once."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -12,12 +12,12 @@ from ogaart.search.engine import likeness
 from ogaart.search.results import Relation
 
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
-FITTED_QUICKLY = 6  # where only the best counts, and somebody waits for it twice
+FITTED_QUICKLY = 6  # where only the best counts, and a visitor waits for two searches
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A point, its likeness from 0 to 1, and how it stands to the query; None where no picture was asked with."""
+    """A point, its likeness from 0 to 1, and its relation to the query; None in a search without pictures."""
 
     image_id: int
     score: float | None
@@ -31,7 +31,7 @@ class ReferenceImage:
     signature: NDArray[np.uint8]
     side: int
     cropped: bool | None = None
-    """True for one whose frame somebody drew, None for any other of a visitor's, False for one of the catalog."""
+    """True for one whose frame a visitor drew, None for any other of a visitor's, False for one of the catalog."""
 
 
 def rank(
@@ -46,7 +46,7 @@ def rank(
     share: float,
     fitted: int = FITTED,
 ) -> list[Ranked]:
-    """Give each point its likeness and relation, and order them by it.
+    """Compute each point's similarity and relation, and order them by similarity.
 
     Args:
         points: what the index found, nearest first.
@@ -54,9 +54,9 @@ def rank(
         reference: what they are compared with; None: the cosine alone counts.
         rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``; unused without a reference.
         known: (N,) bool.
-        compares: whether points stand in a relation to the query, since it is one picture.
+        compares: whether points have a relation to the query, since it is one picture.
         typical: cosine that half of all pairs of pictures stay below; see ``likeness.relation``.
-        share: weight of the signatures in what is no copy; see ``likeness.likeness``.
+        share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
     """
     near: dict[int, float] = {}

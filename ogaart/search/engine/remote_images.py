@@ -1,4 +1,4 @@
-"""Fetches a picture from a link that a visitor gives, and can be led nowhere but to the public web.
+"""Fetches a picture from a visitor's link, from the public web only.
 
 Every host name is resolved here, every address of it is checked, and the connection goes to the address that was
 checked: a name that answers differently a second time changes nothing. Each redirect is a new link under the same
@@ -44,7 +44,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address belongs to the public internet, and cannot stand for one that does not."""
+    """Whether an address belongs to the public internet, and does not embed one that does not."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -82,7 +82,7 @@ class _Link:
 
 
 class RemoteImageFetcher:
-    """Follows visitors' links.
+    """Fetches the pictures behind visitors' links.
 
     Args:
         max_bytes: largest picture.
@@ -106,12 +106,12 @@ class RemoteImageFetcher:
         self._permitted = permitted
         self._ports = ports
         self._seconds = seconds
-        # getaddrinfo knows no time-out: it may take its time in a thread, nobody waits for it longer.
+        # getaddrinfo knows no time-out: it runs in a thread, which is waited for until the deadline only.
         self._resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")
         self._tls = ssl.create_default_context()
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop resolving names."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     def fetch(self, url: str) -> bytes:
@@ -141,10 +141,10 @@ class RemoteImageFetcher:
         if scheme not in _PORTS or not host:
             raise LinkRefused("only http:// and https:// links with a host are followed")
         if parts.username is not None or parts.password is not None:
-            raise LinkRefused("links with a user name or password are not followed")
+            raise LinkRefused("links with a user name or password are not fetched")
         port = port or _PORTS[scheme]
         if self._ports is not None and port not in self._ports:
-            raise LinkRefused(f"port {port} is not followed, only {', '.join(str(p) for p in sorted(self._ports))}")
+            raise LinkRefused(f"port {port} is not allowed, only {', '.join(str(p) for p in sorted(self._ports))}")
         try:
             name = host if ":" in host else host.encode("idna").decode("ascii")
         except UnicodeError as cause:
@@ -161,9 +161,9 @@ class RemoteImageFetcher:
         except (OSError, ValueError) as cause:
             raise LinkFailed(f"the name {link.host} does not resolve") from cause
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-        # All must be public: which of several is used must not be a visitor's lottery.
+        # All must be public: which of several is used must not be left to chance.
         if not addresses or not all(self._permitted(address) for address in addresses):
-            raise LinkRefused(f"{link.host} is not on the public internet; such links are not followed")
+            raise LinkRefused(f"{link.host} is not on the public internet; such links are not fetched")
         return addresses[0]
 
     def _get(self, link: _Link, address: IPAddress, deadline: float) -> "bytes | _Moved":
@@ -253,7 +253,7 @@ def _stated_length(header: str) -> int | None:
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to one checked address, under the name that was asked for."""
+    """A connection to one checked address, under the name in the link."""
 
     def __init__(self, link: _Link, address: IPAddress, tls: ssl.SSLContext, deadline: float) -> None:
         super().__init__(link.host, link.port)
@@ -274,7 +274,7 @@ class _Pinned(http.client.HTTPConnection):
             self.sock = self._socket = self._tls.wrap_socket(self.sock, server_hostname=self._link.host)
 
     def abort(self) -> None:
-        """End whatever is going on, from another thread."""
+        """End the exchange, from another thread."""
         self.aborted = True
         if self._socket is not None:
             try:

@@ -1,4 +1,4 @@
-"""One query over one open generation: finds, ranks, folds, and counts what the filters hide."""
+"""One query over one open generation: finds, ranks, collapses, and counts what the filters hide."""
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from ogaart.search.query import MAX_DEPTH, QueryPicture, SearchQuery
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
-FURTHER = 200  # points a further round asks for
+FURTHER = 200  # points of each further round
 ROUNDS = 6
 MANY = 10_000  # full-text matches from which not all are ranked
 MATCHES = 5_000  # best full-text matches that filters are applied to
@@ -30,7 +30,7 @@ FOLDED_SHOWN = 60  # members of a fold that are read and shown
 
 @dataclass(frozen=True)
 class NearestPoints:
-    """What the index of a generation said of a visitor's picture."""
+    """The index's answer for a visitor's picture, in one generation."""
 
     generation: int
     narrowed: IndexFilter
@@ -42,9 +42,9 @@ class Search:
 
     Args:
         opened: the generation.
-        query: the question.
+        query: the search.
         blocked: images that are not shown.
-        remembered: what was said of visitors' pictures; kept up to date.
+        remembered: earlier answers of the index for visitors' pictures; updated.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Search:
         self.briefs: dict[int, Brief] = {}
         self.toward = self._seen(query.own)
         self.away = self._seen(query.negative_pictures)
-        # Said here, so that the index need not count itself for each query.
+        # Decided here, so that the index need not count its points for each query.
         self.exact = opened.store.info.images <= EXACT_BELOW
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
 
-    # A picture, likes, dislikes: ranked by the network and the signature, narrowed by words and filters.
+    # Pictures: ranked by the model and the signature, narrowed by words and filters.
 
     def visual(self) -> Results:
         """Answer a query in which a picture takes part."""
@@ -121,11 +121,11 @@ class Search:
 
     @property
     def _aimed(self) -> bool:
-        """Whether the network has anything to go by."""
+        """Whether the search has a vector to compare with."""
         return self.toward is not None or self.away is not None or bool(self.query.positive or self.query.negative)
 
     def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
-        """The nearest of all; of one picture alone asked for once, since ``best`` may have looked before."""
+        """The nearest of all; of a single picture fetched once, since ``best`` may have fetched them."""
         picture = self.query.picture
         if picture is None or not self._compares:
             return self._points(narrowed, RERANKED)
@@ -169,13 +169,13 @@ class Search:
 
     @property
     def _compares(self) -> bool:
-        """Whether the query is one picture, so that hits stand in a relation to it."""
+        """Whether the query is one picture, so that hits have a relation to it."""
         return not self.query.unwished and self.query.wished == 1
 
     def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
         """The vectors (N, D) of visitors' pictures; None where there are none.
 
-        A picture seen for another space than this generation's has only its pixels in common with it.
+        A picture read for another space than this generation's has only its pixels in common with it.
         """
         vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
         return np.stack(vectors) if vectors else None
@@ -191,13 +191,13 @@ class Search:
         return ReferenceImage(rows[0], brief.side, cropped=False) if known[0] and brief else None
 
     def _own_pixels(self) -> frozenset[int]:
-        """The pictures asked with, in all entries: nobody needs to be shown what he pointed at."""
+        """The pictures of the search, in all entries: they are not shown as hits of their own search."""
         briefs = self._known([*self.query.positive, *self.query.negative]).values()
         pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
         return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
     def _here(self) -> list[int]:
-        """Images of the very pixels asked with."""
+        """Images that are exact copies of the visitor's pictures."""
         pixels = dict.fromkeys(picture.pixel_sha256 for picture in self.query.own)
         return [i for one in pixels for i in self.store.same_pixels(one) if i not in self.blocked]
 
@@ -260,7 +260,7 @@ class Search:
     def _matches(self, expression: Expression, total: int) -> list[int]:
         """The best full-text matches, as many as are ever shown or filtered."""
         if total > MANY:
-            # To rank all of them would take longer than anybody gains: where the words stand in titles and tags
+            # To rank all of them would take too long: where the words are in titles and tags
             # often enough, those matches come first anyway.
             matches = self.store.match(expression.prominent, MATCHES)
             if len(matches) >= MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""The query service: one object that page, API and command line all ask."""
+"""The query service behind page, API and command line."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
-# Requests that wait for a child process or for somebody's server hold a thread each. There are forty: most must stay
+# Requests that wait for a child process or another server hold a thread each. There are forty: most must stay
 # free for those who only search.
 DECODING = 12
 FETCHING = 8
@@ -44,7 +44,7 @@ class SearchService:
 
     Args:
         settings: where the data are, which index, which limits.
-        image_reader: looks at visitors' pictures; by default the two child processes.
+        image_reader: decodes and embeds visitors' pictures; by default in two child processes.
         remote: follows visitors' links; by default on the public web only.
     """
 
@@ -63,11 +63,11 @@ class SearchService:
         self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
         self._decoding = ConcurrencyLimit(DECODING, "pictures")
         self._fetching = ConcurrencyLimit(FETCHING, "links")
-        # What was decided of a picture on a flat ground, by generation; forgotten with the picture.
+        # Which of the two a picture with a flat background is searched with, by generation; dropped with the picture.
         self._cropped_backgrounds: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = (
             WeakKeyDictionary()
         )
-        # What the index said of a picture, for whoever asks next; forgotten with the picture.
+        # The index's answer for a picture, for the next search with it; dropped with the picture.
         self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
@@ -86,7 +86,7 @@ class SearchService:
         self._remote.close()
 
     def _open(self, generation: Generation) -> OpenGeneration:
-        """Open a generation with all that its first reader needs, before anybody waits for it."""
+        """Open a generation with all that its first reader needs, before a request needs it."""
         with ExitStack() as stack:
             store = ServingStore(generation.path, generation.number)
             stack.callback(store.close)
@@ -109,12 +109,12 @@ class SearchService:
             return opened.store.info
 
     def read_image(self, content: bytes, box: Box | None, visitor: Visitor) -> QueryPicture:
-        """Look at a visitor's picture: decoded in the imaging child, embedded in the network's.
+        """Decode a visitor's picture in the imaging child and embed it in the model's.
 
         Raises:
-            Unreadable: it is no picture that can be read within the limits.
-            NothingPublished: there is nothing to look at it for.
-            TooBusy: too many pictures are being looked at.
+            Unreadable: it is not a readable picture.
+            NothingPublished: there is no vector space yet.
+            TooBusy: too many pictures are being read, in all or for this client.
         """
         space = self.info().space
         with self._decoding.held(visitor.client):
@@ -124,18 +124,18 @@ class SearchService:
         """A visitor's picture, or a part of it, as small as a page shows it.
 
         Raises:
-            Unreadable: it is no picture that can be read within the limits.
-            TooBusy: too many pictures are being looked at.
+            Unreadable: it is not a readable picture.
+            TooBusy: too many pictures are being read, in all or for this client.
         """
         with self._decoding.held(visitor.client):
             return self.image_reader.thumbnail(content, box)
 
     def without_background(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
-        """The picture itself, or what stands in it on a flat ground, if that has more of a source here.
+        """The picture itself, or its subject without the flat background, if that is closer to a picture here.
 
         Args:
             picture: a visitor's.
-            look: looks at a part of it.
+            look: reads a part of it.
         """
         if picture.inner is None or picture.vector is None:
             return picture

@@ -141,7 +141,7 @@ class ServingStore:
         return [row["image_id"] for row in rows]
 
     def signatures(self, ids: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Signatures (N, 32, 32, 4) of the images, and which of them are known, in the order asked."""
+        """Signatures (N, 32, 32, 4) of the images, and which of them are known, in the order of ``ids``."""
         wanted = np.asarray(ids, dtype=np.int64)
         if not len(self._ids):
             return np.zeros((len(wanted), 32, 32, 4), np.uint8), np.zeros(len(wanted), np.bool_)
@@ -217,7 +217,7 @@ class ServingStore:
         )
 
     def _spellings(self, kind: str, sql: str) -> dict[str, list[str]]:
-        """Names by their case-folded form, the commonest first; read once, when somebody first asks."""
+        """Names by their case-folded form, the commonest first; read once, when first needed."""
         if kind not in self._names:
             found: dict[str, list[str]] = {}
             for row in self._rows(sql):

@@ -31,7 +31,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
 
     Args:
         settings: where the data are, which limits hold.
-        service: asked by all routes; by default one that the application opens and closes.
+        service: used by all routes; by default one that the application opens and closes.
     """
     own = service is None
     serving = service or SearchService(settings)

@@ -1,7 +1,7 @@
-"""Connections that cost too much: heads without end, answers that nobody reads, more than one client may have.
+"""Connections that cost too much: endless request heads, answers that are not read, too many of one client.
 
 uvicorn bounds the size of a request's head (64 KiB, by h11) and of what it keeps of a body; it knows no time limits
-before a request and after its answer, and counts connections without asking whose they are.
+before a request and after its answer, and counts connections without regard to their clients.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class GuardedProtocol(H11Protocol):
         most: connections in all; what comes beyond is answered 503, and beyond twice as many it is dropped.
         head_seconds: for a request's head to come, and for the next one on a connection that was used.
         read_seconds: for the client to read what is due.
-        look_seconds: between two looks at these.
+        look_seconds: between two checks of these.
     """
 
     most = 512
@@ -79,7 +79,7 @@ class GuardedProtocol(H11Protocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; uvicorn's own would raise, or let the application raise, where an answer is begun."""
+        """Refuse what is not valid HTTP; uvicorn's own raises, or lets the application raise, after an answer began."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True  # what the application still says has nowhere to go

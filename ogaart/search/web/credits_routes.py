@@ -36,7 +36,7 @@ def read_ids(values: list[str]) -> list[int]:
     """Read image ids, each once.
 
     Raises:
-        InvalidParameter: one is no id, or there are too many.
+        InvalidParameter: one is not a valid id, or there are too many.
     """
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
     found: dict[int, None] = {}
@@ -117,7 +117,7 @@ class CreditsRoutes:
         """The credits as a file.
 
         Raises:
-            InvalidParameter: there is no such format.
+            InvalidParameter: the format does not exist.
             TooManyRequests: a zip costs as much as a picture, and the visitor's allowance is used up.
             TooBusy: too many zips are being sent.
         """

@@ -41,14 +41,14 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
     """Read a form with pictures.
 
     Args:
-        request: any request with a form as its body. Its files are called after their roles; a field ``as`` gives
-            another role to a file called ``picture``, so that one page can offer several buttons for one file.
+        request: any request with a form as its body. Its files are named after their roles; a field ``as`` sets
+            another role for a file named ``picture``, so that one page can offer several buttons for one file.
         settings: how large all pictures together may be, and how long they may take.
 
     Raises:
         TooMuch: the body is larger than pictures may be.
         TooSlow: it did not come in time.
-        AddressInvalid: the body is no form, or broke off.
+        InvalidParameter: the body is not a valid form, or ended early.
     """
     max_picture, seconds = settings.max_upload_bytes, settings.upload_seconds
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -16,7 +16,7 @@ from ogaart.sites.licences import LICENCES, USES
 
 @dataclass(frozen=True)
 class Example:
-    """A command to try; ``{base}`` and ``{image_id}`` stand for this server and one of its pictures."""
+    """A command to try; ``{base}`` and ``{image_id}`` are replaced by this server and one of its pictures."""
 
     title: str
     command: str

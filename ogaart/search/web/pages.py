@@ -131,7 +131,7 @@ class SearchPages:
             else:
                 # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
                 address = replace(address, upload=token, url="", crop=None, positive=(), negative=(), page=1)
-        read_search_url(address.pairs())  # too many by now: better said here than behind a redirection
+        read_search_url(address.pairs())  # too many by now: refused here rather than after a redirect
         return RedirectResponse(address.path(page=address.page), status_code=303)
 
     def thumbnail(self, image_id: ImageId) -> Response:

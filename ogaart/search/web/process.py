@@ -18,7 +18,7 @@ _PIECE_BYTES = 4 << 20
 def keep_memory() -> bool:
     """Let the allocator keep what a search frees for the next one.
 
-    By default glibc gives it back to the system at once, and each search faults it in again page by page, thousands of
+    By default glibc returns it to the system at once, and each search faults it in again page by page, thousands of
     pages, which is slow on virtual machines above all. Each thread's heap may keep 16 MiB.
 
     Returns:

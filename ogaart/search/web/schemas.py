@@ -15,7 +15,7 @@ class _Record(BaseModel):
 
 
 class OccurrenceRecord(_Record):
-    """One place at which a picture's very pixels stand."""
+    """One file or archive member that holds the same pixels."""
 
     image_id: str = Field(description="The picture as part of that entry.")
     slug: str = Field(description="The entry's name in its URL.")
@@ -42,16 +42,16 @@ class OccurrenceRecord(_Record):
 class HitRecord(_Record):
     """One picture of one entry."""
 
-    image_id: str = Field(description="Made of entry and pixels: stays the same for good.")
-    score: float | None = Field(description="Likeness, 0 to 1; null where no picture was asked with.")
-    relation: Relation | None = Field(description="How it stands to the one picture asked with.")
+    image_id: str = Field(description="Made of entry and pixels: never changes.")
+    score: float | None = Field(description="Similarity, 0 to 1; null in a search without pictures.")
+    relation: Relation | None = Field(description="How it relates to the picture, where the search is one picture.")
     slug: str
     title: str
     author: str
     author_url: str
     licences: list[str] = Field(description="Any one of them may be chosen.")
     licence_urls: list[str]
-    notice: str = Field(description="The author's own wording of the credit; it wins.")
+    notice: str = Field(description="The author's own wording of the credit; it takes precedence.")
     attribution: str = Field(description="The credit line: the notice, else the usual wording.")
     page_url: str = Field(description="The entry on its site.")
     art_type: str
@@ -73,7 +73,7 @@ class HitRecord(_Record):
     url: str = Field(description="Path of its page here.")
     thumb_url: str
     original_url: str
-    places: list[OccurrenceRecord] = Field(description="Every place of the same pixels, in all entries.")
+    places: list[OccurrenceRecord] = Field(description="Every occurrence of the same pixels, in all entries.")
     folded_count: int = Field(description="Near-identical hits under this one.")
     folded: list["HitRecord"]
 
@@ -94,14 +94,14 @@ class HitRecord(_Record):
 
 
 class VerdictRecord(_Record):
-    """Whether the picture asked with is here."""
+    """Whether the picture of the search was found."""
 
     relation: Relation
     text: str
 
 
 class HiddenCountRecord(_Record):
-    """How many hits one filter hides, were it lifted alone."""
+    """How many hits one filter hides: those that appear when it alone is removed."""
 
     name: str
     count: int
@@ -133,9 +133,9 @@ class ResultsRecord(_Record):
     more: bool = Field(description="Whether there is a next page.")
     next: str | None = Field(description="Path of the next page.")
     hidden: list[HiddenCountRecord]
-    looked_at: int = Field(description="Of how many hits the hidden counts speak.")
+    looked_at: int = Field(description="Number of hits that the hidden counts refer to.")
     notes: list[str] = Field(description="What to know about this answer, as sentences.")
-    upload: str | None = Field(description="Token of the picture sent: give it as `upload` for an hour.")
+    upload: str | None = Field(description="Token of the picture sent: pass it as `upload` within one hour.")
     info: InfoRecord
     milliseconds: float
 

@@ -23,7 +23,7 @@ class Templates:
     def __init__(self) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
-            # Always, not by the file's name: every title on these pages is somebody else's text.
+            # Always, not by the file's name: every title on these pages is an author's text.
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -5,8 +5,7 @@ from typing import Any
 
 from ogaart.reference.tables import tables_markdown
 from ogaart.resources.catalog.tables import PUBLIC
-from ogaart.resources.index.filters import PAYLOAD_KEYS
-from ogaart.resources.index.payload import payload, payload_hash
+from ogaart.resources.index.payload import PAYLOAD_KEYS, payload, payload_hash
 
 IMAGE: dict[str, Any] = {
     "pixel_sha256": "ab" * 32, "width": 30, "height": 20, "has_alpha": False, "pixel_art": True, "colours": 2,
