@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from protego import Protego
 
+from ogaart.core.user_agent import PRODUCT
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
 from ogaart.resources.site.fetch_records import url_key
-from ogaart.resources.site.transport import PRODUCT
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.lock_names import robots_lock
 

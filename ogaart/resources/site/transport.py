@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import requests
@@ -18,27 +17,9 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
+from ogaart.core.user_agent import user_agent
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed
 from ogaart.settings import Settings
-
-PRODUCT = "ogaart"
-"""The name that robots.txt knows us by."""
-
-
-def user_agent(contact: str) -> str:
-    """The User-Agent header: product, version, and how to reach whoever runs it.
-
-    Raises:
-        ValueError: the contact cannot stand in a header.
-    """
-    try:
-        number = version(PRODUCT)
-    except PackageNotFoundError:
-        number = "0"
-    contact = contact.strip()
-    if not (contact.isascii() and contact.isprintable()):
-        raise ValueError(f"OGAART_CONTACT {contact!r}: expected a mail address or URL in printable ASCII")
-    return f"{PRODUCT}/{number} (+{contact})" if contact else f"{PRODUCT}/{number}"
 
 
 class Transport:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
 
+from ogaart.core.user_agent import user_agent
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
@@ -59,8 +60,8 @@ class SearchService:
         self.decisions = Decisions(root.decisions)
         self.image_reader: QueryImageReader = image_reader or WorkerQueryImageReader(settings, root.scratch)
         self._blobs = Blobs(root.blobs)
-        contact = f"; {settings.contact}" if settings.contact else ""
-        self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, f"ogaart/0.1 (picture search{contact})")
+        agent = user_agent(settings.contact, "picture search")
+        self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, agent)
         self._decoding = ConcurrencyLimit(DECODING, "pictures")
         self._fetching = ConcurrencyLimit(FETCHING, "links")
         # Which of the two a picture with a flat background is searched with, by generation; dropped with the picture.

@@ -2,13 +2,14 @@
 
 import gzip
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from ogaart.core.user_agent import user_agent
 from ogaart.resources.site.client import FetchFailed, SiteDown
 from ogaart.resources.site.fetch_records import FetchRecords
-from ogaart.resources.site.transport import user_agent
 from ogaart_tests.fault_server import Encoded, FaultServer, Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -54,6 +55,14 @@ def test_requests_are_honest_and_carry_no_memory(bench: Bench) -> None:
 def test_a_contact_that_cannot_stand_in_a_header_is_refused() -> None:
     with pytest.raises(ValueError, match="OGAART_CONTACT"):
         user_agent("me@example.org\r\nX-Evil: 1")
+
+
+def test_the_agent_says_who_asks_and_what_for() -> None:
+    number = version("ogaart")
+
+    assert user_agent("") == f"ogaart/{number}"
+    assert user_agent("me@example.org") == f"ogaart/{number} (+me@example.org)"
+    assert user_agent("me@example.org", "picture search") == f"ogaart/{number} (picture search; +me@example.org)"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
