@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     robots_hours: float = Field(24.0, ge=0, description="Hours after which robots.txt is fetched again.")
     circuit_failures: int = Field(12, ge=1, description="Failures in a row after which the site counts as down.")
     circuit_urls: int = Field(3, ge=1, description="Different URLs that must be among those failures.")
+    circuit_refusals: int = Field(
+        3, ge=1, description="Refusals (401, 403, 404, 410) in a row after which a URL served before is tested."
+    )
     circuit_seconds: float = Field(
         60.0, ge=0, description="Seconds before a site that is down is tried again; doubles each time."
     )

@@ -1,4 +1,4 @@
-"""An answer's body, read piece by piece within limits: length, rate, time, and size once decoded."""
+"""A response's body, read piece by piece within limits: length, rate, time, and size once decoded."""
 
 import time
 import zlib
@@ -9,6 +9,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ogaart.resources.site.errors import AttemptFailed
+from ogaart.resources.site.headers import announced_length, shown
 
 CHUNK = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
@@ -35,24 +36,16 @@ class BodyLimits:
     seconds: float
 
 
-def announced_length(response: requests.Response) -> int | None:
-    """The Content-Length, where the answer has one that counts."""
-    text = response.headers.get("Content-Length", "")
-    if "Transfer-Encoding" in response.headers or not text.isascii() or not text.isdigit():
-        return None
-    return int(text)
-
-
 def body(response: requests.Response, limits: BodyLimits, *, gunzip: bool = False) -> Iterator[bytes]:
     """The body's bytes.
 
     Args:
-        response: an answer whose body was not read yet.
+        response: a response whose body was not read yet.
         limits: its limits.
-        gunzip: decode gzip, where the body is that; one that only claims to be is taken as it is.
+        gunzip: decode gzip, where the body is that; one that only claims to be gzip is taken as it is.
 
     Raises:
-        AttemptFailed: it broke off, stalled, dripped, or is no whole gzip stream.
+        AttemptFailed: it broke off, stalled, came too slowly, or is not a complete gzip stream.
         TooLarge: it has more than ``limits.max_bytes``.
     """
     chunks = _raw(response, limits)
@@ -71,14 +64,14 @@ def _raw(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
     total = 0
     while True:
         try:
-            # read1: what is there now; read would wait for a whole chunk, however slowly it drips.
+            # read1: what is there now; read would wait for a whole chunk, however slowly it comes.
             chunk: bytes = response.raw.read1(CHUNK, decode_content=False)
         except ReadTimeoutError as error:
             raise AttemptFailed(
                 "TimeOut", f"{response.url}: stalled after {total:,} bytes", response.status_code
             ) from error
-        except (HTTPError, OSError) as error:
-            message = f"{response.url}: broke off after {total:,} bytes: {error}"
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: an invalid chunk length
+            message = f"{response.url}: broke off after {total:,} bytes: {shown(str(error), 200)}"
             raise AttemptFailed("BodyBroken", message, response.status_code) from error
         if not chunk:
             if total == 0 and announced_length(response) is None and "Transfer-Encoding" not in response.headers:
@@ -109,9 +102,16 @@ def _gunzipped(chunks: Iterator[bytes], max_bytes: int, url: str) -> Iterator[by
     room = max_bytes
     try:
         for chunk in _chain(head, chunks):
-            decoded = decoder.decompress(chunk, room + 1)
-            room -= len(decoded)
-            yield decoded  # one byte too many is the caller's sign to stop
+            rest = chunk
+            while rest:
+                if decoder.eof:  # another member follows, or rubbish, which is ignored as gunzip does
+                    if not rest.startswith(GZIP_MAGIC):
+                        break
+                    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                decoded = decoder.decompress(rest, room + 1)
+                room -= len(decoded)
+                yield decoded  # one byte too many is the caller's sign to stop
+                rest = decoder.unused_data if decoder.eof else b""
     except zlib.error as error:
         raise AttemptFailed("BadEncoding", f"{url}: a damaged gzip stream: {error}") from error
     if not decoder.eof:

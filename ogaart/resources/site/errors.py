@@ -1,11 +1,11 @@
-"""How asking the site can fail: the site is down (a step's failure), or one URL fails (a row's failure)."""
+"""How a request can fail: the site is down (the step fails), or one URL fails (a row fails)."""
 
 
 class SiteDown(RuntimeError):
-    """The site as a whole cannot or must not be asked now; the step should fail and be tried again later.
+    """The site as a whole cannot or must not be requested now; the step should fail and run again later.
 
     Attributes:
-        retry_after: seconds after which asking again makes sense; 0 where nothing is known.
+        retry_after: seconds after which another request makes sense; 0 where nothing is known.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -13,14 +13,18 @@ class SiteDown(RuntimeError):
         self.retry_after = retry_after
 
 
+class SiteRefuses(SiteDown):
+    """The site refuses every request of ours, also for what it served before: none of its refusals is an answer."""
+
+
 class FetchFailed(RuntimeError):
-    """One URL could not be had; its neighbours are not concerned.
+    """One URL could not be fetched; its neighbours are not affected.
 
     Attributes:
         error_class: a short name of the cause, such as ``TooLarge`` or ``LengthMismatch``.
         message: what happened, with value and limit.
-        http_status: the last answer's status, where there was one.
-        retryable: whether asking again in a later run may help.
+        http_status: the last response's status, where there was one.
+        retryable: whether another request in a later run may help.
     """
 
     def __init__(self, error_class: str, message: str, http_status: int | None = None, *, retryable: bool) -> None:
@@ -32,13 +36,13 @@ class FetchFailed(RuntimeError):
 
 
 class AttemptFailed(RuntimeError):
-    """One attempt broke off in a way that another attempt may mend; never leaves the client.
+    """One attempt failed in a way that the next may not; never leaves the client.
 
     Attributes:
         error_class: a short name of the cause.
         message: what happened.
-        http_status: the answer's status, where there was one.
-        connecting: no connection came about at all, which says something of the site, not of the URL.
+        http_status: the response's status, where there was one.
+        connecting: no connection was established at all, which says something about the site, not the URL.
     """
 
     def __init__(
@@ -49,3 +53,7 @@ class AttemptFailed(RuntimeError):
         self.message = message
         self.http_status = http_status
         self.connecting = connecting
+
+
+class UnexpectedContent(ValueError):
+    """Raised by an ``accept`` callback: a complete response of status 200 is not what its URL should hold."""

@@ -1,26 +1,28 @@
-"""The site, asked in good manners: robots.txt first, in turn, again where that may help, and never led off the site."""
+"""Requests sent politely: robots.txt first, in turn, retried where that may help, and never led off the site."""
 
-import io
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.site.body import BodyLimits, TooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
-from ogaart.resources.site.robots import MAX_BYTES, Robots, RobotsAnswer
+from ogaart.resources.site.headers import check_framing, joined, reason_of, redirect_target, retry_after, shown
+from ogaart.resources.site.robots import Robots, RobotsAnswer, read_robots
+from ogaart.resources.site.site_state import Refusal
 from ogaart.resources.site.throttle import Throttle, Turn
 from ogaart.resources.site.transport import Transport
+from ogaart.resources.site.waits import Waits
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
+
+REFUSALS = frozenset({401, 403, 404, 410})
+"""Statuses by which the site refuses: an answer, unless it refuses everything."""
 
 REDIRECTS = 5
 """Redirects followed for one URL."""
@@ -33,18 +35,28 @@ T = TypeVar("T")
 
 @dataclass
 class SiteStats:
-    """What a client did so far: requests made and saved, bytes received, seconds waited, attempts repeated."""
+    """What a client did so far.
+
+    Attributes:
+        requests: requests sent, redirects and robots.txt included.
+        saved: calls answered from the fetch records.
+        bytes: bytes received.
+        wait_seconds: seconds waited.
+        retries: attempts repeated.
+        answered: good responses, which are progress.
+    """
 
     requests: int = 0
     saved: int = 0
     bytes: int = 0
     wait_seconds: float = 0.0
     retries: int = 0
+    answered: int = 0
 
 
 @dataclass
 class Effort:
-    """What one URL took so far: attempts, and the turn whose answer is being read."""
+    """What one URL took so far: attempts, and the turn whose response is being read."""
 
     attempts: int = 0
     turn: Turn | None = field(default=None, repr=False)
@@ -57,102 +69,165 @@ class Fetcher:
         settings: site, contact, delay, time-outs, attempts, back-off, circuit.
         root: folder of robots.txt and the platform-wide lock.
         stats: counted up.
+        waits: sleeps and reports.
     """
 
-    def __init__(self, settings: Settings, root: Path, stats: SiteStats) -> None:
+    def __init__(self, settings: Settings, root: Path, stats: SiteStats, waits: Waits) -> None:
         self._settings = settings
         self._stats = stats
         self._rules = open_site(settings)
+        self._waits = waits
         # One lock for all of the site's host names: they are one machine.
-        self._throttle = Throttle(root, urlsplit(settings.site).netloc, settings)
+        self.throttle = Throttle(root, urlsplit(settings.site).netloc, settings, waits)
         self._robots = Robots(root / "robots", settings.robots_hours * 3600, self._fetch_robots)
         self._transport = Transport(settings)
 
     def is_on_site(self, url: str) -> bool:
-        """Whether ``url`` may be asked at all: it is on the site, and no less protected than the configured base."""
+        """Whether ``url`` may be requested at all: on the site, and no less protected than the configured base."""
         if self._settings.site.startswith("https:") and not url.startswith("https:"):
             return False
-        if any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in url):  # control signs, and what no UTF-8 holds
+        if any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in url):  # controls, and what UTF-8 cannot hold
             return False
         return self._rules.is_on_site(url)
 
     def crawl_delay(self, *, ask: bool) -> float | None:
-        """Seconds between requests that robots.txt wants; None where it is not stored and may not be asked for."""
+        """Seconds between requests that robots.txt wants; None where it is not stored and may not be requested."""
         url = f"{self._settings.site}/"
         rules = self._robots.rules(url) if ask else self._robots.stored(url)
         return rules.delay if rules is not None else None
 
-    def requests_of_last_day(self) -> int:
-        """Requests that all processes of the platform sent in the last 24 hours, whatever came of them."""
-        return self._throttle.requests_of_last_day()
-
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._transport.close()
 
     def retrying(self, effort: Effort, action: Callable[[], T]) -> T:
         """Try ``action`` as often as the settings say, waiting longer each time."""
+        most = self._settings.attempts
         while True:
             effort.attempts += 1
             try:
                 return action()
             except AttemptFailed as error:
-                if effort.attempts >= self._settings.attempts:
+                if effort.attempts >= most:
                     raise _given_up(error, effort.attempts) from error
+                longest = min(self._settings.backoff * 2.0 ** (effort.attempts - 1), LONGEST_BACKOFF)
+                seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311  (jitter, no secret)
+                self._waits.tell(f"attempt {effort.attempts} of {most} failed, next in {seconds:.1f} s: {error}")
             self._stats.retries += 1
-            longest = min(self._settings.backoff * 2.0 ** (effort.attempts - 1), LONGEST_BACKOFF)
-            self._sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, no secret)
+            self._sleep(seconds)
 
-    def follow(self, effort: Effort, url: str, headers: dict[str, str], *, robots: bool = True) -> requests.Response:
-        """Ask for ``url`` and go where it is redirected to, within the site; each step waits its turn."""
+    def follow(
+        self, effort: Effort, url: str, headers: dict[str, str], *, robots: bool = True, counted: bool = True
+    ) -> requests.Response:
+        """Request ``url`` and follow its redirects within the site; each step waits its turn.
+
+        Args:
+            effort: counted up.
+            url: what to request.
+            headers: headers to send.
+            robots: obey robots.txt; only its own request does not.
+            counted: a refusal counts towards a site that refuses everything.
+        """
         seen = [url]
         while True:
             delay = self._permitted_delay(url) if robots else None
-            response = self._ask(effort, url, headers, delay)
-            target = self._transport.redirect_target(response)
+            response = self._send(effort, url, headers, delay, seen[0] if counted and robots else None)
+            target = redirect_target(response)
             if target is None:
                 return response
             response.close()
-            url = _joined(url, target)
+            url = joined(url, target)
             if not self.is_on_site(url):
-                message = f"{seen[0]} leads to {target}, which is not on {self._settings.site}"
-                raise FetchFailed("RedirectOffSite", message, response.status_code, retryable=False)
+                message = f"{seen[0]} leads to {shown(target, 300)}, which is not on {self._settings.site}"
+                raise FetchFailed("RedirectOffSite", message, response.status_code, retryable=True)
             if url in seen or len(seen) > REDIRECTS:
                 message = f"{seen[0]} is redirected in a circle or more than {REDIRECTS} times, last to {url}"
-                raise FetchFailed("RedirectLoop", message, response.status_code, retryable=False)
+                raise FetchFailed("RedirectLoop", message, response.status_code, retryable=True)
             seen.append(url)
 
-    def _ask(self, effort: Effort, url: str, headers: dict[str, str], delay: float | None) -> requests.Response:
-        """Send one request when it is our turn; returns the answer's head."""
+    def confirm_refusals(self, record: Callable[[Refusal], None]) -> None:
+        """Find out whether refusals in a row are answers, by requesting what the site served before.
+
+        Where it serves that, they are, and are recorded. Where no such URL is known, few refusals stay undecided.
+
+        Raises:
+            SiteRefuses: it refuses that too, or nothing was ever served and there are many refusals.
+        """
+        state = self.throttle.state()
+        refused = {refusal.url for refusal in state.refusals}
+        if not refused:
+            return
+        controls = [url for url in state.served if url not in refused]
+        statuses = []
+        for url in controls:
+            effort = Effort()
+            with self.retrying(effort, lambda url=url, effort=effort: self._control(effort, url)) as response:  # type: ignore[misc]
+                if response.status_code == 200 and effort.turn is not None and effort.turn.url == url:
+                    self.throttle.confirm_refusals(record, effort.turn.at)
+                    return
+                statuses.append(f"{response.status_code} for {url}")
+        if statuses:
+            raise self.throttle.refuse(f"and what it served before ({', '.join(statuses)})")
+        if len(refused) >= self._settings.circuit_refusals:
+            raise self.throttle.refuse("and has served nothing yet")
+
+    def _control(self, effort: Effort, url: str) -> requests.Response:
+        return self.follow(effort, url, {"Accept-Encoding": "gzip"}, counted=False)
+
+    def _send(
+        self, effort: Effort, url: str, headers: dict[str, str], delay: float | None, wanted: str | None
+    ) -> requests.Response:
+        """Send one request when it is our turn; returns the response's head.
+
+        Args:
+            effort: keeps the turn.
+            url: what to request.
+            headers: headers to send.
+            delay: seconds since the last response, at least.
+            wanted: the URL under which a refusal is noted; None where none is.
+        """
         began = time.monotonic()
-        with self._throttle.turn(url, delay) as turn:
+        with self.throttle.turn(url, delay) as turn:
             self._stats.wait_seconds += time.monotonic() - began
             self._stats.requests += 1
             try:
                 response = self._transport.send(url, headers)
                 fault(Fault.REQUEST_SENT)
+                check_framing(response)
             except AttemptFailed as error:
                 turn.failed(str(error), unreachable=error.connecting)
                 raise
             status = response.status_code
             if status in (408, 429) or status >= 500:
                 response.close()
-                message = f"{url} answered {status} {response.reason}"
+                message = f"{url} answered {reason_of(response)}"
+                if "Retry-After" in response.headers:
+                    message += f", Retry-After: {shown(response.headers['Retry-After'])}"
                 turn.failed(message, self._pause(response, effort.attempts))
                 raise AttemptFailed("HttpStatus", message, status)
-            turn.answered()
-            effort.turn = turn
+            self._note(turn, response, wanted, effort)
             return response
 
+    def _note(self, turn: Turn, response: requests.Response, wanted: str | None, effort: Effort) -> None:
+        """Tell the throttle what kind of response came."""
+        effort.turn = turn
+        status = response.status_code
+        if status not in REFUSALS:
+            self._stats.answered += 1
+            turn.answered(served=status in (200, 206, 304) and wanted is not None)
+        elif wanted is not None:
+            kind = response.headers.get("Content-Type")
+            turn.refused(Refusal(wanted, response.url, status, kind, effort.attempts, turn.at))
+
     def _pause(self, response: requests.Response, attempt: int) -> float | None:
-        """Seconds for which nobody should ask: what Retry-After says; a 429 without one gets our own back-off."""
-        pause = _retry_after(response)
+        """Seconds for which nothing is sent: what Retry-After says; a 429 without one gets our own back-off."""
+        pause = retry_after(response)
         if pause is None and response.status_code == 429:
             return min(self._settings.backoff * 2.0**attempt, LONGEST_BACKOFF)
         return pause
 
     def _permitted_delay(self, url: str) -> float:
-        """The delay before ``url`` may be asked, if it may."""
+        """The delay before ``url`` may be requested, if it may."""
         rules = self._robots.rules(url)
         if not rules.allow(url):
             # Rules change, and looking at them again costs no request of its own.
@@ -164,51 +239,18 @@ class Fetcher:
         return max(rules.delay, self._settings.delay)
 
     def _fetch_robots(self, url: str) -> RobotsAnswer:
-        """Ask for a robots.txt; any answer that is neither it nor a plain no raises."""
+        """Request a robots.txt; any response that is neither it nor a plain refusal raises."""
         effort = Effort()
 
         def attempt() -> RobotsAnswer:
             with self.follow(effort, url, {"Accept-Encoding": "identity"}, robots=False) as response:
-                if 400 <= response.status_code < 500:
-                    return RobotsAnswer(response.status_code, "")
-                if response.status_code != 200:
-                    raise AttemptFailed("HttpStatus", f"{url} answered {response.status_code}", response.status_code)
-                text = io.BytesIO()
-                limits = BodyLimits(MAX_BYTES, 0.0, 0.0, self._settings.timeout_read)
-                try:
-                    for chunk in body(response, limits):
-                        text.write(chunk)
-                except TooLarge:
-                    pass  # the rest does not count
-                return RobotsAnswer(200, text.getvalue().decode("utf-8", "replace"))
+                return read_robots(response, self._settings.timeout_read)
 
         return self.retrying(effort, attempt)
 
     def _sleep(self, seconds: float) -> None:
         self._stats.wait_seconds += seconds
-        time.sleep(seconds)
-
-
-def _joined(url: str, target: str) -> str:
-    """Where a redirect leads; empty, which is nowhere, where its target is no URL."""
-    try:
-        return urljoin(url, target).partition("#")[0]
-    except ValueError:
-        return ""
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that Retry-After asks for, in either of its forms; None where it is missing or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        until = parsedate_to_datetime(text)
-        # The site's own clock, where it tells: ours may be wrong.
-        now = parsedate_to_datetime(response.headers["Date"]) if "Date" in response.headers else datetime.now(UTC)
-        return max((until - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+        self._waits.sleep(seconds)
 
 
 def _given_up(error: AttemptFailed, attempts: int) -> Exception:

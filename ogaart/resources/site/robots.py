@@ -1,31 +1,105 @@
-"""What robots.txt allows and how long it wants us to wait; kept with its age, one file for each origin."""
+"""What robots.txt allows and how long it wants us to wait; stored with its age, one file for each origin."""
 
+import codecs
+import io
 import json
+import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
 from filelock import FileLock
 from protego import Protego
 
 from ogaart.core.user_agent import PRODUCT
-from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
+from ogaart.resources.site.body import BodyLimits, TooLarge, body
+from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_records import url_key
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.site.headers import announced_length, reason_of
+from ogaart.resources.storage.atomic_files import read_json, write_durably
 from ogaart.resources.storage.lock_names import robots_lock
 
 MAX_BYTES = 512 << 10
 """What is read of a robots.txt; RFC 9309 asks for 500 KiB at least."""
 
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_LINE_ENDS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_RULE = re.compile(r"^[ \t]*[A-Za-z][A-Za-z-]*[ \t]*:", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class RobotsAnswer:
-    """What the site answered when asked for its robots.txt: HTTP status and text."""
+    """How the site answered the request for its robots.txt: HTTP status and text."""
 
     status: int
     text: str
+
+
+def read_robots(response: requests.Response, seconds: float) -> RobotsAnswer:
+    """The robots.txt that a response holds.
+
+    Args:
+        response: the response, its body unread.
+        seconds: how long its body may take.
+
+    Raises:
+        AttemptFailed: it holds something else, such as a page of HTML, or not all of it.
+    """
+    url, status = response.url, response.status_code
+    if 400 <= status < 500:
+        return RobotsAnswer(status, "")
+    if status != 200:
+        raise AttemptFailed("HttpStatus", f"{url} answered {reason_of(response)}", status)
+    content = io.BytesIO()
+    whole = announced_length(response)
+    try:
+        for chunk in body(response, BodyLimits(MAX_BYTES, 0.0, 0.0, seconds)):
+            content.write(chunk)
+    except TooLarge:
+        whole = None  # the rest does not count
+    if whole is not None and content.tell() < whole:
+        raise AttemptFailed("Truncated", f"{url}: {content.tell():,} of {whole:,} bytes came", status)
+    text = decode_robots(content.getvalue())
+    if not is_robots(text):
+        raise AttemptFailed("NotRobots", f"{url} is not a robots.txt: it begins {text.strip()[:60]!r}", status)
+    return RobotsAnswer(200, text)
+
+
+def decode_robots(content: bytes) -> str:
+    """The text of a robots.txt, whatever its encoding and line ends; lines end with a line feed."""
+    marked = ((mark, encoding) for mark, encoding in _MARKS if content.startswith(mark))
+    mark, encoding = next(marked, (b"", _unmarked(content)))
+    return _plain(content[len(mark) :].decode(encoding, "replace"))
+
+
+def _plain(text: str) -> str:
+    return _LINE_ENDS.sub("\n", text.lstrip("\ufeff"))
+
+
+def is_robots(text: str) -> bool:
+    """Whether a text may be a robots.txt: it has no line but comments, or at least one that could be a rule."""
+    lines = [line for line in (line.strip() for line in text.split("\n")) if line and not line.startswith("#")]
+    if not lines:
+        return True
+    return not lines[0].startswith("<") and _RULE.search("\n".join(lines)) is not None
+
+
+def _unmarked(content: bytes) -> str:
+    """The encoding of a text without a byte order mark: in UTF-16, every other byte of ASCII is zero."""
+    even, odd = content[0:200:2].count(0), content[1:200:2].count(0)
+    if max(even, odd) * 4 < len(content[:200]):
+        return "utf-8"
+    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 class Rules:
@@ -33,29 +107,29 @@ class Rules:
 
     def __init__(self, answer: RobotsAnswer, fetched_at: float) -> None:
         self.fetched_at = fetched_at
-        self._rules = Protego.parse(answer.text if answer.status == 200 else "")
+        self._rules = Protego.parse(_plain(answer.text) if answer.status == 200 else "")
 
     def allow(self, url: str) -> bool:
-        """Whether we may ask for ``url``."""
+        """Whether ``url`` may be requested."""
         return self._rules.can_fetch(url, PRODUCT)
 
     @property
     def delay(self) -> float:
-        """Seconds between two requests that it asks for; 0 where it says nothing."""
+        """Seconds between two requests that it asks for; 0 where it states none."""
         delay = self._rules.crawl_delay(PRODUCT) or 0.0
         rate = self._rules.request_rate(PRODUCT)
         if rate is not None and rate.requests > 0:
             delay = max(delay, rate.seconds / rate.requests)
-        return delay
+        return 0.0 if math.isnan(delay) else delay
 
 
 class Robots:
-    """The rules of each origin; asks again when they are too old.
+    """The rules of each origin; read again when they are too old.
 
     Args:
-        folder: where the answers are kept.
-        max_age: seconds after which one is asked again.
-        fetch: asks the site for the robots.txt at a URL, politely.
+        folder: where they are stored.
+        max_age: seconds after which one is requested again.
+        fetch: requests the robots.txt at a URL, politely.
         clock: the wall clock.
     """
 
@@ -77,7 +151,7 @@ class Robots:
         """The rules in force for ``url``.
 
         Raises:
-            SiteDown: robots.txt cannot be had or is refused to us, so nothing may be asked.
+            SiteDown: robots.txt cannot be read or is refused, so nothing may be requested.
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -88,17 +162,17 @@ class Robots:
                 with FileLock(robots_lock(self._path(origin))):
                     rules = self._load(origin)  # another process may have been quicker
                     if rules is None or not self._is_fresh(rules):
-                        rules = self._ask(origin)
+                        rules = self._request(origin)
             self._known[origin] = rules
         return rules
 
     def stored(self, url: str) -> Rules | None:
-        """The rules kept for ``url``, however old, without asking; None where none are kept."""
+        """The rules stored for ``url``, however old, without a request; None where there are none."""
         parts = urlsplit(url)
         return self._load(f"{parts.scheme}://{parts.netloc}")
 
     def _is_fresh(self, rules: Rules) -> bool:
-        # A time in the future is a clock that jumped back: ask rather than trust it.
+        # A time in the future is a clock that jumped back: request it rather than trust it.
         return 0 <= self._clock() - rules.fetched_at < self._max_age
 
     def _path(self, origin: str) -> Path:
@@ -106,24 +180,33 @@ class Robots:
 
     def _load(self, origin: str) -> Rules | None:
         try:
-            kept = json.loads(self._path(origin).read_bytes())
-            if kept["origin"] != origin:
+            kept = self._stored(origin)
+            answer = RobotsAnswer(int(str(kept["status"])), str(kept["text"]))
+            if answer.status == 200 and not is_robots(_plain(answer.text)):
                 return None
-            return Rules(RobotsAnswer(int(kept["status"]), str(kept["text"])), float(kept["fetched_at"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return Rules(answer, float(str(kept["fetched_at"])))
+        except (ValueError, KeyError, TypeError):
             return None
 
-    def _ask(self, origin: str) -> Rules:
+    def _stored(self, origin: str) -> dict[str, object]:
+        kept = read_json(self._path(origin))
+        return kept if isinstance(kept, dict) and kept.get("origin") == origin else {}
+
+    def _request(self, origin: str) -> Rules:
         url = f"{origin}/robots.txt"
         try:
             answer = self._fetch(url)
         except (AttemptFailed, FetchFailed) as error:
-            raise SiteDown(f"{url} could not be read, so nothing may be asked of the site: {error}") from error
+            raise SiteDown(f"{url} could not be read, so nothing may be requested: {error}") from error
         if answer.status in (401, 403):
-            raise SiteDown(
-                f"{url} answered {answer.status}: the site refuses us; set OGAART_CONTACT and ask its keepers"
+            raise SiteRefuses(
+                f"{url} answered {answer.status}: the site refuses this crawler; "
+                "set OGAART_CONTACT and write to the site's operators"
             )
-        now = self._clock()
-        kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text}
+        now, before = self._clock(), self._stored(origin)
+        missing = answer.status != 200
+        if missing and before.get("status") == 200 and not before.get("missing"):
+            answer = RobotsAnswer(200, str(before["text"]))  # once is no proof: the rules are obeyed until it is twice
+        kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text, "missing": missing}
         write_durably(self._path(origin), json.dumps(kept).encode())
         return Rules(answer, now)

@@ -1,78 +1,40 @@
-"""When the site may be asked: one delay, one Retry-After and one circuit breaker for the whole platform.
+"""When a request may be sent: one delay, one Retry-After and one circuit breaker for the whole platform.
 
-The host's lock is held from the wait until the answer's first byte, and the next delay counts from there, so that two
-requests never reach the site closer together than the delay, whatever process they come from.
+The host's lock is held from the wait until the response's first byte, and the next delay counts from there, so that two
+requests never reach the site closer together than the delay, whatever process they come from. Written by hand: no
+library keeps a delay over several processes that may be killed at any point.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from ogaart.resources.site.errors import SiteDown
+from ogaart.resources.site.errors import SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_records import url_key
+from ogaart.resources.site.site_state import DAY, Refusal, SiteState, Span, load_state, save_state
+from ogaart.resources.site.waits import WORTH_TELLING, Waits
 from ogaart.resources.storage.lock_names import host_lock
 from ogaart.settings import Settings
 
 LONGEST_SHUT = 3600.0
 """Seconds between two probes of a site that stays down, at most."""
 
-DAY = 86_400.0
-STRETCH = 600
-"""Seconds of which the requests are counted together; a day's count looks back this much further at most."""
+LONGEST_PAUSE = DAY
+"""Seconds for which a Retry-After is honoured at most; then one request finds out whether it still holds."""
 
 
-@dataclass
-class Span:
-    """A stretch of time: the wall clock's second it began at, and its length in seconds."""
+class Late(NamedTuple):
+    """A success that is taken back: its URL, the breaker's numbers before it, and whether it counts as a failure."""
 
-    since: float = 0.0
-    seconds: float = 0.0
-
-    def left(self, now: float) -> float:
-        """Seconds left; never more than its length, since the clock may have jumped back."""
-        return min(max(self.since + self.seconds - now, 0.0), self.seconds)
-
-
-@dataclass
-class SiteState:
-    """What all processes know of the site; lies beside the lock as JSON.
-
-    Attributes:
-        asked_at: wall clock at the last answer's first byte.
-        delay: seconds between requests that were in force then.
-        in_flight: a request is on its way; seen by another process: its sender died, nobody knows when it arrived.
-        pause: what the site asked for by Retry-After.
-        failures: failures in a row.
-        failing: keys of different URLs among them, as many as the breaker needs.
-        shut: how long the open circuit stays open.
-        trips: how often in a row it opened.
-        asked: requests sent in each stretch of the last day, whatever came of them, by its beginning (epoch seconds).
-    """
-
-    asked_at: float = 0.0
-    delay: float = 0.0
-    in_flight: bool = False
-    pause: Span = field(default_factory=Span)
-    failures: int = 0
-    failing: list[str] = field(default_factory=list)
-    shut: Span = field(default_factory=Span)
-    trips: int = 0
-    asked: dict[str, int] = field(default_factory=dict)
-
-    def count(self, now: float) -> None:
-        """Count a request that is sent now, and forget what is older than a day."""
-        stretch = str(int(now // STRETCH * STRETCH))
-        self.asked = {since: n for since, n in self.asked.items() if abs(now - int(since)) < DAY + STRETCH}
-        self.asked[stretch] = self.asked.get(stretch, 0) + 1
-
-    def of_last_day(self, now: float) -> int:
-        """Requests sent in the last 24 hours."""
-        return sum(n for since, n in self.asked.items() if abs(now - int(since)) < DAY + STRETCH)
+    url: str
+    failures: int
+    failing: list[str]
+    trips: int
+    failed: bool
 
 
 class Turn:
@@ -81,106 +43,177 @@ class Turn:
     def __init__(self, owner: "Throttle", state: SiteState, url: str) -> None:
         self._owner = owner
         self._state = state
-        self._url = url
+        self.url = url
         self._before = (state.failures, list(state.failing), state.trips)
+        self.at = state.asked_at
+        self.refusals = len(state.refusals)
 
-    def answered(self) -> None:
-        """The site answered in good order: the breaker starts to count anew."""
-        state = self._state
-        state.failures, state.failing, state.trips, state.shut = 0, [], 0, Span()
+    def answered(self, *, served: bool = False) -> None:
+        """The site responded in good order: the breaker counts from zero.
+
+        Args:
+            served: it returned what the URL holds, so that the URL may tell later whether the site serves us at all.
+        """
+        if self._state.trips:
+            self._owner.waits.tell(f"{self._owner.host} responds again")
+        self._state.reset_breaker()
+        self._state.answered_at = self._owner.now()
+        if served:
+            self._state.note_served(self.url)
+
+    def refused(self, refusal: Refusal) -> None:
+        """The site refused: an answer if a good response follows, else a sign that it refuses us."""
+        self._state.note_refused(refusal)
+        self.refusals = len(self._state.refusals)
+        if not self._state.trips:
+            self._state.reset_breaker()
 
     def failed(self, message: str, pause: float | None = None, *, unreachable: bool = False) -> None:
         """The request failed, or the site asked for a pause.
 
         Args:
             message: what happened.
-            pause: seconds for which the site wants no request, from anybody.
-            unreachable: no connection came about, which no other URL would change.
+            pause: seconds for which the site wants no request from any process.
+            unreachable: no connection was established, which no other URL would change.
 
         Raises:
             SiteDown: the pause is longer than ``max_wait``, or the circuit opens.
         """
         if pause:
             self._owner.pause(self._state, pause)
-        self._owner.count_failure(self._state, self._url, message, unreachable=unreachable)
+        self._owner.count_failure(self._state, self.url, message, unreachable=unreachable)
         self._owner.check_pause(self._state)
 
-    def broke(self) -> None:
-        """After the ``with`` block: the body broke off, so that the good beginning did not count after all."""
-        self._owner.remember_broken(self._url, *self._before)
+    def take_back(self, *, failed: bool = True) -> None:
+        """After the ``with`` block: the body was not good, so that its good beginning did not count after all.
+
+        Args:
+            failed: count it as a failure; else it is as if there had been no response.
+        """
+        self._owner.take_back(Late(self.url, *self._before, failed))
 
 
 class Throttle:
-    """Hands out turns to ask one host, one at a time over all processes.
+    """Hands out turns to send a request to one host, one at a time over all processes.
 
     Args:
-        folder: where ``<host>.lock`` and ``<host>.json`` lie.
+        folder: where the host's lock and ``<host>.json`` are.
         host: host, with its port where it has one.
         settings: circuit_failures, circuit_urls, circuit_seconds, max_wait.
+        waits: sleeps and reports.
         clock: the wall clock; persisted, so it is the same for all processes, but it may jump.
     """
 
-    def __init__(self, folder: Path, host: str, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        name = host.replace(":", "_").replace("[", "").replace("]", "")
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        settings: Settings,
+        waits: Waits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        name = host.rpartition("@")[2].replace(":", "_").replace("[", "").replace("]", "")
         folder.mkdir(parents=True, exist_ok=True)
-        self._host = host
+        self.host = host.rpartition("@")[2]
+        self.waits = waits or Waits()
+        self.now = clock
         self._lock = FileLock(host_lock(folder, name), poll_interval=0.02)
         self._file = folder / f"{name}.json"
         self._settings = settings
-        self._clock = clock
         # This process's own memory, by a clock that does not jump; the later of both clocks wins.
         self._asked_at = float("-inf")
         self._pause_until = float("-inf")
-        self._late: tuple[str, int, list[str], int] | None = None
+        self._late: Late | None = None
 
     @contextmanager
     def turn(self, url: str, delay: float | None) -> Iterator[Turn]:
-        """Wait for the right to ask ``url``, and hold it until the block ends.
+        """Wait for the right to request ``url``, and hold it until the block ends.
 
         Args:
-            url: what will be asked.
-            delay: seconds since the last answer's first byte, at least; None, where robots.txt is yet to tell: the
-                delay in force last, whoever kept it.
+            url: what will be requested.
+            delay: seconds since the last response's first byte, at least; None, where robots.txt is yet to tell: the
+                delay in force last, whichever process kept it.
 
         Raises:
             SiteDown: the circuit is open, or the site wants a pause longer than ``max_wait``.
         """
-        with self._lock:
-            state = self._load()
+        with self._held():
+            state = self.state()
             try:
                 self._count_late(state)
                 self._refuse_while_shut(state)
                 self.check_pause(state)
             except SiteDown:
-                self._save(state)
+                save_state(self._file, state)
                 raise
             if delay is not None:
                 state.delay = delay
-            time.sleep(self._wait(state, max(state.delay, self._settings.delay)))
+            seconds = self._wait(state, max(state.delay, self._settings.delay))
+            self.waits.sleep(seconds, f"the next request to {self.host} is due then")
             state.pause = Span()
-            state.asked_at, state.in_flight = self._clock(), True
+            state.asked_at, state.in_flight = self.now(), True
             state.count(state.asked_at)
-            self._save(state)
+            save_state(self._file, state)
             try:
                 yield Turn(self, state, url)
             finally:
                 self._asked_at = time.monotonic()
-                state.asked_at, state.in_flight = self._clock(), False
-                self._save(state)
+                state.asked_at, state.in_flight = self.now(), False
+                save_state(self._file, state)
+
+    def state(self) -> SiteState:
+        """What is known about the site now, read without waiting for a turn."""
+        return load_state(self._file)
 
     def requests_of_last_day(self) -> int:
         """Requests that all processes together sent in the last 24 hours, failed and redirected ones included."""
-        return self._load().of_last_day(self._clock())
+        return self.state().of_last_day(self.now())
+
+    def confirm_refusals(self, record: Callable[[Refusal], None], before: float) -> None:
+        """Hand over the refusals that came before a good response; they are answers now.
+
+        Args:
+            record: makes one durable.
+            before: wall clock when the good response was requested.
+        """
+        with self._held():
+            state = self.state()
+            confirmed = [refusal for refusal in state.refusals if refusal.at <= before]
+            for refusal in confirmed:
+                record(refusal)
+            state.refusals = [refusal for refusal in state.refusals if refusal.at > before]
+            save_state(self._file, state)
+
+    def refuse(self, also: str) -> SiteRefuses:
+        """Open the circuit since the site refuses us, and drop the refusals in a row: none of them was an answer.
+
+        Args:
+            also: what it refused besides, for the message.
+        """
+        with self._held():
+            state = self.state()
+            seconds = self._open_circuit(state)
+            refusals, state.refusals = state.refusals, []
+            save_state(self._file, state)
+        last = f", last {refusals[-1].status} for {refusals[-1].url}" if refusals else ""
+        message = (
+            f"{self.host} refused {len(refusals)} URLs in a row{last}, {also}: it refuses this crawler; "
+            f"none of this is recorded; next request in {seconds:.0f} s. "
+            "If it lasts, set OGAART_CONTACT and write to the site's operators"
+        )
+        self.waits.tell(message)
+        return SiteRefuses(message, retry_after=max(seconds, self._pause_left(state)))
 
     def pause(self, state: SiteState, seconds: float) -> None:
-        """Ask nothing for ``seconds``; a longer pause already in force stays."""
-        now = self._clock()
+        """Send nothing for ``seconds``; a longer pause already in force is kept."""
+        now, seconds = self.now(), min(seconds, LONGEST_PAUSE)
         if seconds > state.pause.left(now):
             state.pause = Span(now, seconds)
         self._pause_until = max(self._pause_until, time.monotonic() + seconds)
+        self.waits.tell(f"{self.host} asks for a pause of {seconds:.0f} s")
 
     def check_pause(self, state: SiteState) -> None:
-        """Refuse to sit out a pause longer than ``max_wait``.
+        """Refuse to wait for a pause longer than ``max_wait``.
 
         Raises:
             SiteDown: it is longer.
@@ -188,7 +221,7 @@ class Throttle:
         left = self._pause_left(state)
         if left > self._settings.max_wait:
             raise SiteDown(
-                f"{self._host} wants no request for {left:.0f} s, OGAART_MAX_WAIT is {self._settings.max_wait:.0f} s: "
+                f"{self.host} wants no request for {left:.0f} s, OGAART_MAX_WAIT is {self._settings.max_wait:.0f} s: "
                 "run again later",
                 retry_after=left,
             )
@@ -207,57 +240,58 @@ class Throttle:
         probing = state.trips > 0
         if not probing and not (everywhere and state.failures >= self._settings.circuit_failures):
             return
-        seconds = min(self._settings.circuit_seconds * 2.0**state.trips, LONGEST_SHUT)
-        state.shut = Span(self._clock(), seconds)
-        state.trips = min(state.trips + 1, 32)
-        raise SiteDown(
-            f"{self._host} failed {state.failures} times in a row, last: {message}; next probe in {seconds:.0f} s",
-            retry_after=max(seconds, self._pause_left(state)),
-        )
+        seconds = self._open_circuit(state)
+        message = f"{self.host} failed {state.failures} times in a row, last: {message}; next probe in {seconds:.0f} s"
+        self.waits.tell(message)
+        raise SiteDown(message, retry_after=max(seconds, self._pause_left(state)))
 
-    def remember_broken(self, url: str, failures: int, failing: list[str], trips: int) -> None:
+    def take_back(self, late: Late) -> None:
         """Take back the last turn's success; written down with the next turn, since the lock is no longer ours."""
-        self._late = (url, failures, failing, trips)
+        self._late = late
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the host's lock; a long wait for another process is reported."""
+        try:
+            self._lock.acquire(timeout=WORTH_TELLING)
+        except Timeout:
+            self.waits.tell(f"waiting for other processes that are sending requests to {self.host}")
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _open_circuit(self, state: SiteState) -> float:
+        seconds: float = min(self._settings.circuit_seconds * 2.0**state.trips, LONGEST_SHUT)
+        state.shut = Span(self.now(), seconds)
+        state.trips = min(state.trips + 1, 32)
+        return seconds
 
     def _count_late(self, state: SiteState) -> None:
         if self._late is None:
             return
-        url, failures, failing, trips = self._late
-        self._late = None
-        if state.failures == 0:  # nobody else had news since
-            state.failures, state.failing, state.trips = failures, failing, trips
-        self.count_failure(state, url, "a body broke off")
+        late, self._late = self._late, None
+        state.served = [served for served in state.served if served != late.url]
+        if state.failures == 0:  # no other process had news since
+            state.failures, state.failing, state.trips = late.failures, late.failing, late.trips
+        if late.failed:
+            self.count_failure(state, late.url, "a body broke off or was not what it should be")
 
     def _refuse_while_shut(self, state: SiteState) -> None:
-        left = state.shut.left(self._clock())
+        left = state.shut.left(self.now())
         if left > 0:
+            why = f"failed {state.failures} times in a row" if state.failures else "refused everything"
             raise SiteDown(
-                f"{self._host} failed {state.failures} times in a row; it is not asked for another {left:.0f} s",
+                f"{self.host} {why}; no request is sent for another {left:.0f} s",
                 retry_after=left,
             )
 
     def _pause_left(self, state: SiteState) -> float:
-        return max(state.pause.left(self._clock()), self._pause_until - time.monotonic())
+        return max(state.pause.left(self.now()), self._pause_until - time.monotonic())
 
     def _wait(self, state: SiteState, delay: float) -> float:
         """Seconds to sleep now; the pause is known to be short enough."""
-        since_answer = delay if state.in_flight else Span(state.asked_at, delay).left(self._clock())
+        since_answer = delay if state.in_flight else Span(state.asked_at, delay).left(self.now())
         own = self._asked_at + delay - time.monotonic()
         return max(since_answer, own, self._pause_left(state), 0.0)
-
-    def _load(self) -> SiteState:
-        try:
-            fields = json.loads(self._file.read_bytes())
-            fields["pause"] = Span(**fields["pause"])
-            fields["shut"] = Span(**fields["shut"])
-            return SiteState(**fields)
-        except FileNotFoundError:
-            return SiteState()
-        except (ValueError, TypeError, KeyError):
-            return SiteState(in_flight=True)  # torn: the last request may have been just now
-
-    def _save(self, state: SiteState) -> None:
-        """Replace the state; one fixed draft name will do, since only the lock's holder writes."""
-        draft = self._file.with_suffix(".new")
-        draft.write_text(json.dumps(asdict(state)))
-        draft.replace(self._file)

@@ -1,7 +1,7 @@
-"""One HTTP request and its answer's head: honest, without memory, bounded in time.
+"""One HTTP request and its response's head: honest, without memory, bounded in time.
 
 No cookies, no credentials, no redirects, no retries, a connection of its own for each request: with seconds between
-requests a kept connection is mostly dead, and bytes left over on one would be read as the next answer.
+requests a kept connection is mostly dead, and bytes left over on one would be read as the next response.
 """
 
 import socket
@@ -40,11 +40,11 @@ class Transport:
             self._session.mount(scheme, _Adapter(max_retries=0))
 
     def send(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """Send one GET; returns when the answer's head is complete, its body unread.
+        """Send one GET; returns when the response's head is complete, its body unread.
 
         Raises:
-            AttemptFailed: no whole head came in time.
-            FetchFailed: the URL is none.
+            AttemptFailed: no complete head came in time.
+            FetchFailed: the URL is invalid.
         """
         session = self._session
         try:
@@ -58,20 +58,14 @@ class Transport:
             message = f"{url}: no connection within {self._timeout[0]:g} s"
             raise AttemptFailed("ConnectTimeout", message, connecting=True) from error
         except ReadTimeout as error:
-            raise AttemptFailed("TimeOut", f"{url}: no answer within {self._timeout[1]:g} s") from error
+            raise AttemptFailed("TimeOut", f"{url}: no response within {self._timeout[1]:g} s") from error
         except requests.RequestException as error:
             connecting = _is_connecting(error)
             name = "ConnectFailed" if connecting else "ConnectionBroken"
             raise AttemptFailed(name, f"{url}: {error}", connecting=connecting) from error
 
-    def redirect_target(self, response: requests.Response) -> str | None:
-        """The Location header of a redirect, its bytes read as UTF-8; None for any other answer."""
-        if not response.is_redirect:
-            return None
-        return response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
-
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._session.close()
 
 
@@ -80,7 +74,7 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
 
 
 def _is_connecting(error: requests.RequestException) -> bool:
-    """Whether not even a connection came about."""
+    """Whether not even a connection was established."""
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError | SSLError)
@@ -103,7 +97,7 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
 
 
 def _shut(sock: socket.socket) -> None:
-    """Wake up whoever reads from the socket; past ssl's own shutdown, which would pull the object from under them."""
+    """Wake up the thread that reads the socket; past ssl's own shutdown, which would take the object from under it."""
     try:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:

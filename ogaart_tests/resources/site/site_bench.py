@@ -33,9 +33,9 @@ class Bench:
         """Settings in a hurry."""
         return Settings(site=self.server.base, data=self.root, **QUICK | changes)
 
-    def client(self, **changes: Any) -> SiteClient:
+    def client(self, on_event: Any = None, **changes: Any) -> SiteClient:
         """A client in a hurry."""
-        return SiteClient(self.settings(**changes), self.blobs, self.root / "site")
+        return SiteClient(self.settings(**changes), self.blobs, self.root / "site", on_event)
 
     def leftovers(self) -> list[str]:
         """Names of temporary and partial files under the data root."""

@@ -66,10 +66,11 @@ def test_the_agent_says_who_asks_and_what_for() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_what_is_not_to_be_had_is_an_answer_and_recorded(bench: Bench, status: int) -> None:
+def test_a_refusal_is_an_answer_once_the_site_serves_another_url(bench: Bench, status: int) -> None:
     url = bench.server.at("/gone", Status(status))
 
     first = bench.client().get(url)
+    bench.client().get(bench.server.at("/good", Serve(b"x")))
     again = bench.client().get(url, expected_length=10)
 
     assert (first.status, first.sha256, first.bytes) == (status, None, 0)

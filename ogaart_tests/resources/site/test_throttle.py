@@ -198,14 +198,14 @@ def test_one_bad_url_does_not_open_the_circuit(bench: Bench) -> None:
 
 
 def test_a_site_out_of_reach_opens_the_circuit_by_one_url(tmp_path: Path) -> None:
-    process = politeness(tmp_path, Clock(), circuit_failures=3, circuit_urls=3)
+    process = throttle(tmp_path, Clock(), circuit_failures=3, circuit_urls=3)
     for _ in range(2):
         with process.turn("/a", 0.0) as turn:
             turn.failed("no connection", unreachable=True)
 
     with pytest.raises(SiteDown), process.turn("/a", 0.0) as turn:
         turn.failed("no connection", unreachable=True)
-    with pytest.raises(SiteDown, match="it is not asked for another"), process.turn("/b", 0.0):
+    with pytest.raises(SiteDown, match="no request is sent for another"), process.turn("/b", 0.0):
         pass
 
 
@@ -235,20 +235,20 @@ class Clock:
         return time.time() + self.jump
 
 
-def politeness(folder: Path, clock: Clock, **changes: Any) -> Throttle:
+def throttle(folder: Path, clock: Clock, **changes: Any) -> Throttle:
     """What a new process would open."""
-    return Throttle(folder, "site", Settings(data=folder, **QUICK | changes), clock)
+    return Throttle(folder, "site", Settings(data=folder, **QUICK | changes), clock=clock)
 
 
 def test_a_clock_that_jumps_back_an_hour_costs_one_delay(tmp_path: Path) -> None:
     clock = Clock()
-    with politeness(tmp_path, clock).turn("/a", 0.2) as turn:
+    with throttle(tmp_path, clock).turn("/a", 0.2) as turn:
         turn.answered()
     clock.jump = -3600.0
 
     began = time.monotonic()
     for _ in range(2):
-        with politeness(tmp_path, clock).turn("/b", 0.2) as turn:
+        with throttle(tmp_path, clock).turn("/b", 0.2) as turn:
             turn.answered()
 
     assert 0.4 <= time.monotonic() - began < 0.8
@@ -256,7 +256,7 @@ def test_a_clock_that_jumps_back_an_hour_costs_one_delay(tmp_path: Path) -> None
 
 def test_a_clock_that_jumps_ahead_does_not_hurry_the_process(tmp_path: Path) -> None:
     clock = Clock()
-    process = politeness(tmp_path, clock)
+    process = throttle(tmp_path, clock)
     with process.turn("/a", 0.2) as turn:
         turn.failed("429", pause=0.3)
     began = time.monotonic()
@@ -270,12 +270,12 @@ def test_a_clock_that_jumps_ahead_does_not_hurry_the_process(tmp_path: Path) -> 
 
 def test_a_pause_survives_a_clock_that_jumps_back(tmp_path: Path) -> None:
     clock = Clock()
-    with politeness(tmp_path, clock).turn("/a", 0.0) as turn:
+    with throttle(tmp_path, clock).turn("/a", 0.0) as turn:
         turn.failed("429", pause=0.3)
     clock.jump = -3600.0
 
     began = time.monotonic()
-    with politeness(tmp_path, clock).turn("/b", 0.0) as turn:
+    with throttle(tmp_path, clock).turn("/b", 0.0) as turn:
         turn.answered()
 
     assert 0.29 <= time.monotonic() - began < 0.8
@@ -284,14 +284,14 @@ def test_a_pause_survives_a_clock_that_jumps_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["in flight", "torn"])
 def test_a_request_of_a_dead_process_may_have_arrived_just_now(tmp_path: Path, state: str) -> None:
     clock = Clock()
-    with politeness(tmp_path, clock).turn("/a", 0.3) as turn:
+    with throttle(tmp_path, clock).turn("/a", 0.3) as turn:
         turn.answered()
     file = tmp_path / "site.json"
     kept = json.loads(file.read_text())
     file.write_text("{" if state == "torn" else json.dumps(kept | {"in_flight": True, "asked_at": 0.0}))
 
     began = time.monotonic()
-    with politeness(tmp_path, clock).turn("/b", 0.3) as turn:
+    with throttle(tmp_path, clock).turn("/b", 0.3) as turn:
         turn.answered()
 
     assert time.monotonic() - began >= 0.29
@@ -322,11 +322,11 @@ def test_requests_are_forgotten_after_a_day_and_not_when_the_clock_jumps_back(tm
     clock = Clock()
     for jump in (0.0, 3600.0, 20 * 3600.0):
         clock.jump = jump
-        with politeness(tmp_path, clock).turn("/a", 0.0) as turn:
+        with throttle(tmp_path, clock).turn("/a", 0.0) as turn:
             turn.answered()
     counted = {}
     for hours in (19, 20, 23, 24.5, 25.5, 45):
         clock.jump = hours * 3600.0
-        counted[hours] = politeness(tmp_path, clock).requests_of_last_day()
+        counted[hours] = throttle(tmp_path, clock).requests_of_last_day()
 
     assert counted == {19: 3, 20: 3, 23: 3, 24.5: 2, 25.5: 1, 45: 0}

@@ -1,0 +1,149 @@
+"""Refusals (401, 403, 404, 410): answers about one URL, unless the site refuses everything."""
+
+import time
+from typing import Any
+
+import pytest
+
+from ogaart.resources.site.client import SiteClient, SiteDown, SiteRefuses
+from ogaart.resources.site.fetch_records import FetchRecords
+from ogaart_tests.fault_server import Redirect, Serve, Status
+from ogaart_tests.resources.site.site_bench import Bench, bench
+
+__all__ = ["bench"]
+
+PAGE = Serve(b"<html>entry</html>", "text/html")
+
+
+def pages(bench: Bench, count: int) -> list[str]:
+    """URLs of pages that are well."""
+    return [bench.server.at(f"/content/{n}", PAGE) for n in range(count)]
+
+
+def recorded(bench: Bench, urls: list[str]) -> list[int | None]:
+    """The statuses that the fetch records hold for URLs."""
+    records = [FetchRecords(bench.root / "site" / "fetches").read(url) for url in urls]
+    return [record.status if record is not None else None for record in records]
+
+
+def refusing_from(bench: Bench, number: int, status: int) -> None:
+    """Let the server refuse everything from its ``number``-th page on."""
+    served = 0
+
+    def answer(path: str) -> Status | None:
+        nonlocal served
+        served += path != "/robots.txt"
+        return Status(status) if served >= number else None
+
+    bench.server.everywhere = answer
+
+
+def crawl(client: SiteClient, urls: list[str], **options: Any) -> list[int]:
+    """The statuses of URLs that are fetched one after the other."""
+    return [client.get(url, **options).status for url in urls]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_site_that_refuses_everything_from_the_fifth_request_on_gives_no_answers(bench: Bench, status: int) -> None:
+    urls = pages(bench, 32)
+    crawl(bench.client(), urls)
+    before = recorded(bench, urls)
+    refusing_from(bench, 5, status)
+
+    with pytest.raises(SiteRefuses, match="it refuses this crawler; none of this is recorded"):
+        crawl(bench.client(), urls, refresh=True)
+
+    assert recorded(bench, urls) == before == [200] * 32
+    requests = len(bench.server.arrivals)
+    with pytest.raises(SiteDown, match="no request is sent for another"):
+        bench.client().get(urls[9], refresh=True)
+    assert len(bench.server.arrivals) == requests
+
+
+def test_with_the_site_well_again_they_are_requested_again(bench: Bench) -> None:
+    urls = pages(bench, 12)
+    refusing_from(bench, 5, 403)
+    quick = {"circuit_seconds": 0.05}
+    with pytest.raises(SiteRefuses):
+        crawl(bench.client(**quick), urls)
+    bench.server.everywhere = lambda _path: None
+    time.sleep(0.06)
+
+    assert crawl(bench.client(**quick), urls) == [200] * 12
+    assert recorded(bench, urls) == [200] * 12
+
+
+def test_a_refusal_counts_over_processes(bench: Bench) -> None:
+    urls = pages(bench, 6)
+    bench.client().get(urls[0])
+    refusing_from(bench, 1, 403)
+
+    assert crawl(bench.client(), urls[1:2]) == [403]
+    assert crawl(bench.client(), urls[2:3]) == [403]
+    with pytest.raises(SiteRefuses):
+        bench.client().get(urls[3])
+
+    assert recorded(bench, urls[1:4]) == [None] * 3
+
+
+def test_many_entries_that_are_gone_are_answers_where_the_site_serves_what_it_served_before(bench: Bench) -> None:
+    good, gone = pages(bench, 1), [bench.server.at(f"/gone/{n}", Status(404)) for n in range(20)]
+    client = bench.client()
+    client.get(good[0])
+
+    assert crawl(client, gone) == [404] * 20
+    client.confirm_refusals()
+
+    assert recorded(bench, gone) == [404] * 20
+    assert len(bench.server.asked("/content/0")) == 1 + 7  # one more for each three refusals, and for the last two
+
+
+def test_a_log_in_page_does_not_prove_that_the_site_serves_us(bench: Bench) -> None:
+    urls = pages(bench, 5)
+    bench.client().get(urls[0])
+    bench.server.at("/content/0", Redirect("/user/login"))
+    bench.server.at("/user/login", PAGE)
+    for n in range(1, 5):
+        bench.server.at(f"/content/{n}", Status(403))
+
+    with pytest.raises(SiteRefuses):
+        crawl(bench.client(), urls[1:])
+
+    assert recorded(bench, urls[1:]) == [None] * 4
+
+
+def test_few_refusals_are_decided_before_rows_rely_on_them(bench: Bench) -> None:
+    urls = pages(bench, 2)
+    client = bench.client()
+    client.get(urls[0])
+    refusing_from(bench, 1, 403)
+    assert client.get(urls[1]).status == 403
+
+    with pytest.raises(SiteRefuses):
+        client.confirm_refusals()
+
+    assert recorded(bench, urls) == [200, None]
+
+
+def test_a_site_that_refuses_from_the_first_request_on(bench: Bench) -> None:
+    urls = pages(bench, 5)
+    refusing_from(bench, 1, 403)
+
+    with pytest.raises(SiteRefuses, match="has served nothing yet"):
+        crawl(bench.client(), urls)
+
+    assert recorded(bench, urls) == [None] * 5
+
+
+def test_refusals_among_failures_do_not_keep_a_site_up(bench: Bench) -> None:
+    urls = pages(bench, 2)
+    bench.client().get(urls[0])
+    quick = {"circuit_seconds": 0.05, "circuit_failures": 2, "circuit_urls": 1, "attempts": 2}
+    bench.server.everywhere = lambda path: None if path == "/robots.txt" else Status(500)
+    with pytest.raises(SiteDown):
+        bench.client(**quick).get(urls[1])
+    bench.server.everywhere = lambda path: None if path == "/robots.txt" else Status(403)
+    time.sleep(0.06)
+
+    with pytest.raises(SiteRefuses):  # the probe is refused, and so is what was served before
+        bench.client(**quick).get(urls[1])
