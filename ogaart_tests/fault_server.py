@@ -257,7 +257,7 @@ class Encoded:
     lie: bool = False
 
     def answer(self, exchange: Exchange) -> None:
-        body = self.data if self.lie else gzip.compress(self.data, mtime=0)
+        body = self.data if self.lie else gzip.compress(self.data, 1, mtime=0)
         exchange.head(200, {"Content-Encoding": self.encoding, "Content-Length": str(len(body))})
         exchange.write(body)
 

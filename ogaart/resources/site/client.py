@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ogaart.resources.site.download import Accept, Call, Downloader
+from ogaart.resources.site.download import Accept, Call, Downloader, record_of_refusal
 from ogaart.resources.site.errors import FetchFailed, SiteDown, SiteRefuses, UnexpectedContent
 from ogaart.resources.site.fetch_records import FETCHES, FetchRecord, FetchRecords
 from ogaart.resources.site.fetcher import REFUSALS, Fetcher, SiteStats
@@ -208,22 +208,7 @@ class SiteClient:
         known = self._records.read(refusal.url)
         if known is not None and known.checked_at > refusal.time:
             return  # it was answered since
-        self._records.write(
-            FetchRecord(
-                url=refusal.url,
-                final_url=refusal.final_url,
-                status=refusal.status,
-                sha256=None,
-                bytes=0,
-                etag=None,
-                last_modified=None,
-                content_type=refusal.content_type,
-                content_encoding=None,
-                attempts=refusal.attempts,
-                fetched_at=refusal.time,
-                checked_at=refusal.time,
-            )
-        )
+        self._records.write(record_of_refusal(refusal))
 
     def _stored(self, call: Call, max_age: timedelta | None, verify: bool) -> Fetched | None:
         record = self._records.read(call.url)

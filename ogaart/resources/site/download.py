@@ -10,7 +10,7 @@ import requests
 from ogaart.resources.site.body import BodyLimits, TooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, UnexpectedContent
 from ogaart.resources.site.fetch_records import FetchRecord, FetchRecords
-from ogaart.resources.site.fetcher import REFUSALS, Effort, Fetcher, SiteStats
+from ogaart.resources.site.fetcher import Effort, Fetcher, SiteStats
 from ogaart.resources.site.headers import announced_length, bad_header, reason_of, text_of
 from ogaart.resources.site.partial_downloads import Head, PartialDownload
 from ogaart.resources.site.site_state import Refusal
@@ -92,9 +92,9 @@ class Downloader:
         with self._fetcher.follow(call.effort, call.url, headers) as response:
             if response.status_code == 304 and call.known is not None:
                 return self._confirm(call, call.known)
-            if response.status_code in REFUSALS:
+            if call.effort.refusal is not None:
                 partial.drop()
-                return _refused(call, response)
+                return record_of_refusal(call.effort.refusal)
             if response.status_code == 416 and kept is not None:
                 if _is_whole(response, kept, partial.size()):
                     return self._store(call, kept, partial, partial.fill(iter(())))
@@ -172,7 +172,7 @@ class Downloader:
             raise _wrong_length(call, f"{size:,} bytes")
         self._check_accepted(call, partial)
         self._blobs.adopt(partial.path, sha256)
-        record = _record_of(call, head, 200, sha256, size)
+        record = _record_of(call, head, sha256, size)
         self._records.write(record)
         partial.drop()
         self._confirm_refusals(call)
@@ -204,12 +204,12 @@ class Downloader:
             self._fetcher.throttle.confirm_refusals(self._record_refusal, turn.at)
 
 
-def _record_of(call: Call, head: Head, status: int, sha256: str | None, size: int) -> FetchRecord:
+def _record_of(call: Call, head: Head, sha256: str, size: int) -> FetchRecord:
     now = datetime.now(UTC)
     return FetchRecord(
         url=call.url,
         final_url=head.final_url,
-        status=status,
+        status=200,
         sha256=sha256,
         bytes=size,
         etag=head.etag,
@@ -222,10 +222,22 @@ def _record_of(call: Call, head: Head, status: int, sha256: str | None, size: in
     )
 
 
-def _refused(call: Call, response: requests.Response) -> FetchRecord:
-    kind = text_of(response, "Content-Type")
-    head = Head(call.url, response.url, None, None, kind, None, None)
-    return _record_of(call, head, response.status_code, None, 0)
+def record_of_refusal(refusal: Refusal) -> FetchRecord:
+    """The record of a refusal, the same whenever it is made."""
+    return FetchRecord(
+        url=refusal.url,
+        final_url=refusal.final_url,
+        status=refusal.status,
+        sha256=None,
+        bytes=0,
+        etag=None,
+        last_modified=None,
+        content_type=refusal.content_type,
+        content_encoding=None,
+        attempts=refusal.attempts,
+        fetched_at=refusal.time,
+        checked_at=refusal.time,
+    )
 
 
 def _request_headers(call: Call, kept: Head | None, size: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ import requests
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
-from ogaart.resources.site.headers import check_framing, joined, reason_of, redirect_target, retry_after, shown
+from ogaart.resources.site.headers import check_framing, joined, reason_of, redirect_target, retry_after, shown, text_of
 from ogaart.resources.site.robots import Robots, RobotsAnswer, read_robots
 from ogaart.resources.site.site_state import Refusal
 from ogaart.resources.site.throttle import Throttle, Turn
@@ -56,10 +56,11 @@ class SiteStats:
 
 @dataclass
 class Effort:
-    """What one URL took so far: attempts, and the turn whose response is being read."""
+    """What one URL took so far: attempts, the turn whose response is being read, and the refusal that it was."""
 
     attempts: int = 0
     turn: Turn | None = field(default=None, repr=False)
+    refusal: Refusal | None = None
 
 
 class Fetcher:
@@ -216,8 +217,9 @@ class Fetcher:
             self._stats.answered += 1
             turn.answered(served=status in (200, 206, 304) and wanted is not None)
         elif wanted is not None:
-            kind = response.headers.get("Content-Type")
-            turn.refused(Refusal(wanted, response.url, status, kind, effort.attempts, turn.at))
+            kind = text_of(response, "Content-Type")
+            effort.refusal = Refusal(wanted, response.url, status, kind, effort.attempts, turn.at)
+            turn.refused(effort.refusal)
 
     def _pause(self, response: requests.Response, attempt: int) -> float | None:
         """Seconds for which nothing is sent: what Retry-After says; a 429 without one gets our own back-off."""
