@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     hosts: str = Field("", description="Names of the search page besides localhost, comma-separated; `*`: any.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
+    dagster_hosts: str = Field(
+        "", description="Host names of the Dagster UI besides loopback names, separated by commas."
+    )
     max_upload_bytes: int = Field(10 * MiB, gt=0, description="Largest picture a visitor may upload or link to.")
     max_query_pixels: int = Field(40_000_000, gt=0, description="Most pixels of such a picture.")
     url_fetch: bool = Field(True, description="Whether the search page fetches pictures from links.")

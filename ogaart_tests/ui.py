@@ -11,9 +11,9 @@ import requests
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from ogaart.cli import up_command
 from ogaart.cli.demo_command import free_port
 from ogaart.operations.doctor import CHROMIUM_HELP, chromium
+from ogaart.orchestration.services import Services
 from ogaart_tests.world import World
 
 REPOSITORY = {"repositoryLocationName": "ogaart", "repositoryName": "__repository__"}
@@ -50,15 +50,14 @@ def browser_page(width: int = 1400, height: int = 900, *, dark: bool = False) ->
 def dagster_ui(world: World) -> Iterator[str]:
     """The Dagster UI and daemon on the world's instance; gives the UI's base URL."""
     port = free_port(0)
-    process = up_command.start(world.settings, "127.0.0.1", port)
+    services = Services(world.settings, "127.0.0.1", port)
     base = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: process.poll() is not None or _answers(base), 120, "the Dagster UI to answer")
-        assert process.poll() is None, "the Dagster UI ended while it started"
+        wait_until(lambda: services.poll() is not None or _answers(base), 120, "the Dagster UI to answer")
+        assert services.poll() is None, "the Dagster UI ended while it started"
         yield base
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        services.stop()
 
 
 def graphql(base: str, query: str, **variables: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from ogaart.cli import up_command
 from ogaart.cli.search_command import search
 from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
+from ogaart.orchestration.services import Services
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.settings import Settings
 
@@ -112,7 +111,7 @@ def _stay(settings: Settings, console: Console) -> None:
 
     page = settings.model_copy(update={"serve_port": free_port(settings.serve_port)})
     dagster_port = free_port(settings.dagster_port)
-    process = up_command.start(settings, "127.0.0.1", dagster_port)
+    services = Services(settings, "127.0.0.1", dagster_port)
     console.print(f"\nSearch page: http://{page.serve_host}:{page.serve_port}")
     console.print(f"Dagster UI:  http://127.0.0.1:{dagster_port}  (Ctrl-C stops both)")
     try:
@@ -120,9 +119,7 @@ def _stay(settings: Settings, console: Console) -> None:
     except KeyboardInterrupt:
         console.print("stopping")
     finally:
-        process.terminate()
-        threading.Timer(30, process.kill).start() if process.poll() is None else None
-        process.wait()
+        services.stop()
 
 
 def free_port(wanted: int) -> int:

@@ -4,10 +4,20 @@ Dagster has no public name for what is here. An upgrade of Dagster that moves on
 test of this module says what each is for.
 """
 
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.scheduler.instigation import InstigatorStatus
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 BACKFILL_TAG = "dagster/backfill"
 """Tag of a backfill's runs; its value is the backfill's id."""
@@ -27,3 +37,37 @@ def open_backfills(instance: dg.DagsterInstance) -> list[str]:
     """Ids of the backfills that have not ended."""
     found = instance.get_backfills(filters=BulkActionsFilter(statuses=_OPEN_BACKFILLS))
     return [backfill.backfill_id for backfill in found]
+
+
+@contextmanager
+def code_servers(instance: dg.DagsterInstance, module: str, name: str) -> Iterator[Sequence[dict[str, Any]]]:
+    """Run a code server for ``module`` under the location name ``name``, and restart it where it ends.
+
+    Yields:
+        The entries of a workspace file that lead to it.
+    """
+    from dagster._cli.proxy_server_manager import ProxyServerManager
+    from dagster._core.workspace.load_target import ModuleTarget
+
+    target = ModuleTarget(module_name=module, attribute=None, working_directory=None, location_name=name)
+    with ProxyServerManager(instance, target, code_server_log_level="warning") as manager:
+        yield [{key: dict(value) for key, value in spec.items()} for spec in manager.get_code_server_specs()]
+
+
+@contextmanager
+def webserver_app(instance: dg.DagsterInstance, workspace: Path) -> Iterator["Starlette"]:
+    """The Dagster UI as an ASGI application, over the code servers that a workspace file names."""
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+
+    instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3_600, max_overflow=20)
+    target = WorkspaceFileTarget(paths=[str(workspace)])
+    with WorkspaceProcessContext(instance, version=dg.__version__, workspace_load_target=target) as context:
+        yield create_app_from_workspace_process_context(context, live_data_poll_rate=2_000)
+
+
+def run_daemon(workspace: Path) -> None:
+    """Run Dagster's daemon in this process, as the command ``dagster-daemon run`` does, until it is interrupted."""
+    sys.argv = ["dagster-daemon", "run", "--workspace", str(workspace), "--code-server-log-level", "warning"]
+    runpy.run_module("dagster._daemon", run_name="__main__")

@@ -24,6 +24,11 @@ def swap_lock(root: DataRoot) -> Path:
     return root.locks / "swap.lock"
 
 
+def services_lock(root: DataRoot) -> Path:
+    """Held by the command that runs the Dagster UI and daemon on the data root."""
+    return root.locks / "services.lock"
+
+
 def catalog_lock(root: DataRoot) -> Path:
     """Held while a generation is built or published."""
     return root.locks / "catalog.lock"
