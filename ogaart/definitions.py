@@ -5,11 +5,23 @@ import dagster as dg
 from ogaart import assets
 from ogaart.orchestration import jobs, schedules, sensors
 from ogaart.orchestration.asset_checks import catalog_checks
+from ogaart.orchestration.instance import refuse_split_root
 from ogaart.resources.platform import Platform
+from ogaart.settings import Settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """The definitions, as Dagster's own processes load them.
+
+    Raises:
+        DataRootRefused: Dagster's history is not under the data root.
+    """
+    refuse_split_root(Settings())
+    return build_definitions()
+
+
+def build_definitions() -> dg.Definitions:
     """The asset graph and what runs it; the in-process executor, since several runs work in parallel."""
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(assets),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from ogaart.core.partitions import BadPartition
-from ogaart.definitions import defs
+from ogaart.definitions import build_definitions
 from ogaart.operations import runs
 from ogaart.operations.runs import ASSETS, COUNTS, Report
 from ogaart.orchestration.instance import open_instance, run_job
@@ -46,7 +46,7 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
     with open_instance(settings) as instance:
         for key in keys:
             outcome = run_job(
-                instance, defs(), None, partition=key, assets=ASSETS, tags=request.tags(), verbose=verbose
+                instance, build_definitions(), None, partition=key, assets=ASSETS, tags=request.tags(), verbose=verbose
             )
             runs.add_outcome(report, key, outcome)
     report.exit_code = 3 if report.errors else 0

@@ -11,7 +11,7 @@ from ogaart.core.partitions import PARTITION_SET, BadPartition, parse_key
 from ogaart.core.report import Report as Report
 from ogaart.core.stages import PARTITION_STAGES
 from ogaart.core.states import RowState
-from ogaart.definitions import defs
+from ogaart.definitions import build_definitions
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.jobs import ROWS, DiscoverConfig, PlanConfig
 from ogaart.pipeline import crawl_plan
@@ -49,7 +49,7 @@ def _report_of(settings: Settings, console: Console, job: str, columns: tuple[st
     report = Report(columns)
     with open_instance(settings) as instance, _progress(console) as progress:
         progress.add_task(job, total=None)
-        definitions = defs()
+        definitions = build_definitions()
         [op] = definitions.resolve_job_def(job).nodes
         ops = {"ops": {op.name: {"config": config.model_dump()}}}
         outcome = run_job(instance, definitions, job, config=ops, raise_on_error=True)
@@ -80,7 +80,7 @@ def materialize(
     for name in assets:
         if name not in ASSETS:
             raise BadPartition(f"unknown partitioned asset {name!r}: choose from {', '.join(ASSETS)}")
-    definitions = defs()
+    definitions = build_definitions()
     report = Report(("partition", "asset", *COUNTS, "requests"))
     with open_instance(settings) as instance:
         chosen = _keys(instance, keys)
@@ -103,7 +103,7 @@ def publish(
     report = Report(("asset", "generation", "entries", "images", "points", "state"))
     with open_instance(settings) as instance, _progress(console) as progress:
         progress.add_task("publish", total=None)
-        outcome = run_job(instance, defs(), "publish", verbose=verbose, tags=tags)
+        outcome = run_job(instance, build_definitions(), "publish", verbose=verbose, tags=tags)
     for name, metadata in outcome.metadata.items():
         report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
     causes = [] if outcome.success else held_back(Generations(DataRoot.of(settings).generations))

@@ -49,6 +49,24 @@ def prepare_home(settings: Settings) -> Path:
     return root.dagster
 
 
+def refuse_split_root(settings: Settings) -> None:
+    """Refuse to load where DAGSTER_HOME, which Dagster has opened already, is not under the data root.
+
+    ``ogaart up`` and the other commands set both. Dagster's own ``dagster dev`` and ``dg dev`` take DAGSTER_HOME from
+    the environment or from the file ``.env``, which does not follow OGAART_DATA.
+
+    Raises:
+        DataRootRefused: rows would be written under one folder, and the history of runs under another.
+    """
+    home, wanted = os.environ.get("DAGSTER_HOME"), DataRoot.of(settings).dagster
+    if home and Path(home).resolve() != wanted.resolve():
+        raise DataRootRefused(
+            f"DAGSTER_HOME is {home}, but the data root is {settings.data} (OGAART_DATA): rows and Dagster's history "
+            f"would be in two places. Start Dagster with `ogaart up`, or set DAGSTER_HOME={wanted} as well; the file "
+            ".env sets it for the data root ./data"
+        )
+
+
 def _keep_config(path: Path, shipped: bytes) -> None:
     """Put the instance's configuration in place, unless it is there; an operator's own file stays as it is.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from ogaart.definitions import defs
+from ogaart.definitions import build_definitions
 
 _HEAD = """# Assets, checks, jobs
 
@@ -15,7 +15,7 @@ Made from the definitions that the Dagster UI shows. How to work with them: [dag
 
 def assets_markdown() -> str:
     """Every asset with its tables and checks; every job, schedule and sensor."""
-    definitions = defs()
+    definitions = build_definitions()
     graph = definitions.resolve_asset_graph()
     repository = definitions.get_repository_def()
     lines = [_HEAD, "## Assets\n"]

@@ -11,6 +11,10 @@ PURPOSES = {
     "dagster._core.scheduler.instigation.InstigatorStatus": "to list those that are turned on",
     "dagster._core.execution.backfill.BulkActionsFilter": "to list the backfills that have not ended",
     "dagster._core.execution.backfill.BulkActionStatus": "to name the statuses of those backfills",
+    "dagster._cli.proxy_server_manager.ProxyServerManager": "to run the code server that UI and daemon share",
+    "dagster._core.workspace.load_target.ModuleTarget": "to name the module that it loads",
+    "dagster._core.workspace.context.WorkspaceProcessContext": "to serve the UI as an application behind the guard",
+    "dagster._core.workspace.load_target.WorkspaceFileTarget": "to lead the UI to that code server",
 }
 """Imported name to what ogaart needs it for; Dagster has no public name for any of them."""
 
