@@ -124,7 +124,7 @@ class SearchQuery:
     @property
     def visual(self) -> bool:
         """Whether any picture takes part."""
-        return bool(self.wished or self.unwished)
+        return bool(self.positives or self.negatives)
 
     @property
     def own(self) -> tuple[QueryPicture, ...]:
@@ -132,11 +132,11 @@ class SearchQuery:
         return (*((self.picture,) if self.picture is not None else ()), *self.positive_pictures)
 
     @property
-    def wished(self) -> int:
+    def positives(self) -> int:
         """Number of positive pictures, the visitor's and the catalog's."""
         return len(self.own) + len(self.positive)
 
     @property
-    def unwished(self) -> int:
+    def negatives(self) -> int:
         """Number of negative pictures, the visitor's and the catalog's."""
         return len(self.negative_pictures) + len(self.negative)

@@ -1,7 +1,9 @@
 """The results of a search: the verdict, the hits, and what the filters hid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Relation(StrEnum):
@@ -51,7 +53,10 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Hit:
-    """One picture of one entry, with all that is needed to judge, use and credit it."""
+    """One picture of one entry, with all that is needed to judge, use and credit it.
+
+    ``columns`` holds every column that ``schema`` declares as served, by its served name.
+    """
 
     image_id: int
     score: float | None
@@ -86,6 +91,7 @@ class Hit:
     places: tuple[Occurrence, ...] = ()
     folded: tuple["Hit", ...] = ()
     folded_count: int = 0
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def thumb_url(self) -> str:

@@ -4,7 +4,11 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
+import pyarrow as pa
+
+from ogaart.resources.storage.schema import ENTRIES, IMAGES, Column
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
 from ogaart.sites.licences import attribution
@@ -35,6 +39,25 @@ def _place(row: sqlite3.Row) -> Occurrence:
         file_sha256=row["file_sha256"] or "",
         sha256=row["sha256"] or "",
     )
+
+
+def _columns(row: sqlite3.Row) -> dict[str, Any]:
+    """The served columns of an image and its entry, by name; a publication of before may lack some of them."""
+    present = frozenset(row.keys())
+    return {
+        column.served_name: _value(column, row[column.served_name])
+        for column in (*IMAGES.served, *ENTRIES.served)
+        if column.served_name in present and column.served_name != "pixel_sha256"  # bytes here; a field of Hit
+    }
+
+
+def _value(column: Column, value: Any) -> Any:
+    """A served column's value as its Arrow type says: words.sqlite holds lists as JSON and truth values as numbers."""
+    if value is None:
+        return None
+    if pa.types.is_list(column.type):
+        return tuple(json.loads(value))
+    return bool(value) if pa.types.is_boolean(column.type) else value
 
 
 def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
@@ -74,6 +97,7 @@ def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
         pixel_art=bool(row["pixel_art"]),
         pixel_sha256=row["pixels"],
         places=tuple(places),
+        columns=_columns(row),
     )
 
 

@@ -170,7 +170,7 @@ class Search:
     @property
     def _compares(self) -> bool:
         """Whether the query is one picture, so that hits have a relation to it."""
-        return not self.query.unwished and self.query.wished == 1
+        return not self.query.negatives and self.query.positives == 1
 
     def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
         """The vectors (N, D) of visitors' pictures; None where there are none.

@@ -166,9 +166,7 @@ class ServingStore:
     def image_rows(self, ids: Sequence[int]) -> dict[int, sqlite3.Row]:
         """The images' rows with their entries' columns, by id."""
         rows = self._rows(
-            "SELECT i.*, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.author_url, e.submitter,"
-            " e.posted_at, e.art_type, e.tags, e.licences, e.licence_urls, e.notice, e.description, e.page_url,"
-            " e.fetched_at FROM images i JOIN entries e USING (slug)"
+            "SELECT i.*, lower(hex(i.pixel_sha256)) AS pixels, e.* FROM images i JOIN entries e USING (slug)"
             " WHERE i.image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )

@@ -142,7 +142,7 @@ class CreditsRoutes:
             credits=make_credits(hits, read_rely(rely)),
             ids=",".join(str(hit.image_id) for hit in hits),
             gone=len(wanted) - len(hits),
-            asked_for=len(wanted),
+            requested=len(wanted),
             formats=[*FORMATS, "zip"],
         )
 

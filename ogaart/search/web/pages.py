@@ -106,15 +106,15 @@ class SearchPages:
         meant = self._resolver.read_links(address)
         if meant != address:
             return RedirectResponse(meant.path(), status_code=303)
-        asked = self._resolver.resolve(address, visitor)
-        results = self._service.search(asked.query)
+        resolved = self._resolver.resolve(address, visitor)
+        results = self._service.search(resolved.query)
         return self._templates.page(
             "results.html",
             results.info,
             address=address,
             results=results,
-            asked=self._shown(address, asked) if address.visual else None,
-            heading=_heading(address, asked, results),
+            query=self._shown(address, resolved) if address.visual else None,
+            heading=_heading(address, resolved, results),
             vocabulary=self._service.vocabulary(),
             filters_shown=True,
         )
@@ -198,39 +198,50 @@ class SearchPages:
         except NothingPublished:
             return None
 
-    def _shown(self, address: SearchUrl, asked: ResolvedQuery) -> ShownQuery:
-        picture = asked.picture
+    def _shown(self, address: SearchUrl, resolved: ResolvedQuery) -> ShownQuery:
+        picture = resolved.picture
         size = fit(picture.width, picture.height, 128, pixel_art=False) if picture else fit(1, 1, 1, pixel_art=False)
         subject = ""
-        hit = asked.positive[0].hit if len(asked.positive) == 1 and not asked.negative and picture is None else None
+        hit = (
+            resolved.positive[0].hit
+            if len(resolved.positive) == 1 and not resolved.negative and picture is None
+            else None
+        )
         if hit is not None:
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
         whole = ""
         first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")
         if isinstance(first, int) and not (address.upload or address.url):
             whole = f"/view/{first}"
-        elif asked.picture_url:
-            whole = asked.picture_url
-        picture_url = asked.picture_url
+        elif resolved.picture_url:
+            whole = resolved.picture_url
+        picture_url = resolved.picture_url
         if picture_url and address.crop is not None:
             picture_url += f"?{urlencode({'crop': address.crop_text})}"
         return ShownQuery(
-            picture_url, size.width, size.height, size.crisp, asked.positive, asked.negative, subject, croppable=whole
+            picture_url,
+            size.width,
+            size.height,
+            size.crisp,
+            resolved.positive,
+            resolved.negative,
+            subject,
+            croppable=whole,
         )
 
 
-def _heading(address: SearchUrl, asked: ResolvedQuery, results: Results) -> str:
+def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results) -> str:
     if results.verdict is not None:
         return results.verdict.text
-    wished = len(asked.positive) + (asked.picture is not None)
-    if wished == 1 and not asked.negative and results.hits and results.hits[0].relation is Relation.SAME:
+    positive = len(resolved.positive) + (resolved.picture is not None)
+    if positive == 1 and not resolved.negative and results.hits and results.hits[0].relation is Relation.SAME:
         return "This exact picture, and similar ones"
-    if len(asked.positive) == 1 and not asked.negative and asked.picture is None:
+    if len(resolved.positive) == 1 and not resolved.negative and resolved.picture is None:
         return "More like this"
     if address.visual:
-        if asked.negative:
-            return "Like these, unlike those" if wished else "Unlike these"
-        return "Like your pictures" if wished > 1 else "Like your picture"
+        if resolved.negative:
+            return "Like these, unlike those" if positive else "Unlike these"
+        return "Like your pictures" if positive > 1 else "Like your picture"
     if address.words.strip():
         count = f"{results.total:,} " if results.total else "No "
         return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"

@@ -5,8 +5,10 @@ An image_id is a string everywhere: JavaScript rounds such numbers.
 
 from typing import Any, Self
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.search.results import Hit, Info, Occurrence, Relation, Results
 
 
@@ -39,8 +41,30 @@ class OccurrenceRecord(_Record):
         return cls(image_id=str(place.image_id), licences=list(place.licences), **fields)
 
 
+def _describe_served(described: dict[str, Any]) -> None:
+    """Add every served column to the JSON schema of a hit: what it means is declared once, in ``storage.schema``."""
+    for column in (*IMAGES.served, *ENTRIES.served):
+        one: dict[str, Any] = {"type": _json_type(column.type), "description": column.comment}
+        if isinstance(column.type, pa.ListType):
+            one["items"] = {"type": _json_type(column.type.value_type)}
+        described["properties"].setdefault(column.served_name, one)
+
+
+def _json_type(arrow: pa.DataType) -> str:
+    for known, name in (
+        (pa.types.is_list, "array"),
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+    ):
+        if known(arrow):
+            return name
+    return "number" if pa.types.is_floating(arrow) else "string"
+
+
 class HitRecord(_Record):
-    """One picture of one entry."""
+    """One picture of one entry: the fields below, and every other column that the tables declare as served."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_describe_served)
 
     image_id: str = Field(description="Made of entry and pixels: never changes.")
     score: float | None = Field(description="Similarity, 0 to 1; null in a search without pictures.")
@@ -90,6 +114,7 @@ class HitRecord(_Record):
             "places": [OccurrenceRecord.of(place) for place in hit.places],
             "folded": [cls.of(other) for other in hit.folded],
         }
+        made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}
         return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
 
 

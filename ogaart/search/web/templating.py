@@ -43,7 +43,7 @@ class Templates:
             "vocabulary": EMPTY,
             "filters_shown": False,
             "autofocus": False,
-            "asked": None,
+            "query": None,
         }
 
     def page(self, name: str, info: Info | None, status: int = 200, **values: Any) -> HTMLResponse:

@@ -160,10 +160,10 @@ def test_more_like_this_then_also_and_not(page: Page) -> None:
     page.get_by_role("link", name="Not like this").nth(2).click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Like these, unlike those")
-    expect(page.locator(".asked-picture")).to_have_count(3)
+    expect(page.locator(".query-picture")).to_have_count(3)
     assert (len(parameters(page)["like"]), len(parameters(page)["unlike"])) == (2, 1)
     page.locator(".disliked .remove").click()
-    expect(page.locator(".asked-picture")).to_have_count(2)
+    expect(page.locator(".query-picture")).to_have_count(2)
 
 
 @slow
@@ -179,14 +179,14 @@ def test_an_upload_then_another_to_be_like_and_one_to_be_unlike(page: Page) -> N
         page.wait_for_url(re.compile(f"[?&]{role}="))
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Like these, unlike those")
-    expect(page.locator(".asked-picture")).to_have_count(3)
-    expect(page.locator(".asked-picture img").nth(2)).to_have_js_property("complete", True)
+    expect(page.locator(".query-picture")).to_have_count(3)
+    expect(page.locator(".query-picture img").nth(2)).to_have_js_property("complete", True)
     page.locator(".disliked .remove").click()
-    expect(page.locator(".asked-picture")).to_have_count(2)
+    expect(page.locator(".query-picture")).to_have_count(2)
     page.go_back()
-    expect(page.locator(".asked-picture")).to_have_count(3)
+    expect(page.locator(".query-picture")).to_have_count(3)
     page.get_by_role("link", name="Remove the picture you search with").click()
-    expect(page.locator(".asked-picture")).to_have_count(2)
+    expect(page.locator(".query-picture")).to_have_count(2)
     assert "upload" not in parameters(page)
 
 
