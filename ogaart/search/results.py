@@ -65,6 +65,7 @@ class Hit:
     title: str
     author: str
     author_url: str
+    collaborators: tuple[str, ...]
     submitter: str
     licences: tuple[LicenceName, ...]
     notice: str
@@ -92,6 +93,11 @@ class Hit:
     folded: tuple["Hit", ...] = ()
     folded_count: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Author and collaborators, each once; all of them are credited."""
+        return tuple(dict.fromkeys(name for name in (self.author, *self.collaborators) if name))
 
     @property
     def thumb_url(self) -> str:

@@ -149,13 +149,12 @@ def spdx_of(work: Work) -> str:
 
 def sidecar(work: Work, spdx: str) -> str:
     """A REUSE sidecar: who holds the copyright, under which licence, and the words that credit it."""
-    author = " ".join(clean(work.author).split())
+    holders = [" ".join(clean(name).split()).replace("SPDX", "S-P-D-X") for name in work.authors]
+    copyrights = "\n".join(f"SPDX-FileCopyrightText: {name}" for name in holders)
     # The comment lines keep what REUSE looks for out of other people's words.
     words = [line.replace("SPDX", "S-P-D-X") for line in clean(work.text).split("\n")]
     about = "\n".join(f"# {line}" for line in [*words, f"Source: {work.page_url}"])
-    return (
-        f"SPDX-FileCopyrightText: {author.replace('SPDX', 'S-P-D-X')}\n\nSPDX-License-Identifier: {spdx}\n\n{about}\n"
-    )
+    return f"{copyrights}\n\nSPDX-License-Identifier: {spdx}\n\n{about}\n"
 
 
 def safe_name(name: str) -> str:

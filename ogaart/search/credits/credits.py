@@ -15,6 +15,7 @@ class Work:
         slug: the entry.
         title: its title.
         author: its author.
+        collaborators: its co-authors, who are credited with the author.
         page_url: its page.
         licences: all licences the author offers; any one may be chosen.
         relied_on: the one chosen; None where the entry states none.
@@ -26,6 +27,7 @@ class Work:
     slug: str
     title: str
     author: str
+    collaborators: tuple[str, ...]
     page_url: str
     licences: tuple[LicenceName, ...]
     relied_on: LicenceName | None
@@ -37,6 +39,11 @@ class Work:
     def known(self) -> Licence | None:
         """What is known of the licence relied on."""
         return lookup(self.relied_on.name) if self.relied_on else None
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Author and collaborators."""
+        return (self.author, *self.collaborators)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -99,6 +106,7 @@ def make_credits(hits: Sequence[Hit], chosen: Mapping[str, str] | None = None) -
             slug=slug,
             title=first.title,
             author=first.author or UNKNOWN_AUTHOR,
+            collaborators=tuple(name for name in first.authors if name != first.author),
             page_url=first.page_url,
             licences=first.licences,
             relied_on=relied_on,

@@ -45,6 +45,10 @@ def licence_line(work: Work) -> str:
     return f"{_line(work.relied_on.name)}{link}{also}"
 
 
+def _names(work: Work) -> str:
+    return ", ".join(_line(name) for name in work.authors)
+
+
 def text(owed: Credits) -> str:
     """Plain text."""
     lines = ["Credits", "======="]
@@ -54,6 +58,8 @@ def text(owed: Credits) -> str:
             lines += ["", *(f"  {line}" for line in clean(work.text).split("\n"))]
             if work.own_notice:
                 lines.append(f"    Entry: {_line(work.title)}, {work.page_url}")
+                if work.collaborators:
+                    lines.append(f"    Authors: {_names(work)}")
             lines.append(f"    Licence relied on: {licence_line(work)}")
             lines.append(f"    Files: {', '.join(_line(name) for name in work.files)}")
     return "\n".join(lines) + "\n"
@@ -79,7 +85,7 @@ def markdown(owed: Credits) -> str:
     for author in owed.authors:
         lines += ["", f"## {_md(author.name)}", ""]
         for work in author.works:
-            lines.append(f"- **{_md_link(work.title, work.page_url)}** by {_md(work.author)}")
+            lines.append(f"- **{_md_link(work.title, work.page_url)}** by {_md(_names(work))}")
             if work.own_notice:
                 # A backslash keeps the author's lines apart.
                 lines += ["  > " + "\\\n  > ".join(_md_line(line) for line in clean(work.text).strip().split("\n")), ""]
@@ -114,7 +120,7 @@ def page(owed: Credits) -> str:
             if work.own_notice:
                 own = f"<blockquote>{html.escape(clean(work.text)).replace(chr(10), '<br>')}</blockquote>"
             out.append(
-                f"<li><cite>{_h_link(work.title, work.page_url)}</cite> by {_h(work.author)}{own}"
+                f"<li><cite>{_h_link(work.title, work.page_url)}</cite> by {_h(_names(work))}{own}"
                 f"<br>Licence relied on: {relied}{' (also offered: ' + ', '.join(others) + ')' if others else ''}"
                 f"<br>Files: {', '.join(_h(name) for name in work.files)}</li>"
             )
@@ -134,14 +140,15 @@ def table(owed: Credits) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(
         ["image_id", "author", "title", "page_url", "licence", "licence_url", "licences_offered", "file", "member_path",
-         "attribution"]
+         "attribution", "collaborators"]
     )  # fmt: skip
     for work in owed.works:
         relied = work.relied_on
         for hit in work.pictures:
             offered = ", ".join(licence.name for licence in work.licences)
             row = [str(hit.image_id), work.author, work.title, work.page_url, relied.name if relied else "",
-                   relied.url if relied else "", offered, hit.file, hit.member_path, work.text]  # fmt: skip
+                   relied.url if relied else "", offered, hit.file, hit.member_path, work.text,
+                   "; ".join(work.collaborators)]  # fmt: skip
             writer.writerow([_cell(value) for value in row])
     return out.getvalue()
 
@@ -157,6 +164,7 @@ def records(owed: Credits) -> str:
                     "title": work.title,
                     "page_url": work.page_url,
                     "attribution": work.text,
+                    "collaborators": list(work.collaborators),
                     "own_notice": work.own_notice,
                     "licence": work.relied_on.name if work.relied_on else None,
                     "licence_url": work.relied_on.url if work.relied_on else None,

@@ -81,6 +81,10 @@ class ServingStore:
         self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
         self._names: dict[str, dict[str, list[str]]] = {}
         self.info = self._read_info(number)
+        # Publications of before have no such column.
+        self._has_collaborators = "collaborators" in {
+            row["name"] for row in self._rows("SELECT name FROM pragma_table_info('entries')")
+        }
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
@@ -191,11 +195,12 @@ class ServingStore:
         return [row["image_id"] for row in rows]
 
     def ids_of_authors(self, authors: Sequence[str]) -> list[int]:
-        """All images of some authors, named exactly as their entries name them."""
-        rows = self._rows(
-            "SELECT image_id FROM images JOIN entries USING (slug) WHERE author IN (SELECT value FROM json_each(?))",
-            json.dumps(list(authors)),
-        )
+        """All images of some authors or collaborators, named exactly as their entries name them."""
+        wanted = json.dumps(list(authors))
+        by = "author IN (SELECT value FROM json_each(?1))"
+        if self._has_collaborators:
+            by += " OR EXISTS (SELECT 1 FROM json_each(collaborators) WHERE value IN (SELECT value FROM json_each(?1)))"
+        rows = self._rows(f"SELECT image_id FROM images JOIN entries USING (slug) WHERE {by}", wanted)  # noqa: S608
         return [row["image_id"] for row in rows]
 
     def spelled(self, filters: Filters) -> Filters:
@@ -203,7 +208,10 @@ class ServingStore:
         if not (filters["authors"] or filters["tags"]):
             return filters
         tags = "SELECT value AS name, count(*) FROM entries, json_each(entries.tags) GROUP BY value ORDER BY 2 DESC"
-        authors = "SELECT author AS name, count(*) FROM entries GROUP BY author ORDER BY 2 DESC"
+        authors = "SELECT author AS name FROM entries"
+        if self._has_collaborators:
+            authors += " UNION ALL SELECT value FROM entries, json_each(entries.collaborators)"
+        authors = f"SELECT name, count(*) FROM ({authors}) GROUP BY name ORDER BY 2 DESC"  # noqa: S608
 
         def names(kind: str, sql: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
             known = self._spellings(kind, sql) if wanted else {}

@@ -73,6 +73,7 @@ class HitRecord(_Record):
     title: str
     author: str
     author_url: str
+    collaborators: list[str] = Field(description="Co-authors; each is credited as the author is.")
     licences: list[str] = Field(description="Any one of them may be chosen.")
     licence_urls: list[str]
     notice: str = Field(description="The author's own wording of the credit; it takes precedence.")
@@ -109,6 +110,7 @@ class HitRecord(_Record):
             "score": None if hit.score is None else round(hit.score, 4),
             "licences": [licence.name for licence in hit.licences],
             "licence_urls": [licence.url for licence in hit.licences],
+            "collaborators": list(hit.collaborators),
             "tags": list(hit.tags),
             "palette": list(hit.palette),
             "places": [OccurrenceRecord.of(place) for place in hit.places],
