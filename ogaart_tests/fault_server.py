@@ -134,6 +134,16 @@ class Redirect:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """These bytes, whatever they are, then the connection closes."""
+
+    data: bytes = field(repr=False)
+
+    def answer(self, exchange: Exchange) -> None:
+        exchange.write(self.data)
+
+
+@dataclass(frozen=True)
 class Reset:
     """The connection is reset before any answer."""
 

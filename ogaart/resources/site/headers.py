@@ -71,10 +71,18 @@ def bad_header(response: requests.Response, name: str) -> AttemptFailed:
 
 
 def redirect_target(response: requests.Response) -> str | None:
-    """The Location of a redirect, its bytes read as UTF-8; None for any other response."""
+    """The Location of a redirect, its bytes beyond ASCII percent-encoded as they are; None for any other response.
+
+    Raises:
+        AttemptFailed: there are several, so that it is not known where the URL leads.
+    """
     if not response.is_redirect:
         return None
-    return response.headers["Location"].encode("latin-1", "replace").decode("utf-8", "replace")
+    sent = response.raw.headers
+    if len(set(sent.getlist("Location") if hasattr(sent, "getlist") else ())) > 1:
+        raise bad_header(response, "Location")
+    # Its bytes, which the library read as Latin-1; which encoding they are in is for the site to know.
+    return "".join(sign if sign < "\x80" else f"%{ord(sign):02X}" for sign in response.headers["Location"])
 
 
 def joined(url: str, target: str) -> str:

@@ -312,3 +312,29 @@ def test_a_site_that_is_not_there_is_down(bench: Bench) -> None:
 
     with pytest.raises(SiteDown):
         client.get(url)
+
+
+def test_a_conditional_refresh_of_a_page_that_is_stored_decoded(bench: Bench) -> None:
+    page = b"<html>" * 500
+    compressed = Serve(gzip.compress(page), "text/html", headers={"Content-Encoding": "gzip"})
+    url = bench.server.at("/content/x", compressed)
+    client = bench.client()
+    first = client.get(url, page=True)
+
+    again = client.get(url, page=True, refresh=True, conditional=True)
+
+    assert (again.not_modified, again.sha256, again.bytes) == (True, first.sha256, len(page))
+    assert again.checked_at > again.fetched_at == first.fetched_at
+    assert bench.server.asked("/content/x")[1].headers["if-none-match"] == first.etag
+    assert client.get(url, page=True, since=again.checked_at).from_store
+
+
+def test_a_page_that_changed_is_read_whole(bench: Bench) -> None:
+    url = bench.server.at("/content/x", Serve(b"<html>old"), Serve(b"<html>new"))
+    client = bench.client()
+    client.get(url, page=True)
+
+    again = client.get(url, page=True, refresh=True, conditional=True)
+
+    assert again.sha256 is not None
+    assert bench.blobs.read(again.sha256) == b"<html>new"

@@ -264,7 +264,7 @@ def test_redirects_that_lead_nowhere_good(bench: Bench, target: str, error_class
 
 
 def test_a_redirect_to_odd_bytes_does_no_harm(bench: Bench) -> None:
-    bench.server.at("/%EF%BF%BD", FILE)
+    bench.server.at("/%FF", FILE)
     url = bench.server.at("/here", Redirect("/\xff"))
 
     assert bench.client().get(url).bytes == len(DATA)
@@ -448,3 +448,28 @@ def test_a_crawl_through_faults_ends_with_everything(bench: Bench) -> None:
     again = bench.client()
     assert all(again.get(url).from_store for url in urls)
     assert len(bench.server.arrivals) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Serve(DATA[:5000]), Serve(DATA + b"more"), Serve(b"<html>Sorry!", "text/html"), Serve(b"")],
+    ids=["shorter", "longer", "page", "empty"],
+)
+def test_a_file_of_another_length_is_tried_again_in_the_run(bench: Bench, other: Serve) -> None:
+    url = bench.server.at("/pack.zip", other, other, FILE)
+
+    fetched = bench.client().get(url, expected_length=len(DATA))
+
+    assert fetched.sha256 is not None
+    assert (bench.blobs.read(fetched.sha256), fetched.attempts) == (DATA, 3)
+
+
+def test_files_that_never_fit_do_not_close_the_site(bench: Bench) -> None:
+    urls = [bench.server.at(f"/{n}", Serve(b"another")) for n in range(6)]
+    client = bench.client(circuit_failures=4, circuit_urls=2)
+
+    for url in urls:
+        with pytest.raises(FetchFailed, match="LengthMismatch"):
+            client.get(url, expected_length=100)
+
+    assert client.get(bench.server.at("/good", FILE)).status == 200

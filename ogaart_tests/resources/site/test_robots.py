@@ -1,0 +1,118 @@
+"""robots.txt in every encoding is obeyed, and what is not a robots.txt allows nothing."""
+
+import codecs
+import gzip
+
+import pytest
+
+from ogaart.resources.site.client import FetchFailed, SiteDown
+from ogaart.resources.site.robots import decode_robots, is_robots
+from ogaart_tests.fault_server import Announce, Redirect, Serve, Status
+from ogaart_tests.resources.site.site_bench import Bench, bench
+
+__all__ = ["bench"]
+
+RULES = "User-agent: *\nDisallow: /no\nCrawl-delay: 0\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF8 + RULES.encode(),
+        RULES.encode("utf-16"),
+        codecs.BOM_UTF16_BE + RULES.encode("utf-16-be"),
+        RULES.encode("utf-32"),
+        RULES.encode("utf-16-le"),
+        RULES.encode("utf-16-be"),
+        RULES.replace("\n", "\r").encode(),
+        RULES.replace("\n", "\r\n").encode(),
+        codecs.BOM_UTF8 + RULES.replace("\n", "\r").encode(),
+        RULES.replace("\n", "\u2028").encode(),
+        b"\n\n# caf\xe9\n" + RULES.encode(),
+    ],
+    ids=["bom", "16", "16-be", "32", "16-le bare", "16-be bare", "cr", "crlf", "bom cr", "separator", "latin-1"],
+)
+def test_rules_are_obeyed_in_any_encoding(bench: Bench, content: bytes) -> None:
+    bench.server.at("/robots.txt", Serve(content, "text/plain"))
+    url = bench.server.at("/yes", Serve(b"x"))
+    client = bench.client()
+
+    assert client.get(url).status == 200
+    with pytest.raises(FetchFailed, match=r"robots\.txt forbids"):
+        client.get(f"{bench.server.base}/no")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE html><html><body>User-agent: who knows</body>",
+        codecs.BOM_UTF8 + b"\r\n <html>",
+        b"Under maintenance. Come back soon.",
+        b'{"error": "rate limited"}',
+        gzip.compress(RULES.encode()),
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+    ],
+    ids=["html", "html with bom", "words", "json", "gzip", "png"],
+)
+def test_what_is_not_a_robots_txt_is_a_site_out_of_reach(bench: Bench, content: bytes) -> None:
+    bench.server.at("/robots.txt", Serve(content, "text/plain"))
+    url = bench.server.at("/x", Serve(b"x"))
+
+    with pytest.raises(SiteDown, match=r"not a robots\.txt"):
+        bench.client().get(url)
+
+    assert {arrival.path for arrival in bench.server.arrivals} == {"/robots.txt"}
+
+
+def test_a_page_in_its_place_once_is_tried_again(bench: Bench) -> None:
+    bench.server.at("/robots.txt", Serve(b"<html>one moment"), Serve(RULES.encode()))
+
+    assert bench.client().get(bench.server.at("/x", Serve(b"x"))).status == 200
+
+
+def test_half_of_a_robots_txt_is_none(bench: Bench) -> None:
+    half = Announce(Serve(RULES[:14].encode()), len(RULES))
+    bench.server.at("/robots.txt", half, half, half)
+
+    with pytest.raises(SiteDown, match=r"robots\.txt"):
+        bench.client().get(bench.server.at("/no", Serve(b"x")))
+
+
+def test_a_log_in_page_in_its_place(bench: Bench) -> None:
+    bench.server.at("/robots.txt", Redirect("/user/login"))
+    bench.server.at("/user/login", Serve(b"<html>Log in"))
+
+    with pytest.raises(SiteDown, match=r"robots\.txt"):
+        bench.client().get(bench.server.at("/x", Serve(b"x")))
+
+
+def test_rules_outlive_one_404(bench: Bench) -> None:
+    bench.server.at("/robots.txt", Serve(RULES.encode()), Status(404), Status(404))
+    url = bench.server.at("/no", Serve(b"x"))
+
+    for _ in range(2):
+        with pytest.raises(FetchFailed, match="forbids"):
+            bench.client(robots_hours=0).get(url)
+
+    assert bench.client(robots_hours=0).get(url).status == 200  # missing twice
+
+
+@pytest.mark.parametrize("delay", ["nan", "-5", "x", ""])
+def test_a_delay_of_nonsense_is_none(bench: Bench, delay: str) -> None:
+    bench.server.at("/robots.txt", Serve(f"User-agent: *\nCrawl-delay: {delay}\n".encode()))
+
+    assert bench.client().get(bench.server.at("/x", Serve(b"x"))).status == 200
+
+
+@pytest.mark.parametrize("delay", ["inf", "1e400", "9" * 400])
+def test_a_delay_without_end_is_a_site_that_is_down(bench: Bench, delay: str) -> None:
+    bench.server.at("/robots.txt", Serve(f"User-agent: *\nCrawl-delay: {delay}\n".encode()))
+
+    with pytest.raises(SiteDown, match="wants inf s between requests"):
+        bench.client().get(bench.server.at("/x", Serve(b"x")))
+
+
+def test_comments_and_nothing_are_a_robots_txt() -> None:
+    assert is_robots(decode_robots(b""))
+    assert is_robots(decode_robots(b"\n# all welcome\r"))
+    assert not is_robots(decode_robots(b"hello"))
