@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MiB = 1 << 20
 GiB = 1 << 30
 
+MOST_PAGE_BYTES = 16 * MiB
+"""No larger page is fetched or parsed; the largest seen, with hundreds of comments, stay under 1 MiB."""
+
 
 def shipped_file(name: str) -> Path:
     """A file of the project's top folder, such as ``dagster.yaml``; in an installed wheel, the wheel's copy of it."""
@@ -81,7 +84,9 @@ class Settings(BaseSettings):
     circuit_seconds: float = Field(
         60.0, ge=0, description="Seconds before a site that is down is tried again; doubles each time."
     )
-    max_page_bytes: int = Field(16 * MiB, gt=0, description="Largest page (decoded) that is read.")
+    max_page_bytes: int = Field(
+        MOST_PAGE_BYTES, gt=0, le=MOST_PAGE_BYTES, description="Largest page (decoded) that is read; 16 MiB at most."
+    )
     listing_hours: float = Field(20.0, ge=0, description="Hours for which a stored result page is not fetched again.")
     requests_per_day: int = Field(6000, ge=1, description="Requests a day that scheduled runs may make in all.")
     refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs fetch an entry again.")

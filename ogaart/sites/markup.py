@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from ogaart.settings import MOST_PAGE_BYTES
 from ogaart.sites.errors import PageOverLimit, PageUnreadable
 
-MAX_PAGE_BYTES = 8 << 20
-"""A larger page is refused; the largest seen, with hundreds of comments, stay under 1 MiB."""
 MAX_TAGS = 60_000
 """A page of more tags is refused; a result page has about 3,000."""
 MAX_NESTING = 2_000
@@ -41,8 +40,8 @@ def parse(html: bytes) -> LexborHTMLParser:
         PageUnreadable: the page is empty or ends without ``</html>``.
         PageOverLimit: the page is larger, longer or nested deeper than is parsed.
     """
-    if len(html) > MAX_PAGE_BYTES:
-        raise PageOverLimit(f"page of {len(html):,} bytes: more than {MAX_PAGE_BYTES:,} are not parsed")
+    if len(html) > MOST_PAGE_BYTES:
+        raise PageOverLimit(f"page of {len(html):,} bytes: more than {MOST_PAGE_BYTES:,} are not parsed")
     if not html.strip():
         raise PageUnreadable("empty page: the site answered without content; fetch it again")
     # A connection cut in the middle leaves a page that parses, with the last of its rows or files missing.

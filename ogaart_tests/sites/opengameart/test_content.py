@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from ogaart.core.states import EntryStatus, FileRole
+from ogaart.settings import MOST_PAGE_BYTES
 from ogaart.sites.errors import PageForeign, PageUnreadable
 from ogaart.sites.opengameart.content import parse_entry
 from ogaart.sites.records import EntryPage, FileLink, content_hash
@@ -294,7 +295,7 @@ def test_a_page_that_proves_another_type_is_not_art(old: str, new: str) -> None:
         (saved(PLAIN).encode()[:7000], "cut off"),
         (b"<html><body>" + b"<div>" * 50_000 + b"</body></html>", "nested deeper"),
         (b"<html><body>" + b"<i></i>" * 50_000 + b"</body></html>", "tags"),
-        (b"<html><body>" + b" " * (9 << 20) + b"</body></html>", "bytes"),
+        (b"<html><body>" + b" " * MOST_PAGE_BYTES + b"</body></html>", "bytes"),
         (b"<html><body " + b"a=b " * 50_000 + b"></body></html>", "a tag of"),
     ],
 )
