@@ -6,7 +6,7 @@ import json
 import duckdb
 
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.tables import KEYS, PUBLIC, RUNS
+from ogaart.resources.catalog.tables import CHANGES, KEYS, PUBLIC, PUBLICATIONS, RUNS
 from ogaart.resources.storage.schema import STEPS
 from ogaart.resources.storage.sql import quoted
 
@@ -37,7 +37,7 @@ def content_digest(generation: Generation, site: str = "") -> dict[str, str]:
     digests = {}
     con = duckdb.connect(str(generation.catalog), read_only=True)
     try:
-        for table in (known for known in PUBLIC if known not in (STEPS, RUNS)):
+        for table in (known for known in PUBLIC if known not in (STEPS, RUNS, PUBLICATIONS, CHANGES)):
             columns = content_columns(table.name)
             chosen = ", ".join(quoted(name) for name in columns)
             order = ", ".join(quoted(name) for name in KEYS[table.name])

@@ -10,6 +10,7 @@ from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.core.states import RowState
 from ogaart.pipeline.step import OWNERS, STORED, described
 from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import (
     CATALOG_VERSION,
     _failed,
@@ -65,7 +66,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
             return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
-        building = generations.begin()
+        building = generations.begin(after=HistoryFiles(stores.root.history).last())
         try:
             generation, done = build(stores, building, inputs, runs_table(context.instance))
         except BaseException:

@@ -8,6 +8,7 @@ import dagster as dg
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
 from ogaart.pipeline.step import OWNERS, STORED, described
 from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
 from ogaart.resources.catalog.tables import IMAGES
@@ -68,6 +69,7 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
                 metadata={a.name: a.message for a in audits},
                 allow_retries=False,
             )
+        HistoryFiles(stores.root.history).record(generation)
         generations.switch(generation.number)
         generations.prune(stores.settings.keep_generations)
     return dg.MaterializeResult(metadata=_metadata(generations.get(generation.number), "new"))
@@ -84,6 +86,7 @@ def _metadata(generation: Generation, state: str) -> dict[str, Any]:
         "points": counts.get("searchable", 0),
         "built_at": str(generation.manifest.get("built_at", "")),
         "newest_fetched_at": str(generation.manifest.get("newest_fetched_at", "")),
+        "oldest_licence_reading": str(generation.manifest.get("oldest_licence_reading", "")),
         "sql": dg.MetadataValue.md(f"```sql\n{COUNTED_AGAIN}\n```"),
         **audits,
     }

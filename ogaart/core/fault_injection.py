@@ -42,6 +42,7 @@ class Fault(StrEnum):
     CATALOG_BUILT = "catalog_built"
     GENERATION_RENAMED = "generation_renamed"
     AUDITS_RECORDED = "audits_recorded"
+    HISTORY_WRITTEN = "history_written"
     CURRENT_SWITCHED = "current_switched"
     GENERATION_PRUNED = "generation_pruned"
 

@@ -1,8 +1,9 @@
 """``ogaart backup``: copies what cannot be derived again; the copy is a data root of one moment.
 
 Copied are the bytes of the site, the fetch records that say where they came from, the rows parsed from them, the
-vectors (derived, but expensive), the decisions and the Dagster instance. Left out is what ``ogaart materialize --all``
-and ``ogaart publish`` make again without a request: packs and pictures, the collection, the publications.
+vectors (derived, but expensive), the decisions, the history of publications, and the Dagster instance. Left out is
+what ``ogaart materialize --all`` and ``ogaart publish`` make again without a request: packs and pictures, the
+collection, the publications.
 """
 
 import os
@@ -48,6 +49,7 @@ def backup(settings: Settings, folder: Path) -> Report:
     _mirror(report, "vectors", _files(root.vectors), root.root, folder, same=_same_size)
     decisions = [root.decisions] if root.decisions.exists() else []
     _mirror(report, "decisions", decisions, root.root, folder, same=lambda _old, _new: False)
+    _mirror(report, "history", _files(root.history), root.root, folder, same=lambda _old, _new: False)
     queries = folder / "queries.toml"
     shutil.copyfile(settings.queries, queries)
     _instance(report, root.dagster, folder / "dagster")

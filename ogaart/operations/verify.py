@@ -23,6 +23,7 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
@@ -295,6 +296,8 @@ class Verification:
         except GenerationMissing as cause:
             yield Problem(PUBLICATION, str(self.stores.root.generations), str(cause))
             return
+        for path in HistoryFiles(self.stores.root.history).damaged():
+            yield Problem(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
         if current is None:
             return
         self.checked["generations"] += 1

@@ -23,7 +23,8 @@ def tables_markdown() -> str:
 def _tables() -> Iterator[str]:
     yield "## Tables\n"
     for table in PUBLIC:
-        yield f"### {table.name}\n\n{table.comment} Key: {', '.join(f'`{name}`' for name in KEYS[table.name])}.\n"
+        key = ", ".join(f"`{name}`" for name in KEYS[table.name])
+        yield f"### {table.name}\n\n{table.comment}{f' Key: {key}.' if key else ''}\n"
         rows = ((column.name, sql_type(table.name, column), column.comment) for column in table.columns)
         yield _grid(("Column", "Type", "Meaning"), rows)
 

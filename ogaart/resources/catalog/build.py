@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
+from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.history import History, add_changes, kept
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
 from ogaart.resources.catalog.views import create_views
@@ -50,7 +52,9 @@ class Source:
         model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
         takedowns: what must not be published, whatever the tables hold.
-        runs: what the orchestrator knows of runs, in the columns of ``catalog_tables.RUNS``.
+        runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
+        history: publications and changes up to the generation in service.
+        previous: the generation in service, with which this one is compared.
     """
 
     cut: Path
@@ -59,6 +63,8 @@ class Source:
     vectors: str | None = None
     takedowns: Takedowns = field(default_factory=Takedowns)
     runs: pa.Table | None = None
+    history: History | None = None
+    previous: Generation | None = None
 
 
 class CatalogBuild:
@@ -185,18 +191,23 @@ class CatalogBuild:
         self._con.execute("CREATE TEMP TABLE searchable AS SELECT * FROM eligible SEMI JOIN given_ids USING (image_id)")
         empty = layout.RUNS.schema.empty_table()
         self._con.register("given_runs", self.source.runs if self.source.runs is not None else empty)
+        now = datetime.now(UTC)
+        self._give_history(now)
         layout.create_types(self._con)
         counts = {table.name: layout.create_table(self._con, table) for table in layout.PUBLIC}
+        add_changes(self._con, self.source.previous, self.number, now)
+        counts |= {name: self._count(name) for name in (layout.PUBLICATIONS.name, layout.CHANGES.name)}
         create_views(self._con)
         create_macros(self._con, self.source.vectors)
         link_packs(self.source.cut / names.PACKS, self.path / names.PACKS)
         info = {
             "number": self.number,
             "format_version": layout.FORMAT_VERSION,
-            "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "built_at": now.isoformat(timespec="seconds"),
             "space": self.source.space,
             "model": self.source.model,
             "newest_fetched_at": self._newest(),
+            "oldest_licence_reading": self._oldest_licence_reading(),
             **(facts or {}),
         }
         counts |= write_words(self._con, self.path / names.WORDS, info)
@@ -215,6 +226,28 @@ class CatalogBuild:
         write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())
         fault(Fault.CATALOG_BUILT)
         return manifest
+
+    def _give_history(self, now: datetime) -> None:
+        """Register what is carried of the history, for the tables that are made of it."""
+        history = self.source.history
+        carried = kept(history, now) if history is not None else None
+        for table, rows in (
+            (layout.PUBLICATIONS, carried and carried.publications),
+            (layout.CHANGES, carried and carried.changes),
+        ):
+            self._con.register(f"given_{table.name}", rows if rows is not None else table.schema.empty_table())
+
+    def _count(self, table: str) -> int:
+        [(count,)] = self._con.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
+        return int(count)
+
+    def _oldest_licence_reading(self) -> str | None:
+        """When the page was last read, or confirmed by the site, of the entry in search for which that is longest ago.
+
+        What the site grants stands on that page, so this is how old the publication's oldest licence reading is.
+        """
+        [(oldest,)] = self._con.execute("SELECT min(read_at) FROM licence_readings").fetchall()
+        return oldest.astimezone(UTC).isoformat(timespec="seconds") if oldest is not None else None
 
     def _newest(self) -> str | None:
         [(newest,)] = self._con.execute("SELECT max(fetched_at) FROM entries").fetchall()

@@ -136,12 +136,16 @@ class Generations:
             return self.current()
         return None
 
-    def begin(self) -> "Building":
-        """Start a generation in an empty folder; what a killed build left is removed."""
+    def begin(self, after: int = 0) -> "Building":
+        """Start a generation in an empty folder; what a killed build left is removed.
+
+        Args:
+            after: a number that the new one must exceed, such as the last one that the history of publications knows.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         for leftover in self.root.glob(f"{TEMPORARY}*"):
             _remove(leftover)
-        number = max(self.numbers(), default=0) + 1
+        number = max([after, *self.numbers()]) + 1
         path = temporary(self.root / f"building-{number:06d}")
         path.mkdir()
         return Building(self, number, path)

@@ -14,6 +14,7 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog.generations import Building, Generation, Generations
+from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
 from ogaart.resources.catalog.tables import FORMAT_VERSION
 from ogaart.resources.embedding.registry import VectorSpace
@@ -53,6 +54,8 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         vectors=str(vectors.folder / SEGMENTS),
         takedowns=read_decisions(stores.root.decisions),
         runs=runs,
+        history=HistoryFiles(stores.root.history).read(current := building.home.replaceable()),
+        previous=current,
     )
     try:
         with ExitStack() as files:

@@ -37,6 +37,41 @@ RUNS = Table(
     ),
 )  # fmt: skip
 
+PUBLICATIONS: Table = Table(
+    "publications", "(publications)", "One row per publication: what it held, and how much it changed.",
+    ("publication",),
+    (
+        Column("publication", pa.int64(), "Its number, which is the generation's.", always=True),
+        Column("built_at", STAMP, "When its catalog was built.", always=True),
+        Column("published_at", STAMP, "When it came into service; null for the one that this catalog belongs to."),
+        Column("previous", pa.int64(), "The publication that it was compared with; null: none was readable."),
+        Column("entries", pa.int64(), "Entries that search has.", always=True),
+        Column("images", pa.int64(), "Images that search has.", always=True),
+        Column("files", pa.int64(), "Files that are fetched.", always=True),
+        Column("new_entries", pa.int64(), "Entries that search has since then.", always=True),
+        Column("altered_entries", pa.int64(), "Entries whose page says something else.", always=True),
+        Column("withdrawn_entries", pa.int64(), "Entries that search no longer has.", always=True),
+        Column("new_images", pa.int64(), "Images that search has since then.", always=True),
+        Column("withdrawn_images", pa.int64(), "Images that search no longer has.", always=True),
+    ),
+)  # fmt: skip
+
+CHANGES: Table = Table(
+    "changes", "(publications)",
+    "What each publication changed, for 400 days and at most a million rows; the first one has none.", (),
+    (
+        Column("publication", pa.int64(), "The publication that brought the change.", always=True),
+        Column("at", STAMP, "When its catalog was built.", always=True),
+        Column("kind", pa.string(), "entry, file or image.", always=True),
+        Column("slug", pa.string(), "The entry.", always=True),
+        Column("key", pa.string(), "The entry's slug, the file's URL, or the image's id.", always=True),
+        Column("change", pa.string(), "new, altered or withdrawn; entries and images: in search.", always=True),
+        Column("field", pa.string(), "The column that was altered; null else."),
+        Column("old", pa.string(), "Its value before, as text of at most 1,000 characters; lists joined by '; '."),
+        Column("new", pa.string(), "Its value since."),
+    ),
+)  # fmt: skip
+
 _FROM_RAW = ("status", "http_status", "sha256", "bytes", "type", "fetched_at")
 _RAW = {column.name: column for column in schema.RAW_FILES.columns}
 FILES = Table(
@@ -75,6 +110,7 @@ OCCURRENCES = _occurrences()
 PUBLIC: tuple[Table, ...] = (
     schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.FILE_LINKS, schema.RAW_FILES, FILES,
     schema.MEMBERS, IMAGES, OCCURRENCES, schema.EMBEDDINGS, schema.POINTS, schema.FAILURES, schema.STEPS, RUNS,
+    PUBLICATIONS, CHANGES,
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""
 
@@ -218,6 +254,8 @@ _SOURCES: Mapping[str, str] = {
         FROM won_images AS t LEFT JOIN embedded AS g USING (image_id) LEFT JOIN blocked AS b USING (image_id)
         LEFT JOIN searchable AS x USING (image_id)""",
     "runs": "SELECT * FROM given_runs",
+    "publications": "SELECT * FROM given_publications",
+    "changes": "SELECT * FROM given_changes",
 }
 _RENAMED = {("files", "run_id"): "fetch_run_id", ("files", "written_at"): "fetch_written_at"}
 
@@ -238,14 +276,14 @@ def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     key = KEYS[table.name]
     columns = ", ".join(f"{quoted(c.name)} {sql_type(table.name, c)}" for c in table.columns)
     order = ", ".join(quoted(name) for name in key)
-    con.execute(f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({order}))")
+    con.execute(f"CREATE TABLE {table.name} ({columns}{f', PRIMARY KEY ({order})' if key else ''})")
     source = _SOURCES.get(table.name, _OF_WINNER).format(name=table.name, first_site=literal(FIRST_SITE))
     chosen = ", ".join(
         f"s.{quoted(_RENAMED.get((table.name, c.name), c.name))}::{sql_type(table.name, c)}" for c in table.columns
     )
     try:
         con.execute(
-            f"INSERT INTO {table.name} SELECT {chosen} FROM ({source}) AS s ORDER BY {order}"  # noqa: S608
+            f"INSERT INTO {table.name} SELECT {chosen} FROM ({source}) AS s{f' ORDER BY {order}' if key else ''}"  # noqa: S608
         )
     except (duckdb.ConstraintException, duckdb.ConversionException) as cause:
         raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): {cause}") from cause

@@ -149,6 +149,24 @@ VIEWS: tuple[View, ...] = (
         """,
     ),
     View(
+        "licence_readings", "When the licence of each entry in search was last read on its page, the oldest first.",
+        {
+            "slug": "The entry.",
+            "title": "Title.",
+            "licences": "Licence names.",
+            "read_at": "When the site last served or confirmed the page that states them.",
+            "age_days": "Days between that and the building of this catalog.",
+            "images": "Its images in search.",
+        },
+        """
+        SELECT e.slug, e.title, e.licences, e.fetched_at AS read_at,
+            round(epoch(b.built_at - e.fetched_at) / 86400, 2) AS age_days, count(*) AS images
+        FROM entries AS e JOIN images AS i ON i.slug = e.slug AND i.indexed
+        CROSS JOIN (SELECT max(built_at) AS built_at FROM publications) AS b
+        GROUP BY ALL ORDER BY read_at, e.slug
+        """,
+    ),
+    View(
         "run_activity", "What each run did in each stage of each partition, the latest first.",
         {
             "run_id": "The run.",

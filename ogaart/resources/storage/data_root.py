@@ -63,6 +63,11 @@ class DataRoot:
         return self.root / "generations"
 
     @property
+    def history(self) -> Path:
+        """What publications held and changed."""
+        return self.root / "history"
+
+    @property
     def locks(self) -> Path:
         """Lock files; a dead process holds none."""
         return self.root / "locks"

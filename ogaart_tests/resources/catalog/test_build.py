@@ -10,7 +10,7 @@ import pytest
 
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
 from ogaart.resources.catalog.macros import MACROS
-from ogaart.resources.catalog.tables import PUBLIC, RUNS, CatalogFailed
+from ogaart.resources.catalog.tables import KEYS, PUBLIC, RUNS, CatalogFailed
 from ogaart.resources.catalog.views import VIEWS
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
@@ -75,7 +75,7 @@ def test_tables_views_and_macros_say_what_they_are(world: World, index: VectorIn
 
     tables = ask(found, "SELECT table_name, comment, has_primary_key FROM duckdb_tables()")
     assert {row[0] for row in tables} == {table.name for table in PUBLIC}
-    assert all(comment and keyed for _, comment, keyed in tables)
+    assert {name: keyed for name, comment, keyed in tables if comment} == {name: bool(k) for name, k in KEYS.items()}
     assert ask(found, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
                       " AND table_name IN (SELECT table_name FROM duckdb_tables())") == []  # fmt: skip
     views = ask(found, "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
