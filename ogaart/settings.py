@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     hosts: str = Field("", description="Names of the search page besides localhost, comma-separated; `*`: any.")
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
+    failure_webhook: SecretStr | None = Field(None, description="URL to which each failed run is sent as JSON (POST).")
+    failure_command: SecretStr | None = Field(
+        None, description="Command that receives each failed run as JSON on its standard input."
+    )
     dagster_hosts: str = Field(
         "", description="Host names of the Dagster UI besides loopback names, separated by commas."
     )
@@ -142,10 +146,21 @@ class Settings(BaseSettings):
             raise ValueError(f"site {value!r}: expected a base URL such as https://opengameart.org")
         return value.rstrip("/")
 
+    @field_validator("failure_webhook")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        """Accept HTTP URLs; the message does not repeat the value, which may hold a secret."""
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("expected a URL that begins with http:// or https://")
+        return value
+
     @field_validator("data", "queries", "weights")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
+
+
+_SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
 
 
 def settings_table() -> str:
@@ -161,7 +176,8 @@ def what_is_wrong(cause: ValidationError) -> str:
     lines = []
     for error in cause.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
-        what = f"{_variable(name)}={error['input']!r}" if name in Settings.model_fields else str(error["input"])
+        given = "***" if name in _SECRETS else repr(error["input"])
+        what = f"{_variable(name)}={given}" if name in Settings.model_fields else str(error["input"])
         lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)
 

@@ -1,6 +1,7 @@
 """The catalog: a new generation built from one frozen cut of all tables, not yet in service."""
 
-from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.core.states import RowState
+from ogaart.pipeline.run_records import run_rows
 from ogaart.pipeline.step import OWNERS, STORED, described
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
@@ -68,40 +70,19 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
             return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
         building = generations.begin(after=HistoryFiles(stores.root.history).last())
         try:
-            generation, done = build(stores, building, inputs, runs_table(context.instance))
+            generation, done = build(
+                stores, building, inputs, runs_table(context.instance, stores.root.dagster, context.run_id)
+            )
         except BaseException:
             building.abandon()
             raise
     return dg.MaterializeResult(metadata=_metadata(generation, RowState.NEW, done))
 
 
-def runs_table(instance: dg.DagsterInstance, limit: int = 5_000) -> pa.Table:
-    """The newest runs of the instance, in the columns of the catalog's table ``runs``."""
-    rows = []
-    for record in instance.get_run_records(limit=limit):
-        run = record.dagster_run
-        tags = run.tags
-        rows.append(
-            {
-                "run_id": run.run_id,
-                "job": run.job_name,
-                "partition": tags.get("dagster/partition") or _range(tags),
-                "status": run.status.value,
-                "started_at": _micros(record.start_time),
-                "ended_at": _micros(record.end_time),
-            }
-        )
+def runs_table(instance: dg.DagsterInstance, home: Path, publishing: str) -> pa.Table:
+    """The runs, in the columns of the catalog's table ``runs``; see ``run_records.run_rows``."""
+    rows = run_rows(instance, home, publishing=publishing, now=datetime.now(UTC).timestamp())
     return pa.Table.from_pylist(rows, schema=RUNS.schema)
-
-
-def _range(tags: Mapping[str, str]) -> str | None:
-    """The partitions of a run of several, first and last, as Dagster writes them."""
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    return first if first == last else f"{first}...{last}"
-
-
-def _micros(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1_000_000)
 
 
 def _metadata(generation: Generation, state: RowState, done: Reconciled | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``ogaart gc --runs``: old Dagster runs are listed and, where told to, deleted."""
 
 from ogaart.core.report import Report
-from ogaart.definitions import build_definitions
+from ogaart.orchestration.asset_checks import all_check_keys
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_history import delete_old_runs, find_old_runs
 from ogaart.resources.storage.data_root import DataRoot
@@ -20,8 +20,7 @@ def collect(settings: Settings, *, keep: int, delete: bool = False) -> Report:
     """
     report = Report(COLUMNS)
     with open_instance(settings) as instance:
-        checks = build_definitions().get_repository_def().asset_graph.asset_check_keys
-        old = find_old_runs(instance, DataRoot.of(settings).dagster, checks, keep=keep)
+        old = find_old_runs(instance, DataRoot.of(settings).dagster, all_check_keys(), keep=keep)
         sizes = (old.run_bytes, old.leftover_bytes)
         if delete:
             delete_old_runs(instance, old)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ogaart import assets
 from ogaart.assets.catalog import catalog
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import ADVISORY, as_metadata, assess, holding_back, outcome
@@ -46,3 +47,9 @@ def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -
             description=check.message,
             metadata=as_metadata(check),
         )
+
+
+def all_check_keys() -> list[dg.AssetCheckKey]:
+    """The keys of every asset check: those of the assets themselves, and those of the catalog."""
+    definitions = (*dg.load_assets_from_package_module(assets), catalog_checks)
+    return sorted({key for one in definitions if isinstance(one, dg.AssetsDefinition) for key in one.check_keys})

@@ -142,7 +142,7 @@ def run_job(
     )
     if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
         raise Interrupted(f"run {result.run_id} was interrupted")
-    errors = [_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
+    errors = [failure_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
         event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
     ]
     metadata = {
@@ -164,7 +164,8 @@ def _interrupted(failure: Any) -> bool:
     return error is not None
 
 
-def _message(failure: Any) -> str:
+def failure_message(failure: Any) -> str:
+    """The innermost cause of a failed step, from its ``step_failure_data``."""
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause

@@ -1,6 +1,7 @@
 """The jobs: what a person, a schedule or a sensor launches as one run."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,9 @@ from pydantic import Field
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.partitions import PARTITION_SET, search_pages_partitions
 from ogaart.core.stages import COLLECTION_STAGES, OFFLINE_STAGES, SITE_STAGES
+from ogaart.orchestration import run_history
+from ogaart.orchestration.asset_checks import all_check_keys
+from ogaart.orchestration.launcher import PAST
 from ogaart.pipeline import crawl_plan, discovery
 from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.resources.platform import Platform
@@ -90,6 +94,24 @@ def plan() -> None:
     work_out_plan()
 
 
+@dg.op(description="Delete runs that are old and that nothing shown in the UI is derived from.")
+def delete_old_runs(context: dg.OpExecutionContext, platform: Platform) -> None:
+    """Delete old runs and their files, and report what was deleted."""
+    since = datetime.now(UTC) - PAST - timedelta(days=1)  # the autopilot reads its runs of the last days
+    home = platform.stores.root.dagster
+    old = run_history.find_old_runs(context.instance, home, all_check_keys(), since=since)
+    size = old.run_bytes + old.leftover_bytes
+    run_history.delete_old_runs(context.instance, old)
+    context.log.info("deleted %d runs, %.1f MB; %d runs are kept", len(old.files), size / 1e6, old.kept)
+    context.add_output_metadata({"runs_deleted": len(old.files), "bytes_freed": size, "runs_kept": old.kept})
+
+
+@dg.job(description="Delete old runs from Dagster's history; every partition stays materialized.")
+def clean_up() -> None:
+    """The job."""
+    delete_old_runs()
+
+
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*(stage.value for stage in SITE_STAGES)),
@@ -116,4 +138,4 @@ publish = dg.define_asset_job(
 )
 
 
-JOBS = (plan, discover, ingest, refresh, process, publish)
+JOBS = (plan, discover, ingest, refresh, process, publish, clean_up)

@@ -19,6 +19,8 @@ WHY = "ogaart/why"
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 JOBS = {Reason.PROCESS: "process", Reason.REFRESH: "refresh"}
+PAST = timedelta(days=8)
+"""Runs that ended within this time are looked at: the longest wait after failures is a week."""
 JUDGED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 """Statuses of ended runs that count for their partitions; a canceled run does not."""
 AT_ONCE = 10
@@ -74,7 +76,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
     if room <= 0:
         return []
     records = instance.get_run_records(
-        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=JUDGED, updated_after=now - timedelta(days=8)), limit=2_000
+        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=JUDGED, updated_after=now - PAST), limit=2_000
     )
     past = past_runs(records, keys)
     launches = decide(

@@ -5,14 +5,16 @@ file on disk: so those runs are kept, and that file is deleted here.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
 from ogaart.orchestration.dagster_internals import BACKFILL_TAG, open_backfills
 from ogaart.orchestration.run_status import unfinished_runs
+from ogaart.pipeline.run_records import remember_deleted, run_records
 
 KEEP = 200
 """Newest runs that are kept in any case."""
@@ -25,11 +27,13 @@ class OldRuns:
     """What of the history of runs can be deleted.
 
     Attributes:
+        home: DAGSTER_HOME.
         files: the files of each run that can be deleted, by its id.
         leftovers: files of runs that were deleted before.
         kept: how many runs stay.
     """
 
+    home: Path
     files: dict[str, list[Path]]
     leftovers: list[Path]
     kept: int
@@ -46,7 +50,12 @@ class OldRuns:
 
 
 def find_old_runs(
-    instance: dg.DagsterInstance, home: Path, checks: Iterable[dg.AssetCheckKey], *, keep: int = KEEP
+    instance: dg.DagsterInstance,
+    home: Path,
+    checks: Iterable[dg.AssetCheckKey],
+    *,
+    keep: int = KEEP,
+    since: datetime | None = None,
 ) -> OldRuns:
     """The runs that nothing is derived from and that are not among the newest.
 
@@ -55,17 +64,22 @@ def find_old_runs(
         home: its DAGSTER_HOME.
         checks: the asset checks whose last evaluation is kept.
         keep: the newest runs to keep in any case.
+        since: runs that changed after this time are kept in any case.
     """
     leftovers = _files_by_run(home)  # listed first: a run that starts meanwhile is then known, and no leftover
     needed = {*newest(instance, keep), *unfinished(instance), *last_of_each(instance), *last_checks(instance, checks)}
-    runs = {record.dagster_run.run_id for record in _records(instance)}
+    if since is not None:
+        recent = instance.get_run_records(dg.RunsFilter(updated_after=since))
+        needed |= {record.dagster_run.run_id for record in recent}
+    runs = {record.dagster_run.run_id for record in run_records(instance)}
     files = {run: leftovers.get(run, []) for run in sorted(runs - needed)}
     left = sorted(path for run, paths in leftovers.items() if run not in runs for path in paths)
-    return OldRuns(files, left, len(runs) - len(files))
+    return OldRuns(home, files, left, len(runs) - len(files))
 
 
 def delete_old_runs(instance: dg.DagsterInstance, old: OldRuns) -> None:
-    """Delete the runs and files that ``find_old_runs`` found."""
+    """Delete the runs and files that ``find_old_runs`` found; the catalog's table ``runs`` keeps their rows."""
+    remember_deleted(old.home, (record for record in run_records(instance) if record.dagster_run.run_id in old.files))
     for run, files in old.files.items():
         instance.delete_run(run)
         for path in files:
@@ -114,13 +128,6 @@ def last_checks(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
     storage = instance.event_log_storage
     needed = {record.run_id for record in storage.get_latest_asset_check_execution_by_key(keys).values()}
     return needed | {info.latest_planned_run_id for info in storage.get_asset_check_partition_info(keys)}
-
-
-def _records(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
-    cursor = None
-    while records := instance.get_run_records(limit=_BATCH, cursor=cursor):
-        yield from records
-        cursor = records[-1].dagster_run.run_id
 
 
 def _files_by_run(home: Path) -> dict[str, list[Path]]:

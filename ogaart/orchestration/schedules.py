@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ogaart.orchestration.dagster_internals import is_schedule_on
-from ogaart.orchestration.jobs import discover, publish
+from ogaart.orchestration.jobs import clean_up, discover, publish
 from ogaart.orchestration.launcher import WHY
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.catalog.publishing import awaiting_publication
@@ -54,6 +54,19 @@ def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
     return dg.RunRequest(tags={WHY: why}) if wanted else dg.SkipReason(why)
 
 
+@dg.schedule(
+    name="clean_up_daily",
+    job=clean_up,
+    cron_schedule="30 4 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Deletes old runs from Dagster's history once a day; the newest 200, those of the last nine days and "
+    "those that the UI's partitions and checks rest on stay.",
+)
+def clean_up_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Clean up once a day."""
+    return _unfinished(context.instance, clean_up.name) or dg.RunRequest()
+
+
 def _unfinished(instance: dg.DagsterInstance, job: str) -> dg.SkipReason | None:
     """Why the job is not launched: a run of it is queued or in progress; None where there is none."""
     runs = unfinished_runs(instance, job)
@@ -64,4 +77,4 @@ def _unfinished(instance: dg.DagsterInstance, job: str) -> dg.SkipReason | None:
     )
 
 
-SCHEDULES = (daily, publish_changes)
+SCHEDULES = (daily, publish_changes, clean_up_daily)

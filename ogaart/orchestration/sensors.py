@@ -6,6 +6,8 @@ import dagster as dg
 
 from ogaart.orchestration import launcher
 from ogaart.orchestration.dagster_internals import is_schedule_on, open_backfills
+from ogaart.orchestration.failure_hook import HookFailed, call_hooks, failure_report
+from ogaart.orchestration.instance import failure_message
 from ogaart.orchestration.jobs import discover, ingest, process, refresh
 from ogaart.orchestration.run_reaper import reap
 from ogaart.orchestration.schedules import SWITCH
@@ -58,4 +60,31 @@ def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 
-SENSORS = (autopilot, reaper_sensor)
+@dg.run_failure_sensor(
+    name="failure_hook",
+    monitor_all_code_locations=True,  # runs from a terminal, too, which belong to no code location
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports each failed run to the URL in OGAART_FAILURE_WEBHOOK and the command in "
+    "OGAART_FAILURE_COMMAND, once.",
+)
+def failure_hook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    """Report a failed run; a hook that fails is logged, and not called again for this run."""
+    settings = Settings()
+    run = context.dagster_run
+    [record] = context.instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
+    steps = [event.step_failure_data for event in context.get_step_failure_events()]
+    error = "; ".join(map(failure_message, steps)) or context.failure_event.message or ""
+    try:
+        called = call_hooks(settings, failure_report(record, error))
+    except HookFailed as cause:
+        context.log.warning("the failure hook of run %s failed: %s", run.run_id, cause)
+        return dg.SkipReason(f"run {run.run_id} failed, and so did the failure hook: {cause}")
+    if not called:
+        return dg.SkipReason(
+            f"run {run.run_id} failed; neither OGAART_FAILURE_WEBHOOK nor OGAART_FAILURE_COMMAND is set"
+        )
+    return None
+
+
+SENSORS = (autopilot, reaper_sensor, failure_hook)

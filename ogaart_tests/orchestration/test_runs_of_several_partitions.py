@@ -5,9 +5,10 @@ from collections import defaultdict
 import dagster as dg
 import pytest
 
-from ogaart.assets.catalog import runs_table
+from ogaart.assets.catalog import REBUILD, runs_table
 from ogaart.core.stages import Stage
 from ogaart.definitions import defs
+from ogaart.operations.runs import publish
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.launch_policy import Launch, Reason
 from ogaart.orchestration.launcher import run_request
@@ -39,7 +40,8 @@ def test_every_partition_has_its_own_metadata(copied: World) -> None:
     with open_instance(copied.settings) as instance:
         outcome = process(instance)
         found = materialized(instance, outcome.run_id)
-        listed = {row["run_id"]: row["partition"] for row in runs_table(instance).to_pylist()}
+        home = copied.stores.root.dagster
+        listed = {row["run_id"]: row["partition"] for row in runs_table(instance, home, outcome.run_id).to_pylist()}
 
     assert outcome.errors == ()
     assert listed[outcome.run_id] == "2d-art/0000...2d-art/0002"
@@ -64,3 +66,24 @@ def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.Monkey
     assert sorted(found["embeddings"]) == ["2d-art/0000", "2d-art/0002"]
     assert sorted(found["extracted_images"]) == KEYS
     assert "unchanged" in found["embeddings"]["2d-art/0002"]
+
+
+def test_the_catalog_lists_runs_that_failed_or_wrote_nothing_and_its_own(
+    copied: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
+    with open_instance(copied.settings) as instance:
+        before = {run.run_id for run in instance.get_runs()}
+    empty = copied.materialize(["2d-art/0000"], ("search_pages",))
+    with hold(step_lock(copied.stores.root, Stage.SEARCH_PAGES, "2d-art/0001"), what="the partition"):
+        failed = copied.materialize(["2d-art/0001"], ("search_pages",))
+
+    published = publish(copied.settings, copied.quiet(), tags={REBUILD: "true"})
+
+    assert (empty.exit_code, failed.exit_code, published.exit_code) == (0, 3, 0)
+    rows = copied.sql("SELECT job, partition, status, started_at <= ended_at, run_id FROM runs ORDER BY started_at")
+    assert [row[:4] for row in rows if row[4] not in before] == [
+        ("__ASSET_JOB", "2d-art/0000", "SUCCESS", True),
+        ("__ASSET_JOB", "2d-art/0001", "FAILURE", True),
+        ("publish", None, "SUCCESS", True),
+    ]

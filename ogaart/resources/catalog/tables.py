@@ -26,14 +26,15 @@ class CatalogFailed(RuntimeError):
 
 
 RUNS = Table(
-    "runs", "(runs)", "One row per run that wrote rows, as the orchestrator recorded it.", ("run_id",),
+    "runs", "(runs)", "One row per run known when the catalog was built, failed and empty ones included.",
+    ("run_id",),
     (
         Column("run_id", pa.string(), "The run."),
         Column("job", pa.string(), "Job that was run."),
         Column("partition", pa.string(), "Partition, or first...last of several; null for runs over everything."),
-        Column("status", pa.string(), "Status the run ended with."),
-        Column("started_at", STAMP, "When it started."),
-        Column("ended_at", STAMP, "When it ended."),
+        Column("status", pa.string(), "Status by then; SUCCESS for the run that built it: else it is not in service."),
+        Column("started_at", STAMP, "When it started; null: not yet."),
+        Column("ended_at", STAMP, "When it ended; of the run that built the catalog, when that began."),
     ),
 )  # fmt: skip
 

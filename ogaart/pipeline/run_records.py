@@ -1,0 +1,82 @@
+"""Dagster's runs, with those that were deleted from its history, as rows of the catalog's table ``runs``."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+DELETED = "deleted_runs.jsonl"
+"""File in DAGSTER_HOME with one row for each run that was deleted from Dagster's history."""
+
+_BATCH = 500
+
+
+def run_records(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
+    """Every run of the instance, newest first."""
+    cursor = None
+    while records := instance.get_run_records(limit=_BATCH, cursor=cursor):
+        yield from records
+        cursor = records[-1].dagster_run.run_id
+
+
+def run_row(record: dg.RunRecord) -> dict[str, Any]:
+    """A run as a row: run_id, job, partition, status, started_at and ended_at (microseconds since 1970, UTC)."""
+    run = record.dagster_run
+    return {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "partition": run.tags.get("dagster/partition") or _range(run.tags),
+        "status": run.status.value,
+        "started_at": _micros(record.start_time),
+        "ended_at": _micros(record.end_time),
+    }
+
+
+def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: float) -> list[dict[str, Any]]:
+    """Every run, also those that failed, wrote nothing, wait or were deleted from Dagster's history.
+
+    Args:
+        instance: the instance.
+        home: its DAGSTER_HOME.
+        publishing: id of the run that builds the generation. It is written as a success that ends now: the generation
+            is only ever put in service by a run that succeeds. The next generation has the end that Dagster recorded.
+        now: seconds since 1970, UTC.
+    """
+    rows = {row["run_id"]: row for row in _deleted(home)}
+    for record in run_records(instance):
+        row = run_row(record)
+        if row["run_id"] == publishing:
+            row |= {"status": dg.DagsterRunStatus.SUCCESS.value, "ended_at": _micros(now)}
+        rows[row["run_id"]] = row
+    return list(rows.values())
+
+
+def remember_deleted(home: Path, records: Iterable[dg.RunRecord]) -> None:
+    """Keep the rows of runs that are about to be deleted from Dagster's history."""
+    lines = "".join(f"{json.dumps(run_row(record))}\n" for record in records)
+    if lines:
+        with (home / DELETED).open("a", encoding="utf-8") as out:
+            out.write(lines)
+
+
+def _deleted(home: Path) -> Iterator[dict[str, Any]]:
+    path = home / DELETED
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # cut off by a kill: the run was not deleted then, and its row follows
+        if isinstance(row, dict) and "run_id" in row:
+            yield row
+
+
+def _range(tags: Mapping[str, str]) -> str | None:
+    """The partitions of a run of several, first and last, as Dagster writes them."""
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    return first if first == last else f"{first}...{last}"
+
+
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1_000_000)
