@@ -19,6 +19,7 @@ from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
 from ogaart.sites.base import Site, SiteQuery
 from ogaart.sites.registry import open_site
+from ogaart.workers.bus_errors import report_bus_errors
 
 
 class Stores:
@@ -63,6 +64,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Open the stores; hold this run's lock while the process lives."""
         stores = Stores(Settings())
+        self._held.enter_context(report_bus_errors(stores.root.root))
         run_id = context.run_id
         if run_id is not None:
             lock = run_lock(stores.root, run_id)

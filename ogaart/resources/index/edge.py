@@ -23,6 +23,7 @@ from ogaart.resources.index.base import (
     collection_name,
     without_nulls,
 )
+from ogaart.resources.index.disk_room import EMPTY_SHARD, bytes_of_points, hole_bytes, require_room
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -69,6 +70,7 @@ class EdgeIndex(VectorIndex):
 
     Raises:
         IndexBroken: the shard is missing (read-only), does not open, or holds vectors of another kind.
+        DiskFull: too little room to write; also raised by every method that writes.
         ogaart.resources.storage.locks.Locked: another process writes.
     """
 
@@ -131,11 +133,13 @@ class EdgeIndex(VectorIndex):
     def delete(self, ids: Sequence[int]) -> None:
         """Remove points."""
         if ids:
+            self._require_room(0, f"deleting {len(ids):,} points")
             self._write(edge.UpdateOperation.delete_points(list(ids)))
 
     def set_payload(self, payloads: Mapping[int, Payload]) -> None:
         """Replace the whole payload of points that exist."""
         there = {record.id for record in self.retrieve(list(payloads), with_payload=False)}
+        self._require_room(bytes_of_points(len(there), 0), f"writing {len(there):,} payloads")
         for point, payload in payloads.items():
             if point in there:
                 self._write(edge.UpdateOperation.overwrite_payload([point], _encoded(payload)))
@@ -143,6 +147,10 @@ class EdgeIndex(VectorIndex):
     def flush(self) -> None:
         """Build what graphs have become worth it, and put everything on the disk."""
         shard = self._writable()
+        points = self.count()
+        # A graph is built in a new segment beside those that it replaces.
+        graph = points * self.dimension * 4 > _INDEXING_KB << 10
+        self._require_room(bytes_of_points(points, self.dimension) if graph else 0, "flushing the collection")
         shard.optimize()
         shard.flush()
 
@@ -165,7 +173,13 @@ class EdgeIndex(VectorIndex):
         sync_folder(dest)
         fault(Fault.INDEX_COPIED)
 
+    def _require_room(self, more: int, what: str) -> None:
+        """Refuse to write unless all that is mapped could be filled, and ``more`` bytes besides."""
+        mapped = hole_bytes(self.path) if self.path.exists() else EMPTY_SHARD
+        require_room(self.path.parent, mapped + more, what)
+
     def _upsert(self, points: Sequence[Point]) -> None:
+        self._require_room(bytes_of_points(len(points), self.dimension), f"writing {len(points):,} points")
         self._write(
             edge.UpdateOperation.upsert_points(
                 [edge.Point(p.id, {self.vector_name: p.vector.tolist()}, _encoded(p.payload)) for p in points]
@@ -254,6 +268,7 @@ class EdgeIndex(VectorIndex):
     def _made(self) -> Path:
         """The shard's folder, with an empty shard where there was none."""
         self._live_mark.touch()
+        self._require_room(0, "opening a collection")
         if not self.path.exists():
             self._create()
         return self.path
