@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_HEADERS = 100_000
 _PARTS = "volumes are not joined"
 _RAR4, _RAR5 = b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0"
+_RAR3_VERSION, _STORED = 29, 0x30
 _RAR4_HEADER_MOST = 1 << 16
 _RAR5_HEADER_MOST = 2 << 20
 _ZIP_END = struct.Struct("<4sHH")
@@ -116,6 +117,10 @@ def _rar4(file: _Bytes, envelope: Envelope) -> None:
             if flags & 0x100:
                 data += struct.unpack_from("<I", head, 32)[0] << 32
             _note(envelope, number, encrypted=bool(flags & 0x04), split=bool(flags & 0x03))
+            version, method = head[24], head[25]
+            if version < _RAR3_VERSION and method != _STORED:
+                message = f"rar: compressed by RAR {version / 10:g}, which is not supported"
+                envelope.refused.setdefault(number, (Reason.UNSUPPORTED, message))
             number += 1
         elif kind == 0x7B:
             return

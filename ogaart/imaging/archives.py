@@ -7,6 +7,7 @@ archive goes to an unlinked temporary file.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -15,10 +16,10 @@ from libarchive import ArchiveError
 from libarchive.entry import FileType as EntryType
 
 from ogaart.core.states import MemberStatus
+from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk
-from ogaart.imaging.pictures import PILLOW_FORMATS
 from ogaart.imaging.reader import Archive, Entry, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
@@ -32,7 +33,8 @@ Bytes = bytes  # the type, in classes that have a field of that name
 BOMB_FLOOR = 10 << 20
 """Ratios are not checked below this many unpacked bytes: small files of one colour pack very well."""
 
-_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".svgz")
+_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".z", ".lzma", ".lz", ".lz4", ".svgz")
+_PREVIEW = "a preview that Unity made of the asset beside it"
 _ODD_KINDS = {
     EntryType.SYMBOLINK_LINK: "symbolic link",
     EntryType.NAMED_PIPE: "pipe",
@@ -56,6 +58,7 @@ class Member:
     sha256: str | None = None
     data: Bytes | None = None
     is_archive: bool = False
+    certain: bool = True
 
 
 class Stop(Exception):
@@ -117,6 +120,8 @@ class Walk:
     ) -> Iterator[Member]:
         """The members as libarchive finds them."""
         base = f"{index}/" if index else ""
+        files = 0
+        assets = self._unity_assets(stream, kind)
         with opened(stream, kind) as archive:
             number = -1
             while True:
@@ -126,6 +131,8 @@ class Walk:
                     entry = archive.next()
                 except ArchiveError as cause:
                     reason = reason_of(cause)
+                    if number == 0 and not kind.certain and reason is Reason.CORRUPT:
+                        raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: not a picture") from cause
                     if number == 0:
                         raise Unreadable(reason, f"{kind.format}: {message_of(cause)}") from cause
                     yield Member(
@@ -137,7 +144,8 @@ class Walk:
                 self._count_member(place, path)
                 if entry.kind == EntryType.DIRECTORY:
                     continue
-                name = _raw_name(path, entry.name) if archive.is_raw else entry.name
+                files += 1
+                name = _raw_name(path, entry.name) if archive.is_raw else unity.shown_name(entry.name, assets)
                 shown = f"{path}!/{name}" if path else name
                 if not self.begin(place, shown):
                     continue
@@ -145,11 +153,35 @@ class Walk:
                     reason, message = envelope.refused[number]
                     yield Member(place, shown, MemberStatus.FAILED, reason, message, bytes=entry.size)
                     continue
+                if unity.is_preview(entry.name, assets):
+                    yield Member(place, shown, MemberStatus.NOT_A_PICTURE, message=_PREVIEW, bytes=entry.size)
+                    continue
                 yield from self._member(archive, entry, place, shown, depth)
             if number == 0 and envelope.volume:
                 raise Unreadable(Reason.MULTI_VOLUME, f"{kind.format}: {envelope.volume}")
-            if number == 0 and index == "":
-                yield Member("", "", MemberStatus.NOT_A_PICTURE, message="archive without members", format=kind.format)
+            if files == 0 and index == "":
+                message = f"archive of {number:,} folders and no files" if number else "archive without members"
+                yield Member("", "", MemberStatus.NOT_A_PICTURE, message=message, format=kind.format)
+
+    @staticmethod
+    def _unity_assets(stream: IO[bytes], kind: FileType) -> dict[str, str]:
+        """Names of a Unity package's assets; a first look at any other tar ends with its first header."""
+        if kind.format not in ("tar", "gz"):
+            return {}
+        try:
+            with opened(stream, kind) as archive:
+                first = None if archive.is_raw else archive.next()
+                while first is not None and first.name in (".", "./"):
+                    first = archive.next()
+                if first is None or archive.is_raw or not unity.is_member(first.name):
+                    return {}
+            os.lseek(stream.fileno(), 0, os.SEEK_SET)
+            with opened(stream, kind) as archive:
+                return unity.asset_names(archive)
+        except (ArchiveError, Unreadable):
+            return {}  # the walk itself reports the damage
+        finally:
+            os.lseek(stream.fileno(), 0, os.SEEK_SET)
 
     def _count_member(self, place: str, path: str) -> None:
         self.members += 1
@@ -173,13 +205,16 @@ class Walk:
             if nested is None:
                 yield member
                 return
-            kind = FileType(Kind.ARCHIVE, member.format or "")
+            kind = FileType(Kind.ARCHIVE, member.format or "", certain=member.certain)
             inner = self.members_of(nested, kind, place, shown, depth + 1)
             yield from self._nested(inner, member)
         except ArchiveError as cause:
             yield Member(place, shown, MemberStatus.FAILED, reason_of(cause), message_of(cause), bytes=entry.size)
         except Unreadable as cause:
-            yield Member(place, shown, MemberStatus.FAILED, cause.error_class, cause.message, bytes=entry.size)
+            if cause.error_class is Reason.NOT_A_PICTURE:
+                yield Member(place, shown, MemberStatus.NOT_A_PICTURE, None, cause.message, bytes=entry.size)
+            else:
+                yield Member(place, shown, MemberStatus.FAILED, cause.error_class, cause.message, bytes=entry.size)
             if not archive.seeks:
                 self._drain(archive)
         finally:
@@ -207,16 +242,17 @@ class Walk:
             if len(head) >= HEAD_BYTES:
                 break
         kind = sniff(head[:HEAD_BYTES])
-        member = Member(place, shown, MemberStatus.NOT_A_PICTURE, format=kind.format, bytes=entry.size)
+        member = Member(
+            place, shown, MemberStatus.NOT_A_PICTURE, format=kind.format, bytes=entry.size, certain=kind.certain
+        )
         if kind.kind is Kind.OTHER and not self._may_be_tga(kind, entry):
-            return self._pass_over(archive, member, head, blocks), None
-        if kind.kind is Kind.PICTURE and kind.format not in PILLOW_FORMATS:
-            member.message = f"{kind.format.upper()}: no kept library reads it"
+            return self._other(archive, member, kind, head, blocks, entry, depth)
+        if kind.kind is Kind.UNSUPPORTED:
+            member.status, member.reason = MemberStatus.FAILED, Reason.UNSUPPORTED
+            member.message = f"{kind.format}: unsupported format"
             return self._pass_over(archive, member, head, blocks), None
         if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
-            if depth >= self.limits.max_depth:
-                message = f"archive {depth + 1} levels deep; OGAART_MAX_DEPTH is {self.limits.max_depth}"
-                raise Unreadable(Reason.TOO_DEEP, message)
+            self._check_depth(depth)
             return member, self._spool(member, head, blocks, entry)
         self._check_member_bytes(entry.size or 0)
         content = bytearray(head)
@@ -226,6 +262,40 @@ class Walk:
         member.status, member.data = MemberStatus.PICTURE, bytes(content)
         member.bytes, member.sha256 = len(content), hashlib.sha256(content).hexdigest()
         return member, None
+
+    def _other(
+        self,
+        archive: Archive,
+        member: Member,
+        kind: FileType,
+        head: bytes,
+        blocks: Iterator[bytes],
+        entry: Entry,
+        depth: int,
+    ) -> tuple[Member, IO[bytes] | None]:
+        """A member of another type: passed over, unless an archive is behind its start."""
+        found = None
+        if self_extracting.may_hold_archive(kind, head):
+            if self_extracting.is_program(kind):
+                for block in blocks:
+                    head += block
+                    if len(head) >= self_extracting.SEARCHED_BYTES:
+                        break
+            found = self_extracting.find_archive(head)
+        if found is None:
+            return self._pass_over(archive, member, head, blocks), None
+        self._check_depth(depth)
+        offset, inner = found
+        with self._spool(member, head, blocks, entry) as whole:
+            nested = self_extracting.without_prefix(whole, offset, inner, self.scratch)
+        if nested is not None:
+            member.format, member.certain = inner.format, inner.certain
+        return member, nested
+
+    def _check_depth(self, depth: int) -> None:
+        if depth >= self.limits.max_depth:
+            message = f"archive {depth + 1} levels deep; OGAART_MAX_DEPTH is {self.limits.max_depth}"
+            raise Unreadable(Reason.TOO_DEEP, message)
 
     @staticmethod
     def _may_be_tga(kind: FileType, entry: Entry) -> bool:

@@ -23,6 +23,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 0x0102
+_NOT_EXIF = ("xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _LOW_GREY = {"1": 255, "L;2": 85, "L;4": 17}
 """PNG greys of few bits: Pillow spreads the samples to 8 bits, but not the transparent one; these factors do."""
 
@@ -37,8 +39,10 @@ def rgba_of(image: Image.Image) -> NDArray[np.uint8]:
         MemoryError: not enough memory.
         Exception: whatever Pillow's decoder raises; ``pictures.DECODER_ERRORS`` lists it.
     """
+    _forget_other_orientations(image)
     _spread_transparency(image)
     image.load()
+    _forget_other_orientations(image)
     turn = _TURNS.get(_orientation(image))
     if image.mode.startswith(("I", "F")):
         rgba = _from_deep(image)
@@ -48,10 +52,22 @@ def rgba_of(image: Image.Image) -> NDArray[np.uint8]:
         rgba = np.array(image.convert("RGBA"))
     if turn is not None:
         rgba = np.array(Image.fromarray(rgba).transpose(turn))
+    return cleared(rgba)
+
+
+def cleared(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Set the colour of invisible pixels to zero; (H, W, 4) uint8, C-contiguous, in place where it can be."""
+    rgba = np.require(rgba, requirements=("C", "W"))
     invisible = rgba[..., 3] == 0
     if invisible.any():
         rgba[invisible] = 0
     return rgba
+
+
+def _forget_other_orientations(image: Image.Image) -> None:
+    """Leave EXIF as the only source of an orientation: Pillow alone also turns by XMP and by a PNG's text chunks."""
+    for key in _NOT_EXIF:
+        image.info.pop(key, None)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -90,6 +106,12 @@ def _from_deep(image: Image.Image) -> NDArray[np.uint8]:
         grey = np.clip(finite * scale, 0, 255).astype(np.uint8)
     else:
         whole = np.maximum(samples.astype(np.int64, copy=False), 0)
-        shift = 8 if int(whole.max(initial=0)) <= 0xFFFF else 24
+        shift = _bits_per_sample(image) - 8 or (8 if int(whole.max(initial=0)) <= 0xFFFF else 24)
         grey = np.minimum(whole >> shift, 255).astype(np.uint8)
     return np.dstack([grey, grey, grey, alpha])
+
+
+def _bits_per_sample(image: Image.Image) -> int:
+    """Significant bits of a TIFF's greys of 9 to 15 bits, which Pillow leaves unscaled; 8 for anything else."""
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return bits[0] if bits and 8 < bits[0] < 16 else 8

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -14,9 +16,12 @@ from PIL import Image, UnidentifiedImageError
 
 from ogaart.imaging import canonical, svg
 from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.formats import aseprite, bmp, errors, layered_zip, png, psd, tiff, xcf
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -49,6 +54,11 @@ PILLOW_FORMATS = {
 ANIMATED = frozenset({"gif", "webp", "png", "tiff", "avif"})
 """Formats whose frames are pictures of their own; elsewhere Pillow's frames are layers or sizes."""
 
+_OWN = {"xcf", "aseprite", "psb", "kra", "ora"}
+"""Formats read by ``formats`` alone."""
+READ = frozenset(PILLOW_FORMATS) | _OWN
+"""All formats that are decoded, besides SVG."""
+
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -75,12 +85,14 @@ class Picture:
         mode: Pillow's mode of the picture as stored.
         format: format by magic bytes.
         frames: number of frames.
+        note: what is wrong with the file although its picture is read.
     """
 
     rgba: NDArray[np.uint8]
     mode: str
     format: str
     frames: int
+    note: str | None = None
 
 
 def decode(source: Path | bytes, limits: Limits) -> Picture:
@@ -93,39 +105,75 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
     Raises:
         Unreadable: not a picture, an unsupported format, damaged, too many pixels, or not enough memory.
     """
-    head = _head(source)
-    kind = sniff(head)
-    if kind.format == "unknown":
-        kind = _tga_by_footer(source) or kind
-    if kind.kind is Kind.VECTOR:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        return Picture(canonical.rgba_of(svg.render(data, limits)), "RGBA", "svg", 1)
-    refuse_unknown(kind)
+    kind = type_of(source)
+    if kind.kind is not Kind.VECTOR:
+        refuse_unknown(kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode_raster(source, kind.format, limits)
+            picture = _decode(source, kind.format, limits)
     except MemoryError as cause:
         message = "not enough memory to decode it; raise OGAART_WORKER_BYTES or lower OGAART_MAX_PIXELS"
         raise Unreadable(Reason.OUT_OF_MEMORY, message) from cause
     except Image.DecompressionBombError as cause:
-        message = f"{cause} OGAART_MAX_PIXELS is {limits.max_pixels:,}"
-        raise Unreadable(Reason.TOO_MANY_PIXELS, message) from cause
+        counted = re.search(r"[0-9]+", str(cause))
+        raise _too_many_pixels(f"{int(counted[0]):,} pixels" if counted else "too many pixels", limits) from cause
+    except errors.FormatError as cause:
+        raise _unreadable(cause, kind, limits) from cause
     except UnidentifiedImageError as cause:
-        message = f"says {kind.format} in its first bytes, but is not a readable one"
+        if kind.format == "tiff" and (fields := tiff.described(_bytes_of(source))):
+            raise Unreadable(Reason.UNSUPPORTED, f"tiff: unsupported kind of samples: {fields}") from cause
+        message = f"its first bytes are those of a {kind.format} file, but the rest is damaged or missing"
         raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, message) from cause
     except DECODER_ERRORS as cause:
-        text = f"{kind.format}: {cause or type(cause).__name__}"
         # What only resembles a TGA or PCX and does not decode was none.
-        raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, text) from cause
+        raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, _said(kind, cause)) from cause
+    if not picture.rgba[..., 3].any():
+        raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: {_INVISIBLE.get(kind.format, 'fully transparent')}")
+    return picture
+
+
+_INVISIBLE = {"svg": "shows nothing (text is not drawn, and nothing outside the file is loaded)"}
+
+
+def type_of(source: Path | bytes) -> FileType:
+    """The type of a file by its bytes: its first ones, or the footer of a TGA."""
+    kind = sniff(_head(source))
+    return (_tga_by_footer(source) or kind) if kind.format == "unknown" else kind
 
 
 def refuse_unknown(kind: FileType) -> None:
-    """Raise ``Unreadable`` for what is no picture or one that no kept library reads."""
+    """Raise ``Unreadable`` for what is not a picture, or is in a format that is not read."""
+    if kind.kind is Kind.UNSUPPORTED:
+        raise Unreadable(Reason.UNSUPPORTED, f"{kind.format}: unsupported format")
     if kind.kind is not Kind.PICTURE:
         raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: not a picture")
-    if kind.format not in PILLOW_FORMATS:
-        raise Unreadable(Reason.UNSUPPORTED, f"{kind.format.upper()}: no kept library reads it")
+    if kind.format not in READ:
+        raise Unreadable(Reason.UNSUPPORTED, f"{kind.format}: unsupported picture format")
+
+
+def _said(kind: FileType, cause: Exception) -> str:
+    """The decoder's complaint as a sentence; a lone name (of a key, of a type) says nothing."""
+    text = str(cause)
+    if isinstance(cause, LookupError | AttributeError | TypeError) or len(text.split()) < 2:
+        return f"{kind.format}: damaged or ends early"
+    return f"{kind.format}: {text}"
+
+
+def _unreadable(cause: errors.FormatError, kind: FileType, limits: Limits) -> Unreadable:
+    """A format's own error in this package's terms."""
+    if isinstance(cause, errors.TooManyPixels):
+        return _too_many_pixels(str(cause), limits)
+    reasons = {errors.Unsupported: Reason.UNSUPPORTED, errors.TooManyBytes: Reason.TOO_LARGE}
+    return Unreadable(reasons.get(type(cause), Reason.CORRUPT), f"{kind.format}: {cause}")
+
+
+def _too_many_pixels(size: str, limits: Limits) -> Unreadable:
+    return Unreadable(Reason.TOO_MANY_PIXELS, f"{size}; OGAART_MAX_PIXELS is {limits.max_pixels:,}")
+
+
+def _bytes_of(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _head(source: Path | bytes) -> bytes:
@@ -145,6 +193,90 @@ def _tga_by_footer(source: Path | bytes) -> FileType | None:
             stream.seek(max(0, stream.tell() - 18))
             tail = stream.read(18)
     return FileType(Kind.PICTURE, "tga") if tail.startswith(b"TRUEVISION-XFILE.") else None
+
+
+def _decode(source: Path | bytes, name: str, limits: Limits) -> Picture:
+    """Decode with the decoder of a format."""
+    own: dict[str, Callable[[Path | bytes, Limits], Picture | None]] = {
+        "svg": _decode_svg,
+        "xcf": _decode_xcf,
+        "aseprite": _decode_aseprite,
+        "psd": _decode_psd,
+        "psb": _decode_psd,
+        "kra": _decode_layered_zip,
+        "ora": _decode_layered_zip,
+        "bmp": _decode_bit_fields,
+        "png": _decode_png,
+        "jpg": _decode_jpeg,
+    }
+    picture = own[name](source, limits) if name in own else None
+    if picture is None:
+        picture = _decode_raster(source, name, limits)
+    return picture if picture.format == name else dataclasses.replace(picture, format=name)
+
+
+def _decode_svg(source: Path | bytes, limits: Limits) -> Picture:
+    return Picture(canonical.rgba_of(svg.render(_bytes_of(source), limits)), "RGBA", "svg", 1)
+
+
+def _decode_xcf(source: Path | bytes, limits: Limits) -> Picture:
+    rgba, mode = xcf.decode(_bytes_of(source), limits.max_pixels)
+    return Picture(canonical.cleared(rgba), mode, "xcf", 1)
+
+
+def _decode_aseprite(source: Path | bytes, limits: Limits) -> Picture:
+    rgba, mode, frames = aseprite.decode(_bytes_of(source), limits.max_pixels, limits.max_frames)
+    return Picture(canonical.cleared(rgba), mode, "aseprite", frames)
+
+
+def _decode_psd(source: Path | bytes, limits: Limits) -> Picture | None:
+    data = _bytes_of(source)
+    if psd.is_plain(data):
+        return None
+    image, mode = psd.decode(data, limits.max_pixels)
+    return Picture(canonical.rgba_of(image), mode, "psd", 1)
+
+
+def _decode_layered_zip(source: Path | bytes, limits: Limits) -> Picture:
+    return _decode_png(layered_zip.merged_picture(source, limits.max_member_bytes), limits)
+
+
+def _decode_bit_fields(source: Path | bytes, limits: Limits) -> Picture | None:
+    data = _bytes_of(source)
+    fields = bmp.bit_fields(data)
+    if fields is None:
+        return None
+    mode = "RGBA" if fields[4] else "RGB"
+    return Picture(canonical.cleared(bmp.decode(data, fields, limits.max_pixels)), mode, "bmp", 1)
+
+
+def _decode_png(source: Path | bytes, limits: Limits) -> Picture:
+    data = _bytes_of(source)
+    return _decode_raster(png.pixel_chunks(data) if png.has_other_chunks(data) else data, "png", limits)
+
+
+_JPEG_END = b"\xff\xd9"
+_FILLER = bytes((0x55, 0x2A, 0x35, 0x99)) * 256
+MOST_MISSING = 0.1
+"""Share of a truncated JPEG's pixels that may be missing."""
+
+
+def _decode_jpeg(source: Path | bytes, limits: Limits) -> Picture:
+    """A JPEG; one that lacks its end too, if hardly any of its pixels are missing."""
+    try:
+        return _decode_raster(source, "jpg", limits)
+    except OSError as cause:
+        if "truncated" not in str(cause):
+            raise
+        data = _bytes_of(source)
+        # What follows the last whole block decodes differently with other bytes in its place: that is what is missing.
+        picture = _decode_raster(data + _JPEG_END, "jpg", limits)
+        other = _decode_raster(data + _FILLER + _JPEG_END, "jpg", limits)
+        missing = float((picture.rgba != other.rgba).any(axis=2).mean())
+        if missing > MOST_MISSING:
+            raise
+        rest = f"; about {missing:.1%} of its pixels are missing" if missing else "; all pixels are there"
+        return dataclasses.replace(picture, note=f"jpg: ends without its end marker{rest}")
 
 
 def _decode_raster(source: Path | bytes, name: str, limits: Limits) -> Picture:
@@ -177,7 +309,6 @@ def _first_visible(image: Image.Image, frames: int, limits: Limits, first: NDArr
 def _check_size(image: Image.Image, limits: Limits) -> None:
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
-        message = f"{image.width} x {image.height} = {pixels:,} pixels; OGAART_MAX_PIXELS is {limits.max_pixels:,}"
-        raise Unreadable(Reason.TOO_MANY_PIXELS, message)
+        raise _too_many_pixels(f"{image.width} x {image.height} = {pixels:,} pixels", limits)
     if pixels <= 0:
         raise Unreadable(Reason.CORRUPT, f"{image.width} x {image.height}: no pixels")

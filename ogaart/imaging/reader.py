@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 _KIND_MASK = 0o170000
+_UNSUPPORTED = (
+    "unavailable",
+    "not supported",
+    "cannot support",
+    "unsupported",
+    "unexpected codec id",
+    "unknown codec id",
+)
+_UNKNOWN = ("[unknown]", "??")
+"""What libarchive adds where a method is none that exists: damage."""
 
 # Only what is needed: every further format is attack surface, and some filters start other programs.
 _READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -33,6 +43,16 @@ _READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bz2": (("tar", "raw"), ("bzip2",)),
     "xz": (("tar", "raw"), ("xz",)),
     "zst": (("tar", "raw"), ("zstd",)),
+    "Z": (("tar", "raw"), ("compress",)),
+    "lzma": (("tar", "raw"), ("lzma",)),
+    "lz": (("tar", "raw"), ("lzip",)),
+    "lz4": (("tar", "raw"), ("lz4",)),
+    "lha": (("lha",), ()),
+    "cab": (("cab",), ()),
+    "iso": (("iso9660",), ()),
+    "cpio": (("cpio",), ()),
+    "ar": (("ar",), ()),
+    "rpm": (("cpio",), ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd")),
 }
 
 
@@ -135,10 +155,10 @@ def message_of(cause: ArchiveError) -> str:
 
 def reason_of(cause: ArchiveError) -> Reason:
     """The class of a libarchive error; it has texts, not codes."""
-    text = message_of(cause).lower()
+    text = str(cause.msg or "").lower()
     if "passphrase" in text or "encrypt" in text:
         return Reason.ENCRYPTED
-    if "unavailable" in text or "not supported" in text or "unsupported compression" in text:
+    if any(said in text for said in _UNSUPPORTED) and not any(said in text for said in _UNKNOWN):
         return Reason.UNSUPPORTED
     if "allocate" in text or "memory" in text:
         return Reason.OUT_OF_MEMORY

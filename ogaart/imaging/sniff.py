@@ -11,8 +11,10 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-HEAD_BYTES = 4096
-"""How many first bytes ``sniff`` wants to see."""
+HEAD_BYTES = 36 << 10
+"""How many first bytes ``sniff`` needs: an ISO image is known by bytes at 32 KiB."""
+TEXT_BYTES = 4096
+"""How many of them decide whether it is a text."""
 
 
 class Kind(StrEnum):
@@ -22,6 +24,7 @@ class Kind(StrEnum):
     VECTOR = "vector"  # SVG
     ARCHIVE = "archive"  # holds members
     COMPRESSED = "compressed"  # one stream: a tar or a single file
+    UNSUPPORTED = "unsupported"  # an archive of a known format that is not read
     OTHER = "other"
 
 
@@ -62,6 +65,14 @@ _PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"\x01\xda\x01\x01", "sgi"),
 )
 _ARCHIVES: tuple[tuple[bytes, str], ...] = (
+    (b"MSCF\0\0\0\0", "cab"),
+    (b"070701", "cpio"),
+    (b"070702", "cpio"),
+    (b"070707", "cpio"),
+    (b"\xc7\x71", "cpio"),
+    (b"\x71\xc7", "cpio"),
+    (b"!<arch>\n", "ar"),
+    (b"\xed\xab\xee\xdb", "rpm"),
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"PK\x07\x08", "zip"),
@@ -74,6 +85,17 @@ _COMPRESSED: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b\x08", "gz"),
     (b"\xfd7zXZ\0", "xz"),
     (b"\x28\xb5\x2f\xfd", "zst"),
+    (b"\x1f\x9d", "Z"),
+    (b"LZIP\x01", "lz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
+_UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
+    (b"RE\x7e\x5e", "rar 1"),
+    (b"SIT!", "StuffIt"),
+    (b"StuffIt", "StuffIt"),
+    (b"xar!", "xar"),
+    (b"ISc(", "InstallShield cab"),
+    (b"LRZI", "lrzip"),
 )
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "ogg"),
@@ -91,7 +113,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"Kaydara FBX", "fbx"),
 )
 _ISO_BRANDS = {b"avif": "avif", b"avis": "avif"}
-_SVG_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>/]")
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s>/])")
+_DOCTYPE = re.compile(rb"<![^\[>]*(?:\[(?:[^\]\"']|\"[^\"]*\"|'[^']*')*\]\s*)?>")
+LAYERED_ZIPS = {b"application/x-krita": "kra", b"image/openraster": "ora"}
+"""Contents of a first member ``mimetype`` that make a zip one picture, to the name of its format."""
 _PNM = re.compile(rb"P([1-6])(?:\s|#)")
 
 
@@ -110,11 +135,24 @@ def sniff(head: bytes) -> FileType:
         (Kind.PICTURE, _PICTURES),
         (Kind.ARCHIVE, _ARCHIVES),
         (Kind.COMPRESSED, _COMPRESSED),
+        (Kind.UNSUPPORTED, _UNSUPPORTED),
     ):
         for magic, name in table:
             if head.startswith(magic):
-                return FileType(kind, name)
+                return _layered_zip(head) if name == "zip" else FileType(kind, name)
     return _by_structure(head) or _by_text(head) or _by_other_magic(head) or _by_header_fields(head)
+
+
+def _layered_zip(head: bytes) -> FileType:
+    """A zip, or a picture of Krita's or OpenRaster's: their first member is named mimetype and stored."""
+    if head[:4] == b"PK\x03\x04" and len(head) >= 38:
+        name, extra = struct.unpack_from("<HH", head, 26)
+        if head[30 : 30 + name] == b"mimetype":
+            content = head[30 + name + extra : 30 + name + extra + 40]
+            for mimetype, form in LAYERED_ZIPS.items():
+                if content.startswith(mimetype):
+                    return FileType(Kind.PICTURE, form)
+    return FileType(Kind.ARCHIVE, "zip")
 
 
 def _by_structure(head: bytes) -> FileType | None:
@@ -136,6 +174,25 @@ def _by_structure(head: bytes) -> FileType | None:
             return FileType(Kind.PICTURE, "bmp")
     if _is_tar(head):
         return FileType(Kind.ARCHIVE, "tar")
+    if head[4:6] == b"\xe0\xa5" and head[12:14] in (b"\x08\0", b"\x10\0", b"\x20\0"):
+        return FileType(Kind.PICTURE, "aseprite", certain=head[132:134] == b"\xfa\xf1")
+    return _other_archive(head)
+
+
+def _other_archive(head: bytes) -> FileType | None:
+    """Archives whose magic is not at the start."""
+    if head[2:5] in (b"-lh", b"-lz", b"-pm") and head[6:7] == b"-":
+        return FileType(Kind.ARCHIVE, "lha")
+    if head[32769:32774] == b"CD001":
+        return FileType(Kind.ARCHIVE, "iso")
+    if _is_lzma(head):
+        return FileType(Kind.COMPRESSED, "lzma", certain=False)
+    if head[:2] == b"\x60\xea" and len(head) >= 34 and 30 <= struct.unpack_from("<H", head, 2)[0] <= 2600:
+        return FileType(Kind.UNSUPPORTED, "arj")
+    if head[7:14] == b"**ACE**":
+        return FileType(Kind.UNSUPPORTED, "ace")
+    if head[20:24] == b"\xdc\xa7\xc4\xfd":
+        return FileType(Kind.UNSUPPORTED, "zoo")
     return None
 
 
@@ -150,13 +207,22 @@ def _is_tar(head: bytes) -> bool:
     return stored == sum(head[:148]) + 8 * 32 + sum(head[156:512])
 
 
+def _is_lzma(head: bytes) -> bool:
+    """Whether an LZMA alone header is plausible: usual properties, a power of two as dictionary, a sensible length."""
+    if len(head) < 14 or head[0] != 0x5D or head[13] != 0:
+        return False
+    dictionary, length = struct.unpack_from("<IQ", head, 1)
+    usual = dictionary in {1 << n for n in range(12, 31)} | {3 << n for n in range(11, 30)}
+    return usual and (length == 0xFFFF_FFFF_FFFF_FFFF or 0 < length < 1 << 40)
+
+
 def _by_text(head: bytes) -> FileType | None:
     """SVG (also in UTF-16), PNM and other texts."""
     text = head
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
     text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text[:1] == b"<" and _SVG_ROOT.search(text):
+    if text[:1] == b"<" and _root_of(text) == b"svg":
         return FileType(Kind.VECTOR, "svg")
     if _PNM.match(head):
         return FileType(Kind.PICTURE, "ppm", certain=False)
@@ -165,6 +231,30 @@ def _by_text(head: bytes) -> FileType | None:
     if text.startswith(b"/* XPM"):
         return FileType(Kind.PICTURE, "xpm")
     return None
+
+
+def _root_of(text: bytes) -> bytes:
+    """Local name of an XML text's root element, behind its declaration, comments and document type; empty if none."""
+    place = 0
+    while text.startswith(b"<", place):
+        if text.startswith(b"<!--", place):
+            end = text.find(b"-->", place + 4)
+            end = end + 3 if end >= 0 else -1
+        elif text.startswith(b"<?", place):
+            end = text.find(b"?>", place + 2)
+            end = end + 2 if end >= 0 else -1
+        elif text.startswith(b"<!", place):
+            found = _DOCTYPE.match(text, place)
+            end = found.end() if found else -1
+        else:
+            root = _ROOT.match(text, place)
+            return root[1] if root else b""
+        if end < 0:
+            return b"svg" if text.startswith(b"<!DOCTYPE svg", place) else b""
+        while text[end : end + 1].isspace():
+            end += 1
+        place = end
+    return b""
 
 
 def _by_other_magic(head: bytes) -> FileType | None:
@@ -218,7 +308,7 @@ def _is_tga(head: bytes) -> bool:
 def _is_text(head: bytes) -> bool:
     try:
         # The last character may be cut by the end of the head.
-        text = head.decode("utf-8") if len(head) < HEAD_BYTES else head[:-4].decode("utf-8", "strict")
+        text = head.decode("utf-8") if len(head) < TEXT_BYTES else head[: TEXT_BYTES - 4].decode("utf-8")
     except UnicodeDecodeError:
         return False
     return "\0" not in text

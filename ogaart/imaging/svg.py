@@ -34,7 +34,7 @@ def render(data: bytes, limits: Limits) -> Image.Image:
         Unreadable: not well-formed, too large, or resvg refuses it.
     """
     if len(data) > MAX_BYTES:
-        raise Unreadable(Reason.TOO_LARGE, f"SVG of {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+        raise Unreadable(Reason.TOO_LARGE, f"svg of {len(data):,} bytes; the limit is {MAX_BYTES:,}")
     try:
         tree = resvg.usvg.Tree.from_str(_self_contained(data), resvg.usvg.Options.default())
         width, height = tree.int_size()
@@ -45,7 +45,14 @@ def render(data: bytes, limits: Limits) -> Image.Image:
             size = (max(1, int(width * scale)), max(1, int(height * scale)))
             png = resvg.render(tree, (scale, 0.0, 0.0, 0.0, scale, 0.0), None, None, size, (0, 0, 0, 0))
     except (ValueError, RuntimeError, OverflowError) as cause:
-        raise Unreadable(Reason.CORRUPT, f"SVG: {cause}") from cause
+        raise Unreadable(Reason.CORRUPT, f"svg: {cause}") from cause
+    except BaseException as cause:
+        # A panic of Rust's is not an Exception; nothing else here is caught by mistake: see the name.
+        if type(cause).__name__ != "PanicException":
+            raise
+        if "InvalidSize" in str(cause):
+            raise Unreadable(Reason.NOT_A_PICTURE, "svg: shows nothing: its width or height is 0 or invalid") from cause
+        raise Unreadable(Reason.CORRUPT, f"svg: cannot be drawn: {str(cause).splitlines()[0]}") from cause
     picture = Image.open(io.BytesIO(png), formats=["PNG"])
     picture.load()
     return picture
@@ -61,7 +68,9 @@ def _self_contained(data: bytes) -> str:
         # expat itself limits the growth of entities and loads no external ones.
         root = ElementTree.fromstring(data)  # noqa: S314
     except (ElementTree.ParseError, ValueError, LookupError) as cause:
-        raise Unreadable(Reason.CORRUPT, f"SVG is not well-formed XML: {cause}") from cause
+        raise Unreadable(Reason.CORRUPT, f"svg: not well-formed XML: {cause}") from cause
+    if root.tag.rpartition("}")[2] != "svg":
+        raise Unreadable(Reason.NOT_A_PICTURE, f"svg: the root element is {root.tag.rpartition('}')[2]}")
     for element in root.iter():
         for name in _HREFS:
             link = element.get(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
 """Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
-
-MAX_RESTARTS = 8
-"""Child processes that one file may lose before the rest of it is skipped."""
 
 Bytes = bytes  # the type, in a class that has a field of that name
 RECYCLE_BYTES = 768 << 20
@@ -211,16 +209,19 @@ class _Unpacking:
 
     def rows(self) -> Iterator[UnpackedMember]:
         """All rows, over restarts."""
-        for _ in range(MAX_RESTARTS):
+        while True:
             try:
                 yield from self._attempt()
             except ChildLost as cause:
                 self._unpacker._forget()
                 index, shown = self._begun.popitem() if self._begun else ("", "")
                 self._begun.clear()
-                again = index in self._done or index in self._poison
-                over = self._seconds >= self._unpacker._limits.file_seconds
-                if again or over:
+                limit = self._unpacker._limits.file_seconds
+                if self._seconds >= limit:
+                    message = f"took longer than {limit:g} s; the rest was not read (last: {cause})"
+                    yield UnpackedMember("", "", MemberStatus.FAILED, Reason.TIMED_OUT, message)
+                    return
+                if index in self._done or index in self._poison:
                     index, shown = "", ""
                 yield UnpackedMember(index, shown, MemberStatus.FAILED, *reason_of(cause))
                 if not index:
@@ -229,8 +230,6 @@ class _Unpacking:
                 self._done[index] = None
             else:
                 return
-        message = f"{MAX_RESTARTS} members crashed or hung; the rest was not read"
-        yield UnpackedMember("", "", MemberStatus.FAILED, Reason.WORKER_CRASHED, message)
 
     def _attempt(self) -> Iterator[UnpackedMember]:
         """Rows from one child, until the file or the child ends."""
@@ -243,8 +242,9 @@ class _Unpacking:
             "enter": sorted(self._enter),
             "poison": sorted(self._poison),
         }
-        child: Child | None = unpacker._ready()
-        assert child is not None
+        started = time.monotonic()
+        child = unpacker._ready()
+        self._seconds += time.monotonic() - started  # restarts count: a file of crashes must end too
         finished = False
         try:
             child.send(request, seconds=START_SECONDS)

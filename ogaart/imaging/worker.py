@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from PIL import Image
 
 from ogaart.core.states import MemberStatus
-from ogaart.imaging import features, identity, pictures, thumbnails
+from ogaart.imaging import features, identity, pictures, self_extracting, thumbnails
 from ogaart.imaging.archive_headers import last_volume
 from ogaart.imaging.archives import Member, Stop, Walk
 from ogaart.imaging.errors import Reason, Unreadable
@@ -84,7 +84,9 @@ class Worker:
         except Stop as stop:
             self._report(stop.last, path)
         except Unreadable as cause:
-            self._report(Member("", "", MemberStatus.FAILED, cause.error_class, cause.message), path)
+            nothing = cause.error_class is Reason.NOT_A_PICTURE
+            status = MemberStatus.NOT_A_PICTURE if nothing else MemberStatus.FAILED
+            self._report(Member("", "", status, None if nothing else cause.error_class, cause.message), path)
 
     def _set_alarm(self) -> None:
         # The parent ends a child that hangs; where the parent died too, the kernel does.
@@ -96,11 +98,21 @@ class Worker:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
             kind = sniff(head)
+            walk = Walk(self._limits, self._scratch, size, begin, done.__contains__)
             if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
                 # libarchive reads from the descriptor, whose place Python's buffer has moved.
                 os.lseek(stream.fileno(), 0, os.SEEK_SET)
-                yield from Walk(self._limits, self._scratch, size, begin, done.__contains__).members_of(stream, kind)
-            elif kind.format == "unknown" and (volume := last_volume(stream)):
+                yield from walk.members_of(stream, kind)
+                return
+            if self_extracting.may_hold_archive(kind, head):
+                head += stream.read(self_extracting.SEARCHED_BYTES - len(head))
+                found = self_extracting.find_archive(head)
+                inner = found and self_extracting.without_prefix(stream, *found, self._scratch)
+                if found and inner:
+                    with inner:
+                        yield from walk.members_of(inner, found[1])
+                    return
+            if kind.format == "unknown" and (volume := last_volume(stream)):
                 yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)
             elif begin("", ""):
                 yield Member("", "", MemberStatus.PICTURE, format=kind.format, bytes=size)
@@ -113,7 +125,7 @@ class Worker:
             try:
                 row, blobs = self._picture(member, path)
             except Unreadable as cause:
-                nothing = cause.error_class in (Reason.NOT_A_PICTURE, Reason.UNSUPPORTED)
+                nothing = cause.error_class is Reason.NOT_A_PICTURE
                 member.status = MemberStatus.NOT_A_PICTURE if nothing else MemberStatus.FAILED
                 member.reason, member.message = None if nothing else cause.error_class, cause.message
             except MemoryError:
@@ -144,7 +156,7 @@ class Worker:
         if loose:
             with path.open("rb") as stream:
                 member.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        member.format = picture.format
+        member.format, member.message = picture.format, picture.note
         height, width = picture.rgba.shape[:2]
         row = {
             "pixel_sha256": identity.pixel_sha256(picture.rgba),

@@ -89,12 +89,15 @@ def test_damage_without_a_reason_is_said_to_be_damage(unpack: Unpack) -> None:
     assert str(row.message).startswith("7z: damaged or unsupported; libarchive returned no reason")
 
 
-def test_junk_and_xcf(unpack: Unpack) -> None:
+def test_junk_and_a_damaged_picture(unpack: Unpack) -> None:
     names = ["__MACOSX/._a.png", ".DS_Store", "a/.hidden.png", "a/Thumbs.db", "desktop.ini", "./a.png"]
     rows = unpack(zipped({**dict.fromkeys(names, FROG), "b.xcf": b"gimp xcf v003\0rest"}))
 
-    assert [row.status for row in rows] == ["junk"] * 5 + ["picture", "not_a_picture"]
-    assert rows[-1].message == "XCF: no kept library reads it"
+    assert [row.status for row in rows] == ["junk"] * 5 + ["picture", "failed"]
+    assert (rows[-1].error_class, rows[-1].message) == (
+        Reason.CORRUPT,
+        "xcf: XCF ends early: 18 bytes, 12 expected at 14",
+    )
 
 
 def test_names_lead_nowhere(unpack: Unpack, tmp_path: Path) -> None:

@@ -72,11 +72,20 @@ def test_xpm_and_psd() -> None:
     assert pixels(head + struct.pack(">H", 0) + planes) == [[10, 20, 30, 255]]
 
 
-def test_what_no_library_reads_says_so() -> None:
-    for data, format_name in ((b"gimp xcf v011\0" + bytes(50), "XCF"), (b"8BPS\0\x02" + bytes(50), "PSB")):
-        with pytest.raises(Unreadable, match=f"{format_name}: no kept library reads it") as caught:
-            pictures.decode(data, LIMITS)
-        assert caught.value.error_class is Reason.UNSUPPORTED
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"gimp xcf v101\0" + bytes(50), "xcf: XCF of version 101: written by CinePaint"),
+        (b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 1, 1, 8, 9) + bytes(14), "psd: PSD in Lab, 8 bits"),
+        (b"\x60\xea" + struct.pack("<H", 40) + bytes(60), "arj: unsupported format"),
+        (bytes(7) + b"**ACE**" + bytes(60), "ace: unsupported format"),
+    ],
+)
+def test_an_unsupported_format_or_variant_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        pictures.decode(data, LIMITS)
+
+    assert (caught.value.error_class, caught.value.message) == (Reason.UNSUPPORTED, message)
 
 
 def test_modes() -> None:
@@ -148,8 +157,13 @@ def test_the_first_visible_frame() -> None:
         assert picture.frames >= 2
         assert picture.rgba[0, 0].tolist() == [255, 0, 0, 255]
 
-    empty = pictures.decode(saved(clear, "PNG"), LIMITS)
-    assert not empty.rgba.any()
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "WEBP", "TIFF", "QOI"])
+def test_what_is_fully_transparent_is_not_a_picture(form: str) -> None:
+    with pytest.raises(Unreadable, match="fully transparent") as caught:
+        pictures.decode(saved(Image.new("RGBA", (4, 4)), form), LIMITS)
+
+    assert caught.value.error_class is Reason.NOT_A_PICTURE
 
 
 def test_the_same_pixels_have_the_same_hash_in_every_format() -> None:
@@ -162,7 +176,9 @@ def test_the_same_pixels_have_the_same_hash_in_every_format() -> None:
 
 def test_too_many_pixels_are_refused_before_decoding() -> None:
     data = raw_png(2, 8, b"", width=32_768, height=32_768)
-    with pytest.raises(Unreadable, match=r"1073741824 pixels.*OGAART_MAX_PIXELS is 64,000,000") as caught:
+    with pytest.raises(
+        Unreadable, match=r"^TooManyPixels: 1,073,741,824 pixels; OGAART_MAX_PIXELS is 64,000,000$"
+    ) as caught:
         pictures.decode(data, LIMITS)
     assert caught.value.error_class is Reason.TOO_MANY_PIXELS
 
@@ -210,7 +226,7 @@ def test_svg() -> None:
     assert picture.rgba[5, 5].tolist() == [255, 0, 0, 255]
     assert picture.rgba[5, 15].tolist() == [0, 0, 0, 0]
 
-    utf16 = '<?xml version="1.0" encoding="utf-16"?>' + SVG.format('width="3" height="4"', "")
+    utf16 = '<?xml version="1.0" encoding="utf-16"?>' + SVG.format('width="3" height="4"', "<path d='M0 0h3v4z'/>")
     assert pictures.decode(utf16.encode("utf-16"), LIMITS).rgba.shape == (4, 3, 4)
 
 

@@ -1,0 +1,52 @@
+"""PNG without the chunks that change no pixel: damage or bulk in them must not cost the picture."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"})
+"""Chunks that pixels depend on."""
+_ORIENTATION = b"eXIf"
+
+
+def has_other_chunks(data: bytes | memoryview) -> bool:
+    """Whether any chunk is there that ``pixel_chunks`` would leave out."""
+    return any(name not in _PIXELS for name, _, _ in _chunks(memoryview(data)))
+
+
+def pixel_chunks(data: bytes | memoryview) -> bytes:
+    """The same PNG with the chunks alone that decide its pixels and its orientation.
+
+    EXIF is kept where its checksum fits; from the first chunk that does not parse, bytes are kept as they are, so
+    that the decoder sees the damage.
+    """
+    view = memoryview(data)
+    kept = [view[: len(SIGNATURE)]]
+    end = len(SIGNATURE)
+    for name, start, end in _chunks(view):
+        if name in _PIXELS or (name == _ORIENTATION and _fits(view[start:end])):
+            kept.append(view[start:end])
+    kept.append(view[end:])
+    return b"".join(kept)
+
+
+def _chunks(view: memoryview) -> list[tuple[bytes, int, int]]:
+    """Names and places of all whole chunks up to IEND."""
+    found = []
+    place = len(SIGNATURE)
+    while place + 12 <= len(view):
+        length, name = struct.unpack_from(">I4s", view, place)
+        end = place + 12 + length
+        if end > len(view) or not name.isalpha():
+            break
+        found.append((name, place, end))
+        place = end
+        if name == b"IEND":
+            break
+    return found
+
+
+def _fits(chunk: memoryview) -> bool:
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")

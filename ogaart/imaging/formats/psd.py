@@ -1,0 +1,109 @@
+"""Photoshop's PSD and PSB to pixels through psd-tools: the merged picture, or the layers where there is none.
+
+Imported by the decoding process alone, and psd-tools only when the first such file comes.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from typing import TYPE_CHECKING
+
+from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MODES = {0: "bitmap", 1: "grey", 2: "indexed", 3: "RGB", 4: "CMYK", 7: "multichannel", 8: "duotone", 9: "Lab"}
+_READ = {0, 1, 2, 3, 4, 8}
+_PLAIN = {(1, 1), (2, 1), (3, 3)}
+"""(colour mode, channels) of 8 bits in which a merged picture can hold nothing but its colours."""
+_COMPOSITE_MODES = {1, 3, 4, 8}
+
+
+def header(data: bytes) -> tuple[int, int, int, int, int, int]:
+    """Version, channels, height, width, depth and colour mode.
+
+    Raises:
+        Damaged: fewer bytes than a header.
+    """
+    if len(data) < 26:
+        raise Damaged(f"PSD of {len(data)} bytes")
+    version, channels, height, width, depth, mode = struct.unpack_from(">H6xHIIHH", data, 4)
+    return version, channels, height, width, depth, mode
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether Pillow reads its merged picture right: PSD, 8 bits, exactly the channels of its colour mode."""
+    version, channels, _, _, depth, mode = header(data)
+    return version == 1 and depth == 8 and (mode, channels) in _PLAIN and _has_merged(data)
+
+
+def _has_merged(data: bytes) -> bool:
+    """What the version resource (0x0421) says; without it there is a merged picture."""
+    try:
+        place = 26
+        (length,) = struct.unpack_from(">I", data, place)
+        place += 4 + length
+        (length,) = struct.unpack_from(">I", data, place)
+        place += 4
+        end = min(place + length, len(data))
+        while place + 12 <= end:
+            signature, number, name = struct.unpack_from(">4sHB", data, place)
+            if signature not in (b"8BIM", b"MeSa", b"PHUT", b"AgHg", b"DCSR"):
+                return True
+            place += 6 + (name + 2 & ~1)
+            (size,) = struct.unpack_from(">I", data, place)
+            if number == 0x0421:
+                return bool(data[place + 8])
+            place += 4 + (size + 1 & ~1)
+    except (struct.error, IndexError):
+        return True
+    return True
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
+    """Read the merged picture.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: of the picture.
+
+    Returns:
+        A picture in RGBA, and the mode as stored, such as "CMYK, 16 bits".
+
+    Raises:
+        FormatError: damaged, a variant that is not read, or too many pixels.
+    """
+    version, channels, height, width, depth, mode = header(data)
+    name = "PSB" if version == 2 else "PSD"
+    if width * height > max_pixels:
+        raise TooManyPixels(f"{width} x {height} = {width * height:,} pixels")
+    if not width or not height or not channels:
+        raise Damaged(f"{name} of {width} x {height} pixels and {channels} channels")
+    about = f"{MODES.get(mode, f'colour mode {mode}')}, {depth} bits"
+    if mode not in _READ:
+        raise Unsupported(f"{name} in {about}")
+    if depth not in (1, 8, 16, 32):
+        raise Damaged(f"{name} of {depth} bits")
+
+    from psd_tools import PSDImage
+
+    logging.getLogger("psd_tools").setLevel(logging.CRITICAL)
+    document = PSDImage.open(io.BytesIO(data))
+    image = document.topil(apply_icc=False)
+    if image is None:
+        if mode not in _COMPOSITE_MODES or not len(document):
+            raise Unsupported(f"{name} without a merged picture, in {about}")
+        try:
+            image = document.composite(apply_icc=False)
+        except ImportError as cause:
+            raise Unsupported(f"{name} without a merged picture, whose layers need a vector renderer") from cause
+    return _to_rgba(image), about
+
+
+def _to_rgba(image: Image.Image) -> Image.Image:
+    if image.mode == "CMYK":
+        return image.convert("RGB").convert("RGBA")
+    return image.convert("RGBA")

@@ -1,0 +1,443 @@
+"""GIMP's XCF to pixels: the visible layers, composited as GIMP shows them.
+
+Written from GIMP's devel-docs/xcf.txt and the defaults of its layer modes. Versions 0 to 99, 8 bits with gamma;
+other precisions and rare layer modes are refused by name.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ogaart.imaging.formats import layers
+from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
+from ogaart.imaging.formats.layers import Mode, Pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_LAYERS = 4096
+TILE = 64
+_COMPRESSIONS = {0: "none", 1: "RLE", 2: "zlib"}
+_BASE_TYPES = {0: "RGB", 1: "grey", 2: "indexed"}
+_EIGHT_BIT_GAMMA = {4: (0,), 5: (150,), 6: (150,)}
+
+
+def _modes() -> dict[int, Mode]:
+    """GIMP's layer modes by number, with the spaces that it composites and blends them in."""
+    legacy = {
+        3: layers.multiply, 4: layers.screen, 5: layers.gimp_soft_light, 6: layers.difference, 7: layers.addition,
+        8: layers.subtract, 9: layers.darken, 10: layers.lighten, 15: layers.divide, 16: layers.dodge,
+        17: layers.burn, 18: layers.hard_light, 19: layers.gimp_soft_light, 20: layers.grain_extract,
+        21: layers.grain_merge,
+    }  # fmt: skip
+    perceptual = {
+        23: layers.overlay, 31: layers.screen, 32: layers.difference, 42: layers.dodge, 43: layers.burn,
+        44: layers.hard_light, 45: layers.gimp_soft_light, 46: layers.grain_extract, 47: layers.grain_merge,
+        52: layers.exclusion,
+    }  # fmt: skip
+    linear = {
+        30: layers.multiply, 33: layers.addition, 34: layers.subtract, 35: layers.darken, 36: layers.lighten,
+        41: layers.divide,
+    }  # fmt: skip
+    return {
+        0: Mode(),
+        28: Mode(linear_composite=True),
+        **{number: Mode(blend, clipped=True, legacy=True) for number, blend in legacy.items()},
+        **{number: Mode(blend, clipped=True, linear_composite=True) for number, blend in perceptual.items()},
+        **{number: Mode(blend, True, True, True) for number, blend in linear.items()},
+    }
+
+
+MODES = _modes()
+PASS_THROUGH = 61
+_MODE_NAMES = {
+    1: "dissolve", 2: "behind", 11: "hue", 12: "saturation", 13: "colour", 14: "value", 22: "colour erase",
+    24: "LCH hue", 25: "LCH chroma", 26: "LCH colour", 27: "LCH lightness", 29: "behind", 37: "HSV hue",
+    38: "HSV saturation", 39: "HSL colour", 40: "HSV value", 48: "vivid light", 49: "pin light", 50: "linear light",
+    51: "hard mix", 53: "linear burn", 54: "luma darken only", 55: "luma lighten only", 56: "luminance",
+    57: "colour erase", 58: "erase", 59: "merge", 60: "split", 62: "replace", 63: "anti erase",
+}  # fmt: skip
+
+
+@dataclass
+class _Layer:
+    """One layer's header: what the compositing needs of it."""
+
+    width: int
+    height: int
+    kind: int
+    pixels: int
+    mask: int
+    opacity: float = 1.0
+    visible: bool = True
+    mode: int = 0
+    left: int = 0
+    top: int = 0
+    apply_mask: bool = True
+    show_mask: bool = False
+    floating: bool = False
+    group: bool = False
+    path: tuple[int, ...] = ()
+    spaces: tuple[int, int, int] = (0, 0, 0)
+    members: list[_Layer] = field(default_factory=list)
+
+
+class _Reader:
+    """Big-endian numbers of an XCF by place."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.data = memoryview(data)
+        self.place = 0
+        self.wide = False
+
+    def take(self, form: str) -> tuple[int, ...]:
+        """Numbers at the place; moves on."""
+        layout = struct.Struct(f">{form}")
+        if not 0 <= self.place <= len(self.data) - layout.size:
+            raise Damaged(f"XCF ends early: {len(self.data):,} bytes, {layout.size} expected at {self.place:,}")
+        values = layout.unpack_from(self.data, self.place)
+        self.place += layout.size
+        return values
+
+    def number(self) -> int:
+        """One uint32."""
+        return self.take("I")[0]
+
+    def pointer(self) -> int:
+        """One place in the file: 64 bits from version 11 on."""
+        return self.take("Q" if self.wide else "I")[0]
+
+    def skip_text(self) -> None:
+        """Pass over a string."""
+        length = self.number()
+        self.place += length
+
+    def bytes(self, place: int, most: int) -> memoryview:
+        """At most ``most`` bytes from a place."""
+        if not 0 < place < len(self.data):
+            raise Damaged(f"XCF points to byte {place:,} of {len(self.data):,}")
+        return self.data[place : place + most]
+
+
+def decode(data: bytes | memoryview, max_pixels: int) -> tuple[NDArray[np.uint8], str]:
+    """Composite an XCF's visible layers.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: of the canvas, and of every layer.
+
+    Returns:
+        (H, W, 4) uint8 with straight alpha, and the image's mode: RGB, grey or indexed.
+
+    Raises:
+        FormatError: damaged, a variant that is not read, or too many pixels.
+    """
+    return _Image(data, max_pixels).composited()
+
+
+class _Image:
+    """One XCF file."""
+
+    def __init__(self, data: bytes | memoryview, max_pixels: int) -> None:
+        self._reader = reader = _Reader(data)
+        self._max_pixels = max_pixels
+        self._budget = 16 * max_pixels
+        version = bytes(reader.data[9:13])
+        if version == b"file":
+            self.version = 0
+        elif version[:1] == b"v" and version[1:].isdigit():
+            self.version = int(version[1:])
+        else:
+            raise Damaged(f"XCF of version {version!r}")
+        if self.version >= 100:
+            raise Unsupported(f"XCF of version {self.version}: written by CinePaint")
+        reader.wide = self.version >= 11
+        reader.place = 14
+        self.width, self.height, self.base = reader.take("III")
+        self._check_size(self.width, self.height)
+        if self.base not in _BASE_TYPES:
+            raise Damaged(f"XCF of colour mode {self.base}")
+        if self.version >= 4:
+            precision = reader.number()
+            if precision not in _EIGHT_BIT_GAMMA.get(self.version, (150,)):
+                raise Unsupported(f"XCF of precision {precision}: only 8 bits with gamma (150) are read")
+        self.compression = 0
+        self.palette: NDArray[np.uint8] = np.zeros((256, 3), np.uint8)
+        self._read_properties()
+        self._layers = self._read_layers()
+
+    def composited(self) -> tuple[NDArray[np.uint8], str]:
+        canvas = np.zeros((self.height, self.width, 4), np.float32)
+        self._place_all(canvas, self._layers, bottom=True)
+        return layers.rounded(canvas), _BASE_TYPES[self.base]
+
+    def _check_size(self, width: int, height: int) -> None:
+        if not width or not height:
+            raise Damaged(f"XCF of {width} x {height} pixels")
+        if width * height > self._max_pixels:
+            raise TooManyPixels(f"{width} x {height} = {width * height:,} pixels")
+
+    def _spend(self, pixels: int) -> None:
+        """Bound the work of one file: many large layers are as costly as one canvas too large."""
+        self._budget -= pixels
+        if self._budget < 0:
+            raise TooManyPixels(f"layers of more than {16 * self._max_pixels:,} pixels together")
+
+    def _read_properties(self) -> None:
+        reader = self._reader
+        while True:
+            kind, length = reader.take("II")
+            start = reader.place
+            if kind == 0:
+                return
+            if kind == 1:  # the length of a colour map is wrong in some files
+                count = reader.number()
+                if count > 256:
+                    raise Damaged(f"XCF with a palette of {count} colours")
+                colours = np.frombuffer(reader.data[reader.place : reader.place + 3 * count], np.uint8)
+                if len(colours) < 3 * count:
+                    raise Damaged("XCF ends inside its palette")
+                self.palette[:count] = colours.reshape(count, 3)
+                reader.place += 3 * count
+                continue
+            if kind == 17:
+                self.compression = reader.take("B")[0]
+                if self.compression not in _COMPRESSIONS:
+                    raise Unsupported(f"XCF of compression {self.compression}")
+            reader.place = start + length
+
+    def _read_layers(self) -> list[_Layer]:
+        """The tree of layers, topmost first."""
+        reader = self._reader
+        places: list[int] = []
+        while place := reader.pointer():
+            places.append(place)
+            if len(places) > MAX_LAYERS:
+                raise Unsupported(f"XCF of more than {MAX_LAYERS:,} layers")
+        tree: list[_Layer] = []
+        by_path: dict[tuple[int, ...], _Layer] = {}
+        for place in places:
+            layer = self._read_layer(place)
+            if layer.floating and layer.visible:
+                raise Unsupported("XCF with a floating selection")
+            if layer.floating:
+                continue
+            parent = by_path.get(layer.path[:-1]) if len(layer.path) > 1 else None
+            (parent.members if parent else tree).append(layer)
+            by_path[layer.path or (len(tree) - 1,)] = layer
+        return tree
+
+    def _read_layer(self, place: int) -> _Layer:
+        reader = self._reader
+        reader.place = place
+        width, height, kind = reader.take("III")
+        reader.skip_text()
+        found = _Layer(width, height, kind, 0, 0)
+        while True:
+            prop, length = reader.take("II")
+            start = reader.place
+            if prop == 0:
+                break
+            self._read_layer_property(found, prop, length)
+            reader.place = start + length
+        found.pixels, found.mask = reader.pointer(), reader.pointer()
+        return found
+
+    def _read_layer_property(self, layer: _Layer, prop: int, length: int) -> None:
+        reader = self._reader
+        if prop == 5:
+            layer.floating = True
+        elif prop == 6:
+            layer.opacity = min(255, reader.number()) / 255
+        elif prop == 7:
+            layer.mode = reader.number()
+        elif prop == 8:
+            layer.visible = bool(reader.number())
+        elif prop == 11:
+            layer.apply_mask = bool(reader.number())
+        elif prop == 13:
+            layer.show_mask = bool(reader.number())
+        elif prop == 15:
+            layer.left, layer.top = reader.take("ii")
+        elif prop == 29:
+            layer.group = True
+        elif prop == 30:
+            layer.path = reader.take(f"{min(length // 4, 64)}I")
+        elif prop == 33:
+            (layer.opacity,) = struct.unpack(">f", struct.pack(">I", reader.number()))
+            layer.opacity = min(1.0, max(0.0, layer.opacity)) if layer.opacity == layer.opacity else 1.0
+        elif prop in (35, 36, 37):
+            (value,) = reader.take("i")
+            mode, composite, blend = layer.spaces
+            layer.spaces = (value, composite, blend) if prop == 35 else (
+                (mode, value, blend) if prop == 36 else (mode, composite, value)
+            )  # fmt: skip
+
+    def _place_all(self, canvas: Pixels, found: list[_Layer], *, bottom: bool) -> None:
+        """Composite layers, bottom to top.
+
+        Args:
+            canvas: of the whole image; changed in place.
+            found: layers of one stack, topmost first.
+            bottom: whether nothing is below this stack: GIMP shows the lowest visible layer in normal mode.
+        """
+        shown = [layer for layer in reversed(found) if layer.visible and layer.opacity > 0]
+        for number, layer in enumerate(shown):
+            lowest = bottom and number == 0
+            mode = _mode_of(layer, lowest=lowest)
+            if layer.group and layer.mode == PASS_THROUGH:
+                self._place_all(canvas, layer.members, bottom=lowest)
+            elif layer.group:
+                self._spend(canvas.shape[0] * canvas.shape[1])
+                pixels: Pixels = np.zeros_like(canvas)
+                self._place_all(pixels, layer.members, bottom=True)
+                if (mask := self._mask(layer)) is not None:
+                    whole = np.zeros((*canvas.shape[:2], 4), np.float32)
+                    opaque = np.full((*mask.shape, 4), 255, np.uint8)
+                    layers.place(whole, opaque, layer.left, layer.top, 1.0, Mode(), mask)
+                    pixels[..., 3] *= whole[..., 3]
+                layers.place(canvas, pixels, 0, 0, layer.opacity, mode)
+            else:
+                layers.place(canvas, self._pixels(layer), layer.left, layer.top, layer.opacity, mode, self._mask(layer))
+
+    def _mask(self, layer: _Layer) -> NDArray[np.uint8] | None:
+        """A layer's mask, (h, w) uint8, where it has one that is applied."""
+        if not layer.mask or not (layer.apply_mask or layer.show_mask):
+            return None
+        if layer.show_mask:
+            raise Unsupported("XCF that shows a layer mask instead of its layer")
+        reader = self._reader
+        reader.place = layer.mask
+        width, height = reader.take("II")
+        if (width, height) != (layer.width, layer.height):
+            raise Damaged("XCF mask of another size than its layer")
+        self._check_size(width, height)
+        reader.skip_text()
+        while True:
+            prop, length = reader.take("II")
+            if prop == 0:
+                break
+            reader.place += length
+        return self._tiles(reader.pointer(), width, height, 1)[..., 0]
+
+    def _pixels(self, layer: _Layer) -> NDArray[np.uint8]:
+        """A layer's own pixels as RGBA, (h, w, 4) uint8."""
+        self._check_size(layer.width, layer.height)
+        if layer.kind >> 1 != self.base or layer.kind > 5:
+            raise Damaged(f"XCF layer of type {layer.kind} in an image of type {self.base}")
+        colours, alpha = (3 if self.base == 0 else 1), layer.kind & 1
+        samples = self._tiles(layer.pixels, layer.width, layer.height, colours + alpha)
+        opaque = np.full((layer.height, layer.width, 1), 255, np.uint8)
+        transparency = samples[..., colours:] if alpha else opaque
+        if self.base == 2 and self.version > 0:
+            colour = self.palette[samples[..., 0]]
+        elif self.base:
+            colour = np.repeat(samples[..., :1], 3, axis=2)
+        else:
+            colour = samples[..., :3]
+        return np.concatenate([colour, transparency], axis=2)
+
+    def _tiles(self, place: int, width: int, height: int, channels: int) -> NDArray[np.uint8]:
+        """The pixels of a hierarchy, (H, W, channels)."""
+        self._spend(width * height)
+        reader = self._reader
+        reader.place = place
+        wide, high, depth = reader.take("III")
+        if (wide, high, depth) != (width, height, channels):
+            raise Damaged(f"XCF pixels of {wide} x {high} x {depth} in a layer of {width} x {height} x {channels}")
+        reader.place = reader.pointer()
+        if reader.take("II") != (width, height):
+            raise Damaged("XCF level of another size than its layer")
+        columns, rows = -(-width // TILE), -(-height // TILE)
+        table = reader.take(f"{columns * rows}{'Q' if reader.wide else 'I'}")
+        pixels = np.zeros((height, width, channels), np.uint8)
+        for number, at in enumerate(table):
+            top, left = TILE * (number // columns), TILE * (number % columns)
+            tile = pixels[top : top + TILE, left : left + TILE]
+            tile[:] = self._tile(at, tile.shape[0] * tile.shape[1], channels).reshape(tile.shape)
+        return pixels
+
+    def _tile(self, place: int, count: int, channels: int) -> NDArray[np.uint8]:
+        length = count * channels
+        if self.compression == 0:
+            raw = self._reader.bytes(place, length)
+        elif self.compression == 2:
+            try:
+                raw = memoryview(zlib.decompressobj().decompress(self._reader.bytes(place, 2 * length + 1024), length))
+            except zlib.error as cause:
+                raise Damaged(f"XCF tile: {cause}") from cause
+        else:
+            return _unpack_runs(self._reader.bytes(place, 4 * length + 1024), count, channels)
+        if len(raw) < length:
+            raise Damaged(f"XCF tile of {len(raw):,} bytes instead of {length:,}")
+        return np.frombuffer(raw, np.uint8, length)
+
+
+def _mode_of(layer: _Layer, *, lowest: bool) -> Mode:
+    """How a layer is composited; raises where its mode is not read."""
+    if layer.mode == PASS_THROUGH and layer.group:
+        if layer.opacity < 1 or layer.mask:
+            raise Unsupported("XCF with a pass-through group of partial opacity")
+        return MODES[28]
+    mode = MODES.get(layer.mode)
+    if lowest and mode is not None and mode.blend is not None:
+        return MODES[28 if layer.mode >= 23 else 0]
+    if mode is None:
+        if lowest and layer.mode != 1 and layer.mode in _MODE_NAMES:
+            return MODES[28 if layer.mode >= 23 else 0]
+        raise Unsupported(f"XCF layer in mode {_MODE_NAMES.get(layer.mode, layer.mode)}")
+    return _in_spaces(layer, mode)
+
+
+def _in_spaces(layer: _Layer, mode: Mode) -> Mode:
+    """The mode with what the file says of composite mode and colour spaces; 0 and below mean GIMP's default."""
+    composite_mode, composite, blend = layer.spaces
+    if composite_mode > 2 and layer.mode >= 23:
+        raise Unsupported(f"XCF layer of composite mode {composite_mode}")
+    if {composite, blend} & {3} or max(composite, blend) > 4:
+        raise Unsupported(f"XCF layer blended in colour space {max(composite, blend)}")
+    if layer.mode < 23:
+        return mode
+    clipped = mode.clipped if composite_mode <= 0 else composite_mode == 2
+    return Mode(
+        mode.blend,
+        clipped,
+        mode.linear_blend if blend <= 0 else blend == 1,
+        mode.linear_composite if composite <= 0 else composite == 1,
+    )
+
+
+def _unpack_runs(data: memoryview, count: int, channels: int) -> NDArray[np.uint8]:
+    """A tile's run-length encoding: one stream for each channel."""
+    planes = np.empty((channels, count), np.uint8)
+    place = 0
+    try:
+        for plane in planes:
+            filled = 0
+            while filled < count:
+                code = data[place]
+                place += 1
+                length = code + 1 if code < 128 else 256 - code
+                if code in (127, 128):
+                    length = data[place] << 8 | data[place + 1]
+                    place += 2
+                if filled + length > count:
+                    raise Damaged("XCF tile with a run longer than the tile")
+                if code < 128:
+                    plane[filled : filled + length] = data[place]
+                    place += 1
+                else:
+                    run = data[place : place + length]
+                    if len(run) < length:
+                        raise Damaged("XCF tile ends early")
+                    plane[filled : filled + length] = np.frombuffer(run, np.uint8)
+                    place += length
+                filled += length
+    except IndexError as cause:
+        raise Damaged("XCF tile ends early") from cause
+    return planes.T
