@@ -30,6 +30,11 @@ def expected(data: bytes, member_path: str = "") -> Picture:
     return of_pixels(canonical(data), member_path)
 
 
+def shown(data: bytes, member_path: str = "") -> list[Picture]:
+    """Return what reading this picture must find: nothing where it is fully transparent."""
+    return [expected(data, member_path)] if canonical(data)[..., 3].any() else []
+
+
 def of_pixels(rgba: np.ndarray, member_path: str = "") -> Picture:
     """Return what reading a picture of these canonical pixels, (H, W, 4) uint8, must find."""
     height, width = rgba.shape[:2]

@@ -163,7 +163,7 @@ class _Builder:
         files = []
         for path in paths:
             name, data = self._picture(spec, path)
-            files.append(self._linked(spec, spec.get("name", name), _Packed(data, [pictures.expected(data)])))
+            files.append(self._linked(spec, spec.get("name", name), _Packed(data, pictures.shown(data))))
         return files
 
     def _linked(self, spec: Mapping[str, Any], shown: str, packed: _Packed) -> DemoFile:
@@ -195,7 +195,7 @@ class _Builder:
             name, data = self._picture(spec, path)
             where = self._member_path(spec, path, name)
             members.append((where, data))
-            out.pictures.append(pictures.expected(data, where))
+            out.pictures += pictures.shown(data, where)
         for name in spec.get("extras", []):
             where = spec.get("folder", "") + name
             stub = _stub(name, where)
