@@ -1,6 +1,7 @@
 """The pictures inside the files: loose ones and members of archives, each with its pixels' identity."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import dagster as dg
 
@@ -12,19 +13,19 @@ from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import FileStatus, MemberStatus, RowState
 from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits
+from ogaart.imaging.revisions import REVISION
 from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
 from ogaart.pipeline.runner import run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, file_of, picture_name, thumbnail_name
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.atomic_files import temporary
-from ogaart.resources.storage.packs import PackWriter, read_at
-from ogaart.resources.storage.rows import ImageRow, MemberRow, OccurrenceRow, RawFileRow
-from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES
+from ogaart.resources.storage.packs import PackWriter
+from ogaart.resources.storage.rows import ImageRow, MemberRow, OccurrenceRow, RawFileRow, RenamedImageRow
+from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES, RENAMED_IMAGES, Table
+from ogaart.resources.storage.tables import Row
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
-
-FileKey = tuple[str, int | None, str]
-"""(slug, fid, sha256 of the file)."""
 
 
 @dg.asset(
@@ -34,7 +35,7 @@ FileKey = tuple[str, int | None, str]
     kinds={"python", "file"},
     owners=OWNERS,
     tags=STORED,
-    code_version=EXTRACTION_VERSION,
+    code_version=f"{EXTRACTION_VERSION}.{REVISION}",
     metadata=described(IMAGES, OCCURRENCES, MEMBERS),
     backfill_policy=dg.BackfillPolicy.multi_run(10),
 )
@@ -47,100 +48,80 @@ def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> d
     return run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
 
 
-@dataclass
-class _Content:
-    """What the partition's pack and tables will hold."""
-
-    pack: PackWriter
-    members: list[MemberRow] = field(default_factory=list)
-    occurrences: list[OccurrenceRow] = field(default_factory=list)
-    images: dict[int, ImageRow] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """The partition's rows as the last run left them."""
-
-    members: list[MemberRow]
-    occurrences: list[OccurrenceRow]
-    images: list[ImageRow]
-
-
 def extract(step: Step) -> None:
     """Unpack the files that are new or stale; carry the others' pictures into the new pack."""
     tables = step.stores.tables
     limits = Limits.from_settings(step.stores.settings)
     files = {_key(r): r for r in tables.read(RAW_FILES, step.partition) if r["status"] == FileStatus.OK}
-    old = _Stored(
-        tables.read(MEMBERS, step.partition),
-        tables.read(OCCURRENCES, step.partition),
-        tables.read(IMAGES, step.partition),
-    )
-    version = fingerprint(EXTRACTION_VERSION, asdict(limits))
-    wanted = {key: fingerprint(version, key[2]) for key in files}
-    stored = {_member_file(r): r["fingerprint"] for r in old.members}
+    stored = StoredPictures(step, fingerprint(EXTRACTION_VERSION, asdict(limits)))
+    wanted = {key: stored.wanted(key[2]) for key in files}
     # A member whose failure is due is read again with its whole file.
-    stored |= {_member_file(m): "" for m in old.members if _is_due(step, m, files.get(_member_file(m)))}
-    plan = compare(stored, wanted)
-    before = {r["image_id"]: r for r in old.images}
-    unchanged = set(plan.unchanged)
-    for member in old.members:
-        if (key := _member_file(member)) in unchanged:
-            _carry_failure(step, files[key], member)
+    due = {file_of(m) for m in stored.members if _is_due(step, m, files.get(file_of(m)))}
+    plan = compare(
+        {key: "" if key in due or stored.stale_members(key) else wanted.get(key, "") for key in stored.files()}, wanted
+    )
+    for key in plan.unchanged:
+        _carry_failures(step, files[key], stored.files()[key])
     if not plan.work and not plan.orphaned:
-        step.counts[RowState.UNCHANGED] = len(before)
-        step.commit(
-            {
-                MEMBERS: (old.members, old.members),
-                OCCURRENCES: (old.occurrences, old.occurrences),
-                IMAGES: (old.images, old.images),
-            }
-        )
+        step.counts[RowState.UNCHANGED] = len(stored.images)
+        step.commit(_rows(stored, stored.members, stored.occurrences, stored.images, stored.renamed))
         return
     draft = temporary(tables.pack_path(step.stage, step.partition))
+    unchanged = set(plan.unchanged)
     with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
-        content = _Content(pack)
-        carry = _Carrier(step, content, old)
+        content = Content(pack)
+        work = _Extraction(step, stored, content, unpacker)
         for key, file in files.items():
             if key in unchanged:
-                carry.file(key)
+                stored.carry(key, content)
             else:
-                _unpack(step, content, unpacker, file, wanted[key], before)
+                work.unpack(file, key, wanted[key], [] if key in due else stored.valid_members(key))
         step.extra["worker_peak_bytes"] = unpacker.peak_bytes
     fault(Fault.PACK_DRAFTED)
     step.count(
         compare(
-            {i: r["fingerprint"] for i, r in before.items()},
+            {r["image_id"]: r["fingerprint"] for r in stored.images},
             {i: r["fingerprint"] for i, r in content.images.items()},
         )
     )
-    step.commit(
-        {
-            MEMBERS: (old.members, content.members),
-            OCCURRENCES: (old.occurrences, content.occurrences),
-            IMAGES: (old.images, list(content.images.values())),
-        },
-        pack=draft,
-    )
+    renamed = stored.renamed_now(work.changed, content)
+    if new := sum(1 for row in renamed if row["run_id"] == step.run_id):
+        step.extra["changed_ids"] = new
+    step.commit(_rows(stored, content.members, content.occurrences, list(content.images.values()), renamed), pack=draft)
+
+
+def _rows(
+    stored: StoredPictures,
+    members: list[MemberRow],
+    occurrences: list[OccurrenceRow],
+    images: list[ImageRow],
+    renamed: list[RenamedImageRow],
+) -> dict[Table, tuple[Sequence[Row], Sequence[Row]]]:
+    """Stored and new rows of each table; that of former ids only where there are any."""
+    rows: dict[Table, tuple[Sequence[Row], Sequence[Row]]] = {
+        MEMBERS: (stored.members, members),
+        OCCURRENCES: (stored.occurrences, occurrences),
+        IMAGES: (stored.images, images),
+    }
+    if stored.renamed or renamed:
+        rows[RENAMED_IMAGES] = (stored.renamed, renamed)
+    return rows
 
 
 def _key(file: RawFileRow) -> FileKey:
     return file["slug"], file["fid"], str(file["sha256"])
 
 
-def _member_file(member: MemberRow | OccurrenceRow) -> FileKey:
-    return member["slug"], member["fid"], member["file_sha256"]
-
-
 def _failure_key(file: RawFileRow, member_index: str, member_path: str) -> str:
     return f"{file['url']}#{member_index}:{member_path}" if member_index else str(file["url"])
 
 
-def _carry_failure(step: Step, file: RawFileRow, member: MemberRow) -> None:
-    if member["status"] == MemberStatus.FAILED:
-        step.failures.keep_until_due(
-            _failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"]
-        )
+def _carry_failures(step: Step, file: RawFileRow, members: Sequence[MemberRow]) -> None:
+    for member in members:
+        if member["status"] == MemberStatus.FAILED:
+            step.failures.keep_until_due(
+                _failure_key(file, member["member_index"], member["member_path"]), member["fingerprint"]
+            )
 
 
 def _is_due(step: Step, member: MemberRow, file: RawFileRow | None) -> bool:
@@ -150,129 +131,109 @@ def _is_due(step: Step, member: MemberRow, file: RawFileRow | None) -> bool:
     return step.failures.is_due(key, member["fingerprint"])
 
 
-class _Carrier:
-    """Copies an unchanged file's rows and bytes from the old pack into the new one."""
+class _Extraction:
+    """Unpacks files and adds their members and pictures to the partition's content."""
 
-    def __init__(self, step: Step, content: _Content, old: _Stored) -> None:
+    def __init__(self, step: Step, stored: StoredPictures, content: Content, unpacker: Unpacker) -> None:
+        self._step = step
+        self._stored = stored
         self._content = content
-        self._old_pack = step.stores.tables.pack_path(step.stage, step.partition)
-        self._members: dict[FileKey, list[MemberRow]] = {}
-        for member in old.members:
-            self._members.setdefault(_member_file(member), []).append(member)
-        self._occurrences: dict[FileKey, list[OccurrenceRow]] = {}
-        for row in old.occurrences:
-            self._occurrences.setdefault(_member_file(row), []).append(row)
-        self._images = {r["image_id"]: r for r in old.images}
+        self._unpacker = unpacker
+        self._before = {row["image_id"] for row in stored.images}
+        self.changed: dict[int, int] = {}
+        """Former to new image id of members decoded again."""
 
-    def file(self, key: FileKey) -> None:
-        content = self._content
-        content.members += self._members.get(key, [])
-        for row in self._occurrences.get(key, []):
-            moved = row.copy()
-            if row["pack_offset"] is not None:
-                data = read_at(self._old_pack, row["pack_offset"], row["pack_length"] or 0)
-                name = _picture_name(str(row["sha256"]))
-                moved["pack_offset"], moved["pack_length"] = content.pack.add(name, data)
-            content.occurrences.append(moved)
-            image = self._images[row["image_id"]].copy()
-            if image["image_id"] not in content.images:
-                thumbnail = read_at(self._old_pack, image["thumb_offset"], image["thumb_length"])
-                name = _thumbnail_name(image["image_id"])
-                image["thumb_offset"], image["thumb_length"] = content.pack.add(name, thumbnail)
-                content.images[image["image_id"]] = image
+    def unpack(self, file: RawFileRow, key: FileKey, wanted: str, valid: list[MemberRow]) -> None:
+        """Unpack one file, all of it but the members that are valid as stored."""
+        step, content = self._step, self._content
+        self._stored.carry(key, content, valid)
+        _carry_failures(step, file, valid)
+        done = {row["member_index"] for row in valid}
+        parents = {
+            index.rpartition("/")[0] for row in self._stored.files().get(key, []) if (index := row["member_index"])
+        }
+        former = self._stored.image_ids(key)
+        facts: MemberRow = {"slug": file["slug"], "fid": file["fid"], "file_sha256": str(file["sha256"])}
+        seen = len(content.members)
+        for member in self._unpacker.unpack(step.stores.blobs.path(str(file["sha256"])), done, parents & done):
+            row: MemberRow = {
+                **facts,
+                "member_index": member.member_index,
+                "member_path": member.member_path,
+                "status": member.status.value,
+                "error_class": member.error_class,
+                "message": member.message,
+                "format": member.format,
+                "bytes": member.bytes,
+                "sha256": member.sha256,
+            }
+            if member.status == MemberStatus.FAILED:
+                step.failures.record(
+                    _failure_key(file, member.member_index, member.member_path),
+                    wanted,
+                    slug=file["slug"],
+                    error_class=member.error_class or "Unreadable",
+                    message=member.message or "",
+                )
+            if member.status == MemberStatus.PICTURE:
+                number = self._picture(file, member, wanted)
+                row["image_id"] = number
+                if (old := former.get(member.member_index, number)) != number:
+                    self.changed[old] = number
+            content.members.append(step.stamp(row, wanted))
+        if not valid and len(content.members) == seen:  # an empty archive: a row records that it was read
+            nothing: MemberRow = {
+                **facts,
+                "member_index": "",
+                "member_path": "",
+                "status": MemberStatus.NOT_A_PICTURE.value,
+                "message": "an archive without members",
+            }
+            content.members.append(step.stamp(nothing, wanted))
 
-
-def _unpack(
-    step: Step, content: _Content, unpacker: Unpacker, file: RawFileRow, wanted: str, before: dict[int, ImageRow]
-) -> None:
-    facts: MemberRow = {"slug": file["slug"], "fid": file["fid"], "file_sha256": str(file["sha256"])}
-    seen = len(content.members)
-    for member in unpacker.unpack(step.stores.blobs.path(str(file["sha256"]))):
-        row: MemberRow = {
-            **facts,
+    def _picture(self, file: RawFileRow, member: UnpackedMember, wanted: str) -> int:
+        """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""
+        step, content = self._step, self._content
+        assert member.pixel_sha256 is not None
+        assert member.thumbnail is not None
+        number = image_id(file["slug"], member.pixel_sha256)
+        occurrence: OccurrenceRow = {
+            "slug": file["slug"],
+            "fid": file["fid"],
+            "file_sha256": str(file["sha256"]),
+            "image_id": number,
             "member_index": member.member_index,
             "member_path": member.member_path,
-            "status": member.status.value,
-            "error_class": member.error_class,
-            "message": member.message,
+            "sha256": member.sha256,
             "format": member.format,
             "bytes": member.bytes,
-            "sha256": member.sha256,
         }
-        if member.status == MemberStatus.FAILED:
-            step.failures.record(
-                _failure_key(file, member.member_index, member.member_path),
-                wanted,
-                slug=file["slug"],
-                error_class=member.error_class or "Unreadable",
-                message=member.message or "",
-            )
-        if member.status == MemberStatus.PICTURE:
-            row["image_id"] = _picture(step, content, file, member, wanted, before)
-        content.members.append(step.stamp(row, wanted))
-    if len(content.members) == seen:  # an empty archive: a row records that it was read
-        nothing: MemberRow = {
-            **facts,
-            "member_index": "",
-            "member_path": "",
-            "status": MemberStatus.NOT_A_PICTURE.value,
-            "message": "an archive without members",
-        }
-        content.members.append(step.stamp(nothing, wanted))
-
-
-def _picture(
-    step: Step, content: _Content, file: RawFileRow, member: UnpackedMember, wanted: str, before: dict[int, ImageRow]
-) -> int:
-    """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""
-    assert member.pixel_sha256 is not None
-    assert member.thumbnail is not None
-    number = image_id(file["slug"], member.pixel_sha256)
-    occurrence: OccurrenceRow = {
-        "slug": file["slug"],
-        "fid": file["fid"],
-        "file_sha256": str(file["sha256"]),
-        "image_id": number,
-        "member_index": member.member_index,
-        "member_path": member.member_path,
-        "sha256": member.sha256,
-        "format": member.format,
-        "bytes": member.bytes,
-    }
-    if member.content is not None and member.sha256 is not None:
-        offset, length = content.pack.add(_picture_name(member.sha256), member.content)
-        occurrence["pack_offset"], occurrence["pack_length"] = offset, length
-    content.occurrences.append(step.stamp(occurrence, wanted))
-    if number not in content.images:
-        if number not in before:
-            step.gallery.add(file["slug"], member.thumbnail)
-        offset, length = content.pack.add(_thumbnail_name(number), member.thumbnail)
-        image: ImageRow = {
-            "image_id": number,
-            "slug": file["slug"],
-            "pixel_sha256": member.pixel_sha256,
-            "pixels_version": PIXELS_VERSION,
-            "width": member.width,
-            "height": member.height,
-            "mode": member.mode,
-            "format": member.format,
-            "frames": member.frames,
-            "has_alpha": member.has_alpha,
-            "colours": member.colours,
-            "palette": list(member.palette or ()),
-            "palette_shares": list(member.palette_shares or ()),
-            "pixel_art": member.pixel_art,
-            "signature": member.signature,
-            "thumb_offset": offset,
-            "thumb_length": length,
-        }
-        content.images[number] = step.stamp(image, wanted)
-    return number
-
-
-def _picture_name(sha256: str) -> str:
-    return f"pictures/{sha256}"
-
-
-def _thumbnail_name(number: int) -> str:
-    return f"thumbnails/{number}.webp"
+        if member.content is not None and member.sha256 is not None:
+            offset, length = content.pack.add(picture_name(member.sha256), member.content)
+            occurrence["pack_offset"], occurrence["pack_length"] = offset, length
+        content.occurrences.append(step.stamp(occurrence, wanted))
+        if number not in content.images:
+            if number not in self._before:
+                step.gallery.add(file["slug"], member.thumbnail)
+            offset, length = content.pack.add(thumbnail_name(number), member.thumbnail)
+            image: ImageRow = {
+                "image_id": number,
+                "slug": file["slug"],
+                "pixel_sha256": member.pixel_sha256,
+                "pixels_version": PIXELS_VERSION,
+                "width": member.width,
+                "height": member.height,
+                "mode": member.mode,
+                "format": member.format,
+                "frames": member.frames,
+                "has_alpha": member.has_alpha,
+                "colours": member.colours,
+                "palette": list(member.palette or ()),
+                "palette_shares": list(member.palette_shares or ()),
+                "pixel_art": member.pixel_art,
+                "signature": member.signature,
+                "thumb_offset": offset,
+                "thumb_length": length,
+            }
+            content.images[number] = step.stamp(image, wanted)
+        return number

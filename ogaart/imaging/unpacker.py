@@ -9,7 +9,7 @@ import dataclasses
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ogaart.imaging.worker_client import START_SECONDS, reason_of, start_worker
 from ogaart.workers.process import Child, ChildLost
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Collection, Generator, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -63,7 +63,7 @@ class UnpackedMember:
         pixel_art: whether it is drawn pixel by pixel.
         signature: 4,096 bytes, see ``signatures``.
         thumbnail: a WebP file.
-        content: the picture file's bytes; None where it is the file itself.
+        content: the picture file's bytes, above 1 MiB as a file without a name; None where it is the file itself.
     """
 
     member_index: str
@@ -86,7 +86,7 @@ class UnpackedMember:
     pixel_art: bool | None = None
     signature: Bytes | None = None
     thumbnail: Bytes | None = None
-    content: Bytes | None = None
+    content: Bytes | IO[Bytes] | None = None
 
 
 class Unpacker:
@@ -131,11 +131,15 @@ class Unpacker:
         """How many children crashed or hung."""
         return self._restarts
 
-    def unpack(self, path: Path) -> Generator[UnpackedMember, None, None]:
+    def unpack(
+        self, path: Path, done: Collection[str] = (), enter: Collection[str] = ()
+    ) -> Generator[UnpackedMember, None, None]:
         """Unpack one file, streaming: at most a few members are in memory.
 
         Args:
             path: the file; its name is ignored.
+            done: indexes of members whose results are known: they are skipped and yield no row.
+            enter: those of them that are archives to be read for others of their members.
 
         Yields:
             One row for each member, in the archive's order; a file that is not an archive yields one with the index "".
@@ -147,7 +151,7 @@ class Unpacker:
         with path.open("rb"):
             pass
         with self._lock:
-            yield from _Unpacking(self, path).rows()
+            yield from _Unpacking(self, path, done, enter).rows()
 
     def decode_one(self, data: bytes, *, max_bytes: int, max_pixels: int, seconds: float = 10.0) -> Picture:
         """Decode one untrusted picture; archives are refused.
@@ -198,11 +202,11 @@ class Unpacker:
 class _Unpacking:
     """One file's way through as many children as it costs."""
 
-    def __init__(self, unpacker: Unpacker, path: Path) -> None:
+    def __init__(self, unpacker: Unpacker, path: Path, done: Collection[str], enter: Collection[str]) -> None:
         self._unpacker = unpacker
         self._path = path
-        self._done: dict[str, None] = {}
-        self._enter: set[str] = set()
+        self._done: dict[str, None] = dict.fromkeys(done)
+        self._enter: set[str] = set(enter)
         self._poison: set[str] = set()
         self._begun: dict[str, str] = {}
         self._seconds = 0.0
@@ -250,7 +254,7 @@ class _Unpacking:
             child.send(request, seconds=START_SECONDS)
             while True:
                 left = limits.file_seconds - self._seconds - child.waited
-                message = child.receive(max(0.0, min(limits.member_seconds, left)))
+                message = child.receive(max(0.0, min(limits.member_seconds, left)), spool=True)
                 if message.fields["kind"] == "end":
                     finished = True
                     unpacker._finish(message)
@@ -291,13 +295,18 @@ class _Unpacking:
         if row.status is not MemberStatus.PICTURE:
             return row
         names = ("pixel_sha256", "width", "height", "mode", "frames", "has_alpha", "colours", "pixel_art")
-        thumbnail, signature, *content = (bytes(blob) for blob in message.blobs)
+        thumbnail, signature, *content = message.blobs
         return dataclasses.replace(
             row,
             **{name: fields[name] for name in names},
             palette=tuple(fields["palette"]),
             palette_shares=tuple(fields["palette_shares"]),
-            thumbnail=thumbnail,
-            signature=signature,
-            content=content[0] if content else None,
+            thumbnail=bytes(thumbnail),
+            signature=bytes(signature),
+            content=_content(content[0]) if content else None,
         )
+
+
+def _content(blob: Any) -> Bytes | IO[Bytes]:
+    """A picture file's bytes: a short blob, or the file that a long one was written to."""
+    return bytes(blob) if isinstance(blob, bytes | bytearray) else blob

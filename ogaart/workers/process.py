@@ -44,6 +44,7 @@ class Child:
 
     def __init__(self, module: str, what: str, environment: Mapping[str, str], scratch: Path | None = None) -> None:
         self._what = what
+        self._scratch = scratch
         self._stderr: IO[bytes] = tempfile.TemporaryFile("a+b", dir=scratch)  # noqa: SIM115 - closed by kill
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -89,8 +90,12 @@ class Child:
         deadline = time.monotonic() + seconds
         protocol.send(lambda data: self._write(data, deadline, seconds), dict(fields), tuple(blobs))
 
-    def receive(self, seconds: float) -> protocol.Message:
+    def receive(self, seconds: float, *, spool: bool = False) -> protocol.Message:
         """The next message.
+
+        Args:
+            seconds: how long to wait for it.
+            spool: read its long blobs into unlinked temporary files: this process holds 1 MiB of them at a time.
 
         Raises:
             ChildLost: none came within ``seconds``, or it has ended.
@@ -98,7 +103,10 @@ class Child:
         started = time.monotonic()
         deadline = started + seconds
         try:
-            message = protocol.receive(lambda length: self._read(length, deadline, seconds))
+            message = protocol.receive(
+                lambda length: self._read(length, deadline, seconds),
+                (lambda length: self._spool(length, deadline, seconds)) if spool else None,
+            )
         except protocol.WireError as error:
             raise self._crashed(str(error)) from error
         self.waited += time.monotonic() - started
@@ -124,7 +132,21 @@ class Child:
             except BrokenPipeError:
                 raise self._crashed() from None
 
-    def _read(self, length: int, deadline: float, seconds: float) -> bytes:
+    def _spool(self, length: int, deadline: float, seconds: float) -> IO[bytes]:
+        """The next bytes as an unlinked temporary file, at its start."""
+        file = tempfile.TemporaryFile(dir=self._scratch, prefix="blob-")  # noqa: SIM115 - its receiver closes it
+        try:
+            while length:
+                chunk = min(length, protocol.SPOOLED_BYTES)
+                file.write(self._read(chunk, deadline, seconds))
+                length -= chunk
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _read(self, length: int, deadline: float, seconds: float) -> bytearray:
         data = bytearray(length)
         view, filled = memoryview(data), 0
         while filled < length:
@@ -133,7 +155,8 @@ class Child:
             if not got:
                 raise self._crashed()
             filled += got
-        return bytes(data)
+        view.release()
+        return data
 
     def _wait(self, poll: select.poll, deadline: float, how: str) -> None:
         left = deadline - time.monotonic()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _PREFIX = struct.Struct("<I")
 MAX_HEADER = 64 << 20
+SPOOLED_BYTES = 1 << 20
+"""A longer blob is written to a file by a receiver that asks for that."""
 
 
 class WireError(Exception):
@@ -20,10 +22,10 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """One message: ``fields`` as JSON, ``blobs`` as they are."""
+    """One message: ``fields`` as JSON, ``blobs`` as they are; long ones as files at their start, where asked for."""
 
     fields: dict[str, Any]
-    blobs: tuple[bytes | memoryview, ...] = ()
+    blobs: tuple[Any, ...] = ()
 
 
 def send(write: Callable[[bytes | memoryview], Any], fields: dict[str, Any], blobs: Sequence[Any] = ()) -> None:
@@ -41,11 +43,12 @@ def send(write: Callable[[bytes | memoryview], Any], fields: dict[str, Any], blo
         write(view)
 
 
-def receive(read: Callable[[int], bytes]) -> Message:
+def receive(read: Callable[[int], bytes | bytearray], spool: Callable[[int], IO[bytes]] | None = None) -> Message:
     """Read one message.
 
     Args:
         read: returns exactly the number of bytes requested, or raises.
+        spool: reads that many bytes into a file; for blobs longer than ``SPOOLED_BYTES``.
 
     Raises:
         WireError: the header is too long or not a JSON object.
@@ -58,4 +61,4 @@ def receive(read: Callable[[int], bytes]) -> Message:
         lengths = [int(n) for n in fields.pop("blobs")]
     except (ValueError, KeyError, AttributeError) as cause:
         raise WireError(f"invalid message header: {cause}") from cause
-    return Message(fields, tuple(read(n) for n in lengths))
+    return Message(fields, tuple(spool(n) if spool and n > SPOOLED_BYTES else read(n) for n in lengths))

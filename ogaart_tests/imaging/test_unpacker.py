@@ -1,22 +1,28 @@
 """The child process: crashes and hangs are rows, neighbours survive, nothing of the child outlives its parent."""
 
 import dataclasses
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart_tests.imaging.builders import BUSH, FROG, png, tarred, zipped
+from ogaart.resources.storage.packs import PackWriter, read_at
+from ogaart_tests.imaging.builders import BUSH, FROG, png, saved, tarred, zipped
 
 HANGS = b"qoif hangs"
 DIES = b"qoif dies"
@@ -86,6 +92,31 @@ def test_memory_is_limited(tmp_path: Path) -> None:
         rows = list(unpacker.unpack(path))
 
     assert [r.error_class or r.status for r in rows] == [Reason.OUT_OF_MEMORY, "picture"]
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF", "TGA"])
+def test_the_parent_holds_little_of_a_large_member(unpacker: Unpacker, tmp_path: Path, form: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (2500, 4000, 3), np.uint8)
+    picture = saved(Image.fromarray(pixels), form)
+    path = tmp_path / "file"
+    path.write_bytes(zipped({"large": picture, "a.png": FROG}, zipfile.ZIP_STORED))
+    length, digest = len(picture), hashlib.sha256(picture).hexdigest()
+    del pixels, picture
+
+    tracemalloc.start()
+    try:
+        row, small = unpacker.unpack(path)
+        with PackWriter(tmp_path / "pack.zip") as pack:
+            assert row.content is not None
+            offset, stored = pack.add("large", row.content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert length > 30 << 20
+    assert peak < 8 << 20
+    assert small.content == FROG
+    assert hashlib.sha256(read_at(tmp_path / "pack.zip", offset, stored)).hexdigest() == digest == row.sha256
 
 
 def test_a_reader_that_leaves_early(unpacker: Unpacker, tmp_path: Path) -> None:

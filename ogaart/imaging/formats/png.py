@@ -50,3 +50,9 @@ def _chunks(view: memoryview) -> list[tuple[bytes, int, int]]:
 
 def _fits(chunk: memoryview) -> bool:
     return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def text_chunks(data: bytes | memoryview) -> list[bytes]:
+    """The contents of all text chunks, compressed ones as they are; nothing else of the file is read."""
+    view = memoryview(data)
+    return [bytes(view[start:end]) for name, start, end in _chunks(view) if name in (b"tEXt", b"zTXt", b"iTXt")]

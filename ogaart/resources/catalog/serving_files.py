@@ -63,6 +63,7 @@ def serving_ddl() -> str:
         CREATE TABLE entries({entries}) WITHOUT ROWID;
         CREATE TABLE images({images}, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
         CREATE TABLE places({_PLACE_COLUMNS});
+        CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
         {_WORDS_TABLE};
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
@@ -112,6 +113,11 @@ FROM occurrences AS o SEMI JOIN (FROM images WHERE indexed) AS i USING (image_id
 LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
 ORDER BY o.image_id, o.position
 """
+_RENAMED = """
+SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
+JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
+GROUP BY r.image_id ORDER BY r.image_id
+"""
 _WORDS = """
 SELECT i.image_id, e.title, e.tags, e.author, e.description, n.names
 FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
@@ -148,6 +154,7 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_entries": _copy(con, store, "entries", _ENTRIES),
             "words_images": _copy(con, store, "images", _IMAGES),
             "words_places": _copy(con, store, "places", _PLACES),
+            "words_renamed": _copy(con, store, "renamed", _RENAMED),
             "words_words": _index_words(con, store),
         }
         store.executescript(INDEXES)

@@ -110,7 +110,8 @@ OCCURRENCES = _occurrences()
 
 PUBLIC: tuple[Table, ...] = (
     schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.FILE_LINKS, schema.RAW_FILES, FILES,
-    schema.MEMBERS, IMAGES, OCCURRENCES, schema.EMBEDDINGS, schema.POINTS, schema.FAILURES, schema.STEPS, RUNS,
+    schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.EMBEDDINGS, schema.POINTS,
+    schema.FAILURES, schema.STEPS, RUNS,
     PUBLICATIONS, CHANGES,
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""

@@ -4,10 +4,12 @@ A pack is an ordinary zip (stored members), so any tool reads it; rows carry off
 """
 
 import os
+import shutil
 import struct
 import zipfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time: equal contents give equal bytes
@@ -32,13 +34,20 @@ class PackWriter:
         if kind is not None:
             self.path.unlink(missing_ok=True)
 
-    def add(self, name: str, data: bytes) -> tuple[int, int]:
+    def add(self, name: str, data: bytes | IO[bytes]) -> tuple[int, int]:
         """Store ``data`` as ``name``; returns (offset, length) of the bytes within the pack."""
         if name not in self._places:
             info = zipfile.ZipInfo(name, _EPOCH)
-            self._zip.writestr(info, data)
+            if isinstance(data, bytes):
+                length = len(data)
+                self._zip.writestr(info, data)
+            else:  # a file, of any size: copied in pieces
+                length = info.file_size = data.seek(0, os.SEEK_END)
+                data.seek(0)
+                with self._zip.open(info, "w") as member:
+                    shutil.copyfileobj(data, member, 1 << 20)
             header = 30 + len(info.filename.encode()) + _extra_length(self.path, info.header_offset, self._zip)
-            self._places[name] = (info.header_offset + header, len(data))
+            self._places[name] = (info.header_offset + header, length)
         return self._places[name]
 
     @property

@@ -171,6 +171,18 @@ class OccurrenceRow(TypedDict, total=False):
     written_at: datetime
 
 
+class RenamedImageRow(TypedDict, total=False):
+    """A row of table ``renamed_images``."""
+
+    image_id: int | None
+    slug: str | None
+    new_image_id: int | None
+    partition: str
+    fingerprint: str
+    run_id: str
+    written_at: datetime
+
+
 class EmbeddingRow(TypedDict, total=False):
     """A row of table ``embeddings``."""
 

@@ -244,6 +244,17 @@ OCCURRENCES: "Table[rows.OccurrenceRow]" = Table(
     ),
 )  # fmt: skip
 
+RENAMED_IMAGES: "Table[rows.RenamedImageRow]" = Table(
+    "renamed_images", "extracted_images", "Former ids of images whose pixels a newer decoder reads differently.",
+    ("image_id",),
+    (
+        Column("image_id", pa.int64(), "The former id; links to it lead to the new one."),
+        Column("slug", pa.string(), "The entry."),
+        Column("new_image_id", pa.int64(), "The id of the same picture now."),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
 EMBEDDINGS: "Table[rows.EmbeddingRow]" = Table(
     "embeddings", "embeddings", "Which segment holds each image's vector.", ("image_id",),
     (
@@ -309,7 +320,7 @@ STEPS: "Table[rows.StepRow]" = Table(
 
 TABLES: tuple[Table, ...] = (
     LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
-    MEMBERS, IMAGES, OCCURRENCES, EMBEDDINGS, POINTS, FAILURES, STEPS,
+    MEMBERS, IMAGES, OCCURRENCES, RENAMED_IMAGES, EMBEDDINGS, POINTS, FAILURES, STEPS,
 )  # fmt: skip
 
 

@@ -227,6 +227,11 @@ class SearchService:
             found = read_hits(store, ids, blocked)
         return [found[image_id] for image_id in dict.fromkeys(ids) if image_id in found]
 
+    def new_id(self, image_id: int) -> int | None:
+        """The present id of an image that had another one before; None if none had this."""
+        with self.store() as (store, _):
+            return store.new_id(image_id)
+
     def siblings(self, hit: Hit, count: int) -> list[Hit]:
         """Pictures of the same entry."""
         with self.store() as (store, _):

@@ -85,6 +85,8 @@ class ServingStore:
         self._has_collaborators = "collaborators" in {
             row["name"] for row in self._rows("SELECT name FROM pragma_table_info('entries')")
         }
+        # Generations published by earlier versions do not have it.
+        self._has_renamed = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed'"))
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
@@ -127,6 +129,13 @@ class ServingStore:
             newest_fetch=text("newest_fetched_at", "newest fetched_at", "fetched_at"),
             typical_cosine=float(text("typical_cosine") or 0) or None,
         )
+
+    def new_id(self, image_id: int) -> int | None:
+        """The present id of an image that had another one before; None if none had this."""
+        if not self._has_renamed:
+            return None
+        rows = self._rows("SELECT new_image_id FROM renamed WHERE image_id = ?", image_id)
+        return int(rows[0]["new_image_id"]) if rows else None
 
     # -- what ranking needs -------------------------------------------------------------------------------------------
 

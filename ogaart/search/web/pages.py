@@ -147,6 +147,8 @@ class SearchPages:
         self._allowances.search(request)  # its neighbours are a search
         hit = self._service.hit(image_id)
         if hit is None:
+            if (moved := self._service.new_id(image_id)) is not None:
+                return RedirectResponse(f"/image/{moved}", status_code=308)
             raise NotFound(f"no picture has the id {image_id}")
         near = self._service.search(SearchQuery(positive=(image_id,), limit=NEIGHBOURS))
         siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]

@@ -1,0 +1,85 @@
+"""Which results of earlier decoders may differ now: only these members are decoded again.
+
+A revision of the decoders raises ``REVISION`` and states here what it may change. ``UNPACKER_VERSION`` rises only where
+everything may change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ogaart.core.states import MemberStatus
+from ogaart.imaging.errors import Reason
+from ogaart.imaging.formats import bmp, png, psd
+
+REVISION = 2
+"""Revision of the decoders and archive readers."""
+
+_REREAD = frozenset(
+    {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
+)
+_UNKNOWN = frozenset({"unknown", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
+"""Types of members that were passed over and may be pictures or archives now."""
+_ORIENTED = frozenset({"png", "jpg", "webp", "tiff", "avif"})
+_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:=["']|>)[2-8]""")
+_METADATA_BYTES = 256 << 10
+_UNITY = re.compile(r"(?:^|/)[0-9a-fA-F]{6,64}/pathname$")
+_LAYERED_ZIP = "mergedimage.png"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an earlier version found in a member.
+
+    Attributes:
+        status: of the member.
+        error_class: where it failed.
+        format: by magic bytes.
+        mode: of the picture as stored, where it is one.
+        colours: distinct visible colours, where it is a picture.
+        has_alpha: whether any pixel is not opaque, where it is a picture.
+    """
+
+    status: str
+    error_class: str | None
+    format: str | None
+    mode: str | None = None
+    colours: int | None = None
+    has_alpha: bool | None = None
+
+
+def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> bool:
+    """Whether this revision may find something else in a member.
+
+    Args:
+        result: what was found before.
+        content: the bytes of the member; called for pictures only, and only where they decide.
+    """
+    if result.status == MemberStatus.FAILED:
+        return result.error_class in _REREAD
+    if result.status != MemberStatus.PICTURE:
+        return result.status == MemberStatus.NOT_A_PICTURE and result.format in _UNKNOWN
+    if result.colours == 0:  # fully transparent
+        return True
+    if result.format == "psd":
+        return not psd.is_plain(bytes(content()))
+    if result.format == "bmp":
+        return bmp.bit_fields(bytes(content()[:256])) is not None
+    if result.format == "tiff" and result.mode == "I;16":  # greys of 12 bits
+        return True
+    return result.format in _ORIENTED and _turned_by_other_than_exif(str(result.format), content())
+
+
+def members_are_renamed(paths: Iterable[str]) -> bool:
+    """Whether a file's members get other names or become one picture: Unity packages, Krita and OpenRaster files."""
+    return any(_UNITY.search(path) or path.rpartition("!/")[2] == _LAYERED_ZIP for path in paths)
+
+
+def _turned_by_other_than_exif(name: str, data: bytes | memoryview) -> bool:
+    """Whether metadata that only Pillow takes for an orientation may have turned a picture."""
+    if name == "png":
+        text = b"".join(png.text_chunks(data))
+        return bool(_XMP_ORIENTATION.search(text)) or b"Raw profile type exif" in text or b"xmp\0\1" in text
+    return any(_XMP_ORIENTATION.search(part) for part in (data[:_METADATA_BYTES], data[-_METADATA_BYTES:]))

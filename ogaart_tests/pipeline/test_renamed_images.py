@@ -1,0 +1,102 @@
+"""A newer decoder reads a stored picture differently: it alone is decoded again, and its former id leads to the new."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ogaart.assets.extracted_images import EXTRACTION_VERSION
+from ogaart.core.staleness import fingerprint
+from ogaart.demo import pictures, plan
+from ogaart.demo.model import Site
+from ogaart.demo.server import DemoSite
+from ogaart.imaging.identity import image_id
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.revisions import Result, may_differ
+from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES
+from ogaart_tests.imaging.builders import FROG, png, zipped
+from ogaart_tests.imaging.test_cases import XMP, chunk, png_with
+from ogaart_tests.world import World, open_world
+
+FORMER = "00" * 32
+TURNED = png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    entry = next(e for e in plan.load().by_age() if any(f.pictures and not f.planted for f in e.files))
+    file = next(f for f in entry.files if f.pictures)
+    members = {
+        "a/turned.png": TURNED,
+        "a/frog.png": FROG,
+        "readme.txt": b"hello",
+        "model.bin": b"\x00\x01\x02\x03" * 10,
+    }
+    site = DemoSite(site=Site([entry]))
+    site.replace_file(file.fid, zipped(members), [pictures.expected(FROG)])
+    with open_world(tmp_path, site) as opened:
+        opened.all()
+        yield opened
+
+
+def as_before(world: World) -> tuple[str, int, int]:
+    """Turn the stored rows into those of the revision before; the turned picture had other pixels there."""
+    [partition] = world.stores.tables.partitions(MEMBERS)
+    version = fingerprint(EXTRACTION_VERSION, asdict(Limits.from_settings(world.stores.settings)))
+    rows: dict[str, Any] = {t.name: world.stores.tables.read(t, partition) for t in (MEMBERS, OCCURRENCES, IMAGES)}
+    [turned] = [r for r in rows["members"] if r["member_path"] == "a/turned.png"]
+    new = turned["image_id"]
+    former = image_id(turned["slug"], FORMER)
+    sha256 = {r["image_id"]: r["file_sha256"] for r in rows["occurrences"]}
+    for table in rows.values():
+        for row in table:
+            row["fingerprint"] = fingerprint(version, row.get("file_sha256") or sha256[row["image_id"]])
+            row["run_id"] = "before"
+            if row.get("image_id") == new:
+                row["image_id"] = former
+                if "pixel_sha256" in row:
+                    row["pixel_sha256"] = FORMER
+    world.stores.tables.commit("extracted_images", partition, rows, None)
+    return partition, former, new
+
+
+@pytest.mark.slow
+def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: World) -> None:
+    partition, former, new = as_before(world)
+
+    report = world.materialize()
+
+    assert report.errors == []
+    members = world.stores.tables.read(MEMBERS, partition)
+    again = {r["member_path"] for r in members if r["run_id"] != "before" and r["member_path"]}
+    assert {"a/turned.png", "model.bin"} <= again
+    assert not again & {"a/frog.png", "readme.txt"}
+    assert len([r for r in members if r["member_path"].startswith("a/")]) == 2
+    [row] = [row for row in report.rows if row["asset"] == "extracted_images"]
+    assert row["changed_ids"] == 1
+
+    world.publish()
+    assert world.sql("SELECT image_id, new_image_id FROM renamed_images") == [(former, new)]
+    settled = world.materialize()
+    assert [r["stale"] for r in settled.rows if r["asset"] == "extracted_images"] == [0]
+    assert world.sql("SELECT count(*) FROM images WHERE NOT indexed") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("result", "content", "expected"),
+    [
+        (Result("picture", None, "png", "RGBA", 5), TURNED, True),
+        (Result("picture", None, "png", "RGBA", 5), FROG, False),
+        (Result("picture", None, "png", "RGBA", 0), png(colour=(0, 0, 0, 0)), True),
+        (Result("picture", None, "gif", "P", 7), b"", False),
+        (Result("failed", "Corrupt", "png"), b"", True),
+        (Result("failed", "Encrypted", "zip"), b"", False),
+        (Result("not_a_picture", None, "xcf"), b"", True),
+        (Result("not_a_picture", None, "text"), b"", False),
+        (Result("junk", None, None), b"", False),
+    ],
+)
+def test_what_may_differ(result: Result, content: bytes, expected: bool) -> None:
+    assert may_differ(result, lambda: content) is expected
