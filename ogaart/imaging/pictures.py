@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from ogaart.imaging import canonical, svg
+from ogaart.imaging import canonical
 from ogaart.imaging.errors import Reason, Unreadable
-from ogaart.imaging.formats import aseprite, bmp, errors, layered_zip, png, psd, tiff, xcf
+from ogaart.imaging.formats import aseprite, bmp, errors, layered_zip, png, psd, svg, tiff, xcf
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
 if TYPE_CHECKING:
@@ -164,7 +164,11 @@ def _unreadable(cause: errors.FormatError, kind: FileType, limits: Limits) -> Un
     """A format's own error in this package's terms."""
     if isinstance(cause, errors.TooManyPixels):
         return _too_many_pixels(str(cause), limits)
-    reasons = {errors.Unsupported: Reason.UNSUPPORTED, errors.TooManyBytes: Reason.TOO_LARGE}
+    reasons = {
+        errors.Unsupported: Reason.UNSUPPORTED,
+        errors.TooManyBytes: Reason.TOO_LARGE,
+        errors.Invisible: Reason.NOT_A_PICTURE,
+    }
     return Unreadable(reasons.get(type(cause), Reason.CORRUPT), f"{kind.format}: {cause}")
 
 
@@ -216,7 +220,7 @@ def _decode(source: Path | bytes, name: str, limits: Limits) -> Picture:
 
 
 def _decode_svg(source: Path | bytes, limits: Limits) -> Picture:
-    return Picture(canonical.rgba_of(svg.render(_bytes_of(source), limits)), "RGBA", "svg", 1)
+    return Picture(canonical.rgba_of(svg.render(_bytes_of(source), limits.max_pixels)), "RGBA", "svg", 1)
 
 
 def _decode_xcf(source: Path | bytes, limits: Limits) -> Picture:

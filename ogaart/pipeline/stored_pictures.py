@@ -148,9 +148,10 @@ class StoredPictures:
         """
         kept: list[RenamedImageRow] = []
         for row in self.renamed:
-            target = changed.get(row["new_image_id"], row["new_image_id"])
+            stored = row["new_image_id"]
+            target = stored if stored is None else changed.get(stored, stored)
             if target in content.images and row["image_id"] not in content.images:
-                if target != row["new_image_id"]:
+                if target != stored:
                     moved = row.copy()
                     moved["new_image_id"] = target
                     row = self._step.stamp(moved, row["fingerprint"])

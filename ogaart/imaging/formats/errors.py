@@ -13,6 +13,10 @@ class Unsupported(FormatError):
     """A variant of the format that is not read, named in the message."""
 
 
+class Invisible(FormatError):
+    """The bytes are not a picture: it would show nothing."""
+
+
 class TooManyPixels(FormatError):
     """More pixels than allowed."""
 

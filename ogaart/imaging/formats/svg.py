@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import resvg
 from PIL import Image
 
-from ogaart.imaging.errors import Reason, Unreadable
-
-if TYPE_CHECKING:
-    from ogaart.imaging.limits import Limits
+from ogaart.imaging.formats.errors import Damaged, Invisible, TooManyBytes
 
 MAX_BYTES = 32 << 20
 MAX_SIDE = 4096
@@ -22,7 +18,7 @@ MAX_SIDE = 4096
 _HREFS = ("href", "{http://www.w3.org/1999/xlink}href")
 
 
-def render(data: bytes, limits: Limits) -> Image.Image:
+def render(data: bytes, max_pixels: int) -> Image.Image:
     """Draw an SVG at its natural size, scaled down where that is over ``MAX_SIDE`` or the pixel limit.
 
     Text is not drawn: no fonts are loaded, since the same file must give the same pixels on every machine.
@@ -31,28 +27,28 @@ def render(data: bytes, limits: Limits) -> Image.Image:
         An RGBA picture.
 
     Raises:
-        Unreadable: not well-formed, too large, or resvg refuses it.
+        FormatError: not well-formed, too large, of no size, or refused by resvg.
     """
     if len(data) > MAX_BYTES:
-        raise Unreadable(Reason.TOO_LARGE, f"svg of {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+        raise TooManyBytes(f"{len(data):,} bytes; the limit is {MAX_BYTES:,}")
     try:
         tree = resvg.usvg.Tree.from_str(_self_contained(data), resvg.usvg.Options.default())
         width, height = tree.int_size()
-        scale = min(1.0, MAX_SIDE / max(width, height), math.sqrt(limits.max_pixels / (width * height)))
+        scale = min(1.0, MAX_SIDE / max(width, height), math.sqrt(max_pixels / (width * height)))
         if scale == 1.0:
             png = resvg.render(tree, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
         else:
             size = (max(1, int(width * scale)), max(1, int(height * scale)))
             png = resvg.render(tree, (scale, 0.0, 0.0, 0.0, scale, 0.0), None, None, size, (0, 0, 0, 0))
     except (ValueError, RuntimeError, OverflowError) as cause:
-        raise Unreadable(Reason.CORRUPT, f"svg: {cause}") from cause
+        raise Damaged(f"{cause}") from cause
     except BaseException as cause:
         # A panic of Rust's is not an Exception; nothing else here is caught by mistake: see the name.
         if type(cause).__name__ != "PanicException":
             raise
         if "InvalidSize" in str(cause):
-            raise Unreadable(Reason.NOT_A_PICTURE, "svg: shows nothing: its width or height is 0 or invalid") from cause
-        raise Unreadable(Reason.CORRUPT, f"svg: cannot be drawn: {str(cause).splitlines()[0]}") from cause
+            raise Invisible("shows nothing: its width or height is 0 or invalid") from cause
+        raise Damaged(f"cannot be drawn: {str(cause).splitlines()[0]}") from cause
     picture = Image.open(io.BytesIO(png), formats=["PNG"])
     picture.load()
     return picture
@@ -68,9 +64,9 @@ def _self_contained(data: bytes) -> str:
         # expat itself limits the growth of entities and loads no external ones.
         root = ElementTree.fromstring(data)  # noqa: S314
     except (ElementTree.ParseError, ValueError, LookupError) as cause:
-        raise Unreadable(Reason.CORRUPT, f"svg: not well-formed XML: {cause}") from cause
+        raise Damaged(f"not well-formed XML: {cause}") from cause
     if root.tag.rpartition("}")[2] != "svg":
-        raise Unreadable(Reason.NOT_A_PICTURE, f"svg: the root element is {root.tag.rpartition('}')[2]}")
+        raise Invisible(f"the root element is {root.tag.rpartition('}')[2]}")
     for element in root.iter():
         for name in _HREFS:
             link = element.get(name)
