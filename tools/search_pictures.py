@@ -56,7 +56,7 @@ def main() -> None:
         shoot(shown, "verdict")
         for picture, button in (
             ("pypi-arcade/enemies/slimeGreen.png", "More like this"),
-            ("pypi-arcade/enemies/fly.png", "Be unlike it"),
+            ("pypi-arcade/enemies/fly.png", "Less like this"),
         ):
             shown.get_by_text("Another picture").click()
             shown.set_input_files("[data-further] input[type=file]", str(ART / picture))

@@ -74,7 +74,9 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         uploads=ConcurrencyLimit(settings.uploads_at_once, "uploads"),
         refuse=responses.known,
     )
-    app.add_middleware(AllowedHostsMiddleware, hosts=allowed_hosts(settings.hosts), refuse=responses.known)
+    app.add_middleware(
+        AllowedHostsMiddleware, hosts=allowed_hosts(f"{settings.hosts},{settings.serve_host}"), refuse=responses.known
+    )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -132,9 +132,11 @@ class CreditsRoutes:
             headers={"Content-Disposition": f'attachment; filename="{chosen.file_name}"'},
         )
 
-    def listing(self, ids: Ids = [], rely: Rely = []) -> Response:  # noqa: B006 - FastAPI copies defaults
+    def listing(self, request: Request, ids: Ids = [], rely: Rely = []) -> Response:  # noqa: B006 - FastAPI copies defaults
         """The list; without ids a page that fills itself from the browser's basket."""
         wanted = read_ids(ids)
+        if wanted:
+            self._allowances.search(request)  # it reads as many pictures as several searches
         hits = self._service.hits(wanted) if wanted else []
         return self._templates.page(
             "credits.html",
@@ -150,7 +152,8 @@ class CreditsRoutes:
         """An export."""
         if not ids:
             return RedirectResponse("/credits", status_code=303)
-        return self.export(form, self.make(ids, rely), self._allowances.visitor(request))
+        visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
+        return self.export(form, self.make(ids, rely), visitor)
 
     def _bundle(self, owed: Credits, visitor: Visitor) -> Response:
         def file_of(hit: Hit) -> PictureFile | None:

@@ -15,12 +15,14 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from fastapi import Request
 
 from ogaart.search.credits.bundle import Bundle
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import DECODING, FETCHING, SearchService
 from ogaart.search.query import Box, QueryPicture
 from ogaart.search.web import credits_routes
+from ogaart.search.web.allowances import client_of
 from ogaart.search.web.app import create_app
 from ogaart.search.web.connection_limits import guarded
 from ogaart.settings import Settings
@@ -281,3 +283,27 @@ def test_names_that_are_allowed(settings: Settings) -> None:
         foreign = request(port, BAD, "//evil.example/", Host="localhost")
 
     assert foreign[2].get("Location", "/evil.example") == "/evil.example"
+
+
+@pytest.mark.parametrize("path", ["/credits?ids={}", "/credits/text?ids={}", "/api/v1/credits?ids={}", "/image/{}"])
+def test_what_reads_as_much_as_a_search_counts_as_one(settings: Settings, path: str) -> None:
+    with served(settings, searches_per_minute=2) as port:
+        answers = [request(port, BAD, path.format(image_id("tanks", 0)))[0] for _ in range(3)]
+        other = request(port, GOOD, path.format(image_id("tanks", 0)))[0]
+
+    assert (answers, other) == ([200, 200, 429], 200)
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::a:b:c:d", "2001:db8::/64"),
+        ("2001:db8:0:1::1%eth0", "2001:db8:0:1::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_one_household_is_one_client_however_its_addresses_are_written(address: str, client: str) -> None:
+    assert client_of(Request({"type": "http", "client": (address, 1)})) == client
