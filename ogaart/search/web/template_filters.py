@@ -1,12 +1,17 @@
 """How things are written on pages: sizes, dates, names. Pure functions, used as template filters."""
 
+import re
 from dataclasses import dataclass
+
+from markupsafe import Markup, escape
 
 from ogaart.resources.embedding.registry import model_label
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
+_PARAMETER = re.compile(r"[a-z_]+: ")
+_CODE = re.compile(r"`([^`]+)`")
 _THUMB = 256  # longest side of a thumbnail
 
 
@@ -74,9 +79,15 @@ def size(count: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text as a sentence: a capital first, a stop last."""
+    """A text as a sentence: a capital first, unless it begins with the name of a parameter, and a full stop last."""
     text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}" if text else ""
+    first = text[:1] if _PARAMETER.match(text) else text[:1].upper()
+    return f"{first}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}" if text else ""
+
+
+def inline_code(text: str) -> Markup:
+    """HTML of a text whose parts between backticks are code; everything is escaped."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def filter_name(name: str) -> str:

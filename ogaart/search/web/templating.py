@@ -31,7 +31,18 @@ class Templates:
         )
         self._environment.filters |= {
             name: getattr(template_filters, name)
-            for name in ("shown", "where", "alt", "percent", "day", "model_name", "filter_name", "size", "sentence")
+            for name in (
+                "shown",
+                "where",
+                "alt",
+                "percent",
+                "day",
+                "model_name",
+                "filter_name",
+                "size",
+                "sentence",
+                "inline_code",
+            )
         }
         versions = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir() if path.is_file()

@@ -444,3 +444,11 @@ def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
     assert original.headers["content-type"] == "application/octet-stream"
     assert original.headers["content-disposition"].startswith("attachment")
     assert view.headers["content-type"] == "image/webp"
+
+
+def test_messages_show_code_as_code_and_parameters_as_they_are_written(client: TestClient) -> None:
+    described = client.get("/api/docs").text
+    refused = client.get("/search", params={"size": "<b>`x`"}).text
+
+    assert "<code>no</code>: near-identical hits" in described
+    assert "size: &#39;&lt;b&gt;<code>x</code>&#39;; expected one of icon" in refused
