@@ -19,10 +19,12 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import psutil
 
+from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
 
 SECONDS = 10.0
 REDIRECTS = 4
+RESOLVERS = 8
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _KEPT = "%/:?=&;@!$'()*+,~-._[]"  # what a link may hold as it is; all else is percent-encoded
@@ -107,14 +109,16 @@ class RemoteImageFetcher:
         self._ports = ports
         self._seconds = seconds
         # getaddrinfo knows no time-out: it runs in a thread, which is waited for until the deadline only.
-        self._resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
+        # A name whose servers do not answer holds its thread far longer than its request: it counts until it returns.
+        self._lookups = ConcurrencyLimit(RESOLVERS, "links")
         self._tls = ssl.create_default_context()
 
     def close(self) -> None:
         """Stop resolving names."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, client: str = "") -> bytes:
         """Fetch the bytes behind a link.
 
         Raises:
@@ -125,7 +129,7 @@ class RemoteImageFetcher:
         deadline = time.monotonic() + self._seconds
         for _ in range(REDIRECTS + 1):
             link = self._parse(url)
-            answer = self._get(link, self._resolve(link, deadline), deadline)
+            answer = self._get(link, self._resolve(link, deadline, client), deadline)
             if isinstance(answer, bytes):
                 return answer
             url = _joined(link.url, answer.location)
@@ -152,8 +156,10 @@ class RemoteImageFetcher:
         target = urlunsplit(("", "", quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT), ""))
         return _Link(scheme, name, port, target)
 
-    def _resolve(self, link: _Link, deadline: float) -> IPAddress:
+    def _resolve(self, link: _Link, deadline: float, client: str) -> IPAddress:
+        self._lookups.enter(client)
         looking = self._resolvers.submit(socket.getaddrinfo, link.host, link.port, type=socket.SOCK_STREAM)
+        looking.add_done_callback(lambda _: self._lookups.leave(client))
         try:
             found = looking.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError as cause:

@@ -170,7 +170,7 @@ class SearchService:
         if not self.settings.url_fetch:
             raise LinkRefused("this server follows no links (OGAART_URL_FETCH is off)")
         with self._fetching.held(visitor.client):
-            return self._remote.fetch(url)
+            return self._remote.fetch(url, visitor.client)
 
     def find_link(self, url: str) -> LinkTarget | None:
         """What a link to the site means in this catalog; None if nothing."""

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from ogaart.search.engine.remote_images import IPAddress, RemoteImageFetcher, is_foreign, is_public
-from ogaart.search.errors import LinkFailed, LinkRefused, TooLarge
+from ogaart.search.engine.remote_images import RESOLVERS, IPAddress, RemoteImageFetcher, is_foreign, is_public
+from ogaart.search.errors import LinkFailed, LinkRefused, TooBusy, TooLarge
 
 LENGTHS = {"digits": b"9" * 5_000, "squared": b"\xb2", "negative": b"-1", "words": b"three"}
 
@@ -237,3 +237,30 @@ def test_the_machines_own_public_address_is_not_followed(monkeypatch: pytest.Mon
         assert is_public(ipaddress.ip_address(address))
         assert not is_foreign(ipaddress.ip_address(address))
     assert is_foreign(ipaddress.ip_address("93.184.216.35"))
+
+
+def test_names_that_do_not_resolve_cost_their_client_its_share_until_they_return(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver has no time limit of its own: one client's hanging names must not stop others' links."""
+    go_on = threading.Event()
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: object, **named: object) -> object:
+        if host.startswith("hang"):
+            go_on.wait(30)
+            raise OSError
+        return real(host, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    remote = RemoteImageFetcher(1_000, "test", permitted=loopback, ports=None, seconds=1.0)
+    for n in range(RESOLVERS // 4):
+        with pytest.raises(LinkFailed, match="did not resolve in time"):
+            remote.fetch(f"http://hang{n}.example/", "192.0.2.1")
+    with pytest.raises(TooBusy, match="from your address"):
+        remote.fetch(f"{server}/picture.png", "192.0.2.1")
+
+    assert remote.fetch(f"{server}/picture.png", "192.0.2.2") == b"a picture"
+
+    go_on.set()
+    remote.close()

@@ -22,7 +22,7 @@ PICTURE = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-anima
 class FromHere(RemoteImageFetcher):
     """Fetches what the tests' own server would give: no server runs here."""
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, client: str = "") -> bytes:
         return PICTURE
 
 
