@@ -39,7 +39,9 @@ EXIT_CODES = {
 }
 
 console = Console(stderr=True)
-LEFT = frozenset({"partition", "asset", "query", "what", "where", "figure", "basis", "problem", "table", "run_id"})
+LEFT = frozenset(
+    {"partition", "asset", "query", "what", "where", "figure", "basis", "problem", "table", "run_id", "note"}
+)
 """Columns of text, set to the left."""
 ALIKE = 3
 """Rows shown of a group that differs only in ``where``."""
@@ -54,6 +56,7 @@ def guard() -> Iterator[Settings]:
 
     from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
     from ogaart.core.partitions import BadPartition
+    from ogaart.pipeline.discovery import DiscoveryFailed
     from ogaart.resources.embedding.registry import UnknownModel, model_named
     from ogaart.resources.site.errors import SiteDown
     from ogaart.resources.storage.data_root import DataRootRefused
@@ -64,6 +67,7 @@ def guard() -> Iterator[Settings]:
     codes: dict[type[Exception], int] = {
         BadPartition: EXIT_USAGE,
         BadChoice: EXIT_USAGE,
+        DiscoveryFailed: EXIT_PARTLY,
         SpaceInUse: EXIT_REFUSED,
         NoListing: EXIT_NOTHING,
         InvalidQueries: EXIT_USAGE,

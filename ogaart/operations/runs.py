@@ -31,7 +31,7 @@ def discover(settings: Settings, console: Console, *, refresh: bool = False) -> 
         SiteDown: the site does not respond; so do the errors of ``ogaart.pipeline.discovery``. The run is recorded.
     """
     config = DiscoverConfig(refresh=refresh)
-    return _report_of(settings, console, "discover", ("query", "entries", "pages", "new", "requests"), config)
+    return _report_of(settings, console, "discover", ("query", "entries", "pages", "new", "requests", "note"), config)
 
 
 def plan(settings: Settings, console: Console, *, offline: bool = False) -> Report:

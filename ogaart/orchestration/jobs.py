@@ -29,16 +29,29 @@ class DiscoverConfig(dg.Config):
 
 @dg.op(pool="site", description="Read all result pages of every query and add their partitions.")
 def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platform: Platform) -> None:
-    """Sweep each configured query, add the partition keys it has, and report one row a query."""
+    """Sweep each configured query, add the partition keys it has, and report one row a query.
+
+    Raises:
+        DiscoveryFailed: one or more queries failed; the others are done.
+    """
     stores = platform.stores
     rows: list[dict[str, Any]] = []
+    failed: list[discovery.DiscoveryFailed] = []
     for query in stores.queries.values():
         before = stores.site.stats.requests
-        found = discovery.sweep(stores, query, refresh=config.refresh)
+        try:
+            discovered = discovery.sweep(stores, query, refresh=config.refresh)
+        except discovery.DiscoveryFailed as cause:
+            context.log.error("%s", cause)  # noqa: TRY400 - a declared failure, whose text says all
+            failed.append(cause)
+            continue
+        found = discovered.sweep
         added = add_partitions(context.instance, discovery.keys_of(found))
         context.log.info(
             "%s: %d entries on %d pages, %d new partitions", query.name, found.total, len(found.pages), len(added)
         )
+        for warning in discovered.warnings:
+            context.log.warning("%s, %s", query.name, warning)
         rows.append(
             {
                 "query": query.name,
@@ -46,9 +59,13 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
                 "pages": len(found.pages),
                 "new": len(added),
                 "requests": stores.site.stats.requests - before,
+                "note": discovered.note(),
             }
         )
     context.add_output_metadata({ROWS: dg.MetadataValue.json(rows), "queries": shown(rows)})
+    if failed:
+        done = f"; {len(rows)} other queries are done" if rows else ""
+        raise discovery.DiscoveryFailed("; ".join(map(str, failed)) + done) from failed[0]
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

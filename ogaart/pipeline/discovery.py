@@ -2,19 +2,25 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ogaart.core.partitions import partition_key
 from ogaart.core.states import ListingStatus
+from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.errors import FetchFailed
 from ogaart.resources.site.sweeps import Sweep, SweepPage, store_sweep
 from ogaart.sites.base import SiteQuery
-from ogaart.sites.errors import ListingUnreadable
-from ogaart.sites.records import Listing
+from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
+from ogaart.sites.records import Listing, tolerated_gap
 
 
-class SweepRejected(RuntimeError):
-    """The pages of a sweep contradict each other: an upload or a deletion fell between them. Sweep again."""
+class DiscoveryFailed(RuntimeError):
+    """The result pages of a query cannot be used now; what is stored of it stays as it is."""
+
+
+class SweepRejected(DiscoveryFailed):
+    """The pages of a sweep contradict each other: an upload or a deletion fell between them."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,43 @@ class Page:
     number: int
     listing: Listing
     at: datetime
+    from_store: bool = False
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """An accepted sweep, and what to know of it.
+
+    Attributes:
+        sweep: the sweep.
+        warnings: what was odd and tolerated: results without an entry, listed twice, counted and not shown.
+        stored_pages: how many of its pages were not fetched, since the stored ones are recent.
+    """
+
+    sweep: Sweep
+    warnings: tuple[str, ...] = ()
+    stored_pages: int = 0
+
+    def note(self, now: datetime | None = None) -> str:
+        """What a person should know: whether pages are stored ones, and what was odd; empty where there is nothing."""
+        notes = []
+        if self.stored_pages:
+            hours = ((now or datetime.now(UTC)) - self.sweep.at).total_seconds() / 3600
+            pages = f"{self.stored_pages} of {len(self.sweep.pages)}"
+            notes.append(
+                f"{pages} result pages were not fetched: the stored ones are recent (the oldest is {hours:.1f} h old, "
+                "OGAART_LISTING_HOURS); run `ogaart discover --refresh` to fetch them again"
+            )
+        if self.warnings:
+            notes.append(f"{len(self.warnings)} odd results: {self.warnings[0]}")
+        return "; ".join(notes)
 
 
 def accept(query: str, read: Iterable[Page]) -> Sweep:
     """Join a sweep's pages, or refuse them.
+
+    Every page's header must be right. Results that are counted and not usable are tolerated up to
+    :func:`tolerated_gap`: absence from a sweep withdraws no entry, only its own page does.
 
     Args:
         query: name of the query.
@@ -35,7 +74,7 @@ def accept(query: str, read: Iterable[Page]) -> Sweep:
 
     Raises:
         SweepRejected: a header does not continue the one before, the totals of first and last page differ, or the
-            distinct entries are not as many as the total.
+            distinct entries differ from the total by more than is tolerated.
     """
     found = list(read)
     first, last = found[0].listing, found[-1].listing
@@ -54,52 +93,80 @@ def accept(query: str, read: Iterable[Page]) -> Sweep:
         raise SweepRejected(
             f"query {query}: the first page counts {first.total} entries, the last {last.total} and ends at {last.last}"
         )
-    if len(swept.slugs) != last.total:
-        raise SweepRejected(f"query {query}: {len(swept.slugs)} distinct entries, the site counts {last.total}")
+    gap = abs(len(swept.slugs) - last.total)
+    if gap > tolerated_gap(last.total):
+        raise SweepRejected(
+            f"query {query}: {len(swept.slugs)} distinct entries, the site counts {last.total}; a difference of "
+            f"{tolerated_gap(last.total)} is tolerated"
+        )
     return swept
+
+
+def warnings_of(read: Iterable[Page]) -> tuple[str, ...]:
+    """What is odd in a sweep's pages, one sentence a result."""
+    found: list[str] = []
+    page_of: dict[str, int] = {}
+    for page in read:
+        found += [f"page {page.number}: {odd.message}" for odd in page.listing.odd_rows]
+        for row in page.listing.rows:
+            if (before := page_of.setdefault(row.slug, page.number)) != page.number:
+                found.append(f"page {page.number}: entry {row.slug!r} is listed on page {before} already")
+    return tuple(found)
 
 
 def sweep(
     stores: Stores, query: SiteQuery, *, refresh: bool = False, progress: Callable[[int, int], None] | None = None
-) -> Sweep:
+) -> Discovery:
     """Read all pages of ``query`` and keep the sweep, if it is accepted.
 
-    Pages younger than ``OGAART_LISTING_HOURS`` are not asked for again, unless ``refresh``; a sweep that is refused
-    is tried once more with all its pages asked for anew.
+    Pages stored less than ``OGAART_LISTING_HOURS`` ago are not fetched again, unless ``refresh``; a sweep that is
+    refused is tried once more with all its pages fetched again.
 
     Raises:
         SweepRejected: the pages contradict each other twice.
-        ListingUnreadable: twice a page was no result page, or another one than was asked for.
-        SiteDown: the site does not answer.
+        DiscoveryFailed: a page is not a result page, not the requested one, or not available; twice where fetching it
+            again can help. The message names the query and the cause.
+        SiteDown: the site does not respond.
     """
     try:
-        return _sweep_once(stores, query, refresh=refresh, progress=progress)
-    except (SweepRejected, ListingUnreadable):
-        return _sweep_once(stores, query, refresh=True, progress=progress)
+        try:
+            return _sweep_once(stores, query, refresh=refresh, progress=progress)
+        except (SweepRejected, ListingUnreadable):
+            return _sweep_once(stores, query, refresh=True, progress=progress)
+    except (PageUnreadable, ListingRefused, FetchFailed) as cause:
+        raise DiscoveryFailed(f"query {query.name}: {cause}") from cause
 
 
 def _sweep_once(
     stores: Stores, query: SiteQuery, *, refresh: bool, progress: Callable[[int, int], None] | None
-) -> Sweep:
-    rules, max_age = stores.site_rules, timedelta(hours=stores.settings.listing_hours)
+) -> Discovery:
     pages: list[Page] = []
     while True:
         number = len(pages)
-        url = rules.listing_url(query, number)
-        fetched = stores.site.get(url, max_age=max_age, refresh=refresh, page=True)
-        if fetched.status != 200 or fetched.sha256 is None:
-            raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
-        listing = rules.parse_listing(stores.blobs.read(fetched.sha256))
-        if rules.is_past_end(listing, number, query.per_page):
+        page = _read_page(stores, query, number, refresh=refresh)
+        if stores.site_rules.is_past_end(page.listing, number, query.per_page):
             break
-        pages.append(Page(number, listing, fetched.fetched_at))
+        pages.append(page)
+        listing = page.listing
         if progress is not None and listing.total:
             progress(number + 1, -(-listing.total // query.per_page))
         if listing.status == ListingStatus.NO_RESULTS or (listing.last or 0) >= (listing.total or 0):
             break
     found = accept(query.name, pages)
     store_sweep(stores.root.site, found)
-    return found
+    return Discovery(found, warnings_of(pages), sum(page.from_store for page in pages))
+
+
+def _read_page(stores: Stores, query: SiteQuery, number: int, *, refresh: bool) -> Page:
+    rules = stores.site_rules
+    url = rules.listing_url(query, number)
+    max_age = timedelta(hours=stores.settings.listing_hours)
+    fetched = stores.site.get(url, max_age=max_age, refresh=refresh, page=True)
+    if fetched.status != 200 or fetched.sha256 is None:
+        raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
+    listing = rules.parse_listing(stores.blobs.read(fetched.sha256))
+    listing = name_numbered_rows(listing, rules, stores.blobs, lambda entry: stores.site.get(entry, page=True))
+    return Page(number, listing, fetched.fetched_at, fetched.from_store)
 
 
 def keys_of(found: Sweep) -> list[str]:

@@ -127,7 +127,8 @@ class Site(ABC):
             ListingUnreadable: the bytes are not a result page, are cut off, or contradict themselves.
         """
         listing = self.read_listing(html)
-        return replace(listing, rows=tuple(replace(row, slug=self._key(row.slug)) for row in listing.rows))
+        rows = tuple(replace(row, slug=self._key(row.slug)) for row in listing.rows)
+        return replace(listing, rows=rows, repeated=tuple(map(self._key, listing.repeated)))
 
     def is_past_end(self, listing: Listing, page: int, per_page: int) -> bool:
         """Whether the requested page lies past the end; see :func:`ogaart.sites.records.is_past_end`."""

@@ -20,12 +20,29 @@ class ListingRow:
         slug: the entry's key.
         title: the title shown; empty where the page shows none.
         url: the entry's URL on the configured site, percent-encoded as the page links it.
+        by_number: the link has a number where others have a name; the entry's own page may state its name.
     """
 
     position: int
     slug: str
     title: str
     url: str
+    by_number: bool = False
+
+
+@dataclass(frozen=True)
+class OddRow:
+    """A result that the site counts and that is not usable, or one that it shows without counting it.
+
+    Attributes:
+        place: where it is: its position on the page, else which of those that are not shown.
+        error_class: RowWithoutEntry, RowRepeated, RowNotShown or RowNotCounted.
+        message: what is odd.
+    """
+
+    place: str
+    error_class: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,7 @@ class Listing:
         total: number of all results of the query.
         rows: the results in the page's order, each entry once.
         skipped: what rows showed that link no entry, in order; such a page has fewer rows than its header says.
+        repeated: keys of entries that the page lists again, once for each further row.
     """
 
     status: ListingStatus
@@ -47,6 +65,35 @@ class Listing:
     total: int | None
     rows: tuple[ListingRow, ...]
     skipped: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def announced(self) -> int:
+        """How many rows the header announces for this page."""
+        return 0 if self.first is None or self.last is None else self.last - self.first + 1
+
+    @property
+    def odd_rows(self) -> tuple[OddRow, ...]:
+        """Why the page's entries are not as many as announced, row by row."""
+        odd = [
+            OddRow(f"without-entry-{n}", "RowWithoutEntry", f"a result row that links no entry: {shown[:200]!r}")
+            for n, shown in enumerate(self.skipped, 1)
+        ]
+        odd += [
+            OddRow(f"repeated-{n}", "RowRepeated", f"entry {key!r} is listed again on the same page")
+            for n, key in enumerate(self.repeated, 1)
+        ]
+        missing = self.announced - len(self.rows) - len(self.skipped) - len(self.repeated)
+        kind, what = (
+            ("RowNotShown", "counted and not shown") if missing > 0 else ("RowNotCounted", "shown, not counted")
+        )
+        message = f"a result that is {what}: the header says {self.first} - {self.last} of {self.total}"
+        return (*odd, *(OddRow(f"{kind}-{n}", kind, message) for n in range(1, abs(missing) + 1)))
+
+
+def tolerated_gap(total: int) -> int:
+    """How many of ``total`` results may be odd while the others are still relied on: three, or one in a hundred."""
+    return max(3, total // 100)
 
 
 def is_past_end(listing: Listing, page: int, per_page: int) -> bool:

@@ -11,10 +11,9 @@ from ogaart.demo.http import Answer
 from ogaart.demo.model import Site
 from ogaart.demo.server import DemoSite
 from ogaart.operations.retry import Choice, retry
-from ogaart.pipeline.discovery import SweepRejected, sweep
+from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected, sweep
 from ogaart.resources.site.client import SiteDown
 from ogaart.resources.site.sweeps import latest_sweep
-from ogaart.sites.errors import ListingUnreadable
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, Days, entry
 from ogaart_tests.world import World, open_world
 
@@ -82,7 +81,7 @@ def adding(site: Restless, *numbers: int) -> Callable[[], object]:
 def swept(world: World, *, refresh: bool = True) -> frozenset[str]:
     stores = world.stores
     try:
-        return sweep(stores, stores.queries["2d-art"], refresh=refresh).slugs
+        return sweep(stores, stores.queries["2d-art"], refresh=refresh).sweep.slugs
     finally:
         stores.close()
 
@@ -149,7 +148,7 @@ def test_whatever_changes_meanwhile_the_next_quiet_sweep_is_right(seed: int, tmp
         for _ in range(3):
             try:
                 swept(world)
-            except (SweepRejected, ListingUnreadable):
+            except DiscoveryFailed:
                 continue
         site.before = lambda _target, _nth: None
 

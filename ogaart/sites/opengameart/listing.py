@@ -12,13 +12,15 @@ from ogaart.core.states import ListingStatus
 from ogaart.sites import markup
 from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
 from ogaart.sites.markup import classes, has_class
-from ogaart.sites.opengameart.urls import absolute, key_of
+from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
 from ogaart.sites.records import Listing, ListingRow
 
 LISTING_VERSION = "1"
 """Rises when the same page would yield other records."""
 
 _VIEW = "view-display-id-search_art_advanced"
+_FEW = 3
+"""A page of so few rows may have none that is usable; where more rows are unusable the template has changed."""
 _NUMBER = r"(\d[\d.,\s]{0,14})"
 _HEADER = re.compile(rf"Displaying\s+{_NUMBER}\s*[-–—]\s*{_NUMBER}\s*of\s+{_NUMBER}", re.ASCII | re.IGNORECASE)
 # The search engine's own words where a theme shows them outside the usual message box.
@@ -50,15 +52,16 @@ def parse_listing(html: bytes, base: str) -> Listing:
     if not found:
         if header is None or header[2] == 0:
             return Listing(ListingStatus.NO_RESULTS, None, None, None, ())
-        raise ListingUnreadable(f"the header says {header[0]} - {header[1]} of {header[2]}, yet no row can be read")
+        if not 1 <= header[0] <= header[1] <= header[2] or header[1] - header[0] + 1 > _FEW:
+            raise ListingUnreadable(f"the header says {header[0]} - {header[1]} of {header[2]}, yet no row can be read")
     if header is None:
         raise ListingUnreadable(f"{len(found)} rows without 'Displaying A - B of N': which page it is cannot be told")
     if not 1 <= header[0] <= header[1] <= header[2]:
         raise ListingUnreadable(f"the header says {header[0]} - {header[1]} of {header[2]}, which is not a range")
-    rows, skipped = _rows(found, base)
-    if not rows:
+    rows, skipped, repeated = _rows(found, base)
+    if not rows and len(found) > _FEW:
         raise ListingUnreadable(f"none of {len(found)} rows links an entry; the first shows {skipped[0]!r}")
-    return Listing(ListingStatus.OK, *header, rows, skipped)
+    return Listing(ListingStatus.OK, *header, rows, skipped, repeated)
 
 
 def _result_rows(view: LexborNode) -> list[LexborNode]:
@@ -70,9 +73,11 @@ def _result_rows(view: LexborNode) -> list[LexborNode]:
     return [node for node in markup.walk(view, enter) if classes(node) >= {"views-row", "art-previews-inline"}]
 
 
-def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], tuple[str, ...]]:
+def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], tuple[str, ...], tuple[str, ...]]:
+    """The rows, what those without an entry show, and the keys of those that are there again."""
     rows: dict[str, ListingRow] = {}
     skipped: list[str] = []
+    repeated: list[str] = []
     for position, row in enumerate(found):
         link = markup.first(markup.first(row, has_class("art-preview-title")), markup.is_link)
         href = markup.href(link)
@@ -80,9 +85,12 @@ def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], t
         slug = key_of(url) if url is not None else None
         if url is None or slug is None:
             skipped.append(href or markup.line(row) or "")
-        elif slug not in rows:
-            rows[slug] = ListingRow(position, slug, markup.line(link) or "", url)
-    return tuple(rows.values()), tuple(skipped)
+        elif slug in rows:
+            repeated.append(slug)
+        else:
+            by_number = slug_of(url) is None
+            rows[slug] = ListingRow(position, slug, markup.line(link) or "", url, by_number)
+    return tuple(rows.values()), tuple(skipped), tuple(repeated)
 
 
 def _header(view: LexborNode) -> tuple[int, int, int] | None:
