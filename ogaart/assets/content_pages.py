@@ -154,8 +154,8 @@ def _parsed(step: Step, slug: str, url: str, old: Row | None, fetched: Fetched) 
 
 
 _CONTENT = (
-    "nid", "title", "author", "author_url", "submitter", "posted_at", "art_type", "tags", "licences", "licence_urls",
-    "notice", "description", "favourites", "collections", "status", "content_hash",
+    "nid", "title", "author", "author_url", "collaborators", "submitter", "posted_at", "art_type", "tags", "licences",
+    "licence_urls", "notice", "description", "favourites", "collections", "status", "content_hash",
 )  # fmt: skip
 
 
@@ -171,4 +171,5 @@ def _record(page: EntryPage) -> dict[str, Any]:
 
 
 def _same(old: Row, new: Row) -> bool:
-    return all(old[name] == new[name] for name in _CONTENT)
+    # A column that old rows lack is null there; an empty list says the same.
+    return all((old.get(name) or None) == (new.get(name) or None) for name in _CONTENT)

@@ -223,19 +223,27 @@ def use_key(wanted: Iterable[str]) -> str:
 
 
 def attribution(
-    title: str | None, author: str | None, licences: Sequence[str], url: str, notice: str | None = None
+    title: str | None,
+    author: str | None,
+    licences: Sequence[str],
+    url: str,
+    notice: str | None = None,
+    collaborators: Sequence[str] = (),
 ) -> str:
     """The text that credits an entry.
 
-    The author's own notice wins, unchanged but for blanks around it. Else ``"[name]" by [author] licensed [licences]:
-    [url]`` on one line; without licences the page is still named. All of it is other people's text: escape it where it
-    is shown.
+    The author's own notice wins, unchanged but for blanks around it and for a line that names those collaborators whom
+    it does not. Else ``"[name]" by [author], [collaborators] licensed [licences]: [url]`` on one line; without licences
+    the page is still named. All of it is other people's text: escape it where it is shown.
     """
+    others = [name for one in collaborators if (name := _one_line(one))]
     if notice and notice.strip():
-        return notice.strip()
+        unnamed = [name for name in others if name.casefold() not in _one_line(notice).casefold()]
+        return notice.strip() + (f"\nWith {', '.join(unnamed)}" if unnamed else "")
     named = ", ".join(text for name in licences if (text := _one_line(name)))
     licensed = f" licensed {named}" if named else ""
-    return f'"{_one_line(title) or UNTITLED}" by {_one_line(author) or UNKNOWN_AUTHOR}{licensed}: {url}'
+    authors = ", ".join([_one_line(author) or UNKNOWN_AUTHOR, *others])
+    return f'"{_one_line(title) or UNTITLED}" by {authors}{licensed}: {url}'
 
 
 def render_table() -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -161,13 +160,14 @@ class EntryPage:
         title: the title.
         author: the author as shown.
         author_url: the author's page, on the site or elsewhere; None for plain text.
+        collaborators: further authors, as shown, in the page's order.
         submitter: who submitted it, where that is not the author.
         posted_at: the post date as shown, naive where the site states no zone.
         art_type: such as ``2D Art``.
         tags: in the page's order.
         licences: the licences' names as shown; several mean: any one of them.
         licence_urls: their links as on the page, in the same order; empty text for a licence without one.
-        notice: the author's own copyright or attribution notice.
+        notice: the author's own copyright notice and attribution instructions, each that there is, on lines of its own.
         description: as plain text.
         favourites: 0 where the page shows none.
         collections: the collections that hold the entry.
@@ -183,6 +183,7 @@ class EntryPage:
     title: str | None = None
     author: str | None = None
     author_url: str | None = None
+    collaborators: tuple[str, ...] = ()
     submitter: str | None = None
     posted_at: datetime | None = None
     art_type: str | None = None
@@ -199,8 +200,13 @@ class EntryPage:
 
 
 def content_hash(entry: EntryPage) -> str:
-    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing."""
-    record: Mapping[str, Any] = asdict(replace(entry, favourites=0, collections=()))
+    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing.
+
+    A field that pages of before did not have counts only where it is not empty, so that old hashes hold.
+    """
+    record: dict[str, Any] = asdict(replace(entry, favourites=0, collections=()))
+    if not entry.collaborators:
+        del record["collaborators"]
     text = json.dumps(record, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

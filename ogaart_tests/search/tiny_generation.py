@@ -52,6 +52,7 @@ class Entry:
     notice: str = ""
     description: str = ""
     names: tuple[str, ...] = ()
+    collaborators: tuple[str, ...] = ()
 
 
 ENTRIES = (
@@ -176,10 +177,11 @@ def _write_entry(store: sqlite3.Connection, entry: Entry) -> None:
     store.execute(
         "INSERT INTO entries(slug, title, author, author_url, submitter, posted_at, art_type, tags,"
         " licences, licence_urls, notice,"
-        " description, page_url, fetched_at, favourites) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " description, page_url, fetched_at, favourites, collaborators) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (entry.slug, entry.title, entry.author, f"{SITE}/users/x", entry.author, "2026-10-01T03:37:00", "2D Art",
          json.dumps(entry.tags), json.dumps(entry.licences), json.dumps(urls), entry.notice or None,
-         entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", 3),
+         entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", 3,
+         json.dumps(entry.collaborators)),
     )  # fmt: skip
 
 
@@ -224,7 +226,14 @@ def _write_picture(
     )  # fmt: skip
     store.execute(
         "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
-        (number, entry.title, " ".join(entry.tags), entry.author, entry.description, f"{file} {member}"),
+        (
+            number,
+            entry.title,
+            " ".join(entry.tags),
+            " ".join((entry.author, *entry.collaborators)),
+            entry.description,
+            f"{file} {member}",
+        ),
     )
     image = {
         "pixel_sha256": pixels, "width": width, "height": height, "has_alpha": seen.has_alpha, "frames": picture.frames,
@@ -233,6 +242,7 @@ def _write_picture(
     }  # fmt: skip
     content_page = {
         "slug": entry.slug, "title": entry.title, "author": entry.author, "tags": entry.tags, "art_type": "2D Art",
+        "collaborators": entry.collaborators,
         "licences": entry.licences, "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC),
     }  # fmt: skip
     return Point(number, vector_of(rgba), payload(image, content_page, (file, member))), signatures.signature(rgba)

@@ -128,3 +128,11 @@ def test_attribution_is_the_notice_or_made_from_the_entry() -> None:
     assert attribution("T", "Ann", ["CC0"], url, " \n") == f'"T" by Ann licensed CC0: {url}'
     assert attribution("T", "Ann", ["CC0"], url, " Credit me.\nPlease. ") == "Credit me.\nPlease."
     assert attribution(None, None, [], url) == f'"untitled" by unknown author: {url}'
+
+
+def test_collaborators_are_credited_with_the_author_and_beside_his_own_notice() -> None:
+    url = "https://opengameart.org/content/t"
+    made = attribution("T", "Ann", ["CC-BY 4.0"], url, collaborators=["Ben", " Eliza\nWy ", ""])
+    assert made == f'"T" by Ann, Ben, Eliza Wy licensed CC-BY 4.0: {url}'
+    assert attribution("T", "Ann", [], url, "Ann and BEN made it.", ["Ben", "Cy"]) == "Ann and BEN made it.\nWith Cy"
+    assert attribution("T", "Ann", [], url, "By Ann & Ben", ["Ben"]) == "By Ann & Ben"

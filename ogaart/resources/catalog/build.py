@@ -123,6 +123,7 @@ class CatalogBuild:
         self._con.execute(
             "CREATE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
             " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
+            " OR list_has_any(coalesce(e.collaborators, []), $authors::VARCHAR[])"
             " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
             {
                 "slugs": sorted(takedowns.entries),
@@ -154,8 +155,8 @@ class CatalogBuild:
                     FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
                 GROUP BY image_id)
             SELECT i.image_id, i.slug, i.pixel_sha256, i.width, i.height, i.has_alpha, i.colours, i.palette,
-                i.palette_shares, i.pixel_art, e.title, e.author, e.tags, e.licences, e.art_type, e.description,
-                e.fetched_at, n.shown, n.paths, l.hashes
+                i.palette_shares, i.pixel_art, e.title, e.author, e.collaborators, e.tags, e.licences, e.art_type,
+                e.description, e.fetched_at, n.shown, n.paths, l.hashes
             FROM won_images AS i SEMI JOIN eligible USING (image_id) JOIN won_entries AS e USING (slug)
             LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
             ORDER BY i.image_id

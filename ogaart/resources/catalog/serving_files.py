@@ -119,7 +119,7 @@ JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
 GROUP BY r.image_id ORDER BY r.image_id
 """
 _WORDS = """
-SELECT i.image_id, e.title, e.tags, e.author, e.description, n.names
+SELECT i.image_id, e.title, e.tags, e.author, e.collaborators, e.description, n.names
 FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
     SELECT o.image_id, list(DISTINCT f.shown_name) || list(DISTINCT o.member_path) AS names
     FROM occurrences AS o LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
@@ -205,7 +205,7 @@ def _index_words(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> i
                     row["image_id"],
                     row["title"] or "",
                     " ".join(row["tags"] or []),
-                    row["author"] or "",
+                    " ".join(filter(None, [row["author"], *(row["collaborators"] or [])])),
                     row["description"] or "",
                     " ".join(unique_names(row["names"] or ()))[:_NAMES_LIMIT],
                 )

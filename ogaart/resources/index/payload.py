@@ -45,19 +45,21 @@ def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[
     Args:
         image: a row of table ``images``: pixel_sha256, width, height, has_alpha, pixel_art, colours, palette and
             palette_shares are read.
-        entry: its row of table ``entries``: slug, title, author, tags, licences, art_type, description, fetched_at.
+        entry: its row of table ``entries``: slug, title, author, collaborators, tags, licences, art_type,
+            description, fetched_at.
         names: shown names and member paths of the image's occurrences, in any order.
     """
     width, height = int(image["width"]), int(image["height"])
     licences: Sequence[str] = entry["licences"] or []
     tags: Sequence[str] = entry["tags"] or []
+    collaborators: Sequence[str] = entry.get("collaborators") or []
     fetched_at: datetime | None = entry["fetched_at"]
     return {
         "slug": entry["slug"],
         "licences": list(licences),
         "uses": list(uses(licences)),
         "tags": list(tags),
-        "author": entry["author"] or "",
+        "author": [entry["author"] or "", *collaborators] if collaborators else entry["author"] or "",
         "art_type": entry["art_type"] or "",
         "width": width,
         "height": height,
@@ -74,8 +76,9 @@ def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[
 
 
 def words(entry: Mapping[str, Any], names: Iterable[str | None]) -> str:
-    """All text by which an image is found: title, tags, author, names, description; cut at 4,000 characters."""
-    parts = [entry["title"], *(entry["tags"] or []), entry["author"], *unique_names(names), entry["description"]]
+    """All text by which an image is found: title, tags, authors, names, description; cut at 4,000 characters."""
+    parts = [entry["title"], *(entry["tags"] or []), entry["author"], *(entry.get("collaborators") or [])]
+    parts += [*unique_names(names), entry["description"]]
     return " ".join(part for part in parts if part)[:_WORDS_LIMIT]
 
 

@@ -46,6 +46,7 @@ class EntryRow(TypedDict, total=False):
     title: str | None
     author: str | None
     author_url: str | None
+    collaborators: list[str] | None
     submitter: str | None
     posted_at: datetime | None
     art_type: str | None

@@ -19,7 +19,7 @@ from ogaart.sites.opengameart.links import file_links, preview_links
 from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
 from ogaart.sites.records import EntryPage
 
-CONTENT_VERSION = "1"
+CONTENT_VERSION = "2"
 """Rises when the same page would yield another record, its links apart."""
 
 _FIELD = "field-name-"
@@ -86,13 +86,14 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         title=_title(parts.fields.get("title")),
         author=author,
         author_url=author_url,
+        collaborators=_collaborators(parts.fields.get("field-collaborators"), author),
         submitter=submitter,
         posted_at=_date(_item(parts.fields.get("post-date"))),
         art_type=next(iter(_terms(parts.fields.get("field-art-type"))), None),
         tags=_terms(parts.fields.get("field-art-tags")),
         licences=names,
         licence_urls=urls,
-        notice=_text(parts.fields.get("field-copyright-notice")) or _text(parts.fields.get("field-art-attribution")),
+        notice=_notice(parts.fields),
         description=_description(parts.fields.get("body")),
         favourites=_number(_item(parts.fields.get("favorites"))) or 0,
         collections=_collections(parts.fields.get("collect")),
@@ -190,6 +191,21 @@ def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None
     link = (name if is_link(name) else markup.first(name, is_link)) if name is not None else None
     href = markup.href(link)
     return author or None, _link(base, href) if href else None, submitter if submitter != author else None
+
+
+def _collaborators(field: LexborNode | None, author: str | None) -> tuple[str, ...]:
+    """The further authors, one an item or one a link, each once and without the author."""
+    names: dict[str, None] = {}
+    for item in _items(field):
+        links = [node for node in markup.walk(item) if is_link(node)]
+        names.update((name, None) for node in (links or [item]) if (name := markup.line(node)))
+    return tuple(name for name in names if name != author)
+
+
+def _notice(fields: dict[str, LexborNode]) -> str | None:
+    """The copyright notice and the attribution instructions: what the author wrote in either field, each text once."""
+    found = (_text(fields.get(name)) for name in ("field-copyright-notice", "field-art-attribution"))
+    return "\n".join(dict.fromkeys(text for text in found if text)) or None
 
 
 def _submitter(text: str) -> tuple[str, str | None]:

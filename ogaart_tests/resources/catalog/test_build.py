@@ -26,6 +26,7 @@ from ogaart_tests.resources.catalog.catalog_world import (
     SPACE,
     TWO_ENTRIES,
     WHEN,
+    Row,
     World,
     ask,
     fill,
@@ -182,6 +183,36 @@ def test_what_is_blocked_leaves_collection_and_words(world: World, index: Vector
     assert list(index.ids()) == [image_id("oak", "leaf")]
     assert words(found, "SELECT slug FROM images") == [("oak",)]
     assert ask(found, "SELECT count(*) FROM images") == [(3,)]
+
+
+@pytest.mark.parametrize("author", ["Ben", "Eliza Wy"])
+def test_blocking_an_author_covers_what_he_collaborated_on(world: World, index: VectorIndex, author: str) -> None:
+    def change(table: str, row: Row) -> Row:
+        return {**row, "collaborators": ["Ben", "Eliza Wy"]} if table == "entries" and row["slug"] == "oak" else row
+
+    world.partition("2d/0000", TWO_ENTRIES, change=change)
+    fill(index, *ALL_OF_IT)
+
+    found = publish(world, index, takedowns=Takedowns(authors=(author,)))
+
+    assert {slug for (slug,) in words(found, "SELECT slug FROM images")} == {
+        slug for slug in TWO_ENTRIES if slug != "oak"
+    }
+
+
+def test_the_words_of_collaborators_find_their_pictures(world: World, index: VectorIndex) -> None:
+    def change(table: str, row: Row) -> Row:
+        return {**row, "collaborators": ["Eliza Wy"]} if table == "entries" else row
+
+    world.partition("2d/0000", TWO_ENTRIES, change=change)
+    fill(index, *ALL_OF_IT)
+
+    found = publish(world, index)
+
+    assert len(words(found, "SELECT rowid FROM words WHERE words MATCH ?", "eliza")) == len(ALL_OF_IT)
+    assert words(found, "SELECT DISTINCT collaborators FROM entries") == [('["Eliza Wy"]',)]
+    [record] = index.retrieve([image_id("oak", "oak")])
+    assert record.payload["author"] == ["Ann", "Eliza Wy"]
 
 
 def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, index: VectorIndex) -> None:

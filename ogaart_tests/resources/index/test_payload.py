@@ -34,6 +34,14 @@ def test_what_a_page_does_not_say_is_empty() -> None:
     assert (found["author"], found["tags"], found["uses"], found["words"]) == ("", [], [], "Oak")
 
 
+def test_collaborators_are_authors_that_a_filter_and_words_find() -> None:
+    found = payload(IMAGE, {**ENTRY, "collaborators": ["Ben", "Eliza Wy"]}, [])
+    alone = payload(IMAGE, {**ENTRY, "collaborators": []}, [])
+
+    assert (found["author"], found["words"]) == (["Ann", "Ben", "Eliza Wy"], "Oak tree Ann Ben Eliza Wy A tall tree")
+    assert payload_hash(alone) == payload_hash(payload(IMAGE, ENTRY, []))  # no point changes for nothing
+
+
 def test_the_hash_ignores_order_of_names_and_time_of_reading() -> None:
     one = payload(IMAGE, ENTRY, ["b.png", "a.png", "a.png"])
     again = payload(IMAGE, {**ENTRY, "fetched_at": datetime(2025, 1, 1, tzinfo=UTC)}, ["a.png", "b.png"])

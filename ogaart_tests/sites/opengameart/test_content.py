@@ -12,6 +12,7 @@ from ogaart.sites.records import EntryPage, FileLink, content_hash
 from ogaart_tests.sites.opengameart.build import BASE, EVERYTHING, FIELDS, PLAIN, replaced, saved, without
 
 URL = f"{BASE}/content/made-up-forest-tiles"
+HASH_OF_PLAIN = "4f2747ae4fd9191d0753aeb79920a2f5ca6c6990fbe5df41c8e91aec1a3f32a1"  # of the first release
 AUTHOR = "<span class='username'><a href=\"/users/inventedartist\">InventedArtist</a></span>"
 WITHHELD = (
     '<div class="field-label">File(s):&nbsp;</div><div style="padding-left: 20px; font-style: italic;">File(s) '
@@ -419,3 +420,67 @@ def test_the_hash_follows_the_content_and_not_its_popularity() -> None:
     assert content_hash(changed(">forest<", ">woods<")) != content_hash(page)
     # A golden value: a change of it makes every stored entry look changed.
     assert content_hash(page) == "4f2747ae4fd9191d0753aeb79920a2f5ca6c6990fbe5df41c8e91aec1a3f32a1"
+
+
+def collaborators(items: str) -> EntryPage:
+    field = (
+        '<div class="field field-name-field-collaborators field-type-entityreference field-label-above">'
+        f'<div class="field-label">Collaborators:&nbsp;</div><div class="field-items">{items}</div></div>'
+    )
+    anchor = '<div class="field field-name-post-date'
+    return entry(replaced(saved(PLAIN), (anchor, field + anchor)))
+
+
+def item(inside: str) -> str:
+    return f'<div class="field-item even">{inside}</div>'
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        (item('<a href="/users/ben">Ben</a>') + item('<a href="/users/eliza-wy">Eliza Wy</a>'), ("Ben", "Eliza Wy")),
+        (item('<a href="/users/ben">Ben</a>, <a href="/users/cy">Cy</a>'), ("Ben", "Cy")),  # several in one item
+        (item('<a href="/users/ben">Ben</a>') + item("A guest"), ("Ben", "A guest")),  # without an account
+        (item('<a href="/users/ben">Ben</a>') * 2, ("Ben",)),
+        (item("") + item('<a href="/users/x"> </a>'), ()),
+    ],
+)
+def test_collaborators_are_read_in_order_and_once(items: str, names: tuple[str, ...]) -> None:
+    assert collaborators(items).collaborators == names
+
+
+def test_the_author_is_not_a_collaborator_of_his_own() -> None:
+    author = entry(saved(PLAIN)).author
+    assert collaborators(item(f"<a href='/users/a'>{author}</a>") + item("Ben")).collaborators == ("Ben",)
+
+
+def test_collaborators_elsewhere_on_the_page_are_not_the_entrys() -> None:
+    page = saved(EVERYTHING)
+    comment = '<div class="field field-name-field-collaborators"><div class="field-item">Mallory</div></div>'
+    assert entry(page.replace('<div id="comments"', f'<div id="comments">{comment}</div><div id="comments"')) == entry(
+        page
+    )
+
+
+def test_a_record_without_collaborators_has_the_hash_it_had_before_they_were_read() -> None:
+    before = entry(saved(PLAIN))
+    assert before.collaborators == ()
+    assert content_hash(collaborators(item("Ben"))) != content_hash(before)
+    assert content_hash(before) == HASH_OF_PLAIN
+
+
+def test_copyright_notice_and_attribution_instructions_are_both_kept() -> None:
+    def field(name: str, text: str) -> str:
+        return f'<div class="field field-name-{name}"><div class="field-item">{text}</div></div>'
+
+    anchor = '<div class="field field-name-post-date'
+    page = without(saved(PLAIN), "field-copyright-notice") if "field-copyright-notice" in saved(PLAIN) else saved(PLAIN)
+
+    def notice(*fields: str) -> str | None:
+        return entry(replaced(page, (anchor, "".join(fields) + anchor))).notice
+
+    copyright_, instructions = field("field-copyright-notice", "© Ada"), field("field-art-attribution", "Name Ada.")
+    assert notice(copyright_, instructions) == "© Ada\nName Ada."
+    assert notice(instructions, copyright_) == "© Ada\nName Ada."
+    assert notice(instructions) == "Name Ada."
+    assert notice(copyright_, field("field-art-attribution", "© Ada")) == "© Ada"

@@ -108,7 +108,7 @@ def test_a_message_beside_results_refuses_nothing() -> None:
         (result_page("", "Displaying 1 - 24 of 61"), "no row"),
         (result_page(result_row("/content/a"), header=None), "cannot be told"),
         (result_page(result_row("/content/a"), "Displaying 5 - 3 of 61"), "not a range"),
-        (result_page(result_row("/users/1")), "/users/1"),
+        (result_page(result_row("/users/1") * 4, "Displaying 1 - 4 of 4"), "/users/1"),
     ],
 )
 def test_what_cannot_be_relied_on_is_never_an_empty_listing(html: bytes, says: str) -> None:
