@@ -67,7 +67,6 @@ def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
     title, author, page_url = row["title"] or row["slug"], row["author"] or "", row["page_url"] or ""
     # Publications of before have no such column.
     collaborators = _texts(row["collaborators"]) if "collaborators" in row.keys() else ()  # noqa: SIM118 - a Row
-    credited = ", ".join(dict.fromkeys(name for name in (author, *collaborators) if name))
     return Hit(
         image_id=row["image_id"],
         score=None,
@@ -80,7 +79,7 @@ def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
         submitter=row["submitter"] or "",
         licences=tuple(LicenceName(name, urls[n] if n < len(urls) else "") for n, name in enumerate(names)),
         notice=row["notice"] or "",
-        attribution=attribution(title, credited, names, page_url, row["notice"] or None),
+        attribution=attribution(title, author, names, page_url, row["notice"] or None, collaborators),
         page_url=page_url,
         posted_at=str(row["posted_at"] or ""),
         fetched_at=str(row["fetched_at"] or ""),
