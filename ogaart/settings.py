@@ -3,6 +3,8 @@
 The README's table of settings is made from the descriptions here.
 """
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -11,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
 GiB = 1 << 30
+
+_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/?#\s\"]*@")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 MOST_PAGE_BYTES = 16 * MiB
 """No larger page is fetched or parsed; the largest seen, with hundreds of comments, stay under 1 MiB."""
@@ -36,7 +41,9 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a variable has a value outside its type or limits; the message names both.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OGAART_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OGAART_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     data: Path = Field(Path("data"), description="The data root: the folder that holds all data; one host owns it.")
     site: str = Field("https://opengameart.org", description="Base URL of the site to read.")
@@ -143,7 +150,9 @@ class Settings(BaseSettings):
     def _base_url(cls, value: str) -> str:
         """Hold the base without its trailing slash, so that paths join in one way."""
         if not value.startswith(("http://", "https://")):
-            raise ValueError(f"site {value!r}: expected a base URL such as https://opengameart.org")
+            raise ValueError(f"site {shown_url(value)!r}: expected a base URL such as https://opengameart.org")
+        if shown_url(value) != value:
+            raise ValueError("no user name or password is sent to the site: remove it from the URL")
         return value.rstrip("/")
 
     @field_validator("failure_webhook")
@@ -154,10 +163,30 @@ class Settings(BaseSettings):
             raise ValueError("expected a URL that begins with http:// or https://")
         return value
 
+    @field_validator("contact")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        """Refuse what cannot be written in the User-Agent."""
+        if not (value.strip().isascii() and value.strip().isprintable()):
+            raise ValueError("expected a mail address or URL in printable ASCII")
+        return value.strip()
+
     @field_validator("data", "queries", "weights")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and _URL.match(str(value)):
+            raise ValueError("expected the path of a file or folder on this machine, not a URL")
         return value.expanduser().resolve() if value is not None else None
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """The settings as logs and tracebacks show them: without passwords in URLs."""
+        for name, value in super().__repr_args__():
+            yield name, shown_url(value) if isinstance(value, str) else value
+
+
+def shown_url(text: str) -> str:
+    """A URL, or a text with URLs in it, as it may be printed, logged or stored: without user names and passwords."""
+    return _USERINFO.sub(r"\1", text)
 
 
 _SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
@@ -176,8 +205,8 @@ def what_is_wrong(cause: ValidationError) -> str:
     lines = []
     for error in cause.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
-        given = "***" if name in _SECRETS else repr(error["input"])
-        what = f"{_variable(name)}={given}" if name in Settings.model_fields else str(error["input"])
+        shown = "***" if name in _SECRETS else shown_url(str(error["input"]))
+        what = f"{_variable(name)}={shown!r}" if name in Settings.model_fields else shown
         lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ogaart.settings import Settings, what_is_wrong
+from ogaart.settings import Settings, shown_url, what_is_wrong
 
 if TYPE_CHECKING:
     from ogaart.core.report import Report
@@ -85,24 +85,24 @@ def guard() -> Iterator[Settings]:
         yield settings
     except tuple(codes) as cause:
         said = what_is_wrong(cause) if isinstance(cause, ValidationError) and cause.title == "Settings" else cause
-        click.echo(f"ogaart: {said}", err=True)
+        click.echo(f"ogaart: {shown_url(str(said))}", err=True)
         sys.exit(next(code for kind, code in codes.items() if isinstance(cause, kind)))
 
 
 def finish(report: "Report", *, as_json: bool) -> None:
     """Print a report and leave with its exit code."""
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2, default=str))
+        click.echo(shown_url(json.dumps(report.as_dict(), indent=2, default=str)))
     else:
         grid = Grid(box=None, pad_edge=False)
         for name in report.columns:
             is_text = name in LEFT
             grid.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
         for row in _brief(report.rows) if "where" in report.columns else report.rows:
-            grid.add_row(*(Text(str(row.get(name, ""))) for name in report.columns))
+            grid.add_row(*(Text(shown_url(str(row.get(name, "")))) for name in report.columns))
         Console(width=None if sys.stdout.isatty() else UNLIMITED).print(grid)
     for error in report.errors:
-        click.echo(f"ogaart: {error}", err=True)
+        click.echo(f"ogaart: {shown_url(error)}", err=True)
     sys.exit(report.exit_code)
 
 

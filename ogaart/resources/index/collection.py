@@ -14,6 +14,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.lock_names import collection_lock
 from ogaart.resources.storage.locks import hold
+from ogaart.settings import shown_url
 
 COLLECTION_WAIT = 900.0
 """Seconds to wait for the collection's lock: a publication holds it while it copies the shard."""
@@ -73,7 +74,7 @@ class Collection:
     @property
     def identity(self) -> str:
         """Names this collection; another after it was rebuilt. With a server, also names the server."""
-        return f"{self._settings.qdrant_url or 'edge'}#{self._named()}"
+        return f"{shown_url(self._settings.qdrant_url or 'edge')}#{self._named()}"
 
     def _named(self) -> str | None:
         """The content of the identity's file; None where it is missing or damaged: then every ledger row is stale."""

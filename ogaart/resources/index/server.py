@@ -41,7 +41,7 @@ from ogaart.resources.index.filters import (
     Words,
 )
 from ogaart.resources.index.payload import PAYLOAD_KEYS
-from ogaart.settings import Settings
+from ogaart.settings import Settings, shown_url
 
 _log = logging.getLogger(__name__)
 _SCROLL = 5_000
@@ -98,7 +98,7 @@ class ServerIndex(VectorIndex):
             read_only=read_only,
             attempts=settings.attempts,
             backoff=min(settings.backoff, 0.5),
-            where=f"Qdrant at {settings.qdrant_url}",
+            where=_where(settings),
         )
 
     @classmethod
@@ -108,7 +108,7 @@ class ServerIndex(VectorIndex):
             lambda: _client(settings).delete_collection(collection_name(space)),
             settings.attempts,
             min(settings.backoff, 0.5),
-            f"Qdrant at {settings.qdrant_url}",
+            _where(settings),
         )
 
     def close(self) -> None:
@@ -264,6 +264,10 @@ class ServerIndex(VectorIndex):
         return _retry(lambda: request(*args, **kwargs), self._attempts, self._backoff, self._where)
 
 
+def _where(settings: Settings) -> str:
+    return f"Qdrant at {shown_url(settings.qdrant_url or '')}"
+
+
 def _client(settings: Settings) -> QdrantClient:
     return QdrantClient(
         url=settings.qdrant_url,
@@ -287,9 +291,11 @@ def _retry(request: Callable[[], T], attempts: int, backoff: float, where: str) 
             passing, pause = _passing(error)
             if not passing or attempt == attempts:
                 hint = _hint(error)
-                raise IndexUnreachable(f"{where}, attempt {attempt} of {attempts}: {error}{hint}") from error
+                message = f"{where}, attempt {attempt} of {attempts}: {shown_url(str(error))}{hint}"
+                raise IndexUnreachable(message) from error
             pause = max(pause, backoff * 2 ** (attempt - 1))
-            _log.warning("%s: %s; attempt %d of %d in %.1f s", where, error, attempt + 1, attempts, pause)
+            shown = shown_url(str(error))
+            _log.warning("%s: %s; attempt %d of %d in %.1f s", where, shown, attempt + 1, attempts, pause)
             time.sleep(pause)
     raise AssertionError("attempts is at least 1")
 
