@@ -205,8 +205,9 @@ def what_is_wrong(cause: ValidationError) -> str:
     lines = []
     for error in cause.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
-        shown = "***" if name in _SECRETS else shown_url(str(error["input"]))
-        what = f"{_variable(name)}={shown!r}" if name in Settings.model_fields else shown
+        shown = shown_url(str(error["input"]))
+        value = "***" if name in _SECRETS else repr(shown)
+        what = f"{_variable(name)}={value}" if name in Settings.model_fields else shown
         lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)
 
