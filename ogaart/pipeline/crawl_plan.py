@@ -102,7 +102,7 @@ def _listing(stores: Stores, query: SiteQuery, *, offline: bool) -> Listing:
 
 def _delay(stores: Stores, *, offline: bool) -> tuple[float, str]:
     own = stores.settings.delay
-    stated = stores.site.crawl_delay(ask=not offline)
+    stated = stores.site.crawl_delay(fetch=not offline)
     if stated is None:
         return max(own, CRAWL_DELAY), f"robots.txt is not stored; it has stated {CRAWL_DELAY:g} s"
     if own > stated:

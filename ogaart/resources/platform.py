@@ -35,7 +35,7 @@ class Stores:
 
     @cached_property
     def site(self) -> SiteClient:
-        """The client of the site, opened when first asked for."""
+        """The client of the site, opened when first used."""
         client = SiteClient(self.settings, self.blobs, self.root.site)
         self._open.callback(client.close)
         return client

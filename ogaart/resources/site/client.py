@@ -39,7 +39,7 @@ class Fetched:
         fetched_at: when the bytes came from the site.
         checked_at: when the site last confirmed them.
         from_store: answered from the record, without a request.
-        not_modified: the site was asked and confirmed what was stored (304).
+        not_modified: a request was sent and the site confirmed what was stored (304).
         requests: requests made by this call, redirects and robots.txt included.
         attempts: attempts the response took when it was fetched.
     """
@@ -116,7 +116,7 @@ class SiteClient:
             max_age: request it again where the site's last answer is older.
             since: request it again where the site's last answer is from before this time.
             refresh: request it again in any case.
-            conditional: where the site is asked again, let it say that nothing changed (304).
+            conditional: where a request is sent, let the site answer that nothing changed (304).
             expected_length: bytes the file must have; a record of another length is requested again.
             max_bytes: most bytes of the body; default ``max_page_bytes`` or ``max_file_bytes``.
             page: a page may come compressed and is stored decoded; a file is stored exactly as served.
@@ -181,11 +181,11 @@ class SiteClient:
         """Requests that the whole platform sent in the last 24 hours, whatever came of them."""
         return self._fetcher.throttle.requests_of_last_day()
 
-    def crawl_delay(self, *, ask: bool = True) -> float | None:
+    def crawl_delay(self, *, fetch: bool = True) -> float | None:
         """Seconds between two requests that robots.txt wants.
 
         Args:
-            ask: request robots.txt where what is stored is missing or too old; else go by what is stored.
+            fetch: request robots.txt where what is stored is missing or too old; else go by what is stored.
 
         Returns:
             The seconds, 0 where it states none; None where it is not stored and may not be requested.
@@ -193,7 +193,7 @@ class SiteClient:
         Raises:
             SiteDown: robots.txt cannot be read.
         """
-        return self._fetcher.crawl_delay(ask=ask)
+        return self._fetcher.crawl_delay(fetch=fetch)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,6 +1,6 @@
-"""What the site answered: one small JSON for each URL, written after the answer's bytes are durable.
+"""What the site returned: one small JSON for each URL, written after the response's bytes are durable.
 
-A record is the proof that a URL need not be asked again, so it is whole or absent; a torn one counts as absent.
+A record is the proof that a URL need not be requested again, so it is complete or absent; a torn one counts as absent.
 No file is named after a URL: the name is the URL's sha256.
 """
 
@@ -26,19 +26,19 @@ FETCHES = "fetches"
 
 @dataclass(frozen=True)
 class FetchRecord:
-    """One URL's last complete answer.
+    """One URL's last complete response.
 
     Attributes:
-        url: the URL asked, without its fragment.
+        url: the URL requested, without its fragment.
         final_url: where redirects led.
-        status: HTTP status: 200, or 401, 403, 404 or 410 for what is not to be had.
+        status: HTTP status: 200, or 401, 403, 404 or 410 for what the site refuses.
         sha256: the blob that holds the body; null where the status is not 200.
         bytes: the body's length.
         etag: validator, as sent.
         last_modified: validator, as sent.
         content_type: as sent.
         content_encoding: as sent, where the stored bytes are still in that encoding.
-        attempts: attempts that the answer took, broken ones included.
+        attempts: attempts that the response took, failed ones included.
         fetched_at: when the bytes came from the site.
         checked_at: when the site last confirmed them (304); else as fetched_at.
     """
@@ -61,7 +61,7 @@ class FetchRecord:
         return abs((now or datetime.now(UTC)) - self.checked_at) < age
 
     def confirmed(self, now: datetime) -> "FetchRecord":
-        """The same answer, confirmed again."""
+        """The same response, confirmed again."""
         return replace(self, checked_at=now)
 
 
@@ -105,7 +105,7 @@ class FetchRecords:
     def hold(self, url: str) -> Iterator[None]:
         """Keep other processes from fetching the same URL meanwhile; they wait, then find its record.
 
-        256 lock files stand for all URLs, since one each would never be cleaned up.
+        All URLs share 256 lock files, since one each would never be cleaned up.
         """
         path = fetch_lock(self.root, url_key(url))
         path.parent.mkdir(parents=True, exist_ok=True)

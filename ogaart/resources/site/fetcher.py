@@ -91,10 +91,10 @@ class Fetcher:
             return False
         return self._rules.is_on_site(url)
 
-    def crawl_delay(self, *, ask: bool) -> float | None:
+    def crawl_delay(self, *, fetch: bool) -> float | None:
         """Seconds between requests that robots.txt wants; None where it is not stored and may not be requested."""
         url = f"{self._settings.site}/"
-        rules = self._robots.rules(url) if ask else self._robots.stored(url)
+        rules = self._robots.rules(url) if fetch else self._robots.stored(url)
         return rules.delay if rules is not None else None
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ LONGEST_SHUT = 3600.0
 """Seconds between two probes of a site that stays down, at most."""
 
 LONGEST_PAUSE = DAY
-"""Seconds for which a Retry-After is honoured at most; then one request finds out whether it still holds."""
+"""Seconds for which a Retry-After is honoured at most; then one request tests whether it still applies."""
 
 
 class Late(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 from ogaart.core.fault_injection import Fault, fault
 
 TEMPORARY = ".tmp-"
-"""Prefix of every temporary name; whoever finds one of a dead process may delete it."""
+"""Prefix of every temporary name; one whose process has ended may be deleted."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -35,7 +35,7 @@ def temporary(path: Path) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; None where it is missing or torn: for what can be found out again."""
+    """What a JSON file holds; None where it is missing or torn: for what can be computed again."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):

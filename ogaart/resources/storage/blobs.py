@@ -1,7 +1,7 @@
 """Content-addressed bytes, exactly as served: a file's name is the sha256 of what it holds.
 
 A blob is written under a temporary name, fsynced and renamed, so it is whole or absent; two writers of the same bytes
-harm nobody. Reading checks nothing; ``verify`` does, against a disk that rots.
+do no harm. Reading checks nothing; ``verify`` does, against a disk that rots.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ class Blobs:
             return None
 
     def read(self, sha256: str) -> bytes:
-        """All its bytes, unchecked.
+        """All its bytes, not verified.
 
         Raises:
             FileNotFoundError: there is no such blob.
@@ -82,7 +82,7 @@ class Blobs:
             return False
 
     def put(self, source: bytes | BinaryIO) -> str:
-        """Store bytes, or all that a stream gives; returns their sha256 in hex."""
+        """Store bytes, or all that a stream holds; returns their sha256 in hex."""
         with self.writer() as writer:
             if isinstance(source, bytes):
                 writer.write(source)
@@ -117,7 +117,7 @@ class Blobs:
         sync_file(file)
         fault(Fault.BLOB_DRAFTED)
         file.replace(target)
-        target.chmod(0o444)  # not before: a kill would leave a broken download that cannot be gone on with
+        target.chmod(0o444)  # not before: a kill would leave a partial download that cannot be resumed
         sync_folder(target.parent)
         fault(Fault.BLOB_WRITTEN)
 

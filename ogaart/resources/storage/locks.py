@@ -1,4 +1,4 @@
-"""Lock files: held by the kernel for a live process, so a killed one leaves none behind."""
+"""Lock files: the kernel holds them for a living process, so a killed one leaves none locked."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 
 class Locked(RuntimeError):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 @contextmanager
@@ -18,8 +18,8 @@ def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
     """Hold ``path`` as a lock.
 
     Args:
-        path: the lock file; made where it is missing.
-        timeout: seconds to wait; 0 gives up at once, negative waits for ever.
+        path: the lock file; created where it is missing.
+        timeout: seconds to wait; 0 fails at once, negative waits without limit.
         what: what the lock protects, for the error.
 
     Raises:
@@ -43,13 +43,13 @@ def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
 
 
 def forget(path: Path) -> None:
-    """Delete the files of a lock that nobody will ever want again."""
+    """Delete the files of a lock that is not needed again."""
     path.unlink(missing_ok=True)
     _note(path).unlink(missing_ok=True)
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds ``path`` now."""
+    """Whether no process holds ``path`` now."""
     if not path.exists():
         return True
     lock = FileLock(path)
