@@ -26,7 +26,7 @@ EMBEDDINGS_VERSION = "1"
 @dg.asset(
     partitions_def=search_pages_partitions,
     deps=[extracted_images],
-    group_name="likeness",
+    group_name="vectors",
     kinds={"pytorch", "parquet"},
     owners=OWNERS,
     tags=STORED,

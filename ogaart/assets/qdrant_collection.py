@@ -28,7 +28,7 @@ BATCH = 256
 @dg.asset(
     partitions_def=search_pages_partitions,
     deps=[embeddings],
-    group_name="likeness",
+    group_name="vectors",
     kinds={"qdrant"},
     owners=OWNERS,
     tags=STORED,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import uuid
 from contextlib import ExitStack
@@ -24,6 +25,10 @@ TAKE_OVER = 15.0
 """Seconds to wait for the processes of an ``ogaart up`` that was killed: they end by themselves."""
 
 
+class AddressInUse(Locked):
+    """The UI cannot listen on the address that was chosen."""
+
+
 class Services:
     """The running UI and daemon.
 
@@ -34,6 +39,7 @@ class Services:
 
     Raises:
         Locked: another process runs the services of this data root.
+        AddressInUse: the UI cannot listen there.
         DataRootRefused: Dagster's own files are damaged.
     """
 
@@ -42,6 +48,7 @@ class Services:
         self._mark = uuid.uuid4().hex
         try:
             self._take(settings)
+            require_free_address(host, port)
             self._process = self._start(settings, host, port)
         except BaseException:
             self._held.close()
@@ -117,3 +124,21 @@ class Services:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self.wait()
+
+
+def require_free_address(host: str, port: int) -> None:
+    """Refuse an address that the UI could not listen on, before anything is started.
+
+    Raises:
+        AddressInUse: another program listens there, the host is not an address of this machine, or it is not allowed.
+    """
+    try:
+        [family, kind, _, _, address], *_ = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as cause:
+        raise AddressInUse(
+            f"the Dagster UI cannot listen on {host}:{port} ({cause.strerror or cause}): choose another address with "
+            "--host and --port, or a port with OGAART_DAGSTER_PORT"
+        ) from cause

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ from ogaart.demo import plan
 from ogaart.demo.model import Site
 from ogaart.demo.server import DemoSite
 from ogaart.orchestration.service_processes import MARK, end_marked_processes, marked_processes
-from ogaart.orchestration.services import RECORD, Services
-from ogaart.resources.storage.locks import Locked
+from ogaart.orchestration.services import RECORD, AddressInUse, Services
+from ogaart.resources.storage.lock_names import services_lock
+from ogaart.resources.storage.locks import Locked, is_free
 from ogaart_tests.ui import wait_until
 from ogaart_tests.world import World, open_world
 
@@ -54,6 +56,20 @@ def test_marked_processes_are_ended_and_no_others() -> None:
         for process in (mine, other, stubborn):
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_an_address_that_cannot_be_used_is_refused_before_anything_starts(world: World, host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(AddressInUse, match=rf"cannot listen on {host}:{port} .*--port"):
+            Services(world.settings, host, port)
+
+    assert not (world.settings.data / "dagster" / RECORD).exists()
+    assert is_free(services_lock(world.stores.root))
 
 
 @contextmanager
