@@ -1,0 +1,201 @@
+"""Archives of rarer kinds, behind other bytes, and of formats that are not read: members, or a truthful reason."""
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ogaart.core.states import MemberStatus
+from ogaart.imaging.errors import Reason
+from ogaart.imaging.unpacker import Unpacker
+from ogaart_tests.imaging.builders import BUSH, FROG, png, tarred, written, zipped
+from ogaart_tests.imaging.conftest import Unpack
+from ogaart_tests.imaging.rar_store import rar5
+
+MEMBERS = {"art/frog.png": FROG, "readme.txt": b"hello"}
+PROGRAM = b"MZ" + bytes(range(256)) * 300
+
+
+def lha(name: bytes, data: bytes) -> bytes:
+    """A stored member with a level 0 header."""
+    fields = b"-lh0-" + struct.pack("<IIIBBB", len(data), len(data), 0, 0x20, 0, len(name)) + name
+    fields += struct.pack("<H", _crc16(data))
+    return bytes([len(fields), sum(fields) & 0xFF]) + fields + data + b"\0"
+
+
+def _crc16(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+def cab(name: bytes, data: bytes) -> bytes:
+    """One stored file in one folder."""
+    blocks = [data[n : n + 32768] for n in range(0, len(data), 32768)]
+    stored = b"".join(struct.pack("<IHH", 0, len(b), len(b)) + b for b in blocks)
+    file = struct.pack("<IIHHHH", len(data), 0, 0, 0, 0, 0x20) + name + b"\0"
+    at = 36 + 8
+    folder = struct.pack("<IHH", at + len(file), len(blocks), 0)
+    total = at + len(file) + len(stored)
+    head = b"MSCF" + struct.pack("<IIIIIBBHHHHH", 0, total, 0, at, 0, 3, 1, 1, 1, 0, 0, 0)
+    return head + folder + file + stored
+
+
+def rpm(payload: bytes) -> bytes:
+    """A lead, two empty headers, and a payload."""
+    header = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">II", 0, 0)
+    return b"\xed\xab\xee\xdb\x03\0" + bytes(90) + header + header + payload
+
+
+def deb() -> bytes:
+    return written({"debian-binary": b"2.0\n", "data.tar.xz": tarred(MEMBERS, "xz")}, "ar_bsd")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "paths"),
+    [
+        ("lzh", lha(b"frog.png", FROG), ["frog.png"]),
+        ("cab", cab(b"frog.png", FROG), ["frog.png"]),
+        ("iso", written({"FROG.PNG": FROG}, "iso9660"), ["FROG.PNG"]),
+        ("cpio", written(MEMBERS, "cpio_newc"), ["art/frog.png"]),
+        ("cpio.odc", written(MEMBERS, "cpio"), ["art/frog.png"]),
+        ("deb", deb(), ["data.tar.xz!/art/frog.png"]),
+        ("rpm", rpm(written(MEMBERS, "cpio_newc", "gzip")), ["art/frog.png"]),
+        ("tar.Z", written(MEMBERS, "gnutar", "compress"), ["art/frog.png"]),
+        ("tar.lzma", written(MEMBERS, "gnutar", "lzma"), ["art/frog.png"]),
+        ("tar.lz", written(MEMBERS, "gnutar", "lzip"), ["art/frog.png"]),
+        ("tar.lz4", written(MEMBERS, "gnutar", "lz4"), ["art/frog.png"]),
+    ],
+)
+def test_rarer_archives_are_read(name: str, data: bytes, paths: list[str], unpack: Unpack) -> None:
+    rows = unpack(data)
+    assert [r.member_path for r in rows if r.content == FROG] == paths, (name, rows)
+
+    inside = unpack(zipped({"pack": data, "b.png": BUSH}))
+    assert [r.member_path for r in inside if r.content == FROG] == [f"pack!/{path}" for path in paths]
+    assert inside[-1].content == BUSH
+
+
+def sfx_with_offsets_of_the_whole_file() -> bytes:
+    out = io.BytesIO(PROGRAM)
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("art/frog.png", FROG)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PROGRAM + zipped(MEMBERS),
+        sfx_with_offsets_of_the_whole_file(),
+        PROGRAM + written(MEMBERS, "7zip"),
+        PROGRAM + rar5(MEMBERS.items()),
+        b"\x7fELF" + bytes(90_000) + zipped(MEMBERS),
+        b"#!/bin/sh\nexit 0\n" + zipped(MEMBERS),
+        bytes(512) + zipped(MEMBERS),
+        b"\n\n\n\n" + written(MEMBERS, "7zip"),
+        zipped(MEMBERS) + bytes(100_000),
+        written(MEMBERS, "7zip") + b"padding" * 1000,
+        PROGRAM + zipped(MEMBERS) + bytes(3000),
+    ],
+    ids=["sfx zip", "sfx zip, absolute", "sfx 7z", "sfx rar", "elf", "script", "padded zip", "padded 7z", "zip, tail",
+         "7z, tail", "sfx zip, tail"],
+)  # fmt: skip
+def test_an_archive_behind_other_bytes_is_read(data: bytes, unpack: Unpack) -> None:
+    assert [r.member_path for r in unpack(data) if r.content == FROG] == ["art/frog.png"]
+    inside = unpack(tarred({"setup.exe": data, "b.png": BUSH}))
+    assert [r.member_path for r in inside if r.content == FROG] == ["setup.exe!/art/frog.png"]
+    assert inside[-1].content == BUSH
+
+
+@pytest.mark.parametrize("data", [PROGRAM, PROGRAM + b"PK\x03\x04" + bytes(40), b"\x7fELF" + b"Rar!\x1a\x07\0" * 9])
+def test_a_program_without_an_archive_is_not_a_picture(data: bytes, unpack: Unpack) -> None:
+    [row] = unpack(data)
+
+    assert (row.status, row.error_class) == (MemberStatus.NOT_A_PICTURE, None)
+
+
+def zip_of_method(method: int) -> bytes:
+    data = bytearray(zipped({"a.png": FROG}))
+    for magic, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        struct.pack_into("<H", data, data.index(magic) + at, method)
+    return bytes(data)
+
+
+def seven_zip_of_filter(identity: bytes) -> bytes:
+    """A 7z by hand: one member, stored through a branch filter of that id."""
+    number = bytes([0x80 | len(FROG) >> 8, len(FROG) & 0xFF])  # two bytes hold up to 14 bits
+    streams = b"\x06\x00\x01\x09" + number + b"\x00"
+    folder = b"\x07\x0b\x01\x00" + b"\x01" + bytes([len(identity)]) + identity
+    unpacked = b"\x0c" + number + b"\x00"
+    name = "a.png\0".encode("utf-16-le")
+    files = b"\x05\x01\x11" + bytes([len(name) + 1]) + b"\x00" + name + b"\x00"
+    header = b"\x01\x04" + streams + folder + unpacked + b"\x08\x00\x00" + files + b"\x00"
+    start = struct.pack("<QQI", len(FROG), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(start)) + start + FROG + header
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (zip_of_method(9), "Unsupported ZIP compression method (9"),
+        (zip_of_method(1), "nsupported ZIP compression method (1"),
+        (zip_of_method(97), "nsupported ZIP compression method (97"),
+        (seven_zip_of_filter(b"\x0a"), "odec"),
+        (seven_zip_of_filter(b"\x0b"), "odec"),
+        (b"\x60\xea" + struct.pack("<H", 40) + bytes(60), "arj: unsupported format"),
+        (b"RE\x7e\x5e" + bytes(60), "rar 1: unsupported format"),
+        (bytes(7) + b"**ACE**" + bytes(60), "ace: unsupported format"),
+    ],
+)
+def test_what_is_not_supported_is_a_failure_that_says_so(data: bytes, words: str, unpack: Unpack) -> None:
+    for rows in (unpack(data), unpack(zipped({"x": data}, zipfile.ZIP_STORED))):
+        assert [r.error_class for r in rows if r.error_class] == [Reason.UNSUPPORTED], rows
+        assert words in str(rows[-1].message)
+
+
+def test_a_method_that_does_not_exist_is_damage(unpack: Unpack) -> None:
+    assert unpack(zip_of_method(31_000))[-1].error_class in (Reason.CORRUPT, Reason.UNSUPPORTED)
+
+
+def test_an_archive_of_folders_alone_has_its_row(unpack: Unpack) -> None:
+    folder = tarfile.TarInfo("only/")
+    folder.type = tarfile.DIRTYPE
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.mkdir("only")
+        archive.mkdir("only/more")
+    for data in (tarred({}, extra=(folder,)), tarred({}, "gz", extra=(folder,)), out.getvalue()):
+        [row] = unpack(data)
+        assert (row.member_index, row.status) == ("", MemberStatus.NOT_A_PICTURE)
+        assert "folders and no files" in str(row.message)
+
+
+def unity(names: dict[str, str], compression: str = "gz") -> bytes:
+    members = {}
+    for guid, name in names.items():
+        members |= {
+            f"{guid}/asset": FROG, f"{guid}/asset.meta": b"guid", f"{guid}/pathname": name.encode() + b"\n00",
+            f"{guid}/preview.png": png(),
+        }  # fmt: skip
+    return tarred(members, compression)
+
+
+def test_a_unity_package_has_the_names_of_its_assets(unpack: Unpack, unpacker: Unpacker) -> None:
+    data = unity({"0123456789abcdef0123456789abcdef": "Assets/Ünï/hero.png", "f" * 32: "Assets/b.png"})
+    for rows, prefix in ((unpack(data), ""), (unpack(zipped({"p.unitypackage": data})), "p.unitypackage!/")):
+        pictures = [r.member_path for r in rows if r.status is MemberStatus.PICTURE]
+        assert pictures == [f"{prefix}Assets/Ünï/hero.png", f"{prefix}Assets/b.png"]
+
+    [case] = [r for r in unpacker.unpack(Path(__file__).parent / "cases" / "unity.unitypackage") if r.content]
+    assert case.member_path == "Assets/Hero/hero.png"
+    ordinary = unpack(tarred({"abcdef/asset": FROG, "abcdef/preview.png": BUSH}, "gz"))
+    assert [r.member_path for r in ordinary if r.content] == ["abcdef/asset", "abcdef/preview.png"]
