@@ -33,6 +33,7 @@ class Envelope:
     Attributes:
         volume: a sentence, if it is one volume of a set; else empty.
         locked: whether something encrypted was met.
+        old: the program that made it, if its headers are of a kind that libarchive takes for damage.
         hint: a sentence on the probable cause of damage; empty if unknown.
         refused: members that cannot be read from this file alone, by their number: the reason.
     """
@@ -40,6 +41,7 @@ class Envelope:
     volume: str = ""
     hint: str = ""
     refused: dict[int, tuple[Reason, str]] = field(default_factory=dict)
+    old: str = ""
     locked: bool = field(default=False, init=False)
 
     def explain(self, reason: Reason, message: str) -> tuple[Reason, str]:
@@ -51,6 +53,8 @@ class Envelope:
             return Reason.ENCRYPTED, f"follows an encrypted member ({message})"
         if self.volume:
             return Reason.MULTI_VOLUME, f"{self.volume} ({message})"
+        if self.old:
+            return Reason.UNSUPPORTED, f"made by {self.old}, which is not supported ({message})"
         return reason, f"{message}; {self.hint}" if self.hint else message
 
 
@@ -118,6 +122,8 @@ def _rar4(file: _Bytes, envelope: Envelope) -> None:
                 data += struct.unpack_from("<I", head, 32)[0] << 32
             _note(envelope, number, encrypted=bool(flags & 0x04), split=bool(flags & 0x03))
             version, method = head[24], head[25]
+            if version < _RAR3_VERSION:
+                envelope.old = f"RAR {version / 10:g}"
             if version < _RAR3_VERSION and method != _STORED:
                 message = f"rar: compressed by RAR {version / 10:g}, which is not supported"
                 envelope.refused.setdefault(number, (Reason.UNSUPPORTED, message))

@@ -180,7 +180,7 @@ def test_an_archive_of_folders_alone_has_its_row(unpack: Unpack) -> None:
 
 
 def unity(names: dict[str, str], compression: str = "gz") -> bytes:
-    members = {}
+    members: dict[str, bytes] = {}
     for guid, name in names.items():
         members |= {
             f"{guid}/asset": FROG, f"{guid}/asset.meta": b"guid", f"{guid}/pathname": name.encode() + b"\n00",
