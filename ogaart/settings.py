@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
 GiB = 1 << 30
+UNUSABLE_IN_PATHS = re.compile(r"[?%*\[\x00-\x1f\x7f\ud800-\udfff]")
+"""URLs of databases end at ``?`` and decode ``%``; ``*`` and ``[`` are patterns of file names; the rest is not text."""
 
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/?#\s\"]*@")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -171,7 +173,21 @@ class Settings(BaseSettings):
             raise ValueError("expected a mail address or URL in printable ASCII")
         return value.strip()
 
-    @field_validator("data", "queries", "weights")
+    @field_validator("data")
+    @classmethod
+    def _usable_path(cls, value: Path) -> Path:
+        """Refuse a path that the databases under it would read as something else, and write elsewhere."""
+        if _URL.match(str(value)):
+            raise ValueError("expected the path of a folder on this machine, not a URL")
+        path = value.expanduser().resolve()
+        if found := UNUSABLE_IN_PATHS.search(str(path)):
+            raise ValueError(
+                f"the path of the data root, {str(path)!r}, contains {found[0]!r}: SQLite and DuckDB do not read it as "
+                "a part of a file name; move the data root to a path without it"
+            )
+        return path
+
+    @field_validator("queries", "weights")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         if value is not None and _URL.match(str(value)):

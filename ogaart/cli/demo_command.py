@@ -43,7 +43,9 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
         site = stack.enter_context(DemoSite(port=site_port, delay=DELAY))
         chosen = prepare(settings, console, data, site.base)
         start = time.monotonic()
-        console.print(f"A small OpenGameArt of real free art is served at {site.base}; data under {chosen.data}")
+        console.print(
+            f"A small OpenGameArt of real free art is served at {site.base}; data under {chosen.data}", soft_wrap=True
+        )
         for report in (
             runs.discover(chosen, console),
             runs.materialize(chosen, console, None),
@@ -66,10 +68,11 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
 def prepare(settings: Settings, console: Console, data: Path, base: str) -> Settings:
     """The demo's settings, which also go into the environment, where runs read them."""
     data = data.resolve()
-    data.mkdir(parents=True, exist_ok=True)
     queries = data / "queries.toml"
-    queries.write_text(QUERIES)
     os.environ.update(OGAART_DATA=str(data), OGAART_SITE=base, OGAART_QUERIES=str(queries))
+    Settings()  # refuses a path that cannot be used, before anything is written there
+    data.mkdir(parents=True, exist_ok=True)
+    queries.write_text(QUERIES)
     os.environ["OGAART_MODEL"] = available_model(settings, console)
     return Settings()
 

@@ -10,9 +10,12 @@ import click
 
 from ogaart.cli.operator_commands import COMMANDS
 from ogaart.cli.takedown_command import block
-from ogaart.cli.terminal import EXIT_FAILED, console
+from ogaart.cli.terminal import console, print_wrapped
 from ogaart.cli.terminal import finish as _finish
 from ogaart.cli.terminal import guard as _guard
+from ogaart.core.exit_codes import EXIT_FAILED
+
+PORT = click.IntRange(0, 65535)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -152,7 +155,7 @@ def sql(query: str | None, form: str, output: Path | None) -> None:
 
 @main.command()
 @click.option("--host", help="Address to listen on; default OGAART_SERVE_HOST.")
-@click.option("--port", type=int, help="Port; default OGAART_SERVE_PORT.")
+@click.option("--port", type=PORT, help="Port; default OGAART_SERVE_PORT.")
 def serve(host: str | None, port: int | None) -> None:
     """Serve the search page and its API."""
     from ogaart.search.web.app import serve as run
@@ -164,7 +167,7 @@ def serve(host: str | None, port: int | None) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the Dagster UI.")
-@click.option("--port", type=int, help="Port of the Dagster UI; default OGAART_DAGSTER_PORT.")
+@click.option("--port", type=PORT, help="Port of the Dagster UI; default OGAART_DAGSTER_PORT.")
 def up(host: str, port: int | None) -> None:
     """Start the Dagster UI and daemon on the project's instance."""
     from ogaart.cli import up_command as service
@@ -178,7 +181,7 @@ def up(host: str, port: int | None) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True, help="Data root."
 )
-@click.option("--port", default=8471, show_default=True, help="Port of the demo's own small OpenGameArt.")
+@click.option("--port", default=8471, show_default=True, type=PORT, help="Port of the demo's own small OpenGameArt.")
 def demo(once: bool, data: Path, port: int) -> None:
     """Run everything over a small OpenGameArt of real free art on this machine."""
     from ogaart.cli import demo_command
@@ -200,5 +203,5 @@ def doctor(as_json: bool) -> None:
         else:
             for found in findings:
                 mark = "ok     " if found.ok else "MISSING" if found.needed else "-      "
-                click.echo(f"{mark} {found.name}: {found.detail}")
+                print_wrapped(f"{mark} {found.name}: {found.detail}", indent=8)
         sys.exit(EXIT_FAILED if any(f.needed and not f.ok for f in findings) else 0)

@@ -1,7 +1,9 @@
 """What the commands share at a terminal: exit codes, known failures as messages, reports as tables or JSON."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -12,31 +14,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ogaart.settings import Settings, shown_url, what_is_wrong
+from ogaart.settings import Settings, shown_url
 
 if TYPE_CHECKING:
     from ogaart.core.report import Report
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_PARTLY = 3
-EXIT_SITE_DOWN = 4
-EXIT_REFUSED = 5
-EXIT_AUDIT = 6
-EXIT_NOTHING = 7
-EXIT_DAMAGED = 8
-
-EXIT_CODES = {
-    0: "done",
-    EXIT_FAILED: "failed",
-    EXIT_USAGE: "invalid usage, setting or query",
-    EXIT_PARTLY: "some runs failed",
-    EXIT_SITE_DOWN: "the site is unreachable, or refuses",
-    EXIT_REFUSED: "the data root cannot be used: owned by another host, in use, or its disk is full",
-    EXIT_AUDIT: "an audit held the publication back",
-    EXIT_NOTHING: "nothing is published yet",
-    EXIT_DAMAGED: "something that is stored is damaged",
-}
 
 console = Console(stderr=True)
 LEFT = frozenset(
@@ -45,48 +26,30 @@ LEFT = frozenset(
 """Columns of text, set to the left."""
 ALIKE = 3
 """Rows shown of a group that differs only in ``where``."""
-UNLIMITED = 10_000
-"""Columns of a file or a pipe: what reads it wants whole lines."""
+WIDTH = 100
+"""Columns of a line in a pipe or a file, where prose wraps as at a terminal."""
+PROSE = frozenset({"basis", "problem"})
+"""Columns of sentences. In a pipe only these wrap: a path or an id stays whole, so that it can be searched for."""
+PROSE_WIDTH = 50
+"""Columns that sentences have at least."""
 
 
 @contextmanager
 def guard() -> Iterator[Settings]:
-    """Read the settings; turn known failures into their message and exit code."""
-    from pydantic import ValidationError
+    """Read the settings; print a foreseeable failure as one sentence and exit with its code."""
+    from ogaart.cli.failures import describe, exit_codes
+    from ogaart.resources.embedding.registry import model_named
 
-    from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
-    from ogaart.core.partitions import BadPartition
-    from ogaart.pipeline.discovery import DiscoveryFailed
-    from ogaart.resources.embedding.registry import UnknownModel, model_named
-    from ogaart.resources.site.errors import SiteDown
-    from ogaart.resources.storage.data_root import DataRootRefused
-    from ogaart.resources.storage.locks import Locked
-    from ogaart.search.errors import NothingPublished
-    from ogaart.sites.errors import InvalidQueries, UnknownSite
-
-    codes: dict[type[Exception], int] = {
-        BadPartition: EXIT_USAGE,
-        BadChoice: EXIT_USAGE,
-        DiscoveryFailed: EXIT_PARTLY,
-        SpaceInUse: EXIT_REFUSED,
-        NoListing: EXIT_NOTHING,
-        InvalidQueries: EXIT_USAGE,
-        UnknownSite: EXIT_USAGE,
-        ValidationError: EXIT_USAGE,
-        UnknownModel: EXIT_USAGE,
-        SiteDown: EXIT_SITE_DOWN,
-        DataRootRefused: EXIT_REFUSED,
-        Locked: EXIT_REFUSED,
-        NothingPublished: EXIT_NOTHING,
-    }
     try:
         settings = Settings()
         model_named(settings.model)
         yield settings
-    except tuple(codes) as cause:
-        said = what_is_wrong(cause) if isinstance(cause, ValidationError) and cause.title == "Settings" else cause
-        click.echo(f"ogaart: {shown_url(str(said))}", err=True)
-        sys.exit(next(code for kind, code in codes.items() if isinstance(cause, kind)))
+    except BrokenPipeError:
+        raise  # the reader of our output has ended: click ends quietly
+    except tuple(exit_codes()) as cause:
+        code, sentence = describe(cause)
+        click.echo(f"ogaart: {shown_url(sentence)}", err=True)
+        sys.exit(code)
 
 
 def finish(report: "Report", *, as_json: bool) -> None:
@@ -94,16 +57,34 @@ def finish(report: "Report", *, as_json: bool) -> None:
     if as_json:
         click.echo(shown_url(json.dumps(report.as_dict(), indent=2, default=str)))
     else:
-        grid = Grid(box=None, pad_edge=False)
-        for name in report.columns:
-            is_text = name in LEFT
-            grid.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
-        for row in _brief(report.rows) if "where" in report.columns else report.rows:
-            grid.add_row(*(Text(shown_url(str(row.get(name, "")))) for name in report.columns))
-        Console(width=None if sys.stdout.isatty() else UNLIMITED).print(grid)
+        _print_table(report)
     for error in report.errors:
         click.echo(f"ogaart: {shown_url(error)}", err=True)
     sys.exit(report.exit_code)
+
+
+def _print_table(report: "Report") -> None:
+    """Print the rows of a report: as wide as the terminal; in a pipe as wide as the columns that stay whole need."""
+    terminal = sys.stdout.isatty()
+    rows = list(_brief(report.rows)) if "where" in report.columns else report.rows
+    shown = [[shown_url(str(row.get(name, ""))) for name in report.columns] for row in rows]
+    grid = Grid(box=None, pad_edge=False)
+    for name in report.columns:
+        wraps = name in (LEFT if terminal else PROSE)
+        grid.add_column(name, justify="left" if name in LEFT else "right", no_wrap=not wraps, overflow="fold")
+    for cells in shown:
+        grid.add_row(*map(Text, cells))
+    whole = [n for n, name in enumerate(report.columns) if name not in PROSE]
+    widths = (max(map(len, (report.columns[n], *(cells[n] for cells in shown)))) + 2 for n in whole)
+    least = sum(widths) + (PROSE_WIDTH if len(whole) < len(report.columns) else 0)
+    Console(width=None if terminal else max(WIDTH, least)).print(grid)
+
+
+def print_wrapped(text: str, indent: int = 0) -> None:
+    """Print a line; where it is longer than the terminal, or ``WIDTH`` in a pipe, it wraps between words."""
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    lines = textwrap.wrap(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    click.echo("\n".join(lines))
 
 
 def _brief(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

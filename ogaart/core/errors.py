@@ -11,7 +11,3 @@ class NoListing(RuntimeError):
 
 class SpaceInUse(RuntimeError):
     """A vector space that the settings or a kept generation use, or that does not exist."""
-
-
-EXIT_DAMAGED = 8
-"""Exit code: something that is stored is damaged."""

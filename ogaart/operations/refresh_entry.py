@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
+from ogaart.core.exit_codes import EXIT_PARTLY
 from ogaart.core.partitions import BadPartition
 from ogaart.definitions import build_definitions
 from ogaart.operations import runs
@@ -49,7 +50,7 @@ def refresh(settings: Settings, console: Console, entry: str, *, publish: bool =
                 instance, build_definitions(), None, partition=key, assets=ASSETS, tags=request.tags(), verbose=verbose
             )
             runs.add_outcome(report, key, outcome)
-    report.exit_code = 3 if report.errors else 0
+    report.exit_code = EXIT_PARTLY if report.errors else 0
     if publish and not report.errors:
         published = runs.publish(settings, console, verbose=verbose)
         report.rows += published.rows

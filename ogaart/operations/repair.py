@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from ogaart.assets.catalog import REBUILD
-from ogaart.core.errors import EXIT_DAMAGED
+from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs

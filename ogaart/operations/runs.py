@@ -7,6 +7,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ogaart.core.exit_codes import EXIT_AUDIT, EXIT_PARTLY
 from ogaart.core.partitions import PARTITION_SET, BadPartition, parse_key
 from ogaart.core.report import Report as Report
 from ogaart.core.stages import PARTITION_STAGES
@@ -92,7 +93,7 @@ def materialize(
                 add_outcome(report, key, outcome)
                 progress.advance(task)
     if report.errors:
-        report.exit_code = 3
+        report.exit_code = EXIT_PARTLY
     return report
 
 
@@ -108,7 +109,7 @@ def publish(
         report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
     causes = [] if outcome.success else held_back(Generations(DataRoot.of(settings).generations))
     report.errors += [f"publish, run {outcome.run_id}: {error}" for error in causes or outcome.errors]
-    report.exit_code = 0 if outcome.success else 6
+    report.exit_code = 0 if outcome.success else EXIT_AUDIT
     return report
 
 

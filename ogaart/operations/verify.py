@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ogaart.core.errors import EXIT_DAMAGED
+from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
@@ -329,7 +329,7 @@ def verify(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     work = Verification(Stores(settings), quick)
     report = Report(COLUMNS)
     report.rows = [problem.row() for problem in work.problems()]
-    console.print("Checked " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()))
+    console.print("Checked " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()), soft_wrap=True)
     if report.rows:
         many = len(report.rows)
         report.errors.append(f"{many} problems found: run `ogaart verify --repair` to repair them")

@@ -43,6 +43,7 @@ def prepare_home(settings: Settings) -> Path:
     """Make DAGSTER_HOME under the data root and set it in the environment; returns it."""
     root = DataRoot.of(settings)
     root.claim()
+    root.require_writable()
     root.dagster.mkdir(parents=True, exist_ok=True)
     _keep_config(root.dagster / "dagster.yaml", instance_config().read_bytes())
     os.environ["DAGSTER_HOME"] = str(root.dagster)

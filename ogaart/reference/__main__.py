@@ -21,7 +21,7 @@ Made from the commands' own help (`ogaart COMMAND --help`). Settings are environ
 def cli_markdown() -> str:
     """Every command with its help and the exit codes."""
     from ogaart.cli.main import main
-    from ogaart.cli.terminal import EXIT_CODES
+    from ogaart.core.exit_codes import EXIT_CODES
 
     lines = [_CLI_HEAD + "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())]
     group = click.Context(main, info_name="ogaart", **main.context_settings)

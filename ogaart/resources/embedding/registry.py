@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def find_weights(settings: Settings) -> Weights:
 
 
 def _sha256(settings: Settings, path: Path) -> str:
-    """The file's sha256, remembered under the data root by path, time and size: half a gigabyte takes a second."""
+    """The file's sha256, remembered by path, time and size under a data root that is writable: half a GB takes 1 s."""
     memory = settings.data / "vectors" / "weights.json"
     status = path.stat()
     stamp = [status.st_mtime_ns, status.st_size]
@@ -136,5 +137,6 @@ def _sha256(settings: Settings, path: Path) -> str:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     kept = known if isinstance(known, dict) else {}
-    write_durably(memory, json.dumps({**kept, str(path): [*stamp, digest]}, indent=1).encode())
+    if os.access(memory.parent if memory.parent.exists() else settings.data, os.W_OK):
+        write_durably(memory, json.dumps({**kept, str(path): [*stamp, digest]}, indent=1).encode())
     return digest

@@ -1,5 +1,6 @@
 """The collection's home in the process: Qdrant Edge, the server's engine as a library over a folder of files."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -41,7 +42,7 @@ from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.readahead import read_ahead
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
 from ogaart.resources.storage.lock_names import shard_lock
-from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.locks import hold, hold_read_only
 from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
 
 _SCROLL = 10_000
@@ -95,7 +96,7 @@ class EdgeIndex(VectorIndex):
             elif not self.path.is_dir():
                 raise IndexBroken(f"collection {self.path} does not exist: run the qdrant_collection asset, or publish")
             elif self._live_mark.exists():
-                with self._writing(wait):
+                with self._unwritten(wait):
                     opened = stack.enter_context(private_copy(self.path, scratch))
             elif is_protected(self.path):
                 opened = stack.enter_context(private_copy(self.path, scratch))
@@ -264,6 +265,12 @@ class EdgeIndex(VectorIndex):
 
     def _writing(self, wait: float) -> AbstractContextManager[None]:
         return hold(shard_lock(self.path.parent, self.name), wait, f"collection {self.name}")
+
+    def _unwritten(self, wait: float) -> AbstractContextManager[None]:
+        """While held, no process writes to the working shard."""
+        if os.access(self.path.parent, os.W_OK):
+            return self._writing(wait)
+        return hold_read_only(shard_lock(self.path.parent, self.name), wait, f"collection {self.name}")
 
     def _made(self) -> Path:
         """The shard's folder, with an empty shard where there was none."""

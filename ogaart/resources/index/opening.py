@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 
 
@@ -27,7 +28,7 @@ def open_index(settings: Settings, root: Path, space: str, dimension: int, *, re
         return ServerIndex.connect(settings, space, dimension, read_only=read_only)
     from ogaart.resources.index.edge import EdgeIndex
 
-    return EdgeIndex(root, space, dimension, read_only=read_only, scratch=settings.data / "scratch")
+    return EdgeIndex(root, space, dimension, read_only=read_only, scratch=DataRoot.of(settings).scratch)
 
 
 def discard_index(settings: Settings, root: Path, space: str) -> None:

@@ -1,9 +1,11 @@
 """The data root: where each store lies, which host owns it, and whether the disk has room for more."""
 
 import json
+import os
 import platform
 import shutil
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +76,11 @@ class DataRoot:
 
     @property
     def scratch(self) -> Path:
-        """Temporary files of running steps."""
-        return self.root / "scratch"
+        """Temporary files of running steps; the system's folder for them where the data root is read-only."""
+        own = self.root / "scratch"
+        if not self.root.exists() or os.access(own if own.exists() else self.root, os.W_OK):
+            return own
+        return Path(tempfile.gettempdir()) / f"ogaart-scratch-{os.getuid()}"
 
     @property
     def dagster(self) -> Path:
@@ -117,6 +122,18 @@ class DataRoot:
             return
         write_durably(owner_file, json.dumps({"host": mine}).encode())
         fault(Fault.OWNER_CLAIMED)
+
+    def require_writable(self) -> None:
+        """Refuse where this process cannot write; reading commands work on such a root.
+
+        Raises:
+            DataRootRefused: the data root is read-only, or belongs to another user.
+        """
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise DataRootRefused(
+                f"data root {self.root} is read-only for this user: change its owner or mode, or set OGAART_DATA to "
+                "another folder; search, sql, serve, doctor and verify work on a read-only data root"
+            )
 
     def require_free(self, minimum: int) -> None:
         """Refuse to start where the disk has less than ``minimum`` bytes free.

@@ -1,9 +1,11 @@
 """Lock files: the kernel holds them for a living process, so a killed one leaves none locked."""
 
+import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -40,6 +42,36 @@ def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
     finally:
         _note(path).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def hold_read_only(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
+    """Keep writers from taking ``path`` as a lock, without writing anything: for a data root that is read-only.
+
+    Args:
+        path: the lock file; one that is missing has never been held.
+        timeout: seconds to wait for a writer.
+        what: what the lock protects, for the error.
+
+    Raises:
+        Locked: a writer held it all the time.
+    """
+    deadline = time.monotonic() + timeout
+    with ExitStack() as stack:
+        if path.exists():
+            file = stack.enter_context(path.open("rb"))
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Locked(
+                            f"{what or path.name} is held by another process ({_holder(path)}), waited {timeout:g} s: "
+                            "wait for that run to end, or cancel it"
+                        ) from None
+                    time.sleep(0.05)
+        yield
 
 
 def forget(path: Path) -> None:

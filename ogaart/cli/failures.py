@@ -1,0 +1,108 @@
+"""Foreseeable failures of a command: the sentence that is printed and the exit code."""
+
+import errno
+import sqlite3
+from collections.abc import Mapping
+from functools import cache
+
+import duckdb
+import sqlalchemy.exc
+from pydantic import ValidationError
+
+from ogaart.core.exit_codes import (
+    EXIT_DAMAGED,
+    EXIT_FAILED,
+    EXIT_NOTHING,
+    EXIT_PARTLY,
+    EXIT_REFUSED,
+    EXIT_SITE_DOWN,
+    EXIT_USAGE,
+)
+from ogaart.settings import Settings, what_is_wrong
+
+REPAIR = "run `ogaart verify --repair`"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_HELD = ("Could not set lock on file", "database is locked")
+"""How DuckDB and SQLite say that another process has a database open for writing."""
+
+
+@cache
+def exit_codes() -> Mapping[type[Exception], int]:
+    """Every declared failure with its exit code; a subclass that stands before its base has its own."""
+    from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
+    from ogaart.core.partitions import BadPartition
+    from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
+    from ogaart.resources.catalog.generations import GenerationMissing
+    from ogaart.resources.catalog.tables import CatalogFailed
+    from ogaart.resources.embedding.embedder import EmbedderBroken
+    from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing
+    from ogaart.resources.index.base import IndexBroken, IndexUnreachable
+    from ogaart.resources.site.errors import FetchFailed, SiteDown
+    from ogaart.resources.storage.data_root import DataRootRefused
+    from ogaart.resources.storage.locks import Locked
+    from ogaart.resources.storage.tables import NewerFormat, TornTable
+    from ogaart.resources.storage.takedowns import DecisionsUnreadable
+    from ogaart.resources.storage.vectors import SegmentDamaged
+    from ogaart.search.errors import InvalidParameter, NothingPublished
+    from ogaart.sites.errors import InvalidQueries, ListingRefused, PageUnreadable, UnknownSite
+    from ogaart.workers.process import ChildLost
+
+    return {
+        **dict.fromkeys((CatalogFailed, EmbedderBroken, WeightsMissing, ChildLost), EXIT_FAILED),
+        **dict.fromkeys(
+            (BadPartition, BadChoice, InvalidQueries, UnknownSite, UnknownModel, InvalidParameter, ValidationError),
+            EXIT_USAGE,
+        ),
+        DiscoveryFailed: EXIT_PARTLY,
+        **dict.fromkeys((SiteDown, FetchFailed, SweepRejected, ListingRefused, PageUnreadable), EXIT_SITE_DOWN),
+        **dict.fromkeys((DataRootRefused, Locked, SpaceInUse, IndexUnreachable, NewerFormat), EXIT_REFUSED),
+        **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
+        **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing, DecisionsUnreadable), EXIT_DAMAGED),
+        **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
+        OSError: EXIT_REFUSED,
+    }
+
+
+def describe(cause: Exception) -> tuple[int, str]:
+    """Exit code and sentence of a failure.
+
+    Args:
+        cause: an instance of a class of ``exit_codes``.
+    """
+    code = next(code for kind, code in exit_codes().items() if isinstance(cause, kind))
+    if isinstance(cause, ValidationError):
+        return code, what_is_wrong(cause) if cause.title == Settings.__name__ else _first_line(cause)
+    if isinstance(cause, OSError):
+        return code, _of_system(cause)
+    if isinstance(cause, duckdb.Error | sqlite3.Error | sqlalchemy.exc.DatabaseError):
+        return _of_database(cause)
+    text = str(cause)
+    if code == EXIT_DAMAGED and "ogaart " not in text:
+        text = f"{text}: {REPAIR}"
+    return code, text
+
+
+def _of_system(cause: OSError) -> str:
+    """The operating system's reason, the file, and what to do."""
+    where = f"{cause.filename}: " if cause.filename else ""
+    reason = (cause.strerror or str(cause) or type(cause).__name__).lower()
+    if cause.errno in _FULL:
+        return f"{where}{reason}: delete what is not needed (`ogaart gc --yes`), or move the data root to another disk"
+    if cause.errno in _FORBIDDEN:
+        return f"{where}{reason}: change its owner or mode, or set OGAART_DATA to a folder that you may write"
+    return f"{where}{reason}"
+
+
+def _of_database(cause: Exception) -> tuple[int, str]:
+    """A database that is held by another process, that cannot be opened, or that is damaged."""
+    text = _first_line(getattr(cause, "orig", None) or cause)
+    if any(sign in text for sign in _HELD):
+        return EXIT_REFUSED, f"{text}: close the program that has it open for writing"
+    if "readonly database" in text or "unable to open database" in text:
+        return EXIT_REFUSED, f"{text}: check the owner and the mode of the data root"
+    return EXIT_DAMAGED, f"{text}: {REPAIR}"
+
+
+def _first_line(cause: object) -> str:
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
