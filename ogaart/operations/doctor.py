@@ -1,16 +1,35 @@
-"""``ogaart doctor``: what is installed, reachable and writable, and how to get what is missing."""
+"""``ogaart doctor``: what is installed, reachable and writable, and how to get what is missing.
 
+Each check uses what it reports on: it loads the library, opens the collection, starts the model, runs the browser.
+"""
+
+import ctypes
 import os
 import shutil
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import requests
 
 from ogaart.imaging.find_libarchive import find_libarchive
+from ogaart.resources.embedding.embedder import Embedder, EmbedderBroken
+from ogaart.resources.embedding.registry import (
+    EmbeddingModel,
+    VectorSpace,
+    WeightsMissing,
+    find_weights,
+    model_named,
+)
+from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
-from ogaart.settings import Settings
+from ogaart.settings import Settings, shown_url
 from ogaart.sites.errors import InvalidQueries, UnknownSite
 from ogaart.sites.registry import open_site
 
@@ -19,6 +38,8 @@ LIBARCHIVE_HELP = (
     "brew install libarchive (macOS), or name the library in LIBARCHIVE"
 )
 CHROMIUM_HELP = "only tests need it: apt-get install chromium, or brew install --cask chromium, or set CHROMIUM"
+SECONDS = 20.0
+"""How long a server or a program may take to respond."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -46,24 +67,34 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Run every check, one finding at a time."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is required")
-    library = find_libarchive()
-    yield Finding("libarchive", library is not None, library or LIBARCHIVE_HELP)
+    yield _libarchive()
     yield from _storage(settings)
     yield _queries(settings)
     yield _weights(settings)
     yield _collection(settings)
-    browser = chromium()
-    yield Finding("chromium", browser is not None, browser or CHROMIUM_HELP, needed=False)
+    yield _chromium()
     contact = settings.contact or "empty: set OGAART_CONTACT to a mail address or URL before reading the real site"
     yield Finding("contact", bool(settings.contact), contact, needed=False)
+
+
+def _libarchive() -> Finding:
+    name = find_libarchive()
+    if name is None:
+        return Finding("libarchive", False, LIBARCHIVE_HELP)
+    try:
+        version = ctypes.CDLL(name).archive_version_number()
+    except (OSError, AttributeError) as cause:
+        return Finding("libarchive", False, f"{name} does not load ({cause}): {LIBARCHIVE_HELP}")
+    return Finding("libarchive", True, f"{name}, version {version // 1_000_000}.{version // 1000 % 1000}")
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:
     root = DataRoot.of(settings)
     try:
         root.claim()
+        root.require_writable()
         probe = root.root / f".tmp-probe-{uuid.uuid4().hex}"
-        probe.write_bytes(b"")
+        probe.write_bytes(b"probe")
         probe.unlink()
         yield Finding("data root", True, f"{root.root} is writable and owned by this host")
     except (OSError, DataRootRefused) as cause:
@@ -76,30 +107,80 @@ def _storage(settings: Settings) -> Iterator[Finding]:
 
 def _queries(settings: Settings) -> Finding:
     try:
-        return Finding(
-            "queries", True, f"{settings.queries}: {', '.join(open_site(settings).load_queries(settings.queries))}"
-        )
-    except (InvalidQueries, UnknownSite) as cause:
+        queries = open_site(settings).load_queries(settings.queries)
+    except (InvalidQueries, UnknownSite, OSError) as cause:
         return Finding("queries", False, str(cause))
+    return Finding("queries", True, f"{settings.queries}: {', '.join(queries)}")
 
 
 def _weights(settings: Settings) -> Finding:
-    from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
-
+    """Starts the model with its weights; nothing is downloaded, but their source is tried where they are missing."""
+    name = f"weights of {settings.model}"
     try:
-        space = VectorSpace.of(settings).name
-    except WeightsMissing as cause:
-        return Finding(f"weights of {settings.model}", False, str(cause))
-    return Finding(f"weights of {settings.model}", True, space)
+        found = find_weights(settings)
+        space = VectorSpace.of(settings)
+        if found.path is None:
+            return _downloadable(name, model_named(settings.model))
+        with Embedder(settings) as embedder:
+            embedder.start()
+    except EmbedderBroken as cause:
+        return Finding(name, False, f"{found.path} does not load as weights of {settings.model}: {cause}")
+    except (WeightsMissing, OSError) as cause:
+        return Finding(name, False, str(cause))
+    return Finding(name, True, f"{found.path}; space {space.name}")
+
+
+def _downloadable(name: str, model: EmbeddingModel) -> Finding:
+    """Weights that the first run would download: whether it can."""
+    try:
+        response = requests.head(model.source, timeout=SECONDS, allow_redirects=True)
+        response.raise_for_status()
+    except requests.RequestException as cause:
+        return Finding(name, False, model.not_available(type(cause).__name__))
+    size = int(response.headers.get("Content-Length") or 0) / 1e6
+    return Finding(
+        name, False, f"not here yet; the first run downloads {size:,.0f} MB from {model.source}", needed=False
+    )
 
 
 def _collection(settings: Settings) -> Finding:
+    """Makes and opens a collection with the in-process engine, or lists those of the server."""
     if settings.qdrant_url is None:
+        try:
+            with TemporaryDirectory() as folder, closing(open_index(settings, Path(folder), "doctor", 4)) as index:
+                index.count()
+        except (IndexBroken, OSError) as cause:
+            return Finding("collection", False, f"Qdrant's engine in the process does not work here: {cause}")
         return Finding("collection", True, "Qdrant's engine in the process (QDRANT_URL is not set)")
-    import requests
-
+    shown = shown_url(settings.qdrant_url)
+    key = settings.qdrant_api_key
     try:
-        answer = requests.get(f"{settings.qdrant_url.rstrip('/')}/readyz", timeout=settings.qdrant_timeout)
-    except requests.RequestException as cause:
-        return Finding("collection", False, f"{settings.qdrant_url} does not answer ({cause}): start it or unset it")
-    return Finding("collection", answer.ok, f"{settings.qdrant_url} answers {answer.status_code}")
+        response = requests.get(
+            f"{settings.qdrant_url.rstrip('/')}/collections",
+            headers={"api-key": key.get_secret_value()} if key else {},
+            timeout=settings.qdrant_timeout,
+        )
+    except (requests.RequestException, ValueError) as cause:
+        reason = type(cause).__name__
+        return Finding("collection", False, f"{shown} does not respond ({reason}): start it, or unset QDRANT_URL")
+    if response.status_code in {401, 403}:
+        return Finding(
+            "collection", False, f"{shown} refuses the key (HTTP {response.status_code}): set QDRANT_API_KEY"
+        )
+    try:
+        names = [one["name"] for one in response.json()["result"]["collections"]]
+    except (ValueError, KeyError, TypeError):
+        code = response.status_code
+        return Finding("collection", False, f"{shown} does not respond as Qdrant does (HTTP {code}): check QDRANT_URL")
+    return Finding("collection", True, f"{shown} has {len(names)} collections")
+
+
+def _chromium() -> Finding:
+    browser = chromium()
+    if browser is None:
+        return Finding("chromium", False, CHROMIUM_HELP, needed=False)
+    try:
+        done = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as cause:
+        return Finding("chromium", False, f"{browser} does not start ({cause}); {CHROMIUM_HELP}", needed=False)
+    return Finding("chromium", True, f"{browser}: {done.stdout.strip()}", needed=False)
