@@ -1,12 +1,16 @@
 """ogaart doctor: what is there, what is missing, how to get it, and its exit code."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
+from ogaart.operations.doctor import Finding, examine
+from ogaart.settings import Settings
 
 
 def test_it_names_what_is_missing_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +37,102 @@ def test_it_is_content_where_all_is_there(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert result.exit_code == 0, result.output
     assert "ok      weights of efficientnet_lite0" in result.stdout
+
+
+def doctor(monkeypatch: pytest.MonkeyPatch, data: Path, **environment: str) -> dict[str, Finding]:
+    """What the doctor finds in an environment, by name."""
+    for name, value in {"OGAART_DATA": str(data), "OGAART_MODEL": "efficientnet_lite0", **environment}.items():
+        monkeypatch.setenv(name, value)
+    return {found.name: found for found in examine(Settings())}
+
+
+def test_weights_that_are_missing_are_not_reported_as_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing_reached = {"TORCH_HOME": str(tmp_path / "empty"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+    found = doctor(monkeypatch, tmp_path, OGAART_MODEL="vgg16", **nothing_reached)["weights of vgg16"]
+
+    assert (found.ok, found.needed) == (False, True)
+    assert "OGAART_WEIGHTS" in found.detail
+
+
+@pytest.mark.slow
+def test_a_file_that_does_not_hold_weights_is_opened_and_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"not a state dict")
+
+    found = doctor(monkeypatch, tmp_path / "data", OGAART_WEIGHTS=str(weights))["weights of efficientnet_lite0"]
+
+    assert not found.ok
+    assert str(weights) in found.detail
+
+
+def test_a_library_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "libarchive.so"
+    library.write_bytes(b"not a library")
+
+    found = doctor(monkeypatch, tmp_path / "data", LIBARCHIVE=str(library))["libarchive"]
+
+    assert not found.ok
+    assert "does not load" in found.detail
+
+
+def test_a_browser_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor(monkeypatch, tmp_path, CHROMIUM="/bin/false")["chromium"]
+
+    assert (found.ok, found.needed) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ok", "words"),
+    [
+        (200, b'{"result": {"collections": [{"name": "a"}]}}', True, "has 1 collections"),
+        (403, b"forbidden", False, "set QDRANT_API_KEY"),
+        (200, b"<html>another server</html>", False, "does not respond as Qdrant does"),
+    ],
+)
+def test_the_collections_of_a_server_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, ok: bool, words: str
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://operator:secret@127.0.0.1:{server.server_port}"
+        found = doctor(monkeypatch, tmp_path, QDRANT_URL=url)["collection"]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert found.ok is ok
+    assert words in found.detail
+    assert "secret" not in found.detail
+
+
+def test_a_server_that_does_not_respond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor(monkeypatch, tmp_path, QDRANT_URL="http://operator:secret@127.0.0.1:9")["collection"]
+
+    assert not found.ok
+    assert "secret" not in found.detail
+
+
+def test_long_lines_wrap_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_DATA", str(tmp_path))
+    monkeypatch.setenv("OGAART_MODEL", "vgg16")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+    printed = CliRunner().invoke(main, ["doctor"]).stdout.splitlines()
+
+    assert any("MISSING weights of vgg16" in line for line in printed)
+    assert [line for line in printed if len(line) > 100 and " " in line.strip()] == []
