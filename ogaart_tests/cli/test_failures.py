@@ -162,15 +162,15 @@ def test_a_data_root_of_another_host(world: World) -> None:
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """A folder that cannot be written, not even by a superuser; skips the test where that cannot be made."""
-    if os.geuid() != 0:
+    if os.geteuid() != 0:
         pytest.skip("needs a superuser, who may mount")
-    for command in (["mount", "--bind", folder, folder], ["mount", "-o", "remount,ro,bind", folder]):
+    for command in (["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,ro,bind", str(folder)]):
         if subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("this machine lets nothing be mounted")
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_a_full_disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     small = tmp_path / "small"
     small.mkdir()
     if (
-        os.geuid() != 0
+        os.geteuid() != 0
         or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", small], capture_output=True, check=False
         ).returncode
