@@ -6,7 +6,6 @@ The README's table of settings is made from the descriptions here.
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticUndefined
@@ -207,12 +206,6 @@ def shown_url(text: str) -> str:
 
 
 _SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-
-
-def shown_url(url: str) -> str:
-    """A URL as it may be printed, logged or recorded: without a user name and password in it."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def settings_table() -> str:
