@@ -98,10 +98,21 @@ class Settings(BaseSettings):
     )
     listing_hours: float = Field(20.0, ge=0, description="Hours for which a stored result page is not fetched again.")
     requests_per_day: int = Field(6000, ge=1, description="Requests a day that scheduled runs may make in all.")
-    refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs fetch an entry again.")
+    entry_refresh_days: float = Field(
+        14.0,
+        ge=0,
+        description="Days after which scheduled runs fetch an entry's page again; new ones sooner.",
+    )
+    refresh_days: float = Field(90.0, ge=0, description="Days after which scheduled runs check a file again.")
+    confirm_hours: float = Field(
+        6.0,
+        ge=0,
+        description="Hours after which a second refusal withdraws an entry or file that was readable.",
+    )
     max_file_bytes: int = Field(2 * GiB, gt=0, description="Largest file that is downloaded.")
     min_free_bytes: int = Field(2 * GiB, ge=0, description="Free disk space that a step needs to start.")
 
+    progress_seconds: float = Field(30.0, gt=0, description="Seconds between two lines of progress in a step's log.")
     lock_seconds: float = Field(30.0, ge=0, description="Seconds a step waits for another run on its partition.")
 
     max_member_bytes: int = Field(512 * MiB, gt=0, description="Largest archive member that is unpacked.")

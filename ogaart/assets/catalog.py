@@ -43,7 +43,7 @@ REBUILD = "ogaart/rebuild"
     tags=STORED,
     code_version=CATALOG_VERSION,
     metadata={
-        **described(IMAGES),
+        **described(IMAGES, history=False),
         "tables": {table.name: table.comment for table in PUBLIC},
         "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,packs,manifest.json}",
     },

@@ -11,8 +11,9 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import RowState
+from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.picture_bytes import picture_bytes
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
@@ -33,15 +34,22 @@ EMBEDDINGS_VERSION = "1"
     code_version=EMBEDDINGS_VERSION,
     pool="embedder",
     metadata=described(EMBEDDINGS),
+    check_specs=[
+        partition_check(
+            Stage.EMBEDDINGS,
+            "all_embedded",
+            "Every image of the partition has a vector in the space of the configured model.",
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.multi_run(10),
 )
-def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """Which segment holds each image's vector (VGG16 fc2, 4096 numbers, or EfficientNet-Lite0, 1280).
 
     The model works in a child process in batches of a fixed size, on pictures that no segment holds yet; equal
     pixels are embedded once. A killed step loses at most one segment of 512.
     """
-    return run_partitions(context, platform, Stage.EMBEDDINGS, embed)
+    yield from run_partitions(context, platform, Stage.EMBEDDINGS, embed)
 
 
 def embed(step: Step) -> None:
@@ -87,6 +95,8 @@ def embed(step: Step) -> None:
         else:
             rows.append(step.stamp(facts, wanted[number]))
     step.count(compare({i: r["fingerprint"] for i, r in stored.items()}, wanted))
+    failed = sum(1 for row in rows if row["status"] != "ok")
+    step.check("all_embedded", failed == 0, f"{failed} of {len(rows)} images have no vector in {space}")
     step.commit({EMBEDDINGS: (list(stored.values()), rows)})
 
 
@@ -116,6 +126,7 @@ def _embed_missing(
         parts.clear()
         norms.clear()
 
+    step.progress.begin(len(by_pixels), "pictures")
     with embedder:
         for batch in embedder.embed(pictures()):
             if batch.keys:
@@ -123,6 +134,7 @@ def _embed_missing(
                 parts.append(batch.vectors)
                 norms.append(batch.norms)
                 embedded += len(batch.keys)
+            step.progress.advance(len(batch.keys) + len(batch.failures))
             for failure in batch.failures:
                 reasons[failure.key] = (failure.error_class, failure.message)
             if len(keys) + step.stores.settings.embed_batch > SEGMENT_ROWS:

@@ -15,7 +15,8 @@ from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.revisions import REVISION
 from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.checks import partition_check
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, file_of, picture_name, thumbnail_name
 from ogaart.resources.platform import Platform
@@ -37,15 +38,22 @@ EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
     tags=STORED,
     code_version=f"{EXTRACTION_VERSION}.{REVISION}",
     metadata=described(IMAGES, OCCURRENCES, MEMBERS),
+    check_specs=[
+        partition_check(
+            Stage.EXTRACTED_IMAGES,
+            "members_readable",
+            "Of the pictures and archives in the files, at most the share OGAART_MAX_FAILURE_SHARE cannot be read.",
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.multi_run(10),
 )
-def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """Every picture in the files: loose, or a member of an archive, of an archive in an archive.
 
     Unpacking and decoding work in a child process with limits; a member that cannot be read is a row with its reason
     and affects no other. The same pixels in one entry are one image with several occurrences.
     """
-    return run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
+    yield from run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
 
 
 def extract(step: Step) -> None:
@@ -64,6 +72,7 @@ def extract(step: Step) -> None:
         _carry_failures(step, files[key], stored.files()[key])
     if not plan.work and not plan.orphaned:
         step.counts[RowState.UNCHANGED] = len(stored.images)
+        _check(step, stored.members)
         step.commit(_rows(stored, stored.members, stored.occurrences, stored.images, stored.renamed))
         return
     draft = temporary(tables.pack_path(step.stage, step.partition))
@@ -71,13 +80,17 @@ def extract(step: Step) -> None:
     with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
         content = Content(pack)
         work = _Extraction(step, stored, content, unpacker)
+        step.progress.begin(len(files), "files")
         for key, file in files.items():
+            step.progress.start(file["url"])
             if key in unchanged:
                 stored.carry(key, content)
             else:
                 work.unpack(file, key, wanted[key], [] if key in due else stored.valid_members(key))
+            step.progress.advance()
         step.extra["worker_peak_bytes"] = unpacker.peak_bytes
     fault(Fault.PACK_DRAFTED)
+    _check(step, content.members)
     step.count(
         compare(
             {r["image_id"]: r["fingerprint"] for r in stored.images},
@@ -106,6 +119,14 @@ def _rows(
     if stored.renamed or renamed:
         rows[RENAMED_IMAGES] = (stored.renamed, renamed)
     return rows
+
+
+def _check(step: Step, members: list[MemberRow]) -> None:
+    failed = sum(1 for row in members if row["status"] == MemberStatus.FAILED)
+    tried = failed + sum(1 for row in members if row["status"] == MemberStatus.PICTURE)
+    limit = step.stores.settings.max_failure_share
+    message = f"{failed} of {tried} pictures and archives cannot be read, the limit is {limit:.0%}"
+    step.check("members_readable", failed <= limit * tried, message)
 
 
 def _key(file: RawFileRow) -> FileKey:

@@ -7,7 +7,8 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, RowState
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.checks import partition_check
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow, FileLinkRow
@@ -29,13 +30,20 @@ FILE_LINKS_VERSION = "1"
     tags=STORED,
     code_version=FILE_LINKS_VERSION,
     metadata=described(FILE_LINKS),
+    check_specs=[
+        partition_check(
+            Stage.FILE_LINKS,
+            "entries_link_files",
+            "Of the live entries, at most the share OGAART_MAX_FAILURE_SHARE links no file.",
+        )
+    ],
 )
-def file_links(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def file_links(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """One row for each file an entry offers: file id, URL, stored and shown name, MIME type, exact length.
 
     Previews are a role of their own. Derivatives, links in comments and descriptions, and licence texts are not files.
     """
-    return run_partitions(context, platform, Stage.FILE_LINKS, read_links)
+    yield from run_partitions(context, platform, Stage.FILE_LINKS, read_links)
 
 
 def read_links(step: Step) -> None:
@@ -61,6 +69,11 @@ def read_links(step: Step) -> None:
     )
     step.count(plan)
     step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
+    live = [e["slug"] for e in entries if e["status"] == EntryStatus.OK]
+    without = len(set(live) - {row["slug"] for row in rows if row["role"] == FileRole.FILE})
+    limit = step.stores.settings.max_failure_share
+    message = f"{without} of {len(live)} live entries link no file, the limit is {limit:.0%}"
+    step.check("entries_link_files", without <= limit * len(live), message)
     step.commit({FILE_LINKS: ([r for held in stored.values() for r in held], rows)})
 
 

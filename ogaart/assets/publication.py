@@ -33,7 +33,7 @@ class AuditFailed(RuntimeError):
     code_version=PUBLICATION_VERSION,
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
     metadata={
-        **described(IMAGES),
+        **described(IMAGES, history=False),
         "layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb",
     },
 )

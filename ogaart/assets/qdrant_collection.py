@@ -10,7 +10,8 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, RowState
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.checks import partition_check
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
@@ -35,15 +36,22 @@ BATCH = 256
     code_version=COLLECTION_VERSION,
     pool="collection",
     metadata=described(POINTS),
+    check_specs=[
+        partition_check(
+            Stage.QDRANT_COLLECTION,
+            "points_stored",
+            "The collection holds every point of the ledger, on a sample of up to 256.",
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.multi_run(10),
 )
-def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
+def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """The ledger of the partition's points in the Qdrant collection, written after the points are durable.
 
     Only new and changed points are upserted, with the payload that the search's filters need. Deletion happens once
     for the whole collection, in the catalog.
     """
-    return run_partitions(context, platform, Stage.QDRANT_COLLECTION, upsert)
+    yield from run_partitions(context, platform, Stage.QDRANT_COLLECTION, upsert)
 
 
 def upsert(step: Step) -> None:
@@ -62,14 +70,19 @@ def upsert(step: Step) -> None:
         }
         plan = compare({i: row["fingerprint"] for i, row in stored.items()}, wanted)
         vectors = Vectors(stores.root.vectors, space.name)
+        step.progress.begin(len(plan.work), "points")
         for start in range(0, len(plan.work), BATCH):
             numbers = plan.work[start : start + BATCH]
             matrix = vectors.get([payloads[i]["pixel_sha256"] for i in numbers])
             index.upsert([Point(i, vector, payloads[i]) for i, vector in zip(numbers, matrix, strict=True)])
             fault(Fault.POINTS_UPSERTED)
+            step.progress.advance(len(numbers))
         if plan.work:
             index.flush()
             fault(Fault.INDEX_FLUSHED)
+        sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
+        missing = len(sample) - len(index.retrieve(sample, with_payload=False))
+        step.check("points_stored", missing == 0, f"{missing} of {len(sample)} points looked up are not stored")
         rows = [
             stored[i]
             if i in stored and stored[i]["fingerprint"] == wanted[i]

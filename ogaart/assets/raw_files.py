@@ -1,5 +1,8 @@
 """The original files, exactly as served, in the blob store."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
 import dagster as dg
 
 from ogaart.assets.file_links import file_links
@@ -8,11 +11,12 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, RowState
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.checks import partition_check
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.site.client import FetchFailed
-from ogaart.resources.storage.rows import FileLinkRow, RawFileRow
+from ogaart.resources.site.client import Fetched, FetchFailed
+from ogaart.resources.storage.rows import EntryRow, FileLinkRow, RawFileRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, RAW_FILES
 
 RAW_FILES_VERSION = "1"
@@ -30,20 +34,21 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     pool="site",
     metadata=described(RAW_FILES),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
+            Stage.RAW_FILES,
             "few_failures",
-            asset="raw_files",
-            description="Of the partition's files, at most the share OGAART_MAX_FAILURE_SHARE is not available.",
+            "Of the partition's files, at most the share OGAART_MAX_FAILURE_SHARE is not available.",
         )
     ],
 )
-def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """Each original file, streamed to the blob store, its length checked, hashed, its type told by magic bytes.
 
     A file is identified by id, URL and length on its entry's page; what is stored is not requested again. A partial
-    download resumes by Range.
+    download resumes by Range. A file that was readable is withdrawn by two refusals only, of different runs,
+    `OGAART_CONFIRM_HOURS` apart.
     """
-    return run_partitions(context, platform, Stage.RAW_FILES, fetch_files)
+    yield from run_partitions(context, platform, Stage.RAW_FILES, fetch_files)
 
 
 def fetch_files(step: Step) -> None:
@@ -51,29 +56,31 @@ def fetch_files(step: Step) -> None:
     tables = step.stores.tables
     stored = {(r["slug"], r["url"]): r for r in tables.read(RAW_FILES, step.partition)}
     links = {(r["slug"], r["url"]): r for r in tables.read(FILE_LINKS, step.partition) if r["role"] == FileRole.FILE}
+    entries = {r["slug"]: r for r in tables.read(ENTRIES, step.partition)}
     wanted = {key: _fingerprint(step, link) for key, link in links.items()}
     plan = compare({key: row["fingerprint"] for key, row in stored.items()}, wanted)
     rows = []
+    step.progress.begin(len(links), "files")
     for key, link in links.items():
+        step.progress.start(link["url"])
         old = stored.get(key)
+        since = _refetch_before(step, link, wanted[key], entries)
         if old is not None and step.failures.keep_until_due(old["url"], wanted[key], link["slug"]):
             rows.append(old)  # a file that is gone stays a failure
-        elif old is not None and _settled(step, old, wanted[key]):
+        elif old is not None and since is None and _settled(step, old, wanted[key]):
             rows.append(old)
         else:
-            rows.append(_fetch(step, link, old, wanted[key]))
+            rows.append(_fetch(step, link, old, wanted[key], since))
+        step.progress.advance()
     step.count(plan)
     replaced = sum(1 for row in rows if _replaced(stored.get((row["slug"], row["url"])), row))
     step.counts[RowState.STALE] += replaced
     step.counts[RowState.UNCHANGED] -= replaced
-    entries = tables.read(ENTRIES, step.partition)
-    step.counts[RowState.PENDING] = sum(1 for e in entries if e["status"] == EntryStatus.FAILED)
+    step.counts[RowState.PENDING] = sum(1 for e in entries.values() if e["status"] == EntryStatus.FAILED)
     failed, limit = sum(1 for row in rows if row["status"] != FileStatus.OK), step.stores.settings.max_failure_share
-    step.check(
-        "few_failures",
-        failed <= limit * len(rows),
-        f"{step.partition}: {failed} of {len(rows)} files are not available, the limit is {limit:.0%}",
-    )
+    message = f"{failed} of {len(rows)} files are not available, the limit is {limit:.0%}"
+    step.check("few_failures", failed <= limit * len(rows), message)
+    step.stores.site.confirm_refusals()
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
 
@@ -82,13 +89,25 @@ def _fingerprint(step: Step, link: FileLinkRow) -> str:
     return fingerprint(RAW_FILES_VERSION, link["fid"], link["url"], link["length"], too_large)
 
 
+def _refetch_before(step: Step, link: FileLinkRow, wanted: str, entries: Mapping[str, EntryRow]) -> datetime | None:
+    """The time before which a stored answer for a file does not count; None: any stored answer does.
+
+    A run that reads what is due requests a file where its entry's record changed since, or after OGAART_REFRESH_DAYS.
+    """
+    times = [step.failures.refetch_before(link["url"], wanted, link["slug"])]
+    if step.refresh is not None and step.refresh.due:
+        times.append(step.refresh.before - timedelta(days=step.stores.settings.refresh_days))
+        times.append(entries[link["slug"]]["changed_at"] if link["slug"] in entries else None)
+    return max((t for t in times if t is not None), default=None)
+
+
 def _settled(step: Step, row: RawFileRow, wanted: str) -> bool:
-    """Whether a stored row needs no request: its bytes are stored, or it is gone for good."""
-    if row["fingerprint"] != wanted or step.failures.refetch_before(row["url"], wanted, row["slug"]) is not None:
+    """Whether a stored row needs no request: its bytes are stored, or the file is gone."""
+    if row["fingerprint"] != wanted or step.failures.is_due(row["url"], wanted):
         return False
     if row["status"] == FileStatus.OK:
         return step.stores.blobs.has(str(row["sha256"]))
-    return bool(row["status"] != FileStatus.FAILED)
+    return bool(row["status"] not in {FileStatus.FAILED, *GONE.values()})
 
 
 def _replaced(old: RawFileRow | None, new: RawFileRow) -> bool:
@@ -96,7 +115,7 @@ def _replaced(old: RawFileRow | None, new: RawFileRow) -> bool:
     return old is not None and old["fingerprint"] == new["fingerprint"] and old["run_id"] != new["run_id"]
 
 
-def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str) -> RawFileRow:
+def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, since: datetime | None) -> RawFileRow:
     facts: RawFileRow = {"fid": link["fid"], "slug": link["slug"], "url": link["url"]}
     limit = step.stores.settings.max_file_bytes
     if (link["length"] or 0) > limit:
@@ -110,7 +129,6 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str) -
         facts["status"] = FileStatus.TOO_LARGE.value
         return step.stamp(facts, wanted)
     changed = old is not None and old["fingerprint"] != wanted
-    since = step.failures.refetch_before(link["url"], wanted, link["slug"])
     try:
         fetched = step.get(
             link["url"],
@@ -130,32 +148,45 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str) -
             http_status=failure.http_status,
             retryable=failure.retryable,
         )
-        if old is not None and old["status"] == FileStatus.OK and step.stores.blobs.has(str(old["sha256"])):
+        if _is_readable(step, old):
+            assert old is not None
             return old  # what was read before stays in search until the site serves something else
         facts["status"], facts["http_status"] = FileStatus.FAILED.value, failure.http_status
         return step.stamp(facts, wanted)
+    if fetched.sha256 is None:
+        return _refused(step, link, old, wanted, fetched)
     if old is not None and not changed and old["status"] == FileStatus.OK and old["sha256"] == fetched.sha256:
-        return old
-    facts["http_status"], facts["fetched_at"] = fetched.status, fetched.fetched_at
-    gone = GONE.get(fetched.status)
-    if gone is not None or fetched.sha256 is None:
-        status = gone or FileStatus.MISSING
-        step.failures.record(
-            link["url"],
-            wanted,
-            slug=link["slug"],
-            error_class=status.value.capitalize(),
-            message=f"the entry links this file, the site answers {fetched.status}",
-            http_status=fetched.status,
-        )
-        facts["status"] = status.value
-        return step.stamp(facts, wanted)
+        return old if old["checked_at"] == fetched.checked_at else {**old, "checked_at": fetched.checked_at}
     with step.stores.blobs.path(fetched.sha256).open("rb") as content:
         kind = sniff(content.read(HEAD_BYTES))
-    facts["status"], facts["sha256"], facts["bytes"], facts["type"] = (
-        FileStatus.OK.value,
-        fetched.sha256,
-        fetched.bytes,
-        kind.format,
+    facts |= {"http_status": fetched.status, "fetched_at": fetched.fetched_at, "checked_at": fetched.checked_at}
+    facts |= {"sha256": fetched.sha256, "bytes": fetched.bytes, "type": kind.format, "status": FileStatus.OK.value}
+    return step.stamp(facts, wanted)
+
+
+def _is_readable(step: Step, row: RawFileRow | None) -> bool:
+    return row is not None and row["status"] == FileStatus.OK and step.stores.blobs.has(str(row["sha256"]))
+
+
+def _refused(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, fetched: Fetched) -> RawFileRow:
+    """The row of a file that the site refuses; one that was readable stays until a second refusal."""
+    url, slug, status = link["url"], link["slug"], GONE[fetched.status]
+    if old is not None and _is_readable(step, old):
+        confirm_after = timedelta(hours=step.stores.settings.confirm_hours)
+        if not step.failures.confirm_refusal(url, wanted, fetched.status, confirm_after, slug):
+            return old
+    step.failures.record_withdrawn(
+        url,
+        wanted,
+        slug=slug,
+        error_class=status.value.capitalize(),
+        message=f"the entry links this file, the site answers {fetched.status}",
+        http_status=fetched.status,
+        checked_at=fetched.checked_at,
     )
+    if old is not None and (old["fingerprint"], old["status"]) == (wanted, status.value):
+        return old if old["checked_at"] == fetched.checked_at else {**old, "checked_at": fetched.checked_at}
+    facts: RawFileRow = {"fid": link["fid"], "slug": slug, "url": url}
+    facts |= {"status": status.value, "http_status": fetched.status}
+    facts |= {"fetched_at": fetched.fetched_at, "checked_at": fetched.checked_at}
     return step.stamp(facts, wanted)

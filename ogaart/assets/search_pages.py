@@ -1,5 +1,6 @@
 """The result pages of each query: one page a partition, its rows in order."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import dagster as dg
@@ -8,11 +9,12 @@ from ogaart.core.partitions import BadPartition, search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import ListingStatus
+from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.numbered_rows import name_numbered_rows
-from ogaart.pipeline.runner import run_partitions
+from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.site.client import Fetched
+from ogaart.resources.site.client import Fetched, UnexpectedContent
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
 from ogaart.resources.storage.rows import ListingRow, SearchResultRow
 from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
@@ -33,20 +35,20 @@ SEARCH_PAGES_VERSION = "1"
     pool="site",
     metadata=described(SEARCH_RESULTS, LISTINGS),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
+            Stage.SEARCH_PAGES,
             "rows_as_announced",
-            asset="search_pages",
-            description="A page lists as many entries as its header 'Displaying A - B of N' announces, or a few less.",
+            "A page lists as many entries as its header 'Displaying A - B of N' announces, or a few less.",
         )
     ],
 )
-def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
     """One page of a query's results, oldest entries first.
 
     A page read within `OGAART_LISTING_HOURS` is not requested again. Only result rows count, never the page's other
     links; a page past the end holds no rows; a keyword that the site refuses fails the step.
     """
-    return run_partitions(context, platform, Stage.SEARCH_PAGES, read_page)
+    yield from run_partitions(context, platform, Stage.SEARCH_PAGES, read_page)
 
 
 def read_page(step: Step) -> None:
@@ -60,17 +62,34 @@ def read_page(step: Step) -> None:
         )
     url = stores.site_rules.listing_url(query, step.page)
     sweep = latest_sweep(stores.root.site, step.query)  # what is older than it may contradict it
-    since = sweep.at if sweep is not None else None
-    fetched = step.get(url, max_age=timedelta(hours=stores.settings.listing_hours), since=since, page=True)
+    times = [sweep.at] if sweep is not None else []
+    if step.refresh is not None and step.refresh.only is None and not step.refresh.due:
+        times.append(step.refresh.before)
+    accept, max_age = _accepts(step, query.per_page), timedelta(hours=stores.settings.listing_hours)
+    fetched = step.get(url, max_age=max_age, since=max(times, default=None), page=True, accept=accept)
     try:
         listing, past_end = _parsed(step, url, fetched, query.per_page)
     except ListingUnreadable:
-        # One bad answer is not the truth, and a stored one must not count for as long as a good one would.
-        fetched = step.get(url, refresh=True, page=True)
+        if not fetched.from_store:
+            raise
+        fetched = step.get(url, refresh=True, page=True, accept=accept)  # the stored page is bad
         listing, past_end = _parsed(step, url, fetched, query.per_page)
     if not past_end:
         _note_odd_rows(step, url, listing, sweep)
     _commit(step, url, fetched, listing, past_end=past_end)
+
+
+def _accepts(step: Step, per_page: int) -> Callable[[bytes], None]:
+    """Refuse a response that is not the requested result page, so that it is requested again."""
+    rules = step.stores.site_rules
+
+    def accept(content: bytes) -> None:
+        try:
+            rules.is_past_end(rules.parse_listing(content), step.page, per_page)
+        except ListingUnreadable as cause:
+            raise UnexpectedContent(str(cause)) from cause
+
+    return accept
 
 
 def _parsed(step: Step, url: str, fetched: Fetched, per_page: int) -> tuple[Listing, bool]:
@@ -124,7 +143,7 @@ def _commit(step: Step, url: str, fetched: Fetched, listing: Listing, *, past_en
     step.check(
         "rows_as_announced",
         abs(len(records) - announced) <= tolerated,
-        f"{step.partition}: {len(records)} rows, {announced} announced, a difference of {tolerated} is tolerated",
+        f"{len(records)} rows, {announced} announced, a difference of {tolerated} is tolerated",
     )
     old_listing = tables.read(LISTINGS, step.partition)
     facts: ListingRow = {

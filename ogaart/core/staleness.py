@@ -11,6 +11,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 FIRST_RETRY = timedelta(hours=1)
 LONGEST_RETRY = timedelta(days=7)
+RECHECKS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+"""After so long a URL that was refused is requested again; the last is repeated."""
 MOST_ATTEMPTS = 10
 """After so many runs a failure is permanent: about three weeks."""
 
@@ -64,3 +66,41 @@ def next_try(attempts: int, last_at: datetime, *, retryable: bool) -> datetime |
         return None
     wait: timedelta = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
     return last_at + wait
+
+
+def next_recheck(refusals: int, last_at: datetime) -> datetime:
+    """When a URL that the site refused (deleted, private), but still links, is requested again.
+
+    Args:
+        refusals: refusals in a row that counted, at least 1.
+        last_at: when it was last refused.
+    """
+    return last_at + RECHECKS[min(refusals, len(RECHECKS)) - 1]
+
+
+NEWEST_INTERVAL = timedelta(days=1)
+"""An entry is read again after this at the soonest."""
+REFRESH_EVERY = timedelta(hours=6)
+"""A partition's due entries are collected for so long, so that one run reads many of them."""
+
+
+def refresh_due(
+    checked_at: datetime, posted_at: datetime | None, changed_at: datetime | None, longest: timedelta
+) -> datetime:
+    """When an entry's page is read again: new and recently changed entries sooner, none later than ``longest``.
+
+    The interval is a quarter of the time since the entry was posted or last changed, so that entries that change often
+    are read often. Runs of one partition are ``REFRESH_EVERY`` apart, which is taken off, so that no entry is older
+    than ``longest`` when it is read.
+
+    Args:
+        checked_at: when the site last served or confirmed the page.
+        posted_at: when the entry was posted, in UTC.
+        changed_at: when it was first seen changed.
+        longest: longest interval.
+    """
+    limit = max(longest - REFRESH_EVERY, timedelta(0))
+    event = max((at for at in (posted_at, changed_at) if at is not None), default=None)
+    if event is None:
+        return checked_at + limit
+    return checked_at + min(max((checked_at - event) / 4, NEWEST_INTERVAL), limit)

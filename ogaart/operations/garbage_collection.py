@@ -127,9 +127,11 @@ class Used:
 
 
 _BLOBS = (
-    "SELECT sha256 FROM listings UNION SELECT page_sha256 FROM entries UNION SELECT sha256 FROM raw_files"
+    "SELECT sha256 FROM listings UNION SELECT page_sha256 FROM entries"
+    " UNION SELECT sha256 FROM raw_files"
     " UNION SELECT file_sha256 FROM occurrences"
 )
+_LICENCE_PAGES = "SELECT unnest([first_page_sha256, page_sha256]) FROM licence_history"
 _URLS = (
     "SELECT url FROM listings UNION SELECT url FROM search_results UNION SELECT url FROM entries"
     " UNION SELECT url FROM file_links"
@@ -139,6 +141,7 @@ _URLS = (
 def _used(tables: Tables, catalogs: list[Path]) -> Used:
     with connect(tables) as con:
         blobs, urls, pixels = (_column(con, q) for q in (_BLOBS, _URLS, "SELECT pixel_sha256 FROM images"))
+        blobs |= _column(con, _LICENCE_PAGES)
     for catalog in catalogs:
         try:
             with duckdb.connect(str(catalog), read_only=True) as con:

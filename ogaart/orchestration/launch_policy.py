@@ -3,12 +3,13 @@
 Nothing is remembered between decisions: after a kill, the same rows lead to the same decision.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ogaart.core.staleness import next_try
+from ogaart.core.staleness import REFRESH_EVERY, next_try, refresh_due
 from ogaart.core.states import EntryStatus
 from ogaart.resources.site.sweeps import SweepPage
 
@@ -48,6 +49,9 @@ class KnownEntry:
     fetched_at: datetime | None
     files: int = 0
     fails: bool = False  # its page failed when it was last requested
+    posted_at: datetime | None = None
+    changed_at: datetime | None = None
+    files_checked_at: tuple[datetime, ...] = ()  # when its readable files were last served or confirmed
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def decide(
     past: Sequence[PastRun] = (),
     spent: int = 0,
     budget: int,
-    refresh_after: timedelta,
+    entry_refresh: timedelta,
+    file_refresh: timedelta,
 ) -> list[Launch]:
     """What to launch now, most urgent first.
 
@@ -147,7 +152,8 @@ def decide(
         past: runs that earlier decisions launched, newest first.
         spent: requests made in the last 24 hours, with those that running runs are expected to make.
         budget: requests a day.
-        refresh_after: age at which an entry is read again.
+        entry_refresh: age at which an entry's page is read again, at the latest.
+        file_refresh: age at which a file is requested again.
 
     Returns:
         At most one launch a partition. Their requests fit into the budget, except that the first run of a day may
@@ -172,7 +178,7 @@ def decide(
                 launches.append(launch)
                 taken.add(launch.key)
     idle = [s for s in statuses if s.key not in taken and not _backs_off(s, Reason.REFRESH, past, now)]
-    return launches + _refreshes(idle, now - refresh_after, budget_left)
+    return launches + _refreshes(idle, now, entry_refresh, file_refresh, budget_left)
 
 
 def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[PastRun]) -> list[list[Launch]]:
@@ -238,7 +244,8 @@ def _need(s: PartitionStatus, known: set[str], listed_in: Mapping[str, str], fil
         return Launch(s.key, Reason.FAILURES, requests)
     arrived = any(listed_in.get(slug, s.key) != s.key for slug in s.left)
     suspect = s.swept is not None and any(
-        slug not in s.query and (s.entries[slug].fetched_at or s.swept.at) < s.swept.at for slug in s.left
+        slug not in s.query and not s.entries[slug].fails and (s.entries[slug].fetched_at or s.swept.at) < s.swept.at
+        for slug in s.left
     )
     return Launch(s.key, Reason.LEFT, requests) if arrived or suspect else None
 
@@ -263,7 +270,8 @@ def _backs_off(status: PartitionStatus, reason: Reason, past: Sequence[PastRun],
     """Whether a partition waits, because of the outcome of earlier runs on it.
 
     Failed runs in a row wait ever longer; a failed run of several partitions does not count. After a success the
-    same reason needs a newer sweep or an hour, so that a contradiction between rows and site does not become a loop.
+    same reason needs a newer sweep or an hour, so that a contradiction between rows and site does not become a loop; a
+    refresh needs six hours, so that it reads several entries.
     """
     mine = [p for p in past if p.key == status.key and (p.ok or p.together == 1)]
     failed = 0
@@ -278,25 +286,32 @@ def _backs_off(status: PartitionStatus, reason: Reason, past: Sequence[PastRun],
     if last is None or reason in {Reason.PROCESS, Reason.FAILURES}:
         return False
     renewed = status.swept is not None and status.swept.at > last.started_at
-    return not renewed and now - last.ended_at < BRAKE
+    return not renewed and now - last.ended_at < (REFRESH_EVERY if reason == Reason.REFRESH else BRAKE)
 
 
-def _refreshes(statuses: Sequence[PartitionStatus], limit: datetime, budget: _Budget) -> list[Launch]:
-    """Runs that read the oldest entries again, as many as the budget allows.
+def _refreshes(
+    statuses: Sequence[PartitionStatus],
+    now: datetime,
+    entry_refresh: timedelta,
+    file_refresh: timedelta,
+    budget: _Budget,
+) -> list[Launch]:
+    """Runs that read again what is due, longest due first, as much as the budget allows.
 
-    All share one time: what was last read before it is read again.
+    All share one time: what was due before it is read again.
     """
-    old = sorted(
-        (held.fetched_at, s.key, 1 + held.files)
+    due = sorted(
+        (at, s.key)
         for s in statuses
         for held in s.entries.values()
-        if held.fetched_at is not None and held.fetched_at < limit and held.status not in TOMBSTONES and not held.fails
+        if held.fetched_at is not None and held.status not in TOMBSTONES and not held.fails
+        for at in (
+            refresh_due(held.fetched_at, held.posted_at, held.changed_at, entry_refresh),
+            *(checked_at + file_refresh for checked_at in held.files_checked_at),
+        )
+        if at < now
     )
-    before = limit
-    costs: dict[str, int] = {}
-    for fetched_at, key, cost in old:
-        if not budget.pay(cost):
-            before = fetched_at
-            break
-        costs[key] = costs.get(key, 0) + cost
+    room = max(budget.left, 0)
+    before = now if len(due) <= room else due[room][0]
+    costs = Counter(key for at, key in due if at < before)
     return [Launch(key, Reason.REFRESH, cost, before) for key, cost in costs.items()]

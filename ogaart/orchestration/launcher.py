@@ -87,7 +87,8 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         # What a run in progress has requested already counts twice until it ends: too few requests beat too many.
         spent=stores.site.requests_of_last_day() + sum(busy.values()),
         budget=stores.settings.requests_per_day,
-        refresh_after=timedelta(days=stores.settings.refresh_days),
+        entry_refresh=timedelta(days=stores.settings.entry_refresh_days),
+        file_refresh=timedelta(days=stores.settings.refresh_days),
     )
     return batches(launches, keys, past)[:room]
 
@@ -103,7 +104,7 @@ def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
     if len(batch) > 1:
         tags |= {RANGE_START: batch[0].key, RANGE_END: batch[-1].key}
     if launch.before is not None:
-        tags |= RefreshRequest(launch.before).tags()
+        tags |= RefreshRequest(launch.before, due=True).tags()
     if launch.reason == Reason.PROCESS:
         tags["dagster/priority"] = "1"
     job = JOBS.get(launch.reason, "ingest")

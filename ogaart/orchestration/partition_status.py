@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from ogaart.core.partitions import parse_key
 from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
-from ogaart.core.states import FileRole
+from ogaart.core.states import FileRole, FileStatus
 from ogaart.orchestration.launch_policy import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep
 from ogaart.resources.storage.rows import StepRow
-from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, SEARCH_RESULTS, STEPS
+from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, RAW_FILES, SEARCH_RESULTS, STEPS
 from ogaart.resources.storage.tables import Tables
 
 
@@ -38,6 +38,11 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
     links = tables.select(FILE_LINKS, key, ["slug", "role"])
     files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
     failures = {stage: tables.select(FAILURES, key, ["slug", "next_try"], stage) for stage in SITE_STAGES}
+    checked: dict[str, list[datetime]] = {}
+    for row in tables.select(RAW_FILES, key, ["slug", "status", "fetched_at", "checked_at"]):
+        at = row["checked_at"] or row["fetched_at"]
+        if row["status"] == FileStatus.OK and at is not None:
+            checked.setdefault(row["slug"], []).append(at)
     failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES]}
     return PartitionStatus(
         key,
@@ -46,8 +51,16 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
         listed=frozenset(r["slug"] for r in tables.select(SEARCH_RESULTS, key, ["slug"])) if listing else None,
         listed_at=listing[0]["fetched_at"] if listing else None,
         entries={
-            row["slug"]: KnownEntry(row["status"], row["fetched_at"], files[row["slug"]], row["slug"] in failing)
-            for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at"])
+            row["slug"]: KnownEntry(
+                row["status"],
+                row["fetched_at"],
+                files[row["slug"]],
+                row["slug"] in failing,
+                posted_at=row["posted_at"].replace(tzinfo=UTC) if row["posted_at"] is not None else None,
+                changed_at=row["changed_at"],
+                files_checked_at=tuple(checked.get(row["slug"], ())),
+            )
+            for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at", "posted_at", "changed_at"])
         },
         due=sum(
             1 for rows in failures.values() for row in rows if row["next_try"] is not None and row["next_try"] <= now

@@ -1,11 +1,16 @@
 """The failures of one stage and partition: those of earlier runs that still hold, and those of this run."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ogaart.core.staleness import next_try
+from ogaart.core.staleness import next_recheck, next_try
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.storage.rows import FailureRow
+
+REFUSALS = frozenset({401, 403, 404, 410})
+"""HTTP statuses by which the site refuses a URL."""
+REFUSED_ONCE = "RefusedOnce"
+"""Error class of a first refusal of what was readable before; a second one withdraws it."""
 
 
 class FailureLog:
@@ -56,6 +61,8 @@ class FailureLog:
         row = self.find(key, fingerprint)
         if row is None or self._is_due(row) or self._refreshes(slug):
             return False
+        if row["next_try"] is None and row["http_status"] in REFUSALS:
+            return False  # of a version that believed a refusal for ever
         self._current[key] = row
         return True
 
@@ -89,6 +96,78 @@ class FailureLog:
         """Record that ``key`` failed in this run, and when it is tried again."""
         before = self.find(key, fingerprint)
         attempts = (before["attempts"] if before is not None else 0) + 1
+        due = next_try(attempts, self._now, retryable=retryable)
+        self._add(key, fingerprint, before, due, slug, error_class, message, http_status)
+
+    def confirm_refusal(
+        self, key: str, fingerprint: str, http_status: int, after: timedelta, slug: str | None = None
+    ) -> bool:
+        """Whether a refusal of what was readable before confirms one of an earlier run, so that it counts.
+
+        Where it does not, it is recorded as the first, with the time from which a second one will count.
+
+        Args:
+            key: the URL.
+            fingerprint: the inputs.
+            http_status: 401, 403, 404 or 410.
+            after: time between the two refusals, at least.
+            slug: the entry.
+        """
+        first = self.find(key, fingerprint)
+        if first is not None and first["error_class"] != REFUSED_ONCE:
+            first = None
+        since = self._now if first is None else first["first_at"]
+        if first is not None and first["run_id"] != self._lineage["run_id"] and self._now >= since + after:
+            return True
+        message = (
+            f"refused once ({http_status}) at {since:%Y-%m-%d %H:%M} UTC: what was read before stays, "
+            f"a second refusal from {since + after:%Y-%m-%d %H:%M} UTC on withdraws it"
+        )
+        self._add(key, fingerprint, first, since + after, slug, REFUSED_ONCE, message, http_status)
+        if first is not None:  # the run of the first refusal: another one has to confirm it
+            self._current[key]["run_id"] = first["run_id"]
+        return False
+
+    def record_withdrawn(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        error_class: str,
+        message: str,
+        http_status: int,
+        checked_at: datetime,
+        slug: str | None = None,
+    ) -> None:
+        """Record that the site refuses ``key``, which it still links; it is requested again after a day, week, month.
+
+        Args:
+            key: the URL.
+            fingerprint: the inputs.
+            error_class: such as ``Deleted``.
+            message: what the site answered.
+            http_status: 401, 403, 404 or 410.
+            checked_at: when it was last refused.
+            slug: the entry.
+        """
+        before = self.find(key, fingerprint)
+        if before is not None and before["error_class"] != error_class:
+            before = None
+        refusals = (before["attempts"] if before is not None else 0) + 1
+        due = next_recheck(refusals, checked_at)
+        self._add(key, fingerprint, before, due, slug, error_class, message, http_status)
+
+    def _add(
+        self,
+        key: str,
+        fingerprint: str,
+        before: FailureRow | None,
+        due: datetime | None,
+        slug: str | None,
+        error_class: str,
+        message: str,
+        http_status: int | None,
+    ) -> None:
         self._current[key] = {
             "stage": self._lineage["stage"],
             "partition": self._lineage["partition"],
@@ -98,10 +177,10 @@ class FailureLog:
             "error_class": error_class,
             "message": message,
             "http_status": http_status,
-            "attempts": attempts,
+            "attempts": (before["attempts"] if before is not None else 0) + 1,
             "first_at": before["first_at"] if before is not None else self._now,
             "last_at": self._now,
-            "next_try": next_try(attempts, self._now, retryable=retryable),
+            "next_try": due,
             "fingerprint": fingerprint,
             "written_at": self._now,
         }

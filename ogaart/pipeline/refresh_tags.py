@@ -15,6 +15,9 @@ REFRESH_BEFORE = "ogaart/refresh_before"
 REFRESH_ONLY = "ogaart/refresh_only"
 """Tag with an entry's slug: only that entry is read again."""
 
+REFRESH_DUE = "ogaart/refresh_due"
+"""Tag of a run that reads again only what was due by ``ogaart/refresh_before``; its value does not matter."""
+
 
 @dataclass(frozen=True)
 class RefreshRequest:
@@ -24,10 +27,12 @@ class RefreshRequest:
         before: pages and files that the site has not confirmed since this time are requested. A run that is retried
             after a kill continues where it was, since it has the same time.
         only: slug of the one entry to read; None: all of the partition.
+        due: only entries and files that are due by ``before`` are requested (see ``core.staleness.refresh_due``).
     """
 
     before: datetime
     only: str | None = None
+    due: bool = False
 
     def covers(self, slug: str) -> bool:
         """Whether that entry is read again."""
@@ -36,7 +41,8 @@ class RefreshRequest:
     def tags(self) -> dict[str, str]:
         """The tags of a run that is to do it."""
         only = {} if self.only is None else {REFRESH_ONLY: self.only}
-        return {REFRESH: "true", REFRESH_BEFORE: self.before.isoformat(), **only}
+        due = {REFRESH_DUE: "true"} if self.due else {}
+        return {REFRESH: "true", REFRESH_BEFORE: self.before.isoformat(), **only, **due}
 
 
 def requested_by(tags: Mapping[str, str], created_at: datetime) -> RefreshRequest | None:
@@ -59,7 +65,9 @@ def requested_by(tags: Mapping[str, str], created_at: datetime) -> RefreshReques
             f"tag {REFRESH_BEFORE}={text!r}: expected an ISO time such as 2026-01-31T00:00:00+00:00",
             allow_retries=False,
         ) from None
-    return RefreshRequest(before if before.tzinfo else before.replace(tzinfo=UTC), tags.get(REFRESH_ONLY))
+    return RefreshRequest(
+        before if before.tzinfo else before.replace(tzinfo=UTC), tags.get(REFRESH_ONLY), REFRESH_DUE in tags
+    )
 
 
 def refresh_of_run(context: dg.AssetExecutionContext) -> RefreshRequest | None:

@@ -1,81 +1,124 @@
-"""A stage run on the partitions of a run, one by one: each has its own metadata and outcome."""
+"""A stage run on the partitions of a run, one by one: each has its own metadata, checks and outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.stages import Stage
+from ogaart.core.stages import STAGES, Stage
 from ogaart.core.states import RowState
-from ogaart.pipeline.refresh_tags import refresh_of_run
+from ogaart.pipeline import checks, step_metadata
+from ogaart.pipeline.checks import CheckOutcome
+from ogaart.pipeline.progress import Progress
+from ogaart.pipeline.refresh_tags import RefreshRequest, refresh_of_run
 from ogaart.pipeline.step import Step, open_step
-from ogaart.resources.platform import Platform
+from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.site.client import SiteDown
 
-FIRST_WAIT = 30.0
 LONGEST_WAIT = 1800.0
+"""Seconds before a step is retried while the site is down, at most; they double from OGAART_CIRCUIT_SECONDS on."""
 MOST_RETRIES = 5
-"""Seconds before a step is retried while the site is down, doubling, and how often."""
+"""Retries of a step without any response from the site between them; then its run fails, for a later one."""
+
+StepEvents = Iterator[dg.MaterializeResult[None] | dg.Output[None]]
+"""What an asset yields."""
 
 
 def run_partitions(
     context: dg.AssetExecutionContext, platform: Platform, stage: Stage, work: Callable[[Step], None]
-) -> dg.MaterializeResult[None]:
-    """Do ``work`` for each partition of the run and attach its metadata to it.
+) -> StepEvents:
+    """Do ``work`` for each partition of the run and attach its metadata and check results to it.
 
-    Where the run has several, one that fails does not stop the others: they are all done before the step fails.
+    Where the run has several, one that fails does not stop the others: they are all done before the step fails. While
+    the site is down the step waits and retries; nothing else is worth a retry of the whole step, since a failing page
+    or file is a row of its own.
 
     Raises:
         Failure: some of several partitions failed; the others are materialized.
-        RetryRequested: the site does not answer; Dagster retries the step. Nothing else is worth a retry of the whole
-            step: a failing page or file is a row of its own.
+        SiteDown: the site did not answer for so long that the run fails; at once where Dagster must not retry.
     """
     fault(Fault.SLOT_TAKEN)  # Dagster took it just before
     refresh = refresh_of_run(context)
-    checks: dict[str, dict[str, tuple[bool, str]]] = {}
     done: dict[str, dict[str, Any]] = {}
+    outcomes: dict[str, dict[str, CheckOutcome]] = {}
     failed: dict[str, Exception] = {}
     for key in context.partition_keys:
         try:
-            with open_step(platform.stores, stage, key, context.run_id, refresh) as step:
-                work(step)
-        except SiteDown as cause:
-            wait = max(FIRST_WAIT, cause.retry_after or 0) * 2**context.retry_number
-            raise dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=min(wait, LONGEST_WAIT)) from cause
+            step = _run_until_site_is_up(context, platform.stores, stage, key, refresh, work)
         except Exception as cause:
-            if len(context.partition_keys) == 1:
+            if len(context.partition_keys) == 1 or isinstance(cause, SiteDown):
                 raise
             context.log.exception("%s of %s failed", stage, key)
             failed[key] = cause
             continue
-        metadata = step.metadata()
         context.log.info(
             "%s of %s: %s",
             stage,
             key,
             ", ".join(f"{step.counts[s]} {s}" for s in RowState if step.counts[s]) or "empty",
         )
-        context.add_asset_metadata(metadata, partition_key=key)
-        done[key] = metadata
-        for name, found in step.checks.items():
-            checks.setdefault(name, {})[key] = found
+        done[key], outcomes[key] = _with_last_changes(context, key, step), step.checks
+        context.add_asset_metadata(done[key], partition_key=key)
     if failed:
         for key, metadata in done.items():  # a failed step materializes nothing by itself
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+        checks.log_evaluations(context, outcomes)
         raise dg.Failure(
             f"{len(failed)} of {len(context.partition_keys)} partitions failed, the others are done: "
             + "; ".join(f"{key}: {type(cause).__name__}: {cause}" for key, cause in failed.items())
         ) from ExceptionGroup(f"{stage} failed", list(failed.values()))
-    return dg.MaterializeResult(
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=name,
-                passed=all(passed for passed, _ in found.values()),
-                severity=dg.AssetCheckSeverity.ERROR,
-                description="; ".join(message for passed, message in found.values() if not passed) or None,
-                metadata={key: message for key, (_, message) in found.items()},
-            )
-            for name, found in checks.items()
-        ]
-    )
+    if context.has_partition_key:
+        yield dg.MaterializeResult(check_results=checks.results(context, outcomes[context.partition_key]))
+    else:
+        yield dg.MaterializeResult()
+        checks.log_evaluations(context, outcomes)
+        yield from checks.outputs(context)
+
+
+def _run_until_site_is_up(
+    context: dg.AssetExecutionContext,
+    stores: Stores,
+    stage: Stage,
+    key: str,
+    refresh: RefreshRequest | None,
+    work: Callable[[Step], None],
+) -> Step:
+    """The finished step; waits and retries while the site is down, with progress in the log.
+
+    A run of a command does not wait: its operator sees the cause and runs it again.
+    """
+    waits = not context.get_step_execution_context().retry_mode.disabled
+    uses_site = STAGES[stage].reads_site
+    if uses_site:
+        stores.site.on_event = context.log.info
+    retries, answered = 0, 0
+    with Progress(context.log.info, f"{stage} of {key}", stores.settings.progress_seconds) as progress:
+        while True:
+            try:
+                with open_step(stores, stage, key, context.run_id, refresh, progress) as step:
+                    work(step)
+            except SiteDown as cause:
+                retries = retries + 1 if stores.site.stats.answered == answered else 1
+                answered = stores.site.stats.answered
+                if retries > MOST_RETRIES or not waits:
+                    raise
+                seconds = max(stores.settings.circuit_seconds, cause.retry_after) * 2.0 ** (retries - 1)
+                context.log.warning("%s of %s: %s (retry %d of %d)", stage, key, cause, retries, MOST_RETRIES)
+                stores.site.wait_until_up(min(seconds, LONGEST_WAIT))
+            else:
+                return step
+
+
+def _with_last_changes(context: dg.AssetExecutionContext, key: str, step: Step) -> dict[str, Any]:
+    """The step's metadata; where it found nothing new, with the pictures and figures of the last run that did."""
+    metadata = step.metadata()
+    if step.found_changes:
+        return metadata
+    found = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key]), limit=1
+    ).records
+    before = found[0].asset_materialization if found else None
+    if before is None:
+        return metadata
+    return step_metadata.carried(before.metadata, found[0].run_id, found[0].timestamp) | metadata

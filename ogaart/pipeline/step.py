@@ -16,8 +16,10 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import Plan
 from ogaart.core.states import RowState
 from ogaart.pipeline import step_metadata
+from ogaart.pipeline.checks import CheckOutcome
 from ogaart.pipeline.failure_log import FailureLog
 from ogaart.pipeline.gallery import Gallery
+from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
@@ -39,7 +41,13 @@ class Step:
     """The work of one stage on one partition; rows become visible only by ``commit``."""
 
     def __init__(
-        self, stores: Stores, stage: Stage, partition: str, run_id: str, refresh: RefreshRequest | None = None
+        self,
+        stores: Stores,
+        stage: Stage,
+        partition: str,
+        run_id: str,
+        refresh: RefreshRequest | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.stores = stores
         self.stage = stage
@@ -48,10 +56,12 @@ class Step:
         self.now = datetime.now(UTC)
         self.counts: Counter[RowState] = Counter()
         self.extra: dict[str, int] = {}
-        self.checks: dict[str, tuple[bool, str]] = {}
+        self.checks: dict[str, CheckOutcome] = {}
+        self.progress = progress or Progress()
         self.refresh = refresh
+        everything = refresh if refresh is not None and not refresh.due else None  # what is due has no failure
         lineage = {"stage": stage.value, "partition": partition, "run_id": run_id}
-        self.failures = FailureLog(stores.tables.read(FAILURES, partition, stage), lineage, self.now, refresh)
+        self.failures = FailureLog(stores.tables.read(FAILURES, partition, stage), lineage, self.now, everything)
         self.gallery = Gallery()
         self._sizes: dict[str, tuple[int, int]] = {}
 
@@ -75,13 +85,14 @@ class Step:
         }
         return cast("R", {**row, **lineage})
 
-    def refreshes(self, slug: str) -> bool:
-        """Whether this run was requested to read the entry ``slug`` from the site again."""
-        return self.refresh is not None and self.refresh.covers(slug)
+    @property
+    def found_changes(self) -> bool:
+        """Whether rows are new, stale or orphaned."""
+        return any(self.counts[state] for state in (RowState.NEW, RowState.STALE, RowState.ORPHANED))
 
     def check(self, name: str, passed: bool, message: str) -> None:
         """Record the result of one of the asset's checks for this partition."""
-        self.checks[name] = (passed, message)
+        self.checks[name] = CheckOutcome(passed, message)
 
     def get(self, url: str, **options: Any) -> Fetched:
         """Return what ``url`` holds, counting requests and bytes; options and errors as ``SiteClient.get``."""
@@ -120,12 +131,17 @@ class Step:
         changed = missing or any(_differs(old, new) for old, new in rows.values())
         failures_changed = _differs(self.failures.stored, self.failures.rows)
         if changed or failures_changed or pack is not None:
-            content: dict[str, Sequence[Row]] = {t.name: new for t, (_, new) in rows.items()}
+            content = {t.name: self._dated(new) for t, (_, new) in rows.items()}
             if failures_changed or len(self.failures):
-                content[FAILURES.name] = self.failures.rows
+                content[FAILURES.name] = self._dated(self.failures.rows)
             self.stores.tables.commit(self.stage, self.partition, content, pack)
             return True
         return False
+
+    def _dated(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows; those of this step are written now, which may be long after the step began."""
+        now = datetime.now(UTC)
+        return [{**row, "written_at": now} if row["written_at"] is self.now else row for row in rows]
 
     def metadata(self) -> dict[str, Any]:
         """Counts, rates, errors and pictures of this step, for the Dagster UI."""
@@ -153,17 +169,18 @@ class Step:
     def note_run(self) -> None:
         """Append this materialization to the partition's history of steps."""
         history = self.stores.tables.read(STEPS, self.partition, self.stage)
+        ended = datetime.now(UTC)
         row = self.stamp(
             {
                 "stage": self.stage.value,
                 "started_at": self.now,
-                "ended_at": datetime.now(UTC),
+                "ended_at": ended,
                 **{state.value: self.counts[state] for state in RowState},
                 **{k: v for k, v in self.extra.items() if k in STEPS.schema.names},
                 "peak_bytes": peak_bytes(),
             },
             "",
-        )
+        ) | {"written_at": ended}
         self.stores.tables.commit(
             self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]}, journal="steps"
         )
@@ -195,7 +212,12 @@ def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
 
 @contextmanager
 def open_step(
-    stores: Stores, stage: Stage, partition: str, run_id: str, refresh: RefreshRequest | None = None
+    stores: Stores,
+    stage: Stage,
+    partition: str,
+    run_id: str,
+    refresh: RefreshRequest | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Step]:
     """Hold the lock of (stage, partition) around a step's work.
 
@@ -207,19 +229,31 @@ def open_step(
     with hold(
         step_lock(stores.root, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
     ):
-        step = Step(stores, stage, partition, run_id, refresh)
+        step = Step(stores, stage, partition, run_id, refresh, progress)
         yield step
         step.note_run()
 
 
-def described(*tables: Table) -> dict[str, Any]:
-    """Definition metadata of an asset: its column schema and the names of its tables."""
-    columns = [
-        dg.TableColumn(c.name, type=str(c.type), description=c.comment) for table in tables[:1] for c in table.columns
-    ]
+def described(*tables: Table, history: bool = True) -> dict[str, Any]:
+    """Definition metadata of an asset: the names and column schemas of the tables it writes.
+
+    Dagster shows the schema of the first as the asset's own; the others are metadata under their names.
+
+    Args:
+        tables: the tables, the main one first.
+        history: whether it also writes failures and steps, as every partitioned asset does.
+    """
+    others = [*tables[1:], *((FAILURES, STEPS) if history else ())]
     return {
-        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "dagster/column_schema": _column_schema(tables[0]),
+        **{f"columns of {table.name}": _column_schema(table) for table in others},
         "dagster/table_name": tables[0].name,
         "tables": {t.name: t.comment for t in tables},
         "layout": f"tables/{{{','.join(t.name for t in tables)}}}/{tables[0].stage}/<query>/<page>.parquet",
     }
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[dg.TableColumn(c.name, type=str(c.type), description=c.comment) for c in table.columns]
+    )

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ ERROR_CLASSES = 5
 ERROR_LINKS = 3
 FAILURES_SHOWN = 20
 COUNTS = tuple(state.value for state in RowState)
+LAST_CHANGES = "last_changes"
+FIGURES = (
+    *COUNTS, "requests", "bytes", "seconds", "bytes_per_second", "embedded", "pictures_per_second", "upserted",
+    "peak_bytes", "worker_peak_bytes",
+)  # fmt: skip
+"""Figures of the last materialization that found something new, kept under ``last_changes``."""
 
 
 def rates(extra: Mapping[str, int], seconds: float) -> dict[str, dg.MetadataValue]:
@@ -66,6 +73,22 @@ def pictures(thumbnails: Sequence[bytes]) -> dict[str, dg.MetadataValue]:
         return {}
     encoded = base64.b64encode(sheet(thumbnails)).decode()
     return {"pictures": dg.MetadataValue.md(f"![{len(thumbnails)} new pictures](data:image/jpeg;base64,{encoded})")}
+
+
+def carried(before: Mapping[str, dg.MetadataValue], run_id: str, at: float) -> dict[str, Any]:
+    """What a step that found nothing new shows of the last one that did: its pictures, and its figures with its run.
+
+    Args:
+        before: metadata of the materialization before.
+        run_id: its run.
+        at: its time, in seconds since the epoch.
+    """
+    found = {name: before[name] for name in ("pictures", LAST_CHANGES) if name in before}
+    if LAST_CHANGES not in before:
+        figures = {name: before[name].value for name in FIGURES if name in before}
+        when = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        found[LAST_CHANGES] = dg.MetadataValue.json({"run_id": run_id, "at": when, **figures})
+    return found
 
 
 def recount(files: Iterable[tuple[str, Path]], steps: Path, run_id: str) -> dict[str, dg.MetadataValue]:

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ogaart.core.staleness import Plan, compare, fingerprint, next_try
+import pytest
+
+from ogaart.core.staleness import Plan, compare, fingerprint, next_recheck, next_try, refresh_due
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -35,3 +37,30 @@ def test_a_retry_waits_longer_each_time_and_then_never() -> None:
 
 def test_what_is_not_worth_retrying_is_permanent_at_once() -> None:
     assert next_try(1, NOON, retryable=False) is None
+
+
+def test_a_refused_url_is_requested_again_after_a_day_a_week_and_each_month() -> None:
+    found = [next_recheck(refusals, NOON) - NOON for refusals in (1, 2, 3, 4)]
+
+    assert found == [timedelta(days=1), timedelta(days=7), timedelta(days=30), timedelta(days=30)]
+
+
+@pytest.mark.parametrize(
+    ("posted", "changed", "days"),
+    [
+        (400, None, 13.75),  # six hours are for collecting what is due
+        (None, None, 13.75),
+        (40, None, 10.0),
+        (2, None, 1.0),
+        (400, 20, 5.0),
+        (3, 400, 1.0),
+    ],
+)
+def test_new_and_changed_entries_are_read_again_sooner(posted: int | None, changed: int | None, days: float) -> None:
+    ago = [NOON - timedelta(days=d) if d is not None else None for d in (posted, changed)]
+
+    assert refresh_due(NOON, ago[0], ago[1], timedelta(days=14)) == NOON + timedelta(days=days)
+
+
+def test_an_interval_of_nothing_is_due_at_once() -> None:
+    assert refresh_due(NOON, NOON, None, timedelta(0)) == NOON

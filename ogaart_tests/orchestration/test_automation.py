@@ -106,6 +106,7 @@ def test_a_refresh_tells_its_run_from_when_on() -> None:
     assert refresh is not None
     assert refresh.before == NOW
     assert refresh.covers("anything")
+    assert refresh.due
 
 
 def test_tags_ask_for_all_or_for_one_entry_since_the_run_was_made() -> None:

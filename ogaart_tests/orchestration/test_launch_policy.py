@@ -53,7 +53,12 @@ def choose(*found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: 
 
 
 def launches(*found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: object) -> list[Launch]:
-    options: dict[str, object] = {"now": NOW, "refresh_after": timedelta(days=90), **more}
+    options: dict[str, object] = {
+        "now": NOW,
+        "entry_refresh": timedelta(days=14),
+        "file_refresh": timedelta(days=90),
+        **more,
+    }
     return decide(found, budget=budget, spent=spent, **options)  # type: ignore[arg-type]
 
 
@@ -177,23 +182,48 @@ def test_an_entry_that_the_sweep_lacks_is_looked_at_once_a_sweep() -> None:
     assert choose(looked_at) == choose(tombstone) == []
 
 
-def test_the_oldest_entries_are_read_again_with_what_is_left_of_the_budget() -> None:
-    older = status("q/0000", "a", a=KnownEntry("ok", OLD, files=2))
-    old = status("q/0001", "b", b=KnownEntry("ok", OLD + timedelta(days=30), files=4))
-    young = status("q/0002", "c")
+def test_what_is_longest_due_is_read_again_with_what_is_left_of_the_budget() -> None:
+    older = status("q/0000", "a", a=KnownEntry("ok", OLD, files=2, files_checked_at=(OLD, OLD)))
+    old = status("q/0001", "b", b=KnownEntry("ok", OLD + timedelta(days=30), files=4, files_checked_at=(READ,)))
+    recent = status("q/0002", "c")
 
-    both = launches(old, young, older, budget=100)
-    one = launches(old, young, older, budget=104, spent=100)
+    both = launches(old, recent, older, budget=100)
+    one = launches(old, recent, older, budget=101, spent=100)
 
-    limit = NOW - timedelta(days=90)
-    assert both == [Launch("q/0000", Reason.REFRESH, 3, limit), Launch("q/0001", Reason.REFRESH, 5, limit)]
-    assert one == [Launch("q/0000", Reason.REFRESH, 3, OLD + timedelta(days=30))]
+    assert both == [Launch("q/0000", Reason.REFRESH, 3, NOW), Launch("q/0001", Reason.REFRESH, 1, NOW)]
+    assert one == [Launch("q/0000", Reason.REFRESH, 1, OLD + timedelta(days=43, hours=18))]  # until the other is due
+
+
+def test_a_refresh_never_exceeds_the_budget() -> None:
+    entry = KnownEntry("ok", OLD)
+    old = status("q/0000", "abc", a=entry, b=entry, c=entry)
+
+    assert choose(old, budget=100, spent=100) == []
+    assert launches(old, budget=102, spent=100) == []  # three entries are due at the same time, only two may be read
+
+
+def test_files_are_due_by_their_own_age() -> None:
+    checked = NOW - timedelta(days=91)
+    page = status("q/0000", "a", a=KnownEntry("ok", READ, files=2, files_checked_at=(checked, READ)))
+
+    assert launches(page) == [Launch("q/0000", Reason.REFRESH, 1, NOW)]
+
+
+def test_a_partition_is_refreshed_every_six_hours_at_most() -> None:
+    page = dataclasses.replace(status("q/0000", "a", a=KnownEntry("ok", OLD)), swept=None)
+
+    def ran(hours: int) -> list[PastRun]:
+        end = NOW - timedelta(hours=hours)
+        return [PastRun("q/0000", Reason.REFRESH, True, end, end)]
+
+    assert choose(page, past=ran(5)) == []
+    assert choose(page, past=ran(6)) == [("q/0000", Reason.REFRESH)]
 
 
 def test_tombstones_and_failing_pages_are_not_read_again_for_their_age() -> None:
     dead = status("q/0000", "", a=KnownEntry("deleted", OLD), b=KnownEntry("ok", OLD, fails=True))
 
-    assert [reason for _, reason in choose(dead)] != [Reason.REFRESH]
+    assert choose(dead) == []
 
 
 def test_failed_runs_in_a_row_wait_ever_longer() -> None:

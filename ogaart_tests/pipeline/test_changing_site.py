@@ -146,7 +146,7 @@ class Days:
 @contextmanager
 def days(folder: Path, entries: int, **environment: str) -> Iterator[Days]:
     site = DemoSite(site=Site([entry(n) for n in range(entries)]), per_page=PER_PAGE)
-    with open_world(folder, site, **environment) as world:
+    with open_world(folder, site, OGAART_CONFIRM_HOURS="0", **environment) as world:  # a day's runs may confirm
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         world.settings.queries.write_text(query)
         yield Days(world)
@@ -174,12 +174,12 @@ def test_a_week_of_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
         site.delete("entry-01")
         deleted = week.day("an early entry is deleted: every page shifts", backwards=True, lost=frozenset({"entry-01"}))
-        assert deleted["requests"] == 3 + 1  # the sweep, and the page that is gone
+        assert deleted["requests"] == 3 + 2  # the sweep, and the page that is gone, confirmed by another run
 
         site.delete("entry-04")
         site.add_entry(entry(20))
         swapped = week.day("a deletion and an upload on one day", lost=frozenset({"entry-04"}))
-        assert swapped["requests"] == 3 + 1 + 3
+        assert swapped["requests"] == 3 + 2 + 3
 
         gone = frozenset({"entry-02", "entry-03", "entry-05"})
         for slug in gone:
@@ -195,7 +195,7 @@ def test_a_week_of_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_what_changes_within_an_entry_is_found_by_reading_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with days(tmp_path, entries=4, OGAART_REFRESH_DAYS="0") as week:
+    with days(tmp_path, entries=4, OGAART_ENTRY_REFRESH_DAYS="0", OGAART_REFRESH_DAYS="0") as week:
         site = week.site
         week.day("the first day")
 
@@ -230,7 +230,7 @@ def test_one_entry_is_read_again_at_once(tmp_path: Path) -> None:
     run = CliRunner().invoke
     with days(tmp_path, entries=2) as week:
         week.world.all()
-        week.site.edit("entry-00", title="Mended title", licences=["CC-BY 4.0"])
+        week.site.edit("entry-00", title="Corrected title", licences=["CC-BY 4.0"])
         week.site.edit("entry-01", title="Not asked for")
         week.site.replace_file(1, picture(997))
         before = len(week.site.requests)
@@ -244,9 +244,11 @@ def test_one_entry_is_read_again_at_once(tmp_path: Path) -> None:
         assert rows["raw_files"]["stale"] == 1
         assert rows["publication"]["state"] == "new"
         titles = week.world.sql("SELECT title, licences[1] FROM entries ORDER BY slug")
-        assert titles == [("Mended title", "CC-BY 4.0"), ("Entry 1", "CC0")]
+        assert titles == [("Corrected title", "CC-BY 4.0"), ("Entry 1", "CC0")]
 
         week.site.delete("entry-01")
+        assert run(main, ["refresh", "entry-01"]).exit_code == 0
+        assert week.searchable() == {"entry-00", "entry-01"}  # one refusal is not believed
         assert run(main, ["refresh", "entry-01", "--no-publish"]).exit_code == 0
         assert week.searchable() == {"entry-00", "entry-01"}
         assert run(main, ["publish"]).exit_code == 0

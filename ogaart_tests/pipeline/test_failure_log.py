@@ -55,3 +55,58 @@ def test_attempts_are_counted_for_the_same_inputs_only() -> None:
     found = {row["key"]: (row["attempts"], row["first_at"], row["next_try"]) for row in log.rows}
 
     assert found == {"u": (2, NOW, NOW + 3 * FIRST_RETRY), "p": (1, NOW + FIRST_RETRY, None)}
+
+
+AFTER = timedelta(hours=6)
+
+
+def refused(stored: Sequence[FailureRow], after: timedelta, run: str) -> tuple[bool, list[FailureRow]]:
+    """Whether a refusal counts that a run meets some time after the first one."""
+    log = FailureLog(stored, {**LINEAGE, "run_id": run}, NOW + after)
+    return log.confirm_refusal("u", "f", 403, AFTER, "s"), log.rows
+
+
+def test_a_refusal_counts_when_another_run_confirms_it_hours_later() -> None:
+    counts, first = refused([], timedelta(0), "one")
+    soon, still = refused(first, timedelta(hours=5), "two")
+    same_run, _ = refused(first, AFTER, "one")
+    later, _ = refused(still, AFTER, "three")
+
+    assert (counts, soon, same_run, later) == (False, False, False, True)
+    assert [(r["error_class"], r["next_try"], r["http_status"]) for r in first] == [("RefusedOnce", NOW + AFTER, 403)]
+    assert [(r["first_at"], r["next_try"]) for r in still] == [(NOW, NOW + AFTER)]
+    assert "a second refusal from 2026-03-01 06:00 UTC on withdraws it" in first[0]["message"]
+
+
+def test_a_failure_between_two_refusals_is_no_confirmation() -> None:
+    _, first = refused([], timedelta(0), "one")
+    between = FailureLog(first, {**LINEAGE, "run_id": "two"}, NOW + AFTER)
+    between.record("u", "f", error_class="TimeOut", message="no answer", retryable=True)
+
+    counts, again = refused(between.rows, 2 * AFTER, "three")
+
+    assert counts is False
+    assert again[0]["first_at"] == NOW + 2 * AFTER
+
+
+def test_what_is_withdrawn_is_requested_again_after_a_day_a_week_a_month() -> None:
+    stored: list[FailureRow] = []
+    waits = []
+    for day in (0, 1, 8, 38):
+        log = later(stored, timedelta(days=day))
+        log.record_withdrawn(
+            "u", "f", error_class="Deleted", message="404", http_status=404, checked_at=NOW + timedelta(days=day)
+        )
+        stored = log.rows
+        due = stored[0]["next_try"]
+        assert due is not None
+        waits.append((due - NOW).days - day)
+
+    assert waits == [1, 7, 30, 30]
+
+
+def test_a_refusal_that_an_earlier_version_believed_for_ever_is_tried_again() -> None:
+    old = later([], timedelta(0))
+    old.record("u", "f", error_class="Missing", message="404", http_status=404)
+
+    assert kept(later(old.rows, timedelta(minutes=1))) == []

@@ -47,7 +47,9 @@ class Restless(DemoSite):
 @contextmanager
 def restless(folder: Path, entries: int = 8, **environment: str) -> Iterator[tuple[Restless, World]]:
     site = Restless(entries)
-    with open_world(folder, site, OGAART_BACKOFF="0.001", OGAART_ATTEMPTS="2", **environment) as world:
+    with open_world(
+        folder, site, OGAART_BACKOFF="0.001", OGAART_ATTEMPTS="2", OGAART_CONFIRM_HOURS="0", **environment
+    ) as world:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         world.settings.queries.write_text(query)
         yield site, world

@@ -1,8 +1,11 @@
 """The metadata of a run: its numbers come back from its SQL, its errors lead somewhere, its pictures fit."""
 
 import io
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import numpy as np
 import pytest
@@ -13,10 +16,10 @@ from ogaart.core.staleness import compare
 from ogaart.imaging import thumbnails
 from ogaart.imaging.contact_sheet import sheet
 from ogaart.pipeline import step_metadata
-from ogaart.pipeline.step import Step, open_step
+from ogaart.pipeline.step import Step, described, open_step
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.rows import SearchResultRow
-from ogaart.resources.storage.schema import SEARCH_RESULTS
+from ogaart.resources.storage.schema import IMAGES, OCCURRENCES, SEARCH_RESULTS, STEPS
 from ogaart.settings import Settings
 
 KEY = "2d-art/0000"
@@ -85,3 +88,53 @@ def test_a_contact_sheet_is_small_whatever_is_on_it(count: int) -> None:
         assert picture.format == "JPEG"
         assert picture.width <= 804
         assert picture.height <= 304
+
+
+def test_rows_are_dated_when_they_are_written_and_keep_that_date(stores: Stores) -> None:
+    with open_step(stores, Stage.SEARCH_PAGES, KEY, "first") as step:
+        time.sleep(0.05)
+        before = datetime.now(UTC)
+        write(step, "ab")
+    with open_step(stores, Stage.SEARCH_PAGES, KEY, "second") as second:
+        write(second, "abc")
+
+    dates = {row["slug"]: row["written_at"] for row in stores.tables.read(SEARCH_RESULTS, KEY)}
+    history = stores.tables.read(STEPS, KEY, Stage.SEARCH_PAGES)
+
+    assert step.now < before <= dates["a"] == dates["b"] <= history[0]["ended_at"]
+    assert second.now <= dates["c"] <= history[1]["ended_at"]
+    assert [row["written_at"] for row in history] == [row["ended_at"] for row in history]
+
+
+def test_a_step_that_finds_nothing_new_keeps_the_pictures_and_figures_of_the_last_that_did() -> None:
+    first = {
+        "new": dg.MetadataValue.int(3),
+        "seconds": dg.MetadataValue.float(2.5),
+        "pictures": dg.MetadataValue.md("![3 new pictures](…)"),
+        "sql": dg.MetadataValue.md("SELECT 1"),
+    }
+
+    second = step_metadata.carried(first, "run-1", 1_700_000_000.0)
+    third = step_metadata.carried({**second, "new": dg.MetadataValue.int(0)}, "run-2", 1_700_000_100.0)
+
+    assert second["pictures"] == first["pictures"]
+    assert second["last_changes"].value == {
+        "run_id": "run-1",
+        "at": "2023-11-14T22:13:20+00:00",
+        "new": 3,
+        "seconds": 2.5,
+    }
+    assert third == second
+
+
+def test_every_table_that_an_asset_writes_has_its_columns_in_its_metadata() -> None:
+    metadata = described(IMAGES, OCCURRENCES)
+
+    schemas = {name: value for name, value in metadata.items() if isinstance(value, dg.TableSchema)}
+    assert set(schemas) == {
+        "dagster/column_schema",
+        "columns of occurrences",
+        "columns of failures",
+        "columns of steps",
+    }
+    assert [column.name for column in schemas["columns of occurrences"].columns] == OCCURRENCES.schema.names

@@ -79,6 +79,28 @@ def test_the_contact_sheet_fits_into_an_event(first: Mapping[str, Mapping[str, A
         assert sheet.size == (804, 304)
 
 
+@pytest.mark.slow
+def test_a_run_that_finds_nothing_new_keeps_the_contact_sheet(copied: World) -> None:
+    with open_instance(copied.settings) as instance:
+        before = last_materialization(instance)
+    copied.materialize(["2d-art/0000"], ("extracted_images",))
+    with open_instance(copied.settings) as instance:
+        after = last_materialization(instance)
+
+    assert after.run_id != before.run_id
+    metadata = [event.asset_materialization.metadata for event in (before, after) if event.asset_materialization]
+    assert metadata[1]["pictures"] == metadata[0]["pictures"]
+    assert metadata[1]["new"].value == 0
+    figures = metadata[1]["last_changes"].value
+    assert isinstance(figures, dict)
+    assert (figures["run_id"], figures["new"]) == (before.run_id, metadata[0]["new"].value)
+
+
+def last_materialization(instance: dg.DagsterInstance) -> dg.EventLogRecord:
+    chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey("extracted_images"), asset_partitions=["2d-art/0000"])
+    return instance.fetch_materializations(chosen, limit=1).records[0]
+
+
 def test_every_check_ran_and_passed(demo_world: World) -> None:
     with open_instance(demo_world.settings) as instance:
         outcomes = {
@@ -88,7 +110,12 @@ def test_every_check_ran_and_passed(demo_world: World) -> None:
             for asset, checks in {
                 "catalog": ("file_lengths", "failure_share", "rights", "recall", "site_totals"),
                 "search_pages": ("rows_as_announced",),
+                "content_pages": ("entries_read",),
+                "file_links": ("entries_link_files",),
                 "raw_files": ("few_failures",),
+                "extracted_images": ("members_readable",),
+                "embeddings": ("all_embedded",),
+                "qdrant_collection": ("points_stored",),
             }.items()
             for check in checks
         }

@@ -109,8 +109,8 @@ IMAGES = _images()
 OCCURRENCES = _occurrences()
 
 PUBLIC: tuple[Table, ...] = (
-    schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.FILE_LINKS, schema.RAW_FILES, FILES,
-    schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.EMBEDDINGS, schema.POINTS,
+    schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.LICENCE_HISTORY, schema.FILE_LINKS, schema.RAW_FILES,
+    FILES, schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.EMBEDDINGS, schema.POINTS,
     schema.FAILURES, schema.STEPS, RUNS,
     PUBLICATIONS, CHANGES,
 )  # fmt: skip

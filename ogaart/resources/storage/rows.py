@@ -63,6 +63,25 @@ class EntryRow(TypedDict, total=False):
     content_hash: str | None
     site: str | None
     fetched_at: datetime | None
+    changed_at: datetime | None
+    licence_since: datetime | None
+    partition: str
+    fingerprint: str
+    run_id: str
+    written_at: datetime
+
+
+class LicenceHistoryRow(TypedDict, total=False):
+    """A row of table ``licence_history``."""
+
+    slug: str
+    licences: list[str]
+    licence_urls: list[str]
+    first_read_at: datetime
+    last_read_at: datetime
+    changed_at: datetime | None
+    first_page_sha256: str
+    page_sha256: str
     partition: str
     fingerprint: str
     run_id: str
@@ -99,6 +118,7 @@ class RawFileRow(TypedDict, total=False):
     bytes: int | None
     type: str | None
     fetched_at: datetime | None
+    checked_at: datetime | None
     partition: str
     fingerprint: str
     run_id: str

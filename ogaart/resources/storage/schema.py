@@ -82,7 +82,12 @@ _LINEAGE = (
         always=True,
     ),
     Column("run_id", pa.string(), "Dagster run that wrote the row; kept while the row is unchanged.", always=True),
-    Column("written_at", STAMP, "When that run wrote the row.", always=True),
+    Column(
+        "written_at",
+        STAMP,
+        "When that run wrote the row; a read that only confirms it changes fetched_at alone.",
+        always=True,
+    ),
 )
 
 LISTINGS: "Table[rows.ListingRow]" = Table(
@@ -138,7 +143,25 @@ ENTRIES: "Table[rows.EntryRow]" = Table(
         Column("page_sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
         Column("content_hash", pa.string(), "Hash of the parsed record without favourites and collections."),
         Column("site", pa.string(), "Name of the site that the entry is on."),
-        Column("fetched_at", STAMP, "When the page was read from the site.", served=True),
+        Column("fetched_at", STAMP, "When the site last served or confirmed the page.", served=True),
+        Column("changed_at", STAMP, "When a later read first found the record as it is now; null: it never changed."),
+        Column("licence_since", STAMP, "When the page was first read with these licences.", served=True),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+LICENCE_HISTORY: "Table[rows.LicenceHistoryRow]" = Table(
+    "licence_history", "content_pages", "What each entry's page has said about its licences, and when.",
+    ("slug", "first_read_at"),
+    (
+        Column("slug", pa.string(), "The entry.", always=True),
+        Column("licences", TEXTS, "Licence names; several mean: any one of them.", always=True),
+        Column("licence_urls", TEXTS, "Their URLs, in the same order.", always=True),
+        Column("first_read_at", STAMP, "When the page was first read with these licences.", always=True),
+        Column("last_read_at", STAMP, "When the site last served or confirmed a page with them.", always=True),
+        Column("changed_at", STAMP, "When the page was first read with other licences; null: these are current."),
+        Column("first_page_sha256", pa.string(), "Hash of the first page that says so, kept as a blob.", always=True),
+        Column("page_sha256", pa.string(), "Hash of the last page that says so, kept as a blob.", always=True),
         *_LINEAGE,
     ),
 )  # fmt: skip
@@ -171,6 +194,7 @@ RAW_FILES: "Table[rows.RawFileRow]" = Table(
         Column("bytes", pa.int64(), "Length in bytes."),
         Column("type", pa.string(), "Type by magic bytes, such as png, zip, 7z."),
         Column("fetched_at", STAMP, "When the bytes came from the site."),
+        Column("checked_at", STAMP, "When the site last served or confirmed them."),
         *_LINEAGE,
     ),
 )  # fmt: skip
@@ -320,7 +344,7 @@ STEPS: "Table[rows.StepRow]" = Table(
 )  # fmt: skip
 
 TABLES: tuple[Table, ...] = (
-    LISTINGS, SEARCH_RESULTS, ENTRIES, FILE_LINKS, RAW_FILES,
+    LISTINGS, SEARCH_RESULTS, ENTRIES, LICENCE_HISTORY, FILE_LINKS, RAW_FILES,
     MEMBERS, IMAGES, OCCURRENCES, RENAMED_IMAGES, EMBEDDINGS, POINTS, FAILURES, STEPS,
 )  # fmt: skip
 

@@ -46,6 +46,11 @@ class Work:
         return (self.author, *self.collaborators)
 
     @property
+    def read_on(self) -> str:
+        """The day on which its page last stated these licences, as YYYY-MM-DD; empty where that is not known."""
+        return max((hit.fetched_at for hit in self.pictures), default="")[:10]
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Files and members of the pictures, each once."""
         named = (f"{hit.file} › {hit.member_path}" if hit.member_path else hit.file for hit in self.pictures)

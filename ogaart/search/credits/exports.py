@@ -42,7 +42,12 @@ def licence_line(work: Work) -> str:
     others = [licence.name for licence in work.licences if licence != work.relied_on]
     also = f" (also offered: {', '.join(_line(name) for name in others)})" if others else ""
     link = f", {_line(work.relied_on.url)}" if work.relied_on.url else ""
-    return f"{_line(work.relied_on.name)}{link}{also}"
+    return f"{_line(work.relied_on.name)}{link}{also}{read_on(work)}"
+
+
+def read_on(work: Work) -> str:
+    """When the entry's page last stated its licences: authors may change them later."""
+    return f", when read on {work.read_on}" if work.read_on and work.relied_on is not None else ""
 
 
 def _names(work: Work) -> str:
@@ -92,7 +97,9 @@ def markdown(owed: Credits) -> str:
             relied = _md_link(work.relied_on.name, work.relied_on.url) if work.relied_on else "none stated"
             others = [_md(one.name) for one in work.licences if one != work.relied_on]
             lines.append(
-                f"  - Licence relied on: {relied}" + (f" (also offered: {', '.join(others)})" if others else "")
+                f"  - Licence relied on: {relied}"
+                + (f" (also offered: {', '.join(others)})" if others else "")
+                + read_on(work)
             )
             lines.append(f"  - Files: {', '.join(_md(name) for name in work.files)}")
     return "\n".join(lines) + "\n"
@@ -122,6 +129,7 @@ def page(owed: Credits) -> str:
             out.append(
                 f"<li><cite>{_h_link(work.title, work.page_url)}</cite> by {_h(_names(work))}{own}"
                 f"<br>Licence relied on: {relied}{' (also offered: ' + ', '.join(others) + ')' if others else ''}"
+                f"{read_on(work)}"
                 f"<br>Files: {', '.join(_h(name) for name in work.files)}</li>"
             )
         out.append("</ul>")
@@ -140,7 +148,7 @@ def table(owed: Credits) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(
         ["image_id", "author", "title", "page_url", "licence", "licence_url", "licences_offered", "file", "member_path",
-         "attribution", "collaborators"]
+         "attribution", "collaborators", "licence_read_on"]
     )  # fmt: skip
     for work in owed.works:
         relied = work.relied_on
@@ -148,7 +156,7 @@ def table(owed: Credits) -> str:
             offered = ", ".join(licence.name for licence in work.licences)
             row = [str(hit.image_id), work.author, work.title, work.page_url, relied.name if relied else "",
                    relied.url if relied else "", offered, hit.file, hit.member_path, work.text,
-                   "; ".join(work.collaborators)]  # fmt: skip
+                   "; ".join(work.collaborators), work.read_on]  # fmt: skip
             writer.writerow([_cell(value) for value in row])
     return out.getvalue()
 
@@ -169,6 +177,7 @@ def records(owed: Credits) -> str:
                     "licence": work.relied_on.name if work.relied_on else None,
                     "licence_url": work.relied_on.url if work.relied_on else None,
                     "spdx": work.known.spdx if work.known else None,
+                    "licence_read_on": work.read_on or None,
                     "licences_offered": [licence.name for licence in work.licences],
                     "pictures": [
                         {"image_id": str(hit.image_id), "file": hit.file, "member_path": hit.member_path}

@@ -1,0 +1,193 @@
+"""One entry's row from its page: one bad response is not believed, and what was read before stays meanwhile."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from ogaart.core.staleness import fingerprint, refresh_due
+from ogaart.core.states import EntryStatus
+from ogaart.pipeline.step import Step
+from ogaart.resources.site.client import Fetched, FetchFailed, UnexpectedContent
+from ogaart.resources.storage.rows import EntryRow
+from ogaart.sites.errors import PageUnreadable
+from ogaart.sites.records import EntryPage, content_hash
+
+REFUSALS = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
+TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
+
+_CONTENT = (
+    "nid", "title", "author", "author_url", "collaborators", "submitter", "posted_at", "art_type", "tags", "licences",
+    "licence_urls", "notice", "description", "favourites", "collections", "status",
+)  # fmt: skip
+"""Columns of ``entries`` that its page states."""
+
+
+class EntryReader:
+    """Reads entries of one partition; a failure keeps the stored row.
+
+    Args:
+        step: the step on the partition.
+        listed: whether a listing still shows an entry, by slug.
+    """
+
+    def __init__(self, step: Step, listed: Callable[[str], bool]) -> None:
+        self._step = step
+        self._listed = listed
+        self._rules = step.stores.site_rules
+        self._settings = step.stores.settings
+
+    def refreshes(self, slug: str, old: EntryRow | None) -> bool:
+        """Whether this run was requested to read the entry again."""
+        request = self._step.refresh
+        if request is None or old is None or not request.covers(slug):
+            return False
+        due = self._due(old)
+        return not request.due or due is None or due < request.before
+
+    def _due(self, row: EntryRow) -> datetime | None:
+        posted, read_at = row["posted_at"], row["fetched_at"]
+        if read_at is None:
+            return None
+        return refresh_due(
+            read_at,
+            posted.replace(tzinfo=UTC) if posted is not None else None,
+            row["changed_at"],
+            timedelta(days=self._settings.entry_refresh_days),
+        )
+
+    def read(self, slug: str, url: str, old: EntryRow | None, *, since: datetime | None = None) -> EntryRow | None:
+        """The entry's row; the old one, or None, where its page is not available now.
+
+        Args:
+            slug: the entry.
+            url: its page.
+            old: its stored row.
+            since: a stored page from before this time does not count.
+        """
+        step, attempt = self._step, self._attempt_fingerprint(url)
+        if step.failures.keep_until_due(url, attempt, slug):
+            return old
+        times = [since, step.failures.refetch_before(url, attempt, slug)]
+        if step.refresh is not None and self.refreshes(slug, old):
+            times.append(step.refresh.before)
+        try:
+            fetched, page = self._fetch(url, max((t for t in times if t is not None), default=None))
+        except FetchFailed as failure:
+            step.failures.record(
+                url,
+                attempt,
+                slug=slug,
+                error_class=failure.error_class,
+                message=failure.message,
+                http_status=failure.http_status,
+                retryable=failure.retryable,
+            )
+            return old
+        except PageUnreadable as cause:
+            step.failures.record(url, attempt, slug=slug, error_class=type(cause).__name__, message=str(cause))
+            return old
+        if page is None:
+            return self._refused(slug, url, old, fetched)
+        return self._row(slug, url, old, fetched, page)
+
+    def _fetch(self, url: str, since: datetime | None) -> tuple[Fetched, EntryPage | None]:
+        """The response and the parsed page; None where the site refuses it."""
+        fetched = self._step.get(url, since=since, page=True, conditional=True, accept=self._accepts(url))
+        if fetched.sha256 is None:
+            return fetched, None
+        try:
+            return fetched, self._parsed(fetched, url)
+        except PageUnreadable as cause:
+            if not cause.retryable or not (fetched.from_store or fetched.not_modified):
+                raise
+        fetched = self._step.get(url, refresh=True, page=True, accept=self._accepts(url))  # the stored page is bad
+        return fetched, None if fetched.sha256 is None else self._parsed(fetched, url)
+
+    def _parsed(self, fetched: Fetched, url: str) -> EntryPage:
+        assert fetched.sha256 is not None
+        return self._rules.parse_entry(self._step.stores.blobs.read(fetched.sha256), url)
+
+    def _accepts(self, url: str) -> Callable[[bytes], None]:
+        """Refuse a response that is not an entry's page, so that it is requested again."""
+
+        def accept(content: bytes) -> None:
+            try:
+                self._rules.parse_entry(content, url)
+            except PageUnreadable as cause:
+                if cause.retryable:
+                    raise UnexpectedContent(str(cause)) from cause
+
+        return accept
+
+    def _refused(self, slug: str, url: str, old: EntryRow | None, fetched: Fetched) -> EntryRow | None:
+        """A tombstone; the old row, where it was readable and no earlier refusal confirms this one."""
+        step, attempt = self._step, self._attempt_fingerprint(url)
+        confirm_after = timedelta(hours=self._settings.confirm_hours)
+        readable = old is not None and old["status"] not in TOMBSTONES
+        if readable and not step.failures.confirm_refusal(url, attempt, fetched.status, confirm_after, slug):
+            return old
+        status = REFUSALS[fetched.status]
+        if self._listed(slug):
+            step.failures.record_withdrawn(
+                url,
+                attempt,
+                slug=slug,
+                error_class=status.value.capitalize(),
+                message=f"the listing shows this entry, its page answers {fetched.status}",
+                http_status=fetched.status,
+                checked_at=fetched.checked_at,
+            )
+        wanted = self._record_fingerprint(fetched)
+        if old is not None and old["fingerprint"] == wanted:
+            return _confirmed(old, fetched)
+        row: EntryRow = {} if old is None else {**old, "page_sha256": None}
+        row |= {"slug": slug, "url": url, "status": status.value, "http_status": fetched.status}
+        row |= {"site": self._rules.name, "fetched_at": fetched.checked_at}
+        return step.stamp(row, wanted)
+
+    def _row(self, slug: str, url: str, old: EntryRow | None, fetched: Fetched, page: EntryPage) -> EntryRow:
+        wanted = self._record_fingerprint(fetched)
+        if old is not None and old["fingerprint"] == wanted:
+            return _confirmed(old, fetched)
+        content = _record(page)
+        facts: EntryRow = {
+            **content,
+            "slug": slug,
+            "url": url,
+            "http_status": fetched.status,
+            "page_sha256": fetched.sha256,
+            "content_hash": content_hash(page),
+            "site": self._rules.name,
+            "fetched_at": fetched.checked_at,
+            "changed_at": None if old is None else old["changed_at"],
+        }
+        row = self._step.stamp(facts, wanted)
+        if old is None:
+            return row
+        before: Mapping[str, object] = old
+        if all((before.get(name) or None) == (value or None) for name, value in content.items()):
+            # Its bytes differ on every read; the record does not: run and time of the record stay.
+            return {**row, "run_id": old["run_id"], "written_at": old["written_at"]}
+        return {**row, "changed_at": fetched.checked_at}
+
+    def _attempt_fingerprint(self, url: str) -> str:
+        """The inputs of an attempt to read an entry, known before its page is: those of its failures."""
+        return fingerprint(self._rules.content_version, url)
+
+    def _record_fingerprint(self, fetched: Fetched) -> str:
+        """The inputs of an entry's row: the page that was read."""
+        return fingerprint(self._rules.content_version, fetched.status, fetched.sha256)
+
+
+def _confirmed(old: EntryRow, fetched: Fetched) -> EntryRow:
+    """The old row, confirmed later."""
+    # Equal times may differ in how they name UTC, which would count as another row.
+    return old if old["fetched_at"] == fetched.checked_at else {**old, "fetched_at": fetched.checked_at}
+
+
+def _record(page: EntryPage) -> EntryRow:
+    found: dict[str, Any] = {}
+    for name in _CONTENT:
+        value = getattr(page, name)
+        found[name] = list(value) if isinstance(value, tuple) else value
+    return cast("EntryRow", found | {"status": page.status.value})
