@@ -106,7 +106,7 @@ _ANSWERS: dict[type[Exception], _Answer] = {
 }
 _ARCHIVES = frozenset({"zip", "7z", "rar", "tar", "gz", "bz2", "xz", "zst", "lha", "cab", "iso", "cpio", "lzma", "rpm"})
 _UNPACK = "Unpack it, and send one of the pictures in it."
-_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, PSD or SVG picture."
+_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, SVG, PSD, XCF, Aseprite, Krita or OpenRaster picture."
 _SMALLER = _ANSWERS[TooLarge].way_out
 _UNREADABLE: dict[Reason, str] = {
     Reason.CORRUPT: "this picture is damaged or incomplete",
