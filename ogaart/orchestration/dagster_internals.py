@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 BACKFILL_TAG = "dagster/backfill"
 """Tag of a backfill's runs; its value is the backfill's id."""
 
+LOCATION = "ogaart"
+"""Name of the code location."""
+REPOSITORY_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
+"""Tags of a run of the code location: the UI lists those on a job's page, and no runs without them."""
+
 _OPEN_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DatabaseError
 
+from ogaart.orchestration.dagster_internals import REPOSITORY_TAGS
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
@@ -138,7 +139,7 @@ def run_job(
         partition_key=partition,
         asset_selection=[dg.AssetKey(name) for name in assets] or None,
         run_id=str(uuid.uuid4()),
-        tags={**process_tag(), **(tags or {})},
+        tags={**REPOSITORY_TAGS, **process_tag(), **(tags or {})},
         raise_on_error=raise_on_error,
     )
     if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):

@@ -19,7 +19,7 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from ogaart.orchestration.dagster_internals import code_servers, run_daemon, webserver_app
+from ogaart.orchestration.dagster_internals import LOCATION, code_servers, run_daemon, webserver_app
 from ogaart.orchestration.ui_guard import UIGuard
 
 MARK = "OGAART_SERVICES"
@@ -31,7 +31,6 @@ GRACE = 5.0
 STOP = 30.0
 """Seconds that UI and daemon have to end when they are stopped."""
 
-LOCATION = "ogaart"
 _POLL = 0.5
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ogaart.definitions import defs
 from ogaart.orchestration.asset_checks import all_check_keys
@@ -118,6 +120,10 @@ def test_cleaning_up_is_a_job_that_runs_daily(tmp_path: Path, monkeypatch: pytes
         outcome = run_job(instance, defs(), clean_up.name)
         with dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC)) as context:
             launched = clean_up_daily(context)
+
+        origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ogaart"), "__repository__")
+        shown = dg.RunsFilter(job_name=clean_up.name, tags={REPOSITORY_LABEL_TAG: origin.get_label()})
+        assert [found.run_id for found in instance.get_runs(shown)] == [outcome.run_id]  # what a job's page lists
 
     assert outcome.errors == ()
     assert outcome.metadata["delete_old_runs"]["runs_kept"] == 1
