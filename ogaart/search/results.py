@@ -32,6 +32,23 @@ class LicenceName:
 
 
 @dataclass(frozen=True)
+class LicenceStatement:
+    """What an entry's page has said of its licences, from one read of it to another; times are ISO 8601.
+
+    Attributes:
+        licences: their names; any one may be chosen.
+        first_read_at: when the page was first read with them.
+        last_read_at: when the site last served or confirmed it with them.
+        changed_at: when it was first read with other ones; empty where these are current.
+    """
+
+    licences: tuple[str, ...]
+    first_read_at: str
+    last_read_at: str
+    changed_at: str
+
+
+@dataclass(frozen=True)
 class Occurrence:
     """One file or archive member that holds the hit's pixels."""
 

@@ -28,6 +28,7 @@ _PLACE_COLUMNS = (
     "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
     " sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER"
 )
+_LICENCE_COLUMNS = "slug TEXT NOT NULL, licences TEXT, first_read_at TEXT, last_read_at TEXT, changed_at TEXT"
 _WORDS_TABLE = """CREATE VIRTUAL TABLE words USING fts5(
     title, tags, author, description, names, content='', tokenize="unicode61 remove_diacritics 2")"""
 INDEXES = """
@@ -35,6 +36,7 @@ CREATE INDEX images_by_pixels ON images(pixel_sha256);
 CREATE INDEX images_by_slug ON images(slug);
 CREATE INDEX places_by_image ON places(image_id);
 CREATE INDEX places_by_file ON places(file_url);
+CREATE INDEX licences_by_slug ON licence_history(slug);
 CREATE INDEX entries_by_author ON entries(author);
 """
 _SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
@@ -64,6 +66,7 @@ def serving_ddl() -> str:
         CREATE TABLE images({images}, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
         CREATE TABLE places({_PLACE_COLUMNS});
         CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
+        CREATE TABLE licence_history({_LICENCE_COLUMNS});
         {_WORDS_TABLE};
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
@@ -92,12 +95,18 @@ def _served(column: Column) -> str:
     if column.name in _HASHES:
         value = f"unhex({value})"
     elif column.type == STAMP:
-        value = f"strftime({value} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+        return _moment(value, column.served_name)
     elif pa.types.is_timestamp(column.type):
         value = f"strftime({value}, '%Y-%m-%dT%H:%M:%S')"
     return f"{value} AS {name}"
 
 
+def _moment(value: str, name: str) -> str:
+    """A time with its zone as ISO 8601, in UTC."""
+    return f"strftime({value} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS {quoted(name)}"
+
+
+_LICENCE_TIMES = ("first_read_at", "last_read_at", "changed_at")
 _ENTRIES = f"""
 SELECT {", ".join(map(_served, ENTRIES.served))}
 FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug) ORDER BY slug
@@ -118,6 +127,10 @@ SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
 JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
 GROUP BY r.image_id ORDER BY r.image_id
 """
+_LICENCE_HISTORY = f"""
+SELECT h.slug, h.licences, {", ".join(_moment(f"h.{name}", name) for name in _LICENCE_TIMES)}
+FROM licence_history AS h SEMI JOIN (FROM images WHERE indexed) AS i USING (slug) ORDER BY h.slug, h.first_read_at
+"""  # noqa: S608
 _WORDS = """
 SELECT i.image_id, e.title, e.tags, e.author, e.collaborators, e.description, n.names
 FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
@@ -155,6 +168,7 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_images": _copy(con, store, "images", _IMAGES),
             "words_places": _copy(con, store, "places", _PLACES),
             "words_renamed": _copy(con, store, "renamed", _RENAMED),
+            "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
             "words_words": _index_words(con, store),
         }
         store.executescript(INDEXES)

@@ -63,8 +63,6 @@ def text(owed: Credits) -> str:
             lines += ["", *(f"  {line}" for line in clean(work.text).split("\n"))]
             if work.own_notice:
                 lines.append(f"    Entry: {_line(work.title)}, {work.page_url}")
-                if work.collaborators:
-                    lines.append(f"    Authors: {_names(work)}")
             lines.append(f"    Licence relied on: {licence_line(work)}")
             lines.append(f"    Files: {', '.join(_line(name) for name in work.files)}")
     return "\n".join(lines) + "\n"

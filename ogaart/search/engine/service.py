@@ -29,7 +29,7 @@ from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
-from ogaart.search.results import Hit, Info, Relation, Results
+from ogaart.search.results import Hit, Info, LicenceStatement, Relation, Results
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
@@ -231,6 +231,11 @@ class SearchService:
         """The present id of an image that had another one before; None if none had this."""
         with self.store() as (store, _):
             return store.new_id(image_id)
+
+    def licence_history(self, hit: Hit) -> tuple[LicenceStatement, ...]:
+        """What the page of a hit's entry has said of its licences, the current statement first."""
+        with self.store() as (store, _):
+            return store.licence_history(hit.slug)
 
     def siblings(self, hit: Hit, count: int) -> list[Hit]:
         """Pictures of the same entry."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ogaart.search.engine.fulltext import WEIGHTS
 from ogaart.search.filters import Filters
-from ogaart.search.results import Info
+from ogaart.search.results import Info, LicenceStatement
 
 _BM25 = f"bm25(words, {', '.join(str(weight) for weight in WEIGHTS)})"
 
@@ -81,7 +81,8 @@ class ServingStore:
         self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
         self._names: dict[str, dict[str, list[str]]] = {}
         self.info = self._read_info(number)
-        # Publications of before have no such column.
+        # Publications of before have no such table and no such column.
+        self._has_licence_history = bool(self._rows("SELECT name FROM sqlite_master WHERE name = 'licence_history'"))
         self._has_collaborators = "collaborators" in {
             row["name"] for row in self._rows("SELECT name FROM pragma_table_info('entries')")
         }
@@ -194,6 +195,25 @@ class ServingStore:
             " JOIN places p ON p.image_id = i.image_id JOIN entries e ON e.slug = i.slug"
             " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid",
             json.dumps(list(ids)),
+        )
+
+    def licence_history(self, slug: str) -> tuple[LicenceStatement, ...]:
+        """What an entry's page has said of its licences, the current statement first; empty where it is not known."""
+        if not self._has_licence_history:
+            return ()
+        rows = self._rows(
+            "SELECT licences, first_read_at, last_read_at, changed_at FROM licence_history"
+            " WHERE slug = ? ORDER BY first_read_at DESC",
+            slug,
+        )
+        return tuple(
+            LicenceStatement(
+                tuple(json.loads(row["licences"] or "[]")),
+                row["first_read_at"] or "",
+                row["last_read_at"] or "",
+                row["changed_at"] or "",
+            )
+            for row in rows
         )
 
     def ids_of_entries(self, slugs: Sequence[str]) -> list[int]:

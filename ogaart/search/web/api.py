@@ -17,7 +17,7 @@ from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
 from ogaart.search.web.parameters import ImageId, openapi, schema
-from ogaart.search.web.schemas import HitRecord, InfoRecord, ProblemRecord, ResultsRecord
+from ogaart.search.web.schemas import ImageRecord, InfoRecord, ProblemRecord, ResultsRecord
 
 _PROBLEM = {"model": ProblemRecord, "content": {"application/problem+json": {}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -113,12 +113,12 @@ class Api:
         address = read_search_url([*sent.pairs, *given])
         return await run_in_threadpool(self._answer, address, self._allowances.visitor(request), address.upload or None)
 
-    def image(self, image_id: ImageId) -> HitRecord:
+    def image(self, image_id: ImageId) -> ImageRecord:
         """One picture with all its places."""
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
-        return HitRecord.of(hit)
+        return ImageRecord.with_history(hit, self._service.licence_history(hit))
 
     def credits(
         self,

@@ -158,6 +158,7 @@ class SearchPages:
             hit=hit,
             near=near.hits,
             siblings=siblings[:NEIGHBOURS],
+            licence_history=self._service.licence_history(hit),
             stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
             address=SearchUrl(positive=(image_id,)),

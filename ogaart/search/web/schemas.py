@@ -3,13 +3,15 @@
 An image_id is a string everywhere: JavaScript rounds such numbers.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Self
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.search.results import Hit, Info, Occurrence, Relation, Results
+from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results
 
 
 class _Record(BaseModel):
@@ -59,6 +61,15 @@ def _json_type(arrow: pa.DataType) -> str:
         if known(arrow):
             return name
     return "number" if pa.types.is_floating(arrow) else "string"
+
+
+class LicenceStatementRecord(_Record):
+    """What the entry's page has said of its licences, from one read of it to another."""
+
+    licences: list[str]
+    first_read_at: str
+    last_read_at: str = Field(description="When the site last served or confirmed the page with these licences.")
+    changed_at: str = Field(description="When it was first read with other ones; empty where these are current.")
 
 
 class HitRecord(_Record):
@@ -118,6 +129,18 @@ class HitRecord(_Record):
         }
         made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}
         return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
+
+
+class ImageRecord(HitRecord):
+    """One picture of one entry, with the history of its licences."""
+
+    licence_history: list[LicenceStatementRecord] = Field(description="The current statement first.")
+
+    @classmethod
+    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement]) -> Self:
+        """The record of a hit and its entry's licence history."""
+        statements = [{**asdict(one), "licences": list(one.licences)} for one in history]
+        return cls(**HitRecord.of(hit).model_dump(), licence_history=statements)
 
 
 class VerdictRecord(_Record):

@@ -85,6 +85,10 @@ class World:
                     licence_urls=["https://creativecommons.org/publicdomain/zero/1.0/"], notice=None,
                     description="Some art", favourites=n, collections=[], status=status, http_status=200,
                     page_sha256=sha(slug), content_hash=sha(slug), fetched_at=fetched_at)  # fmt: skip
+                add("licence_history", slug=slug, licences=["CC0"],
+                    licence_urls=["https://creativecommons.org/publicdomain/zero/1.0/"],
+                    first_read_at=POSTED.replace(tzinfo=UTC), last_read_at=fetched_at, changed_at=None,
+                    first_page_sha256=sha("first"), page_sha256=sha(slug))  # fmt: skip
                 for f, (name, pictures) in enumerate(files.items()):
                     self._file(add, writer, slug, 100 * n + f, name, pictures, fetched_at)
         for stage, names in STAGES.items():

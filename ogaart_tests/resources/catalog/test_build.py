@@ -234,6 +234,9 @@ def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, 
     [(tags, posted, fetched)] = words(found, "SELECT tags, posted_at, fetched_at FROM entries WHERE slug = 'oak'")
     assert json.loads(str(tags)) == ["tree", "forêt"]
     assert (posted, fetched) == ("2020-01-05T00:00:00", "2024-05-01T12:00:00Z")
+    assert words(found, "SELECT * FROM licence_history ORDER BY slug") == [
+        (slug, '["CC0"]', "2020-01-05T00:00:00Z", "2024-05-01T12:00:00Z", None) for slug in sorted(TWO_ENTRIES)
+    ]
     ids, signatures = np.load(found.signature_ids), np.load(found.signatures, mmap_mode="r")
     assert ids.tolist() == sorted(image_id(*pair) for pair in ALL_OF_IT)
     assert signatures[ids.tolist().index(oak)].tobytes()[:32] == bytes.fromhex(sha("oak"))
