@@ -212,6 +212,10 @@ def crawl(wanted: Sequence[Wanted]) -> Iterator[tuple[str, Report]]:
                 time.sleep(min(down.retry_after or 0.1, 5.0))
             except FetchFailed:
                 failed.append(thing)  # each fault of the server is a passing one, whatever it looks like
+        try:
+            client.confirm_refusals()  # what is gone is recorded once the site serves another URL
+        except SiteDown:
+            failed = failed or list(wanted)
         left = failed
     clean_up_partials(settings.data / "site", timedelta(0))
     client.close()

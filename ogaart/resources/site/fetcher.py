@@ -162,11 +162,16 @@ class Fetcher:
         statuses = []
         for url in controls:
             effort = Effort()
-            with self.retrying(effort, lambda url=url, effort=effort: self._control(effort, url)) as response:  # type: ignore[misc]
-                if response.status_code == 200 and effort.turn is not None and effort.turn.url == url:
-                    self.throttle.confirm_refusals(record, effort.turn.at)
-                    return
-                statuses.append(f"{response.status_code} for {url}")
+            try:
+                response = self.retrying(effort, lambda url=url, effort=effort: self._control(effort, url))  # type: ignore[misc]
+            except FetchFailed as error:
+                statuses.append(f"{error.error_class} for {url}")
+                continue
+            response.close()
+            if response.status_code == 200 and effort.turn is not None and effort.turn.url == url:
+                self.throttle.confirm_refusals(record, effort.turn.at)
+                return
+            statuses.append(f"{response.status_code} for {url}")
         if statuses:
             raise self.throttle.refuse(f"and what it served before ({', '.join(statuses)})")
         if len(refused) >= self._settings.circuit_refusals:

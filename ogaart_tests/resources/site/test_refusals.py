@@ -98,10 +98,11 @@ def test_many_entries_that_are_gone_are_answers_where_the_site_serves_what_it_se
     assert len(bench.server.asked("/content/0")) == 1 + 7  # one more for each three refusals, and for the last two
 
 
-def test_a_log_in_page_does_not_prove_that_the_site_serves_us(bench: Bench) -> None:
+@pytest.mark.parametrize("target", ["/user/login", "https://login.example.org/", "/content/0"])
+def test_a_log_in_page_does_not_prove_that_the_site_serves_us(bench: Bench, target: str) -> None:
     urls = pages(bench, 5)
     bench.client().get(urls[0])
-    bench.server.at("/content/0", Redirect("/user/login"))
+    bench.server.at("/content/0", Redirect(target))
     bench.server.at("/user/login", PAGE)
     for n in range(1, 5):
         bench.server.at(f"/content/{n}", Status(403))
