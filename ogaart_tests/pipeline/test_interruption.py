@@ -1,0 +1,108 @@
+"""SIGTERM and Ctrl-C end a run while it waits for a site that is down, and the wait ends when the site is up again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ogaart.resources.site.client import SiteClient
+from ogaart_tests.fault_server import FaultServer, Serve, Status
+from ogaart_tests.resources.site.site_bench import Bench, bench
+from ogaart_tests.world import open_world
+
+__all__ = ["bench"]
+
+COMMAND = [sys.executable, "-c", "from ogaart.cli.main import main; main()", "materialize", "2d-art/0000"]
+DOWN_FOR_LONG = {
+    "OGAART_ATTEMPTS": "1",
+    "OGAART_CIRCUIT_FAILURES": "1",
+    "OGAART_CIRCUIT_URLS": "1",
+    "OGAART_CIRCUIT_SECONDS": "600",
+}
+
+
+def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait for something that happens elsewhere."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_that_waits_for_the_site(tmp_path: Path, signum: int) -> None:
+    with open_world(tmp_path) as world, FaultServer() as server:
+        world.discover()
+        server.everywhere = lambda _path: Status(503)
+        environment = os.environ | DOWN_FOR_LONG | {"OGAART_SITE": server.base}
+        process = subprocess.Popen(COMMAND, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            launched = time.monotonic()
+            until(lambda: server.arrivals)
+            startup = time.monotonic() - launched
+            time.sleep(3)  # it waits now; the circuit is open for ten minutes
+            assert process.poll() is None
+            began = time.monotonic()
+            process.send_signal(signum)
+            code = process.wait(30)
+            took = time.monotonic() - began
+        finally:
+            process.kill()
+            process.wait()
+
+    assert took < max(5.0, startup)  # a busy machine takes longer for both
+    assert code != 0
+    assert len(server.arrivals) == 1
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda client: client.crawl_delay(),
+        lambda client: client.wait_until_up(600),
+    ],
+    ids=["for its turn", "for a site that is down"],
+)
+def test_an_interruption_ends_a_wait_of_the_client_at_once(bench: Bench, wait: Callable[[SiteClient], object]) -> None:
+    client = bench.client(delay=600.0, robots_hours=0)
+    bench.client().get(bench.server.at("/warm", Serve(b"x")))
+
+    def interrupt(_signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wait(client)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert time.monotonic() - began < 5
+
+
+def test_the_wait_ends_when_another_process_is_answered(bench: Bench) -> None:
+    url = bench.server.at("/x", Serve(b"x"))
+    program = (
+        "import sys, time; from pathlib import Path; from ogaart.resources.storage.blobs import Blobs;"
+        "from ogaart.resources.site.client import SiteClient; from ogaart.settings import Settings;"
+        "root = Path(sys.argv[1]); time.sleep(0.5);"
+        "SiteClient(Settings(site=sys.argv[2], data=root), Blobs(root / 'blobs'), root / 'site').get(sys.argv[3])"
+    )
+    client = bench.client()
+    other = subprocess.Popen([sys.executable, "-c", program, str(bench.root), bench.server.base, url])
+    began = time.monotonic()
+
+    client.wait_until_up(120)
+
+    assert time.monotonic() - began < 60
+    assert other.wait(30) == 0
+    assert client.is_open()
