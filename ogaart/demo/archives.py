@@ -13,6 +13,13 @@ Members = Sequence[tuple[str, bytes]]
 
 _WHEN = (2014, 7, 1, 12, 0, 0)  # of every member, so that no clock is read
 _WHEN_EPOCH = 1_404_216_000
+# What a self-extracting archive begins with: enough of a program's header to be known for one.
+EXTRACTOR = (
+    b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00"
+    + bytes(44)
+    + (64).to_bytes(4, "little")
+    + (b"PE\x00\x00\x4c\x01" + bytes(2_000))
+)
 SUFFIXES = ("zip", "7z", "tar.gz", "tar.bz2", "rar", "gz")
 
 

@@ -105,11 +105,20 @@ class Entry:
     comments: bool = False  # with links and attachments that are not files of the entry
     away_links: bool = False  # a paragraph of links to other places
     status: EntryStatus = EntryStatus.OK
+    collaborators: list[str] = field(default_factory=list)  # users of the site
+    instructions: str | None = None  # how to attribute, beside a copyright notice
+    numbered: bool = False  # listings link its number instead of its name
+    cut_once: bool = False  # the first answer for its page breaks off in the middle
 
     @property
     def path(self) -> str:
         """The page's path, percent-encoded."""
         return "/content/" + quote(self.slug, safe="")
+
+    @property
+    def listed_path(self) -> str:
+        """The path by which listings link it."""
+        return f"/node/{self.nid}" if self.numbered else self.path
 
     @property
     def licence_urls(self) -> list[str]:

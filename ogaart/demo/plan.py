@@ -129,6 +129,10 @@ class _Builder:
             comments=spec.get("comments", False),
             away_links=spec.get("away_links", False),
             status=EntryStatus(spec.get("status", "ok")),
+            collaborators=list(spec.get("collaborators", [])),
+            instructions=spec.get("instructions"),
+            numbered=spec.get("numbered", False),
+            cut_once=spec.get("cut_once", False),
         )
         entry.files = self._files(spec, paths)
         if paths:
@@ -227,6 +231,8 @@ def _packed(spec: Mapping[str, Any], members: list[tuple[str, bytes]], out: _Pac
         # Which of the members after the cut get a row is the reader's affair: the file has at least one.
         return _Packed(data, out.pictures[:survivors], [Planted(_FILE_STAGE, "corrupt archive")])
     data = archives.pack(spec["pack"], members)
+    if spec.get("extractor"):
+        data = archives.EXTRACTOR + data
     if "cut" in spec:
         return _Packed(data[: int(len(data) * spec["cut"])], [], [Planted(_FILE_STAGE, "corrupt archive")])
     return _Packed(data, out.pictures, out.planted)
@@ -255,6 +261,8 @@ def _stub(name: str, where: str) -> _Packed:
     out = _Packed(stubs.by_name()[name])
     if name.endswith(".svg"):
         out.pictures = [pictures.of_pixels(stubs.svg_pixels(), where)]
+    elif name == "drawing.xcf":
+        out.pictures = [pictures.of_pixels(stubs.drawing_pixels(), where)]
     elif name.endswith(".xcf"):
         out.planted = [Planted(_FILE_STAGE, "no reader for xcf", where or None, required=False)]
     elif name == "broken_0x0.png":

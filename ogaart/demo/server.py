@@ -66,6 +66,9 @@ class DemoSite:
         self._server = _Server(("127.0.0.1", port), self)
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.pages = Pages(self.base, per_page)
+        for entry in self.site.entries:
+            if entry.cut_once:
+                self.fail(entry.listed_path, Fault(status=0, after=1_000))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-site", daemon=True)
 
     def __enter__(self) -> Self:

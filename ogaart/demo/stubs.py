@@ -41,6 +41,37 @@ def xcf() -> bytes:
     return b"gimp xcf v001\x00" + struct.pack(">IIIIIII", 8, 8, 0, 0, 0, 0, 0)
 
 
+def drawing_pixels() -> np.ndarray:
+    """Return what ``drawing`` shows, (24, 24, 4) uint8: a frame in steps of colour around a transparent middle."""
+    rgba = np.zeros((24, 24, 4), np.uint8)
+    rows, columns = np.mgrid[0:24, 0:24]
+    rgba[..., 0], rgba[..., 1], rgba[..., 2], rgba[..., 3] = rows * 10, columns * 10, 90, 255
+    rgba[8:16, 8:16] = 0
+    return rgba
+
+
+def drawing() -> bytes:
+    """Return ``drawing_pixels`` in GIMP's own format: one visible layer, uncompressed, in one tile."""
+
+    def prop(number: int, *values: int) -> bytes:
+        return struct.pack(f">II{len(values)}I", number, 4 * len(values), *values)
+
+    end = prop(0)
+    head = b"gimp xcf v001\x00" + struct.pack(">III", 24, 24, 0) + struct.pack(">IIB", 17, 1, 0) + end
+    name = b"face\x00"
+    layer_at = len(head) + 12  # behind the pointers: one layer and the end of layers, the end of channels
+    layer = struct.pack(">IIII", 24, 24, 1, len(name)) + name
+    layer += prop(6, 255) + prop(8, 1) + prop(15, 0, 0) + prop(7, 0) + end
+    hierarchy_at = layer_at + len(layer) + 8
+    hierarchy = struct.pack(">IIIII", 24, 24, 4, hierarchy_at + 20, 0)
+    level_at = hierarchy_at + 20
+    level = struct.pack(">IIII", 24, 24, level_at + 16, 0)
+    pointers = struct.pack(">III", layer_at, 0, 0)
+    return (
+        head + pointers + layer + struct.pack(">II", hierarchy_at, 0) + hierarchy + level + drawing_pixels().tobytes()
+    )
+
+
 def zero_png() -> bytes:
     """Return a file that is a PNG by its name and magic bytes, and 0 x 0 by its header."""
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", 0, 0, 8, 6, 0, 0, 0)), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
@@ -57,6 +88,7 @@ def by_name() -> dict[str, bytes]:
         "Thumbs.db": THUMBS_DB,
         "jingle.ogg": ogg(),
         "source.xcf": xcf(),
+        "drawing.xcf": drawing(),
         "logo.svg": SVG,
         "broken_0x0.png": zero_png(),
         ".DS_Store": b"\x00\x00\x00\x01Bud1" + bytes(248),

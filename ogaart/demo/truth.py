@@ -40,7 +40,7 @@ def tell(site: Site, base: str = OGA, art_types: Collection[str] = ("2D Art",)) 
 def _entry(entry: Entry, base: str) -> dict[str, Any]:
     known = {
         "slug": entry.slug,
-        "url": base + entry.path,
+        "url": base + entry.listed_path,
         "status": str(entry.status),
         "http_status": _HTTP.get(entry.status, 200),
     }
@@ -52,13 +52,14 @@ def _entry(entry: Entry, base: str) -> dict[str, Any]:
         "title": entry.title,
         "author": entry.author,
         "author_url": f"{base}{entry.author_url}" if local else entry.author_url,
+        "collaborators": entry.collaborators,
         "submitter": entry.submitter,
         "posted_at": entry.posted_at.replace(second=0).isoformat(),
         "art_type": entry.art_type,
         "tags": entry.tags,
         "licences": entry.licences,
         "licence_urls": entry.licence_urls,
-        "notice": entry.notice,
+        "notice": "\n".join(filter(None, [entry.notice, entry.instructions])) or None,
         "about": entry.about,
         "favourites": entry.favourites,
         "collections": entry.collections,

@@ -232,4 +232,4 @@ def test_the_analyst_s_python_runs(demo_world: World, monkeypatch: pytest.Monkey
 
     catalog = names["catalog"]
     assert isinstance(catalog, duckdb.DuckDBPyConnection)
-    assert catalog.sql("SELECT count(*) FROM images WHERE indexed").fetchall() == [(440,)]
+    assert catalog.sql("SELECT count(*) FROM images WHERE indexed").fetchall() == [(441,)]

@@ -25,7 +25,8 @@ def test_listings_give_all_entries_oldest_first(site: Site) -> None:
     told = truth.tell(site, BASE)
     read = [parse_listing(listing(site, page), BASE) for page in range(3)]
 
-    assert [row.slug for page in read for row in page.rows] == told["listing"]
+    names = {f"/node/{entry.nid}": entry.slug for entry in site.entries if entry.numbered}
+    assert [names.get(row.slug, row.slug) for page in read for row in page.rows] == told["listing"]
     assert [(page.first, page.last, page.total) for page in read] == [(1, 24, 68), (25, 48, 68), (49, 68, 68)]
     assert [row.url for row in read[0].rows] == [row["url"] for row in told["entries"][:24]]
 
@@ -87,3 +88,10 @@ def test_other_pages_under_content_are_no_art() -> None:
 
 def test_dates_are_printed_as_on_the_site(site: Site) -> None:
     assert posted(site.entries[0].posted_at) == "Monday, June 1, 2009 - 08:03"
+
+
+def test_an_entry_has_collaborators_and_two_notices(site: Site) -> None:
+    entry = parse_entry(PAGES.entry(site.entry("scalable-face")), f"{BASE}/content/scalable-face", BASE)
+
+    assert entry.collaborators == ("An inker", "Jo Colour")
+    assert entry.notice == "Copyright 2019 some painter and friends\nName all three painters & link this page."

@@ -28,7 +28,9 @@ def get(demo: DemoSite) -> Get:
 
 def slugs(demo: DemoSite, page: int = 0, per_page: int = 144, params: dict[str, str] | None = None) -> list[str]:
     url = search_url(demo.base, {**dict(ALL), **(params or {})}.items(), page, per_page)
-    return [row.slug for row in parse_listing(requests.get(url, timeout=5).content, demo.base).rows]
+    names = {f"/node/{entry.nid}": entry.slug for entry in demo.site.entries if entry.numbered}
+    rows = parse_listing(requests.get(url, timeout=5).content, demo.base).rows
+    return [names.get(row.slug, row.slug) for row in rows]
 
 
 def a_file(demo: DemoSite) -> DemoFile:

@@ -77,7 +77,7 @@ def test_readers_go_on_while_runs_write_and_publish(copied: World) -> None:
         assert asked > 1
         assert answers == 1  # one publication, whatever happened meanwhile
     with duckdb.connect(str(link), read_only=True) as con:
-        assert con.execute("SELECT count(*) FROM images").fetchall() == [(440,)]
+        assert con.execute("SELECT count(*) FROM images").fetchall() == [(441,)]
     assert copied.generation.number == first + 2
 
 
@@ -91,10 +91,10 @@ def test_who_opens_the_file_to_write_and_is_killed_breaks_that_copy_at_most(copi
     assert search(copied.settings, image, 3).records()  # the service reads a store of its own
     rebuilt = rebuild(copied.settings, copied.quiet(), "catalog")
     assert rebuilt.errors == []
-    assert copied.sql("SELECT count(*) FROM images") == [(440,)]
+    assert copied.sql("SELECT count(*) FROM images") == [(441,)]
     writer.send_signal(signal.SIGKILL)
     writer.wait(timeout=30)
 
     assert rebuild(copied.settings, copied.quiet(), "catalog").errors == []
-    assert copied.sql("SELECT count(*) FROM images") == [(440,)]
+    assert copied.sql("SELECT count(*) FROM images") == [(441,)]
     assert "mine" not in {name for (name,) in copied.sql("SELECT table_name FROM duckdb_tables()")}

@@ -49,7 +49,7 @@ def test_the_whole_graph_from_search_pages_to_publication(tmp_path: Path) -> Non
             expect(page.get_by_text("unchanged").first).to_be_visible(timeout=30_000)
             keep_screenshot(page, "dagster-partition.png", tmp_path)
 
-        assert world.sql("SELECT count(*) FROM images WHERE indexed") == [(440,)]
+        assert world.sql("SELECT count(*) FROM images WHERE indexed") == [(441,)]
         with open_instance(world.settings) as instance:
             assert {run.status.value for run in instance.get_runs()} == {"SUCCESS"}
 

@@ -125,7 +125,7 @@ def test_the_shell_answers_goes_on_after_an_error_and_writes_nothing(demo_world:
     result = CliRunner().invoke(main, ["sql"], input=typed)
 
     assert result.exit_code == 0
-    assert "| 440 |" in result.output
+    assert "| 441 |" in result.output
     assert "Binder Error" in result.output
     assert "read-only" in result.output
     assert "search_pages" in result.output
