@@ -165,7 +165,7 @@ def publish(settings: Settings, points: int) -> None:
         shape = (min(BLOCK, len(order) - start), 4, 4, 4)
         signatures[start : start + BLOCK] = noise.integers(0, 255, shape, np.uint8).repeat(8, 1).repeat(8, 2)
     signatures.flush()
-    manifest = {"number": building.number, "space": space, "model": "vgg16", "dimension": dimension}
+    manifest = {"number": building.number, "space": space, "model": "vgg16", "dimension": dimension, "counts": {}}
     (building.path / "manifest.json").write_text(json.dumps(manifest))
     building.finish()
     generations.switch(building.number)

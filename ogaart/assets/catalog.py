@@ -15,10 +15,10 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import (
     CATALOG_VERSION,
-    _failed,
-    _inputs_of,
+    audits_failed,
     build,
     inputs_digest,
+    inputs_of,
     nothing_embedded,
     server_holds,
 )
@@ -63,7 +63,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         generations = Generations(stores.root.generations)
         newest = generations.all()[-1:]
         inputs = inputs_digest(stores)
-        unchanged = newest and _inputs_of(newest[0]) == inputs and not _failed(newest[0])
+        unchanged = newest and inputs_of(newest[0]) == inputs and not audits_failed(newest[0])
         unchanged = unchanged and server_holds(stores, newest[0])
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)

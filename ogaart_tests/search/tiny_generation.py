@@ -165,7 +165,8 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
     with open_index(settings, building.path / "index", SPACE, DIMENSION) as index:
         index.upsert(points)
         index.flush()
-    manifest = {"number": building.number, "space": SPACE, "model": facts["model"], "dimension": DIMENSION}
+    manifest = {"number": building.number, "space": SPACE, "model": facts["model"], "dimension": DIMENSION,
+                "counts": {}}  # fmt: skip
     (building.path / "manifest.json").write_text(json.dumps(manifest))
     building.finish()
     generations.switch(building.number)

@@ -28,6 +28,7 @@ SIGNATURE_IDS = "signature_ids.npy"
 MANIFEST = "manifest.json"
 AUDITS = "audits.json"
 CURRENT = "current"
+_AUDIT_KEYS = {"name", "passed", "message"}
 _NUMBERED = re.compile(r"\d{6,}")
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
@@ -78,8 +79,9 @@ class Generation:
     @property
     def audits(self) -> list[dict[str, Any]]:
         """What the audits found; empty before they ran, or where the file is torn: then they run again."""
-        found: list[dict[str, Any]] | None = read_json(self.path / AUDITS)
-        return found or []
+        found = read_json(self.path / AUDITS)
+        whole = isinstance(found, list) and all(isinstance(row, dict) and row.keys() >= _AUDIT_KEYS for row in found)
+        return found if whole else []
 
     @property
     def passed(self) -> bool:
@@ -108,7 +110,7 @@ class Generations:
         """
         path = (self.root / f"{number:06d}").absolute()
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
+            manifest = _whole_manifest(json.loads((path / MANIFEST).read_text()), number)
         except (OSError, ValueError) as cause:
             kept = ", ".join(str(n) for n in self.numbers()) or "none"
             raise GenerationMissing(
@@ -237,6 +239,30 @@ class Building:
     def abandon(self) -> None:
         """Delete what was built so far."""
         _remove(self.path)
+
+
+def _whole_manifest(manifest: object, number: int) -> dict[str, Any]:
+    """A manifest with everything that its readers rely on.
+
+    Raises:
+        ValueError: something is missing or of another type: the file is damaged.
+    """
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{MANIFEST} holds a {type(manifest).__name__}")  # noqa: TRY004 - a damaged file
+    wanted: dict[str, type | tuple[type, ...]] = {"number": int, "space": str, "model": str, "counts": dict}
+    optional: dict[str, type | tuple[type, ...]] = {
+        "files": dict,
+        "reconciled": (dict, type(None)),
+        "dimension": (int, type(None)),
+        "typical_cosine": (int, float, type(None)),
+    }
+    wrong = [key for key, kind in wanted.items() if not isinstance(manifest.get(key), kind)]
+    wrong += [key for key, kind in optional.items() if key in manifest and not isinstance(manifest[key], kind)]
+    numbers = [name for name in ("counts", "files") for value in (manifest.get(name) or {}).values()
+               if not isinstance(value, int)] if not wrong else []  # fmt: skip
+    if wrong or numbers or manifest["number"] != number:
+        raise ValueError(f"{MANIFEST} is damaged: {', '.join([*wrong, *numbers]) or 'number'}")
+    return manifest
 
 
 def _point(link: Path, target: Path) -> None:

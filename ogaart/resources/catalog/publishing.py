@@ -135,9 +135,9 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     if not newest:
         return True, "nothing is published yet"
     generation, current = newest[0], generations.replaceable()
-    if _inputs_of(generation) != inputs_digest(stores):
+    if inputs_of(generation) != inputs_digest(stores):
         return True, f"rows changed since generation {generation.number}"
-    if _failed(generation):
+    if audits_failed(generation):
         return False, f"generation {generation.number} was held back by its audits, and no row changed since"
     failed = holding_back(outcome(generation) or [])
     if failed:
@@ -164,13 +164,15 @@ def _inputs(tables: Path) -> Sequence[Path]:
     ]
 
 
-def _inputs_of(generation: Generation) -> str | None:
+def inputs_of(generation: Generation) -> str | None:
     """What it was built from; None where that cannot be told, and so it is built again."""
     found = read_json(generation.path / INPUTS)
-    return None if found is None else str(found["inputs"])
+    inputs = found.get("inputs") if isinstance(found, dict) else None
+    return inputs if isinstance(inputs, str) else None
 
 
-def _failed(generation: Generation) -> bool:
+def audits_failed(generation: Generation) -> bool:
+    """Whether an audit has held the generation back."""
     return any(not audit["passed"] for audit in generation.audits)
 
 

@@ -81,7 +81,11 @@ def space_of(generation: Generation) -> VectorSpace:
 def outcome(generation: Generation) -> list[Audit] | None:
     """What the checks found last; None before they ran, or where the file is torn: then they run again."""
     found = read_json(generation.path / CHECKS)
-    return None if found is None else [Audit(**row) for row in found]
+    try:
+        rows = [Audit(**row) for row in found or ()]
+    except TypeError:  # a key is damaged, or the list is none
+        return None
+    return rows or None
 
 
 def holding_back(found: Iterable[Audit]) -> list[Audit]:

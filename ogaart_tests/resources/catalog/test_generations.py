@@ -19,7 +19,9 @@ def make(generations: Generations, text: str = "x") -> Generation:
     con.close()
     (building.path / "index").mkdir()
     (building.path / "index" / "segment").write_text(text)
-    (building.path / "manifest.json").write_text(json.dumps({"number": building.number}))
+    (building.path / "manifest.json").write_text(
+        json.dumps({"number": building.number, "space": "s", "model": "m", "counts": {}})
+    )
     return building.finish()
 
 

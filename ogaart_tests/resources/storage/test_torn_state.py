@@ -1,12 +1,16 @@
 """Small files of state that a bad disk tore: noticed, and never the end of all runs."""
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ogaart.orchestration.instance import instance_config, prepare_home
-from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.audits import Audit
+from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.publishing import inputs_of
 from ogaart.resources.catalog.quality import outcome
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
@@ -39,7 +43,7 @@ def test_a_torn_owner_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
     root.claim("here")
     (tmp_path / "owner.json").write_text("{")
 
-    with pytest.raises(DataRootRefused, match=r"owner\.json does not say who owns .* delete it"):
+    with pytest.raises(DataRootRefused, match=r"owner\.json does not name the host that owns .* delete it"):
         root.claim("here")
 
 
@@ -77,3 +81,60 @@ def test_torn_results_of_audits_and_checks_are_none(text: str, tmp_path: Path) -
 
     assert generation.audits == []
     assert outcome(generation) is None
+
+
+MANIFEST = {
+    "number": 1,
+    "space": "vgg16-397923af-grey-squash-1",
+    "model": "vgg16",
+    "counts": {"images": 3, "points_in_collection": 3},
+    "files": {"ogaart.duckdb": 9},
+    "dimension": 4096,
+}
+
+
+def rotten(text: str) -> Iterator[bytes]:
+    """The text with one byte rotten, once for each byte and each of three ways to rot."""
+    whole = text.encode()
+    for place in range(len(whole)):
+        for bit in (0x01, 0x10, 0x80):
+            yield whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :]
+
+
+def test_one_rotten_byte_in_the_inputs_means_a_rebuild_and_no_more(tmp_path: Path) -> None:
+    whole = json.dumps({"inputs": "a" * 64})
+    generation = Generation(1, tmp_path, {})
+    (tmp_path / "inputs.json").write_text(whole)
+    assert inputs_of(generation) == "a" * 64
+
+    for content in rotten(whole):
+        (tmp_path / "inputs.json").write_bytes(content)
+        assert inputs_of(generation) != "a" * 64
+
+
+def test_one_rotten_byte_in_a_manifest_is_a_generation_that_is_missing_or_one_that_can_be_read(tmp_path: Path) -> None:
+    generations = Generations(tmp_path)
+    (tmp_path / "000001").mkdir()
+    refused = 0
+
+    for content in rotten(json.dumps(MANIFEST)):
+        (tmp_path / "000001" / "manifest.json").write_bytes(content)
+        readable = generations.all()
+        if readable:
+            manifest = readable[0].manifest
+            assert sum(manifest["counts"].values()) + len(manifest["space"] + manifest["model"]) > 0
+        else:
+            refused += 1
+            with pytest.raises(GenerationMissing, match="publish again"):
+                generations.get(1)
+    assert refused > 300
+
+
+@pytest.mark.parametrize("name", ["audits.json", "checks.json"])
+def test_one_rotten_byte_in_results_never_ends_a_reader(name: str, tmp_path: Path) -> None:
+    generation = Generation(1, tmp_path, {})
+
+    for content in rotten(json.dumps([Audit("rights", True, "fine", {"entries": 0}).row()])):
+        (tmp_path / name).write_bytes(content)
+        found = [row["name"] for row in generation.audits] if name == "audits.json" else outcome(generation)
+        assert found is None or len(found) <= 1
