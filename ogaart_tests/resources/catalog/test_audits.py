@@ -73,7 +73,7 @@ def test_a_point_that_stands_for_nothing_fails(world: World, index: VectorIndex)
     generation = publish(world, index)
     fill(index, ("stray", "stray"))
 
-    assert "1 points stand for none" in failed(run_audits(generation, index))["points"]
+    assert "1 points belong to no image" in failed(run_audits(generation, index))["points"]
 
 
 def test_images_that_no_step_has_sent_yet_are_on_their_way(world: World, index: VectorIndex) -> None:

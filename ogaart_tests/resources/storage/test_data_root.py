@@ -25,5 +25,5 @@ def test_a_second_host_is_refused_and_told_the_way_out(tmp_path: Path) -> None:
 
 
 def test_too_little_room_names_value_limit_and_way_out(tmp_path: Path) -> None:
-    with pytest.raises(DataRootRefused, match=r"bytes are free .* OGAART_MIN_FREE_BYTES asks for .*free some space"):
+    with pytest.raises(DataRootRefused, match=r"bytes are free .* OGAART_MIN_FREE_BYTES requires .*free some space"):
         DataRoot(tmp_path).require_free(1 << 60)
