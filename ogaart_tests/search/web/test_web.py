@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import threading
 import zipfile
@@ -452,3 +453,21 @@ def test_messages_show_code_as_code_and_parameters_as_they_are_written(client: T
 
     assert "<code>no</code>: near-identical hits" in described
     assert "size: &#39;&lt;b&gt;<code>x</code>&#39;; expected one of icon" in refused
+
+
+def test_a_former_id_redirects_to_the_present_one(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", searches_per_minute=0)
+    publish(settings)
+    present, former = image_id("tanks", 0), 12345
+    [words] = (tmp_path / "data" / "generations").rglob("words.sqlite")
+    with sqlite3.connect(words) as store:
+        store.execute("INSERT INTO renamed VALUES (?, ?)", (former, present))
+
+    with (
+        SearchService(settings, GridImageReader()) as service,
+        TestClient(create_app(settings, service), base_url="http://localhost", follow_redirects=False) as client,
+    ):
+        answer = client.get(f"/image/{former}")
+        assert (answer.status_code, answer.headers["location"]) == (308, f"/image/{present}")
+        assert client.get(f"/image/{present}").status_code == 200
+        assert client.get("/image/54321").status_code == 404
