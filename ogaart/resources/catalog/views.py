@@ -159,9 +159,11 @@ VIEWS: tuple[View, ...] = (
             "images": "Its images in search.",
         },
         """
-        SELECT e.slug, e.title, e.licences, e.fetched_at AS read_at,
-            round(epoch(b.built_at - e.fetched_at) / 86400, 2) AS age_days, count(*) AS images
+        SELECT e.slug, e.title, e.licences, coalesce(h.read_at, e.fetched_at) AS read_at,
+            round(epoch(b.built_at - coalesce(h.read_at, e.fetched_at)) / 86400, 2) AS age_days, count(*) AS images
         FROM entries AS e JOIN images AS i ON i.slug = e.slug AND i.indexed
+        LEFT JOIN (SELECT slug, max(last_read_at) AS read_at FROM licence_history WHERE changed_at IS NULL
+            GROUP BY slug) AS h ON h.slug = e.slug
         CROSS JOIN (SELECT max(built_at) AS built_at FROM publications) AS b
         GROUP BY ALL ORDER BY read_at, e.slug
         """,

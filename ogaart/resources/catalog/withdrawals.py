@@ -5,6 +5,7 @@ operator has blocked does not count: it is withdrawn on purpose, and search leav
 decision, whichever generation is in service.
 """
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -76,9 +77,11 @@ def _served_entries(words: Path, takedowns: Takedowns) -> dict[str, bool]:
     pixels, slugs, authors = set(takedowns.pixels), set(takedowns.entries), set(takedowns.authors)
     blocked: dict[str, bool] = {}
     with closing(sqlite3.connect(f"{words.as_uri()}?mode=ro&immutable=1", uri=True)) as store:
-        for slug, author, picture in store.execute(
-            "SELECT slug, author, lower(hex(pixel_sha256)) FROM images JOIN entries USING (slug)"
+        named = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
+        others = "collaborators" if "collaborators" in named else "NULL"  # publications of before have none
+        for slug, author, collaborators, picture in store.execute(
+            f"SELECT slug, author, {others}, lower(hex(pixel_sha256)) FROM images JOIN entries USING (slug)"  # noqa: S608
         ):
-            whole = slug in slugs or author in authors
+            whole = slug in slugs or not authors.isdisjoint([author, *json.loads(collaborators or "[]")])
             blocked[slug] = blocked.get(slug, True) and (whole or picture in pixels)
     return blocked

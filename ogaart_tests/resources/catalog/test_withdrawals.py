@@ -107,6 +107,20 @@ def test_a_blocked_author_of_40_entries_holds_nothing_back(world: World, index: 
     assert (found.counts["withdrawn"], found.counts["blocked"]) == (0, 40)
 
 
+def test_a_blocked_collaborator_holds_nothing_back(world: World, index: VectorIndex) -> None:
+    def change(table: str, row: Row) -> Row:
+        return {**row, "collaborators": ["Bea", "Cleo"]} if table == "entries" else row
+
+    world.partition("2d/0000", {name: {f"{name}.png": [name]} for name in names(12)}, change=change)
+    fill(index, *((name, name) for name in names(12)))
+    before = publish(world, index)
+    takedowns = Takedowns(authors=("Cleo",))
+
+    found = check(before, publish(world, index, takedowns=takedowns), takedowns)
+
+    assert (found.passed, found.counts["blocked"], found.counts["withdrawn"]) == (True, 12, 0)
+
+
 def test_blocked_and_lost_entries_are_counted_apart(world: World, index: VectorIndex) -> None:
     read(world, names(40))
     fill(index, *((name, name) for name in names(40)))
