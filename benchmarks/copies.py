@@ -1,7 +1,7 @@
 """How often a copy of a picture finds its source: the index alone, the search's ranking, and the search's verdict.
 
 Over the published data root (``OGAART_DATA``), such as the demo's: every picture of ``ogaart/demo/art`` is copied in
-each way below, and searched for as a visitor's upload would be. Right is the verdict "this very picture" or "a near
+each way below, and searched for as a visitor's upload would be. Right is the verdict "this exact picture" or "a near
 copy" of a copy, and "similar" of a part.
 
     OGAART_DATA=demo-data OGAART_MODEL=efficientnet_lite0 .venv/bin/python -m benchmarks.copies
