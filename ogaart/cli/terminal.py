@@ -58,6 +58,8 @@ def finish(report: "Report", *, as_json: bool) -> None:
         click.echo(shown_url(json.dumps(report.as_dict(), indent=2, default=str)))
     else:
         _print_table(report)
+    for note in report.notes:
+        click.echo(shown_url(note), err=True)
     for error in report.errors:
         click.echo(f"ogaart: {shown_url(error)}", err=True)
     sys.exit(report.exit_code)

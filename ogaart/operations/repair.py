@@ -59,6 +59,9 @@ def _remove(stores: Stores, problem: Problem) -> None:
             index.flush()
     if not problem.remove:
         return
+    if not problem.redo:  # no step writes it
+        for path in problem.remove:
+            path.unlink(missing_ok=True)
     for stage, partition in sorted(problem.redo):
         with hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:

@@ -1,5 +1,6 @@
 """Discovery, materialization and publication from a terminal: real runs, progress, one report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,7 +95,22 @@ def materialize(
                 progress.advance(task)
     if report.errors:
         report.exit_code = EXIT_PARTLY
+    report.notes += losses(report)
     return report
+
+
+def losses(report: Report) -> list[str]:
+    """One line on what failed in runs that succeeded, and how to see it; none where nothing failed."""
+    failed: Counter[str] = Counter()
+    for row in report.rows:
+        failed[str(row["asset"])] += int(row.get(RowState.FAILED.value) or 0)
+    if not failed.total():
+        return []
+    named = ", ".join(f"{asset} {count:,}" for asset, count in failed.items() if count)
+    return [
+        f"{failed.total():,} failures ({named}). To see them: `ogaart retry --where true --dry-run`, or, once published, "
+        '`ogaart sql "FROM failures_by_cause"`'
+    ]
 
 
 def publish(

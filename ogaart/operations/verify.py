@@ -22,6 +22,7 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
+from ogaart.operations.verify_state import damaged_state
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
@@ -48,7 +49,7 @@ class Problem:
     """One deviation, and what repairs it.
 
     Attributes:
-        what: blob, table, pack, rows, vectors, collection or publication.
+        what: state, blob, table, pack, rows, vectors, collection or publication.
         where: the file, or the id.
         problem: what is wrong.
         redo: (stage, partition) pairs to materialize again.
@@ -85,6 +86,8 @@ class Verification:
 
     def problems(self) -> Iterator[Problem]:
         """All deviations, store by store."""
+        for path, problem, removable in damaged_state(self.stores.root):
+            yield Problem("state", str(path), problem, remove=(path,) if removable else ())
         yield from self.tables()
         with connect(self.stores.tables, self.torn) as con:
             yield from self.blobs(con)
