@@ -108,7 +108,7 @@ def losses(report: Report) -> list[str]:
         return []
     named = ", ".join(f"{asset} {count:,}" for asset, count in failed.items() if count)
     return [
-        f"{failed.total():,} failures ({named}). To see them: `ogaart retry --where true --dry-run`, or, once published, "
+        f"{failed.total():,} failures ({named}). See `ogaart retry --where true --dry-run` or, after publishing, "
         '`ogaart sql "FROM failures_by_cause"`'
     ]
 
