@@ -7,6 +7,7 @@ from functools import cache
 
 import duckdb
 import sqlalchemy.exc
+import yaml
 from pydantic import ValidationError
 
 from ogaart.core.exit_codes import (
@@ -60,6 +61,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
         **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing, DecisionsUnreadable), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
+        **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),
         OSError: EXIT_REFUSED,
     }
 
