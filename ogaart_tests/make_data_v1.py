@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ogaart.core.states import EntryStatus
 from ogaart.demo import plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.settings import Settings
@@ -29,7 +29,7 @@ LEFT_OUT = {"dagster", "locks", "scratch", "owner.json"}
 """What belongs to a host or a moment; the instance is Dagster's to upgrade."""
 
 
-def small_site() -> Site:
+def small_site() -> DemoContent:
     """The demo's smallest entries that have pictures, an archive among them."""
     whole = plan.load()
     art = [e for e in whole.entries if e.status is EntryStatus.OK and e.art_type == "2D Art"]
@@ -37,7 +37,7 @@ def small_site() -> Site:
     art.sort(key=lambda entry: sum(len(file.data) for file in entry.files))
     packed = [e for e in art if any(f.pictures and f.pictures[0].member_path for f in e.files)]
     chosen = {entry.slug: entry for entry in (*packed[:2], *art[: ENTRIES - 1])}
-    return Site(list(chosen.values())[:ENTRIES])
+    return DemoContent(list(chosen.values())[:ENTRIES])
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ def retry(stage: str | None, error_class: str | None, where: str | None, dry_run
     if stage is None and error_class is None and where is None:
         raise click.UsageError("select failures with --stage, --error-class or --where (--where true: all)")
     with guard() as settings:
-        chosen = retry.Choice(stage, error_class, where)
+        chosen = retry.FailureSelection(stage, error_class, where)
         finish(retry.retry(settings, console, chosen, dry_run=dry_run), as_json=as_json)
 
 

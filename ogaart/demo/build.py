@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ogaart.core.states import EntryStatus
 from ogaart.demo import plan, truth
-from ogaart.demo.model import OGA, Site
-from ogaart.demo.pages import Pages, Search
+from ogaart.demo.model import OGA, DemoContent
+from ogaart.demo.pages import DemoSearch, Pages
 
 PER_PAGE = 24
 _FIXED_DOM_ID = "0" * 32
 
 
-def build(dest: Path, copies: int = 1) -> Site:
+def build(dest: Path, copies: int = 1) -> DemoContent:
     """Write pages, files and truth, the same bytes every time, and return the site.
 
     Layout: ``listing/0000.html`` (2D art, oldest first), ``content/<nid>.html``, ``files/<fid>``, ``truth.json``.
@@ -26,7 +26,7 @@ def build(dest: Path, copies: int = 1) -> Site:
     for name in ("listing", "content", "files"):
         (dest / name).mkdir(parents=True)
     for number in range(-(-len(truth.tell(site)["listing"]) // PER_PAGE)):
-        search = Search(listing_params(number))
+        search = DemoSearch(listing_params(number))
         (dest / "listing" / f"{number:04d}.html").write_bytes(pages.search(site, search, _FIXED_DOM_ID))
     for entry in site.entries:
         if entry.status not in (EntryStatus.DELETED, EntryStatus.PRIVATE, EntryStatus.NOT_ART):

@@ -32,7 +32,7 @@ class Request:
 
 
 @dataclass
-class Fault:
+class DemoFault:
     """A misbehaviour in the place of an answer.
 
     Attributes:
@@ -49,7 +49,7 @@ class Fault:
 
 
 @dataclass
-class Answer:
+class DemoResponse:
     """What is sent: with a tag it may be conditional and in ranges."""
 
     status: int
@@ -60,7 +60,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def negotiated(answer: Answer, asked: Mapping[str, str]) -> tuple[int, bytes, dict[str, str]]:
+def negotiated(answer: DemoResponse, asked: Mapping[str, str]) -> tuple[int, bytes, dict[str, str]]:
     """Apply a request's conditions and range to an answer that has a tag.
 
     Args:

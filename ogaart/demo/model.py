@@ -25,7 +25,7 @@ LICENCE_URLS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class DemoPicture:
     """A picture that reading a file must find; ``member_path`` is empty for the file itself."""
 
     member_path: str
@@ -57,7 +57,7 @@ class DemoFile:
     stored_name: str
     shown_name: str
     data: bytes
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[DemoPicture] = field(default_factory=list)
     planted: list[Planted] = field(default_factory=list)
     missing: bool = False  # linked by the page, 404 when requested
     modified: datetime | None = None  # None: when its entry was posted
@@ -82,7 +82,7 @@ class Preview:
 
 
 @dataclass
-class Entry:
+class DemoEntry:
     """One content page. The author is a user of the site, else has a link elsewhere, else is plain text."""
 
     slug: str
@@ -127,13 +127,13 @@ class Entry:
 
 
 @dataclass
-class Site:
+class DemoContent:
     """All entries, and bytes that are served but are not a file of any entry: requesting one is a crawler's mistake."""
 
-    entries: list[Entry]
+    entries: list[DemoEntry]
     decoys: dict[str, bytes] = field(default_factory=dict)  # path -> bytes
 
-    def entry(self, slug: str) -> Entry:
+    def entry(self, slug: str) -> DemoEntry:
         """Return the entry of that slug.
 
         Raises:
@@ -144,7 +144,7 @@ class Site:
                 return entry
         raise KeyError(f"slug {slug!r}: not among the demo's {len(self.entries)} entries")
 
-    def file(self, fid: int) -> tuple[Entry, DemoFile]:
+    def file(self, fid: int) -> tuple[DemoEntry, DemoFile]:
         """Return a file with the entry that links it.
 
         Raises:
@@ -156,6 +156,6 @@ class Site:
                     return entry, file
         raise KeyError(f"fid {fid}: no file of the demo has it")
 
-    def by_age(self) -> list[Entry]:
+    def by_age(self) -> list[DemoEntry]:
         """Return the entries in the order of their posting."""
         return sorted(self.entries, key=lambda entry: (entry.posted_at, entry.nid))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import jinja2
 
-from ogaart.demo.model import FILES, OGA, Entry, Site
+from ogaart.demo.model import FILES, OGA, DemoContent, DemoEntry
 
 ART_TYPES = {
     "2D Art": 9, "3D Art": 10, "Concept Art": 7273, "Texture": 14, "Music": 12, "Sound Effect": 13, "Document": 11,
@@ -35,13 +35,13 @@ _COMMON = "html not-front not-logged-in no-sidebars page-"
 
 
 @dataclass(frozen=True)
-class Search:
+class DemoSearch:
     """A request for search results, from the parameters that the site knows."""
 
     params: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of_query(cls, query: str) -> "Search":
+    def of_query(cls, query: str) -> "DemoSearch":
         """Read the query part of a URL."""
         return cls(tuple(parse_qsl(query, keep_blank_values=True)))
 
@@ -63,14 +63,14 @@ class Search:
         """Whether the site answers with a message instead of results."""
         return 0 < len(self.one("keys").strip()) < MIN_KEYS
 
-    def results(self, site: Site) -> list[Entry]:
+    def results(self, site: DemoContent) -> list[DemoEntry]:
         """Return all results in order; none where the keyword is refused."""
         found = [] if self.refused else [entry for entry in site.by_age() if self._matches(entry)]
         if self.one("sort_by", "created") == "count":
             found.sort(key=lambda entry: entry.favourites)
         return found if self.one("sort_order", "DESC") == "ASC" else found[::-1]
 
-    def _matches(self, entry: Entry) -> bool:
+    def _matches(self, entry: DemoEntry) -> bool:
         types, licences = self.many("field_art_type_tid"), self.many("field_art_licenses_tid")
         text = " ".join((entry.title, entry.author, *entry.tags, *entry.about)).casefold()
         return (
@@ -115,7 +115,7 @@ class Pages:
         )  # fmt: skip
         self._templates = templates
 
-    def entry(self, entry: Entry) -> bytes:
+    def entry(self, entry: DemoEntry) -> bytes:
         """Return the page of an entry, whatever its status."""
         return self._render(
             "content.html",
@@ -126,7 +126,7 @@ class Pages:
             art_tid=ART_TYPES[entry.art_type],
         )
 
-    def search(self, site: Site, search: Search, dom_id: str | None = None) -> bytes:
+    def search(self, site: DemoContent, search: DemoSearch, dom_id: str | None = None) -> bytes:
         """Return a result page; one past the end is the last one again.
 
         Args:
@@ -164,7 +164,7 @@ class Pages:
         """Return the page that comes with 404."""
         return self._render("not_found.html", title="Page not found", body_class=_COMMON + "content", path=path)
 
-    def forbidden(self, entry: Entry) -> bytes:
+    def forbidden(self, entry: DemoEntry) -> bytes:
         """Return the page that comes with 403."""
         return self._render(
             "forbidden.html", title="Access denied", body_class=_COMMON + "node", path=entry.path, nid=entry.nid
@@ -216,7 +216,7 @@ def _licence_icon(name: str) -> str:
     return re.sub(r" [\d.]+$", "", name).lower()
 
 
-def _page_url(search: Search, number: int) -> str:
+def _page_url(search: DemoSearch, number: int) -> str:
     params = [(name, value) for name, value in search.params if name != "page"]
     if number:
         params.append(("page", str(number)))

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from ogaart.demo.model import Picture
+from ogaart.demo.model import DemoPicture
 
 
 def canonical(data: bytes) -> np.ndarray:
@@ -25,21 +25,21 @@ def canonical(data: bytes) -> np.ndarray:
     return rgba
 
 
-def expected(data: bytes, member_path: str = "") -> Picture:
+def expected(data: bytes, member_path: str = "") -> DemoPicture:
     """Return what reading this picture must find."""
     return of_pixels(canonical(data), member_path)
 
 
-def shown(data: bytes, member_path: str = "") -> list[Picture]:
+def shown(data: bytes, member_path: str = "") -> list[DemoPicture]:
     """Return what reading this picture must find: nothing where it is fully transparent."""
     return [expected(data, member_path)] if canonical(data)[..., 3].any() else []
 
 
-def of_pixels(rgba: np.ndarray, member_path: str = "") -> Picture:
+def of_pixels(rgba: np.ndarray, member_path: str = "") -> DemoPicture:
     """Return what reading a picture of these canonical pixels, (H, W, 4) uint8, must find."""
     height, width = rgba.shape[:2]
     digest = hashlib.sha256(struct.pack("<II", width, height) + rgba.tobytes()).hexdigest()
-    return Picture(member_path, digest, width, height)
+    return DemoPicture(member_path, digest, width, height)
 
 
 def converted(data: bytes, suffix: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 from ogaart.core.stages import Stage
 from ogaart.core.states import EntryStatus
 from ogaart.demo import archives, pictures, stubs
-from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Planted, Preview, Site
+from ogaart.demo.model import FILES, DemoContent, DemoEntry, DemoFile, DemoPicture, Planted, Preview
 
 HERE = Path(__file__).parent
 _LICENCES = {"CC0-1.0": "CC0", "CC-BY-3.0": "CC-BY 3.0", "CC-BY-4.0": "CC-BY 4.0"}
@@ -73,11 +73,11 @@ class _Packed:
     """A file's bytes with what reading them must yield."""
 
     data: bytes
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[DemoPicture] = field(default_factory=list)
     planted: list[Planted] = field(default_factory=list)
 
 
-def load(path: Path = HERE / "site.toml", copies: int = 1) -> Site:
+def load(path: Path = HERE / "site.toml", copies: int = 1) -> DemoContent:
     """Build the demo's site, the same bytes every time.
 
     Args:
@@ -88,7 +88,7 @@ def load(path: Path = HERE / "site.toml", copies: int = 1) -> Site:
         ValueError: the plan names art that is not there, or mixes authors or licences in one entry.
     """
     plan = tomllib.loads(path.read_text("utf-8"))["entry"]
-    site = Site([])
+    site = DemoContent([])
     for copy in range(copies):
         builder = _Builder(Art(path.parent / "art", copy))
         for position, spec in enumerate(plan):
@@ -104,13 +104,13 @@ class _Builder:
         self.art = art
         self.fid = 990_000 + art.variant * _COPY
 
-    def entry(self, spec: Mapping[str, Any], position: int) -> Entry:
+    def entry(self, spec: Mapping[str, Any], position: int) -> DemoEntry:
         copy = self.art.variant
         paths = self.art.matching(spec["art"])
         author, licences = self._credit(spec, paths)
         shape = spec.get("shape", "user")
         url = {"user": "/users/" + _dashed(author), "external": spec.get("link"), "plain": None}[shape]
-        entry = Entry(
+        entry = DemoEntry(
             slug=spec["slug"] + (f"-copy-{copy}" if copy else ""),
             nid=_NID + 7 * position + copy * _COPY,
             title=spec["title"] + (f" (copy {copy})" if copy else ""),
@@ -279,7 +279,7 @@ def _dashed(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _decoys(site: Site) -> dict[str, bytes]:
+def _decoys(site: DemoContent) -> dict[str, bytes]:
     """Return what pages link or show and no crawler may take: derivatives, attachments, icons, texts."""
     some = site.entries[0].previews[0].data
     names = ["my_edit_0.png", "palette_test.png", "cafe_v0.zip", "cafe_v00.zip", "license_images/cc0.png"]

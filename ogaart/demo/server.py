@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from ogaart.core.states import EntryStatus
 from ogaart.demo import pictures, plan, truth
-from ogaart.demo.http import Answer, Fault, Request, negotiated
-from ogaart.demo.model import FILES, DemoFile, Entry, Picture, Site
-from ogaart.demo.pages import Pages, Search, mime
+from ogaart.demo.http import DemoFault, DemoResponse, Request, negotiated
+from ogaart.demo.model import FILES, DemoContent, DemoEntry, DemoFile, DemoPicture
+from ogaart.demo.pages import DemoSearch, Pages, mime
 
 ROBOTS = """\
 # The demo of ogaart
@@ -54,13 +54,13 @@ class DemoSite:
         copies: int = 1,
         per_page: int = 24,
         latency: float = 0.0,
-        site: Site | None = None,
+        site: DemoContent | None = None,
     ) -> None:
         self.site = plan.load(copies=copies) if site is None else site
         self.delay = delay
         self.latency = latency
         self.requests: list[Request] = []
-        self._faults: dict[str, list[Fault]] = {}
+        self._faults: dict[str, list[DemoFault]] = {}
         self._lock = threading.RLock()
         self._edits = 0
         self._server = _Server(("127.0.0.1", port), self)
@@ -68,7 +68,7 @@ class DemoSite:
         self.pages = Pages(self.base, per_page)
         for entry in self.site.entries:
             if entry.cut_once:
-                self.fail(entry.listed_path, Fault(status=0, after=1_000))
+                self.fail(entry.listed_path, DemoFault(status=0, after=1_000))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-site", daemon=True)
 
     def __enter__(self) -> Self:
@@ -97,12 +97,12 @@ class DemoSite:
         """Count the requests of one method by their path and query as sent."""
         return Counter(request.target for request in list(self.requests) if request.method == method)
 
-    def fail(self, path: str, *faults: Fault) -> None:
+    def fail(self, path: str, *faults: DemoFault) -> None:
         """Let the next requests for a path (percent-encoded, without query) misbehave, one after the other."""
         with self._lock:
             self._faults.setdefault(path, []).extend(faults)
 
-    def add_entry(self, entry: Entry) -> None:
+    def add_entry(self, entry: DemoEntry) -> None:
         """Add an entry; its ``posted_at`` decides where listings show it.
 
         Raises:
@@ -113,14 +113,14 @@ class DemoSite:
                 raise ValueError(f"entry {entry.slug!r}, nid {entry.nid}: already there; pass another slug and nid")
             self.site.entries.append(entry)
 
-    def delete(self, slug: str) -> Entry:
+    def delete(self, slug: str) -> DemoEntry:
         """Remove an entry with its files: its page, and its place in the listings, are gone."""
         with self._lock:
             entry = self.site.entry(slug)
             self.site.entries.remove(entry)
             return entry
 
-    def edit(self, slug: str, **changes: Any) -> Entry:
+    def edit(self, slug: str, **changes: Any) -> DemoEntry:
         """Change fields of an entry.
 
         Raises:
@@ -134,7 +134,7 @@ class DemoSite:
             return entry
 
     def replace_file(
-        self, fid: int, data: bytes, expected: list[Picture] | None = None, stored_name: str | None = None
+        self, fid: int, data: bytes, expected: list[DemoPicture] | None = None, stored_name: str | None = None
     ) -> DemoFile:
         """Put other bytes in the place of a file.
 
@@ -157,16 +157,16 @@ class DemoSite:
                 file.stored_name = stored_name
             return file
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str) -> DemoResponse:
         """Return the answer to a GET of this path and query."""
         path, _, query = target.partition("?")
         with self._lock:
             if path.startswith(FILES):
                 return self._file(path)
             if path == "/robots.txt":
-                return Answer(200, self._robots().encode(), "text/plain")
+                return DemoResponse(200, self._robots().encode(), "text/plain")
             if path == "/art-search-advanced":
-                return Answer(200, self.pages.search(self.site, Search.of_query(query)))
+                return DemoResponse(200, self.pages.search(self.site, DemoSearch.of_query(query)))
             if path.startswith("/content/"):
                 return self._content(path, unquote(path.removeprefix("/content/")))
             if path.startswith("/node/"):
@@ -174,10 +174,10 @@ class DemoSite:
                 slugs = [entry.slug for entry in self.site.entries if str(entry.nid) == nid]
                 return self._content(path, slugs[0] if slugs else "")
             if path == "/":
-                return Answer(200, self.pages.plain("OpenGameArt.org", ["A small one, made of real free art."]))
-            return Answer(404, self.pages.not_found(path))
+                return DemoResponse(200, self.pages.plain("OpenGameArt.org", ["A small one, made of real free art."]))
+            return DemoResponse(404, self.pages.not_found(path))
 
-    def take_fault(self, path: str) -> Fault | None:
+    def take_fault(self, path: str) -> DemoFault | None:
         """Return and forget the next misbehaviour of a path."""
         with self._lock:
             faults = self._faults.get(path)
@@ -188,21 +188,21 @@ class DemoSite:
             return "".join(line for line in ROBOTS.splitlines(keepends=True) if not line.startswith("Crawl-delay"))
         return ROBOTS.format(delay=self.delay)
 
-    def _content(self, path: str, slug: str) -> Answer:
+    def _content(self, path: str, slug: str) -> DemoResponse:
         if slug in _OTHER_PAGES:
-            return Answer(200, self.pages.plain(_OTHER_PAGES[slug], ["A page of the site that is not an entry."]))
+            return DemoResponse(200, self.pages.plain(_OTHER_PAGES[slug], ["A page of the site that is not an entry."]))
         for entry in self.site.entries:
             if entry.slug == slug and entry.status is not EntryStatus.DELETED:
                 break
         else:
-            return Answer(404, self.pages.not_found(path))
+            return DemoResponse(404, self.pages.not_found(path))
         if entry.status is EntryStatus.PRIVATE:
-            return Answer(403, self.pages.forbidden(entry))
+            return DemoResponse(403, self.pages.forbidden(entry))
         if entry.status is EntryStatus.NOT_ART:
-            return Answer(200, self.pages.plain(entry.title, entry.about))
-        return Answer(200, self.pages.entry(entry))
+            return DemoResponse(200, self.pages.plain(entry.title, entry.about))
+        return DemoResponse(200, self.pages.entry(entry))
 
-    def _file(self, path: str) -> Answer:
+    def _file(self, path: str) -> DemoResponse:
         # A path that another client encoded in another way is the same file.
         wanted = unquote(path)
         for entry in self.site.entries:
@@ -216,13 +216,13 @@ class DemoSite:
                     return _stored(preview.data, preview.stored_name, entry.posted_at.replace(tzinfo=UTC))
         if wanted in self.site.decoys:
             return _stored(self.site.decoys[wanted], wanted, datetime(2009, 1, 1, tzinfo=UTC))
-        return Answer(404, _BARE_404.encode(), "text/html; charset=iso-8859-1")
+        return DemoResponse(404, _BARE_404.encode(), "text/html; charset=iso-8859-1")
 
 
-def _stored(data: bytes, name: str, modified: datetime) -> Answer:
+def _stored(data: bytes, name: str, modified: datetime) -> DemoResponse:
     # Apache's tag: size and time in microseconds, in hex.
     tag = f'"{len(data):x}-{int(modified.timestamp() * 1_000_000):x}"'
-    return Answer(200, data, mime(name), tag, modified.replace(microsecond=0))
+    return DemoResponse(200, data, mime(name), tag, modified.replace(microsecond=0))
 
 
 class _Server(ThreadingHTTPServer):
@@ -260,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(demo.latency + (fault.pause if fault else 0.0))
         if fault is not None and fault.status:
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            answer = Answer(fault.status, b"The demo was told to fail here.\n", "text/plain", headers=headers)
+            answer = DemoResponse(fault.status, b"The demo was told to fail here.\n", "text/plain", headers=headers)
         else:
             answer = demo.answer(target)
         asked = {name.lower(): value for name, value in self.headers.items()}

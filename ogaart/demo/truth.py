@@ -6,14 +6,14 @@ from typing import Any
 
 from ogaart.core.stages import Stage
 from ogaart.core.states import EntryStatus, FileRole, FileStatus
-from ogaart.demo.model import OGA, DemoFile, Entry, Site
+from ogaart.demo.model import OGA, DemoContent, DemoEntry, DemoFile
 from ogaart.demo.pages import mime
 
 Truth = dict[str, Any]
 _HTTP = {EntryStatus.DELETED: 404, EntryStatus.PRIVATE: 403}
 
 
-def tell(site: Site, base: str = OGA, art_types: Collection[str] = ("2D Art",)) -> Truth:
+def tell(site: DemoContent, base: str = OGA, art_types: Collection[str] = ("2D Art",)) -> Truth:
     """Return the truth as plain values, ready for JSON.
 
     Args:
@@ -37,7 +37,7 @@ def tell(site: Site, base: str = OGA, art_types: Collection[str] = ("2D Art",)) 
     }
 
 
-def _entry(entry: Entry, base: str) -> dict[str, Any]:
+def _entry(entry: DemoEntry, base: str) -> dict[str, Any]:
     known = {
         "slug": entry.slug,
         "url": base + entry.listed_path,
@@ -66,7 +66,7 @@ def _entry(entry: Entry, base: str) -> dict[str, Any]:
     }
 
 
-def _files(entry: Entry, base: str) -> list[dict[str, Any]]:
+def _files(entry: DemoEntry, base: str) -> list[dict[str, Any]]:
     if entry.status is EntryStatus.NOT_ART:
         return []
     files = entry.files if entry.status is EntryStatus.OK else []
@@ -105,7 +105,7 @@ def _files(entry: Entry, base: str) -> list[dict[str, Any]]:
     return originals + previews
 
 
-def _images(entry: Entry) -> list[dict[str, Any]]:
+def _images(entry: DemoEntry) -> list[dict[str, Any]]:
     images: dict[str, dict[str, Any]] = {}
     for file in entry.files:
         for picture in file.pictures:
@@ -123,7 +123,7 @@ def _images(entry: Entry) -> list[dict[str, Any]]:
     return list(images.values())
 
 
-def _failures(entry: Entry, base: str) -> list[dict[str, Any]]:
+def _failures(entry: DemoEntry, base: str) -> list[dict[str, Any]]:
     if entry.status in _HTTP:
         return [
             {
@@ -140,7 +140,7 @@ def _failures(entry: Entry, base: str) -> list[dict[str, Any]]:
     return [_failure(entry, file, base, number) for file in entry.files for number in range(len(file.planted))]
 
 
-def _failure(entry: Entry, file: DemoFile, base: str, number: int) -> dict[str, Any]:
+def _failure(entry: DemoEntry, file: DemoFile, base: str, number: int) -> dict[str, Any]:
     planted = file.planted[number]
     return {
         "stage": str(planted.stage),

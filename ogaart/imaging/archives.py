@@ -20,7 +20,7 @@ from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk
-from ogaart.imaging.reader import Archive, Entry, message_of, opened, reason_of
+from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Walk:
             message = f"more than {self.limits.max_members:,} members (OGAART_MAX_MEMBERS); the rest was not read"
             raise Stop(Member(place, path, MemberStatus.FAILED, Reason.TOO_MANY_MEMBERS, message))
 
-    def _member(self, archive: Archive, entry: Entry, place: str, shown: str, depth: int) -> Iterator[Member]:
+    def _member(self, archive: Archive, entry: MemberHeader, place: str, shown: str, depth: int) -> Iterator[Member]:
         """One member: its row, and the rows of what it holds."""
         if is_junk(entry.name):
             yield Member(place, shown, MemberStatus.JUNK, bytes=entry.size)
@@ -232,7 +232,7 @@ class Walk:
             yield from inner
 
     def _read(
-        self, archive: Archive, entry: Entry, place: str, shown: str, depth: int
+        self, archive: Archive, entry: MemberHeader, place: str, shown: str, depth: int
     ) -> tuple[Member, IO[bytes] | None]:
         """Read a member as far as its type needs; into a temporary file where it is an archive to enter."""
         blocks = self._blocks(archive, place, shown)
@@ -270,7 +270,7 @@ class Walk:
         kind: FileType,
         head: bytes,
         blocks: Iterator[bytes],
-        entry: Entry,
+        entry: MemberHeader,
         depth: int,
     ) -> tuple[Member, IO[bytes] | None]:
         """A member of another type: passed over, unless an archive is behind its start."""
@@ -298,7 +298,7 @@ class Walk:
             raise Unreadable(Reason.TOO_DEEP, message)
 
     @staticmethod
-    def _may_be_tga(kind: FileType, entry: Entry) -> bool:
+    def _may_be_tga(kind: FileType, entry: MemberHeader) -> bool:
         """A TGA with an unusual header still has its footer; worth reading where the name claims a TGA."""
         return kind.format == "unknown" and entry.name.lower().endswith(".tga")
 
@@ -316,7 +316,7 @@ class Walk:
         member.bytes, member.sha256 = length, digest.hexdigest()
         return member
 
-    def _spool(self, member: Member, head: bytes, blocks: Iterator[bytes], entry: Entry) -> IO[bytes]:
+    def _spool(self, member: Member, head: bytes, blocks: Iterator[bytes], entry: MemberHeader) -> IO[bytes]:
         self._check_member_bytes(entry.size or 0)
         digest, length = hashlib.sha256(head), len(head)
         spool = tempfile.TemporaryFile(dir=self.scratch, prefix="member-")  # noqa: SIM115 - the caller closes it

@@ -57,7 +57,7 @@ _READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class MemberHeader:
     """A member's header, its fields copied out of libarchive."""
 
     name: str
@@ -87,7 +87,7 @@ class Archive:
         """Whether it is one compressed file instead of an archive."""
         return bool(ffi.format_name(self._pointer) == b"raw")
 
-    def next(self) -> Entry | None:
+    def next(self) -> MemberHeader | None:
         """The next member's header; None after the last.
 
         Raises:
@@ -97,7 +97,7 @@ class Archive:
             return None
         size = ffi.entry_size(self._entry) if ffi.entry_size_is_set(self._entry) else None
         link = ffi.entry_hardlink(self._entry) or ffi.entry_hardlink_w(self._entry)
-        return Entry(self._name(), ffi.entry_filetype(self._entry) & _KIND_MASK, size, bool(link))
+        return MemberHeader(self._name(), ffi.entry_filetype(self._entry) & _KIND_MASK, size, bool(link))
 
     def _name(self) -> str:
         raw = ffi.entry_pathname(self._entry)

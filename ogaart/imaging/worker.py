@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
-class Worker:
+class DecodingWorker:
     """Answers requests one after the other; each answer is a stream of messages."""
 
     def __init__(self, out: BinaryIO, limits: Limits, scratch: Path) -> None:
@@ -204,7 +204,7 @@ def main() -> None:
     limits = Limits(**start.fields["limits"])
     Image.MAX_IMAGE_PIXELS = limits.max_pixels  # a second line: Pillow looks at pictures inside pictures too
     Image.init()
-    worker = Worker(out, limits, Path(start.fields["scratch"]))
+    worker = DecodingWorker(out, limits, Path(start.fields["scratch"]))
     _limit_address_space(limits.worker_bytes)
     protocol.send(out.write, {"kind": "ready", **serving.memory()})
     out.flush()

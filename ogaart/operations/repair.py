@@ -9,7 +9,7 @@ from ogaart.core.stages import Stage
 from ogaart.operations import runs
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.operations.runs import ASSETS
-from ogaart.operations.verify import COLUMNS, Problem, Verification
+from ogaart.operations.verify import COLUMNS, Damage, Verification
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
@@ -51,7 +51,7 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     return report
 
 
-def _remove(stores: Stores, problem: Problem) -> None:
+def _remove(stores: Stores, problem: Damage) -> None:
     """Delete what is damaged, under the locks of the steps that write it."""
     if problem.points:
         with Collection(stores, VectorSpace.of(stores.settings)).writer() as index:

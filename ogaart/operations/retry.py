@@ -24,7 +24,7 @@ COLUMNS = ("partition", "asset", "failures", "after")
 
 
 @dataclass(frozen=True)
-class Choice:
+class FailureSelection:
     """Which failures: every condition that is set must hold; ``where`` is SQL on the table failures."""
 
     stage: str | None = None
@@ -57,7 +57,7 @@ class Choice:
         return sorted(rows, key=lambda row: (row["partition"], ASSETS.index(row["stage"])))
 
 
-def retry(settings: Settings, console: Console, choice: Choice, *, dry_run: bool = False) -> Report:
+def retry(settings: Settings, console: Console, choice: FailureSelection, *, dry_run: bool = False) -> Report:
     """Make the selected failures due and run their partitions, from the first stage concerned on.
 
     Raises:

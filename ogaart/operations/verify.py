@@ -45,7 +45,7 @@ _ALIKE = 0.999
 
 
 @dataclass(frozen=True)
-class Problem:
+class Damage:
     """One deviation, and what repairs it.
 
     Attributes:
@@ -84,10 +84,10 @@ class Verification:
     checked: Counter[str] = field(default_factory=Counter)
     torn: set[Path] = field(default_factory=set)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[Damage]:
         """All deviations, store by store."""
         for path, problem, removable in damaged_state(self.stores.root):
-            yield Problem("state", str(path), problem, remove=(path,) if removable else ())
+            yield Damage("state", str(path), problem, remove=(path,) if removable else ())
         yield from self.tables()
         with connect(self.stores.tables, self.torn) as con:
             yield from self.blobs(con)
@@ -101,7 +101,7 @@ class Verification:
 
     # -- tables -----------------------------------------------------------------------------------------------
 
-    def tables(self) -> Iterator[Problem]:
+    def tables(self) -> Iterator[Damage]:
         """Every Parquet file is readable, in a known format, and as it was written."""
         for table in TABLES:
             for path in self.stores.tables.files(table):
@@ -111,10 +111,10 @@ class Verification:
                     self.stores.tables.verify(table, partition, stage)
                 except TornTable as cause:
                     self.torn.add(path)
-                    yield Problem("table", str(path), str(cause), _one(stage, partition), self._files(table, path))
+                    yield Damage("table", str(path), str(cause), _one(stage, partition), self._files(table, path))
                 except NewerFormat as cause:
                     self.torn.add(path)
-                    yield Problem("table", str(path), str(cause))
+                    yield Damage("table", str(path), str(cause))
 
     def _files(self, table: Table, path: Path) -> tuple[Path, ...]:
         """What is deleted with a damaged table: its stage's other tables and pack, which are made together."""
@@ -130,7 +130,7 @@ class Verification:
 
     # -- blobs ------------------------------------------------------------------------------------------------
 
-    def blobs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def blobs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
         """Every blob that a row names exists, with its length and hash."""
         found = con.execute(
             """
@@ -154,11 +154,11 @@ class Verification:
                 problem = "the blob's bytes do not have the hash in its name"
             if problem:
                 redo = frozenset((stage, partition) for stage, partition in (u.split(" ", 1) for u in used))
-                yield Problem("blob", str(blobs.path(sha256)), problem, redo, (blobs.path(sha256),))
+                yield Damage("blob", str(blobs.path(sha256)), problem, redo, (blobs.path(sha256),))
 
     # -- rows and packs ---------------------------------------------------------------------------------------
 
-    def rows(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def rows(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
         """Images, occurrences and members of a partition refer to each other; ids are those of their pixels."""
         extracted = Stage.EXTRACTED_IMAGES.value
         found = con.execute(
@@ -178,9 +178,9 @@ class Verification:
                 found.append((partition, number, "the id is not that of the entry and the pixels"))
         for partition, number, problem in found:
             remove = self.stage_files(extracted, partition)
-            yield Problem("rows", str(number), problem, _one(extracted, partition), remove)
+            yield Damage("rows", str(number), problem, _one(extracted, partition), remove)
 
-    def packs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    def packs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
         """Every range of a pack that a row names holds the bytes that the row states."""
         stage = Stage.EXTRACTED_IMAGES.value
         places = con.execute(
@@ -196,7 +196,7 @@ class Verification:
             path = self.stores.tables.pack_path(stage, partition)
             problem = self._pack_problem(path, wanted)
             if problem:
-                yield Problem("pack", str(path), problem, _one(stage, partition), self.stage_files(stage, partition))
+                yield Damage("pack", str(path), problem, _one(stage, partition), self.stage_files(stage, partition))
 
     def _pack_problem(self, path: Path, wanted: list[tuple[int, int, str | None]]) -> str:
         try:
@@ -218,7 +218,7 @@ class Verification:
 
     # -- likeness ---------------------------------------------------------------------------------------------
 
-    def vectors(self, con: duckdb.DuckDBPyConnection, vectors: Vectors) -> Iterator[Problem]:
+    def vectors(self, con: duckdb.DuckDBPyConnection, vectors: Vectors) -> Iterator[Damage]:
         """Segments are intact, and every embedded image has its vector."""
         damaged = {} if self.quick else vectors.verify()
         held = vectors.keys()
@@ -231,14 +231,14 @@ class Verification:
         self.checked["vectors"] += len(rows)
         for name, reason in damaged.items():
             redo = frozenset((stage, partition) for partition, _, segment in rows if segment == name)
-            yield Problem("vectors", str(vectors.folder / name), reason, redo, (vectors.folder / name,))
+            yield Damage("vectors", str(vectors.folder / name), reason, redo, (vectors.folder / name,))
         lacking = {(partition, key) for partition, key, segment in rows if key not in held and segment not in damaged}
         for partition in sorted({partition for partition, _ in lacking}):
             keys = [key for where, key in lacking if where == partition]
             problem = f"{len(keys)} embedded pictures have no vector, such as {keys[0]}"
-            yield Problem("vectors", str(vectors.folder), problem, _one(stage, partition))
+            yield Damage("vectors", str(vectors.folder), problem, _one(stage, partition))
 
-    def collection(self, con: duckdb.DuckDBPyConnection, vectors: Vectors, dimension: int) -> Iterator[Problem]:
+    def collection(self, con: duckdb.DuckDBPyConnection, vectors: Vectors, dimension: int) -> Iterator[Damage]:
         """The working collection holds what is published, with the stored vectors, and nothing without a row."""
         stage = Stage.QDRANT_COLLECTION.value
         ledger = con.execute(
@@ -253,7 +253,7 @@ class Verification:
         try:
             index = open_index(self.stores.settings, shard, vectors.space, dimension, read_only=True)
         except IndexBroken as cause:
-            yield Problem("collection", str(shard), str(cause), everywhere)
+            yield Damage("collection", str(shard), str(cause), everywhere)
             return
         with closing(index):
             held = set(index.ids())
@@ -274,10 +274,10 @@ class Verification:
             partition = of.get(number)
             redo = _one(stage, partition) if partition else everywhere
             remove = self.stage_files(stage, partition)[:1] if partition else ()
-            yield Problem("collection", str(number), problem, redo, remove)
+            yield Damage("collection", str(number), problem, redo, remove)
         extra = tuple(sorted(held - of.keys()))
         if extra:
-            yield Problem("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
+            yield Damage("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
 
     def _published(self, space: str) -> set[int]:
         current = _current(self.stores)
@@ -291,16 +291,16 @@ class Verification:
 
     # -- the publication --------------------------------------------------------------------------------------
 
-    def publication(self) -> Iterator[Problem]:
+    def publication(self) -> Iterator[Damage]:
         """The generation in service is intact and passes its audits again."""
         generations = Generations(self.stores.root.generations)
         try:
             current = generations.current()
         except GenerationMissing as cause:
-            yield Problem(PUBLICATION, str(self.stores.root.generations), str(cause))
+            yield Damage(PUBLICATION, str(self.stores.root.generations), str(cause))
             return
         for path in HistoryFiles(self.stores.root.history).damaged():
-            yield Problem(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
+            yield Damage(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
         if current is None:
             return
         self.checked["generations"] += 1
@@ -308,7 +308,7 @@ class Verification:
             path = current.path / name
             there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
             if there != size:
-                yield Problem(PUBLICATION, str(path), f"{there:,} bytes, the manifest states {size:,}")
+                yield Damage(PUBLICATION, str(path), f"{there:,} bytes, the manifest states {size:,}")
                 return
         try:
             with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
@@ -318,7 +318,7 @@ class Verification:
         except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
             failed = [(type(cause).__name__, str(cause))]
         for name, message in failed:
-            yield Problem(PUBLICATION, str(current.path), f"{name}: {message}")
+            yield Damage(PUBLICATION, str(current.path), f"{name}: {message}")
 
 
 def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:

@@ -29,7 +29,7 @@ TOGETHER = 10
 TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
 
 
-class Reason(StrEnum):
+class LaunchReason(StrEnum):
     """Why a run is launched, most urgent first."""
 
     PROCESS = "not processed yet"
@@ -108,7 +108,7 @@ class PastRun:
     """
 
     key: str
-    reason: Reason
+    reason: LaunchReason
     ok: bool
     started_at: datetime
     ended_at: datetime
@@ -127,7 +127,7 @@ class Launch:
     """
 
     key: str
-    reason: Reason
+    reason: LaunchReason
     requests: int = 0
     before: datetime | None = None
 
@@ -161,23 +161,23 @@ def decide(
     """
     taken = set(busy)
     launches = []
-    asked = any(run.reason != Reason.PROCESS and run.ended_at > now - DAY for run in past)
+    asked = any(run.reason != LaunchReason.PROCESS and run.ended_at > now - DAY for run in past)
     budget_left = _Budget(budget - spent, untouched=not taken and not asked)
     known = {slug for s in statuses for slug in s.entries}
     listed_in = _listed_in(statuses, taken)
     average = _files_per_entry(statuses)
-    chosen: dict[str, list[Launch]] = {reason: [] for reason in Reason}
+    chosen: dict[str, list[Launch]] = {reason: [] for reason in LaunchReason}
     for status in statuses:
         if status.key not in taken:
             launch = _need(status, known, listed_in, average)
             if launch is not None and not _backs_off(status, launch.reason, past, now):
                 chosen[launch.reason].append(launch)
-    for reason in Reason:
+    for reason in LaunchReason:
         for launch in chosen[reason]:
             if budget_left.pay(launch.requests):
                 launches.append(launch)
                 taken.add(launch.key)
-    idle = [s for s in statuses if s.key not in taken and not _backs_off(s, Reason.REFRESH, past, now)]
+    idle = [s for s in statuses if s.key not in taken and not _backs_off(s, LaunchReason.REFRESH, past, now)]
     return launches + _refreshes(idle, now, entry_refresh, file_refresh, budget_left)
 
 
@@ -201,7 +201,7 @@ def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past
         if (
             before
             and len(before) < TOGETHER
-            and all(one.reason == Reason.PROCESS and last.get(one.key, True) for one in (before[-1], launch))
+            and all(one.reason == LaunchReason.PROCESS and last.get(one.key, True) for one in (before[-1], launch))
             and place[launch.key] == place[before[-1].key] + 1
         ):
             before.append(launch)
@@ -229,25 +229,25 @@ class _Budget:
 def _need(s: PartitionStatus, known: set[str], listed_in: Mapping[str, str], files_per_entry: float) -> Launch | None:
     """The most urgent thing that a partition needs, but for a refresh."""
     if s.behind:
-        return Launch(s.key, Reason.PROCESS)
+        return Launch(s.key, LaunchReason.PROCESS)
     page = s.swept.slugs if s.swept is not None else frozenset()
     unknown = len((page | (s.listed or frozenset())) - known)
     gone = sum(1 for slug, held in s.entries.items() if slug not in s.query and held.status not in TOMBSTONES)
     requests = round(unknown * (1 + files_per_entry)) + (gone if s.swept is not None else 0) + s.due
     if s.listed is None:
-        return Launch(s.key, Reason.NEW, requests) if s.swept is not None else None
+        return Launch(s.key, LaunchReason.NEW, requests) if s.swept is not None else None
     if s.changed:
-        return Launch(s.key, Reason.MEMBERS, requests + 1)
+        return Launch(s.key, LaunchReason.MEMBERS, requests + 1)
     if s.unread:
-        return Launch(s.key, Reason.UNREAD, requests)
+        return Launch(s.key, LaunchReason.UNREAD, requests)
     if s.due:
-        return Launch(s.key, Reason.FAILURES, requests)
+        return Launch(s.key, LaunchReason.FAILURES, requests)
     arrived = any(listed_in.get(slug, s.key) != s.key for slug in s.left)
     suspect = s.swept is not None and any(
         slug not in s.query and not s.entries[slug].fails and (s.entries[slug].fetched_at or s.swept.at) < s.swept.at
         for slug in s.left
     )
-    return Launch(s.key, Reason.LEFT, requests) if arrived or suspect else None
+    return Launch(s.key, LaunchReason.LEFT, requests) if arrived or suspect else None
 
 
 def _listed_in(statuses: Sequence[PartitionStatus], busy: set[str]) -> dict[str, str]:
@@ -266,7 +266,7 @@ def _files_per_entry(statuses: Sequence[PartitionStatus]) -> float:
     return sum(h.files for h in held) / len(held) if held else FILES_PER_ENTRY
 
 
-def _backs_off(status: PartitionStatus, reason: Reason, past: Sequence[PastRun], now: datetime) -> bool:
+def _backs_off(status: PartitionStatus, reason: LaunchReason, past: Sequence[PastRun], now: datetime) -> bool:
     """Whether a partition waits, because of the outcome of earlier runs on it.
 
     Failed runs in a row wait ever longer; a failed run of several partitions does not count. After a success the
@@ -283,10 +283,10 @@ def _backs_off(status: PartitionStatus, reason: Reason, past: Sequence[PastRun],
         again = next_try(failed, mine[0].ended_at, retryable=True)
         return again is None or now < again
     last = next((p for p in mine if p.reason == reason), None)
-    if last is None or reason in {Reason.PROCESS, Reason.FAILURES}:
+    if last is None or reason in {LaunchReason.PROCESS, LaunchReason.FAILURES}:
         return False
     renewed = status.swept is not None and status.swept.at > last.started_at
-    return not renewed and now - last.ended_at < (REFRESH_EVERY if reason == Reason.REFRESH else BRAKE)
+    return not renewed and now - last.ended_at < (REFRESH_EVERY if reason == LaunchReason.REFRESH else BRAKE)
 
 
 def _refreshes(
@@ -314,4 +314,4 @@ def _refreshes(
     room = max(budget.left, 0)
     before = now if len(due) <= room else due[room][0]
     costs = Counter(key for at, key in due if at < before)
-    return [Launch(key, Reason.REFRESH, cost, before) for key, cost in costs.items()]
+    return [Launch(key, LaunchReason.REFRESH, cost, before) for key, cost in costs.items()]

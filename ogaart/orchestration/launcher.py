@@ -7,7 +7,7 @@ import dagster as dg
 
 from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.staleness import next_try
-from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, PastRun, Reason, batches, decide
+from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, LaunchReason, PastRun, batches, decide
 from ogaart.orchestration.partition_status import partition_statuses, sweeps
 from ogaart.orchestration.run_status import UNFINISHED, unfinished_runs
 from ogaart.pipeline.refresh_tags import RefreshRequest
@@ -18,7 +18,7 @@ REQUESTS = "ogaart/requests"
 WHY = "ogaart/why"
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-JOBS = {Reason.PROCESS: "process", Reason.REFRESH: "refresh"}
+JOBS = {LaunchReason.PROCESS: "process", LaunchReason.REFRESH: "refresh"}
 PAST = timedelta(days=8)
 """Runs that ended within this time are looked at: the longest wait after failures is a week."""
 JUDGED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
@@ -57,9 +57,9 @@ def past_runs(records: Iterable[dg.RunRecord], keys: Sequence[str]) -> list[Past
     found = []
     for record in records:
         run = record.dagster_run
-        if run.tags.get(REASON) not in set(Reason) or record.end_time is None:
+        if run.tags.get(REASON) not in set(LaunchReason) or record.end_time is None:
             continue
-        reason = Reason(run.tags[REASON])
+        reason = LaunchReason(run.tags[REASON])
         start = datetime.fromtimestamp(record.start_time or record.end_time, UTC)
         end = datetime.fromtimestamp(record.end_time, UTC)
         mine = _keys_of(run, keys)
@@ -76,7 +76,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
     if room <= 0:
         return []
     records = instance.get_run_records(
-        dg.RunsFilter(tags={REASON: list(Reason)}, statuses=JUDGED, updated_after=now - PAST), limit=2_000
+        dg.RunsFilter(tags={REASON: list(LaunchReason)}, statuses=JUDGED, updated_after=now - PAST), limit=2_000
     )
     past = past_runs(records, keys)
     launches = decide(
@@ -105,7 +105,7 @@ def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
         tags |= {RANGE_START: batch[0].key, RANGE_END: batch[-1].key}
     if launch.before is not None:
         tags |= RefreshRequest(launch.before, due=True).tags()
-    if launch.reason == Reason.PROCESS:
+    if launch.reason == LaunchReason.PROCESS:
         tags["dagster/priority"] = "1"
     job = JOBS.get(launch.reason, "ingest")
     return dg.RunRequest(job_name=job, partition_key=launch.key if len(batch) == 1 else None, tags=tags)

@@ -34,7 +34,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RequestRefusal:
     """Why a request is refused: an HTTP status and one sentence."""
 
     status: int
@@ -68,7 +68,7 @@ class UIGuard:
             await _refuse(send, refusal)
 
 
-def judge(scope: Scope, hosts: Collection[str]) -> Refusal | None:
+def judge(scope: Scope, hosts: Collection[str]) -> RequestRefusal | None:
     """Whether a request is refused, and why; None where it is allowed.
 
     Args:
@@ -78,16 +78,16 @@ def judge(scope: Scope, hosts: Collection[str]) -> Refusal | None:
     headers = _headers(scope)
     named = headers.get("host", [])
     if len(named) != 1 or _address(f"//{named[0]}") is None:
-        return Refusal(400, "Exactly one valid Host header is required.")
+        return RequestRefusal(400, "Exactly one valid Host header is required.")
     host = _address(f"//{named[0]}", scope["scheme"])
     if host is None or host[0] not in hosts:
-        return Refusal(
+        return RequestRefusal(
             403,
             f"Unknown host name {named[0]!r}: open the Dagster UI under a loopback name, or add the name to "
             "OGAART_DAGSTER_HOSTS.",
         )
     if not _from_here(headers, host, scope):
-        return Refusal(403, "This request was caused by another web page, and is refused.")
+        return RequestRefusal(403, "This request was caused by another web page, and is refused.")
     if scope["type"] == "websocket":
         return None
     return _unsafe_method(scope, headers)
@@ -104,16 +104,16 @@ def _from_here(headers: dict[str, list[str]], host: tuple[str, int], scope: Scop
     return followed and scope.get("method") in _READ_METHODS and not _is_graphql(scope)
 
 
-def _unsafe_method(scope: Scope, headers: dict[str, list[str]]) -> Refusal | None:
+def _unsafe_method(scope: Scope, headers: dict[str, list[str]]) -> RequestRefusal | None:
     """A refusal of what only a POST with a JSON body may do, or of a body that a plain form could have sent."""
     if scope["method"] in _READ_METHODS:
         queries = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True).get("query", [])
         if _is_graphql(scope) and any(map(_changes_something, queries)):
-            return Refusal(405, "GraphQL mutations are accepted by POST with a JSON body only.")
+            return RequestRefusal(405, "GraphQL mutations are accepted by POST with a JSON body only.")
         return None
     kinds = [value.split(";")[0].strip().lower() for value in headers.get("content-type", [])]
     if kinds != ["application/json"]:
-        return Refusal(415, f"{scope['method']} requires a body of the content type application/json.")
+        return RequestRefusal(415, f"{scope['method']} requires a body of the content type application/json.")
     return None
 
 
@@ -164,7 +164,7 @@ def _without_frames(send: Send) -> Send:
     return sending
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
+async def _refuse(send: Send, refusal: RequestRefusal) -> None:
     body = f"{refusal.reason}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

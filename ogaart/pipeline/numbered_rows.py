@@ -8,7 +8,7 @@ from ogaart.resources.site.errors import FetchFailed
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.sites.base import Site
 from ogaart.sites.errors import PageUnreadable
-from ogaart.sites.records import Listing, ListingRow
+from ogaart.sites.records import ListedEntry, Listing
 
 
 def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable[[str], Fetched]) -> Listing:
@@ -32,7 +32,7 @@ def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable
     """
     if not any(row.by_number for row in listing.rows):
         return listing
-    rows: dict[str, ListingRow] = {}
+    rows: dict[str, ListedEntry] = {}
     repeated = list(listing.repeated)
     for row in listing.rows:
         named = replace(row, slug=_name(row, site, blobs, get)) if row.by_number else row
@@ -43,7 +43,7 @@ def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable
     return replace(listing, rows=tuple(rows.values()), repeated=tuple(repeated))
 
 
-def _name(row: ListingRow, site: Site, blobs: Blobs, get: Callable[[str], Fetched]) -> str:
+def _name(row: ListedEntry, site: Site, blobs: Blobs, get: Callable[[str], Fetched]) -> str:
     try:
         fetched = get(row.url)
         if fetched.status != 200 or fetched.sha256 is None:

@@ -19,7 +19,7 @@ class Choice:
     hint: str = ""
 
 
-class Kind:
+class ValueType:
     """The type of a parameter's value.
 
     Attributes:
@@ -52,7 +52,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Text(Kind):
+class Text(ValueType):
     """One text."""
 
     default: str | None = ""
@@ -68,7 +68,7 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
-class Texts(Kind):
+class Texts(ValueType):
     """Several texts, each once.
 
     Attributes:
@@ -96,7 +96,7 @@ class Texts(Kind):
 
 
 @dataclass(frozen=True)
-class OneOf(Kind):
+class OneOf(ValueType):
     """One of the choices."""
 
     choices: tuple[Choice, ...] = ()
@@ -107,7 +107,7 @@ class OneOf(Kind):
 
 
 @dataclass(frozen=True)
-class SomeOf(Kind):
+class SomeOf(ValueType):
     """Any number of the choices, sorted."""
 
     many: ClassVar[bool] = True
@@ -124,7 +124,7 @@ class SomeOf(Kind):
 
 
 @dataclass(frozen=True)
-class Whole(Kind):
+class Whole(ValueType):
     """A whole number.
 
     Attributes:
@@ -149,7 +149,7 @@ class Whole(Kind):
 
 
 @dataclass(frozen=True)
-class YesNo(Kind):
+class YesNo(ValueType):
     """``yes`` or ``no``; ``any`` is the default."""
 
     default: bool | None = None
@@ -183,7 +183,7 @@ class Parameter:
     field: str
     help: str
     example: str
-    kind: Kind
+    kind: ValueType
 
 
 def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequence[str]:

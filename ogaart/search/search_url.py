@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from ogaart.core.image_ids import parse_image_id
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import FILTERS, Filters
-from ogaart.search.parameters import MAX_VALUES, Kind, Parameter, Text, Texts, Whole, YesNo
+from ogaart.search.parameters import MAX_VALUES, Parameter, Text, Texts, ValueType, Whole, YesNo
 from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box
 
 MAX_LINK = 4_000
@@ -135,7 +135,7 @@ def _without(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]
 
 
 @dataclass(frozen=True)
-class Token(Kind):
+class Token(ValueType):
     """The token of an upload."""
 
     default: str = ""
@@ -148,7 +148,7 @@ class Token(Kind):
 
 
 @dataclass(frozen=True)
-class Examples(Kind):
+class Examples(ValueType):
     """Pictures to search with: ids, also comma-separated, links and tokens."""
 
     many: ClassVar[bool] = True
@@ -180,7 +180,7 @@ class Examples(Kind):
 
 
 @dataclass(frozen=True)
-class Crop(Kind):
+class Crop(ValueType):
     """Part of a picture."""
 
     def read(self, name: str, values: Sequence[str]) -> Box | None:

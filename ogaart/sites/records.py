@@ -11,7 +11,7 @@ from ogaart.sites.errors import ListingUnreadable
 
 
 @dataclass(frozen=True)
-class ListingRow:
+class ListedEntry:
     """One result.
 
     Attributes:
@@ -62,7 +62,7 @@ class Listing:
     first: int | None
     last: int | None
     total: int | None
-    rows: tuple[ListingRow, ...]
+    rows: tuple[ListedEntry, ...]
     skipped: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
 

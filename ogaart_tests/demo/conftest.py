@@ -4,24 +4,24 @@ from collections.abc import Iterator
 import pytest
 
 from ogaart.demo import plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 
 
 @pytest.fixture(scope="session")
-def site() -> Site:
+def site() -> DemoContent:
     return plan.load()
 
 
 @pytest.fixture(scope="module")
-def demo(site: Site) -> Iterator[DemoSite]:
+def demo(site: DemoContent) -> Iterator[DemoSite]:
     """A server that the module's tests only read."""
     with DemoSite(delay=0.05, site=site) as running:
         yield running
 
 
 @pytest.fixture
-def changing(site: Site) -> Iterator[DemoSite]:
+def changing(site: DemoContent) -> Iterator[DemoSite]:
     """A server of the test's own, to change."""
     with DemoSite(site=copy.deepcopy(site)) as running:
         yield running

@@ -11,7 +11,7 @@ import pytest
 
 from ogaart.core.states import EntryStatus
 from ogaart.demo import archives, build, pictures, plan, rar, sevenzip, truth
-from ogaart.demo.model import DemoFile, Site
+from ogaart.demo.model import DemoContent, DemoFile
 
 MEMBERS = [("Größe 100%/キャラ #1.png", b"first" * 300), ("b+ c.png", bytes(70_000)), (" d ", b"1")]
 
@@ -24,7 +24,7 @@ def tree(root: Path) -> dict[str, str]:
     }
 
 
-def of_fid(site: Site, shown: str) -> DemoFile:
+def of_fid(site: DemoContent, shown: str) -> DemoFile:
     return next(file for entry in site.entries for file in entry.files if file.shown_name == shown)
 
 
@@ -44,7 +44,7 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     }
 
 
-def test_every_picture_of_the_art_stands_in_an_entry_of_its_author_and_licence(site: Site) -> None:
+def test_every_picture_of_the_art_stands_in_an_entry_of_its_author_and_licence(site: DemoContent) -> None:
     art = plan.Art()
     homes = {
         picture.pixel_sha256: entry
@@ -64,7 +64,7 @@ def test_every_picture_of_the_art_stands_in_an_entry_of_its_author_and_licence(s
         assert art.author(path).startswith(entry.author)
 
 
-def test_the_manifest_tells_the_art(site: Site) -> None:
+def test_the_manifest_tells_the_art(site: DemoContent) -> None:
     art = plan.Art()
     with (art.root / "manifest.csv").open(newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
@@ -72,7 +72,7 @@ def test_the_manifest_tells_the_art(site: Site) -> None:
             assert row["licence"] in {"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0"}
 
 
-def test_ids_names_and_times_are_distinct(site: Site) -> None:
+def test_ids_names_and_times_are_distinct(site: DemoContent) -> None:
     files = [file for entry in site.entries for file in entry.files]
 
     for values in (
@@ -86,7 +86,7 @@ def test_ids_names_and_times_are_distinct(site: Site) -> None:
     assert any(file.stored_name != file.shown_name for file in files)
 
 
-def test_a_pack_is_on_two_entries_and_a_picture_in_two_formats(site: Site) -> None:
+def test_a_pack_is_on_two_entries_and_a_picture_in_two_formats(site: DemoContent) -> None:
     told = truth.tell(site)
     twice = [row for row in told["images"] if len({place["fid"] for place in row["occurrences"]}) > 1]
 
@@ -97,7 +97,7 @@ def test_a_pack_is_on_two_entries_and_a_picture_in_two_formats(site: Site) -> No
     assert packs[0].data == packs[1].data
 
 
-def test_the_truth_names_its_own_entries_and_files(site: Site) -> None:
+def test_the_truth_names_its_own_entries_and_files(site: DemoContent) -> None:
     told = truth.tell(site)
     slugs = {row["slug"] for row in told["entries"]}
     fids = {row["fid"] for row in told["files"] if row["role"] == "file"}
@@ -119,7 +119,7 @@ def test_the_truth_names_its_own_entries_and_files(site: Site) -> None:
     ]
 
 
-def test_decoys_are_no_files_of_the_truth(site: Site) -> None:
+def test_decoys_are_no_files_of_the_truth(site: DemoContent) -> None:
     urls = {row["url"] for row in truth.tell(site, "")["files"]}
 
     assert len(site.decoys) > 100
@@ -156,7 +156,7 @@ def test_of_a_truncated_zip_the_early_members_survive() -> None:
         assert b"".join(next(iter(found)).get_blocks()) == b"first" * 99
 
 
-def test_a_copy_of_the_site_has_other_pictures_in_as_many_places(site: Site) -> None:
+def test_a_copy_of_the_site_has_other_pictures_in_as_many_places(site: DemoContent) -> None:
     small, large = truth.tell(site), truth.tell(plan.load(copies=2))
 
     assert len(large["entries"]) == 2 * len(small["entries"])

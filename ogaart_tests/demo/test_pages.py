@@ -6,8 +6,8 @@ import pytest
 
 from ogaart.core.states import EntryStatus, ListingStatus
 from ogaart.demo import build, truth
-from ogaart.demo.model import Site
-from ogaart.demo.pages import Pages, Search, posted
+from ogaart.demo.model import DemoContent
+from ogaart.demo.pages import DemoSearch, Pages, posted
 from ogaart.sites.errors import ListingRefused
 from ogaart.sites.opengameart.content import parse_entry
 from ogaart.sites.opengameart.listing import parse_listing
@@ -17,11 +17,11 @@ BASE = "http://127.0.0.1:8090"
 PAGES = Pages(BASE)
 
 
-def listing(site: Site, page: int, **params: str) -> bytes:
-    return PAGES.search(site, Search((*build.listing_params(page), *params.items())))
+def listing(site: DemoContent, page: int, **params: str) -> bytes:
+    return PAGES.search(site, DemoSearch((*build.listing_params(page), *params.items())))
 
 
-def test_listings_give_all_entries_oldest_first(site: Site) -> None:
+def test_listings_give_all_entries_oldest_first(site: DemoContent) -> None:
     told = truth.tell(site, BASE)
     read = [parse_listing(listing(site, page), BASE) for page in range(3)]
 
@@ -31,7 +31,7 @@ def test_listings_give_all_entries_oldest_first(site: Site) -> None:
     assert [row.url for row in read[0].rows] == [row["url"] for row in told["entries"][:24]]
 
 
-def test_a_page_past_the_end_is_the_last_one_again(site: Site) -> None:
+def test_a_page_past_the_end_is_the_last_one_again(site: DemoContent) -> None:
     read = parse_listing(listing(site, 7), BASE)
 
     assert (read.first, read.last) == (49, 68)
@@ -39,18 +39,18 @@ def test_a_page_past_the_end_is_the_last_one_again(site: Site) -> None:
     assert not is_past_end(read, 2, 24)
 
 
-def test_no_results_and_a_refused_keyword(site: Site) -> None:
+def test_no_results_and_a_refused_keyword(site: DemoContent) -> None:
     assert parse_listing(listing(site, 0, keys="nothing-of-that-name"), BASE).status is ListingStatus.NO_RESULTS
     with pytest.raises(ListingRefused):
         parse_listing(listing(site, 0, keys="ab"), BASE)
 
 
-def entries(site: Site) -> Iterator[tuple[str, dict[str, object]]]:
+def entries(site: DemoContent) -> Iterator[tuple[str, dict[str, object]]]:
     for row in truth.tell(site, BASE)["entries"]:
         yield row["slug"], row
 
 
-def test_content_pages_give_the_truth(site: Site) -> None:
+def test_content_pages_give_the_truth(site: DemoContent) -> None:
     for slug, row in entries(site):
         if row["status"] not in ("ok", "withheld"):
             continue
@@ -66,7 +66,7 @@ def test_content_pages_give_the_truth(site: Site) -> None:
             assert paragraph in " ".join((read.description or "").split())
 
 
-def test_file_links_give_the_truth_and_nothing_else(site: Site) -> None:
+def test_file_links_give_the_truth_and_nothing_else(site: DemoContent) -> None:
     told = truth.tell(site, BASE)["files"]
     found = []
     for slug, row in entries(site):
@@ -86,11 +86,11 @@ def test_other_pages_under_content_are_no_art() -> None:
     assert parse_entry(page, f"{BASE}/content/faq", BASE).status is EntryStatus.NOT_ART
 
 
-def test_dates_are_printed_as_on_the_site(site: Site) -> None:
+def test_dates_are_printed_as_on_the_site(site: DemoContent) -> None:
     assert posted(site.entries[0].posted_at) == "Monday, June 1, 2009 - 08:03"
 
 
-def test_an_entry_has_collaborators_and_two_notices(site: Site) -> None:
+def test_an_entry_has_collaborators_and_two_notices(site: DemoContent) -> None:
     entry = parse_entry(PAGES.entry(site.entry("scalable-face")), f"{BASE}/content/scalable-face", BASE)
 
     assert entry.collaborators == ("An inker", "Jo Colour")

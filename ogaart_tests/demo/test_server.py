@@ -10,7 +10,7 @@ import requests
 from protego import Protego
 
 from ogaart.demo import pictures, plan
-from ogaart.demo.http import Fault
+from ogaart.demo.http import DemoFault
 from ogaart.demo.model import DemoFile
 from ogaart.demo.pages import posted
 from ogaart.demo.server import DemoSite
@@ -185,7 +185,7 @@ def test_requests_are_noted(changing: DemoSite) -> None:
 
 def test_faults_come_once_each(changing: DemoSite) -> None:
     path = a_file(changing).path
-    changing.fail(path, Fault(429, retry_after="1"), Fault(status=0, after=1000))
+    changing.fail(path, DemoFault(429, retry_after="1"), DemoFault(status=0, after=1000))
     refused = requests.get(changing.base + path, timeout=5)
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")

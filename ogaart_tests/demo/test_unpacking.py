@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from ogaart.core.states import MemberStatus
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.settings import Settings
 
 
-def test_every_file_holds_the_pictures_and_failures_of_the_truth(site: Site, tmp_path: Path) -> None:
+def test_every_file_holds_the_pictures_and_failures_of_the_truth(site: DemoContent, tmp_path: Path) -> None:
     with Unpacker(Limits.from_settings(Settings()), tmp_path) as unpacker:
         for entry in site.entries:
             for file in entry.files:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ogaart.core.errors import BadChoice
-from ogaart.operations.retry import Choice, retry
+from ogaart.operations.retry import FailureSelection, retry
 from ogaart.resources.storage.schema import FAILURES, RAW_FILES
 from ogaart.resources.storage.table_views import connect
 from ogaart_tests.world import World
@@ -19,7 +19,7 @@ def failures(world: World) -> list[tuple[str, str, str]]:
 def test_a_dry_run_shows_what_is_chosen_and_does_nothing(copied: World) -> None:
     before = failures(copied)
 
-    report = retry(copied.settings, copied.quiet(), Choice(stage="raw_files"), dry_run=True)
+    report = retry(copied.settings, copied.quiet(), FailureSelection(stage="raw_files"), dry_run=True)
 
     assert sum(row["failures"] for row in report.rows) == sum(1 for stage, *_ in before if stage == "raw_files")
     assert failures(copied) == before
@@ -34,7 +34,7 @@ def test_a_file_that_was_missing_is_asked_for_again_and_comes(copied: World) -> 
 
     missing.missing = False
     try:
-        report = retry(copied.settings, copied.quiet(), Choice(error_class="Missing"))
+        report = retry(copied.settings, copied.quiet(), FailureSelection(error_class="Missing"))
     finally:
         missing.missing = True
 
@@ -53,7 +53,7 @@ def test_a_file_that_was_missing_is_asked_for_again_and_comes(copied: World) -> 
 def test_a_file_that_is_still_broken_fails_again_and_says_how_often(copied: World) -> None:
     _, kind, key = next(f for f in failures(copied) if f[0] == "extracted_images")
 
-    report = retry(copied.settings, copied.quiet(), Choice("extracted_images", kind, f"key = '{key}'"))
+    report = retry(copied.settings, copied.quiet(), FailureSelection("extracted_images", kind, f"key = '{key}'"))
 
     assert report.errors == []
     assert [(row["asset"], row["failures"], row["after"]) for row in report.rows] == [("extracted_images", 1, 1)]
@@ -66,7 +66,7 @@ def test_a_file_that_is_still_broken_fails_again_and_says_how_often(copied: Worl
     assert row["last_at"] <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("choice", [Choice(stage="catalog"), Choice(where="no such column = 1")])
-def test_a_choice_that_is_none_says_what_there_is(copied: World, choice: Choice) -> None:
+@pytest.mark.parametrize("choice", [FailureSelection(stage="catalog"), FailureSelection(where="no such column = 1")])
+def test_a_choice_that_is_none_says_what_there_is(copied: World, choice: FailureSelection) -> None:
     with pytest.raises(BadChoice, match=r"choose from search_pages|error_class"):
         retry(copied.settings, copied.quiet(), choice)

@@ -7,10 +7,10 @@ import dagster as dg
 import pytest
 
 from ogaart.definitions import defs
-from ogaart.demo.http import Fault
+from ogaart.demo.http import DemoFault
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import JOBS
-from ogaart.orchestration.launch_policy import Launch, Reason
+from ogaart.orchestration.launch_policy import Launch, LaunchReason
 from ogaart.orchestration.launcher import REQUESTS, busy_partitions, choose, past_runs, run_request
 from ogaart.orchestration.schedules import publish_changes
 from ogaart.orchestration.sensors import autopilot
@@ -56,9 +56,14 @@ def test_single_runs_and_ranges_of_a_backfill_keep_partitions_busy() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "job"),
-    [(Reason.NEW, "ingest"), (Reason.LEFT, "ingest"), (Reason.PROCESS, "process"), (Reason.REFRESH, "refresh")],
+    [
+        (LaunchReason.NEW, "ingest"),
+        (LaunchReason.LEFT, "ingest"),
+        (LaunchReason.PROCESS, "process"),
+        (LaunchReason.REFRESH, "refresh"),
+    ],
 )
-def test_every_reason_has_its_job(reason: Reason, job: str) -> None:
+def test_every_reason_has_its_job(reason: LaunchReason, job: str) -> None:
     request = run_request([Launch("q/0001", reason, 7)])
 
     assert (request.job_name, request.partition_key, request.tags[REQUESTS]) == (job, "q/0001", "7")
@@ -66,7 +71,7 @@ def test_every_reason_has_its_job(reason: Reason, job: str) -> None:
 
 
 def test_several_partitions_are_processed_as_a_range() -> None:
-    request = run_request([Launch(key, Reason.PROCESS) for key in KEYS[:3]])
+    request = run_request([Launch(key, LaunchReason.PROCESS) for key in KEYS[:3]])
 
     assert (request.job_name, request.partition_key) == ("process", None)
     run = dg.DagsterRun(job_name="process", tags=dict(request.tags))
@@ -87,19 +92,19 @@ def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
         stores = world.stores
         with open_instance(world.settings) as instance:
             before = choose(instance, stores, datetime.now(UTC))
-            world.site.fail("/content/robot-animated", *[Fault(503)] * 4)
+            world.site.fail("/content/robot-animated", *[DemoFault(503)] * 4)
             with pytest.raises(SiteDown):
                 stores.site.get(f"{world.site.base}/content/robot-animated")
             after = choose(instance, stores, datetime.now(UTC))
         stores.close()
 
-        assert [launch.reason for [launch] in before] == [Reason.NEW]
+        assert [launch.reason for [launch] in before] == [LaunchReason.NEW]
         assert len(world.site.requests) == 8  # robots.txt, three result pages, four failures
         assert after == []
 
 
 def test_a_refresh_tells_its_run_from_when_on() -> None:
-    request = run_request([Launch("q/0001", Reason.REFRESH, 7, before=NOW)])
+    request = run_request([Launch("q/0001", LaunchReason.REFRESH, 7, before=NOW)])
 
     refresh = requested_by(request.tags, created_at=NOW + timedelta(days=1))
 

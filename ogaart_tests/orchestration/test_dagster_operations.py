@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from ogaart.core.states import RowState
 from ogaart.demo import plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.schema import ENTRIES, POINTS, STEPS
 from ogaart.resources.storage.tables import Row
@@ -37,7 +37,7 @@ class Desk:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One UI for all tests here: starting it costs more than each of them."""
     folder = tmp_path_factory.mktemp("desk")
-    small = Site(plan.load().by_age()[: 2 * PER_PAGE])
+    small = DemoContent(plan.load().by_age()[: 2 * PER_PAGE])
     site = DemoSite(site=small, per_page=PER_PAGE)
     with open_world(folder, site, OGAART_LISTING_HOURS="0", OGAART_MAX_FAILURE_SHARE="0.08") as world:
         world.settings.queries.write_text(QUERIES)

@@ -10,9 +10,9 @@ from ogaart.orchestration.launch_policy import (
     TOGETHER,
     KnownEntry,
     Launch,
+    LaunchReason,
     PartitionStatus,
     PastRun,
-    Reason,
     batches,
     decide,
 )
@@ -48,7 +48,9 @@ def fresh(key: str, swept: str) -> PartitionStatus:
     return PartitionStatus(key, swept=SweepPage(SWEPT, frozenset(swept)), query=frozenset(swept))
 
 
-def choose(*found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: object) -> list[tuple[str, Reason]]:
+def choose(
+    *found: PartitionStatus, budget: int = 1000, spent: int = 0, **more: object
+) -> list[tuple[str, LaunchReason]]:
     return [(launch.key, launch.reason) for launch in launches(*found, budget=budget, spent=spent, **more)]
 
 
@@ -67,7 +69,7 @@ def test_nothing_is_launched_where_rows_and_sweep_agree() -> None:
 
 
 def test_a_new_partition_is_launched_with_its_expected_requests() -> None:
-    assert launches(fresh("q/0001", "ab"), status("q/0000", "cd")) == [Launch("q/0001", Reason.NEW, 6)]
+    assert launches(fresh("q/0001", "ab"), status("q/0000", "cd")) == [Launch("q/0001", LaunchReason.NEW, 6)]
 
 
 def test_urgent_things_come_first() -> None:
@@ -78,17 +80,17 @@ def test_urgent_things_come_first() -> None:
     found = choose(due, changed, fresh("q/0009", "x"), behind, status("q/0000", "ab"))
 
     assert found == [
-        ("q/0003", Reason.PROCESS),
-        ("q/0009", Reason.NEW),
-        ("q/0001", Reason.MEMBERS),
-        ("q/0002", Reason.FAILURES),
+        ("q/0003", LaunchReason.PROCESS),
+        ("q/0009", LaunchReason.NEW),
+        ("q/0001", LaunchReason.MEMBERS),
+        ("q/0002", LaunchReason.FAILURES),
     ]
 
 
 def test_a_partition_whose_run_broke_off_is_taken_up_again() -> None:
     broken = PartitionStatus(**{**vars(status("q/0000", "abc")), "entries": {}, "unread": True})
 
-    assert launches(broken) == [Launch("q/0000", Reason.UNREAD, 10)]  # three entries with 2.5 files each
+    assert launches(broken) == [Launch("q/0000", LaunchReason.UNREAD, 10)]  # three entries with 2.5 files each
 
 
 def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: P
 
 
 def test_what_runs_already_is_left_alone() -> None:
-    assert choose(fresh("q/0000", "ab"), fresh("q/0001", "c"), busy=["q/0000"]) == [("q/0001", Reason.NEW)]
+    assert choose(fresh("q/0000", "ab"), fresh("q/0001", "c"), busy=["q/0000"]) == [("q/0001", LaunchReason.NEW)]
 
 
 def test_a_listing_read_after_the_sweep_is_no_change() -> None:
@@ -130,7 +132,7 @@ def test_a_listing_read_after_the_sweep_is_no_change() -> None:
 
 
 def test_a_page_past_the_end_by_now_is_a_change() -> None:
-    assert choose(status("q/0001", "z", swept="", query="ab")) == [("q/0001", Reason.MEMBERS)]
+    assert choose(status("q/0001", "z", swept="", query="ab")) == [("q/0001", LaunchReason.MEMBERS)]
 
 
 def test_the_budget_ends_the_day() -> None:
@@ -144,12 +146,13 @@ def test_the_budget_ends_the_day() -> None:
 def test_the_first_partition_of_a_day_may_exceed_the_budget() -> None:
     pages = [fresh("q/0000", "abcdefgh"), fresh("q/0001", "xyz")]
     hours = [
-        PastRun("q/0009", Reason.NEW, True, NOW - timedelta(hours=n + 1), NOW - timedelta(hours=n)) for n in (23, 25)
+        PastRun("q/0009", LaunchReason.NEW, True, NOW - timedelta(hours=n + 1), NOW - timedelta(hours=n))
+        for n in (23, 25)
     ]
     sweep = 3
 
-    assert choose(*pages, budget=5, spent=sweep) == [("q/0000", Reason.NEW)]
-    assert choose(*pages, budget=5, spent=sweep, past=hours[1:]) == [("q/0000", Reason.NEW)]
+    assert choose(*pages, budget=5, spent=sweep) == [("q/0000", LaunchReason.NEW)]
+    assert choose(*pages, budget=5, spent=sweep, past=hours[1:]) == [("q/0000", LaunchReason.NEW)]
     assert choose(*pages, budget=5, spent=sweep, past=hours[:1]) == []
     assert choose(*pages, budget=5, spent=sweep, busy=["q/0009"]) == []
     assert choose(*pages, budget=5, spent=5) == []
@@ -169,8 +172,8 @@ def test_a_partition_gives_up_what_another_one_has_carried_through() -> None:
     home = status("q/0000", "c", query="cd")
     behind = PartitionStatus(**{**vars(home), "behind": True})
 
-    assert choose(left, home) == [("q/0001", Reason.LEFT)]
-    assert choose(left, behind) == [("q/0000", Reason.PROCESS)]
+    assert choose(left, home) == [("q/0001", LaunchReason.LEFT)]
+    assert choose(left, behind) == [("q/0000", LaunchReason.PROCESS)]
 
 
 def test_an_entry_that_the_sweep_lacks_is_looked_at_once_a_sweep() -> None:
@@ -178,7 +181,7 @@ def test_an_entry_that_the_sweep_lacks_is_looked_at_once_a_sweep() -> None:
     looked_at = status("q/0000", "a", query="a", gone=KnownEntry("ok", SWEPT))
     tombstone = status("q/0000", "a", query="a", gone=KnownEntry("deleted", READ))
 
-    assert choose(suspect) == [("q/0000", Reason.LEFT)]
+    assert choose(suspect) == [("q/0000", LaunchReason.LEFT)]
     assert choose(looked_at) == choose(tombstone) == []
 
 
@@ -190,8 +193,10 @@ def test_what_is_longest_due_is_read_again_with_what_is_left_of_the_budget() -> 
     both = launches(old, recent, older, budget=100)
     one = launches(old, recent, older, budget=101, spent=100)
 
-    assert both == [Launch("q/0000", Reason.REFRESH, 3, NOW), Launch("q/0001", Reason.REFRESH, 1, NOW)]
-    assert one == [Launch("q/0000", Reason.REFRESH, 1, OLD + timedelta(days=43, hours=18))]  # until the other is due
+    assert both == [Launch("q/0000", LaunchReason.REFRESH, 3, NOW), Launch("q/0001", LaunchReason.REFRESH, 1, NOW)]
+    assert one == [
+        Launch("q/0000", LaunchReason.REFRESH, 1, OLD + timedelta(days=43, hours=18))
+    ]  # until the other is due
 
 
 def test_a_refresh_never_exceeds_the_budget() -> None:
@@ -206,7 +211,7 @@ def test_files_are_due_by_their_own_age() -> None:
     checked = NOW - timedelta(days=91)
     page = status("q/0000", "a", a=KnownEntry("ok", READ, files=2, files_checked_at=(checked, READ)))
 
-    assert launches(page) == [Launch("q/0000", Reason.REFRESH, 1, NOW)]
+    assert launches(page) == [Launch("q/0000", LaunchReason.REFRESH, 1, NOW)]
 
 
 def test_a_partition_is_refreshed_every_six_hours_at_most() -> None:
@@ -214,10 +219,10 @@ def test_a_partition_is_refreshed_every_six_hours_at_most() -> None:
 
     def ran(hours: int) -> list[PastRun]:
         end = NOW - timedelta(hours=hours)
-        return [PastRun("q/0000", Reason.REFRESH, True, end, end)]
+        return [PastRun("q/0000", LaunchReason.REFRESH, True, end, end)]
 
     assert choose(page, past=ran(5)) == []
-    assert choose(page, past=ran(6)) == [("q/0000", Reason.REFRESH)]
+    assert choose(page, past=ran(6)) == [("q/0000", LaunchReason.REFRESH)]
 
 
 def test_tombstones_and_failing_pages_are_not_read_again_for_their_age() -> None:
@@ -229,24 +234,24 @@ def test_tombstones_and_failing_pages_are_not_read_again_for_their_age() -> None
 def test_failed_runs_in_a_row_wait_ever_longer() -> None:
     def failed(minutes: int) -> PastRun:
         end = NOW - timedelta(minutes=minutes)
-        return PastRun("q/0000", Reason.NEW, False, end, end)
+        return PastRun("q/0000", LaunchReason.NEW, False, end, end)
 
     page = fresh("q/0000", "a")
 
     assert choose(page, past=[failed(10)]) == []
-    assert choose(page, past=[failed(61)]) == [("q/0000", Reason.NEW)]
+    assert choose(page, past=[failed(61)]) == [("q/0000", LaunchReason.NEW)]
     assert choose(page, past=[failed(61), failed(200)]) == []
-    assert choose(page, past=[failed(121), failed(200)]) == [("q/0000", Reason.NEW)]
+    assert choose(page, past=[failed(121), failed(200)]) == [("q/0000", LaunchReason.NEW)]
 
 
 def test_a_contradiction_is_no_loop() -> None:
     page = status("q/0000", "ab", swept="bc")
 
     def succeeded(at: datetime) -> PastRun:
-        return PastRun("q/0000", Reason.MEMBERS, True, at, at + timedelta(minutes=1))
+        return PastRun("q/0000", LaunchReason.MEMBERS, True, at, at + timedelta(minutes=1))
 
     assert choose(page, past=[succeeded(NOW - timedelta(minutes=5))]) == []
-    assert choose(page, past=[succeeded(SWEPT - timedelta(minutes=5))]) == [("q/0000", Reason.MEMBERS)]
+    assert choose(page, past=[succeeded(SWEPT - timedelta(minutes=5))]) == [("q/0000", LaunchReason.MEMBERS)]
 
 
 def grouped(wanted: Sequence[Launch], past: Sequence[PastRun] = ()) -> list[str]:
@@ -255,24 +260,28 @@ def grouped(wanted: Sequence[Launch], past: Sequence[PastRun] = ()) -> list[str]
 
 
 def test_neighbours_are_processed_in_one_run_of_at_most_ten() -> None:
-    process = [Launch(f"q/{n:04d}", Reason.PROCESS) for n in (*range(12), 14, 15, 20)]
+    process = [Launch(f"q/{n:04d}", LaunchReason.PROCESS) for n in (*range(12), 14, 15, 20)]
 
     assert TOGETHER == 10
     assert grouped(process) == ["00 01 02 03 04 05 06 07 08 09", "10 11", "14 15", "20"]
 
 
 def test_partitions_are_read_one_a_run() -> None:
-    read = [Launch(f"q/{n:04d}", Reason.NEW, 100) for n in (2, 3)]
+    read = [Launch(f"q/{n:04d}", LaunchReason.NEW, 100) for n in (2, 3)]
 
-    assert grouped([Launch("q/0000", Reason.PROCESS), Launch("q/0001", Reason.PROCESS), *read]) == ["00 01", "02", "03"]
+    assert grouped([Launch("q/0000", LaunchReason.PROCESS), Launch("q/0001", LaunchReason.PROCESS), *read]) == [
+        "00 01",
+        "02",
+        "03",
+    ]
 
 
 def test_what_failed_together_is_tried_alone_at_once_and_rests_when_it_fails_alone() -> None:
-    process = [Launch(f"q/{n:04d}", Reason.PROCESS) for n in range(4)]
+    process = [Launch(f"q/{n:04d}", LaunchReason.PROCESS) for n in range(4)]
     end = NOW - timedelta(minutes=1)
-    together = [PastRun(f"q/{n:04d}", Reason.PROCESS, False, end, end, together=2) for n in (1, 2)]
+    together = [PastRun(f"q/{n:04d}", LaunchReason.PROCESS, False, end, end, together=2) for n in (1, 2)]
     behind = [dataclasses.replace(status("q/0001", "a"), behind=True)]
 
     assert grouped(process, together) == ["00", "01", "02", "03"]
-    assert choose(*behind, past=together) == [("q/0001", Reason.PROCESS)]
+    assert choose(*behind, past=together) == [("q/0001", LaunchReason.PROCESS)]
     assert choose(*behind, past=[dataclasses.replace(together[0], together=1), *together]) == []

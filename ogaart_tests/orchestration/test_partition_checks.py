@@ -8,10 +8,10 @@ import pytest
 
 from ogaart.core.stages import OFFLINE_STAGES, PARTITION_STAGES, SITE_STAGES, Stage
 from ogaart.definitions import defs
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import open_instance, run_job
-from ogaart.orchestration.launch_policy import Launch, Reason
+from ogaart.orchestration.launch_policy import Launch, LaunchReason
 from ogaart.orchestration.launcher import run_request
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     """Two pages of a small site, discovered; a fifth of the first page's files is missing."""
     entries = [entry(n) for n in range(4)]
     entries[0].files[0].missing = True
-    site = DemoSite(site=Site(entries), per_page=PER_PAGE)
+    site = DemoSite(site=DemoContent(entries), per_page=PER_PAGE)
     with open_world(tmp_path, site, OGAART_MAX_FAILURE_SHARE="0.1") as opened:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         opened.settings.queries.write_text(query)
@@ -67,7 +67,7 @@ def test_a_failed_check_of_one_partition_stays_when_another_is_run(world: World)
 @pytest.mark.slow
 def test_a_run_of_several_partitions_records_each_one_s_result(world: World) -> None:
     world.materialize([FIRST, SECOND], tuple(stage.value for stage in SITE_STAGES))
-    request = run_request([Launch(FIRST, Reason.PROCESS), Launch(SECOND, Reason.PROCESS)])
+    request = run_request([Launch(FIRST, LaunchReason.PROCESS), Launch(SECOND, LaunchReason.PROCESS)])
 
     with open_instance(world.settings) as instance:
         outcome = run_job(instance, defs(), request.job_name, tags=dict(request.tags))
@@ -82,7 +82,7 @@ def test_a_failed_check_in_a_run_of_several_partitions_is_of_its_partition(world
     _, cut = world.site.site.file(100)
     cut.data = cut.data[: len(cut.data) // 2]
     world.materialize([FIRST, SECOND], tuple(stage.value for stage in SITE_STAGES))
-    request = run_request([Launch(FIRST, Reason.PROCESS), Launch(SECOND, Reason.PROCESS)])
+    request = run_request([Launch(FIRST, LaunchReason.PROCESS), Launch(SECOND, LaunchReason.PROCESS)])
 
     with open_instance(world.settings) as instance:
         run_job(instance, defs(), request.job_name, tags=dict(request.tags))

@@ -10,7 +10,7 @@ from ogaart.core.stages import Stage
 from ogaart.definitions import defs
 from ogaart.operations.runs import publish
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
-from ogaart.orchestration.launch_policy import Launch, Reason
+from ogaart.orchestration.launch_policy import Launch, LaunchReason
 from ogaart.orchestration.launcher import run_request
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
@@ -21,7 +21,7 @@ KEYS = ["2d-art/0000", "2d-art/0001", "2d-art/0002"]
 
 def process(instance: dg.DagsterInstance) -> Outcome:
     """Run what the autopilot would launch."""
-    request = run_request([Launch(key, Reason.PROCESS) for key in KEYS])
+    request = run_request([Launch(key, LaunchReason.PROCESS) for key in KEYS])
     return run_job(instance, defs(), request.job_name, partition=request.partition_key, tags=dict(request.tags))
 
 

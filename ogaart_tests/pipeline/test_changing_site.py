@@ -18,11 +18,11 @@ from PIL import Image
 from ogaart.cli.main import main
 from ogaart.definitions import defs
 from ogaart.demo import pictures
-from ogaart.demo.model import DemoFile, Entry, Site
+from ogaart.demo.model import DemoContent, DemoEntry, DemoFile
 from ogaart.demo.server import DemoSite
 from ogaart.orchestration import launcher
 from ogaart.orchestration.instance import open_instance, run_job
-from ogaart.orchestration.launch_policy import Reason
+from ogaart.orchestration.launch_policy import LaunchReason
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.opening import open_index
 from ogaart_tests.world import World, open_world
@@ -40,7 +40,7 @@ def picture(number: int) -> bytes:
     return content.getvalue()
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> DemoEntry:
     """An entry with two files; its number is its age."""
     files = []
     for nth in (0, 1):
@@ -48,7 +48,7 @@ def entry(number: int) -> Entry:
         fid = 100 * number + nth
         name = f"picture-{number}-{nth}.png"
         files.append(DemoFile(fid, name, name, data, pictures=[pictures.expected(data)]))
-    return Entry(
+    return DemoEntry(
         slug=f"entry-{number:02d}",
         nid=number,
         title=f"Entry {number}",
@@ -145,7 +145,7 @@ class Days:
 
 @contextmanager
 def days(folder: Path, entries: int, **environment: str) -> Iterator[Days]:
-    site = DemoSite(site=Site([entry(n) for n in range(entries)]), per_page=PER_PAGE)
+    site = DemoSite(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
     with open_world(folder, site, OGAART_CONFIRM_HOURS="0", **environment) as world:  # a day's runs may confirm
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         world.settings.queries.write_text(query)
@@ -158,19 +158,19 @@ def test_a_week_of_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with days(tmp_path, entries=5) as week:
         site = week.site
         first = week.day("the first day")
-        assert first[Reason.NEW] == 2
+        assert first[LaunchReason.NEW] == 2
 
         quiet = week.day("nothing happens")
         assert quiet == {"requests": 2}  # the sweep alone
 
         site.add_entry(entry(5))
         added = week.day("an entry is added at the end")
-        assert added == {"requests": 2 + 1 + 2, Reason.MEMBERS: 1, Reason.PROCESS: 1}
+        assert added == {"requests": 2 + 1 + 2, LaunchReason.MEMBERS: 1, LaunchReason.PROCESS: 1}
 
         for number in range(6, 6 + PER_PAGE):
             site.add_entry(entry(number))
         page = week.day("a whole page's worth is added")
-        assert page == {"requests": 3 + 9, Reason.NEW: 1, Reason.PROCESS: 1}
+        assert page == {"requests": 3 + 9, LaunchReason.NEW: 1, LaunchReason.PROCESS: 1}
 
         site.delete("entry-01")
         deleted = week.day("an early entry is deleted: every page shifts", backwards=True, lost=frozenset({"entry-01"}))
@@ -200,7 +200,7 @@ def test_what_changes_within_an_entry_is_found_by_reading_again(
         week.day("the first day")
 
         again = week.day("everything is old, nothing changed")
-        assert again == {"requests": 2 + 4 * 3, Reason.REFRESH: 2, Reason.PROCESS: 2}
+        assert again == {"requests": 2 + 4 * 3, LaunchReason.REFRESH: 2, LaunchReason.PROCESS: 2}
 
         site.edit("entry-01", title="Another title", licences=["CC-BY 4.0"])
         site.replace_file(200, picture(999))  # under its own URL, of another length

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.demo.http import Answer
-from ogaart.demo.model import Site
+from ogaart.demo.http import DemoResponse
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
-from ogaart.operations.retry import Choice, retry
+from ogaart.operations.retry import FailureSelection, retry
 from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected, sweep
 from ogaart.resources.site.client import SiteDown
 from ogaart.resources.site.sweeps import latest_sweep
@@ -25,17 +25,17 @@ class Restless(DemoSite):
     """A site that does something before it answers; ``robots`` is its robots.txt, or the status it answers instead."""
 
     def __init__(self, entries: int) -> None:
-        super().__init__(site=Site([entry(n) for n in range(entries)]), per_page=PER_PAGE)
+        super().__init__(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
         self.robots: str | int = ROBOTS
         self.before: Callable[[str, int], str | None] = lambda _target, _nth: None
         self.asked = 0
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str) -> DemoResponse:
         """Do it; what it gives is answered to instead."""
         if target == "/robots.txt":
             if isinstance(self.robots, int):
-                return Answer(self.robots, b"", "text/plain")
-            return Answer(200, self.robots.encode(), "text/plain")
+                return DemoResponse(self.robots, b"", "text/plain")
+            return DemoResponse(200, self.robots.encode(), "text/plain")
         self.asked += 1
         return super().answer(self.before(target, self.asked) or target)
 
@@ -214,7 +214,9 @@ def test_the_graph_waits_for_a_site_that_refuses_and_then_has_everything(tmp_pat
             assert before <= days.searchable()
         site.robots = ROBOTS
         assert world.discover(refresh=True).exit_code == 0
-        forbidden = retry(world.settings, world.quiet(), Choice(error_class="RobotsDisallowed"))  # or in an hour
+        forbidden = retry(
+            world.settings, world.quiet(), FailureSelection(error_class="RobotsDisallowed")
+        )  # or in an hour
         assert (forbidden.errors, forbidden.exit_code) == ([], 0)
         world.all()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.demo.http import Answer
-from ogaart.demo.model import Site
+from ogaart.demo.http import DemoResponse
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.pipeline.discovery import Discovery, DiscoveryFailed, sweep
 from ogaart.resources.site.sweeps import latest_sweep
@@ -25,7 +25,7 @@ class Edited(DemoSite):
 
     rewrite: Edit = staticmethod(lambda html, _page: html)
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str) -> DemoResponse:
         found = super().answer(target)
         if target.startswith("/art-search-advanced"):
             found.body = self.rewrite(found.body.decode(), int(target.rpartition("page=")[2])).encode()
@@ -34,7 +34,7 @@ class Edited(DemoSite):
 
 @contextmanager
 def edited(folder: Path, edit: Edit, entries: int = 8) -> Iterator[World]:
-    site = Edited(site=Site([entry(n) for n in range(entries)]), per_page=PER_PAGE)
+    site = Edited(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
     site.rewrite = edit
     with open_world(folder, site, OGAART_BACKOFF="0.001", OGAART_ATTEMPTS="2") as world:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'

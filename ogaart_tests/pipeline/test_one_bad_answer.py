@@ -11,10 +11,10 @@ import pytest
 
 from ogaart.core.stages import SITE_STAGES, Stage
 from ogaart.definitions import defs
-from ogaart.demo.http import Answer
-from ogaart.demo.model import Site
+from ogaart.demo.http import DemoResponse
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
-from ogaart.operations.retry import Choice, retry
+from ogaart.operations.retry import FailureSelection, retry
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.storage.rows import EntryRow, FailureRow, LicenceHistoryRow
@@ -30,15 +30,15 @@ class Odd(DemoSite):
     """A site with other answers in place of some; ``refuses_after`` is the request from which it answers 403."""
 
     def __init__(self, entries: int) -> None:
-        super().__init__(site=Site([entry(n) for n in range(entries)]), per_page=PER_PAGE)
-        self.instead: dict[str, Answer] = {}
+        super().__init__(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
+        self.instead: dict[str, DemoResponse] = {}
         self.refuses_after: int | None = None
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str) -> DemoResponse:
         if self.refuses_after is not None:
             self.refuses_after -= 1
             if self.refuses_after < 0:
-                return Answer(403, b"Forbidden", "text/plain")
+                return DemoResponse(403, b"Forbidden", "text/plain")
         return self.instead.get(target) or super().answer(target)
 
     def asked(self, target: str) -> int:
@@ -117,12 +117,12 @@ def test_an_entry_is_withdrawn_by_two_refusals_hours_apart_and_comes_back(
 ) -> None:
     with odd(tmp_path) as (site, world):
         page = "/content/entry-01"
-        site.instead[page] = Answer(status, b"no", "text/plain")
+        site.instead[page] = DemoResponse(status, b"no", "text/plain")
 
         assert read(world, refresh=True).errors == ()
         once = (statuses(world), failures(world))
         assert read(world, refresh=True).errors == ()  # at once again: not hours apart
-        listed = retry(world.settings, world.quiet(), Choice(error_class="RefusedOnce"), dry_run=True)
+        listed = retry(world.settings, world.quiet(), FailureSelection(error_class="RefusedOnce"), dry_run=True)
         pass_time(world, timedelta(hours=7))
         before = site.asked(page)
         assert read(world).errors == ()  # due by itself
@@ -190,7 +190,7 @@ def test_a_page_that_is_not_an_entry_s_is_tried_again_and_loses_nothing(tmp_path
     with odd(tmp_path) as (site, world):
         page = "/content/entry-01"
         before = world.stores.tables.read(ENTRIES, KEY)
-        site.instead[page] = Answer(200, body)
+        site.instead[page] = DemoResponse(200, body)
         asked = site.asked(page)
 
         assert read(world, refresh=True).errors == ()
@@ -221,7 +221,7 @@ def test_a_new_entry_whose_page_is_bad_once_is_read_within_the_run(tmp_path: Pat
         asked = site.asked("/content/entry-02")
         original = site.answer
 
-        def once(target: str) -> Answer:
+        def once(target: str) -> DemoResponse:
             found = original(target)
             if target == "/content/entry-02":
                 site.instead.pop(target, None)
@@ -245,7 +245,7 @@ def test_licences_have_a_history(tmp_path: Path) -> None:
         site.edit("entry-01", licences=["CC-BY 4.0"])
         read(world, refresh=True)
         old, new = history(world, "entry-01")
-        site.instead["/content/entry-01"] = Answer(404, b"", "text/plain")
+        site.instead["/content/entry-01"] = DemoResponse(404, b"", "text/plain")
         read(world, refresh=True)
 
         assert first["licences"] == ["CC0"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.demo.http import Fault
-from ogaart.demo.model import Site
+from ogaart.demo.http import DemoFault
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import open_instance
 from ogaart.pipeline.progress import Progress, duration
@@ -57,13 +57,13 @@ def log_of_last_run(world: World) -> list[str]:
 
 @pytest.mark.slow
 def test_the_dagster_log_tells_progress_and_retries_with_their_cause(tmp_path: Path) -> None:
-    site = DemoSite(site=Site([entry(n) for n in range(3)]), per_page=PER_PAGE, latency=0.3)
+    site = DemoSite(site=DemoContent([entry(n) for n in range(3)]), per_page=PER_PAGE, latency=0.3)
     settings = {"OGAART_PROGRESS_SECONDS": "0.2", "OGAART_BACKOFF": "0.01"}
     with open_world(tmp_path, site, **settings) as world:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         world.settings.queries.write_text(query)
         world.discover()
-        site.fail("/content/entry-01", Fault(503))
+        site.fail("/content/entry-01", DemoFault(503))
 
         world.materialize([KEY], ("search_pages", "content_pages"))
         lines = log_of_last_run(world)

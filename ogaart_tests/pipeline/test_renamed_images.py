@@ -10,7 +10,7 @@ import pytest
 from ogaart.assets.extracted_images import EXTRACTION_VERSION
 from ogaart.core.staleness import fingerprint
 from ogaart.demo import pictures, plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
@@ -34,7 +34,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         "readme.txt": b"hello",
         "model.bin": b"\x00\x01\x02\x03" * 10,
     }
-    site = DemoSite(site=Site([entry]))
+    site = DemoSite(site=DemoContent([entry]))
     site.replace_file(file.fid, zipped(members), [pictures.expected(FROG)])
     with open_world(tmp_path, site) as opened:
         opened.all()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ogaart.demo import plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart_tests.world import World, open_world
 
@@ -16,7 +16,7 @@ ENTRIES = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    site = DemoSite(site=Site(plan.load().by_age()[:ENTRIES]))
+    site = DemoSite(site=DemoContent(plan.load().by_age()[:ENTRIES]))
     with open_world(tmp_path_factory.mktemp("stale"), site) as opened:
         opened.all()
         yield opened

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from ogaart.demo.http import Answer
-from ogaart.demo.model import Site as DemoRecords
+from ogaart.demo.http import DemoResponse
+from ogaart.demo.model import DemoContent as DemoRecords
 from ogaart.demo.server import DemoSite
 from ogaart_tests.imaging.builders import png
 
@@ -29,17 +29,17 @@ class GalleryServer(DemoSite):
         self.titles = {7: "Grass tiles", 8: "Stone tiles", 12: "Water tiles"}
         self.pictures = {number: png((24, 24), (10 * number, 90, 200, 255)) for number in self.titles}
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str) -> DemoResponse:
         parts = urlsplit(target)
         folder, _, last = parts.path.rpartition("/")
         number = int(last) if last.isdecimal() else 0
         if parts.path == "/browse":
-            return Answer(200, self._listing(int(parse_qs(parts.query)["p"][0])))
+            return DemoResponse(200, self._listing(int(parse_qs(parts.query)["p"][0])))
         if folder == "/art" and number in self.titles:
-            return Answer(200, self._entry(number))
+            return DemoResponse(200, self._entry(number))
         if folder == "/dl" and (number := int(last.partition(".")[0])) in self.pictures:
-            return Answer(200, self.pictures[number], "image/png")
-        return Answer(404, b"<html><body>nothing here</body></html>")
+            return DemoResponse(200, self.pictures[number], "image/png")
+        return DemoResponse(404, b"<html><body>nothing here</body></html>")
 
     def _listing(self, page: int) -> bytes:
         page = min(page, (len(self.titles) - 1) // PER_PAGE)

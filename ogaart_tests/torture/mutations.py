@@ -16,8 +16,8 @@ from ogaart.core.states import EntryStatus, MemberStatus
 from ogaart.demo import plan, stubs
 from ogaart.demo.archives import pack
 from ogaart.demo.build import listing_params
-from ogaart.demo.model import OGA, Site
-from ogaart.demo.pages import Pages, Search
+from ogaart.demo.model import OGA, DemoContent
+from ogaart.demo.pages import DemoSearch, Pages
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.sites.errors import ListingRefused, PageUnreadable
@@ -227,18 +227,18 @@ def _saved(picture: Image.Image, form: str, mode: str) -> bytes:
     return out.getvalue()
 
 
-def whole_pages(site: Site) -> list[tuple[str, bytes]]:
+def whole_pages(site: DemoContent) -> list[tuple[str, bytes]]:
     """Every entry's page and the first result pages, with their URLs."""
     pages = Pages(OGA, 24)
     return [*_listings(site, pages), *_entries(site, pages)]
 
 
-def _listings(site: Site, pages: Pages) -> Iterator[tuple[str, bytes]]:
+def _listings(site: DemoContent, pages: Pages) -> Iterator[tuple[str, bytes]]:
     for number in range(3):
-        yield f"{OGA}/art-search-advanced?page={number}", pages.search(site, Search(listing_params(number)))
+        yield f"{OGA}/art-search-advanced?page={number}", pages.search(site, DemoSearch(listing_params(number)))
 
 
-def _entries(site: Site, pages: Pages) -> Iterator[tuple[str, bytes]]:
+def _entries(site: DemoContent, pages: Pages) -> Iterator[tuple[str, bytes]]:
     for entry in site.entries:
         if entry.status in (EntryStatus.OK, EntryStatus.WITHHELD):
             yield OGA + entry.path, pages.entry(entry)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ogaart.demo import plan
-from ogaart.demo.model import Site
+from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 
 PER_PAGE = 5
@@ -33,11 +33,11 @@ SLUGS = (
 )
 
 
-def records() -> Site:
+def records() -> DemoContent:
     """The records of the small site, fresh: tests may change them."""
     site = plan.load()
     chosen = [entry for entry in site.entries if entry.slug in SLUGS]
-    return Site(chosen, site.decoys)
+    return DemoContent(chosen, site.decoys)
 
 
 @contextmanager

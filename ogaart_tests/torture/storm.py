@@ -22,8 +22,8 @@ import duckdb
 import numpy as np
 
 from ogaart.demo import plan
-from ogaart.demo.http import Fault as Misbehaviour
-from ogaart.demo.model import Entry
+from ogaart.demo.http import DemoFault as Misbehaviour
+from ogaart.demo.model import DemoEntry
 from ogaart.demo.server import DemoSite
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import check_recall
@@ -171,7 +171,7 @@ def known_partitions(keys: tuple[str, ...]) -> steps.Reports:
         yield from steps.materialization((key,))
 
 
-def _newcomers(site: DemoSite) -> list[Entry]:
+def _newcomers(site: DemoSite) -> list[DemoEntry]:
     """Entries that the site does not have yet, posted after all it has: no page but the last one changes."""
     have = {entry.slug for entry in site.site.entries}
     last = max(entry.posted_at for entry in site.site.entries)

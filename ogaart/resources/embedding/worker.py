@@ -101,7 +101,7 @@ def _check_state(model: EmbeddingModel, state: dict[str, torch.Tensor], body: nn
             )
 
 
-class Worker:
+class EmbeddingWorker:
     """Answers requests, one message for each."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -139,7 +139,7 @@ def main() -> None:
         out.flush()
 
     try:
-        worker = Worker(requests.get().fields)
+        worker = EmbeddingWorker(requests.get().fields)
     except WeightsMissing as error:
         reply({"kind": "weights-missing", "message": str(error)})
         return

@@ -15,7 +15,7 @@ CHUNK = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-class TooLarge(RuntimeError):
+class BodyTooLarge(RuntimeError):
     """The body has more bytes than the limit."""
 
 
@@ -55,7 +55,7 @@ def body(response: requests.Response, limits: BodyLimits, *, gunzip: bool = Fals
     for chunk in chunks:
         total += len(chunk)
         if total > limits.max_bytes:
-            raise TooLarge(f"{response.url}: more than {limits.max_bytes:,} bytes")
+            raise BodyTooLarge(f"{response.url}: more than {limits.max_bytes:,} bytes")
         yield chunk
 
 

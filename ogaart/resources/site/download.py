@@ -7,7 +7,7 @@ from pathlib import Path
 
 import requests
 
-from ogaart.resources.site.body import BodyLimits, TooLarge, body
+from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, UnexpectedContent
 from ogaart.resources.site.fetch_records import FetchRecord, FetchRecords
 from ogaart.resources.site.fetcher import Effort, Fetcher, SiteStats
@@ -152,7 +152,7 @@ class Downloader:
         except AttemptFailed:
             _take_back(call)
             raise
-        except TooLarge as error:
+        except BodyTooLarge as error:
             partial.drop()
             if call.expected_length is not None and limit == call.expected_length:
                 raise _wrong_length(call, "more") from error
@@ -285,7 +285,7 @@ def _check_whole(call: Call, head: Head, size: int) -> None:
 
 def _too_large(call: Call, what: str) -> FetchFailed:
     message = f"{call.url}: {what}, the limit is {call.max_bytes:,}"
-    return FetchFailed("TooLarge", message, 200, retryable=call.page)
+    return FetchFailed("BodyTooLarge", message, 200, retryable=call.page)
 
 
 def _wrong_length(call: Call, came: str) -> AttemptFailed:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from protego import Protego
 
 from ogaart.core.user_agent import PRODUCT
-from ogaart.resources.site.body import BodyLimits, TooLarge, body
+from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_records import url_key
 from ogaart.resources.site.headers import announced_length, reason_of
@@ -65,7 +65,7 @@ def read_robots(response: requests.Response, seconds: float) -> RobotsAnswer:
     try:
         for chunk in body(response, BodyLimits(MAX_BYTES, 0.0, 0.0, seconds)):
             content.write(chunk)
-    except TooLarge:
+    except BodyTooLarge:
         whole = None  # the rest does not count
     if whole is not None and content.tell() < whole:
         raise AttemptFailed("Truncated", f"{url}: {content.tell():,} of {whole:,} bytes came", status)

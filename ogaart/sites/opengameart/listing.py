@@ -13,7 +13,7 @@ from ogaart.sites import markup
 from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
 from ogaart.sites.markup import classes, has_class
 from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
-from ogaart.sites.records import Listing, ListingRow
+from ogaart.sites.records import ListedEntry, Listing
 
 LISTING_VERSION = "1"
 """Rises when the same page would yield other records."""
@@ -73,9 +73,9 @@ def _result_rows(view: LexborNode) -> list[LexborNode]:
     return [node for node in markup.walk(view, enter) if classes(node) >= {"views-row", "art-previews-inline"}]
 
 
-def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], tuple[str, ...], tuple[str, ...]]:
+def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListedEntry, ...], tuple[str, ...], tuple[str, ...]]:
     """The rows, what those without an entry show, and the keys of those that are there again."""
-    rows: dict[str, ListingRow] = {}
+    rows: dict[str, ListedEntry] = {}
     skipped: list[str] = []
     repeated: list[str] = []
     for position, row in enumerate(found):
@@ -89,7 +89,7 @@ def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListingRow, ...], t
             repeated.append(slug)
         else:
             by_number = slug_of(url) is None
-            rows[slug] = ListingRow(position, slug, markup.line(link) or "", url, by_number)
+            rows[slug] = ListedEntry(position, slug, markup.line(link) or "", url, by_number)
     return tuple(rows.values()), tuple(skipped), tuple(repeated)
 
 
