@@ -27,12 +27,12 @@ RUN = """
     import json, tempfile
     from pathlib import Path
     from ogaart.demo import plan
-    from ogaart.demo.model import Site
+    from ogaart.demo.model import DemoContent
     from ogaart.demo.server import DemoSite
     from ogaart.resources.storage.schema import IMAGES, LIGHTNESS
     from ogaart_tests.world import open_world
 
-    site = DemoSite(site=Site(plan.load().by_age()[:2]))
+    site = DemoSite(site=DemoContent(plan.load().by_age()[:2]))
     with tempfile.TemporaryDirectory() as folder, open_world(Path(folder), site) as world:
         world.discover()
         done = [world.materialize() for _ in range(2)]
