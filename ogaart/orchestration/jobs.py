@@ -70,7 +70,9 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """Rows as a table of the Dagster UI; every value as text, since the UI's tables have no other."""
-    return dg.MetadataValue.table([dg.TableRecord({name: str(row[name]) for name in row}) for row in rows])
+    records = [dg.TableRecord({name: str(row[name]) for name in row}) for row in rows]
+    # Without rows Dagster cannot tell the columns: such as where every query failed.
+    return dg.MetadataValue.table(records, schema=None if records else dg.TableSchema(columns=[]))
 
 
 def add_partitions(instance: dg.DagsterInstance, keys: list[str]) -> list[str]:
