@@ -1,6 +1,7 @@
 """One entry's row from its page: one bad response is not believed, and what was read before stays meanwhile."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -9,16 +10,18 @@ from ogaart.core.states import EntryStatus
 from ogaart.pipeline.step import Step
 from ogaart.resources.site.client import Fetched, FetchFailed, UnexpectedContent
 from ogaart.resources.storage.rows import EntryRow
+from ogaart.resources.storage.schema import ENTRIES
 from ogaart.sites.errors import PageUnreadable
 from ogaart.sites.records import EntryPage, content_hash
 
 REFUSALS = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
 TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
 
-_CONTENT = (
-    "nid", "title", "author", "author_url", "collaborators", "submitter", "posted_at", "art_type", "tags", "licences",
-    "licence_urls", "notice", "description", "favourites", "collections", "status",
-)  # fmt: skip
+_CONTENT = tuple(
+    field.name
+    for field in fields(EntryPage)
+    if field.name in ENTRIES.schema.names and field.name not in {"slug", "url"}  # the key, and what was requested
+)
 """Columns of ``entries`` that its page states."""
 
 

@@ -199,14 +199,19 @@ class EntryPage:
     ignored: tuple[str, ...] = ()
 
 
+_LATER = ("collaborators",)
+"""Fields added since the first hash."""
+
+
 def content_hash(entry: EntryPage) -> str:
     """The sha256, in hex, of the record without favourites and collections, which change without the entry changing.
 
-    A field that pages of before did not have counts only where it is not empty, so that old hashes hold.
+    A field that was added later counts only where it is not empty, so that the hashes of before hold.
     """
     record: dict[str, Any] = asdict(replace(entry, favourites=0, collections=()))
-    if not entry.collaborators:
-        del record["collaborators"]
+    for name in _LATER:
+        if not record[name]:
+            del record[name]
     text = json.dumps(record, sort_keys=True, ensure_ascii=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

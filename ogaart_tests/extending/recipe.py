@@ -15,7 +15,7 @@ def copy_package(target: Path) -> Path:
     """A copy of the package and its documentation under ``target``, to be changed; returns ``target``."""
     shutil.copytree(ROOT / "ogaart", target / "ogaart", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "docs", target / "docs", ignore=shutil.ignore_patterns("images"))
-    for name in ("dagster.yaml", "queries.toml"):
+    for name in ("pyproject.toml", "dagster.yaml", "queries.toml"):
         shutil.copy(ROOT / name, target / name)
     return target
 
