@@ -1,8 +1,8 @@
 """How fast the search answers: a made publication of 100,000 pictures, 20 clients at one request a second, by image_id.
 
 Prints latencies, the rate at which the service is saturated, its memory, how long its first answer takes after the
-start, and an upload's latency beside that of the embedding alone. The network is VGG16 with weights drawn by lot: as
-slow as with its own. The data are kept, so that a second run measures at once.
+start, and an upload's latency beside that of the embedding alone. The model is VGG16 with random weights: as
+slow as with the published ones. The data are kept, so that a second run measures at once.
 
     .venv/bin/python -m benchmarks.search_load --data FOLDER
 """
@@ -200,7 +200,7 @@ def drive(port: int, paths: Callable[[], str], pause: float, seconds: float) -> 
 
 
 def main() -> None:
-    """Make what is missing, serve it, ask, print."""
+    """Make what is missing, serve it, search, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--data", type=Path, required=True)
@@ -287,7 +287,7 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
             rgba = decode(content, Limits()).rgba
             looks = [rgba]
             if (inside := borders.inside(rgba)) is not None:
-                # Nothing here has a copy, so that what stands on a flat ground is looked at by itself as well.
+                # Nothing here has a copy, so the subject on a flat background is embedded by itself as well.
                 left, top, right, bottom = inside
                 looks.append(rgba[top:bottom, left:right])
             began = time.monotonic()
@@ -297,7 +297,7 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
             answer = requests.post(f"http://127.0.0.1:{port}/api/v1/search", files={"picture": content}, timeout=120)
             answered = time.monotonic()
             answer.raise_for_status()
-            if number:  # the first one of each starts the network
+            if number:  # the first one of each loads the model
                 alone.append(embedded - began)
                 uploads.append(answered - embedded)
     return alone, uploads

@@ -2,10 +2,10 @@
 
     .venv/bin/python -m benchmarks.second_run [--model vgg16] [--copies 10] [--per-page 144]
 
-The network is VGG16 with weights drawn by lot, as slow as with its own, or the demo's EfficientNet-Lite0. Each pass
+The model is VGG16 with random weights, as slow as the published ones, or the demo's EfficientNet-Lite0. Each pass
 is a process of its own that discovers, materializes every partition and publishes, as a person would at a terminal.
 Process start (interpreter and imports) is measured in that process and subtracted; both are printed. Exits with 1
-where the second pass asked the site, embedded, upserted, or took more than 3 % of the first.
+where the second pass sent requests to the site, embedded, upserted, or took more than 3 % of the first.
 """
 
 import argparse

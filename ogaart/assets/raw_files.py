@@ -42,7 +42,7 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     ],
 )
 def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> StepEvents:
-    """Each original file, streamed to the blob store, its length checked, hashed, its type told by magic bytes.
+    """Each original file, streamed to the blob store, its length checked, hashed, its type identified by magic bytes.
 
     A file is identified by id, URL and length on its entry's page; what is stored is not requested again. A partial
     download resumes by Range. A file that was readable is withdrawn by two refusals only, of different runs,
@@ -136,7 +136,7 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, s
             max_bytes=limit,
             refresh=changed,
             since=since,
-            conditional=not changed,  # its validator tells whether a file was replaced under its own URL
+            conditional=not changed,  # its validator shows whether a file was replaced under its own URL
         )
     except FetchFailed as failure:
         step.failures.record(

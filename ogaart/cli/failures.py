@@ -25,12 +25,12 @@ REPAIR = "run `ogaart verify --repair`"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _HELD = ("Could not set lock on file", "database is locked")
-"""How DuckDB and SQLite say that another process has a database open for writing."""
+"""How DuckDB and SQLite report that another process has a database open for writing."""
 
 
 @cache
 def exit_codes() -> Mapping[type[Exception], int]:
-    """Every declared failure with its exit code; a subclass that stands before its base has its own."""
+    """Every declared failure with its exit code; a subclass that comes before its base has its own."""
     from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
     from ogaart.core.partitions import BadPartition
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected

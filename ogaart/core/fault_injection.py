@@ -1,8 +1,8 @@
-"""Named points at which state changes; nothing happens there unless a test asks for it.
+"""Named points at which state changes; nothing happens there unless a test requests it.
 
 Each place that a kill could catch between two states calls ``fault``. The environment variable ``OGAART_FAULT``
 (``name``, ``name:n`` for the n-th pass, ``name:n:how``) makes that pass fail: ``kill`` (the default) ends the whole
-process group as a power cut would, ``term`` asks this process to end, ``full`` is a disk without room.
+process group as a power cut would, ``term`` signals this process to end, ``full`` is a disk without space.
 """
 
 import errno
@@ -52,11 +52,11 @@ passed: Counter[str] = Counter()
 
 
 def fault(point: Fault) -> None:
-    """Fail here if the environment says so; else nothing.
+    """Fail here if the environment requests it; else do nothing.
 
     Raises:
-        OSError: ENOSPC, where the environment asks for a full disk.
-        ValueError: the environment asks for something else than ``kill``, ``term`` or ``full``.
+        OSError: ENOSPC, where the environment requests a full disk.
+        ValueError: the environment requests something else than ``kill``, ``term`` or ``full``.
     """
     wanted = os.environ.get("OGAART_FAULT")
     if wanted is None:

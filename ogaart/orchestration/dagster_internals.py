@@ -1,7 +1,7 @@
 """The one place where private modules of Dagster are imported; all else in ogaart uses its public interface.
 
 Dagster has no public name for what is here. An upgrade of Dagster that moves one of them breaks this file alone; the
-test of this module says what each is for.
+test of this module states what each is for.
 """
 
 import runpy

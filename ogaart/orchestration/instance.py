@@ -99,7 +99,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             raise DataRootRefused(
                 f"Dagster's history of runs in {home} is damaged ({cause.orig}): stop `ogaart up`, move "
                 f"{home / 'history'} and {home / 'schedules'} away, then run `ogaart rebuild catalog`; "
-                "what was fetched, made and published lies elsewhere and is whole"
+                "what was fetched, made and published is stored elsewhere and is complete"
             ) from cause
         yield instance
 

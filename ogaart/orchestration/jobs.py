@@ -42,7 +42,7 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
         try:
             discovered = discovery.sweep(stores, query, refresh=config.refresh)
         except discovery.DiscoveryFailed as cause:
-            context.log.error("%s", cause)  # noqa: TRY400 - a declared failure, whose text says all
+            context.log.error("%s", cause)  # noqa: TRY400 - a declared failure, whose text is complete
             failed.append(cause)
             continue
         found = discovered.sweep

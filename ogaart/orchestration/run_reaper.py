@@ -1,6 +1,6 @@
 """Runs whose process is gone: marked as failed, and their pool slots freed, at the next look.
 
-A run worker holds its lock file while it lives. After a SIGKILL of the whole tree Dagster is not notified: such a run
+A run worker holds its lock file while it runs. After a SIGKILL of the whole tree Dagster is not notified: such a run
 would stay STARTED and keep its slots, or NOT_STARTED and keep its partitions from others. A run that is queued waits
 for the daemon, and is left alone.
 """

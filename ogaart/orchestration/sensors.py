@@ -31,7 +31,7 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
         return dg.SkipReason(f"the schedule `{SWITCH}` is off: turn it on to let runs be launched")
     backfills = open_backfills(instance)
     if backfills:
-        return dg.SkipReason(f"backfill {backfills[0]} is in progress: nothing is launched beside it")
+        return dg.SkipReason(f"backfill {backfills[0]} is in progress: nothing else is launched meanwhile")
     stores = Stores(Settings())
     try:
         now = datetime.now(UTC)

@@ -6,7 +6,7 @@ refuses such requests before they reach it:
 
 - the Host header must name this server (against DNS rebinding);
 - a request that a browser sends from another origin is refused, except that a link may open a page of the UI;
-- mutations are accepted by POST with a JSON body only, which no foreign page can send without asking first;
+- mutations are accepted by POST with a JSON body only, which no foreign page can send without a preflight request;
 - a WebSocket must come from a page of the UI, or from a client that is not a browser;
 - no other page may show the UI in a frame.
 """
@@ -141,7 +141,7 @@ def _headers(scope: Scope) -> dict[str, list[str]]:
 def _address(url: str, scheme: str = "http") -> tuple[str, int] | None:
     """Host name and port of an origin; None where it has none, such as the origin ``null`` of a sandboxed page.
 
-    The port is 0 where it is the scheme's own: behind a proxy that speaks HTTPS, pages and Host header name none.
+    The port is 0 where it is the scheme's own: behind a proxy that serves HTTPS, pages and Host header name none.
     """
     try:
         parts = urlsplit(url)

@@ -82,7 +82,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is still ahead; everything is a total over all configured queries."""
+    """What remains; everything is a total over all configured queries."""
 
     entries: int
     requests: int
@@ -113,7 +113,7 @@ def estimate(
     generations: int = 2,
     rates: Rates | None = None,
 ) -> Estimate:
-    """The requests, waiting, embedding and disk space that are still ahead.
+    """The requests, waiting, embedding and disk space that remain.
 
     Args:
         known: what is there and what the site counts.

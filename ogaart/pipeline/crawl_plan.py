@@ -29,7 +29,7 @@ PICTURES = 48
 
 
 def plan(stores: Stores, *, offline: bool = False) -> Report:
-    """Work out what is ahead.
+    """Work out what remains to be done.
 
     Args:
         stores: the stores, with the site's client.

@@ -120,7 +120,7 @@ def sweep(
     """Read all pages of ``query`` and keep the sweep, if it is accepted.
 
     Pages stored less than ``OGAART_LISTING_HOURS`` ago are not fetched again, unless ``refresh``; a sweep that is
-    refused is tried once more with all its pages fetched again.
+    rejected is retried once, with all its pages fetched again.
 
     Raises:
         SweepRejected: the pages contradict each other twice.

@@ -1,7 +1,7 @@
-"""A process that dies by SIGBUS says why: its disk was full while it wrote through a mapped file.
+"""A process that is killed by SIGBUS reports why: its disk was full while it wrote through a mapped file.
 
 Room is checked before such writes, but another process may take it meanwhile. The signal ends the process in the
-middle of foreign code, where Python cannot run any more; a small shell beside it hears of it through a pipe.
+middle of foreign code, where Python cannot run any more; a small shell next to it learns of it through a pipe.
 """
 
 import faulthandler

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _PREFIX = struct.Struct("<I")
 MAX_HEADER = 64 << 20
 SPOOLED_BYTES = 1 << 20
-"""A longer blob is written to a file by a receiver that asks for that."""
+"""A longer blob is written to a file by a receiver that requests it."""
 
 
 class WireError(Exception):
@@ -22,7 +22,7 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """One message: ``fields`` as JSON, ``blobs`` as they are; long ones as files at their start, where asked for."""
+    """One message: ``fields`` as JSON, ``blobs`` as they are; long ones as files at their start, where requested."""
 
     fields: dict[str, Any]
     blobs: tuple[Any, ...] = ()

@@ -38,7 +38,7 @@ from ogaart.resources.storage.takedowns import Takedowns
 _BATCH = 2_000  # rows in Python at once
 _NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
-_SAMPLED = 400  # points whose cosines tell what is typical: 80,000 pairs
+_SAMPLED = 400  # points whose cosines show what is typical: 80,000 pairs
 _ENOUGH = 30
 
 
@@ -51,7 +51,7 @@ class Source:
         space: vector space of the collection; embeddings of other spaces do not count.
         model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
-        takedowns: what must not be published, whatever the tables hold.
+        takedowns: what must not be published, whatever the tables contain.
         runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
         history: publications and changes up to the generation in service.
         previous: the generation in service, with which this one is compared.
@@ -245,7 +245,7 @@ class CatalogBuild:
     def _oldest_licence_reading(self) -> str | None:
         """When the page was last read, or confirmed by the site, of the entry in search for which that is longest ago.
 
-        What the site grants stands on that page, so this is how old the publication's oldest licence reading is.
+        That page states what the site grants, so this is how old the publication's oldest licence reading is.
         """
         [(oldest,)] = self._con.execute("SELECT min(read_at) FROM licence_readings").fetchall()
         return oldest.astimezone(UTC).isoformat(timespec="seconds") if oldest is not None else None
@@ -277,7 +277,7 @@ def build(
 
     Args:
         source: what to build from.
-        path: the generation's empty folder (its index may lie there already).
+        path: the generation's empty folder (its index may be there already).
         number: its number.
         index: the collection: the generation's own copy, or the one on the server.
         ids: the collection's ids at the moment of the cut, where steps may have added to it since; by default all.

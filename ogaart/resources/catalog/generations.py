@@ -63,7 +63,7 @@ class Generation:
 
     @property
     def index(self) -> Path:
-        """The folder of the collection's copy; missing where the collection lives on a server."""
+        """The folder of the collection's copy; missing where the collection is on a server."""
         return self.path / INDEX
 
     @property
@@ -168,7 +168,7 @@ class Generations:
         return chosen
 
     def record(self, number: int, audits: list[dict[str, Any]]) -> None:
-        """Write what the audits found beside the generation's files."""
+        """Write what the audits found next to the generation's files."""
         path = self.get(number).path / AUDITS
         write_durably(path, json.dumps(audits, indent=1, ensure_ascii=False).encode())
         path.chmod(_READ_ONLY)

@@ -1,6 +1,6 @@
 """The history of publications: what each held, and what it changed, carried from one generation to the next.
 
-The history lies under the data root in two sealed Parquet files, written when a generation is put in service. A build
+The history is stored under the data root in two sealed Parquet files, written when a generation is put in service. A build
 reads them, leaves out what was never in service, adds the differences between the generation in service and its own
 rows, and puts both into its catalog as tables ``publications`` and ``changes``. Where a file is missing or damaged, the
 catalog of the generation in service has the same rows.
@@ -36,7 +36,7 @@ _OF_RUNS = frozenset(
     {"slug", "url", "fid", "partition", "fingerprint", "run_id", "written_at", "fetched_at", "http_status",
      "page_sha256", "content_hash", "favourites", "collections", "position"}
 )  # fmt: skip
-"""Columns whose change is no news: keys, runs, times, and numbers that visitors move."""
+"""Columns whose change is not reported: keys, runs, times, and numbers that visitors move."""
 
 
 @dataclass(frozen=True)

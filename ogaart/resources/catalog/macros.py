@@ -9,7 +9,7 @@ from ogaart.resources.storage.sql import literal, quoted
 
 @dataclass(frozen=True)
 class Macro:
-    """One macro: name, parameters, comment, body; ``table`` tells ``FROM m(…)`` from ``SELECT m(…)``."""
+    """One macro: name, parameters, comment, body; ``table`` distinguishes ``FROM m(…)`` from ``SELECT m(…)``."""
 
     name: str
     parameters: str

@@ -125,7 +125,7 @@ def awaiting_publication(stores: Stores) -> tuple[bool, str]:
     """Whether publishing would change anything, and why it would or would not.
 
     Raises:
-        WeightsMissing: the model cannot be told.
+        WeightsMissing: the model cannot be determined.
     """
     generations = Generations(stores.root.generations)
     newest = generations.all()[-1:]
@@ -165,7 +165,7 @@ def _inputs(tables: Path) -> Sequence[Path]:
 
 
 def inputs_of(generation: Generation) -> str | None:
-    """What it was built from; None where that cannot be told, and so it is built again."""
+    """What it was built from; None where that is unknown, and so it is built again."""
     found = read_json(generation.path / INPUTS)
     inputs = found.get("inputs") if isinstance(found, dict) else None
     return inputs if isinstance(inputs, str) else None

@@ -40,7 +40,7 @@ _NAMED = 5
 def assess(
     stores: Stores, generation: Generation, current: Generation | None, *, losses_accepted: bool = False
 ) -> list[Audit]:
-    """Run every check on a finished generation, and keep the outcome beside its files.
+    """Run every check on a finished generation, and keep the outcome next to its files.
 
     Args:
         stores: the stores.

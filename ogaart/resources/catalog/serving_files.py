@@ -54,7 +54,7 @@ _OF_IMAGE = {
     "thumb_offset": "thumb_offset",
     "thumb_length": "thumb_length",
 }
-"""Where an image's thumbnail lies: columns beside those that search shows."""
+"""Where an image's thumbnail is stored: columns besides those that search shows."""
 
 
 def serving_ddl() -> str:

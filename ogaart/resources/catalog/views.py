@@ -172,7 +172,7 @@ VIEWS: tuple[View, ...] = (
         "run_activity", "What each run did in each stage of each partition, the latest first.",
         {
             "run_id": "The run.",
-            "job": "Its job, where the orchestrator's record is at hand.",
+            "job": "Its job, where Dagster's record of the run is available.",
             "run_status": "How it ended, where that is known.",
             "stage": "Stage.",
             "partition": "Partition.",
@@ -238,7 +238,7 @@ VIEWS: tuple[View, ...] = (
             "bytes": "Bytes read from the site.",
             "seconds": "Seconds that all its steps took.",
             "files": "Files that are fetched.",
-            "failed_files": "Files asked for in vain.",
+            "failed_files": "Files that could not be fetched.",
             "file_bytes": "Bytes of the fetched files.",
             "images": "Images found.",
             "file_bytes_per_image": "Bytes fetched for each image.",

@@ -223,7 +223,7 @@ class Embedder:
         try:
             return self._request(fields, blobs, seconds)
         except ChildLost as error:
-            _log.warning("%s: once more in a new one", error)
+            _log.warning("%s: retrying in a new process", error)
             return self._request(fields, blobs, seconds)
 
     def _request(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:

@@ -178,7 +178,7 @@ class SiteClient:
         return not state.shut.left(now) and state.pause.left(now) <= self._settings.max_wait
 
     def requests_of_last_day(self) -> int:
-        """Requests that the whole platform sent in the last 24 hours, whatever came of them."""
+        """Requests that the whole platform sent in the last 24 hours, whatever their outcome."""
         return self._fetcher.throttle.requests_of_last_day()
 
     def crawl_delay(self, *, fetch: bool = True) -> float | None:

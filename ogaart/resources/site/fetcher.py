@@ -102,7 +102,7 @@ class Fetcher:
         self._transport.close()
 
     def retrying(self, effort: Effort, action: Callable[[], T]) -> T:
-        """Try ``action`` as often as the settings say, waiting longer each time."""
+        """Try ``action`` as often as the settings allow, waiting longer each time."""
         most = self._settings.attempts
         while True:
             effort.attempts += 1
@@ -215,7 +215,7 @@ class Fetcher:
             return response
 
     def _note(self, turn: Turn, response: requests.Response, wanted: str | None, effort: Effort) -> None:
-        """Tell the throttle what kind of response came."""
+        """Report the kind of the response to the throttle."""
         effort.turn = turn
         status = response.status_code
         if status not in REFUSALS:
@@ -227,7 +227,7 @@ class Fetcher:
             turn.refused(effort.refusal)
 
     def _pause(self, response: requests.Response, attempt: int) -> float | None:
-        """Seconds for which nothing is sent: what Retry-After says; a 429 without one gets our own back-off."""
+        """Seconds for which nothing is sent: what Retry-After states; after a 429 without one, our own back-off."""
         pause = retry_after(response)
         if pause is None and response.status_code == 429:
             return min(self._settings.backoff * 2.0**attempt, LONGEST_BACKOFF)

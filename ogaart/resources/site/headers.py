@@ -52,7 +52,7 @@ def announced_length(response: requests.Response) -> int | None:
 
 
 def check_framing(response: requests.Response) -> None:
-    """Refuse a response whose body's end cannot be told.
+    """Refuse a response whose body's end cannot be determined.
 
     Raises:
         AttemptFailed: its Transfer-Encoding or Content-Length is invalid.
@@ -94,14 +94,14 @@ def joined(url: str, target: str) -> str:
 
 
 def retry_after(response: requests.Response, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Seconds that Retry-After asks for, in either of its forms; None where it is missing or invalid."""
+    """Seconds that Retry-After states, in either of its forms; None where it is missing or invalid."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:MOST_DIGITS])
     until = _time(text)
     if until is None:
         return None
-    # The site's own clock, where it tells: ours may be wrong.
+    # The site's own clock, where it states it: ours may be wrong.
     return max((until - (_time(response.headers.get("Date", "")) or now())).total_seconds(), 0.0)
 
 

@@ -158,7 +158,7 @@ def _rests(path: Path, older_than: timedelta) -> bool:
 
 
 def _boot() -> int:
-    """Tells one start of the machine from another: bytes that were never fsynced do not outlive it for sure.
+    """Identifies one start of the machine: bytes that were never fsynced may not survive the next one.
 
     In units of ten minutes, since the kernel derives it from a clock that is being adjusted.
     """

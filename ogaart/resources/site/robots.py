@@ -24,7 +24,7 @@ from ogaart.resources.storage.atomic_files import read_json, write_durably
 from ogaart.resources.storage.lock_names import robots_lock
 
 MAX_BYTES = 512 << 10
-"""What is read of a robots.txt; RFC 9309 asks for 500 KiB at least."""
+"""What is read of a robots.txt; RFC 9309 requires 500 KiB at least."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -115,7 +115,7 @@ class Rules:
 
     @property
     def delay(self) -> float:
-        """Seconds between two requests that it asks for; 0 where it states none."""
+        """Seconds between two requests that it requires; 0 where it states none."""
         delay = self._rules.crawl_delay(PRODUCT) or 0.0
         rate = self._rules.request_rate(PRODUCT)
         if rate is not None and rate.requests > 0:
@@ -206,7 +206,9 @@ class Robots:
         now, before = self._clock(), self._stored(origin)
         missing = answer.status != 200
         if missing and before.get("status") == 200 and not before.get("missing"):
-            answer = RobotsAnswer(200, str(before["text"]))  # once is no proof: the rules are obeyed until it is twice
+            answer = RobotsAnswer(
+                200, str(before["text"])
+            )  # one answer proves nothing: the rules are obeyed until a second one
         kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text, "missing": missing}
         write_durably(self._path(origin), json.dumps(kept).encode())
         return Rules(answer, now)

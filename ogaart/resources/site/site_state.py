@@ -59,12 +59,12 @@ class SiteState:
         asked_at: wall clock at the last response's first byte.
         delay: seconds between requests that were in force then.
         in_flight: a request is under way; seen by another process: its sender died, and when it arrived is unknown.
-        pause: what the site asked for by Retry-After.
+        pause: what the site requested by Retry-After.
         failures: failures in a row.
         failing: keys of different URLs among them, as many as the breaker needs.
         shut: how long the open circuit stays open.
         trips: how often in a row it opened.
-        asked: requests sent in each stretch of the last day, whatever came of them, by its beginning (epoch seconds).
+        asked: requests sent in each stretch of the last day, whatever their outcome, by its beginning (epoch seconds).
         answered_at: wall clock at the last good response.
         served: URLs that the site served last, newest first.
         refusals: refusals in a row, one for each URL, oldest first; none of them counts until a good response follows.
@@ -107,7 +107,7 @@ class SiteState:
 
 
 def load_state(file: Path) -> SiteState:
-    """The state as stored; one that is torn says that the last request may have been just now."""
+    """The state as stored; where it is not readable, the last request may have been just now."""
     try:
         fields = json.loads(file.read_bytes())
         fields["pause"] = Span(**fields["pause"])

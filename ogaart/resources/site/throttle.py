@@ -38,7 +38,7 @@ class Late(NamedTuple):
 
 
 class Turn:
-    """The right to send one request now; tell it what came of it before the ``with`` block ends."""
+    """The right to send one request now; report its outcome before the ``with`` block ends."""
 
     def __init__(self, owner: "Throttle", state: SiteState, url: str) -> None:
         self._owner = owner
@@ -52,7 +52,7 @@ class Turn:
         """The site responded in good order: the breaker counts from zero.
 
         Args:
-            served: it returned what the URL holds, so that the URL may tell later whether the site serves us at all.
+            served: it returned what the URL holds, so that the URL can be used later to test whether the site serves us at all.
         """
         if self._state.trips:
             self._owner.waits.tell(f"{self._owner.host} responds again")
@@ -69,7 +69,7 @@ class Turn:
             self._state.reset_breaker()
 
     def failed(self, message: str, pause: float | None = None, *, unreachable: bool = False) -> None:
-        """The request failed, or the site asked for a pause.
+        """The request failed, or the site requested a pause.
 
         Args:
             message: what happened.
@@ -85,7 +85,7 @@ class Turn:
         self._owner.check_pause(self._state)
 
     def take_back(self, *, failed: bool = True) -> None:
-        """After the ``with`` block: the body was not good, so that its good beginning did not count after all.
+        """After the ``with`` block: the body was not valid, so its valid beginning does not count.
 
         Args:
             failed: count it as a failure; else it is as if there had been no response.
@@ -94,7 +94,7 @@ class Turn:
 
 
 class Throttle:
-    """Hands out turns to send a request to one host, one at a time over all processes.
+    """Grants turns to send a request to one host, one at a time over all processes.
 
     Args:
         folder: where the host's lock and ``<host>.json`` are.
@@ -170,7 +170,7 @@ class Throttle:
         return self.state().of_last_day(self.now())
 
     def confirm_refusals(self, record: Callable[[Refusal], None], before: float) -> None:
-        """Hand over the refusals that came before a good response; they are answers now.
+        """Record the refusals that came before a good response; they count from now on.
 
         Args:
             record: makes one durable.
@@ -210,7 +210,7 @@ class Throttle:
         if seconds > state.pause.left(now):
             state.pause = Span(now, seconds)
         self._pause_until = max(self._pause_until, time.monotonic() + seconds)
-        self.waits.tell(f"{self.host} asks for a pause of {seconds:.0f} s")
+        self.waits.tell(f"{self.host} requests a pause of {seconds:.0f} s")
 
     def check_pause(self, state: SiteState) -> None:
         """Refuse to wait for a pause longer than ``max_wait``.

@@ -82,7 +82,7 @@ def _is_connecting(error: requests.RequestException) -> bool:
 
 @contextmanager
 def _deadline(connection: HTTPConnection) -> Iterator[None]:
-    """Bound the time of the whole head: a socket's time-out starts anew with each byte that drips in."""
+    """Bound the time of the whole head: a socket's time-out restarts with each byte received."""
     sock, seconds = connection.sock, connection.timeout
     if sock is None or not isinstance(seconds, int | float):
         yield

@@ -1,4 +1,4 @@
-"""Waiting that can be interrupted and is told about: every wait of the client is one of these.
+"""Waiting that can be interrupted and is reported: every wait of the client is one of these.
 
 A signal whose handler raises ends ``time.sleep`` at once; one whose handler only sets a flag does not. Waits are cut
 into slices, so that they also notice a condition that ends them early.
@@ -11,11 +11,11 @@ SLICE = 0.5
 """Seconds slept at a time."""
 
 WORTH_TELLING = 15.0
-"""Seconds above which a wait is told: more than the usual delay between two requests."""
+"""Seconds above which a wait is reported: more than the usual delay between two requests."""
 
 
 class Waits:
-    """Sleeps, and tells ``on_event`` about it.
+    """Sleeps, and reports it to ``on_event``.
 
     Attributes:
         on_event: receives each retry, pause and long wait with its cause, as one line of text.

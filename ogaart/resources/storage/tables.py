@@ -2,7 +2,7 @@
 
 A step's files (its tables and its pack) become visible together: they are written under temporary names, named in a
 small journal, then renamed under one short lock. A step killed among the renames is completed from the journal by
-whoever takes that lock next, so neither a reader nor a catalog's cut meets half of it.
+the next process that takes that lock, so neither a reader nor a catalog's cut sees half of it.
 
 Layout: ``tables/<table>/<stage>/<query>/<page>.parquet`` and ``packs/<stage>/<query>/<page>.zip``.
 """
@@ -77,7 +77,7 @@ class Tables:
             TornTable: the file is not whole, or not as it was written.
         """
         path = self.path(table, stage or table.stage, partition)
-        holds = seal_holds(path)  # looked at first: what rots in a footer may upset whoever parses it
+        holds = seal_holds(path)  # checked first: a damaged footer may crash its parser
         if holds is False or (SEALED in (_read(table, path).schema.metadata or {}) and holds is None):
             raise TornTable(
                 f"{path} is not as it was written (its hash is wrong): delete it and materialize its partition"

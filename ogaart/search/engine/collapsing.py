@@ -1,4 +1,4 @@
-"""Folds hits that say the same: equal pixels once, near-identical pictures under the first, entries on demand. Pure."""
+"""Folds hits that show the same: equal pixels once, near-identical pictures under the first, entries on demand. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class CollapsedHits:
 
 
 class Collapser:
-    """Takes hits in their order, and says under which earlier one each falls.
+    """Takes hits in their order, and decides under which earlier one each is folded.
 
     Args:
         near: fold near-identical pictures.

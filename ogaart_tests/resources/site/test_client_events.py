@@ -26,7 +26,7 @@ def test_each_retry_and_pause_is_told_with_its_cause(bench: Bench) -> None:
 
     assert told[0].startswith("attempt 1 of 3 failed, next in 0.0 s: HttpStatus: ")
     assert told[0].endswith("/x answered 500 Internal Server Error")
-    assert told[1].endswith("asks for a pause of 1 s")
+    assert told[1].endswith("requests a pause of 1 s")
     assert told[2].startswith("attempt 2 of 3 failed")
     assert "Retry-After: '1'" in told[2]
 
