@@ -1,4 +1,4 @@
-"""Where libarchive is installed on this machine: named by hand, found by the loader, or Homebrew's, which nothing links."""
+"""Where libarchive is installed: named by hand, found by the loader, or Homebrew's, which nothing links."""
 
 import ctypes.util
 import os

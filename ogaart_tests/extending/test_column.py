@@ -12,7 +12,7 @@ SEARCH = """
     from pathlib import Path
     from fastapi.testclient import TestClient
     from ogaart.demo import plan
-    from ogaart.demo.model import Site
+    from ogaart.demo.model import DemoContent
     from ogaart.demo.server import DemoSite
     from ogaart.reference.__main__ import write
     from ogaart.search.engine.service import SearchService
@@ -21,7 +21,7 @@ SEARCH = """
     from ogaart_tests.world import open_world
 
     write()
-    site = DemoSite(site=Site(plan.load().by_age()[:2]))
+    site = DemoSite(site=DemoContent(plan.load().by_age()[:2]))
     with tempfile.TemporaryDirectory() as folder, open_world(Path(folder), site) as world:
         world.all()
         catalog = world.sql("SELECT DISTINCT language FROM entries WHERE status = 'ok'")

@@ -1,9 +1,9 @@
 """The history of publications: what each held, and what it changed, carried from one generation to the next.
 
-The history is stored under the data root in two sealed Parquet files, written when a generation is put in service. A build
-reads them, leaves out what was never in service, adds the differences between the generation in service and its own
-rows, and puts both into its catalog as tables ``publications`` and ``changes``. Where a file is missing or damaged, the
-catalog of the generation in service has the same rows.
+The history is stored under the data root in two sealed Parquet files, written when a generation is put in service. A
+build reads them, leaves out what was never in service, adds the differences between the generation in service and its
+own rows, and puts both into its catalog as tables ``publications`` and ``changes``. Where a file is missing or damaged,
+the catalog of the generation in service has the same rows.
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class Turn:
         """The site responded in good order: the breaker counts from zero.
 
         Args:
-            served: it returned what the URL holds, so that the URL can be used later to test whether the site serves us at all.
+            served: it returned what the URL holds, so that a later request for it tests whether the site serves us.
         """
         if self._state.trips:
             self._owner.waits.tell(f"{self._owner.host} responds again")

@@ -1,4 +1,4 @@
-"""Folds hits that show the same: equal pixels once, near-identical pictures under the first, entries on demand. Pure."""
+"""Folds hits that show the same: equal pixels once, near-identical pictures under the first, entries if requested."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
