@@ -56,7 +56,7 @@ def demo_world(_demo: _Demo, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
 
 @pytest.fixture
 def first_requests(_demo: _Demo) -> tuple[Request, ...]:
-    """What the demo's site was asked while the whole demo was materialized for the first time."""
+    """The requests to the demo's site while the whole demo was materialized for the first time."""
     return _demo.requests
 
 

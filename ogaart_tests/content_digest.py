@@ -1,4 +1,4 @@
-"""What a generation says, without when and by whom: equal for two data roots that read the same site."""
+"""The content of a generation, without times and runs: equal for two data roots that read the same site."""
 
 import hashlib
 import json

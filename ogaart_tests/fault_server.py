@@ -332,7 +332,7 @@ class FaultServer:
             self._behaviours[path] = list(behaviours)
         return self.base + path
 
-    def asked(self, path: str) -> list[Arrival]:
+    def requests_for(self, path: str) -> list[Arrival]:
         """The requests for one path."""
         return [arrival for arrival in self.arrivals if arrival.path == path]
 

@@ -1,6 +1,6 @@
 """A Qdrant server on loopback that fails on purpose: REST outside, the client's own NumPy engine inside.
 
-It answers what the platform asks, stores what it acknowledges, and can be told to lose it: before it is done, after it
+It answers the platform's requests, stores what it acknowledges, and can be told to lose it: before it is done, after it
 was done and before the answer, in the middle of a body, or long after it was acknowledged.
 """
 
@@ -25,7 +25,7 @@ class QdrantStub:
     """The server; use it as a context manager.
 
     Attributes:
-        fault: asked before each request with its method and what it is about; gives the name of a fault, or None:
+        fault: called before each request with its method and its object; returns the name of a fault, or None:
             ``refused`` (503), ``limited`` (429), ``lost`` (a reset before anything is done), ``unheard`` (done, then
             a reset), ``cut`` (done, then half an answer), ``slow`` (done, answered too late), ``read little``
             (a reset in the middle of the request's body).

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("workers",),
     ("core", "settings"),
 )
-"""From the top of the house to its ground: a module imports what stands in its own package or in a lower row."""
+"""From the top layer to the lowest: a module imports from its own package or from a lower row."""
 
 PURE = {
     "sites": ("requests", "duckdb", "torch"),

@@ -48,7 +48,7 @@ def browser_page(width: int = 1400, height: int = 900, *, dark: bool = False) ->
 
 @contextmanager
 def dagster_ui(world: World) -> Iterator[str]:
-    """The Dagster UI and daemon on the world's instance; gives the UI's base URL."""
+    """The Dagster UI and daemon on the world's instance; yields the UI's base URL."""
     port = free_port(0)
     services = Services(world.settings, "127.0.0.1", port)
     base = f"http://127.0.0.1:{port}"

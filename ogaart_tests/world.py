@@ -28,7 +28,7 @@ class World:
     settings: Settings
 
     def quiet(self) -> Console:
-        """A console that nobody sees."""
+        """A console whose output is dropped."""
         return Console(file=StringIO())
 
     def discover(self, *, refresh: bool = False) -> runs.Report:
@@ -75,7 +75,7 @@ class World:
 
 @contextmanager
 def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -> Iterator[World]:
-    """A fresh platform in ``folder``; the process's environment says so while it is open.
+    """A fresh platform in ``folder``; the process's environment names it while it is open.
 
     Args:
         folder: an empty folder.

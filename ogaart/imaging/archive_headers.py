@@ -20,7 +20,6 @@ MOST_HEADERS = 100_000
 _PARTS = "volumes are not joined"
 _RAR4, _RAR5 = b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0"
 _RAR3_VERSION, _STORED = 29, 0x30
-_RAR4_HEADER_MOST = 1 << 16
 _RAR5_HEADER_MOST = 2 << 20
 _ZIP_END = struct.Struct("<4sHH")
 _ZIP_TAIL = 22 + 65_535

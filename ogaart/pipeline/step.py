@@ -3,7 +3,7 @@
 import resource
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,6 @@ SITE = {"source": "site"}
 STORED = {"source": "stored"}
 """Tags of an asset that is made from what is stored."""
 KEPT_STEPS = 50
-LINEAGE = ("partition", "fingerprint", "run_id", "written_at")
 
 
 class Step:
@@ -201,13 +200,6 @@ def peak_bytes() -> int:
     """Largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def by_key(rows: Sequence[Row], *names: str) -> dict[Hashable, Row]:
-    """Rows by the values of one column, or of several as a tuple."""
-    if len(names) == 1:
-        return {row[names[0]]: row for row in rows}
-    return {tuple(row[n] for n in names): row for row in rows}
 
 
 @contextmanager

@@ -115,10 +115,3 @@ def recount(files: Iterable[tuple[str, Path]], steps: Path, run_id: str) -> dict
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def as_sql(metadata: Any) -> list[str]:
-    """The statements in a step's ``sql`` metadata."""
-    text = str(metadata.value if isinstance(metadata, dg.MetadataValue) else metadata)
-    body = text.removeprefix("```sql\n").removesuffix("\n```")
-    return [statement.strip() for statement in body.split(";\n") if statement.strip(" ;\n")]

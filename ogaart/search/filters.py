@@ -10,6 +10,7 @@ from typing import Any
 from ogaart.imaging.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Is, Range
 from ogaart.search.parameters import Choice, OneOf, Parameter, SomeOf, Text, Texts, Whole, YesNo
+from ogaart.sites.licences import use_key
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ FILTERS: tuple[Filter, ...] = (
            "licence", _any_of("licences")),
     # The index holds each set of uses that one licence permits: several must be permitted by the same one.
     Filter("use", "uses", "What one licence must permit; all of several.", "sell", SomeOf(_USES),
-           "what the licence lets you do", lambda uses: AnyOf("uses", ("+".join(sorted(uses)),))),
+           "what the licence lets you do", lambda uses: AnyOf("uses", (use_key(uses),))),
     Filter("type", "art_types", "Art type; any of several.", "2D Art", Texts(), "art type", _any_of("art_type")),
     Filter("author", "authors", "Author, as shown; any of several.", "Kenney", Texts(), "author", _any_of("author")),
     Filter("tag", "tags", "Tags, also comma-separated; all of them.", "space", Texts(separator=","), "tag",

@@ -212,7 +212,7 @@ def test_what_is_not_run_is_still_shown(line: str) -> None:
     assert line in {shown for page in SHOWN.values() for shown, _ in page}, "take it out of NOT_RUN"
 
 
-def test_every_command_that_stands_for_something_is_still_shown(demo_world: World, tmp_path: Path) -> None:
+def test_every_command_that_replaces_another_is_still_shown(demo_world: World, tmp_path: Path) -> None:
     everything = "\n".join(line for page in SHOWN.values() for line, _ in page)
 
     assert [word for word in substitutions(demo_world, tmp_path) if word not in everything] == []

@@ -86,7 +86,7 @@ def test_a_parameter_that_cannot_be_meant_is_named(data: Path, server: str) -> N
         assert "unknown parameter 'siez'; expected one of q, url" in said
 
 
-def test_a_server_that_is_none_is_said(data: Path) -> None:
+def test_a_server_that_is_not_qdrant_is_reported(data: Path) -> None:
     code, said = ask(data, "robot", "--server", "http://127.0.0.1:1")
 
     assert code == 1

@@ -17,7 +17,7 @@ def printed(rows: Sequence[dict[str, Any]], capsys: pytest.CaptureFixture[str]) 
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_what_is_said_of_many_things_is_said_of_a_few(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_of_many_items_names_a_few(capsys: pytest.CaptureFixture[str]) -> None:
     alike = [{"what": "rows", "where": str(n), "problem": "gone", "requests": 1} for n in range(1200)]
     one = {"what": "blob", "where": "x", "problem": "gone", "requests": 1}
 

@@ -1,4 +1,4 @@
-"""Every fault point stands somewhere in the platform, and does nothing unless it is asked to."""
+"""Every fault point is used in the platform, and does nothing unless a test requests it."""
 
 import re
 import signal

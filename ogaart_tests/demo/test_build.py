@@ -44,7 +44,7 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     }
 
 
-def test_every_picture_of_the_art_stands_in_an_entry_of_its_author_and_licence(site: DemoContent) -> None:
+def test_every_picture_of_the_art_is_in_an_entry_of_its_author_and_licence(site: DemoContent) -> None:
     art = plan.Art()
     homes = {
         picture.pixel_sha256: entry

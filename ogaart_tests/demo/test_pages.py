@@ -1,4 +1,4 @@
-"""The demo's pages, read by the platform's own parsers, give exactly the truth."""
+"""The demo's pages, read by the platform's own parsers, yield exactly the truth."""
 
 from collections.abc import Iterator
 

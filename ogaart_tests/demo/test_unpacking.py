@@ -1,4 +1,4 @@
-"""The platform's unpacker finds in the demo's files what the truth says, and nothing else."""
+"""The platform's unpacker finds in the demo's files what the truth lists, and nothing else."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A picture on a flat ground is found there, and nothing is cut off where there is no such ground."""
+"""The subject on a flat background is found, and nothing is cut off where there is no such background."""
 
 import io
 

@@ -46,7 +46,7 @@ def test_nothing_to_fit_into() -> None:
     assert fit(SIGNATURES[0], SIGNATURES[:0]).shape == (0,)
 
 
-def test_a_flat_picture_is_no_fault() -> None:
+def test_a_flat_picture_is_not_an_error() -> None:
     flat = np.full((32, 32, 4), 255, np.uint8)
 
     assert np.isfinite(fit(flat, SIGNATURES)).all()

@@ -25,7 +25,7 @@ def computed() -> dict[str, object]:
 
 
 def test_golden() -> None:
-    # A difference here changes every id in every catalog: raise PIXELS_VERSION and write the file anew.
+    # A difference here changes every id in every catalog: raise PIXELS_VERSION and rewrite the file.
     assert computed() == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 

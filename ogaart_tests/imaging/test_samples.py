@@ -33,7 +33,7 @@ def kinds(rows: list[UnpackedMember]) -> dict[str, int]:
     return dict(Counter(str(row.error_class or row.status) for row in rows))
 
 
-def test_every_sample_gives_rows_with_reasons(samples: Path, tmp_path: Path) -> None:
+def test_every_sample_yields_rows_with_reasons(samples: Path, tmp_path: Path) -> None:
     files = sorted(path for path in samples.rglob("*") if path.is_file())
     assert len(files) > 70
     with Unpacker(Limits(), tmp_path) as unpacker:

@@ -29,7 +29,7 @@ def test_everything_comes_back_from_a_backup_without_the_site(
     assert (made.errors, published.errors) == ([], [])
     assert sum(row.get("embedded", 0) for row in made.rows) == 0
     assert len(demo_world.site.requests) == requests
-    # A failure says how often and by which run: its rows are history that the copy begins anew.
+    # A failure states how often and in which run: its rows are history that the copy starts again.
     assert content_digest(restored.generation) == before
 
 

@@ -1,4 +1,4 @@
-"""Dagster's own files, torn: refused with the way out, which works and asks nothing of the site."""
+"""Dagster's own files, torn: refused with the way out, which works and sends no request to the site."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_a_torn_history_of_runs_is_refused_with_a_way_out_that_works(name: str, 
         few.world.all()
         home = few.world.stores.root.dagster
         data = (home / name).read_bytes()
-        for path in home.glob(f"{name}-*"):  # the log that would mend it
+        for path in home.glob(f"{name}-*"):  # the log that would repair it
             path.unlink()
         (home / name).write_bytes(data[: len(data) // 2])
 

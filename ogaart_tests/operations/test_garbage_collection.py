@@ -37,7 +37,7 @@ def test_a_platform_fresh_from_work_has_nothing_to_tidy(copied: World) -> None:
 def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     stores = copied.stores
     stray = _aged(stores.blobs.path(stores.blobs.put(b"nobody knows me")), 2)
-    young = stores.blobs.path(stores.blobs.put(b"my record is still to come"))
+    recent = stores.blobs.path(stores.blobs.put(b"my record is still to come"))
     gone = f"{copied.site.base}/content/left-long-ago"
     page = stores.blobs.put(b"its page")
     _aged(stores.blobs.path(page), 30)
@@ -57,7 +57,7 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     assert draft.exists()
     garbage_collection.collect(copied.settings, delete=True)
     assert not any(path.exists() for path in (stray, shard, draft, fetches.path(gone), stores.blobs.path(page)))
-    assert young.exists()
+    assert recent.exists()
     assert found(garbage_collection.collect(copied.settings)) == {}
     assert content_digest(copied.generation) == before
     before_requests = len(copied.site.requests)

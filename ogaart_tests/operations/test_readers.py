@@ -1,4 +1,4 @@
-"""Analysts are never locked out and lock nobody, whatever runs, publishes, or is opened in the wrong way."""
+"""Analysts are never locked out and lock no process out, whatever runs, publishes, or is opened in the wrong way."""
 
 import signal
 import sqlite3

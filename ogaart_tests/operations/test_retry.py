@@ -26,7 +26,7 @@ def test_a_dry_run_shows_what_is_chosen_and_does_nothing(copied: World) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_that_was_missing_is_asked_for_again_and_comes(copied: World) -> None:
+def test_a_missing_file_is_requested_again_and_stored(copied: World) -> None:
     [url] = [key for stage, kind, key in failures(copied) if kind == "Missing"]
     path = url.removeprefix(copied.site.base)
     before = copied.site.count()[path]
@@ -67,6 +67,6 @@ def test_a_file_that_is_still_broken_fails_again_and_says_how_often(copied: Worl
 
 
 @pytest.mark.parametrize("choice", [FailureSelection(stage="catalog"), FailureSelection(where="no such column = 1")])
-def test_a_choice_that_is_none_says_what_there_is(copied: World, choice: FailureSelection) -> None:
+def test_an_invalid_choice_lists_the_valid_ones(copied: World, choice: FailureSelection) -> None:
     with pytest.raises(BadChoice, match=r"choose from search_pages|error_class"):
         retry(copied.settings, copied.quiet(), choice)

@@ -1,4 +1,4 @@
-"""What is asked to go is gone at once, and stays on record."""
+"""What is taken down is gone at once, and stays on record."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What rots is found, named, and mended from the site or from what it was made of."""
+"""Damage is found, named, and repaired from the site or from what the file was made of."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_a_platform_fresh_from_work_is_whole(demo_world: World) -> None:
 
 
 @pytest.mark.slow
-def test_what_rots_is_found_and_mended(copied: World) -> None:
+def test_damage_is_found_and_repaired(copied: World) -> None:
     stores = copied.stores
     before = content_digest(copied.generation)
     file = next(r for r in stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
@@ -63,10 +63,10 @@ def test_what_rots_is_found_and_mended(copied: World) -> None:
     assert {str(lost), "7"} <= {row["where"] for row in report.rows if row["what"] == "collection"}
 
     requests = len(copied.site.requests)
-    mended = repair(copied.settings, copied.quiet())
+    repaired = repair(copied.settings, copied.quiet())
 
-    assert (mended.errors, mended.exit_code) == ([], 0)
-    assert {row["repaired"] for row in mended.rows} == {"yes"}
+    assert (repaired.errors, repaired.exit_code) == ([], 0)
+    assert {row["repaired"] for row in repaired.rows} == {"yes"}
     asked = [request.path for request in copied.site.requests[requests:]]
     assert asked == [file["url"].removeprefix(copied.site.base)]
     assert verify(copied.settings, copied.quiet()).rows == []
@@ -74,7 +74,7 @@ def test_what_rots_is_found_and_mended(copied: World) -> None:
 
 
 @pytest.mark.slow
-def test_the_collection_is_made_anew_from_the_vectors_without_the_site(copied: World) -> None:
+def test_the_collection_is_rebuilt_from_the_vectors_without_the_site(copied: World) -> None:
     with collection(copied).writer() as index:
         before = sorted(index.ids())
     requests = len(copied.site.requests)
@@ -89,7 +89,7 @@ def test_the_collection_is_made_anew_from_the_vectors_without_the_site(copied: W
     assert verify(copied.settings, copied.quiet()).rows == []
 
 
-def test_the_catalog_is_made_anew_though_nothing_changed(copied: World) -> None:
+def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:
     number, before, requests = copied.generation.number, content_digest(copied.generation), len(copied.site.requests)
 
     report = rebuild(copied.settings, copied.quiet(), "catalog")

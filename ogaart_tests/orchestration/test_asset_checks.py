@@ -1,4 +1,4 @@
-"""A failing check keeps a generation out of service, says why, and lets go once its cause is gone."""
+"""A failing check keeps a generation out of service, names the cause, and passes once the cause is gone."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_a_failing_check_holds_the_publication_back(tmp_path: Path, monkeypatch:
         assert world.generation.number > first
 
 
-def test_before_a_picture_is_embedded_there_is_nothing_to_publish_and_that_is_said(tmp_path: Path) -> None:
+def test_before_a_picture_is_embedded_there_is_nothing_to_publish_and_the_error_is_clear(tmp_path: Path) -> None:
     with open_world(tmp_path) as world:
         world.discover()
         world.materialize(["2d-art/0002"], ("search_pages",))

@@ -85,7 +85,7 @@ def test_without_hooks_nothing_is_called() -> None:
 
 
 @pytest.mark.parametrize(("status", "says"), [(500, "HTTP status 500"), (302, "HTTP status 302")])
-def test_a_response_that_is_no_success_is_a_failure_and_a_redirect_is_not_followed(status: int, says: str) -> None:
+def test_a_response_other_than_success_is_a_failure_and_a_redirect_is_not_followed(status: int, says: str) -> None:
     with receiver(status=status) as hook, pytest.raises(HookFailed, match=says):
         call_hooks(settings(failure_webhook=hook.url), REPORT)
 

@@ -125,7 +125,7 @@ def test_what_runs_already_is_left_alone() -> None:
     assert choose(fresh("q/0000", "ab"), fresh("q/0001", "c"), busy=["q/0000"]) == [("q/0001", LaunchReason.NEW)]
 
 
-def test_a_listing_read_after_the_sweep_is_no_change() -> None:
+def test_a_listing_read_after_the_sweep_is_not_a_change() -> None:
     newer = PartitionStatus(**{**vars(status("q/0000", "ab", swept="bc")), "listed_at": NOW})
 
     assert choose(newer) == []
@@ -167,7 +167,7 @@ def test_entries_that_moved_are_no_requests() -> None:
     assert found == {"q/0000": 2, "q/0001": 1}  # one for the entry that is gone, one for each listing
 
 
-def test_a_partition_gives_up_what_another_one_has_carried_through() -> None:
+def test_a_partition_drops_what_another_one_has_processed() -> None:
     left = status("q/0001", "d", query="cd", c=KnownEntry("ok", READ))
     home = status("q/0000", "c", query="cd")
     behind = PartitionStatus(**{**vars(home), "behind": True})
@@ -244,7 +244,7 @@ def test_failed_runs_in_a_row_wait_ever_longer() -> None:
     assert choose(page, past=[failed(121), failed(200)]) == [("q/0000", LaunchReason.NEW)]
 
 
-def test_a_contradiction_is_no_loop() -> None:
+def test_a_contradiction_does_not_loop() -> None:
     page = status("q/0000", "ab", swept="bc")
 
     def succeeded(at: datetime) -> PastRun:

@@ -57,7 +57,7 @@ def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
     held = step_lock(copied.stores.root, Stage.EMBEDDINGS, "2d-art/0001")
     with open_instance(copied.settings) as instance:
-        with hold(held, what="the partition, by somebody else"):
+        with hold(held, what="the partition, by another process"):
             outcome = process(instance)
         found = materialized(instance, outcome.run_id)
 

@@ -43,7 +43,7 @@ def test_the_ui_s_own_pages_and_command_line_clients_command_it(client: TestClie
 
 
 @pytest.mark.parametrize("query", [MUTATION, f"query A {READ} mutation B {{ setNuxSeen }}", f"# {READ}\n{MUTATION}"])
-def test_a_mutation_by_get_is_refused_whoever_sends_it(client: TestClient, query: str) -> None:
+def test_a_mutation_by_get_is_refused_from_any_client(client: TestClient, query: str) -> None:
     assert client.get("/graphql", params={"query": query}).status_code == 405
     assert client.get("/graphql", params=[("query", query), ("query", READ)]).status_code == 405
     assert client.get("/graphql", params={"query": query}, headers=OWN).status_code == 405

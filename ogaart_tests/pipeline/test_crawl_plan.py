@@ -1,4 +1,4 @@
-"""The plan: pure arithmetic, and what it is fed from a site that nobody has crawled yet."""
+"""The plan: pure arithmetic, and its input from a site that was never crawled."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_the_whole_site_takes_five_days_of_requests() -> None:
     assert found.disk_bytes > found.download_bytes + found.vector_bytes + found.index_bytes + 2 * found.generation_bytes
 
 
-def test_what_is_there_already_is_not_asked_for_again() -> None:
+def test_what_is_stored_already_is_not_requested_again() -> None:
     known = Known(100, 1, listings=1, entries=60, files=90, links=100, linked_bytes=5_000, images=900, embedded=800)
 
     found = estimate(known, delay=1.0, dimension=8, seconds_per_picture=1.0, rates=Rates(2.0, 1_000.0, 10.0))
@@ -59,7 +59,7 @@ def test_speed_that_was_not_measured_is_left_open() -> None:
     assert estimate(SITE, delay=1, dimension=8, seconds_per_picture=None).embedding_hours is None
 
 
-def test_before_the_first_crawl_only_robots_and_one_result_page_are_asked(tmp_path: Path) -> None:
+def test_before_the_first_crawl_only_robots_and_one_result_page_are_requested(tmp_path: Path) -> None:
     with open_world(tmp_path, DemoSite()) as world:
         stores = Stores(world.settings)
         with pytest.raises(NoListing, match="without --offline"):

@@ -78,7 +78,7 @@ def test_a_refusal_counts_when_another_run_confirms_it_hours_later() -> None:
     assert "a second refusal from 2026-03-01 06:00 UTC on withdraws it" in first[0]["message"]
 
 
-def test_a_failure_between_two_refusals_is_no_confirmation() -> None:
+def test_a_failure_between_two_refusals_does_not_confirm() -> None:
     _, first = refused([], timedelta(0), "one")
     between = FailureLog(first, {**LINEAGE, "run_id": "two"}, NOW + AFTER)
     between.record("u", "f", error_class="TimeOut", message="no answer", retryable=True)

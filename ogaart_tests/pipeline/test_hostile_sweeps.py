@@ -31,7 +31,7 @@ class Restless(DemoSite):
         self.asked = 0
 
     def answer(self, target: str) -> DemoResponse:
-        """Do it; what it gives is answered to instead."""
+        """Do it; the target that it returns is answered instead."""
         if target == "/robots.txt":
             if isinstance(self.robots, int):
                 return DemoResponse(self.robots, b"", "text/plain")
@@ -163,7 +163,7 @@ def test_whatever_changes_meanwhile_the_next_quiet_sweep_is_right(seed: int, tmp
 @pytest.mark.parametrize(
     "robots", [f"User-agent: *\nDisallow: {LISTING}\n", "User-agent: ogaart\nDisallow: /\n", 500, 403]
 )
-def test_a_robots_txt_that_forbids_or_fails_lets_nothing_be_asked(robots: str | int, tmp_path: Path) -> None:
+def test_a_robots_txt_that_forbids_or_fails_prevents_every_request(robots: str | int, tmp_path: Path) -> None:
     with restless(tmp_path, OGAART_ROBOTS_HOURS="0") as (site, world):
         site.robots = robots
         with pytest.raises((SiteDown, RuntimeError)) as raised:
@@ -175,7 +175,7 @@ def test_a_robots_txt_that_forbids_or_fails_lets_nothing_be_asked(robots: str | 
         assert swept(world) == site.slugs
 
 
-def test_without_a_robots_txt_everything_may_be_asked(tmp_path: Path) -> None:
+def test_without_a_robots_txt_everything_may_be_requested(tmp_path: Path) -> None:
     with restless(tmp_path) as (site, world):
         site.robots = 404
         assert swept(world) == site.slugs
@@ -191,7 +191,7 @@ def test_rules_that_change_in_the_middle_of_a_sweep_hold_from_then_on(tmp_path: 
 
         site.robots = ROBOTS
         assert swept(world, refresh=False) == site.slugs
-        assert site.asked == 3  # what was read before is young enough
+        assert site.asked == 3  # what was read before is recent enough
 
 
 @pytest.mark.slow
@@ -223,7 +223,7 @@ def test_the_graph_waits_for_a_site_that_refuses_and_then_has_everything(tmp_pat
         days.exact()
 
 
-def test_a_page_that_came_wrong_is_asked_for_again_before_it_is_old(tmp_path: Path) -> None:
+def test_an_invalid_page_is_fetched_again_before_it_is_stale(tmp_path: Path) -> None:
     with restless(tmp_path, entries=4) as (site, world):
         assert world.discover().exit_code == 0
         stores = world.stores

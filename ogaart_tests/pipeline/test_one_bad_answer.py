@@ -41,7 +41,7 @@ class Odd(DemoSite):
                 return DemoResponse(403, b"Forbidden", "text/plain")
         return self.instead.get(target) or super().answer(target)
 
-    def asked(self, target: str) -> int:
+    def requests_for(self, target: str) -> int:
         return self.count()[target]
 
 
@@ -124,16 +124,16 @@ def test_an_entry_is_withdrawn_by_two_refusals_hours_apart_and_comes_back(
         assert read(world, refresh=True).errors == ()  # at once again: not hours apart
         listed = retry(world.settings, world.quiet(), FailureSelection(error_class="RefusedOnce"), dry_run=True)
         pass_time(world, timedelta(hours=7))
-        before = site.asked(page)
+        before = site.requests_for(page)
         assert read(world).errors == ()  # due by itself
-        twice = (statuses(world), failures(world), site.asked(page) - before)
+        twice = (statuses(world), failures(world), site.requests_for(page) - before)
 
         assert once == (GOOD, [("RefusedOnce", status)])
         assert [row["failures"] for row in listed.rows] == [1]
         assert twice == (GOOD | {"entry-01": word}, [(word.capitalize(), status)], 1)
 
         read(world)
-        assert site.asked(page) - before == 1  # not before a day has passed
+        assert site.requests_for(page) - before == 1  # not before a day has passed
         del site.instead[page]
         pass_time(world, timedelta(hours=25))
         assert read(world).errors == ()
@@ -191,11 +191,11 @@ def test_a_page_that_is_not_an_entry_s_is_tried_again_and_loses_nothing(tmp_path
         page = "/content/entry-01"
         before = world.stores.tables.read(ENTRIES, KEY)
         site.instead[page] = DemoResponse(200, body)
-        asked = site.asked(page)
+        asked = site.requests_for(page)
 
         assert read(world, refresh=True).errors == ()
 
-        assert site.asked(page) - asked == 3  # OGAART_ATTEMPTS
+        assert site.requests_for(page) - asked == 3  # OGAART_ATTEMPTS
         assert unread(world.stores.tables.read(ENTRIES, KEY)) == unread(before)
         [row] = world.stores.tables.read(FAILURES, KEY, Stage.CONTENT_PAGES)
         assert (row["error_class"], row["next_try"] is not None) == ("UnexpectedContent", True)
@@ -218,7 +218,7 @@ def test_a_new_entry_whose_page_is_bad_once_is_read_within_the_run(tmp_path: Pat
         good = DemoSite.answer(site, "/content/entry-02")
         cut = dataclasses.replace(good, body=good.body[: len(good.body) // 2])
         site.instead["/content/entry-02"] = cut
-        asked = site.asked("/content/entry-02")
+        asked = site.requests_for("/content/entry-02")
         original = site.answer
 
         def once(target: str) -> DemoResponse:
@@ -232,7 +232,7 @@ def test_a_new_entry_whose_page_is_bad_once_is_read_within_the_run(tmp_path: Pat
 
         assert read(world).errors == ()
 
-        assert site.asked("/content/entry-02") - asked == 2
+        assert site.requests_for("/content/entry-02") - asked == 2
         assert (statuses(world), failures(world)) == (GOOD, [])
 
 
@@ -257,7 +257,7 @@ def test_licences_have_a_history(tmp_path: Path) -> None:
         assert (new["licences"], new["changed_at"]) == (["CC-BY 4.0"], None)
         assert world.stores.blobs.has(old["first_page_sha256"])
         assert world.stores.blobs.has(new["page_sha256"])
-        assert len(history(world, "entry-01")) == 2  # a refusal says nothing of licences
+        assert len(history(world, "entry-01")) == 2  # a refusal states no licences
 
 
 def history(world: World, slug: str) -> list[LicenceHistoryRow]:
@@ -269,13 +269,13 @@ def history(world: World, slug: str) -> list[LicenceHistoryRow]:
 def test_a_refresh_reads_the_result_page_again(tmp_path: Path) -> None:
     with odd(tmp_path) as (site, world):
         listing = next(target for target in site.count() if target.startswith("/art-search"))
-        before = site.asked(listing)
+        before = site.requests_for(listing)
 
         read(world)
-        unasked = site.asked(listing) - before
+        unasked = site.requests_for(listing) - before
         read(world, refresh=True)
 
-        assert (unasked, site.asked(listing) - before) == (0, 1)
+        assert (unasked, site.requests_for(listing) - before) == (0, 1)
 
 
 @pytest.mark.slow

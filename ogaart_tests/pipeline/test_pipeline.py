@@ -88,7 +88,9 @@ def test_every_failure_is_one_of_those_planted(demo_world: World) -> None:
     )  # none is worth another request now
 
 
-def test_nothing_but_listings_pages_and_files_was_asked(demo_world: World, first_requests: tuple[Request, ...]) -> None:
+def test_nothing_but_listings_pages_and_files_was_requested(
+    demo_world: World, first_requests: tuple[Request, ...]
+) -> None:
     originals = {
         f["url"].removeprefix(demo_world.site.base) for f in demo_world.site.truth()["files"] if f["role"] == "file"
     }

@@ -1,4 +1,4 @@
-"""A changed version, limit or preparation makes stale what depends on it, and nothing else; the site is not asked."""
+"""A changed version, limit or preparation makes stale what depends on it, and nothing else; no request is sent."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ def test_a_limit_of_decoding(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_parser_of_entries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ogaart.sites.opengameart.site.OpenGameArt.content_version", "next")
 
-    # All pages are read anew from the store; the records come out equal, so that they count as unchanged.
+    # All pages are parsed again from the store; the records come out equal, so that they count as unchanged.
     assert stale_stages(world) == set()
 
 
@@ -63,7 +63,7 @@ def test_the_parser_of_links(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     assert stale_stages(world) == {"file_links"}
 
 
-def test_the_preparation_for_the_network(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preprocessing_for_the_model(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("embedder", "registry"):
         monkeypatch.setattr(f"ogaart.resources.embedding.{module}.PREPARATION", "grey-squash-next", raising=False)
 

@@ -21,6 +21,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.storage.rows import SearchResultRow
 from ogaart.resources.storage.schema import IMAGES, OCCURRENCES, SEARCH_RESULTS, STEPS
 from ogaart.settings import Settings
+from ogaart_tests.pipeline.step_sql import as_sql
 
 KEY = "2d-art/0000"
 
@@ -42,14 +43,14 @@ def write(step: Step, slugs: str) -> None:
     step.commit({SEARCH_RESULTS: (list(stored.values()), rows)})
 
 
-def test_the_sql_of_a_step_gives_its_numbers_again(stores: Stores) -> None:
+def test_the_sql_of_a_step_returns_its_numbers(stores: Stores) -> None:
     with open_step(stores, Stage.SEARCH_PAGES, KEY, "first") as step:
         write(step, "abc")
     with open_step(stores, Stage.SEARCH_PAGES, KEY, "it's the second") as step:
         write(step, "bcde")
 
     metadata = step.metadata()
-    history, tables = step_metadata.as_sql(metadata["sql"])
+    history, tables = as_sql(metadata["sql"])
 
     names = ("new", "stale", "unchanged", "orphaned", "failed", "pending", "requests")
     con = duckdb.connect()

@@ -1,4 +1,4 @@
-"""What a run says of itself in the UI, after the whole demo: complete for every asset, and its SQL counts the same."""
+"""What a run reports in the UI, after the whole demo: complete for every asset, and its SQL counts the same."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from ogaart.core.states import RowState
 from ogaart.operations.runs import ASSETS
 from ogaart.orchestration.instance import open_instance
-from ogaart.pipeline.step_metadata import as_sql
+from ogaart_tests.pipeline.step_sql import as_sql
 from ogaart_tests.world import World
 
 ALWAYS = {*(state.value for state in RowState), "seconds", "peak_bytes", "rows", "written", "sql"}
@@ -47,7 +47,7 @@ def test_a_step_s_metadata_is_complete(first: Mapping[str, Mapping[str, Any]], n
 
 
 @pytest.mark.parametrize("name", ASSETS)
-def test_a_step_s_sql_gives_its_numbers(first: Mapping[str, Mapping[str, Any]], name: str) -> None:
+def test_a_step_s_sql_returns_its_numbers(first: Mapping[str, Mapping[str, Any]], name: str) -> None:
     said = first[name]
     history, tables = as_sql(said["sql"])
     con = duckdb.connect()
@@ -62,7 +62,7 @@ def test_a_step_s_sql_gives_its_numbers(first: Mapping[str, Mapping[str, Any]], 
 
 
 @pytest.mark.parametrize("name", ["catalog", "publication"])
-def test_the_catalog_s_sql_gives_its_numbers(
+def test_the_catalog_s_sql_returns_its_numbers(
     demo_world: World, first: Mapping[str, Mapping[str, Any]], name: str
 ) -> None:
     [sql] = as_sql(first[name]["sql"])

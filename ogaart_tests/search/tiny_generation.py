@@ -1,6 +1,6 @@
-"""A small publication of real pictures, written as the catalog writes it, with vectors that need no network.
+"""A small publication of real pictures, written as the catalog writes it, with vectors that need no model.
 
-``vector_of`` stands in for the network: a picture's colours on mid-grey, on an 8 x 8 grid. All else is as published.
+``vector_of`` replaces the model: a picture's colours on mid-grey, on an 8 x 8 grid. All else is as published.
 """
 
 import functools
@@ -80,7 +80,7 @@ ENTRIES = (
 
 
 def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The stand-in for the network: colours on a grid, and a constant so that no vector is zero."""
+    """In place of the model: colours on a grid, and a constant so that no vector is zero."""
     premultiplied = signatures.signature(rgba).astype(np.float32) / 255
     on_grey = premultiplied[..., :3] + (1 - premultiplied[..., 3:]) * 0.5
     grid = np.append(on_grey.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).reshape(-1) - 0.5, 0.05)

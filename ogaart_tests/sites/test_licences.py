@@ -117,7 +117,7 @@ def test_a_licence_is_found_by_its_link(url: str, name: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "x", "https://creativecommons.org/licenses/by-nc/4.0/", "https://opengameart.org/"]
 )
-def test_any_other_link_is_no_licence(url: str) -> None:
+def test_any_other_link_is_not_a_licence(url: str) -> None:
     assert by_url(url) is None
 
 

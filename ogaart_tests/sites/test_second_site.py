@@ -76,7 +76,7 @@ def test_the_same_own_key_on_two_sites_makes_two_images(gallery: Site) -> None:
         ("ogaart.sites.base:load_queries", "not a subclass"),
     ],
 )
-def test_a_name_that_is_no_site_says_what_to_write(name: str, says: str) -> None:
+def test_an_unknown_site_is_an_error_with_the_valid_names(name: str, says: str) -> None:
     with pytest.raises(UnknownSite, match=says):
         open_site(Settings(site_name=name))
 

@@ -22,7 +22,7 @@ BESIDE = {"site"}
 
 
 def main() -> int:
-    """Read the command line, run, print; gives the exit code."""
+    """Read the command line, run, print; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ogaart_tests.torture", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts alone")
     parser.add_argument("--seed", type=int, default=1, help="of every choice (default 1)")

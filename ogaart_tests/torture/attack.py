@@ -43,7 +43,7 @@ class Force:
         drips: clients that send a picture a byte at a time.
         floods: clients that send bodies without end.
         heads: clients that send a head a byte at a time.
-        readers: clients that ask and do not read.
+        readers: clients that send requests and do not read.
         seconds: how long these go on.
         crowd: clients that all search at once.
         crowd_seconds: how long these go on.
@@ -280,7 +280,7 @@ class Attack:
             writer.transport.abort()
 
     async def _deaf(self, until: float) -> None:
-        """Pages asked for by the hundred, none of them read."""
+        """Pages requested by the hundred, none of them read."""
         _, writer = await self._open()
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         with suppress(OSError):

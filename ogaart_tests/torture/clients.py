@@ -1,4 +1,4 @@
-"""The search service in a process of its own, and clients that ask it without pause."""
+"""The search service in a process of its own, and clients that send requests without pause."""
 
 import random
 import threading

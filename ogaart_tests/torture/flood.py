@@ -34,7 +34,7 @@ from ogaart_tests.fault_server import (
 from ogaart_tests.torture.running import Group, World
 
 DELAY = 0.004
-"""Seconds that robots.txt asks for between two requests."""
+"""Seconds that robots.txt requires between two requests."""
 SHARE = 0.3
 READ_SECONDS = 0.3
 DOWN_SECONDS = 3.0
@@ -59,7 +59,7 @@ class Flooded:
         things: URLs that were wanted.
         repeats: requests beyond one for each URL, all of them owed to faults.
         shortest_gap: seconds between two requests at the server, at least.
-        delay: seconds that robots.txt asks for.
+        delay: seconds that robots.txt requires.
         pauses: answers with Retry-After.
         inside_pauses: requests that came while such a pause was on.
         probes: requests that came while the site was down.
@@ -91,7 +91,7 @@ class Flooded:
 
 
 class Faults:
-    """A seeded choice of faults, with a while in which everything fails; notes when pauses were asked for."""
+    """A seeded choice of faults, with a while in which everything fails; notes when pauses were requested."""
 
     def __init__(self, seed: int, down_after: int | None) -> None:
         self._random = random.Random(seed)
@@ -126,7 +126,7 @@ class Faults:
         if own is not None and self._random.random() < 0.2:
             return Cut(own, self._random.randrange(len(own.data) + 1))  # resumed where it broke
         if path.startswith("/file") and self._random.random() < 0.05:
-            # A well-formed answer with other bytes: only the length that the page states gives it away.
+            # A well-formed answer with other bytes: only the length that the page states shows it.
             return self._random.choice((Encoded(b"no gzip" * 20, lie=True), Serve(b"<html>not here</html>")))
         [chosen] = self._random.choices([k for _, k in self._kinds], [weight for weight, _ in self._kinds])
         if isinstance(chosen, Status) and chosen.retry_after:
@@ -224,7 +224,7 @@ def crawl(wanted: Sequence[Wanted]) -> Iterator[tuple[str, Report]]:
 
 
 def _missing(world: World, wanted: Sequence[Wanted]) -> list[str]:
-    """What is not stored as the site has it, without asking the site."""
+    """What is not stored as the site has it, without a request."""
     settings = Settings(site=world.site, data=world.data)
     client = SiteClient(settings, Blobs(world.data / "blobs"), world.data / "site")
     said = []

@@ -1,4 +1,4 @@
-"""What a data root holds, compared with one that nobody harmed, and what must not lie in it between runs."""
+"""What a data root holds, compared with an undamaged one, and what must not be in it between runs."""
 
 import os
 import sqlite3

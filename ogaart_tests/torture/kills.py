@@ -1,4 +1,4 @@
-"""Every fault point, in its first pass and in a later one: the whole group dies there, the next run mends it all.
+"""Every fault point, in its first pass and in a later one: the whole group is killed, the next run repairs it all.
 
 Two stories are told: ``begun``, a crawl from nothing, and ``changed``, a publication in service whose site gained one
 entry, lost another and so shifted its pages.
@@ -28,7 +28,7 @@ SAVED = {Fault.SEGMENT_DRAFTED, Fault.SEGMENT_WRITTEN}
 
 
 TERMS = (Fault.BODY_RECEIVED, Fault.TABLE_DRAFTED, Fault.POINTS_UPSERTED, Fault.CUT_MADE, Fault.CURRENT_SWITCHED)
-"""Where a run is asked to end."""
+"""Where a run gets SIGTERM."""
 
 STORES = (
     Fault.FILE_DRAFTED, Fault.BODY_BEGUN, Fault.BODY_RECEIVED, Fault.BLOB_DRAFTED, Fault.PACK_DRAFTED,
@@ -70,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Story:
-    """A story's beginning (a data root to start from, or none), what is run, and how it ends when nobody dies."""
+    """A story's beginning (a data root to start from, or none), what is run, and how it ends when nothing is killed."""
 
     start: Path | None
     steps: Callable[[], Any]
@@ -80,7 +80,7 @@ class _Story:
 
 
 def everything_again() -> steps.Reports:
-    """The graph, with all result pages asked for anew."""
+    """The graph, with all result pages fetched again."""
     yield from steps.discovery(refresh=True)
     yield from steps.materialization()
     yield from steps.publishing()
@@ -142,7 +142,7 @@ class Bench:
         if blow.how == "kill" and not first.killed:
             problems.append(f"was not killed but ended with {first.code}, {first.exits}")
         if blow.how == "term" and (first.code == 0 or "publish" in first.exits):
-            problems.append(f"did not end when it was asked to, but with {first.code}, {first.exits}")
+            problems.append(f"did not end at SIGTERM, but with {first.code}, {first.exits}")
         if blow.how == "full" and "No space left" not in "".join(first.errors):
             problems.append(f"the full disk was not told of: {first.errors}")
         if not second.well:
@@ -165,7 +165,7 @@ class Bench:
         return _Story(start, told, holdings(world), done.passes, self._site.count())
 
     def _repeated(self, story: _Story) -> int:
-        """Requests beyond those of the undisturbed run; result pages that were to be asked anew do not count."""
+        """Requests beyond those of the undisturbed run; result pages that must be fetched again do not count."""
         asked = self._site.count() - story.asked
         if story.start is not None:
             asked = Counter({t: n for t, n in asked.items() if not t.startswith("/art-search-advanced")})

@@ -38,7 +38,7 @@ class Tried:
         archives: broken archives unpacked.
         pictures: broken pictures decoded.
         pages: broken pages parsed.
-        outcomes: members by status, pages by what the parser said.
+        outcomes: members by status, pages by the parser's outcome.
         restarts: children of the unpacker that crashed or hung.
         peak_bytes: largest memory that a child reported.
         slowest: seconds that the slowest one took.
@@ -107,7 +107,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def try_files(folder: Path, seed: int, archives: int, pictures: int) -> Tried:
-    """Break archives and pictures and give them to the real unpacker.
+    """Break archives and pictures and pass them to the real unpacker.
 
     Args:
         folder: an empty folder for everything; only ``data`` below it may be written to.
@@ -173,7 +173,7 @@ class watched:  # noqa: N801 - reads as a statement
 
 
 def try_pages(seed: int, number: int) -> Tried:
-    """Break result pages and entries' pages and give them to the real parsers."""
+    """Break result pages and entries' pages and pass them to the real parsers."""
     chance = random.Random(seed)
     tried = Tried(pages=number)
     wholes = whole_pages(plan.load())

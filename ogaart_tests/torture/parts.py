@@ -64,7 +64,7 @@ def kills(root: Path, sizes: Sizes) -> Part:
     killed = [o for o in outcomes if o.blow.how == "kill"]
     part.row("fault points × passes killed at (SIGKILL, whole group)", len(killed))
     part.row("fault points among them", len({o.blow.point for o in killed}))
-    part.row("asked to end (SIGTERM)", sum(o.blow.how == "term" for o in outcomes))
+    part.row("ended by SIGTERM", sum(o.blow.how == "term" for o in outcomes))
     part.row("disks full, one for each kind of store", sum(o.blow.how == "full" for o in outcomes))
     part.row("requests repeated after a kill, at most", max(o.repeated for o in outcomes))
     part.row("looks of a reader at the publication meanwhile", sum(o.looks for o in outcomes))
@@ -93,7 +93,7 @@ def spoils(root: Path, sizes: Sizes) -> Part:
         for batch in BATCHES:
             part.problems += spoiler.spoil(batch)
     part.row("files torn or rotten, of every kind", sum(map(len, BATCHES)))
-    part.row("of these not noticed or not mended", len(part.problems))
+    part.row("of these not noticed or not repaired", len(part.problems))
     part.row("clock set back an hour between two runs", "1")
     return part
 

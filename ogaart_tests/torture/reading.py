@@ -17,7 +17,7 @@ PATIENCE = 5
 
 
 class _Looking(ABC):
-    """Use it as a context manager; ``complaints`` says what half states it saw, ``looks`` how often it looked."""
+    """Use it as a context manager; ``complaints`` lists the half states that it saw, ``looks`` counts its reads."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -60,7 +60,7 @@ class Ended:
     Attributes:
         code: exit code; negative: the signal that ended it.
         exits: exit codes of the commands that came to their end, by name.
-        errors: what the commands and the process itself said of failures.
+        errors: failures that the commands and the process itself reported.
         passes: how often each fault point was passed, where that was counted.
         rows: the commands' report rows, by name.
     """

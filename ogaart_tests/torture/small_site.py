@@ -48,7 +48,7 @@ def small_site(port: int = 0, delay: float = 0.0) -> Iterator[DemoSite]:
 
 
 def write_queries(path: Path, text: str = QUERIES) -> Path:
-    """Write a queries file, unless it is there already and may be being read; gives its path."""
+    """Write a queries file, unless it exists already and may be in use; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)

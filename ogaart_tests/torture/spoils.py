@@ -30,7 +30,7 @@ def rotten(path: Path) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    path.unlink()  # hard links and read-only modes: another file of that name, as a bad disk would give
+    path.unlink()  # hard links and read-only modes: another file of that name, as a bad disk would leave
     path.write_bytes(data)
 
 
@@ -43,7 +43,7 @@ class Spoil:
         pattern: where such files lie under the data root; the first is spoiled.
         begins: how the file begins, where its name does not tell.
         harm: what happens to it.
-        noticed: whether ``verify`` must say so; else the next run mends it in passing.
+        noticed: whether ``verify`` must report it; else the next run repairs it in passing.
     """
 
     name: str
@@ -114,7 +114,7 @@ def checking() -> steps.Reports:
     yield "verify", steps.verify()
 
 
-def mending() -> steps.Reports:
+def repairing() -> steps.Reports:
     """Inside a run's process: verify and repair."""
     yield "repair", steps.repair()
 
@@ -131,7 +131,7 @@ class Spoiler:
         self._expected: Holdings = holdings(self._whole)
 
     def spoil(self, batch: Sequence[Spoil]) -> list[str]:
-        """Spoil files, have them noticed and mended; what was not as promised, in words."""
+        """Spoil files, have them noticed and repaired; returns what went wrong, as sentences."""
         world = World(self._root / "spoiled", self._site.base)
         shutil.rmtree(world.root, ignore_errors=True)
         shutil.copytree(self._whole.data, world.data, symlinks=True)
@@ -144,9 +144,9 @@ class Spoiler:
             for spoil, path in spoiled.items()
             if spoil.noticed and not _named(seen, path)
         ]
-        mended = run(world, mending)
-        if not mended.well:
-            said.append(f"repair failed: {mended.exits}, {mended.errors}, {mended.rows}")
+        repaired = run(world, repairing)
+        if not repaired.well:
+            said.append(f"repair failed: {repaired.exits}, {repaired.errors}, {repaired.rows}")
         again = run(world, steps.everything)
         if not again.well:
             said.append(f"the next run failed: {again.errors}")

@@ -1,4 +1,4 @@
-"""What runs do, as the commands do it; each gives the reports of its commands, one by one."""
+"""What runs do, as the commands do it; each yields the reports of its commands, one by one."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -37,7 +37,7 @@ def publishing() -> Reports:
 
 
 offline = partial(materialization, None, tuple(stage.value for stage in OFFLINE_STAGES))
-"""The stages that ask nothing of the site, for all partitions."""
+"""The stages that send no request, for all partitions."""
 
 
 def _console() -> Console:
@@ -50,5 +50,5 @@ def verify() -> runs.Report:
 
 
 def repair() -> runs.Report:
-    """Mend what is damaged."""
+    """Repair what is damaged."""
     return repairing.repair(Settings(), _console())

@@ -40,7 +40,7 @@ from ogaart_tests.torture.small_site import TWO_QUERIES, small_site
 PARTITIONS = ("2d-art/0000", "2d-art/0001", "2d-art/0002", "some-tags/0000", "some-tags/0001")
 LONGEST_LULL = 5.0
 CALM = {"Locked", "BadPartition", "SweepRejected"}
-"""What a run may say in a storm: another holds its partition, or the site changed while it was being swept."""
+"""Errors that a run may report here: another holds its partition, or the site changed while it was being swept."""
 CONTENT = {
     "entries": "slug, title, author, licences, tags, status, content_hash",
     "images": "image_id, slug, pixel_sha256, width, height, indexed",
@@ -147,7 +147,7 @@ def _blow(world: World, site: DemoSite, chance: random.Random, seconds: float, r
             actor.join(600)
     for path in _paths(site):
         while site.take_fault(path) is not None:
-            pass  # those nobody met: the calm runs are to meet none
+            pass  # faults that no request met: the calm runs must meet none
     result.seconds = time.monotonic() - began
     result.runs = sum(actor.runs for actor in actors)
     result.looks = reader.looks + analyst.looks
@@ -191,7 +191,7 @@ def calmly() -> steps.Reports:
 
 
 def _compare(world: World, calm: World, result: Weathered) -> None:
-    """Run once more in both worlds; everything must be the same, and nothing may be left over."""
+    """Run again in both worlds; everything must be the same, and nothing may be left over."""
     shutil.copytree(world.data / "vectors", calm.data / "vectors")
     for place in (world, calm):
         ended = run(place, calmly)

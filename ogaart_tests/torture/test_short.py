@@ -24,7 +24,7 @@ def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("blow", [Blow("begun", Fault.TABLE_SWAPPED, 20)], ids=str)
-def test_a_killed_run_is_mended_by_the_next(shared_bench: Bench, blow: Blow) -> None:
+def test_a_killed_run_is_repaired_by_the_next(shared_bench: Bench, blow: Blow) -> None:
     assert shared_bench.strike(blow).problems == ()
 
 
@@ -53,7 +53,7 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_rots_is_noticed_and_mended(tmp_path: Path) -> None:
+def test_damage_is_noticed_and_repaired(tmp_path: Path) -> None:
     with small_site() as site:
         spoiler = Spoiler(tmp_path, site)
 

@@ -167,11 +167,6 @@ class CatalogBuild:
                 found = payload(row, row, [*(row["shown"] or ()), *(row["paths"] or ())])
                 yield Eligible(row["image_id"], row["pixel_sha256"], found, frozenset(row["hashes"] or ()))
 
-    def live_ids(self) -> NDArray[np.int64]:
-        """Images of readable, unblocked entries, with or without a vector, rising."""
-        found = self._con.execute("SELECT image_id FROM live ORDER BY image_id").fetchnumpy()["image_id"]
-        return np.asarray(found, dtype=np.int64)
-
     def finish(
         self,
         indexed: NDArray[np.int64],

@@ -46,7 +46,7 @@ def body(response: requests.Response, limits: BodyLimits, *, gunzip: bool = Fals
 
     Raises:
         AttemptFailed: it broke off, stalled, came too slowly, or is not a complete gzip stream.
-        TooLarge: it has more than ``limits.max_bytes``.
+        BodyTooLarge: it has more than ``limits.max_bytes``.
     """
     chunks = _raw(response, limits)
     if gunzip:

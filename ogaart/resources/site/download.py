@@ -285,7 +285,7 @@ def _check_whole(call: Call, head: Head, size: int) -> None:
 
 def _too_large(call: Call, what: str) -> FetchFailed:
     message = f"{call.url}: {what}, the limit is {call.max_bytes:,}"
-    return FetchFailed("BodyTooLarge", message, 200, retryable=call.page)
+    return FetchFailed("TooLarge", message, 200, retryable=call.page)
 
 
 def _wrong_length(call: Call, came: str) -> AttemptFailed:

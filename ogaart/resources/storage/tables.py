@@ -168,11 +168,6 @@ class Tables:
         journal.unlink()
         sync_folder(journal.parent)
 
-    def recover(self) -> None:
-        """Complete what a killed step had begun to swap."""
-        with self._swapping():
-            pass
-
     def cut(self, destination: Path) -> None:
         """Hard-link every current table and pack under ``destination``: a frozen state of all partitions.
 

@@ -18,11 +18,6 @@ class Facets:
     authors: Counts
     colours: tuple[str, ...]
 
-    @property
-    def licence_names(self) -> frozenset[str]:
-        """The licences' names alone."""
-        return frozenset(name for name, _ in self.licences)
-
 
 EMPTY = Facets((), (), (), (), COLOUR_NAMES)
 

@@ -217,8 +217,3 @@ class ProblemRecord(_Record):
     detail: str
     instance: str
     way_out: str = Field(description="What to do next.")
-
-
-def hit_record(hit: Hit) -> dict[str, Any]:
-    """One hit as a plain object."""
-    return HitRecord.of(hit).model_dump(mode="json")

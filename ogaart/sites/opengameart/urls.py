@@ -61,11 +61,6 @@ def search_url(base: str, query_params: Iterable[tuple[str, str]], page: int, pe
     return f"{base}{_SEARCH_PATH}?{urlencode(params, quote_via=quote, safe='')}"
 
 
-def content_url(base: str, slug: str) -> str:
-    """The URL of an entry's page, from its decoded slug. Where a listing links the entry, prefer that link."""
-    return f"{base}/content/{quote(slug, safe='')}"
-
-
 def slug_of(url: str) -> str | None:
     """The entry's name in a ``/content/<slug>`` URL (absolute or root-relative), percent-decoded exactly once.
 

@@ -67,7 +67,7 @@ def test_a_lost_point_fails(world: World, index: VectorIndex) -> None:
     assert str(image_id("elm", "oak")) in found["points"]
 
 
-def test_a_point_that_stands_for_nothing_fails(world: World, index: VectorIndex) -> None:
+def test_a_point_without_an_image_fails(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     fill(index, *ALL_OF_IT)
     generation = publish(world, index)
@@ -187,7 +187,7 @@ def test_losing_a_live_image_from_search_fails(world: World, index: VectorIndex)
     assert str(image_id("elm", "oak")) in found["losses"]
 
 
-def test_what_the_site_withdrew_is_no_loss(world: World, index: VectorIndex) -> None:
+def test_what_the_site_withdrew_is_not_a_loss(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     fill(index, *ALL_OF_IT)
     before = publish(world, index)

@@ -49,7 +49,7 @@ def index(tmp_path: Path) -> Iterator[VectorIndex]:
         yield found
 
 
-def test_every_image_stands_once_for_each_entry(world: World, index: VectorIndex) -> None:
+def test_every_image_has_one_row_for_each_entry(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     fill(index, *ALL_OF_IT)
 
@@ -382,7 +382,7 @@ def test_a_lost_point_that_was_repaired_is_no_longer_missing(world: World, index
     assert record.payload["slug"] == "elm"
 
 
-def test_what_is_typical_of_pairs_is_measured_anew_for_each_publication(tmp_path: Path) -> None:
+def test_what_is_typical_of_pairs_is_measured_again_for_each_publication(tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
     with EdgeIndex(tmp_path, "tiny-many-1", 8) as many:
         many.upsert([Point(n, np.abs(chance.standard_normal(8)).astype(np.float32)) for n in range(20)])

@@ -92,7 +92,7 @@ def test_a_writer_that_was_killed_does_not_stop_the_next_generation(generations:
         "import duckdb, os, sys, time; con = duckdb.connect(sys.argv[1]); con.execute('CREATE TABLE mine (x INT)');"
         "con.execute('INSERT INTO mine VALUES (1)'); os.kill(os.getpid(), 9)"
     )
-    (generations.root / "000001" / "ogaart.duckdb").chmod(0o644)  # somebody insists
+    (generations.root / "000001" / "ogaart.duckdb").chmod(0o644)  # as a careless program would
     subprocess.run([sys.executable, "-c", vandal, str(link)], check=False)
 
     generations.switch(make(generations, "two").number)
@@ -116,7 +116,7 @@ def test_an_abandoned_build_leaves_nothing(generations: Generations) -> None:
     assert list(generations.root.iterdir()) == []
 
 
-def test_a_build_without_a_manifest_is_no_generation(generations: Generations) -> None:
+def test_a_build_without_a_manifest_is_not_a_generation(generations: Generations) -> None:
     building = generations.begin()
 
     with pytest.raises(GenerationMissing, match=r"manifest\.json"):

@@ -124,7 +124,7 @@ def test_nothing_in_nothing_out(embedder: Embedder) -> None:
 
 
 def test_lite0_sees_what_it_was_trained_on() -> None:
-    """The weights themselves say how their inputs were normalised: (x - 127) / 128 over ImageNet's mean picture."""
+    """The weights themselves show how their inputs were normalised: (x - 127) / 128 over ImageNet's mean picture."""
     weights = find_weights(Settings(model="efficientnet_lite0")).path
     assert weights is not None
     state = torch.load(weights, weights_only=True)
@@ -266,7 +266,7 @@ def test_weights_that_cannot_be_downloaded_are_an_error_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there: no network, on any machine
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there: no connection, on any machine
 
     with (
         Embedder(Settings(data=tmp_path, model="vgg16")) as embedder,
@@ -284,7 +284,7 @@ def test_a_damaged_download_is_found_by_its_hash(tmp_path: Path, monkeypatch: py
         Embedder(Settings(data=tmp_path, model="vgg16"))
 
 
-def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match=r"OGAART_WEIGHTS=.*nowhere.pth is not a file"):
         Embedder(lite0(tmp_path, weights=tmp_path / "nowhere.pth"))
 

@@ -1,4 +1,4 @@
-"""A full disk under the collection is an error that says so, and never a silent bus error."""
+"""A full disk under the collection is an error that names it, and never a silent bus error."""
 
 import errno
 import signal

@@ -204,7 +204,7 @@ def test_vectors_are_examples_too_several_and_beside_ids(index: VectorIndex) -> 
     assert [hit.id for hit in hits] == nearest(direction, [i for i in range(COUNT) if i != 6], 10)
 
 
-def test_only_unlike_asks_for_the_farthest(index: VectorIndex) -> None:
+def test_only_unlike_returns_the_farthest(index: VectorIndex) -> None:
     hits = index.query(negative_ids=[POINTS[6].id], limit=5)
 
     assert [hit.id for hit in hits] == nearest(-MATRIX[6], [i for i in range(COUNT) if i != 6], 5)
@@ -229,7 +229,7 @@ def test_what_was_upserted_comes_back(index: VectorIndex) -> None:
 
     assert [record.id for record in records] == [POINTS[250].id, POINTS[11].id]
     assert records[0].payload == payload(250)
-    assert "author" not in records[1].payload  # none is no value
+    assert "author" not in records[1].payload  # a missing value is left out
     assert records[0].vector is not None
     assert np.abs(records[0].vector - MATRIX[250]).max() < 1e-3
     assert index.retrieve([POINTS[0].id], with_payload=False) == [Record(POINTS[0].id, None, {})]

@@ -1,4 +1,4 @@
-"""The payload: every key that filters need, and a hash that says when a point is out of date."""
+"""The payload: every key that filters need, and a hash that shows when a point is out of date."""
 
 from datetime import UTC, datetime
 from typing import Any

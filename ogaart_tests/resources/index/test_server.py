@@ -140,7 +140,7 @@ def test_what_may_pass_is_tried_again(server: Server, fault: Fault) -> None:
     assert index.count() == 42
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(server: Server) -> None:
+def test_a_pause_that_a_server_requests_is_kept(server: Server) -> None:
     index = opened(server)
     server.faults = [status(429, Retry_After="1")]
     started = time.monotonic()
@@ -170,7 +170,7 @@ def test_what_stays_wrong_is_not_tried_again(server: Server, code: int, message:
     assert len(server.faults) == 1
 
 
-def test_nobody_there_is_an_error_that_names_the_setting() -> None:
+def test_a_server_that_does_not_respond_is_an_error_that_names_the_setting() -> None:
     settings = Settings(qdrant_url="http://127.0.0.1:9", attempts=2, backoff=0.01)
 
     with pytest.raises(IndexUnreachable, match="is QDRANT_URL right"):

@@ -88,7 +88,7 @@ def test_a_third_of_all_requests_fail_and_everything_is_there(seed: int, stub: Q
     holds(stub)
 
 
-def test_a_server_that_goes_away_fails_the_step_and_the_next_run_mends_it(stub: QdrantStub) -> None:
+def test_a_server_that_goes_away_fails_the_step_and_the_next_run_repairs_it(stub: QdrantStub) -> None:
     index = opened(stub, attempts=2)
     seen = iter(range(1000))
     stub.fault = lambda _method, what: "lost" if what == "points" and next(seen) >= 2 else None
@@ -116,7 +116,7 @@ while True:
 
 
 def test_a_writer_that_is_killed_in_the_middle_of_a_batch(stub: QdrantStub) -> None:
-    """The server has some batches, perhaps one whose answer nobody heard; the next run upserts all again."""
+    """The server has some batches, perhaps one whose answer was lost; the next run upserts all again."""
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", UPSERT_FOR_EVER, stub.url],
         stdout=subprocess.PIPE,
@@ -154,9 +154,9 @@ def test_an_acknowledged_write_that_was_lost_is_noticed_and_upserted_again(
         stub.fault = seeded(1, 0.3, ALL)
 
     found = reconcile(index, eligible(), np.fromiter(index.ids(), np.int64))
-    mended = repair(index, eligible(), found.missing, vectors)
+    repaired = repair(index, eligible(), found.missing, vectors)
 
-    assert (found.missing.tolist(), found.deleted.tolist(), mended) == ([3, 500, 501], [9999], 3)
+    assert (found.missing.tolist(), found.deleted.tolist(), repaired) == ([3, 500, 501], [9999], 3)
     stub.fault = lambda _method, _what: None
     holds(stub)
 

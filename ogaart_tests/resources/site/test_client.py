@@ -18,7 +18,7 @@ __all__ = ["bench"]
 TILES = b"\x89PNG tiles " * 40
 
 
-def test_a_file_is_stored_as_served_and_never_asked_for_again(bench: Bench) -> None:
+def test_a_file_is_stored_as_served_and_never_requested_again(bench: Bench) -> None:
     url = bench.server.at("/tiles.png", Serve(TILES, "image/png", last_modified="Thu, 01 Oct 2026 03:37:00 GMT"))
 
     first = bench.client().get(url, expected_length=len(TILES))
@@ -43,7 +43,7 @@ def test_requests_are_honest_and_carry_no_memory(bench: Bench) -> None:
     client.get(url)
     client.get(url, refresh=True)
 
-    headers = bench.server.asked("/page")[1].headers
+    headers = bench.server.requests_for("/page")[1].headers
     assert headers["user-agent"] == user_agent("mailto:me@example.org")
     assert headers["user-agent"].startswith("ogaart/")
     assert headers["user-agent"].endswith(" (+mailto:me@example.org)")
@@ -57,7 +57,7 @@ def test_a_contact_that_cannot_stand_in_a_header_is_refused() -> None:
         user_agent("me@example.org\r\nX-Evil: 1")
 
 
-def test_the_agent_says_who_asks_and_what_for() -> None:
+def test_the_user_agent_names_program_and_contact() -> None:
     number = version("ogaart")
 
     assert user_agent("") == f"ogaart/{number}"
@@ -75,18 +75,18 @@ def test_a_refusal_is_an_answer_once_the_site_serves_another_url(bench: Bench, s
 
     assert (first.status, first.sha256, first.bytes) == (status, None, 0)
     assert (again.status, again.from_store, again.requests) == (status, True, 0)
-    assert len(bench.server.asked("/gone")) == 1
+    assert len(bench.server.requests_for("/gone")) == 1
 
 
-def test_old_answers_are_asked_again_young_ones_are_not(bench: Bench) -> None:
+def test_old_answers_are_fetched_again_recent_ones_are_not(bench: Bench) -> None:
     url = bench.server.at("/listing", Serve(b"one"), Serve(b"two"))
     client = bench.client()
 
     client.get(url)
-    young = client.get(url, max_age=timedelta(hours=20))
+    recent = client.get(url, max_age=timedelta(hours=20))
     old = client.get(url, max_age=timedelta(0))
 
-    assert young.from_store
+    assert recent.from_store
     assert old.sha256 is not None
     assert bench.blobs.read(old.sha256) == b"two"
 
@@ -135,7 +135,7 @@ def test_a_missing_a_shortened_and_a_rotten_blob_are_fetched_again(bench: Bench)
     assert client.get(url, verify=True).from_store
 
 
-def test_a_torn_record_is_no_record(bench: Bench) -> None:
+def test_a_torn_record_is_ignored(bench: Bench) -> None:
     url = bench.server.at("/tiles.png", Serve(TILES))
     client = bench.client()
     client.get(url)
@@ -175,7 +175,7 @@ def test_a_page_may_come_compressed_and_is_stored_decoded(bench: Bench) -> None:
 
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == html
-    assert bench.server.asked("/page")[0].headers["accept-encoding"] == "gzip"
+    assert bench.server.requests_for("/page")[0].headers["accept-encoding"] == "gzip"
 
 
 def test_a_file_is_never_decoded(bench: Bench) -> None:
@@ -217,7 +217,7 @@ def test_odd_urls_do_no_harm(bench: Bench, tail: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://example.org/x", "file:///etc/passwd", "ftp://127.0.0.1/x", "/content/x", "", "http://[::1#"]
 )
-def test_other_urls_are_not_asked(bench: Bench, url: str) -> None:
+def test_other_urls_are_not_requested(bench: Bench, url: str) -> None:
     with pytest.raises(FetchFailed) as failure:
         bench.client().get(url)
 
@@ -234,7 +234,7 @@ def test_robots_is_read_once_for_all_processes(bench: Bench) -> None:
     for url in urls:
         bench.client().get(url)
 
-    assert len(bench.server.asked("/robots.txt")) == 1
+    assert len(bench.server.requests_for("/robots.txt")) == 1
     assert bench.server.arrivals[0].path == "/robots.txt"
 
 
@@ -269,7 +269,7 @@ def test_without_robots_everything_is_allowed(bench: Bench, status: int) -> None
     ("behaviour", "requests"),
     [(Status(500), 3), (Status(503), 3), (Status(401), 1), (Status(403), 1), (Redirect("/robots.txt"), 1)],
 )
-def test_while_robots_fails_nothing_is_asked(bench: Bench, behaviour: Any, requests: int) -> None:
+def test_while_robots_fails_nothing_is_requested(bench: Bench, behaviour: Any, requests: int) -> None:
     bench.server.at("/robots.txt", behaviour)
     url = bench.server.at("/x", Serve(b"x"))
 
@@ -325,7 +325,7 @@ def test_a_conditional_refresh_of_a_page_that_is_stored_decoded(bench: Bench) ->
 
     assert (again.not_modified, again.sha256, again.bytes) == (True, first.sha256, len(page))
     assert again.checked_at > again.fetched_at == first.fetched_at
-    assert bench.server.asked("/content/x")[1].headers["if-none-match"] == first.etag
+    assert bench.server.requests_for("/content/x")[1].headers["if-none-match"] == first.etag
     assert client.get(url, page=True, since=again.checked_at).from_store
 
 

@@ -78,7 +78,7 @@ def test_what_is_never_accepted_is_a_failure_and_the_old_page_stays(bench: Bench
         client.get(url, page=True, refresh=True, accept=looks_like_an_entry)
 
     assert (failure.value.error_class, failure.value.retryable) == ("UnexpectedContent", True)
-    assert len(bench.server.asked("/content/x")) == 1 + 3
+    assert len(bench.server.requests_for("/content/x")) == 1 + 3
     kept = client.get(url, page=True)
     assert (kept.from_store, kept.sha256) == (True, first.sha256)
     assert bench.leftovers() == []

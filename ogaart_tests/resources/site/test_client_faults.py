@@ -66,7 +66,7 @@ def failure_of(bench: Bench, url: str, **options: Any) -> FetchFailed:
     ],
     ids=repr,
 )
-def test_what_another_attempt_may_mend_is_tried_again(bench: Bench, fault: Any) -> None:
+def test_what_another_attempt_may_repair_is_retried(bench: Bench, fault: Any) -> None:
     url = bench.server.at("/pack.zip", fault, FILE)
 
     fetched = bench.client().get(url, expected_length=len(DATA) if not isinstance(fault, Announce) else None)
@@ -97,7 +97,7 @@ def test_a_head_cut_short_is_no_empty_file(bench: Bench, fault: Any) -> None:
     fetched = bench.client().get(url)
 
     assert (fetched.bytes, fetched.attempts) == (len(DATA), 2)
-    assert len(bench.server.asked("/robots.txt")) == 2
+    assert len(bench.server.requests_for("/robots.txt")) == 2
 
 
 def test_an_empty_file_is_a_file(bench: Bench) -> None:
@@ -116,7 +116,7 @@ def test_attempts_come_to_an_end(bench: Bench) -> None:
 
     assert (failure.error_class, failure.http_status, failure.retryable) == ("HttpStatus", 500, True)
     assert "attempt 3" in failure.message
-    assert len(bench.server.asked("/pack.zip")) == 3
+    assert len(bench.server.requests_for("/pack.zip")) == 3
 
 
 @pytest.mark.parametrize("status", [204, 400, 405, 451])
@@ -126,7 +126,7 @@ def test_other_statuses_are_tried_again_in_a_later_run(bench: Bench, status: int
     failure = failure_of(bench, url)
 
     assert (failure.http_status, failure.retryable) == (status, True)
-    assert len(bench.server.asked("/pack.zip")) == 1
+    assert len(bench.server.requests_for("/pack.zip")) == 1
 
 
 # Lengths
@@ -143,7 +143,7 @@ def test_a_longer_body_than_the_page_says_is_refused(bench: Bench, behaviour: An
     failure = failure_of(bench, url, expected_length=1000)
 
     assert (failure.error_class, failure.retryable) == ("LengthMismatch", True)
-    assert len(bench.server.asked("/pack.zip")) == 3
+    assert len(bench.server.requests_for("/pack.zip")) == 3
     assert bench.leftovers() == []
 
 
@@ -164,7 +164,7 @@ def test_a_short_body_without_announced_length_is_tried_again(bench: Bench) -> N
 
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == DATA
-    assert bench.server.asked("/pack.zip")[1].headers["range"] == "bytes=1000-"
+    assert bench.server.requests_for("/pack.zip")[1].headers["range"] == "bytes=1000-"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_redirects_that_lead_nowhere_good(bench: Bench, target: str, error_class
     failure = failure_of(bench, url)
 
     assert (failure.error_class, failure.retryable) == (error_class, True)
-    assert len(bench.server.asked("/here")) == 1
+    assert len(bench.server.requests_for("/here")) == 1
 
 
 def test_a_redirect_to_odd_bytes_does_no_harm(bench: Bench) -> None:
@@ -298,7 +298,7 @@ def test_a_broken_download_resumes_where_it_broke(bench: Bench) -> None:
 
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == DATA
-    second = bench.server.asked("/pack.zip")[1].headers
+    second = bench.server.requests_for("/pack.zip")[1].headers
     assert second["range"] == "bytes=300000-"
     assert second["if-range"] == fetched.etag
     assert client.stats.bytes == len(DATA)
@@ -313,7 +313,7 @@ def test_a_later_run_goes_on_with_it(bench: Bench) -> None:
 
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == DATA
-    assert bench.server.asked("/pack.zip")[-1].headers["range"] == "bytes=300000-"
+    assert bench.server.requests_for("/pack.zip")[-1].headers["range"] == "bytes=300000-"
 
 
 def test_a_file_that_changed_meanwhile_is_read_from_its_beginning(bench: Bench) -> None:
@@ -334,7 +334,7 @@ def test_without_a_strong_validator_nothing_is_resumed(bench: Bench, weak: Serve
     fetched = bench.client().get(url)
 
     assert fetched.bytes == len(DATA)
-    assert "range" not in bench.server.asked("/pack.zip")[1].headers
+    assert "range" not in bench.server.requests_for("/pack.zip")[1].headers
 
 
 def test_a_wrong_part_is_not_glued_on(bench: Bench) -> None:
@@ -387,7 +387,7 @@ def test_killed_at_a_fault_point_it_repeats_at_most_one_request(bench: Bench, fa
     assert bench.leftovers() == []
 
 
-def test_a_whole_download_without_its_record_is_not_asked_again(bench: Bench) -> None:
+def test_a_complete_download_without_its_record_is_not_requested_again(bench: Bench) -> None:
     url = bench.server.at("/pack.zip", Cut(FILE, 300_000, reset=False))
     failure_of(bench, url, attempts=1)
     part = next(bench.root.glob("site/partial/*.part"))
@@ -416,8 +416,8 @@ def test_a_killed_process_repeats_only_the_rest(bench: Bench) -> None:
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == DATA
     assert 0 < kept <= 300_000
-    assert bench.server.asked("/pack.zip")[1].headers["range"] == f"bytes={kept}-"
-    assert len(bench.server.asked("/robots.txt")) == 1
+    assert bench.server.requests_for("/pack.zip")[1].headers["range"] == f"bytes={kept}-"
+    assert len(bench.server.requests_for("/robots.txt")) == 1
     assert bench.leftovers() == []
 
 

@@ -44,7 +44,7 @@ def crawl(client: SiteClient, urls: list[str], **options: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_site_that_refuses_everything_from_the_fifth_request_on_gives_no_answers(bench: Bench, status: int) -> None:
+def test_refusals_of_a_site_that_refuses_everything_are_not_answers(bench: Bench, status: int) -> None:
     urls = pages(bench, 32)
     crawl(bench.client(), urls)
     before = recorded(bench, urls)
@@ -95,7 +95,9 @@ def test_many_entries_that_are_gone_are_answers_where_the_site_serves_what_it_se
     client.confirm_refusals()
 
     assert recorded(bench, gone) == [404] * 20
-    assert len(bench.server.asked("/content/0")) == 1 + 7  # one more for each three refusals, and for the last two
+    assert (
+        len(bench.server.requests_for("/content/0")) == 1 + 7
+    )  # one more for each three refusals, and for the last two
 
 
 @pytest.mark.parametrize("target", ["/user/login", "https://login.example.org/", "/content/0"])

@@ -60,7 +60,7 @@ def test_two_processes_fetch_one_url_once(bench: Bench) -> None:
     codes = [crawler.wait(30) for crawler in crawlers]
 
     assert codes == [0, 0]
-    assert [len(bench.server.asked(path)) for path in paths] == [1] * 8
+    assert [len(bench.server.requests_for(path)) for path in paths] == [1] * 8
 
 
 def test_every_kind_of_request_waits(bench: Bench) -> None:
@@ -108,7 +108,7 @@ def test_retry_after_binds_every_process(bench: Bench, status: int, as_date: boo
         bench.client(attempts=1).get(url)
     bench.client().get(other)
 
-    paused = bench.server.asked("/other")[0].at - bench.server.asked("/x")[0].at
+    paused = bench.server.requests_for("/other")[0].at - bench.server.requests_for("/x")[0].at
     assert 1.0 <= paused < 3
 
 
@@ -120,7 +120,7 @@ def test_a_429_without_retry_after_slows_everybody(bench: Bench) -> None:
         bench.client(attempts=1, backoff=0.2).get(url)
     bench.client().get(other)
 
-    assert bench.server.asked("/other")[0].at - bench.server.asked("/x")[0].at >= 0.4
+    assert bench.server.requests_for("/other")[0].at - bench.server.requests_for("/x")[0].at >= 0.4
 
 
 def test_a_pause_beyond_all_patience_is_a_site_that_is_down(bench: Bench) -> None:
@@ -132,8 +132,8 @@ def test_a_pause_beyond_all_patience_is_a_site_that_is_down(bench: Bench) -> Non
             bench.client().get(wanted)
         assert 3500 < down.value.retry_after <= 3600
 
-    assert len(bench.server.asked("/x")) == 1
-    assert bench.server.asked("/other") == []
+    assert len(bench.server.requests_for("/x")) == 1
+    assert bench.server.requests_for("/other") == []
 
 
 def test_an_unreadable_retry_after_is_ignored(bench: Bench) -> None:
@@ -170,7 +170,7 @@ def test_a_site_that_goes_down_is_probed_gently_and_comes_back(bench: Bench) -> 
     with pytest.raises(SiteDown, match="failed 6 times in a row"):
         client.get(urls[3])
     down_at = len(bench.server.arrivals)
-    for url in urls[4:12]:  # while the circuit is open, no process asks anything
+    for url in urls[4:12]:  # while the circuit is open, no process sends a request
         with pytest.raises(SiteDown):
             bench.client(**patience).get(url)
     assert len(bench.server.arrivals) == down_at
@@ -312,7 +312,7 @@ def test_requests_of_a_day_are_counted_whatever_came_of_them(bench: Bench) -> No
 
     with pytest.raises(FetchFailed):
         client.get(f"{bench.server.base}/a")
-    with pytest.raises(SiteDown):  # the step that asked fails, and writes no row
+    with pytest.raises(SiteDown):  # the step that requested it fails, and writes no row
         client.get(f"{bench.server.base}/b")
 
     assert bench.client().requests_of_last_day() == len(bench.server.arrivals) == 7

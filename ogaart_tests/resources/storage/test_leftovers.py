@@ -39,7 +39,7 @@ def test_what_a_live_process_writes_stays(tmp_path: Path) -> None:
     assert clean_up_leftovers(DataRoot(tmp_path)) == []
 
 
-def test_a_process_younger_than_the_file_is_another_one(tmp_path: Path) -> None:
+def test_a_process_that_started_after_the_file_is_another_one(tmp_path: Path) -> None:
     draft = tmp_path / f".tmp-{os.getpid()}-x"
     draft.write_bytes(b"half")
     os.utime(draft, (1_000_000_000, 1_000_000_000))

@@ -122,7 +122,7 @@ def test_a_swap_that_was_killed_half_way_is_completed_by_the_next(tmp_path: Path
     names = [[str(draft.relative_to(tmp_path)), str(occurrences.relative_to(tmp_path))]]
     journal.write_text(json.dumps(names))
 
-    tables.recover()
+    tables.cut(tmp_path / "cut")
 
     assert [row["image_id"] for row in tables.read(OCCURRENCES, KEY)] == [2]
     assert not journal.exists()

@@ -30,7 +30,7 @@ def test_a_collection_whose_name_is_torn_gets_another_one(tmp_path: Path) -> Non
         assert collection.identity not in {before, "edge#None"}
 
 
-def test_a_torn_sweep_is_no_sweep(tmp_path: Path) -> None:
+def test_a_torn_sweep_is_ignored(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     store_sweep(tmp_path, Sweep("2d-art", now, 1, (SweepPage(now, frozenset({"a"})),)))
     (tmp_path / "sweeps/2d-art.json").write_text('{"at": "20')

@@ -1,4 +1,4 @@
-"""The vector store keeps what it was given, survives damage, and forgets only by gc."""
+"""The vector store keeps what was stored, survives damage, and deletes only by gc."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def some_vectors(count: int, dimension: int = 64, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32) * 7
 
 
-def test_vectors_come_back_as_unit_vectors_in_the_order_asked(tmp_path: Path) -> None:
+def test_vectors_are_returned_as_unit_vectors_in_the_requested_order(tmp_path: Path) -> None:
     keys, matrix = some_keys(1200), some_vectors(1200)
 
     segments = Vectors(tmp_path, SPACE).add(keys, matrix)
@@ -128,7 +128,7 @@ def test_a_key_of_a_damaged_segment_is_found_in_another(tmp_path: Path) -> None:
     assert store.get(keys[:10]).shape == (10, 64)
 
 
-def test_gc_keeps_what_is_asked_for_and_rewrites_mixed_segments(tmp_path: Path) -> None:
+def test_gc_keeps_what_is_in_use_and_rewrites_mixed_segments(tmp_path: Path) -> None:
     keys, matrix = some_keys(700), some_vectors(700)
     store = Vectors(tmp_path, SPACE)
     store.add(keys, matrix)

@@ -1,4 +1,4 @@
-"""Credits say what the licences ask for, and nobody's words become markup, formulas or paths."""
+"""Credits state what the licences require, and no stored text becomes markup, a formula or a path."""
 
 import csv
 import io
@@ -81,7 +81,7 @@ def test_text(owed: Credits) -> None:
     assert text.count("Robot, animated") == 1
 
 
-def test_html_holds_nobodys_markup(owed: Credits) -> None:
+def test_html_contains_no_stored_markup(owed: Credits) -> None:
     page = FORMATS["html"].render(owed)
 
     assert "<script" not in page

@@ -1,4 +1,4 @@
-"""What a hit is called, from the network's cosine and the miniatures' closeness."""
+"""What a hit is called, from the model's cosine and the miniatures' closeness."""
 
 import pytest
 
@@ -9,10 +9,10 @@ from ogaart.search.results import Relation
 @pytest.mark.parametrize(
     ("cosine", "closeness", "side", "typical", "said"),
     [
-        (0.5, 0.95, 64, 0.3, Relation.NEAR),  # a copy, whatever the network says
+        (0.5, 0.95, 64, 0.3, Relation.NEAR),  # a copy, whatever the model's cosine
         (0.5, 0.75, 12, 0.3, Relation.NEAR),  # of an icon less is left
         (0.5, 0.75, 64, 0.3, Relation.SIMILAR),
-        (0.5, None, 64, 0.6, Relation.UNLIKE),  # a network for which half of all pairs are at 0.6
+        (0.5, None, 64, 0.6, Relation.UNLIKE),  # a model for which half of all pairs are at 0.6
         (0.5, None, 64, 0.35, Relation.SIMILAR),
         (0.2, None, 64, 0.35, Relation.UNLIKE),
     ],

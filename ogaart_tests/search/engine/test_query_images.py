@@ -1,4 +1,4 @@
-"""Visitors' pictures are looked at in child processes, with the published network, within limits."""
+"""Visitors' pictures are decoded and embedded in child processes, with the published model, within limits."""
 
 import io
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def encoded(picture: Image.Image, form: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_published_network_embeds_a_picture_and_its_parts(reader: WorkerQueryImageReader, space: str) -> None:
+def test_the_published_model_embeds_a_picture_and_its_parts(reader: WorkerQueryImageReader, space: str) -> None:
     whole, again, part = (reader.read_image(ROBOT, box, space) for box in (None, None, Box(0.25, 0.25, 0.5, 0.5)))
 
     assert whole.vector is not None
@@ -73,7 +73,7 @@ def test_without_the_published_weights_a_picture_is_still_looked_at(reader: Work
         pytest.param(b"PK\x03\x04" + b"\0" * 60, ".", id="an archive"),
     ],
 )
-def test_what_cannot_be_looked_at_is_said(reader: WorkerQueryImageReader, content: bytes, words: str) -> None:
+def test_a_picture_that_cannot_be_read_is_reported(reader: WorkerQueryImageReader, content: bytes, words: str) -> None:
     with pytest.raises((Unreadable, TooLarge), match=words):
         reader.read_image(content, None, "vgg16-00000000-grey-squash-1")
 

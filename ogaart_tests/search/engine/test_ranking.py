@@ -34,13 +34,13 @@ def test_without_a_picture_to_compare_with_the_cosine_orders() -> None:
     ]
 
 
-def test_a_copy_comes_first_whatever_the_network_says() -> None:
+def test_a_copy_comes_first_whatever_the_model_returns() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
 
     assert ranked(ReferenceImage(miniature(3), side=64), rows)[0] == (3, Relation.NEAR)
 
 
-def test_what_a_crop_was_cut_from_comes_first_and_is_no_copy() -> None:
+def test_what_a_crop_was_cut_from_comes_first_and_is_not_a_copy() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     crop = np.ascontiguousarray(miniature(3)[:16, 8:24]).repeat(2, 0).repeat(2, 1)
 

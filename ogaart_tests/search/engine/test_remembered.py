@@ -1,4 +1,4 @@
-"""The index is asked once for what it said of a visitor's picture, and anew where the question is another."""
+"""The index is searched once for a visitor's picture, and again where the query differs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def picture() -> QueryPicture:
     return seen(jpeg(rgba("tanks", 0)))
 
 
-def test_the_same_question_is_asked_once(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
+def test_the_same_query_is_sent_once(service: SearchService, picture: QueryPicture, asked: list[object]) -> None:
     first = service.search(SearchQuery(picture=picture, limit=3))
     again = service.search(SearchQuery(picture=picture, limit=3))
 
@@ -49,7 +49,7 @@ def test_a_filter_makes_it_another_question(service: SearchService, picture: Que
     assert asked[before] != asked[0]
 
 
-def test_another_picture_is_asked_for_itself(
+def test_another_picture_is_searched_separately(
     service: SearchService, picture: QueryPicture, asked: list[object]
 ) -> None:
     service.search(SearchQuery(picture=picture, limit=3))

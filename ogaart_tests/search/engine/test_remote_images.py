@@ -135,7 +135,7 @@ def test_pictures_come(remote: RemoteImageFetcher, server: str, path: str, expec
         ("/chunk", LinkFailed, "valid HTTP"),
     ],
 )
-def test_what_is_no_picture_is_said(
+def test_a_file_that_is_not_a_picture_is_reported(
     remote: RemoteImageFetcher, server: str, path: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):

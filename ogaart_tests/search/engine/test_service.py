@@ -99,13 +99,13 @@ def test_a_picture_that_is_not_here_is_not_claimed(service: SearchService) -> No
     assert results.verdict.relation in (Relation.SIMILAR, Relation.UNLIKE)
 
 
-def test_without_a_vector_the_very_picture_is_still_found_and_said_why_no_more(service: SearchService) -> None:
-    blind = replace(seen(rgba("tanks", 0)), vector=None, note="No network here.")
+def test_without_a_vector_exact_copies_are_found_and_the_reason_is_shown(service: SearchService) -> None:
+    blind = replace(seen(rgba("tanks", 0)), vector=None, note="No model here.")
 
     results = service.search(SearchQuery(picture=blind))
 
     assert ids(results) == [image_id("tanks", 0)]
-    assert results.notes == ("No network here.",)
+    assert results.notes == ("No model here.",)
 
 
 def test_a_picture_seen_for_another_space_is_compared_by_its_pixels_only(service: SearchService) -> None:
@@ -115,7 +115,7 @@ def test_a_picture_seen_for_another_space_is_compared_by_its_pixels_only(service
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255, 255), (200, 30, 40, 255), (0, 0, 0, 1)])
-def test_one_colour_is_no_copy_of_anything(service: SearchService, colour: tuple[int, int, int, int]) -> None:
+def test_one_colour_is_not_a_copy_of_anything(service: SearchService, colour: tuple[int, int, int, int]) -> None:
     results = service.search(SearchQuery(picture=seen(np.full((64, 64, 4), colour, np.uint8))))
 
     assert results.verdict is not None
@@ -153,7 +153,7 @@ def test_more_like_this_leaves_itself_out(service: SearchService) -> None:
     assert results.verdict is None
 
 
-def test_more_like_a_picture_that_stands_twice_shows_neither(service: SearchService) -> None:
+def test_more_like_a_picture_of_two_entries_shows_neither(service: SearchService) -> None:
     results = service.search(SearchQuery(positive=(image_id("enemies", 0),)))
 
     assert image_id("enemies-again", 0) not in [hit.image_id for hit in everything(results)]

@@ -131,7 +131,7 @@ def test_a_pasted_picture(page: Page) -> None:
         content,
     )
 
-    # Words and filters stay: the card is no robot, and its licence is another.
+    # Words and filters stay: the card is not a robot, and its licence differs.
     page.wait_for_url(re.compile("upload="))
     assert parameters(page)["q"] == ["robot"]
     assert parameters(page)["licence"] == ["CC0"]
@@ -342,7 +342,7 @@ def test_words_and_upload_work_without_javascript(browser: Browser, site: str) -
     ["/", "/search?q=kenney&use=sell", f"/search?like={ROBOT}&unlike={image_id('tanks', 0)}", f"/image/{ROBOT}",
      f"/credits?ids={ROBOT},{image_id('tanks', 0)}", "/about", "/api/docs", "/search?q=xyzzy", "/nothing"],
 )  # fmt: skip
-def test_nothing_stands_in_anybodys_way(browser: Browser, site: str, path: str, scheme: str) -> None:
+def test_nothing_blocks_another_process(browser: Browser, site: str, path: str, scheme: str) -> None:
     """axe finds no barrier that it calls serious or critical."""
     context = browser.new_context(base_url=site, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()

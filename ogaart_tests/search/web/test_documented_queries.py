@@ -1,4 +1,4 @@
-"""Every kind of query that docs/search.md lists is asked as it stands there."""
+"""Every kind of query that docs/search.md lists is sent as it is written there."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ PICTURE = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-anima
 
 
 class FromHere(RemoteImageFetcher):
-    """Fetches what the tests' own server would give: no server runs here."""
+    """Fetches what the tests' own server would return: no server runs here."""
 
     def fetch(self, url: str, client: str = "") -> bytes:
         return PICTURE

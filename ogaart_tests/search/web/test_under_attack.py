@@ -1,4 +1,4 @@
-"""Slow, broken, endless and too many requests: who behaves is served, nobody gets a 500. The whole: make torture."""
+"""Slow, broken, endless and too many requests: good clients are served, none gets a 500. The whole: make torture."""
 
 import asyncio
 import http.client
@@ -132,7 +132,7 @@ def test_a_slow_body_is_answered_408(service: SearchService, limit: str, monkeyp
         assert status(slow) == 408
 
 
-def test_a_body_that_breaks_off_is_nobodys_error(service: SearchService, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_body_that_breaks_off_is_not_an_error(service: SearchService, caplog: pytest.LogCaptureFixture) -> None:
     with served(service) as port:
         with connect(port) as gone:
             gone.sendall(POST + b"Content-Length: 5000\r\n\r\n" + PICTURE)
@@ -212,7 +212,7 @@ def test_waiting_has_an_end() -> None:
         asyncio.run(play())
 
 
-def test_shares_are_given_back() -> None:
+def test_shares_are_released() -> None:
     places = ConcurrencyLimit(4, "uploads")
     for _ in range(3):
         places.enter("a")
@@ -232,7 +232,7 @@ def test_ids_beyond_what_the_store_holds(service: SearchService, path: str, numb
         assert client.get(path.format(number)).status_code == 400
 
 
-def test_methods_that_nobody_knows_are_counted_as_one(service: SearchService) -> None:
+def test_unknown_methods_are_counted_as_one(service: SearchService) -> None:
     with TestClient(create_app(service.settings, service), base_url="http://localhost") as client:
         for number in range(20):
             client.request(f"X{number}", "/")

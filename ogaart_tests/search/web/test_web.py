@@ -1,4 +1,4 @@
-"""Pages and API over HTTP: what they show, what they refuse, and that nobody's words run."""
+"""Pages and API over HTTP: what they show, what they refuse, and that no stored text runs as code."""
 
 import html
 import http.client
@@ -77,7 +77,7 @@ def test_titles_names_and_notices_are_text(client: TestClient, path: str) -> Non
 
 
 @pytest.mark.parametrize("words", ['"><script>alert(1)</script>', "{{ 7 * 7 }}", "' OR 1=1 --", "</title><h1>"])
-def test_what_was_asked_comes_back_as_text(client: TestClient, words: str) -> None:
+def test_the_query_is_shown_as_text(client: TestClient, words: str) -> None:
     text = client.get("/search", params={"q": words}).text
 
     assert html.escape(words).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
@@ -140,7 +140,7 @@ def test_a_part_of_a_picture_combines_with_others(client: TestClient) -> None:
 
     scores = [[(hit["image_id"], hit["score"]) for hit in found["hits"]] for found in (alone, both, whole)]
     assert scores[0] != scores[1] != scores[2]
-    # What is shown is the part, which can be drawn anew, and goes with its picture.
+    # What is shown is the part, which can be drawn again, and is removed with its picture.
     assert "crop=0.1%2C0.1%2C0.5%2C0.5" in page
     assert f'data-crop="/view/{ROBOT}" data-crop-box="0.1,0.1,0.5,0.5"' in page
     assert f'href="/search?unlike={CARD}" aria-label="Remove the picture you search with"' in page

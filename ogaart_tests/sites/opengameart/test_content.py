@@ -300,7 +300,7 @@ def test_a_page_that_proves_another_type_is_not_art(old: str, new: str) -> None:
         (b"<html><body " + b"a=b " * 50_000 + b"></body></html>", "a tag of"),
     ],
 )
-def test_what_is_no_page_of_the_site_is_unreadable(html: bytes, says: str) -> None:
+def test_a_page_of_another_site_is_unreadable(html: bytes, says: str) -> None:
     with pytest.raises(PageUnreadable, match=says):
         entry(html)
 
@@ -362,7 +362,7 @@ def test_the_description_is_text_without_scripts() -> None:
         "javascript:alert(1)",
     ],
 )
-def test_a_link_among_the_files_that_is_no_upload_is_named(href: str) -> None:
+def test_a_link_among_the_files_that_is_not_an_upload_is_named(href: str) -> None:
     page = changed("https://opengameart.org/sites/default/files/tileset_59.png", href)
     assert [f.fid for f in page.files] == [990001]
     assert page.ignored == (href,)

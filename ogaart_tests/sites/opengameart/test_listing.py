@@ -13,7 +13,7 @@ def slugs(html: bytes) -> list[str]:
     return [row.slug for row in parse_listing(html, BASE).rows]
 
 
-def test_a_result_page_gives_its_rows_in_order_and_nothing_else() -> None:
+def test_a_result_page_yields_its_rows_in_order_and_nothing_else() -> None:
     listing = parse_listing(saved("search_page").encode(), BASE)
     assert (listing.status, listing.first, listing.last, listing.total) == (ListingStatus.OK, 1, 24, 61)
     assert [(row.position, row.slug, row.title) for row in listing.rows] == [
@@ -124,7 +124,7 @@ def test_past_the_end_the_last_page_answers_again() -> None:
     assert is_past_end(last, 999, 24)
 
 
-def test_a_page_that_was_not_asked_for_is_an_error() -> None:
+def test_a_page_that_was_not_requested_is_an_error() -> None:
     # The site gave 24 rows a page though 144 were asked for.
     html = replaced(saved("search_page"), ("Displaying 1 - 24 of 61", "Displaying 25 - 48 of 500"))
     listing = parse_listing(html, BASE)
