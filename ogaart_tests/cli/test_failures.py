@@ -130,6 +130,9 @@ def test_a_data_root_that_cannot_be_used_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in ("OGAART_DATA", "OGAART_SITE", "OGAART_QUERIES"):  # which the demo sets: the test takes them back
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
     result = typed("demo", "--once", "--port", "0", "--data", "100% art?")
 

@@ -83,7 +83,7 @@ def test_several_partitions_are_processed_as_a_range() -> None:
 def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
     with open_world(
         tmp_path,
-        OGAART_REQUESTS_PER_DAY="8",
+        OGAART_REQUESTS_PER_DAY="9",
         OGAART_BACKOFF="0.01",
         OGAART_CIRCUIT_FAILURES="4",
         OGAART_CIRCUIT_URLS="1",
@@ -99,7 +99,7 @@ def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
         stores.close()
 
         assert [launch.reason for [launch] in before] == [LaunchReason.NEW]
-        assert len(world.site.requests) == 8  # robots.txt, three result pages, four failures
+        assert len(world.site.requests) == 9  # robots.txt, three result pages, one entry for its name, four failures
         assert after == []
 
 

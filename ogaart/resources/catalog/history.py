@@ -102,7 +102,7 @@ class HistoryFiles:
 def kept(history: History, now: datetime) -> History:
     """The history without what is older than the retention allows."""
     oldest = pa.scalar(now - timedelta(days=KEPT_DAYS), STAMP)
-    changes = history.changes.filter(pc.greater_equal(history.changes["at"], oldest))
+    changes = history.changes.filter(pc.greater_equal(history.changes["changed_at"], oldest))
     if len(changes) > KEPT_CHANGES:
         first = changes["publication"][len(changes) - KEPT_CHANGES].as_py()
         changes = changes.filter(pc.greater(changes["publication"], pa.scalar(first)))

@@ -62,7 +62,7 @@ CHANGES: Table = Table(
     "What each publication changed, for 400 days and at most a million rows; the first one has none.", (),
     (
         Column("publication", pa.int64(), "The publication that brought the change.", always=True),
-        Column("at", STAMP, "When its catalog was built.", always=True),
+        Column("changed_at", STAMP, "When its catalog was built.", always=True),
         Column("kind", pa.string(), "entry, file or image.", always=True),
         Column("slug", pa.string(), "The entry.", always=True),
         Column("key", pa.string(), "The entry's slug, the file's URL, or the image's id.", always=True),

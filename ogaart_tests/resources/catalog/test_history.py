@@ -179,7 +179,14 @@ def test_a_restored_data_root_counts_on(world: World, index: VectorIndex, files:
 def test_old_changes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     ages = {1: 500, 2: 300, 3: 1}
     rows = [
-        {"publication": n, "at": NOW - timedelta(days=age), "kind": "entry", "slug": "a", "key": "a", "change": "new"}
+        {
+            "publication": n,
+            "changed_at": NOW - timedelta(days=age),
+            "kind": "entry",
+            "slug": "a",
+            "key": "a",
+            "change": "new",
+        }
         for n, age in ages.items()
         for _ in range(2)
     ]
@@ -191,4 +198,4 @@ def test_old_changes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert by_age.changes["publication"].to_pylist() == [2, 2, 3, 3]
     assert by_number.changes["publication"].to_pylist() == [3, 3]
-    assert by_age.changes.schema.field("at").type == STAMP
+    assert by_age.changes.schema.field("changed_at").type == STAMP
