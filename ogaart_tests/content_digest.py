@@ -14,9 +14,9 @@ _BATCH = 5_000
 
 # Columns that tell of runs, times, bytes that differ with each answer of the site, or places inside our own files.
 _HISTORY = frozenset(
-    {"run_id", "link_run_id", "written_at", "fetched_at", "attempts", "first_at", "last_at", "next_try", "fingerprint",
-     "first_read_at", "last_read_at", "changed_at",
-     "licence_since", "page_sha256", "first_page_sha256", "thumb_offset", "thumb_length", "pack_offset", "segment", "row", "norm", "collection"}
+    {"run_id", "link_run_id", "written_at", "fetched_at", "first_read_at", "last_read_at", "changed_at", "checked_at",
+     "licence_since", "attempts", "first_at", "last_at", "next_try", "fingerprint", "page_sha256", "first_page_sha256",
+     "thumb_offset", "thumb_length", "pack_offset", "segment", "row", "norm", "collection"}
 )  # fmt: skip
 _ALSO = {"listings": frozenset({"sha256"})}
 
