@@ -121,7 +121,7 @@ _PNM = re.compile(rb"P([1-6])(?:\s|#)")
 
 
 def sniff(head: bytes) -> FileType:
-    """Tell the type of bytes.
+    """Identify the type of bytes.
 
     Args:
         head: the first ``HEAD_BYTES`` bytes, or all where there are fewer.

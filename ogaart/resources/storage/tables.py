@@ -171,7 +171,7 @@ class Tables:
     def cut(self, destination: Path) -> None:
         """Hard-link every current table and pack under ``destination``: a frozen state of all partitions.
 
-        Gives ``destination/tables/…`` and ``destination/packs/…`` in the layout of the data root.
+        Makes ``destination/tables/…`` and ``destination/packs/…`` in the layout of the data root.
         """
         with self._swapping():
             for folder in (self._tables, self._packs):
