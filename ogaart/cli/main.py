@@ -59,16 +59,19 @@ def materialize(keys: tuple[str, ...], everything: bool, assets: tuple[str, ...]
 
 
 @main.command()
-@click.argument("entry", metavar="URL|SLUG")
+@click.argument("targets", metavar="[URL|SLUG|PARTITION]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every partition there is.")
 @click.option("--publish/--no-publish", default=True, show_default=True, help="Publish afterwards what changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log.")
-def refresh(entry: str, publish: bool, as_json: bool, verbose: bool) -> None:
-    """Fetch an entry from the site again, now: its page, and its files if they changed."""
-    from ogaart.operations import refresh_entry
+def refresh(targets: tuple[str, ...], everything: bool, publish: bool, as_json: bool, verbose: bool) -> None:
+    """Fetch entries or whole partitions from the site again, now: pages, and files if they changed."""
+    from ogaart.operations.refresh import refresh as refresh_now
 
+    if everything == bool(targets):
+        raise click.UsageError("name entries by URL or slug, or partitions such as 2d-art/0000, or use --all")
     with _guard() as settings:
-        report = refresh_entry.refresh(settings, console, entry, publish=publish, verbose=verbose)
+        report = refresh_now(settings, console, targets or None, publish=publish, verbose=verbose)
         _finish(report, as_json=as_json)
 
 

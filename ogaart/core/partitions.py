@@ -29,6 +29,11 @@ def partition_key(query: str, page: int) -> str:
     return f"{query}/{page:04d}"
 
 
+def is_key(text: str) -> bool:
+    """Whether ``text`` has the form of a partition's key."""
+    return _KEY.fullmatch(text) is not None
+
+
 def parse_key(key: str) -> tuple[str, int]:
     """``"2d-art/0007"`` to ``("2d-art", 7)``.
 

@@ -85,7 +85,7 @@ def materialize(
     definitions = build_definitions()
     report = Report(("partition", "asset", *COUNTS, "requests"))
     with open_instance(settings) as instance:
-        chosen = _keys(instance, keys)
+        chosen = known_keys(instance, keys)
         with _progress(console) as progress:
             task = progress.add_task("materialize", total=len(chosen))
             for key in chosen:
@@ -129,7 +129,12 @@ def publish(
     return report
 
 
-def _keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]:
+def known_keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]:
+    """The partitions of ``keys``, or all that the instance knows where it is None.
+
+    Raises:
+        BadPartition: a key is invalid or unknown, or there is no partition yet.
+    """
     known = sorted(instance.get_dynamic_partitions(PARTITION_SET))
     if keys is None:
         if not known:

@@ -254,6 +254,13 @@ def test_one_entry_is_read_again_at_once(tmp_path: Path) -> None:
         assert run(main, ["publish"]).exit_code == 0
         assert week.searchable() == {"entry-00"}
 
+        week.site.edit("entry-00", title="Corrected again")
+        whole = run(main, ["refresh", "2d-art/0000", "--json"])
+        assert whole.exit_code == 0, whole.stderr
+        assert week.world.sql("SELECT title FROM entries WHERE slug = 'entry-00'") == [("Corrected again",)]
+        assert run(main, ["refresh", "2d-art/0900"]).exit_code == 2
+        assert run(main, ["refresh"]).exit_code == 2
+
         unknown = run(main, ["refresh", "never-seen"])
         assert unknown.exit_code == 2
         assert "no partition has an entry 'never-seen'" in unknown.stderr
