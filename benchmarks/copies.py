@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import pixel_sha256
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
@@ -105,8 +106,18 @@ class Tally:
 def pictures(every: int) -> Iterator[tuple[str, Image.Image]]:
     """Pixel hash and picture of each piece of the demo's art, every ``every``-th."""
     for path in sorted(p for p in ART.rglob("*") if p.suffix in {".png", ".jpg"})[::every]:
-        rgba = decode(path, Limits()).rgba
+        try:
+            rgba = decode(path, Limits()).rgba
+        except Unreadable as cause:
+            if cause.error_class is not Reason.NOT_A_PICTURE:
+                raise
+            continue  # fully transparent
         yield pixel_sha256(rgba), Image.fromarray(np.ascontiguousarray(rgba), "RGBA")
+
+
+def shows_something(picture: Image.Image) -> bool:
+    """Whether any pixel is visible; a picture without one is not searched for."""
+    return picture.convert("RGBA").getchannel("A").getextrema()[1] != 0
 
 
 def measure(
@@ -123,7 +134,10 @@ def measure(
         )
         for pixels, original in pictures(every):
             for kind, (change, form) in kinds.items():
-                content = encoded(change(original), form)
+                changed = change(original)
+                if not shows_something(changed):
+                    continue
+                content = encoded(changed, form)
                 seen = service.read_image(content, None, LOCAL)
                 tally = tallies[kind]
                 tally.tried += 1
@@ -131,7 +145,7 @@ def measure(
                 nearest = index.query(seen.vector, limit=1)
                 top = service.hit(nearest[0].id)
                 tally.index_first += top is not None and top.pixel_sha256 == pixels
-                seen = service.without_background(seen, partial(service.read_image, content))
+                seen = service.without_background(seen, partial(service.read_image, content, visitor=LOCAL))
                 results = service.search(SearchQuery(picture=seen, fold=False, limit=5))
                 tally.first += bool(results.hits) and results.hits[0].pixel_sha256 == pixels
                 said = results.verdict.relation if results.verdict is not None else None

@@ -13,7 +13,7 @@ def test_every_picture_at_60_percent_as_jpeg_has_its_source_first(demo_world: Wo
     tally = measure(demo_world.settings, {kind: KINDS[kind]})[kind]
 
     print(f"source first: {tally.first / tally.tried:.3f}; the index alone: {tally.index_first / tally.tried:.3f}")  # noqa: T201
-    assert tally.tried == 432
+    assert tally.tried == 431  # all of the art but one fully transparent picture
     assert tally.first / tally.tried >= 0.90
     assert tally.first > tally.index_first
 
