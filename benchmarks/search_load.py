@@ -26,10 +26,10 @@ import psutil
 import requests
 from numpy.typing import NDArray
 
-from ogaart.imaging import borders
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.likeness import borders
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resources.site", "resources.embedding"),
     ("resources.storage",),
     ("sites", "imaging", "demo"),
+    ("likeness",),
     ("workers",),
     ("core", "settings"),
 )
@@ -33,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 PURE = {
     "sites": ("requests", "duckdb", "torch"),
     "imaging": ("dagster", "requests", "duckdb", "torch"),
+    "likeness": ("dagster", "requests", "duckdb", "torch"),
     "search": ("dagster", "ogaart.pipeline", "ogaart.assets"),
 }
 """What a package must not import at all, besides the order."""

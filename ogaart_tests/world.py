@@ -101,8 +101,18 @@ def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -
 
 
 def copy_world(world: World, data: Path, setenv: Callable[[str, str], None]) -> World:
-    """A copy of a world's data root at ``data``, named in the environment; the site is the same."""
-    shutil.copytree(world.settings.data, data, symlinks=True)
+    """A copy of a world's data root at ``data``, named in the environment; the site is the same.
+
+    SQLite removes ``-wal`` and ``-shm`` when a last connection closes, which may be amid a copy: then it is made again.
+    """
+    for last in (False, False, True):
+        try:
+            shutil.copytree(world.settings.data, data, symlinks=True)
+            break
+        except shutil.Error:
+            if last:
+                raise
+            shutil.rmtree(data)
     setenv("OGAART_DATA", str(data))
     setenv("DAGSTER_HOME", str(data / "dagster"))
     return World(world.site, Settings())

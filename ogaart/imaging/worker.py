@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from PIL import Image
 
 from ogaart.core.states import MemberStatus
-from ogaart.imaging import features, identity, pictures, self_extracting, thumbnails
+from ogaart.imaging import identity, pictures, self_extracting, thumbnails
 from ogaart.imaging.archive_headers import last_volume
 from ogaart.imaging.archives import Member, Stop, Walk
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
+from ogaart.likeness import features
 from ogaart.workers import protocol, serving
 
 if TYPE_CHECKING:

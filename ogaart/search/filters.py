@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ogaart.imaging.colours import COLOUR_NAMES
+from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Is, Range
 from ogaart.search.parameters import Choice, OneOf, Parameter, SomeOf, Text, Texts, Whole, YesNo
 from ogaart.sites.licences import use_key

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ogaart.imaging import borders, features, identity, signatures, thumbnails
+from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
+from ogaart.likeness import borders, features, signatures
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ogaart.imaging.colours import colour_names
+from ogaart.likeness.colours import colour_names
 from ogaart.sites.licences import uses
 
 VERSION = "payload-1"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ogaart.imaging.colours import COLOUR_NAMES
+from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.base import VectorIndex
 
 Counts = tuple[tuple[str, int], ...]

@@ -11,10 +11,11 @@ import numpy as np
 from cachetools import TTLCache
 from numpy.typing import NDArray
 
-from ogaart.imaging import borders, identity, signatures, thumbnails
+from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
+from ogaart.likeness import borders, signatures
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
 from ogaart.search.errors import TooLarge

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import crop_matching, signatures
+from ogaart.likeness import crop_matching, signatures
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine import likeness
 from ogaart.search.results import Relation

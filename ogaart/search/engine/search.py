@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import signatures
+from ogaart.likeness import signatures
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
 from ogaart.resources.index.filters import IndexFilter

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ogaart.imaging import colours, features, signatures, thumbnails
+from ogaart.imaging import thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.likeness import colours, features, signatures
 from ogaart.resources.embedding import preprocessing
 from ogaart_tests.imaging.builders import ART, saved
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ogaart.imaging.borders import inside
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.likeness.borders import inside
 
 
 def canvas(size: tuple[int, int] = (200, 120), ground: str | tuple[int, ...] = "white") -> Image.Image:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ogaart.imaging.crop_matching import fit
-from ogaart.imaging.signatures import signature
+from ogaart.likeness.crop_matching import fit
+from ogaart.likeness.signatures import signature
 
 
 def drawn(seed: int, *, clear: bool = False) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ogaart.imaging.signatures import signature
+from ogaart.likeness.signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

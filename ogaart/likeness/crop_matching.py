@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ogaart.imaging.signatures import SIDE, nearness
+from ogaart.likeness.signatures import SIDE, nearness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
