@@ -11,6 +11,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, RowState
 from ogaart.imaging.sniff import HEAD_BYTES, sniff
+from ogaart.pipeline import acceptance
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
@@ -136,6 +137,7 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, s
             max_bytes=limit,
             refresh=changed,
             since=since,
+            accept=acceptance.file(link["shown_name"] or link["stored_name"] or link["url"], link["length"]),
             conditional=not changed,  # its validator shows whether a file was replaced under its own URL
         )
     except FetchFailed as failure:

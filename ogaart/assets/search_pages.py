@@ -1,6 +1,5 @@
 """The result pages of each query: one page a partition, its rows in order."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import dagster as dg
@@ -9,15 +8,17 @@ from ogaart.core.partitions import BadPartition, search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import ListingStatus
+from ogaart.pipeline import acceptance
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
-from ogaart.resources.site.client import Fetched, UnexpectedContent
+from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
 from ogaart.resources.storage.rows import ListingRow, SearchResultRow
 from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
+from ogaart.sites.base import SiteQuery
 from ogaart.sites.errors import ListingUnreadable
 from ogaart.sites.records import Listing, OddRow, tolerated_gap
 
@@ -65,34 +66,22 @@ def read_page(step: Step) -> None:
     times = [sweep.at] if sweep is not None else []
     if step.refresh is not None and step.refresh.only is None and not step.refresh.due:
         times.append(step.refresh.before)
-    accept, max_age = _accepts(step, query.per_page), timedelta(hours=stores.settings.listing_hours)
+    accept = acceptance.listing(stores.site_rules, query, step.page)
+    max_age = timedelta(hours=stores.settings.listing_hours)
     fetched = step.get(url, max_age=max_age, since=max(times, default=None), page=True, accept=accept)
     try:
-        listing, past_end = _parsed(step, url, fetched, query.per_page)
+        listing, past_end = _parsed(step, url, fetched, query)
     except ListingUnreadable:
         if not fetched.from_store:
             raise
         fetched = step.get(url, refresh=True, page=True, accept=accept)  # the stored page is bad
-        listing, past_end = _parsed(step, url, fetched, query.per_page)
+        listing, past_end = _parsed(step, url, fetched, query)
     if not past_end:
         _note_odd_rows(step, url, listing, sweep)
     _commit(step, url, fetched, listing, past_end=past_end)
 
 
-def _accepts(step: Step, per_page: int) -> Callable[[bytes], None]:
-    """Refuse a response that is not the requested result page, so that it is requested again."""
-    rules = step.stores.site_rules
-
-    def accept(content: bytes) -> None:
-        try:
-            rules.is_past_end(rules.parse_listing(content), step.page, per_page)
-        except ListingUnreadable as cause:
-            raise UnexpectedContent(str(cause)) from cause
-
-    return accept
-
-
-def _parsed(step: Step, url: str, fetched: Fetched, per_page: int) -> tuple[Listing, bool]:
+def _parsed(step: Step, url: str, fetched: Fetched, query: SiteQuery) -> tuple[Listing, bool]:
     """The listing, and whether the page lies behind the last one."""
     if fetched.status != 200 or fetched.sha256 is None:
         raise dg.Failure(
@@ -100,8 +89,8 @@ def _parsed(step: Step, url: str, fetched: Fetched, per_page: int) -> tuple[List
         )
     rules = step.stores.site_rules
     listing = rules.parse_listing(step.stores.blobs.read(fetched.sha256))
-    listing = name_numbered_rows(listing, rules, step.stores.blobs, lambda entry: step.get(entry, page=True))
-    return listing, rules.is_past_end(listing, step.page, per_page)
+    listing = name_numbered_rows(listing, rules, step.stores.blobs, step.get)
+    return listing, rules.is_past_end(listing, query, step.page)
 
 
 def _note_odd_rows(step: Step, url: str, listing: Listing, sweep: Sweep | None) -> None:

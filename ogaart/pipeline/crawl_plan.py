@@ -13,6 +13,7 @@ from PIL import Image
 
 from ogaart.core.errors import NoListing
 from ogaart.core.report import Report
+from ogaart.pipeline import acceptance
 from ogaart.pipeline.crawl_estimate import CRAWL_DELAY, GB, Estimate, Known, estimate
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.resources.embedding.registry import model_named
@@ -93,7 +94,8 @@ def _listing(stores: Stores, query: SiteQuery, *, offline: bool) -> Listing:
         if sha256 is None or not stores.blobs.has(sha256):
             raise NoListing(f"query {query.name!r}: no result page is stored; run `ogaart plan` without --offline")
     else:
-        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), page=True)
+        accept = acceptance.listing(stores.site_rules, query, 0)
+        fetched = stores.site.get(url, max_age=timedelta(hours=settings.listing_hours), page=True, accept=accept)
         sha256 = fetched.sha256
         if sha256 is None:
             raise NoListing(f"query {query.name!r}: {url} answered {fetched.status}; there is nothing to count")

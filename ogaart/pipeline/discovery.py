@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ogaart.core.partitions import partition_key
 from ogaart.core.states import ListingStatus
+from ogaart.pipeline import acceptance
 from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.errors import FetchFailed
@@ -144,7 +145,7 @@ def _sweep_once(
     while True:
         number = len(pages)
         page = _read_page(stores, query, number, refresh=refresh)
-        if stores.site_rules.is_past_end(page.listing, number, query.per_page):
+        if stores.site_rules.is_past_end(page.listing, query, number):
             break
         pages.append(page)
         listing = page.listing
@@ -161,11 +162,12 @@ def _read_page(stores: Stores, query: SiteQuery, number: int, *, refresh: bool) 
     rules = stores.site_rules
     url = rules.listing_url(query, number)
     max_age = timedelta(hours=stores.settings.listing_hours)
-    fetched = stores.site.get(url, max_age=max_age, refresh=refresh, page=True)
+    accept = acceptance.listing(rules, query, number)
+    fetched = stores.site.get(url, max_age=max_age, refresh=refresh, page=True, accept=accept)
     if fetched.status != 200 or fetched.sha256 is None:
         raise SweepRejected(f"query {query.name}: {url} answered {fetched.status}; no listing, so no sweep")
     listing = rules.parse_listing(stores.blobs.read(fetched.sha256))
-    listing = name_numbered_rows(listing, rules, stores.blobs, lambda entry: stores.site.get(entry, page=True))
+    listing = name_numbered_rows(listing, rules, stores.blobs, stores.site.get)
     return Page(number, listing, fetched.fetched_at, fetched.from_store)
 
 

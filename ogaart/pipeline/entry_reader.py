@@ -7,11 +7,13 @@ from typing import Any, cast
 
 from ogaart.core.staleness import fingerprint, refresh_due
 from ogaart.core.states import EntryStatus
+from ogaart.pipeline import acceptance
 from ogaart.pipeline.step import Step
-from ogaart.resources.site.client import Fetched, FetchFailed, UnexpectedContent
+from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.schema import ENTRIES
-from ogaart.sites.errors import PageUnreadable
+from ogaart.sites.errors import PageOfAnother, PageUnreadable
+from ogaart.sites.page_identity import contradiction, names_agree
 from ogaart.sites.records import EntryPage, content_hash
 
 REFUSALS = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
@@ -73,9 +75,13 @@ class EntryReader:
         times = [since, step.failures.refetch_before(url, attempt, slug)]
         if step.refresh is not None and self.refreshes(slug, old):
             times.append(step.refresh.before)
+        own = _OwnPage(step, slug, url, attempt, old)
         try:
-            fetched, page = self._fetch(url, max((t for t in times if t is not None), default=None))
+            fetched, page = self._fetch(url, max((t for t in times if t is not None), default=None), own)
         except FetchFailed as failure:
+            if own.other is not None:
+                own.record()
+                return old
             step.failures.record(
                 url,
                 attempt,
@@ -91,45 +97,43 @@ class EntryReader:
             return old
         if page is None:
             return self._refused(slug, url, old, fetched)
+        if own.is_gone(page, fetched.final_url):
+            return self._withdrawn(slug, url, old, fetched)
         return self._row(slug, url, old, fetched, page)
 
-    def _fetch(self, url: str, since: datetime | None) -> tuple[Fetched, EntryPage | None]:
+    def _fetch(self, url: str, since: datetime | None, own: "_OwnPage") -> tuple[Fetched, EntryPage | None]:
         """The response and the parsed page; None where the site refuses it."""
-        fetched = self._step.get(url, since=since, page=True, conditional=True, accept=self._accepts(url))
+        accept = acceptance.entry(self._rules, url, own.check)
+        fetched = self._step.get(url, since=since, page=True, conditional=True, accept=accept)
         if fetched.sha256 is None:
             return fetched, None
         try:
-            return fetched, self._parsed(fetched, url)
+            return fetched, self._parsed(fetched, url, own)
         except PageUnreadable as cause:
             if not cause.retryable or not (fetched.from_store or fetched.not_modified):
                 raise
-        fetched = self._step.get(url, refresh=True, page=True, accept=self._accepts(url))  # the stored page is bad
-        return fetched, None if fetched.sha256 is None else self._parsed(fetched, url)
+        fetched = self._step.get(url, refresh=True, page=True, accept=accept)  # the stored page is bad
+        return fetched, None if fetched.sha256 is None else self._parsed(fetched, url, own)
 
-    def _parsed(self, fetched: Fetched, url: str) -> EntryPage:
+    def _parsed(self, fetched: Fetched, url: str, own: "_OwnPage") -> EntryPage:
         assert fetched.sha256 is not None
-        return self._rules.parse_entry(self._step.stores.blobs.read(fetched.sha256), url)
-
-    def _accepts(self, url: str) -> Callable[[bytes], None]:
-        """Refuse a response that is not an entry's page, so that it is requested again."""
-
-        def accept(content: bytes) -> None:
-            try:
-                self._rules.parse_entry(content, url)
-            except PageUnreadable as cause:
-                if cause.retryable:
-                    raise UnexpectedContent(str(cause)) from cause
-
-        return accept
+        page = self._rules.parse_entry(self._step.stores.blobs.read(fetched.sha256), url)
+        own.check(page, fetched.final_url)
+        return page
 
     def _refused(self, slug: str, url: str, old: EntryRow | None, fetched: Fetched) -> EntryRow | None:
-        """A tombstone; the old row, where it was readable and no earlier refusal confirms this one."""
+        """A tombstone; or the old row, where it was readable and no earlier refusal confirms this one."""
         step, attempt = self._step, self._attempt_fingerprint(url)
         confirm_after = timedelta(hours=self._settings.confirm_hours)
         readable = old is not None and old["status"] not in TOMBSTONES
         if readable and not step.failures.confirm_refusal(url, attempt, fetched.status, confirm_after, slug):
             return old
-        status = REFUSALS[fetched.status]
+        return self._withdrawn(slug, url, old, fetched)
+
+    def _withdrawn(self, slug: str, url: str, old: EntryRow | None, fetched: Fetched) -> EntryRow:
+        """A tombstone; where the listing still shows the entry, its page is requested again."""
+        step, attempt = self._step, self._attempt_fingerprint(url)
+        status = REFUSALS.get(fetched.status, EntryStatus.DELETED)  # its URL has another entry's page
         if self._listed(slug):
             step.failures.record_withdrawn(
                 url,
@@ -180,6 +184,58 @@ class EntryReader:
     def _record_fingerprint(self, fetched: Fetched) -> str:
         """The inputs of an entry's row: the page that was read."""
         return fingerprint(self._rules.content_version, fetched.status, fetched.sha256)
+
+
+class _OwnPage:
+    """Tells an entry's own page from another entry's, which a site serves by mistake, or for good.
+
+    Where the site serves the same other page again, in another run and hours later, that is so.
+
+    Attributes:
+        other: what the last page that was refused states of itself; None: none was.
+    """
+
+    def __init__(self, step: Step, slug: str, url: str, attempt: str, old: EntryRow | None) -> None:
+        self._step = step
+        self._rules = step.stores.site_rules
+        self._slug = slug
+        self._url = url
+        self._attempt = attempt
+        self._nid = None if old is None else old["nid"]
+        self._readable = old is not None and old["status"] not in TOMBSTONES
+        self._confirm_after = timedelta(hours=step.stores.settings.confirm_hours)
+        self.other: str | None = None
+
+    def _contradiction(self, page: EntryPage, final_url: str) -> str | None:
+        led_to = self._rules.entry_key(final_url) if final_url != self._url else None
+        return contradiction(page, self._slug, self._rules.number_of(self._url) or self._nid, led_to)
+
+    def check(self, page: EntryPage, final_url: str) -> None:
+        """Refuse another entry's page, unless that is confirmed, or the entry is gone already.
+
+        Raises:
+            PageOfAnother: it is one.
+        """
+        self.other = None
+        reason = self._contradiction(page, final_url)
+        if reason is None or (self._nid is not None and not self._readable):
+            return
+        if not self._step.failures.confirms(self._url, self._attempt, reason, self._confirm_after):
+            self.other = reason
+            raise PageOfAnother(f"{self._url}: {reason}")
+
+    def record(self) -> None:
+        """Record that another entry's page was served."""
+        assert self.other is not None
+        self._step.failures.record_unconfirmed(
+            self._url, self._attempt, claim=self.other, after=self._confirm_after, slug=self._slug
+        )
+
+    def is_gone(self, page: EntryPage, final_url: str) -> bool:
+        """Whether an accepted page proves that the entry, whose number is known, is no longer at its URL."""
+        if self._nid is None or self._contradiction(page, final_url) is None:
+            return False
+        return page.canonical is None or not names_agree(page.canonical, self._slug)
 
 
 def _confirmed(old: EntryRow, fetched: Fetched) -> EntryRow:

@@ -12,6 +12,9 @@ REFUSALS = frozenset({401, 403, 404, 410})
 REFUSED_ONCE = "RefusedOnce"
 """Error class of a first refusal of what was readable before; a second one withdraws it."""
 
+OTHER_PAGE = "OtherPage"
+"""Error class of a URL that holds another entry's page."""
+
 
 class FailureLog:
     """What failed, by key, and when it is tried again.
@@ -127,6 +130,38 @@ class FailureLog:
         if first is not None:  # the run of the first refusal: another one has to confirm it
             self._current[key]["run_id"] = first["run_id"]
         return False
+
+    def confirms(self, key: str, fingerprint: str, claim: str, after: timedelta) -> bool:
+        """Whether an earlier run recorded the same claim by ``record_unconfirmed``, at least ``after`` ago."""
+        first = self._first_claim(key, fingerprint, claim)
+        return (
+            first is not None and first["run_id"] != self._lineage["run_id"] and self._now >= first["first_at"] + after
+        )
+
+    def record_unconfirmed(self, key: str, fingerprint: str, *, claim: str, after: timedelta, slug: str) -> None:
+        """Record that ``key`` holds something else than it should, by a claim that another run has to confirm.
+
+        Args:
+            key: the URL.
+            fingerprint: the inputs.
+            claim: what it holds, in words that are the same whenever it holds the same.
+            after: time between the two claims, at least.
+            slug: the entry.
+        """
+        first = self._first_claim(key, fingerprint, claim)
+        due = (self._now if first is None else first["first_at"]) + after
+        message = (
+            f"{claim}: what was read before stays; if another run finds the same from {due:%Y-%m-%d %H:%M} UTC on, "
+            "it counts"
+        )
+        self._add(key, fingerprint, first, due, slug, OTHER_PAGE, message, 200)
+        if first is not None:
+            self._current[key]["run_id"] = first["run_id"]
+
+    def _first_claim(self, key: str, fingerprint: str, claim: str) -> FailureRow | None:
+        row = self.find(key, fingerprint)
+        is_same = row is not None and row["error_class"] == OTHER_PAGE and row["message"].startswith(f"{claim}: ")
+        return row if is_same else None
 
     def record_withdrawn(
         self,

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ogaart.pipeline import acceptance
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.errors import FetchFailed
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.sites.base import Site
 from ogaart.sites.errors import PageUnreadable
-from ogaart.sites.records import ListedEntry, Listing
+from ogaart.sites.records import EntryPage, ListedEntry, Listing
 
 
-def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable[[str], Fetched]) -> Listing:
+def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable[..., Fetched]) -> Listing:
     """The listing with the names of entries that it links by number.
 
     An entry may be linked by its name today and by its number tomorrow. The page of each such entry is read, which
@@ -21,7 +22,7 @@ def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable
         listing: as parsed.
         site: its site.
         blobs: where fetched pages are.
-        get: fetches an entry's page, or returns the stored one.
+        get: fetches an entry's page, or returns the stored one; called as ``SiteClient.get``.
 
     Returns:
         The listing with keys as the pages state them. Where a page is not available, its row keeps the number as its
@@ -43,11 +44,16 @@ def name_numbered_rows(listing: Listing, site: Site, blobs: Blobs, get: Callable
     return replace(listing, rows=tuple(rows.values()), repeated=tuple(repeated))
 
 
-def _name(row: ListedEntry, site: Site, blobs: Blobs, get: Callable[[str], Fetched]) -> str:
+def _name(row: ListedEntry, site: Site, blobs: Blobs, get: Callable[..., Fetched]) -> str:
+    def check(page: EntryPage, final_url: str) -> None:
+        acceptance.require_entry(site, page, row.url, None, final_url)
+
     try:
-        fetched = get(row.url)
+        fetched = get(row.url, page=True, accept=acceptance.entry(site, row.url, check))
         if fetched.status != 200 or fetched.sha256 is None:
             return row.slug
-        return site.parse_entry(blobs.read(fetched.sha256), row.url).slug
+        page = site.parse_entry(blobs.read(fetched.sha256), row.url)
+        check(page, fetched.final_url)
     except (FetchFailed, PageUnreadable):  # recorded as a failure when the entry itself is read
         return row.slug
+    return page.slug

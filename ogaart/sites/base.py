@@ -14,7 +14,7 @@ from typing import ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ogaart.core.query_names import QUERY_NAME
-from ogaart.sites.errors import InvalidQueries
+from ogaart.sites.errors import InvalidQueries, ListingUnreadable
 from ogaart.sites.licences import LICENCES, Licence
 from ogaart.sites.records import EntryPage, FileLink, LinkTargets, Listing, is_past_end
 
@@ -103,6 +103,20 @@ class Site(ABC):
     def targets_of(self, link: str) -> LinkTargets:
         """What a link pasted by a visitor can mean here, its encoding unknown; with the site's own keys."""
 
+    def number_of(self, url: str) -> int | None:  # noqa: ARG002 - for sites that have numbers
+        """The site's own number of the entry that a URL requests by it; None where it requests a name."""
+        return None
+
+    def is_search_of(self, listing: Listing, url: str, final_url: str) -> bool:  # noqa: ARG002 - what a site may tell
+        """Whether a result page can be the answer to a request, by the search that it states and the URL it came from.
+
+        Args:
+            listing: the page, as parsed.
+            url: the URL requested.
+            final_url: where redirects led; equal where there were none.
+        """
+        return True
+
     # What ogaart calls.
 
     def load_queries(self, path: Path) -> dict[str, SiteQuery]:
@@ -130,9 +144,23 @@ class Site(ABC):
         rows = tuple(replace(row, slug=self._key(row.slug)) for row in listing.rows)
         return replace(listing, rows=rows, repeated=tuple(map(self._key, listing.repeated)))
 
-    def is_past_end(self, listing: Listing, page: int, per_page: int) -> bool:
-        """Whether the requested page lies past the end; see :func:`ogaart.sites.records.is_past_end`."""
-        return is_past_end(listing, page, per_page)
+    def is_past_end(self, listing: Listing, query: SiteQuery, page: int, final_url: str | None = None) -> bool:
+        """Whether the requested page lies past the end; see :func:`ogaart.sites.records.is_past_end`.
+
+        Args:
+            listing: the page, as parsed.
+            query: the query requested.
+            page: the zero-based page requested.
+            final_url: where redirects led, where that is known.
+
+        Raises:
+            ListingUnreadable: the listing is not that of the requested page, or not of the requested query.
+        """
+        url = self.listing_url(query, page)
+        if not self.is_search_of(listing, url, final_url or url):
+            stated = "&".join(f"{name}={value}" for name, value in listing.params)
+            raise ListingUnreadable(f"{url}: the answer is that of another search: {stated or final_url}")
+        return is_past_end(listing, page, query.per_page)
 
     def parse_entry(self, html: bytes, url: str) -> EntryPage:
         """Read an entry's page, with the links of its files.
@@ -148,7 +176,11 @@ class Site(ABC):
         """
         page = self.read_entry(html, url)
         return replace(
-            page, slug=self._key(page.slug), files=self._keyed(page.files), previews=self._keyed(page.previews)
+            page,
+            slug=self._key(page.slug),
+            files=self._keyed(page.files),
+            previews=self._keyed(page.previews),
+            canonical=None if page.canonical is None else self._key(page.canonical),
         )
 
     def entry_key(self, url: str) -> str | None:

@@ -30,8 +30,15 @@ class PageForeign(PageUnreadable):
     """
 
 
+class PageOfAnother(PageUnreadable):
+    """A whole page of the site, and not the one that was requested: another entry's, or another query's results.
+
+    Caches mix pages up, and proxies redirect. As with ``PageForeign``, one such answer is not evidence.
+    """
+
+
 class ListingUnreadable(PageUnreadable):
-    """The page is not a result page that can be relied on."""
+    """The page is not a result page that can be relied on, or not the one that was requested."""
 
 
 class ListingRefused(ValueError):

@@ -56,6 +56,8 @@ class Listing:
         rows: the results in the page's order, each entry once.
         skipped: what rows showed that link no entry, in order; such a page has fewer rows than its header says.
         repeated: keys of entries that the page lists again, once for each further row.
+        params: the search that the page's links to its other pages state, as sorted pairs of name and value, without
+            paging and empty values; empty where it has no such links.
     """
 
     status: ListingStatus
@@ -65,6 +67,7 @@ class Listing:
     rows: tuple[ListedEntry, ...]
     skipped: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
 
     @property
     def announced(self) -> int:
@@ -174,6 +177,7 @@ class EntryPage:
         files: the originals, in the page's order, each URL once.
         previews: the uploaded previews, in the page's order, without those that are originals too.
         ignored: links in the field of files that are not an upload on the site.
+        canonical: the key that the page states as its own; None where it states none.
     """
 
     slug: str
@@ -197,6 +201,7 @@ class EntryPage:
     files: tuple[FileLink, ...] = ()
     previews: tuple[FileLink, ...] = ()
     ignored: tuple[str, ...] = ()
+    canonical: str | None = None
 
 
 _LATER = ("collaborators",)
@@ -204,11 +209,14 @@ _LATER = ("collaborators",)
 
 
 def content_hash(entry: EntryPage) -> str:
-    """The sha256, in hex, of the record without favourites and collections, which change without the entry changing.
+    """The sha256, in hex, of the record without what changes without the entry changing.
+
+    That is: favourites, collections, and the key that the page states.
 
     A field that was added later counts only where it is not empty, so that the hashes of before hold.
     """
     record: dict[str, Any] = asdict(replace(entry, favourites=0, collections=()))
+    del record["canonical"]
     for name in _LATER:
         if not record[name]:
             del record[name]

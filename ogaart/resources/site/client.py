@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ogaart.resources.site.download import Accept, Call, Downloader, record_of_refusal
+from ogaart.resources.site.download import Accept, Call, Downloader, Received, record_of_refusal
 from ogaart.resources.site.errors import FetchFailed, SiteDown, SiteRefuses, UnexpectedContent
 from ogaart.resources.site.fetch_records import FETCHES, FetchRecord, FetchRecords
 from ogaart.resources.site.fetcher import REFUSALS, Fetcher, SiteStats
@@ -20,7 +20,10 @@ from ogaart.resources.site.waits import Waits
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 
-__all__ = ["FetchFailed", "Fetched", "SiteClient", "SiteDown", "SiteRefuses", "SiteStats", "UnexpectedContent"]
+__all__ = [
+    "Accept", "FetchFailed", "Fetched", "Received", "SiteClient", "SiteDown", "SiteRefuses", "SiteStats",
+    "UnexpectedContent",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,30 @@ from ogaart.resources.site.site_state import Refusal
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 
-Accept = Callable[[bytes], None]
+
+@dataclass(frozen=True)
+class Received:
+    """A whole body of a response of status 200, before it counts.
+
+    Attributes:
+        path: its bytes.
+        final_url: where redirects led; the URL requested where there were none.
+    """
+
+    path: Path
+    final_url: str
+
+    def read(self) -> bytes:
+        """All bytes."""
+        return self.path.read_bytes()
+
+    def head(self, most: int) -> bytes:
+        """The first bytes, ``most`` at most."""
+        with self.path.open("rb") as file:
+            return file.read(most)
+
+
+Accept = Callable[[Received], None]
 """Raises ``UnexpectedContent`` where a body is not what its URL should hold."""
 
 _PLAIN = frozenset({"", "identity"})
@@ -170,7 +193,7 @@ class Downloader:
         if call.expected_length not in (None, size):
             partial.drop()
             raise _wrong_length(call, f"{size:,} bytes")
-        self._check_accepted(call, partial)
+        self._check_accepted(call, partial, head.final_url)
         self._blobs.adopt(partial.path, sha256)
         record = _record_of(call, head, sha256, size)
         self._records.write(record)
@@ -178,11 +201,11 @@ class Downloader:
         self._confirm_refusals(call)
         return record
 
-    def _check_accepted(self, call: Call, partial: PartialDownload) -> None:
+    def _check_accepted(self, call: Call, partial: PartialDownload, final_url: str) -> None:
         if call.accept is None:
             return
         try:
-            call.accept(partial.path.read_bytes())
+            call.accept(Received(partial.path, final_url))
         except UnexpectedContent as error:
             partial.drop()
             # It counts once for a URL, so that one page that never fits cannot make the site count as down.

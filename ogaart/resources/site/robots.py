@@ -34,7 +34,11 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
-_RULE = re.compile(r"^[ \t]*[A-Za-z][A-Za-z-]*[ \t]*:", re.MULTILINE)
+_RULE = re.compile(
+    r"^[ \t]*(?:user-?agents?|(?:dis)?allow|crawl-?delay|request-?rate|visit-?time|sitemaps?|site-?map|host|noindex|"
+    r"clean-?param|content-signal|content-usage)[ \t]*:",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ def _plain(text: str) -> str:
 
 
 def is_robots(text: str) -> bool:
-    """Whether a text may be a robots.txt: it has no line but comments, or at least one that could be a rule."""
+    """Whether a text may be a robots.txt: it has no line but comments, or at least one with a rule's name.
+
+    An error message such as ``Error: no database`` is none, and must not count as "all is allowed".
+    """
     lines = [line for line in (line.strip() for line in text.split("\n")) if line and not line.startswith("#")]
     if not lines:
         return True
@@ -204,11 +211,10 @@ class Robots:
                 "set OGAART_CONTACT and write to the site's operators"
             )
         now, before = self._clock(), self._stored(origin)
-        missing = answer.status != 200
+        missing = answer.status != 200 or _RULE.search(answer.text) is None
         if missing and before.get("status") == 200 and not before.get("missing"):
-            answer = RobotsAnswer(
-                200, str(before["text"])
-            )  # one answer proves nothing: the rules are obeyed until a second one
+            # One answer, or an empty one, proves nothing: the rules are obeyed until a second one.
+            answer = RobotsAnswer(200, str(before["text"]))
         kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text, "missing": missing}
         write_durably(self._path(origin), json.dumps(kept).encode())
         return Rules(answer, now)

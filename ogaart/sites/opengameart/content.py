@@ -67,13 +67,14 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         PageUnreadable: the bytes are not a page of the site, are cut off, or over a limit; or no key can be told.
     """
     page = markup.parse(html)
-    slug = slug_of(url) or _canonical_slug(page, base) or key_of(url)
+    canonical = _canonical_slug(page, base)
+    slug = slug_of(url) or canonical or key_of(url)
     if slug is None:
         raise PageUnreadable(f"{url!r} names no entry and its page has no canonical link to /content/")
     art = page.css_first("div.node-art.view-mode-full")
     if art is None:
         _require_other_node(page, url)
-        return EntryPage(slug, url, EntryStatus.NOT_ART, nid=_nid(page, ()))
+        return EntryPage(slug, url, EntryStatus.NOT_ART, nid=_nid(page, ()), canonical=canonical)
     parts = _take_apart(art)
     names, urls = _licences(parts.fields.get("field-art-licenses"), base)
     author, author_url, submitter = _author(parts.fields.get("author-submitter"), base)
@@ -100,6 +101,7 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         files=files,
         previews=preview_links(parts.fields.get("field-art-preview"), slug, base, {file.url for file in files}),
         ignored=ignored,
+        canonical=canonical,
     )
 
 

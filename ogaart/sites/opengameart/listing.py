@@ -12,7 +12,7 @@ from ogaart.core.states import ListingStatus
 from ogaart.sites import markup
 from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
 from ogaart.sites.markup import classes, has_class
-from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
+from ogaart.sites.opengameart.urls import absolute, key_of, search_params, slug_of
 from ogaart.sites.records import ListedEntry, Listing
 
 LISTING_VERSION = "1"
@@ -61,7 +61,7 @@ def parse_listing(html: bytes, base: str) -> Listing:
     rows, skipped, repeated = _rows(found, base)
     if not rows and len(found) > _FEW:
         raise ListingUnreadable(f"none of {len(found)} rows links an entry; the first shows {skipped[0]!r}")
-    return Listing(ListingStatus.OK, *header, rows, skipped, repeated)
+    return Listing(ListingStatus.OK, *header, rows, skipped, repeated, _pager_params(view, base))
 
 
 def _result_rows(view: LexborNode) -> list[LexborNode]:
@@ -91,6 +91,14 @@ def _rows(found: list[LexborNode], base: str) -> tuple[tuple[ListedEntry, ...], 
             by_number = slug_of(url) is None
             rows[slug] = ListedEntry(position, slug, markup.line(link) or "", url, by_number)
     return tuple(rows.values()), tuple(skipped), tuple(repeated)
+
+
+def _pager_params(view: LexborNode, base: str) -> tuple[tuple[str, str], ...]:
+    """The search that the links to the other pages state; empty on a result page without others."""
+    own = markup.walk(view, lambda node: not classes(node) & {"view", "views-row"})
+    pager = next((node for node in own if "pager" in classes(node)), None)
+    url = absolute(base, markup.href(markup.first(pager, markup.is_link)) or "")
+    return search_params(url) if url is not None else ()
 
 
 def _header(view: LexborNode) -> tuple[int, int, int] | None:

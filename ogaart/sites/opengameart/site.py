@@ -6,7 +6,7 @@ from ogaart.sites.opengameart.links import LINKS_VERSION
 from ogaart.sites.opengameart.listing import LISTING_VERSION, parse_listing
 from ogaart.sites.opengameart.pasted_links import targets_of
 from ogaart.sites.opengameart.queries import OpenGameArtQuery
-from ogaart.sites.opengameart.urls import key_of, redirect_allowed, search_url
+from ogaart.sites.opengameart.urls import is_search_of, key_of, number_of, redirect_allowed, search_params, search_url
 from ogaart.sites.records import EntryPage, LinkTargets, Listing
 
 
@@ -36,6 +36,16 @@ class OpenGameArt(Site):
     def own_key(self, url: str) -> str | None:
         """See the base; ``/node/<nid>`` is an entry too."""
         return key_of(url)
+
+    def is_search_of(self, listing: Listing, url: str, final_url: str) -> bool:
+        """See the base."""
+        if final_url != url and not is_search_of(search_params(final_url), url):
+            return False
+        return not listing.params or is_search_of(listing.params, url)
+
+    def number_of(self, url: str) -> int | None:
+        """See the base."""
+        return number_of(url)
 
     def is_on_site(self, url: str) -> bool:
         """See the base."""

@@ -8,7 +8,7 @@ path is a plus).
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit
 
 MOST_PER_PAGE = 144
 """Result rows on one page, at most."""
@@ -29,6 +29,11 @@ _REFERENCE = re.compile(
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Every ASCII character that is allowed in a path or query, "%" included: what is encoded stays as it is.
 _AS_GIVEN = "%/:?=&;@!$'()*+,~-._[]"
+_FILTERS = frozenset(
+    {"keys", "title", "name", "field_art_tags_tid", "field_art_type_tid[]", "field_art_licenses_tid[]"}
+)
+_PAGING = frozenset({"sort_by", "sort_order", "items_per_page"})
+_LIST_NUMBER = re.compile(r"\[\d*\]\Z", re.ASCII)
 _NODE_PATH = re.compile(r"/node/([1-9]\d{0,17})/?\Z", re.ASCII)
 _CONTENT_PATH = re.compile(r"/content/([^/]+)/?\Z")
 _DEFAULT_PORT = {"http": "80", "https": "443"}
@@ -83,11 +88,28 @@ def key_of(url: str) -> str | None:
 
     A site that has no name for an entry links ``/node/<nid>``, and answers there for every entry.
     """
-    path = _path(url)
-    if path is None:
-        return None
-    number = _NODE_PATH.search(path)
-    return f"/node/{number[1]}" if number else slug_of(url)
+    number = number_of(url)
+    return f"/node/{number}" if number is not None else slug_of(url)
+
+
+def number_of(url: str) -> int | None:
+    """The node id of a URL whose path ends with ``/node/<nid>``; None for others."""
+    match = _NODE_PATH.search(_path(url) or "")
+    return int(match[1]) if match else None
+
+
+def search_params(url: str) -> tuple[tuple[str, str], ...]:
+    """The search that a URL states: what it filters by, its order and size of pages; sorted, empty ones left out."""
+    found = {(_LIST_NUMBER.sub("[]", name), value) for name, value in parse_qsl(urlsplit(url).query) if value}
+    names = {name for name, _ in found}
+    known = _FILTERS | _PAGING | ({"field_art_tags_tid_op"} if "field_art_tags_tid" in names else set())
+    return tuple(sorted((name, value) for name, value in found if name in known))
+
+
+def is_search_of(stated: tuple[tuple[str, str], ...], url: str) -> bool:
+    """Whether a page that states this search can be the answer to the request of ``url``."""
+    names = {name for name, _ in stated}
+    return set(stated) == {(n, v) for n, v in search_params(url) if n in names or n not in _PAGING}
 
 
 def stored_name(url: str) -> str:

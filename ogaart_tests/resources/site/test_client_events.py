@@ -3,7 +3,7 @@
 import pytest
 
 from ogaart.resources.site import waits
-from ogaart.resources.site.client import FetchFailed, SiteDown, UnexpectedContent
+from ogaart.resources.site.client import FetchFailed, Received, SiteDown, UnexpectedContent
 from ogaart_tests.fault_server import Encoded, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -12,9 +12,9 @@ __all__ = ["bench"]
 ENTRY = b"<html><body class='node-type-art'>"
 
 
-def looks_like_an_entry(content: bytes) -> None:
+def looks_like_an_entry(received: Received) -> None:
     """What the crawl would pass as ``accept``."""
-    if b"node-type-art" not in content:
+    if b"node-type-art" not in received.read():
         raise UnexpectedContent("not a page of an entry")
 
 

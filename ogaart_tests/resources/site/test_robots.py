@@ -49,10 +49,12 @@ def test_rules_are_obeyed_in_any_encoding(bench: Bench, content: bytes) -> None:
         codecs.BOM_UTF8 + b"\r\n <html>",
         b"Under maintenance. Come back soon.",
         b'{"error": "rate limited"}',
+        b"Error: the database is down\nRequest-Id: 12\n",
+        b"Contact: mailto:security@example.org\nExpires: 2027-01-01T00:00:00Z\n",
         gzip.compress(RULES.encode()),
         b"\x89PNG\r\n\x1a\n" + bytes(100),
     ],
-    ids=["html", "html with bom", "words", "json", "gzip", "png"],
+    ids=["html", "html with bom", "words", "json", "an error", "security.txt", "gzip", "png"],
 )
 def test_what_is_not_a_robots_txt_is_a_site_out_of_reach(bench: Bench, content: bytes) -> None:
     bench.server.at("/robots.txt", Serve(content, "text/plain"))
@@ -95,6 +97,18 @@ def test_rules_outlive_one_404(bench: Bench) -> None:
             bench.client(robots_hours=0).get(url)
 
     assert bench.client(robots_hours=0).get(url).status == 200  # missing twice
+
+
+@pytest.mark.parametrize("empty", [b"", b"# maintenance\n"], ids=["nothing", "a comment"])
+def test_rules_outlive_one_empty_answer(bench: Bench, empty: bytes) -> None:
+    bench.server.at("/robots.txt", Serve(RULES.encode()), Serve(empty), Serve(empty))
+    url = bench.server.at("/no", Serve(b"x"))
+
+    for _ in range(2):
+        with pytest.raises(FetchFailed, match="forbids"):
+            bench.client(robots_hours=0).get(url)
+
+    assert bench.client(robots_hours=0).get(url).status == 200
 
 
 @pytest.mark.parametrize("delay", ["nan", "inf", "1e400", "-5", "x", ""])

@@ -50,6 +50,7 @@ def test_a_plain_entry_is_read_whole() -> None:
         collections=("Imaginary CC0 Collection", "Tiles & more"),
         files=page.files,
         previews=page.previews,
+        canonical="made-up-forest-tiles",
     )
     files = f"{BASE}/sites/default/files"
     slug = "made-up-forest-tiles"
@@ -163,7 +164,9 @@ def test_an_entry_without_any_field_is_still_one() -> None:
     text = saved(PLAIN)
     for field in FIELDS:
         text = without(text, field)
-    assert entry(text) == EntryPage("made-up-forest-tiles", URL, EntryStatus.OK, nid=900001)
+    assert entry(text) == EntryPage(
+        "made-up-forest-tiles", URL, EntryStatus.OK, nid=900001, canonical="made-up-forest-tiles"
+    )
 
 
 @pytest.mark.parametrize(
