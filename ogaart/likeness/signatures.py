@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     Miniature = NDArray[np.uint8] | NDArray[np.float32]
 
 SIDE = 32
-MIRRORED = np.float32(0.998)
+MIRRORED, TURNED = 0.998, 0.996
+_ORIENTATIONS = np.array([1.0, TURNED, TURNED, TURNED, MIRRORED, TURNED, TURNED, TURNED], np.float32)
+"""What each of the eight orientations counts: upright and its quarter turns, mirrored and those of that."""
 _FLAT = 6  # of 255: what JPEG makes of one colour
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
@@ -46,7 +48,7 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
 
     Where one of two is opaque and the other is not, the opaque one may be the other flattened on an unknown
     background: the colour that fits best is computed (least squares, each channel) and the pair compared on it. Where
-    both have alpha, they are compared on black and on white. The query is also tried mirrored.
+    both have alpha, they are compared on black and on white. The query is also tried mirrored and in quarter turns.
 
     Args:
         query: (32, 32, 4) uint8 signature.
@@ -57,11 +59,11 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     """
     if len(candidates) == 0:
         return np.zeros(0, dtype=np.float32)
-    sums = _CandidateSums(candidates)
-    upright = _nearness(query, sums)
-    mirrored = _nearness(query[:, ::-1], sums)
-    # A little less, so that of a picture and its mirror image, both in the collection, the right one is first.
-    return np.asarray(np.maximum(upright, MIRRORED * mirrored), dtype=np.float32)
+    turned = [np.rot90(side, turns) for side in (query, query[:, ::-1]) for turns in range(4)]
+    near = _nearness(np.stack(turned), _CandidateSums(candidates))
+    # Changed ones count a little less, so that of a picture and its mirror image, both in the collection, the right one
+    # is first.
+    return np.asarray((near * _ORIENTATIONS).max(axis=1), dtype=np.float32)
 
 
 def nearness(query: Miniature, candidates: Miniature) -> NDArray[np.float32]:
@@ -74,7 +76,7 @@ def nearness(query: Miniature, candidates: Miniature) -> NDArray[np.float32]:
     Returns:
         (N,) float32 in 0..1.
     """
-    return _nearness(query, _CandidateSums(candidates))
+    return np.asarray(_nearness(query[None], _CandidateSums(candidates))[:, 0])
 
 
 class _CandidateSums:
@@ -84,39 +86,45 @@ class _CandidateSums:
     """
 
     def __init__(self, candidates: Miniature) -> None:
-        flat = candidates.reshape(len(candidates), -1, 4).astype(np.float32) / 255
+        # Differences of large sums: in single precision a picture would be 0.998 near itself. Windows of pictures that
+        # were averaged in single precision are compared as they are, since there are thousands.
+        precision = np.dtype(np.float64 if candidates.dtype == np.uint8 else np.float32)
+        flat = np.divide(candidates.reshape(len(candidates), -1, 4), 255, dtype=precision)
         # (N, 3, P): each channel's pixels in one row, so that sums against the query are matrix products.
         self.colour = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1))
         self.clear = 1 - flat[..., 3]
         self.opaque = np.max(self.clear, axis=1) < 1 / 64
-        self.c = self.colour.sum(axis=2)
-        self.t = self.clear.sum(axis=1)[:, None]
-        self.cc = np.einsum("ncp,ncp->nc", self.colour, self.colour)
-        self.tc = np.einsum("np,ncp->nc", self.clear, self.colour)
-        self.tt = np.einsum("np,np->n", self.clear, self.clear)[:, None]
+        # (N, 3, 1) and (N, 1, 1): the last axis is that of the queries.
+        self.c = self.colour.sum(axis=2)[..., None]
+        self.t = self.clear.sum(axis=1)[:, None, None]
+        self.cc = np.einsum("ncp,ncp->nc", self.colour, self.colour)[..., None]
+        self.tc = np.einsum("np,ncp->nc", self.clear, self.colour)[..., None]
+        self.tt = np.einsum("np,np->n", self.clear, self.clear)[:, None, None]
 
 
-def _nearness(query: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
-    pixels = query.shape[0] * query.shape[1]
-    flat = query.reshape(pixels, 4).astype(np.float32) / 255
-    colour, clear = flat[:, :3], 1 - flat[:, 3]
-    q, s = colour.sum(axis=0), clear.sum()
-    qq, sq, ss = (colour**2).sum(axis=0), clear @ colour, clear @ clear
-    qc = np.einsum("ncp,pc->nc", of.colour, colour)
-    sc = of.colour @ clear
-    tq = of.clear @ colour
+def _nearness(queries: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
+    """Compare Q queries of one size with N candidates: (N, Q) float32 in 0..1."""
+    count, pixels = len(queries), queries.shape[1] * queries.shape[2]
+    flat = np.divide(queries.reshape(count, pixels, 4), 255, dtype=of.colour.dtype)
+    # (3, P, Q) and (P, Q): all sums against the candidates are matrix products.
+    colour, clear = np.ascontiguousarray(flat[..., :3].transpose(2, 1, 0)), np.ascontiguousarray(1 - flat[..., 3].T)
+    q, s = colour.sum(axis=1), clear.sum(axis=0)
+    qq, sq, ss = (colour**2).sum(axis=1), (colour * clear).sum(axis=1), (clear**2).sum(axis=0)
+    # (N, 3, Q), and st (N, 1, Q)
+    qc = np.stack([of.colour[:, channel] @ colour[channel] for channel in range(3)], axis=1)
+    sc = (of.colour.reshape(-1, pixels) @ clear).reshape(-1, 3, count)
+    tq = np.stack([of.clear @ colour[channel] for channel in range(3)], axis=1)
     st = (of.clear @ clear)[:, None]
 
-    def on(background: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Nearness of q + s b and c + t b, for b of shape (N, 3) or (3,)."""
-        b = background
+    def on(b: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Nearness of q + s b and c + t b, for a background b of shape (N, 3, Q) or (3, 1)."""
         query_sum, query_square = q + s * b, qq + 2 * b * sq + b * b * ss
         other_sum, other_square = of.c + of.t * b, of.cc + 2 * b * of.tc + b * b * of.tt
         product = qc + b * (tq + sc) + b * b * st
         squares = np.maximum(query_square + other_square - 2 * product, 0).sum(axis=1) / (3 * pixels)
         covariance = (product - query_sum * other_sum / pixels).sum(axis=1)
-        query_spread = np.maximum((query_square - query_sum**2 / pixels).sum(axis=-1), 0)
-        other_spread = np.maximum((other_square - other_sum**2 / pixels).sum(axis=1), 0)
+        query_spread = np.maximum((query_square - query_sum**2 / pixels).sum(axis=-2), 0)
+        other_spread = np.maximum((other_square - other_sum**2 / pixels).sum(axis=-2), 0)
         # SSIM's term of structure and contrast: a flat picture is near no other, though a background can be fitted to
         # all of it. The floor keeps the noise of two flat pictures from counting as a difference of shape.
         floor = pixels * 3 * 1e-4
@@ -128,7 +136,7 @@ def _nearness(query: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
     slope = (tq - of.tc) - (sq - sc)
     curve = of.tt - 2 * st + ss
     fitted = np.clip(slope / np.maximum(curve, 1e-6), 0, 1)
-    flattened = on(fitted.astype(np.float32))
-    both_clear = (on(np.zeros(3, dtype=np.float32)) + on(np.ones(3, dtype=np.float32))) / 2
-    query_opaque = float(clear.max()) < 1 / 64
-    return np.clip(np.where(of.opaque | query_opaque, flattened, both_clear), 0, 1).astype(np.float32)
+    flattened = on(fitted)
+    both_clear = (on(np.zeros((3, 1), flat.dtype)) + on(np.ones((3, 1), flat.dtype))) / 2
+    query_opaque = clear.max(axis=0) < 1 / 64
+    return np.clip(np.where(of.opaque[:, None] | query_opaque, flattened, both_clear), 0, 1).astype(np.float32)

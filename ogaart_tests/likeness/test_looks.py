@@ -122,6 +122,17 @@ def test_a_copy_is_nearest_to_its_source(background: str | None, mirrored: bool,
         assert near[-1] < 0.5
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_turned_copy_is_nearest_to_its_source(turns: int, mirrored: bool) -> None:
+    known = np.stack([signatures.signature(rgba) for rgba in PICTURES.values()])
+    for place, rgba in enumerate(PICTURES.values()):
+        turned = np.ascontiguousarray(np.rot90(rgba[:, ::-1] if mirrored else rgba, turns))
+        near = signatures.closeness(signatures.signature(turned), known)
+        assert int(near.argmax()) == place
+        assert 0.95 < near[place] <= signatures.TURNED  # the picture itself comes before its turned copy
+
+
 def test_closeness_of_equals_and_of_none() -> None:
     known = np.stack([signatures.signature(rgba) for rgba in PICTURES.values()])
     for place in range(len(known)):
