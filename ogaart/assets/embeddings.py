@@ -1,10 +1,10 @@
-"""Vectors of the pictures: what no segment holds yet goes through the model, once for equal pixels."""
+"""Vectors and derived bytes of the pictures: what no segment holds yet is computed, once for equal pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 import dagster as dg
 import numpy as np
-from numpy.typing import NDArray
 
 from ogaart.assets.extracted_images import extracted_images
 from ogaart.core.partitions import search_pages_partitions
@@ -12,9 +12,11 @@ from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import RowState
 from ogaart.pipeline.checks import partition_check
+from ogaart.pipeline.derived_step import DerivedStep
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.resources.embedding.batches import Batch, Failure, Picture
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
@@ -47,13 +49,14 @@ def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> StepEve
     """Which segment holds each image's vector (VGG16 fc2, 4096 numbers, or EfficientNet-Lite0, 1280).
 
     The model works in a child process in batches of a fixed size, on pictures that no segment holds yet; equal
-    pixels are embedded once. A killed step loses at most one segment of 512.
+    pixels are embedded once. Beside it, and decoded once with it, each picture is described by parts (palette, layout,
+    shape, structure). A killed step loses at most one segment of 512.
     """
     yield from run_partitions(context, platform, Stage.EMBEDDINGS, embed)
 
 
 def embed(step: Step) -> None:
-    """Embed what is missing, then point every image at its vector."""
+    """Read the pictures that lack something, then point every image at its vector."""
     stores = step.stores
     tables = stores.tables
     images = {row["image_id"]: row for row in tables.read(IMAGES, step.partition)}
@@ -61,16 +64,20 @@ def embed(step: Step) -> None:
     embedder = Embedder(stores.settings)
     space = embedder.space.name
     vectors = Vectors(stores.root.vectors, space)
+    derived = DerivedStep(step, images)
     wanted = {i: fingerprint(EMBEDDINGS_VERSION, space, row["pixel_sha256"]) for i, row in images.items()}
     held = vectors.keys()
-    missing = {
-        i: row["pixel_sha256"]
+    failing = {
+        i
         for i, row in images.items()
-        if row["pixel_sha256"] not in held and not step.failures.keep_until_due(str(i), wanted[i])
+        if row["pixel_sha256"] not in held and step.failures.keep_until_due(str(i), wanted[i])
     }
-    reasons: dict[str, tuple[str, str]] = {}
-    if missing:
-        reasons = _embed_missing(step, embedder, vectors, missing)
+    missing = {row["pixel_sha256"] for i, row in images.items() if i not in failing} - held
+    lacking = derived.lacking(without=failing)
+    reasons: dict[str, Failure] = {}
+    if missing or lacking:
+        reasons = _read_pictures(step, embedder, vectors, derived, missing, lacking)
+    derived.record_failures()
     places = vectors.locate({row["pixel_sha256"] for row in images.values()})
     rows: list[EmbeddingRow] = []
     for number, image in images.items():
@@ -84,10 +91,13 @@ def embed(step: Step) -> None:
         }
         if place is not None:
             facts = {**facts, "segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
-        elif image["pixel_sha256"] in reasons:
-            error_class, message = reasons[image["pixel_sha256"]]
+        elif (cause := reasons.get(image["pixel_sha256"])) is not None:
             step.failures.record(
-                str(number), wanted[number], slug=image["slug"], error_class=error_class, message=message
+                str(number),
+                wanted[number],
+                slug=image["slug"],
+                error_class=cause.error_class,
+                message=cause.message,
             )
         old = stored.get(number)
         if old is not None and old["fingerprint"] == wanted[number] and all(old.get(k) == v for k, v in facts.items()):
@@ -100,45 +110,64 @@ def embed(step: Step) -> None:
     step.commit({EMBEDDINGS: (list(stored.values()), rows)})
 
 
-def _embed_missing(
-    step: Step, embedder: Embedder, vectors: Vectors, missing: dict[int, str]
-) -> dict[str, tuple[str, str]]:
-    """Embed the pictures of ``missing``; returns (error class, message) by pixel hash of those that failed."""
-    occurrences: dict[int, OccurrenceRow] = {}
+def _read_pictures(
+    step: Step,
+    embedder: Embedder,
+    vectors: Vectors,
+    derived: DerivedStep,
+    missing: AbstractSet[str],
+    lacking: Mapping[str, tuple[str, ...]],
+) -> dict[str, Failure]:
+    """Read pictures once each, and store what comes of them, a segment at a time.
+
+    Args:
+        step: the step.
+        embedder: reads them.
+        vectors: takes the vectors.
+        derived: takes the rest.
+        missing: pixel hashes that lack a vector.
+        lacking: pixel hashes that lack something else: the derived spaces.
+
+    Returns:
+        Why there is no vector, by pixel hash.
+    """
+    occurrences: dict[str, OccurrenceRow] = {}
+    pixels = {row["image_id"]: row["pixel_sha256"] for row in step.stores.tables.read(IMAGES, step.partition)}
     for row in step.stores.tables.read(OCCURRENCES, step.partition):
-        occurrences.setdefault(row["image_id"], row)
-    by_pixels = {pixels: number for number, pixels in missing.items()}
+        occurrences.setdefault(pixels[row["image_id"]], row)
+    keys = sorted(missing | lacking.keys())
 
-    def pictures() -> Iterator[tuple[str, bytes]]:
-        for pixels, number in by_pixels.items():
-            yield pixels, picture_bytes(step.stores, occurrences[number])
+    def pictures() -> Iterator[Picture]:
+        for key in keys:
+            content = picture_bytes(step.stores, occurrences[key])
+            yield Picture(key, content, key in missing, lacking.get(key, ()))
 
-    reasons: dict[str, tuple[str, str]] = {}
-    keys: list[str] = []
-    parts: list[NDArray[np.float32]] = []
-    norms: list[NDArray[np.float32]] = []
-    embedded = 0
+    reasons: dict[str, Failure] = {}
+    kept: list[Batch] = []
+    embedded = rows = 0
 
     def store() -> None:
-        if keys:
-            vectors.add(keys, np.concatenate(parts), np.concatenate(norms))
-        keys.clear()
-        parts.clear()
-        norms.clear()
+        names = [key for batch in kept for key in batch.keys]
+        if names:
+            vectors.add(names, np.concatenate([b.vectors for b in kept]), np.concatenate([b.norms for b in kept]))
+        derived.store(kept)
+        kept.clear()
 
-    step.progress.begin(len(by_pixels), "pictures")
+    step.progress.begin(len(keys), "pictures")
     with embedder:
-        for batch in embedder.embed(pictures()):
-            if batch.keys:
-                keys.extend(batch.keys)
-                parts.append(batch.vectors)
-                norms.append(batch.norms)
-                embedded += len(batch.keys)
-            step.progress.advance(len(batch.keys) + len(batch.failures))
+        for batch in embedder.read(pictures()):
+            kept.append(batch)
+            embedded += len(batch.keys)
+            rows += batch.read
+            step.progress.advance(batch.read)
             for failure in batch.failures:
-                reasons[failure.key] = (failure.error_class, failure.message)
-            if len(keys) + step.stores.settings.embed_batch > SEGMENT_ROWS:
+                if failure.key in missing:
+                    reasons[failure.key] = failure
+                else:
+                    derived.failed(failure, lacking[failure.key])
+            if rows + step.stores.settings.embed_batch > SEGMENT_ROWS:
                 store()
+                rows = 0
         store()
         step.extra["worker_peak_bytes"] = embedder.peak_bytes
     step.extra["embedded"] = embedded

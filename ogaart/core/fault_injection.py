@@ -33,6 +33,8 @@ class Fault(StrEnum):
     TABLE_SWAPPED = "table_swapped"
     SEGMENT_DRAFTED = "segment_drafted"
     SEGMENT_WRITTEN = "segment_written"
+    DERIVED_DRAFTED = "derived_drafted"
+    DERIVED_WRITTEN = "derived_written"
     COLLECTION_NAMED = "collection_named"
     SHARD_MADE = "shard_made"
     POINTS_UPSERTED = "points_upserted"

@@ -47,6 +47,7 @@ def backup(settings: Settings, folder: Path) -> Report:
     _mirror(report, "fetch records", _files(root.site), root.root, folder, same=_same_time)
     _mirror(report, "blobs", _files(root.blobs), root.root, folder, same=_same_size)
     _mirror(report, "vectors", _files(root.vectors), root.root, folder, same=_same_size)
+    _mirror(report, "derived", _files(root.derived), root.root, folder, same=_same_size)
     decisions = [root.decisions] if root.decisions.exists() else []
     _mirror(report, "decisions", decisions, root.root, folder, same=lambda _old, _new: False)
     _mirror(report, "history", _files(root.history), root.root, folder, same=lambda _old, _new: False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -27,10 +28,12 @@ from ogaart.resources.index.opening import discard_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
 from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.schema import EMBEDDINGS
+from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.vectors import Vectors
@@ -181,25 +184,32 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
 
 
 def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
-    """Segments with vectors of pictures that no row names, and damaged ones; the vectors still in use are kept."""
-    for folder in sorted(p for p in stores.root.vectors.glob("*") if p.is_dir()):
-        vectors = Vectors(stores.root.vectors, folder.name)
-        held = vectors.keys()
+    """Segments with rows of pictures that no table names, and damaged ones; what is still in use is kept."""
+    root = stores.root
+    spaces: list[tuple[str, Segments[Any, Any]]] = [
+        *((f"vectors of {space}", Vectors(root.vectors, space)) for space in _folders(root.vectors)),
+        *((f"derived {space}", DerivedBytes(root.derived, space)) for space in _folders(root.derived)),
+    ]
+    for what, segments in spaces:
+        held = segments.keys()
         unused = held - pixels
-        if not unused and not vectors.damaged:
+        if not unused and not segments.damaged:
             continue
-        places = vectors.locate(held)
-        names = {places[key].segment for key in unused} | set(vectors.damaged)
-        size = sum((folder / name).stat().st_size for name in names)
+        places = segments.locate(held)
+        names = {places[key].segment for key in unused} | set(segments.damaged)
+        size = sum((segments.folder / name).stat().st_size for name in names)
         share = len(unused) / max(sum(1 for place in places.values() if place.segment in names), 1)
-        what = f"vectors of {folder.name}"
-        yield Item(what, folder, round(size * share), lambda v=vectors: v.gc(pixels))  # type: ignore[misc]
+        yield Item(what, segments.folder, round(size * share), lambda s=segments: s.gc(pixels))  # type: ignore[misc]
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(path.name for path in root.glob("*") if path.is_dir())
 
 
 def _drafts(stores: Stores) -> Iterator[Item]:
     """Temporary files whose process has ended, and partial downloads that will not be resumed."""
     root = stores.root
-    for folder in (root.blobs, root.site, root.tables, root.packs, root.vectors, root.index):
+    for folder in (root.blobs, root.site, root.tables, root.packs, root.vectors, root.derived, root.index):
         for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
             if path.is_file() and is_leftover(path):
                 yield _file("temporary files", path)

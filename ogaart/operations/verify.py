@@ -22,6 +22,7 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
+from ogaart.operations.verify_derived import damaged_derived
 from ogaart.operations.verify_state import damaged_state
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.catalog.history import HistoryFiles
@@ -96,6 +97,7 @@ class Verification:
             space = VectorSpace.of(self.stores.settings)
             vectors = Vectors(self.stores.root.vectors, space.name)
             yield from self.vectors(con, vectors)
+            yield from self.derived(con)
             yield from self.collection(con, vectors, space.dimension)
         yield from self.publication()
 
@@ -237,6 +239,12 @@ class Verification:
             keys = [key for where, key in lacking if where == partition]
             problem = f"{len(keys)} embedded pictures have no vector, such as {keys[0]}"
             yield Damage("vectors", str(vectors.folder), problem, _one(stage, partition))
+
+    def derived(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
+        """Segments of derived bytes are intact; a picture that lacks some is no damage: the next run computes them."""
+        for path, reason, partitions in damaged_derived(self.stores.root, con, quick=self.quick):
+            redo = frozenset((Stage.EMBEDDINGS.value, partition) for partition in partitions)
+            yield Damage("derived", str(path), reason, redo, (path,))
 
     def collection(self, con: duckdb.DuckDBPyConnection, vectors: Vectors, dimension: int) -> Iterator[Damage]:
         """The working collection holds what is published, with the stored vectors, and nothing without a row."""

@@ -23,8 +23,8 @@ from ogaart_tests.torture.running import World, run
 from ogaart_tests.torture.small_site import small_site
 
 GONE, COME = "lava-and-water", ("circular-arrows", "crops")
-SAVED = {Fault.SEGMENT_DRAFTED, Fault.SEGMENT_WRITTEN}
-"""Points that are passed only where pictures are embedded; all other runs find the vectors stored already."""
+SAVED = {Fault.SEGMENT_DRAFTED, Fault.SEGMENT_WRITTEN, Fault.DERIVED_DRAFTED, Fault.DERIVED_WRITTEN}
+"""Points that are passed only where pictures are embedded; all other runs find what is stored."""
 
 
 TERMS = (Fault.BODY_RECEIVED, Fault.TABLE_DRAFTED, Fault.POINTS_UPSERTED, Fault.CUT_MADE, Fault.CURRENT_SWITCHED)
@@ -93,7 +93,7 @@ class Bench:
         self._root = root
         self._site = site
         self._stories: dict[str, _Story] = {}
-        self._vectors = root / "reference-begun" / "data" / "vectors"
+        self._read = root / "reference-begun" / "data"
 
     def begin(self) -> None:
         """Run the graph from nothing, undisturbed."""
@@ -111,7 +111,7 @@ class Bench:
         world = self._world("reference-changed")
         shutil.copytree(start, world.data, symlinks=True)
         self._stories["changed"] = self._told(world, start, everything_again)
-        self._vectors = world.data / "vectors"
+        self._read = world.data
 
     def blows(self, story: str) -> Iterator[Blow]:
         """A kill at every point that the story comes by: in its first pass at the beginning, in a later one after."""
@@ -133,7 +133,8 @@ class Bench:
         if story.start is not None:
             shutil.copytree(story.start, world.data, symlinks=True)
         if blow.point not in SAVED:
-            shutil.copytree(self._vectors, world.data / "vectors", dirs_exist_ok=True)
+            for store in ("vectors", "derived"):
+                shutil.copytree(self._read / store, world.data / store, dirs_exist_ok=True)
         self._site.requests.clear()
         with Reader(world) as reader:
             first = run(world, story.steps, f"{blow.point}:{blow.nth}:{blow.how}")

@@ -81,6 +81,8 @@ BATCHES = (
         Spoil("blob of a picture", "blobs/*/*/*", torn, b"\x89PNG"),
         Spoil("table of entries", "tables/entries/content_pages/2d-art/0000.parquet", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", rotten),
+        Spoil("derived segment", "derived/*/segment-*.parquet", torn),
+        Spoil("derived segment", "derived/*/segment-*.parquet", rotten),
         Spoil("words", "generations/0*/words.sqlite", torn),
         Spoil("audits", "generations/0*/audits.json", torn, noticed=False),
         Spoil("configuration of Dagster", "dagster/dagster.yaml", torn, noticed=False),
@@ -155,7 +157,8 @@ class Spoiler:
     def jump(self) -> list[str]:
         """A run while the clock is an hour ahead, then one by the right clock: it must find all as it should be."""
         world = World(self._root / "jumped", self._site.base)
-        shutil.copytree(self._whole.data / "vectors", world.data / "vectors")
+        for store in ("vectors", "derived"):
+            shutil.copytree(self._whole.data / store, world.data / store)
         said = []
         for told in (partial(ahead, HOUR), steps.everything):
             done = run(world, told)

@@ -192,7 +192,8 @@ def calmly() -> steps.Reports:
 
 def _compare(world: World, calm: World, result: Weathered) -> None:
     """Run again in both worlds; everything must be the same, and nothing may be left over."""
-    shutil.copytree(world.data / "vectors", calm.data / "vectors")
+    for store in ("vectors", "derived"):
+        shutil.copytree(world.data / store, calm.data / store)
     for place in (world, calm):
         ended = run(place, calmly)
         if not ended.well:

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +18,14 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
+from ogaart.resources.embedding.batches import Batch, Failure, Picture, Reading
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
 from ogaart.settings import Settings
 from ogaart.workers import protocol
 from ogaart.workers.process import Child, ChildLost, clean_environment
 
-__all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "WeightsMissing"]
+__all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "Picture", "WeightsMissing"]
 
 _FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -38,32 +38,6 @@ _log = logging.getLogger(__name__)
 
 class EmbedderBroken(RuntimeError):
     """The child process breaks at everything: no picture's fault."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A picture without a vector: its key, the class of the cause, and the cause."""
-
-    key: str
-    error_class: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What became of some pictures.
-
-    Attributes:
-        keys: the pictures that have a vector.
-        vectors: (N, D) float32 of length 1, in the order of ``keys``.
-        norms: (N,) float32, the lengths of the model's own vectors.
-        failures: the pictures that have none.
-    """
-
-    keys: tuple[str, ...]
-    vectors: NDArray[np.float32]
-    norms: NDArray[np.float32]
-    failures: tuple[Failure, ...]
 
 
 class Embedder:
@@ -134,20 +108,30 @@ class Embedder:
             WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child breaks at everything.
         """
-        prepared: list[tuple[str, NDArray[np.uint8]]] = []
-        failures: list[Failure] = []
-        for key, source in pictures:
+        return self.read(Picture(key, source) for key, source in pictures)
+
+    def read(self, pictures: Iterable[Picture]) -> Iterator[Batch]:
+        """Decode pictures once each, for the model's vector and the derived spaces that want them.
+
+        Args:
+            pictures: taken as they are needed.
+
+        Yields:
+            One batch for each ``embed_batch`` pictures.
+
+        Raises:
+            WeightsMissing: the weights are missing and cannot be downloaded.
+            EmbedderBroken: the child breaks at everything.
+        """
+        reading = Reading()
+        for picture in pictures:
             with self._lock:
-                outcome = self._prepare(key, source)
-            if isinstance(outcome, Failure):
-                failures.append(outcome)
-            else:
-                prepared.append((key, outcome))
-            if len(prepared) + len(failures) >= self._settings.embed_batch:
-                yield self._embed(prepared, failures)
-                prepared, failures = [], []
-        if prepared or failures:
-            yield self._embed(prepared, failures)
+                self._read(picture, reading)
+            if reading.count >= self._settings.embed_batch:
+                yield self._finish(reading)
+                reading = Reading()
+        if reading.count:
+            yield self._finish(reading)
 
     def embed_rgba(self, pictures: Sequence[NDArray[np.uint8]]) -> Batch:
         """Embed pictures already decoded; keys are their places in the sequence.
@@ -163,17 +147,42 @@ class Embedder:
 
     # -- the steps --------------------------------------------------------------------------------------------
 
-    def _prepare(self, key: str, source: bytes | Path) -> NDArray[np.uint8] | Failure:
-        """Have the child decode and prepare one picture; what breaks the child twice is a failure."""
-        fields = {"op": "prepare", "path": str(source) if isinstance(source, Path) else ""}
-        blobs = () if isinstance(source, Path) else (source,)
+    def _read(self, picture: Picture, reading: Reading) -> None:
+        """Have the child read one picture; what breaks the child twice is a failure, of derived spaces if it can be."""
+        reading.count += 1
         try:
-            answer = self._request_twice(fields, blobs, self._settings.member_seconds)
+            answer = self._request_twice(*self._reading_request(picture), self._settings.member_seconds)
         except ChildLost as error:
-            return Failure(key, Reason.WORKER_CRASHED, str(error))
+            lost = Failure(picture.key, Reason.WORKER_CRASHED, str(error))
+            for space in picture.derive:
+                reading.underived.setdefault(space, []).append(lost)
+            if picture.embed and picture.derive:  # the model may still be able to embed it
+                reading.count -= 1
+                self._read(dataclasses.replace(picture, derive=()), reading)
+            elif picture.embed:
+                reading.failures.append(lost)
+            return
         if answer.fields["kind"] == "failed":
-            return Failure(key, answer.fields["error_class"], answer.fields["message"])
-        return np.frombuffer(answer.blobs[0], np.uint8).reshape(self._model.input_size, self._model.input_size, 3)
+            reading.failures.append(Failure(picture.key, answer.fields["error_class"], answer.fields["message"]))
+            return
+        blobs = list(answer.blobs)
+        if picture.embed:
+            side = self._model.input_size
+            reading.prepared.append((picture.key, np.frombuffer(blobs.pop(0), np.uint8).reshape(side, side, 3)))
+        for space, content in zip(answer.fields["derived"], blobs, strict=True):
+            reading.derived.setdefault(space, {})[picture.key] = bytes(content)
+        for space, (error_class, message) in answer.fields["failed"].items():
+            reading.underived.setdefault(space, []).append(Failure(picture.key, error_class, message))
+
+    @staticmethod
+    def _reading_request(picture: Picture) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+        path = str(picture.source) if isinstance(picture.source, Path) else ""
+        fields = {"op": "read", "path": path, "embed": picture.embed, "derive": picture.derive}
+        return fields, () if isinstance(picture.source, Path) else (picture.source,)
+
+    def _finish(self, reading: Reading) -> Batch:
+        batch = self._embed(reading.prepared, reading.failures)
+        return dataclasses.replace(batch, derived=reading.derived, underived=reading.underived, read=reading.count)
 
     def _embed(self, prepared: list[tuple[str, NDArray[np.uint8]]], failures: list[Failure]) -> Batch:
         """Embed prepared pictures together; where that breaks the child, each alone."""
@@ -233,7 +242,7 @@ class Embedder:
         except ChildLost as error:
             self._child = None
             self._losses += 1
-            if self._losses > 2 * MAX_LOSSES:  # each picture may cost two
+            if self._losses > 3 * MAX_LOSSES:  # each picture may cost three
                 raise EmbedderBroken(f"{self._losses} children broke one after the other, the last: {error}") from error
             raise
         except BaseException:

@@ -5,6 +5,7 @@ its parent. What a hostile picture breaks here is that picture's row.
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from torch import nn
 from ogaart.imaging import pictures
 from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
+from ogaart.resources.embedding.derivations import DERIVATIONS
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import EmbeddingModel, WeightsMissing, model_named
 from ogaart.workers import protocol, serving
@@ -113,21 +115,38 @@ class EmbeddingWorker:
         self._size = self._model.model.input_size
 
     def answer(self, request: protocol.Message) -> tuple[dict[str, Any], tuple[Any, ...]]:
-        """Carry out ``prepare`` (a picture's bytes or path) or ``embed`` (prepared pictures)."""
-        if request.fields["op"] == "prepare":
+        """Carry out ``read`` (a picture's bytes or path) or ``embed`` (prepared pictures)."""
+        if request.fields["op"] == "read":
             try:
                 path = request.fields["path"]
                 source = Path(path) if path else bytes(request.blobs[0])
-                return {"kind": "prepared"}, (prepare(pictures.decode(source, self._limits).rgba, self._size),)
+                rgba = pictures.decode(source, self._limits).rgba
+                inputs = [prepare(rgba, self._size)] if request.fields["embed"] else []
             except Unreadable as error:
                 return {"kind": "failed", "error_class": error.error_class, "message": error.message}, ()
             except FileNotFoundError as error:
                 return {"kind": "failed", "error_class": "FileNotFoundError", "message": str(error)}, ()
             except MemoryError:
                 return {"kind": "failed", "error_class": "OutOfMemory", "message": "not enough memory to decode it"}, ()
+            derived, failed = _derive(rgba, request.fields["derive"])
+            return {"kind": "read", "derived": list(derived), "failed": failed}, (*inputs, *derived.values())
         count = int(request.fields["count"])
         prepared = np.frombuffer(request.blobs[0], np.uint8).reshape(count, self._size, self._size, 3)
         return {"kind": "vectors"}, (np.ascontiguousarray(self._model.embed(prepared, self._pool)),)
+
+
+def _derive(rgba: NDArray[np.uint8], spaces: Sequence[str]) -> tuple[dict[str, bytes], dict[str, tuple[str, str]]]:
+    """What each derived space keeps of a picture, and (error class, message) of the spaces that failed."""
+    derived: dict[str, bytes] = {}
+    failed: dict[str, tuple[str, str]] = {}
+    for space in spaces:
+        try:
+            derived[space] = DERIVATIONS[space](rgba)
+        except MemoryError:
+            failed[space] = "OutOfMemory", f"not enough memory for {space}"
+        except (ValueError, ArithmeticError, LookupError) as error:
+            failed[space] = type(error).__name__, f"{space}: {error}"
+    return derived, failed
 
 
 def main() -> None:

@@ -55,6 +55,11 @@ class DataRoot:
         return self.root / "vectors"
 
     @property
+    def derived(self) -> Path:
+        """Immutable segments of what else is computed from pictures, by derived space."""
+        return self.root / "derived"
+
+    @property
     def index(self) -> Path:
         """The working collection, where it lives in the process."""
         return self.root / "index"

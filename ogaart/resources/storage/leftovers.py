@@ -57,6 +57,6 @@ def _candidates(root: DataRoot) -> Iterable[Path]:
     wanted = f"{TEMPORARY}*"
     for folder in (root.root, root.blobs, root.generations, root.history, root.scratch):
         yield from folder.glob(wanted)
-    for folder in (root.site, root.vectors, root.index):
+    for folder in (root.site, root.vectors, root.derived, root.index):
         for pattern in (wanted, f"*/{wanted}", f"*/*/{wanted}"):
             yield from folder.glob(pattern)

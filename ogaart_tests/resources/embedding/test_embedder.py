@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 from torchvision.models import vgg16
 
+from ogaart.likeness import parts
+from ogaart.resources.embedding.batches import Picture
 from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
 from ogaart.resources.embedding.models.base import downloads
 from ogaart.resources.embedding.preprocessing import PREPARATION
@@ -186,6 +188,24 @@ def test_pictures_that_cannot_be_read_are_failures_and_the_others_are_embedded(
     assert all(failure.message for failure in failures.values())
 
 
+def test_a_picture_is_decoded_once_for_its_vector_and_its_parts(embedder: Embedder) -> None:
+    pictures = [
+        Picture("both", png(1), True, (parts.SPACE,)),
+        Picture("vector", png(2)),
+        Picture("parts", png(3), False, (parts.SPACE,)),
+        Picture("cut", png(4)[:60], False, (parts.SPACE,)),
+    ]
+
+    (batch,) = embedder.read(pictures)
+
+    assert batch.keys == ("both", "vector")
+    assert batch.derived == {
+        parts.SPACE: {"both": parts.raw_parts(rgba(1)).tobytes(), "parts": parts.raw_parts(rgba(3)).tobytes()}
+    }
+    assert [failure.key for failure in batch.failures] == ["cut"]
+    assert batch.read == 4
+
+
 def test_a_killed_child_is_replaced_and_nothing_is_lost(embedder: Embedder) -> None:
     def pictures() -> Iterator[tuple[str, bytes]]:
         for i in range(6):
@@ -211,6 +231,21 @@ def test_a_picture_that_hangs_the_child_twice_is_a_failure_of_its_own(tmp_path: 
     (failure,) = batch.failures
     assert (failure.key, failure.error_class) == ("hangs", "WorkerCrashed")
     assert "took longer than 1.5 s" in failure.message
+
+
+@pytest.mark.slow
+def test_a_picture_that_hangs_lacks_its_derived_bytes_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hangs")
+
+    with Embedder(lite0(tmp_path, member_seconds=1.5)) as embedder:
+        (batch,) = embedder.read(
+            [Picture("a", png(1), True, (parts.SPACE,)), Picture("hangs", tmp_path / "hangs", True, (parts.SPACE,))]
+        )
+
+    assert batch.keys == ("a",)
+    assert batch.derived[parts.SPACE].keys() == {"a"}
+    assert [(f.key, f.error_class) for f in batch.failures] == [("hangs", "WorkerCrashed")]
+    assert [(f.key, f.error_class) for f in batch.underived[parts.SPACE]] == [("hangs", "WorkerCrashed")]
 
 
 def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:

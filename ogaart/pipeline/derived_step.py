@@ -1,0 +1,75 @@
+"""What the step ``embeddings`` knows of derived spaces: which pictures lack what, what is stored, what failed."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from ogaart.core.staleness import fingerprint
+from ogaart.pipeline.step import Step
+from ogaart.resources.embedding.batches import Batch, Failure
+from ogaart.resources.embedding.derivations import DERIVATIONS
+from ogaart.resources.storage.derived import DerivedBytes
+from ogaart.resources.storage.rows import ImageRow
+
+
+class DerivedStep:
+    """The derived spaces of one partition's pictures.
+
+    Args:
+        step: the step.
+        images: the partition's images by id.
+    """
+
+    def __init__(self, step: Step, images: Mapping[int, ImageRow]) -> None:
+        self._step = step
+        self._images = images
+        self._stores = {space: DerivedBytes(step.stores.root.derived, space) for space in DERIVATIONS}
+        self._failures: dict[str, dict[str, Failure]] = {space: {} for space in DERIVATIONS}
+
+    def lacking(self, without: AbstractSet[int]) -> dict[str, tuple[str, ...]]:
+        """The derived spaces that each picture lacks, by pixel hash; stored failures that are not due are kept.
+
+        Args:
+            without: images that are not read in this run.
+        """
+        lacking: dict[str, tuple[str, ...]] = {}
+        for space, store in self._stores.items():
+            held = store.keys()
+            for number, image in self._images.items():
+                pixels = image["pixel_sha256"]
+                if pixels in held or number in without:
+                    continue
+                if self._step.failures.keep_until_due(*self._failure_key(number, space)):
+                    continue
+                if space not in lacking.get(pixels, ()):
+                    lacking[pixels] = (*lacking.get(pixels, ()), space)
+        return lacking
+
+    def store(self, batches: Sequence[Batch]) -> None:
+        """Store what batches hold, one segment a space, and remember what failed."""
+        for space, store in self._stores.items():
+            contents = {key: content for b in batches for key, content in b.derived.get(space, {}).items()}
+            if contents:
+                store.add(contents)
+                self._step.extra[f"derived {space}"] = self._step.extra.get(f"derived {space}", 0) + len(contents)
+            self._failures[space].update({f.key: f for b in batches for f in b.underived.get(space, ())})
+
+    def failed(self, failure: Failure, spaces: Sequence[str]) -> None:
+        """A picture that has its vector cannot be read any more: no space gets anything."""
+        for space in spaces:
+            self._failures[space][failure.key] = failure
+
+    def record_failures(self) -> None:
+        """Write a row for each image and space that failed in this run."""
+        for space, failures in self._failures.items():
+            for number, image in self._images.items():
+                cause = failures.get(image["pixel_sha256"])
+                if cause is not None:
+                    self._step.failures.record(
+                        *self._failure_key(number, space),
+                        slug=image["slug"],
+                        error_class=cause.error_class,
+                        message=cause.message,
+                    )
+
+    def _failure_key(self, image_id: int, space: str) -> tuple[str, str]:
+        return f"{image_id} {space}", fingerprint(space, self._images[image_id]["pixel_sha256"])

@@ -1,0 +1,220 @@
+"""Immutable Parquet segments of rows by picture, added by rename: the base of the stores of vectors and derived bytes.
+
+A segment is ``<root>/<space>/segment-<hash>.parquet``, where ``hash`` is taken over its whole content, so that a
+segment which lost bytes is known by its own name. A key is the sha256 of a picture's canonical pixels.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
+
+SEGMENT_ROWS = 512
+"""Most rows of a segment, and so the most that a killed step loses."""
+_PREFIX, _SUFFIX = "segment-", ".parquet"
+_log = logging.getLogger(__name__)
+
+
+class SegmentDamaged(RuntimeError):
+    """A segment's bytes are not those that were written: torn, rotten, or of another space."""
+
+
+class Scan(Protocol):
+    """One segment's content."""
+
+    @property
+    def segment(self) -> str:
+        """Name of its file."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key of each row."""
+
+
+class Location(Protocol):
+    """Where a row lies."""
+
+    @property
+    def segment(self) -> str:
+        """Name of the segment's file."""
+
+    @property
+    def row(self) -> int:
+        """The row in it."""
+
+
+LocationT = TypeVar("LocationT", bound=Location)
+ScanT = TypeVar("ScanT", bound=Scan)
+
+
+class Segments(ABC, Generic[LocationT, ScanT]):
+    """The segments of one space.
+
+    Safe for many readers and several writers at once: a file never changes once it has its name, and two writers
+    of one key leave two equal rows, of which any may be read.
+
+    Args:
+        root: the folder of all spaces.
+        space: name and version of what the rows hold.
+    """
+
+    def __init__(self, root: Path, space: str) -> None:
+        self.folder = root / space
+        self.space = space
+        self._locations: dict[str, LocationT] = {}
+        self._read: set[str] = set()
+        self._damaged: dict[str, str] = {}
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Segments that were ignored, with the reason; their keys count as absent and may be stored again."""
+        return dict(self._damaged)
+
+    def keys(self) -> set[str]:
+        """Keys of all rows held; reads the key column of segments not seen before."""
+        self._refresh()
+        return set(self._locations)
+
+    def locate(self, keys: Iterable[str]) -> dict[str, LocationT]:
+        """Where each key's row lies; keys without one are left out."""
+        self._refresh()
+        return {key: self._locations[key] for key in keys if key in self._locations}
+
+    def scan(self) -> Iterator[ScanT]:
+        """All segments, one at a time, in the order of their names; damaged ones are left out and noted."""
+        self._refresh()
+        for name in sorted(self._read - self._damaged.keys()):
+            try:
+                yield self._read_whole(name)
+            except SegmentDamaged:
+                continue  # noted by _read_whole
+
+    def verify(self) -> dict[str, str]:
+        """Read every segment whole; returns those that are damaged, with the reason."""
+        for _ in self.scan():
+            pass
+        return self.damaged
+
+    def gc(self, keep: AbstractSet[str]) -> int:
+        """Remove rows whose key is not in ``keep``, damaged segments, and drafts of dead writers.
+
+        Only for callers that hold out all writers of this space. What stays of a segment is written as a new one
+        before the old one goes, so a kill at any moment loses nothing.
+
+        Returns:
+            The number of segment files removed.
+        """
+        removed = [name for name in self.damaged if self._remove(name)]
+        for scanned in self.scan():
+            stays = [i for i, key in enumerate(scanned.keys) if key in keep]
+            if len(stays) == len(scanned.keys):
+                continue
+            if stays:
+                self._copy_rows(scanned, stays)
+            if self._remove(scanned.segment):
+                removed.append(scanned.segment)
+        for draft in self.folder.glob(".tmp-*"):
+            draft.unlink(missing_ok=True)
+        self._forget()
+        self._damaged.clear()
+        return len(removed)
+
+    # -- what each store implements ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def _read_locations(self, name: str) -> dict[str, LocationT]:
+        """The rows of a segment by key, from its small columns alone."""
+
+    @abstractmethod
+    def _read_whole(self, name: str) -> ScanT:
+        """A segment's content, checked against its name.
+
+        Raises:
+            SegmentDamaged: it is not what was written; noted by ``_note_damage``.
+        """
+
+    @abstractmethod
+    def _copy_rows(self, scanned: ScanT, rows: Sequence[int]) -> None:
+        """Store some rows of a segment as a new one."""
+
+    @abstractmethod
+    def _drafted(self) -> None:
+        """The point at which a segment's bytes are written and have no name yet."""
+
+    @abstractmethod
+    def _written(self) -> None:
+        """The point at which segments are durable."""
+
+    # -- files ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _named(content_hash: str) -> str:
+        return f"{_PREFIX}{content_hash}{_SUFFIX}"
+
+    def _write(self, rows: pa.Table, content_hash: str, locations: dict[str, LocationT]) -> str:
+        """Write one segment, durable but for its folder; returns its name."""
+        name = self._named(content_hash)
+        path = self.folder / name
+        draft = temporary(path)
+        pq.write_table(rows, draft, compression="zstd", use_dictionary=False)
+        sync_file(draft)
+        self._drafted()
+        draft.replace(path)  # also where the name exists: the content is equal, unless that file is damaged
+        self._damaged.pop(name, None)
+        self._read.add(name)
+        self._locations.update(locations)
+        return name
+
+    def _sync(self) -> None:
+        """Make the names of written segments durable."""
+        sync_folder(self.folder)
+        self._written()
+
+    def _refresh(self) -> None:
+        """Learn the keys of segments that appeared, forget those that went."""
+        present = {p.name for p in self.folder.glob(f"{_PREFIX}*{_SUFFIX}")} if self.folder.is_dir() else set()
+        gone = self._read - present
+        if gone:
+            self._forget()
+        for name in sorted(present - self._read - self._damaged.keys()):
+            try:
+                locations = self._read_locations(name)
+            except FileNotFoundError:
+                continue  # collected since the folder was listed
+            except (pa.ArrowException, OSError) as error:
+                self._note_damage(name, f"{type(error).__name__}: {error}")
+            else:
+                self._read.add(name)
+                self._locations.update(locations)
+
+    def _forget(self) -> None:
+        """Have the key columns read again: a key may lie in another segment too, which its latest place hid."""
+        self._locations.clear()
+        self._read.clear()
+
+    def _note_damage(self, name: str, reason: str) -> SegmentDamaged:
+        """Ignore a segment from now on; its keys are absent, so they are stored again."""
+        self._damaged[name] = reason
+        self._forget()
+        _log.warning("segment %s of %s is damaged and ignored: %s", name, self.space, reason)
+        return SegmentDamaged(
+            f"segment {self.folder / name}: {reason}; its pictures are embedded again by the next run"
+        )
+
+    def _remove(self, name: str) -> bool:
+        path = self.folder / name
+        existed = path.exists()
+        path.unlink(missing_ok=True)
+        return existed
+
+
+def texts(column: "pa.ChunkedArray[pa.StringScalar]") -> tuple[str, ...]:
+    """A column of texts."""
+    return tuple(cast("list[str]", column.to_pylist()))
