@@ -38,6 +38,7 @@ from ogaart.resources.index.base import Point
 from ogaart.resources.index.opening import open_index
 from ogaart.settings import Settings
 from ogaart.sites.licences import LICENCES, uses
+from ogaart.words.index_tables import write_word_index
 
 WORDS = [
     "tree",
@@ -136,10 +137,6 @@ def publish(settings: Settings, points: int) -> None:
                 "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (number, 1, f"https://site/f/{number}.png", f"{number}.png", "", "", "", "png", 9, 0, 9),
             )
-            store.execute(
-                "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
-                (number, title, " ".join(tags), "author", text, f"{number}.png"),
-            )
             if len(batch) == BLOCK:
                 index.upsert(batch)
                 batch = []
@@ -151,6 +148,7 @@ def publish(settings: Settings, points: int) -> None:
         index.copy_to(building.path / "index")
     shutil.rmtree(settings.data / "index")
     store.executescript(serving_files.INDEXES)
+    write_word_index(store)
     facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
     store.commit()

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resources.site", "resources.embedding"),
     ("resources.storage",),
     ("sites", "imaging", "demo"),
+    ("words",),
     ("likeness",),
     ("workers",),
     ("core", "settings"),
@@ -35,6 +36,7 @@ PURE = {
     "sites": ("requests", "duckdb", "torch"),
     "imaging": ("dagster", "requests", "duckdb", "torch"),
     "likeness": ("dagster", "requests", "duckdb", "torch"),
+    "words": ("dagster", "requests", "duckdb", "torch"),
     "search": ("dagster", "ogaart.pipeline", "ogaart.assets"),
 }
 """What a package must not import at all, besides the order."""

@@ -63,14 +63,18 @@ _ASPECTS: Mapping[Choice, Range] = {
 }
 
 
+_OTHER_NAMES = {"grey": ("gray",), "purple": ("violet",), "turquoise": ("cyan", "teal")}
+_COLOURS = tuple(Choice(name, name, aliases=_OTHER_NAMES.get(name, ())) for name in COLOUR_NAMES)
+
+
 def _ranges(table: Mapping[Choice, Range]) -> Callable[[str], Condition]:
     by_value = {choice.value: condition for choice, condition in table.items()}
     return lambda value: by_value[value]
 
 
 FILTERS: tuple[Filter, ...] = (
-    Filter("licence", "licences", "Licence by name, version included; any of several.", "CC-BY 4.0", Texts(),
-           "licence", _any_of("licences")),
+    Filter("licence", "licences", "Licence by name, any of several; without a version: all its versions.",
+           "CC-BY 4.0", Texts(), "licence", _any_of("licences"), aliases=("license",)),
     # The index holds each set of uses that one licence permits: several must be permitted by the same one.
     Filter("use", "uses", "What one licence must permit; all of several.", "sell", SomeOf(_USES),
            "what the licence lets you do", lambda uses: AnyOf("uses", (use_key(uses),))),
@@ -92,7 +96,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("pixel_art", "pixel_art", "Whether it is pixel art: few colours, small.", "yes",
            YesNo(choices=(Choice("yes", "pixel art"), Choice("no", "not pixel art"))), "style", _is("pixel_art")),
     Filter("colour", "colours", "Main colour; any of several.", "blue",
-           SomeOf(tuple(Choice(name, name) for name in COLOUR_NAMES)), "main colour", _any_of("colour_names")),
+           SomeOf(_COLOURS), "main colour", _any_of("colour_names"), aliases=("color",)),
     Filter("entry", "entry", "One entry, by its name in its URL.", "robot-animated", Text(default=None), "entry",
            lambda slug: AnyOf("slug", (slug,))),
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """How one URL parameter of a search is read, written and described; the kinds of values that parameters have."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, ClassVar
 
 from ogaart.search.errors import InvalidParameter
@@ -12,11 +14,12 @@ MAX_VALUES = 24
 
 @dataclass(frozen=True)
 class Choice:
-    """One value that a parameter can take, as the page labels it."""
+    """One value that a parameter can take, as the page labels it, and how else people write it."""
 
     value: str
     label: str
     hint: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class ValueType:
@@ -157,9 +160,9 @@ class YesNo(ValueType):
 
     def read(self, name: str, values: Sequence[str]) -> bool | None:
         """The last one given."""
-        value = values[-1].lower() if values else "any"
+        value = values[-1].casefold() if values else "any"
         if value not in ("yes", "no", "any"):
-            raise InvalidParameter(f"{name}: {value[:80]!r}; expected yes or no")
+            raise unknown_value(name, values[-1], ("yes", "no", "any"))
         return self.default if value == "any" else value == "yes"
 
     def write(self, value: bool | None) -> list[str]:
@@ -177,6 +180,7 @@ class Parameter:
         help: what it means, for the API page.
         example: a valid value.
         kind: how it is read and written.
+        aliases: other names that are read.
     """
 
     name: str
@@ -184,11 +188,35 @@ class Parameter:
     help: str
     example: str
     kind: ValueType
+    aliases: tuple[str, ...] = dataclass_field(default=(), kw_only=True)
 
 
 def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequence[str]:
-    allowed = [choice.value for choice in choices]
+    known = {form.casefold(): one.value for one in choices for form in (one.value, *one.aliases)}
     for value in values:
-        if value not in allowed:
-            raise InvalidParameter(f"{name}: {value[:80]!r}; expected one of {', '.join(allowed)}")
-    return values
+        if value.casefold() not in known:
+            raise unknown_value(name, value, [one.value for one in choices])
+    return [known[value.casefold()] for value in values]
+
+
+def unknown_value(name: str, value: str, known: Sequence[str]) -> InvalidParameter:
+    """The error for a value that a closed list does not have; it names the nearest ones, and all of a short list."""
+    near = nearest(value, known)
+    meant = f"did you mean {_either(near)}? " if near else ""
+    return InvalidParameter(f"{name}: {value[:80]!r} does not exist; {meant}Known are {', '.join(known)}")
+
+
+def nearest(value: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known values that a misspelled one may mean, the likeliest first: beginnings, parts, then similar ones."""
+    wanted = value.casefold().strip()
+    folded: dict[str, str] = {}
+    for one in known:
+        folded.setdefault(one.casefold(), one)
+    inside = [one for one in folded if wanted and (wanted in one or (len(one) > 2 and one in wanted))]
+    inside.sort(key=lambda one: (not one.startswith(wanted), abs(len(one) - len(wanted)), one))
+    similar = difflib.get_close_matches(wanted, folded, n=count, cutoff=0.6)
+    return [folded[one] for one in dict.fromkeys([*similar, *inside])][:count]
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(repr(name) for name in names)

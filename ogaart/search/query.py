@@ -1,6 +1,7 @@
 """The query model: one frozen search, the same for page, API and command line."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,16 @@ from ogaart.search.filters import Filters
 PAGE_SIZE = 24
 MAX_PAGE_SIZE = 100
 MAX_DEPTH = 1_000  # hits that paging reaches: each page costs a walk to it
+
+
+class Sort(StrEnum):
+    """The order of hits; pictures always rank by similarity."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    FAVOURITES = "favourites"
+    LARGEST = "largest"
+    SMALLEST = "smallest"
 
 
 @dataclass(frozen=True)
@@ -95,8 +106,10 @@ class SearchQuery:
         like_pictures: more of the visitor's pictures that hits should be like.
         unlike_pictures: the visitor's pictures that hits should be unlike.
         filters: what a hit must be.
+        without_entries: entries whose pictures are not hits.
         fold: near-identical hits under one.
         group: one hit an entry.
+        sort: the order of a search without pictures.
         limit: hits wanted, at most ``MAX_PAGE_SIZE``.
         offset: hits to skip.
     """
@@ -108,8 +121,10 @@ class SearchQuery:
     positive_pictures: tuple[QueryPicture, ...] = ()
     negative_pictures: tuple[QueryPicture, ...] = ()
     filters: Filters = field(default_factory=Filters)
+    without_entries: tuple[str, ...] = ()
     fold: bool = True
     group: bool = False
+    sort: Sort = Sort.RELEVANCE
     limit: int = PAGE_SIZE
     offset: int = 0
 

@@ -72,6 +72,7 @@ class Occurrence:
 class Hit:
     """One picture of one entry, with all that is needed to judge, use and credit it.
 
+    ``entry_more`` is how many further pictures of its entry the search has, where it shows one of each entry.
     ``columns`` holds every column that ``schema`` declares as served, by its served name.
     """
 
@@ -109,6 +110,7 @@ class Hit:
     places: tuple[Occurrence, ...] = ()
     folded: tuple["Hit", ...] = ()
     folded_count: int = 0
+    entry_more: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,6 +152,21 @@ class HiddenCount:
 
 
 @dataclass(frozen=True)
+class UnknownValue:
+    """A value of a filter that nothing has.
+
+    Attributes:
+        field: the filter, as ``Filter.field``.
+        value: as it was set.
+        nearest: values that something has, the nearest first.
+    """
+
+    field: str
+    value: str
+    nearest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Info:
     """What is searched: the open generation.
 
@@ -170,7 +187,13 @@ class Info:
 class Results:
     """One page of an answer.
 
-    ``total`` is known for words and browsing only; ``looked_at`` is how many hits the hidden counts regard.
+    Attributes:
+        total: how many different pictures there are in all; known for words and filters only.
+        looked_at: how many hits the hidden counts regard.
+        did_you_mean: the words as they are usually spelled, where that differs and finds something.
+        nearest_words: words of the catalog near those of a search that finds nothing.
+        popular_tags: with their numbers of pictures, for a search that finds nothing.
+        unknown: values of filters that nothing has.
     """
 
     info: Info
@@ -181,4 +204,8 @@ class Results:
     more: bool = False
     looked_at: int = 0
     notes: tuple[str, ...] = field(default=())
+    did_you_mean: str = ""
+    nearest_words: tuple[str, ...] = ()
+    popular_tags: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[UnknownValue, ...] = ()
     milliseconds: float = 0.0

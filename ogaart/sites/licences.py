@@ -13,6 +13,7 @@ from itertools import combinations
 UNKNOWN_AUTHOR = "unknown author"
 UNTITLED = "untitled"
 _LONGEST_URL = 200
+_VERSION = re.compile(r"-\d+(\.\d+)*$")
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,21 @@ def lookup(name: str) -> Licence | None:
     return next((one for one in LICENCES if wanted in {_folded(one.name), _folded(one.spdx)}), None)
 
 
+def versions_of(name: str, known: Iterable[str]) -> list[str]:
+    """The licences that a name means: one where it has a version, else all versions of it and no other licence.
+
+    ``CC-BY`` is CC-BY 3.0 and 4.0, and never CC-BY-SA. Letter case, kind of separator and a final ``.0`` are no matter.
+
+    Args:
+        name: as people write it; SPDX identifiers too.
+        known: names of licences to choose from.
+    """
+    spdx = lookup(name)
+    wanted = _plain_version(_folded(spdx.name if spdx else name))
+    folded = {one: _plain_version(_folded(one)) for one in known}
+    return [one for one, text in folded.items() if wanted in (text, _VERSION.sub("", text))]
+
+
 def by_url(url: str) -> Licence | None:
     """The licence that a page means by this link, scheme, ``www.`` and trailing parts such as ``deed.en`` aside."""
     wanted = _folded_url(url)
@@ -281,6 +297,10 @@ def render_table() -> str:
 
 def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.strip()).casefold()
+
+
+def _plain_version(folded: str) -> str:
+    return folded.removesuffix(".0")
 
 
 def _folded_url(url: str) -> str:

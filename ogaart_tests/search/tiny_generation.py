@@ -31,6 +31,7 @@ from ogaart.resources.storage.blobs import Blobs
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 from ogaart.sites.licences import lookup
+from ogaart.words.index_tables import write_word_index
 
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"
@@ -154,6 +155,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
                 points.append(point)
                 found[point.id] = signature
     store.executescript(serving_files.INDEXES)
+    write_word_index(store)
     facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
              "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",
              "newest_fetched_at": "2026-10-01T03:37:00+00:00", "typical_cosine": 0.45}  # fmt: skip
@@ -226,17 +228,6 @@ def _write_picture(
          file, member, sha, hashlib.sha256(content).hexdigest(), picture.format, len(content),
          inner if entry.archive else None, len(content) if entry.archive else None),
     )  # fmt: skip
-    store.execute(
-        "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?,?,?,?,?,?)",
-        (
-            number,
-            entry.title,
-            " ".join(entry.tags),
-            " ".join((entry.author, *entry.collaborators)),
-            entry.description,
-            f"{file} {member}",
-        ),
-    )
     image = {
         "pixel_sha256": pixels, "width": width, "height": height, "has_alpha": seen.has_alpha, "frames": picture.frames,
         "pixel_art": seen.pixel_art, "colours": seen.colours, "palette": seen.palette,

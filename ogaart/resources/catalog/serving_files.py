@@ -1,4 +1,4 @@
-"""The service's own files of a generation: words.sqlite (rows and full text) and the signatures as two arrays.
+"""The service's own files of a generation: words.sqlite (rows and the index of terms) and the signatures as two arrays.
 
 The service opens no DuckDB: an analyst may hold that file open for writing, which locks everybody else out.
 """
@@ -15,22 +15,19 @@ import numpy as np
 import pyarrow as pa
 
 from ogaart.core.stages import Stage
-from ogaart.resources.index.payload import unique_names
 from ogaart.resources.storage.schema import ENTRIES, IMAGES, STAMP, Column
 from ogaart.resources.storage.sql import quoted
+from ogaart.words.index_tables import write_word_index
 
 _BATCH = 2_000  # rows in Python at once
 _SIDE = 32  # pixels of a signature's side
 _SIGNATURE_BYTES = _SIDE * _SIDE * 4
-_NAMES_LIMIT = 20_000  # characters of names in one image's full text
 
 _PLACE_COLUMNS = (
     "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
     " sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER"
 )
 _LICENCE_COLUMNS = "slug TEXT NOT NULL, licences TEXT, first_read_at TEXT, last_read_at TEXT, changed_at TEXT"
-_WORDS_TABLE = """CREATE VIRTUAL TABLE words USING fts5(
-    title, tags, author, description, names, content='', tokenize="unicode61 remove_diacritics 2")"""
 INDEXES = """
 CREATE INDEX images_by_pixels ON images(pixel_sha256);
 CREATE INDEX images_by_slug ON images(slug);
@@ -67,7 +64,6 @@ def serving_ddl() -> str:
         CREATE TABLE places({_PLACE_COLUMNS});
         CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
         CREATE TABLE licence_history({_LICENCE_COLUMNS});
-        {_WORDS_TABLE};
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
 
@@ -131,14 +127,6 @@ _LICENCE_HISTORY = f"""
 SELECT h.slug, h.licences, {", ".join(_moment(f"h.{name}", name) for name in _LICENCE_TIMES)}
 FROM licence_history AS h SEMI JOIN (FROM images WHERE indexed) AS i USING (slug) ORDER BY h.slug, h.first_read_at
 """  # noqa: S608
-_WORDS = """
-SELECT i.image_id, e.title, e.tags, e.author, e.collaborators, e.description, n.names
-FROM images AS i JOIN entries AS e USING (slug) LEFT JOIN (
-    SELECT o.image_id, list(DISTINCT f.shown_name) || list(DISTINCT o.member_path) AS names
-    FROM occurrences AS o LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
-    GROUP BY o.image_id) AS n USING (image_id)
-WHERE i.indexed ORDER BY i.image_id
-"""
 _LISTS = {
     column.served_name: pa.types.is_floating(column.type.value_type)
     for column in (*ENTRIES.served, *IMAGES.served)
@@ -169,9 +157,9 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_places": _copy(con, store, "places", _PLACES),
             "words_renamed": _copy(con, store, "renamed", _RENAMED),
             "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
-            "words_words": _index_words(con, store),
         }
         store.executescript(INDEXES)
+        counts["words_words"] = write_word_index(store)
         facts = {
             **{key: value for key, value in info.items() if key != "number"},
             "generation": info["number"],
@@ -179,7 +167,6 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "entries": counts["words_entries"],
         }
         store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
-        store.execute("INSERT INTO words(words) VALUES ('optimize')")
         store.commit()
         store.executescript("PRAGMA journal_mode = DELETE; ANALYZE;")
     finally:
@@ -207,28 +194,6 @@ def _stored(key: str, value: Any) -> Any:
     if _LISTS[key]:
         values = [round(share, 4) for share in values]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _index_words(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> int:
-    count = 0
-    for rows in _batches(con, _WORDS):
-        store.executemany(
-            "INSERT INTO words(rowid, title, tags, author, description, names) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row["image_id"],
-                    row["title"] or "",
-                    " ".join(row["tags"] or []),
-                    " ".join(filter(None, [row["author"], *(row["collaborators"] or [])])),
-                    row["description"] or "",
-                    " ".join(unique_names(row["names"] or ()))[:_NAMES_LIMIT],
-                )
-                for row in rows
-            ],
-        )
-        count += len(rows)
-    store.commit()
-    return count
 
 
 def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[str, Any]]]:

@@ -41,6 +41,11 @@ class Collapser:
         self._entries: list[str] = []  # of the heads
         self._coarse: list[NDArray[np.float32]] = []  # of the heads
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The entries of all hits so far."""
+        return tuple(self._first_of)
+
     def add(self, briefs: Sequence[Brief], signatures: NDArray[np.uint8], known: NDArray[np.bool_]) -> None:
         """Fold more hits; signatures (N, 32, 32, 4), valid where ``known``."""
         small = coarse(signatures)

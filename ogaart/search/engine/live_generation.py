@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
-from ogaart.search.engine.facets import Facets
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.errors import NothingPublished
 
@@ -18,12 +17,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class OpenGeneration:
-    """One generation, open: its store, its index, and the values of its filters."""
+    """One generation, open: its store and its index."""
 
     number: int
     store: ServingStore
     index: VectorIndex
-    vocabulary: Facets
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:

@@ -1,7 +1,11 @@
-"""One query over one open generation: finds, ranks, collapses, and counts what the filters hide."""
+"""One query over one open generation: finds, ranks, collapses, and counts what the filters hide.
+
+Here are searches with pictures; ``listing`` has those with words and filters alone.
+"""
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +13,24 @@ from numpy.typing import NDArray
 from ogaart.likeness import signatures
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
-from ogaart.resources.index.filters import IndexFilter
+from ogaart.resources.index.filters import AnyOf, IndexFilter, NoneOf
 from ogaart.search.engine import index_filters, likeness
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
-from ogaart.search.engine.fulltext import Expression, expressions
+from ogaart.search.engine.fulltext import Matches
 from ogaart.search.engine.hits import judged, read_hits
+from ogaart.search.engine.image_columns import Mask
+from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, ReferenceImage, rank
 from ogaart.search.engine.serving_store import Brief
-from ogaart.search.query import MAX_DEPTH, QueryPicture, SearchQuery
+from ogaart.search.query import QueryPicture, SearchQuery
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FURTHER = 200  # points of each further round
 ROUNDS = 6
-MANY = 10_000  # full-text matches from which not all are ranked
-MATCHES = 5_000  # best full-text matches that filters are applied to
+MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are found by looking further
+LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
 
 
@@ -44,6 +50,7 @@ class Search:
         opened: the generation.
         query: the search.
         blocked: images that are not shown.
+        conditions: of the query's filters, in this generation.
         remembered: earlier answers of the index for visitors' pictures; updated.
     """
 
@@ -52,8 +59,12 @@ class Search:
         opened: OpenGeneration,
         query: SearchQuery,
         blocked: frozenset[int],
+        conditions: Conditions | None = None,
         remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
     ) -> None:
+        self.conditions = conditions or Conditions({})
+        self.columns = opened.store.columns
+        self.matches: Matches | None = opened.store.matcher.match(query.words) if query.words.strip() else None
         self.remembered = remembered if remembered is not None else {}
         self.store = opened.store
         self.index = opened.index
@@ -75,8 +86,8 @@ class Search:
         query = self.query
         own = self._own_pixels()
         reference = self._reference()
-        narrowed = index_filters.narrow(query.filters, words=query.words, without=self.blocked | own)
-        notes: list[str] = []
+        narrowed = self._narrow(self.conditions, own)
+        notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         here = self._here()
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
@@ -89,7 +100,13 @@ class Search:
         if query.picture is not None and self._compares and query.offset == 0:
             results = replace(results, verdict=likeness.verdict(results.hits, hidden=bool(here) and not exact))
         hidden, looked_at = self._hidden_near(own)
-        return replace(results, hidden=hidden, looked_at=looked_at)
+        return replace(
+            results,
+            hidden=hidden,
+            looked_at=looked_at,
+            unknown=self.conditions.unknown,
+            did_you_mean=self.matches.corrected if self.matches is not None else "",
+        )
 
     def best(self) -> tuple[float, Relation | None]:
         """Likeness and relation of the nearest picture of all, words and filters aside."""
@@ -105,10 +122,12 @@ class Search:
 
     def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
         offset, ceiling = 0, 1.0
+        further = LOOKED_THROUGH if self._sifted is not None else FURTHER
         for turn in range(ROUNDS):
-            step = FURTHER if turn else RERANKED
+            step = further if turn else RERANKED
             points = self._points(narrowed, step, offset) if turn else self._first_points(narrowed)
             offset += step
+            looked_at, points = len(points), self._sift(points)
             ranked = self._rank(points, reference if turn == 0 else None)
             if turn:
                 # Later rounds are not compared by signature: they stay behind what was.
@@ -116,8 +135,34 @@ class Search:
             if ranked:
                 ceiling = ranked[-1].score or 0.0
             self._take(ranked)
-            if len(points) < step or len(self.folder.folds) >= self.wanted:
+            if looked_at < step or len(self.folder.folds) >= self.wanted:
                 return
+            if self.query.group:
+                # Large entries would fill every further round.
+                narrowed = narrowed.without("seen").where("seen", NoneOf("slug", self.folder.entries))
+                offset = 0
+
+    def _narrow(self, conditions: Conditions | None, own: frozenset[int]) -> IndexFilter:
+        """The index's filter: conditions, the words where they leave few enough, and what is never a hit."""
+        within = None
+        if self.matches is not None and self._sifted is None:
+            within = self.columns.ids[self.matches.found].tolist()
+        return index_filters.narrow(
+            conditions, without=self.blocked | own, within=within, without_entries=self.query.without_entries
+        )
+
+    @cached_property
+    def _sifted(self) -> Mask | None:
+        """The images that have the words, where those are too many to be named to the index; else None."""
+        if self.matches is None or np.count_nonzero(self.matches.found) <= MOST_NAMED:
+            return None
+        return self.matches.found
+
+    def _sift(self, points: list[ScoredPoint]) -> list[ScoredPoint]:
+        if self._sifted is None:
+            return points
+        rows = self.columns.rows([point.id for point in points])
+        return [point for point, row in zip(points, rows, strict=True) if row >= 0 and self._sifted[row]]
 
     @property
     def _aimed(self) -> bool:
@@ -203,101 +248,39 @@ class Search:
 
     def _left(self, ids: list[int]) -> list[int]:
         """Those of the ids that words and filters leave."""
-        narrows = self.query.filters.active() or self.query.words.strip()
-        return self._allowed(ids) if ids and narrows else ids
+        rows = self.columns.rows(ids)
+        return [one for one, row in zip(ids, rows, strict=True) if row >= 0 and self.passing[row]]
 
-    def _allowed(self, ids: Sequence[int], *, words: bool = True) -> list[int]:
-        """Those of the ids that filters (and words) leave, in the same order."""
-        text = self.query.words if words else ""
-        narrowed = index_filters.narrow(self.query.filters, words=text, without=self.blocked, within=ids)
-        return index_filters.allowed(self.index, narrowed, ids)
+    @cached_property
+    def passing(self) -> Mask:
+        """The images that words and filters leave."""
+        return self.having & self.conditions.mask(self.columns)
+
+    @cached_property
+    def having(self) -> Mask:
+        """The images that have the words and are not blocked."""
+        shown = ~self.columns.of_ids(self.blocked)
+        for slug in self.query.without_entries:
+            shown &= ~self.columns.mask(AnyOf("slug", (slug,)))
+        return shown if self.matches is None else shown & self.matches.found
 
     def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[HiddenCount, ...], int]:
         query = self.query
         if not query.filters.active() or not self._aimed:
             return (), 0
-        bare = index_filters.narrow(None, words=query.words, without=self.blocked | own)
-        points = self._points(bare, RERANKED)
-        return self._hidden([point.id for point in points]), len(points)
+        rows = self.columns.rows([point.id for point in self._sift(self._points(self._narrow(None, own), RERANKED))])
+        near = self.columns.nothing()
+        near[rows[rows >= 0]] = True
+        near &= self.having
+        return self.hidden(near), int(np.count_nonzero(near))
 
-    def _hidden(self, ids: Sequence[int]) -> tuple[HiddenCount, ...]:
-        filters = self.query.filters
-        if not ids:
-            return ()
-        left = self.index.count(index_filters.narrow(filters, without=self.blocked, within=ids))
+    def hidden(self, some: Mask) -> tuple[HiddenCount, ...]:
+        """How many of some images each filter hides: those that appear when it alone is removed."""
+        left = self.columns.distinct(some & self.passing)
         return tuple(
-            HiddenCount(
-                name,
-                self.index.count(index_filters.narrow(filters.without(name), without=self.blocked, within=ids)) - left,
-            )
-            for name in filters.active()
+            HiddenCount(name, self.columns.distinct(some & self.conditions.without(name).mask(self.columns)) - left)
+            for name in self.conditions.by_field
         )
-
-    # Words alone, and filters alone.
-
-    def textual(self) -> Results:
-        """Answer words, with filters or without."""
-        query = self.query
-        for expression in expressions(query.words):
-            total = self.store.match_count(expression.all)
-            if not total:
-                continue
-            note = expression.note
-            matches = self._matches(expression, total)
-            ids = [i for i in matches if i not in self.blocked]
-            total -= len(matches) - len(ids)
-            allowed = ids
-            hidden: tuple[HiddenCount, ...] = ()
-            if query.filters.active():
-                allowed = self._allowed(ids, words=False)
-                total = len(allowed)
-                hidden = self._hidden(ids)
-            self._take_some(allowed)
-            results = self._page(notes=(note,) if note else (), total=total)
-            return replace(results, hidden=hidden, looked_at=len(ids) if hidden else 0)
-        return self._page(total=0)
-
-    def _matches(self, expression: Expression, total: int) -> list[int]:
-        """The best full-text matches, as many as are ever shown or filtered."""
-        if total > MANY:
-            # To rank all of them would take too long: where the words are in titles and tags
-            # often enough, those matches come first anyway.
-            matches = self.store.match(expression.prominent, MATCHES)
-            if len(matches) >= MAX_DEPTH:
-                return matches
-        return self.store.match(expression.all, MATCHES)
-
-    def browse(self) -> Results:
-        """Answer filters alone, and words that are only to be left out."""
-        narrowed = index_filters.narrow(self.query.filters, words=self.query.words, without=self.blocked)
-        offset = 0
-        while len(self.folder.folds) < self.wanted:
-            ids = index_filters.passing(self.index, narrowed, FURTHER, offset)
-            self._take([Ranked(image_id, None, None) for image_id in ids])
-            offset += FURTHER
-            if len(ids) < FURTHER:
-                break
-        total = self.index.count(narrowed)
-        results = self._page(total=total)
-        if total or len(self.query.filters.active()) < 2:
-            return results
-        return replace(results, hidden=self._hidden_together(), looked_at=self.store.info.images)
-
-    def _hidden_together(self) -> tuple[HiddenCount, ...]:
-        """What each of several filters hides, where nothing passes all of them."""
-        filters = self.query.filters
-
-        def count(name: str) -> int:
-            lifted = index_filters.narrow(filters.without(name), words=self.query.words, without=self.blocked)
-            return self.index.count(lifted)
-
-        return tuple(HiddenCount(name, count(name)) for name in filters.active())
-
-    def _take_some(self, ids: Sequence[int]) -> None:
-        for start in range(0, len(ids), RERANKED):
-            self._take([Ranked(image_id, None, None) for image_id in ids[start : start + RERANKED]])
-            if len(self.folder.folds) >= self.wanted:
-                return
 
     # From ranked ids to a page of hits.
 
@@ -319,6 +302,16 @@ class Search:
         rows, known = self.store.signatures([r.image_id for r in fresh])
         self.folder.add([briefs[r.image_id] for r in fresh], rows, known)
 
+    @cached_property
+    def _of_entry(self) -> NDArray[np.int64]:
+        """How many pictures the search has of each entry."""
+        own = self.columns.of_ids(self._own_pixels())
+        return self.columns.by_entry(self.passing & ~own)
+
+    def _more_of_entry(self, image_id: int) -> int:
+        [row] = self.columns.rows([image_id])
+        return max(0, int(self._of_entry[self.columns.entry_of[row]]) - 1) if self.query.group and row >= 0 else 0
+
     def _page(self, *, notes: tuple[str, ...] = (), total: int | None = None) -> Results:
         query = self.query
         folds = self.folder.folds[query.offset : query.offset + query.limit]
@@ -338,4 +331,5 @@ class Search:
             return judged(found[image_id], ranked.score, ranked.relation, folded, count)
 
         members = tuple(scored(i) for i in fold.members[:FOLDED_SHOWN] if i in found)
-        return scored(fold.head, members, len(fold.members))
+        head = scored(fold.head, members, len(fold.members))
+        return replace(head, entry_more=self._more_of_entry(fold.head))

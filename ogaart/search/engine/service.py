@@ -17,15 +17,17 @@ from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Decisions
 from ogaart.search.engine.concurrency import ConcurrencyLimit
-from ogaart.search.engine.facets import Facets, read_facets
-from ogaart.search.engine.fulltext import positive_words, unwanted_words
+from ogaart.search.engine.facets import Facets, count_values
 from ogaart.search.engine.hits import read_hits
+from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.link_lookup import LinkTarget, find
+from ogaart.search.engine.listing import Listing
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.search import NearestPoints, Search
 from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
+from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
@@ -94,7 +96,7 @@ class SearchService:
             index = stack.enter_context(
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
             )
-            opened = OpenGeneration(generation.number, store, index, read_facets(index))
+            opened = OpenGeneration(generation.number, store, index)
             stack.pop_all()
             return opened
 
@@ -156,7 +158,8 @@ class SearchService:
 
     def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
         with self._live.lease() as opened:
-            return Search(opened, SearchQuery(picture=picture), self._blocked_ids(opened), self._remembered).best()
+            blocked = self._blocked_ids(opened)
+            return Search(opened, SearchQuery(picture=picture), blocked, remembered=self._remembered).best()
 
     def fetch(self, url: str, visitor: Visitor) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.
@@ -249,10 +252,31 @@ class SearchService:
             ids = store.sample(count * 2, seed)
         return self.hits(ids)[:count]
 
+    def facets(self, query: SearchQuery) -> Facets:
+        """The values that filters can take, with how many pictures of a query each would leave.
+
+        Of a query with pictures: of all that its words and other filters leave, which the pictures only rank.
+
+        Raises:
+            InvalidParameter: a licence or an art type does not exist.
+        """
+        with self._live.lease() as opened:
+            conditions = resolve(query.filters, opened.store.columns)
+            return count_values(Search(opened, query, self._blocked_ids(opened), conditions), query.filters)
+
     def vocabulary(self) -> Facets:
         """The values that filters can take in this generation, the most frequent first."""
-        with self._live.lease() as opened:
-            return opened.vocabulary
+        return self.facets(SearchQuery())
+
+    def suggestions(self, text: str, count: int) -> tuple[Suggestion, ...]:
+        """What a visitor may be typing: words, tags, authors and entries, each with a picture and a count."""
+        with self.store() as (store, blocked):
+            return suggest(store, blocked, text, count)
+
+    def look_alikes(self, hit: Hit, count: int) -> Results:
+        """Pictures of other entries that look like one, one of each entry."""
+        query = SearchQuery(positive=(hit.image_id,), without_entries=(hit.slug,), group=True, limit=count)
+        return self.search(query)
 
     def _blocked_ids(self, opened: OpenGeneration) -> frozenset[int]:
         decisions = self.decisions.current()
@@ -273,14 +297,16 @@ class SearchService:
 
         Raises:
             NothingPublished: nothing to search yet.
+            InvalidParameter: a licence or an art type does not exist; the message names the nearest ones.
         """
         began = time.perf_counter()
         with self._live.lease() as opened:
-            query = replace(query, filters=opened.store.spelled(query.filters))
-            search = Search(opened, query, self._blocked_ids(opened), self._remembered)
-            # Words that are only to be left out narrow all there is.
-            rank_words = query.words.strip() and (positive_words(query.words) or not unwanted_words(query.words))
-            results = search.visual() if query.visual else search.textual() if rank_words else search.browse()
+            conditions = resolve(query.filters, opened.store.columns)
+            blocked = self._blocked_ids(opened)
+            if query.visual:
+                results = Search(opened, query, blocked, conditions, self._remembered).visual()
+            else:
+                results = Listing(opened, query, blocked, conditions).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
 
 

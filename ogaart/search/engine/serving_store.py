@@ -3,7 +3,8 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.search.engine.fulltext import WEIGHTS
+from ogaart.search.engine.fulltext import WordMatcher
+from ogaart.search.engine.image_columns import ImageColumns
 from ogaart.search.filters import Filters
 from ogaart.search.results import Info, LicenceStatement
-
-_BM25 = f"bm25(words, {', '.join(str(weight) for weight in WEIGHTS)})"
+from ogaart.words.index import WordIndex
+from ogaart.words.index_tables import VERSION, write_word_index
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,6 @@ class ServingStore:
         self._ids: NDArray[np.int64] = np.load(path / "signature_ids.npy")
         # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
         self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
-        self._names: dict[str, dict[str, list[str]]] = {}
         self.info = self._read_info(number)
         # Publications of before have no such table and no such column.
         self._has_licence_history = bool(self._rows("SELECT name FROM sqlite_master WHERE name = 'licence_history'"))
@@ -88,6 +89,10 @@ class ServingStore:
         }
         # Generations published by earlier versions do not have it.
         self._has_renamed = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed'"))
+        indexed = self._rows if self._has_word_index() else self._index_in_memory()
+        self.columns = ImageColumns(indexed, self._rows)
+        self.words = WordIndex(indexed, self.columns.entry_of, self.columns.rows, len(self.columns.slugs))
+        self.matcher = WordMatcher(self.words, self.columns.with_colour)
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
@@ -113,6 +118,29 @@ class ServingStore:
     def _rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
             return cursor.fetchall()
+
+    def _has_word_index(self) -> bool:
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'word_index'"):
+            return False
+        return [row["version"] for row in self._rows("SELECT version FROM word_index")] == [VERSION]
+
+    def _index_in_memory(self) -> Callable[..., list[sqlite3.Row]]:
+        """Index the words of a publication of before, which has no such index of its own."""
+        memory = sqlite3.connect(":memory:", check_same_thread=False)
+        memory.row_factory = sqlite3.Row
+        lock = threading.Lock()
+        with self._connection() as connection:
+            connection.row_factory = None
+            try:
+                write_word_index(connection, memory)
+            finally:
+                connection.row_factory = sqlite3.Row
+
+        def rows(sql: str, *values: Any) -> list[sqlite3.Row]:
+            with lock, closing(memory.execute(sql, values)) as cursor:
+                return cursor.fetchall()
+
+        return rows
 
     def _read_info(self, number: int) -> Info:
         pairs = {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM info")}
@@ -162,19 +190,6 @@ class ServingStore:
         rows = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
         return np.asarray(self._signatures[rows]), self._ids[rows] == wanted
 
-    def match(self, expression: str, limit: int) -> list[int]:
-        """Images that an FTS5 expression hits, the most relevant first."""
-        rows = self._rows(
-            f"SELECT rowid FROM words WHERE words MATCH ? ORDER BY {_BM25}, rowid LIMIT ?",  # noqa: S608
-            expression,
-            limit,
-        )
-        return [row["rowid"] for row in rows]
-
-    def match_count(self, expression: str) -> int:
-        """How many images an FTS5 expression hits."""
-        return int(self._rows("SELECT count(*) AS n FROM words WHERE words MATCH ?", expression)[0]["n"])
-
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def image_rows(self, ids: Sequence[int]) -> dict[int, sqlite3.Row]:
@@ -216,6 +231,32 @@ class ServingStore:
             for row in rows
         )
 
+    def entry_rows(self, slugs: Sequence[str]) -> dict[str, sqlite3.Row]:
+        """The entries' rows, by slug."""
+        rows = self._rows(
+            "SELECT * FROM entries WHERE slug IN (SELECT value FROM json_each(?))", json.dumps(list(slugs))
+        )
+        return {row["slug"]: row for row in rows}
+
+    def spelled(self, filters: Filters) -> Filters:
+        """The same filters with authors and tags as entries write them, where only capitals tell them apart."""
+        authors, tags = self.columns.values["author"], self.columns.values["tags"]
+        return filters.with_changes(
+            authors=tuple(authors.commonest(name) for name in filters["authors"]),
+            tags=tuple(tags.commonest(name) for name in filters["tags"]),
+        )
+
+    def slugs_by_title(self, text: str, count: int) -> list[str]:
+        """Entries whose title begins with a text, or has a word that does, the most favoured first."""
+        rows = self._rows(
+            "SELECT slug FROM entries WHERE slug IN (SELECT slug FROM images)"
+            " AND (substr(lower(title), 1, length(?1)) = ?1 OR instr(lower(title), ' ' || ?1))"
+            " ORDER BY favourites DESC, slug LIMIT ?2",
+            text,
+            count,
+        )
+        return [row["slug"] for row in rows]
+
     def ids_of_entries(self, slugs: Sequence[str]) -> list[int]:
         """All images of some entries."""
         rows = self._rows(
@@ -231,35 +272,6 @@ class ServingStore:
             by += " OR EXISTS (SELECT 1 FROM json_each(collaborators) WHERE value IN (SELECT value FROM json_each(?1)))"
         rows = self._rows(f"SELECT image_id FROM images JOIN entries USING (slug) WHERE {by}", wanted)  # noqa: S608
         return [row["image_id"] for row in rows]
-
-    def spelled(self, filters: Filters) -> Filters:
-        """The same filters with authors and tags as entries write them, where only capitals tell them apart."""
-        if not (filters["authors"] or filters["tags"]):
-            return filters
-        tags = "SELECT value AS name, count(*) FROM entries, json_each(entries.tags) GROUP BY value ORDER BY 2 DESC"
-        authors = "SELECT author AS name FROM entries"
-        if self._has_collaborators:
-            authors += " UNION ALL SELECT value FROM entries, json_each(entries.collaborators)"
-        authors = f"SELECT name, count(*) FROM ({authors}) GROUP BY name ORDER BY 2 DESC"  # noqa: S608
-
-        def names(kind: str, sql: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-            known = self._spellings(kind, sql) if wanted else {}
-            spelled = (known.get(name.casefold(), [name]) for name in wanted)
-            return tuple(name if name in found else found[0] for name, found in zip(wanted, spelled, strict=True))
-
-        return filters.with_changes(
-            authors=names("authors", authors, filters["authors"]), tags=names("tags", tags, filters["tags"])
-        )
-
-    def _spellings(self, kind: str, sql: str) -> dict[str, list[str]]:
-        """Names by their case-folded form, the commonest first; read once, when first needed."""
-        if kind not in self._names:
-            found: dict[str, list[str]] = {}
-            for row in self._rows(sql):
-                if isinstance(row["name"], str):
-                    found.setdefault(row["name"].casefold(), []).append(row["name"])
-            self._names[kind] = found
-        return self._names[kind]
 
     def ids_of_file(self, file_url: str) -> list[int]:
         """All images in a file, by its URL."""

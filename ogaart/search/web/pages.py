@@ -115,7 +115,7 @@ class SearchPages:
             results=results,
             query=self._shown(address, resolved) if address.visual else None,
             heading=_heading(address, resolved, results),
-            vocabulary=self._service.vocabulary(),
+            vocabulary=self._service.facets(resolved.query),
             filters_shown=True,
         )
 

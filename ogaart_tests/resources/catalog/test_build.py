@@ -209,7 +209,7 @@ def test_the_words_of_collaborators_find_their_pictures(world: World, index: Vec
 
     found = publish(world, index)
 
-    assert len(words(found, "SELECT rowid FROM words WHERE words MATCH ?", "eliza")) == len(ALL_OF_IT)
+    assert words(found, "SELECT images FROM terms WHERE term = ?", "eliza") == [(len(ALL_OF_IT),)]
     assert words(found, "SELECT DISTINCT collaborators FROM entries") == [('["Eliza Wy"]',)]
     [record] = index.retrieve([image_id("oak", "oak")])
     assert record.payload["author"] == ["Ann", "Eliza Wy"]
@@ -221,8 +221,9 @@ def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, 
 
     found = publish(world, index)
 
-    matched = words(found, "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", "foret")
-    assert [row[0] for row in matched] == sorted(image_id(*pair) for pair in ALL_OF_IT)
+    assert words(found, "SELECT images FROM terms WHERE term = ?", "foret") == [(len(ALL_OF_IT),)]
+    named = words(found, "SELECT rowid FROM name_phrases ORDER BY rowid")
+    assert [row[0] for row in named] == sorted(image_id(*pair) for pair in ALL_OF_IT)
     oak = image_id("oak", "oak")
     assert words(found, "SELECT shown_name, member_path FROM places WHERE image_id = ? ORDER BY rowid", oak) == [
         ("oak.png", ""), ("pack.zip", "art/oak.png")]  # fmt: skip

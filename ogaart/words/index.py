@@ -1,0 +1,140 @@
+"""Reads the index of terms: how much each term counts for every image, phrases, and the vocabulary."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from sqlite3 import Row
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+Weights = NDArray[np.float32]
+Rows = Callable[..., list[Row]]
+"""Runs one statement of SQL with its values."""
+
+PHRASE_WEIGHT = 12.0
+MOST_EXPANDED = 64
+"""Terms that the beginning of a word stands for at most."""
+_SHORTEST_CORRECTED = 4
+_TWO_TYPOS = 6  # letters of a word that may have two wrong ones
+_MOST_WORDS = 60_000
+"""Words that typos are compared with: the commonest ones, in a few milliseconds."""
+
+
+class WordIndex:
+    """The terms of one publication.
+
+    Args:
+        rows: reads the tables that ``index_tables`` writes.
+        entry_of: (N,) the number of each row's entry.
+        row_of: from image ids to rows.
+        entries: how many entries there are.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        entry_of: NDArray[np.int64],
+        row_of: Callable[[Sequence[int]], NDArray[np.int64]],
+        entries: int,
+    ) -> None:
+        self._rows = rows
+        self._entry_of = entry_of
+        self._row_of = row_of
+        self._entries = entries
+
+    @property
+    def count(self) -> int:
+        """Images, which are the rows of every array."""
+        return len(self._entry_of)
+
+    def weights(self, term: str) -> Weights | None:
+        """How much a term counts for each image, (N,) float32, 0 where it does not occur; None if it never does."""
+        found = self._rows(
+            "SELECT entry_numbers, entry_weights, image_rows, image_weights FROM terms WHERE term = ?", term
+        )
+        if not found:
+            return None
+        entry_numbers, entry_weights, image_rows, image_weights = found[0]
+        of_entries = np.zeros(self._entries, np.float32)
+        of_entries[np.frombuffer(entry_numbers, "<u4")] = np.frombuffer(entry_weights, "<f2")
+        weights = of_entries[self._entry_of]
+        weights[np.frombuffer(image_rows, "<u4")] += np.frombuffer(image_weights, "<f2").astype(np.float32)
+        return weights
+
+    def phrase(self, stemmed: Sequence[str]) -> Weights | None:
+        """How much words in this order count for each image; None if they never occur so."""
+        quoted = f'"{" ".join(stemmed)}"'
+        numbers = self._rows("SELECT rowid FROM entry_phrases WHERE entry_phrases MATCH ?", quoted)
+        ids = self._rows("SELECT rowid FROM name_phrases WHERE name_phrases MATCH ?", quoted)
+        if not numbers and not ids:
+            return None
+        of_entries = np.zeros(self._entries, np.float32)
+        of_entries[[row[0] for row in numbers]] = PHRASE_WEIGHT
+        weights = of_entries[self._entry_of]
+        rows = self._row_of([row[0] for row in ids])
+        weights[rows[rows >= 0]] += PHRASE_WEIGHT
+        return weights
+
+    def beginning(self, word: str) -> list[str]:
+        """The commonest terms of words that begin so."""
+        after = word + "\U0010ffff"
+        found = self._rows(
+            "SELECT term FROM terms WHERE term >= ?1 AND term < ?2 OR term IN"
+            " (SELECT term FROM vocabulary WHERE word >= ?1 AND word < ?2) ORDER BY images DESC LIMIT ?3",
+            word,
+            after,
+            MOST_EXPANDED,
+        )
+        return [row[0] for row in found]
+
+    def images_of(self, terms: Sequence[str]) -> dict[str, int]:
+        """How many images each of the terms finds."""
+        marks = ", ".join("?" for _ in terms)
+        found = self._rows(f"SELECT term, images FROM terms WHERE term IN ({marks})", *terms)  # noqa: S608
+        return {row[0]: row[1] for row in found}
+
+    @cached_property
+    def vocabulary(self) -> dict[str, tuple[str, int]]:
+        """The commonest words of titles, tags, authors and names, with their terms and in how many entries each is."""
+        rows = self._rows("SELECT word, term, entries FROM vocabulary ORDER BY entries DESC, word LIMIT ?", _MOST_WORDS)
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self.vocabulary)
+
+    def completions(self, beginning: str, count: int) -> list[str]:
+        """The commonest words that begin so, one of each term."""
+        start = bisect_left(self._sorted, beginning)
+        end = bisect_left(self._sorted, beginning + "\U0010ffff")
+        ordered = sorted(self._sorted[start:end], key=lambda word: (-self.vocabulary[word][1], word))
+        by_term: dict[str, str] = {}
+        for word in ordered:
+            by_term.setdefault(self.vocabulary[word][0], word)
+        return list(by_term.values())[:count]
+
+    def near(self, word: str, count: int = 3) -> list[str]:
+        """Words of the vocabulary that differ from one by a typo or two, the likeliest first."""
+        if len(word) < _SHORTEST_CORRECTED:
+            return []
+        most = 2 if len(word) >= _TWO_TYPOS else 1
+        found: list[tuple[Any, ...]] = process.extract(
+            word, self._sorted, scorer=OSA.distance, score_cutoff=most, limit=50
+        )
+        ranked = sorted(found, key=lambda one: (one[1], one[0][0] != word[0], -self.vocabulary[one[0]][1], one[0]))
+        words = [str(one[0]) for one in ranked]
+        return list(dict.fromkeys([*words, *self._divided(word)]))[:count]
+
+    def _divided(self, word: str) -> list[str]:
+        """Two words of the vocabulary that are written as one."""
+        cuts = [
+            (word[:n], word[n:])
+            for n in range(3, len(word) - 2)
+            if word[:n] in self.vocabulary and word[n:] in self.vocabulary
+        ]
+        cuts.sort(key=lambda cut: -min(self.vocabulary[part][1] for part in cut))
+        return [" ".join(cut) for cut in cuts[:1]]

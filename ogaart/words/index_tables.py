@@ -1,0 +1,244 @@
+"""Writes the index of terms: from the rows of words.sqlite to postings, a vocabulary, and one array a column.
+
+Images are numbered entry by entry, in the order of their names, so that a term of an entry's own text is stored once
+and stands for all its pictures. A search then adds arrays instead of visiting rows.
+"""
+
+import json
+import re
+import sqlite3
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.likeness.colours import COLOUR_NAMES, colour_names
+from ogaart.words.tokens import spellings, stems, terms, words
+
+VERSION = 2
+"""Of the tables below; a publication of another version is indexed anew when it is opened."""
+
+# How much a word counts by where it is: a picture's own name says more of it than the title of its entry, and far more
+# than a description that mentions things.
+TITLE, TAGS, AUTHOR, DESCRIPTION = 8.0, 6.0, 4.0, 1.0
+OWN_NAME, PATH = 10.0, 2.0
+_USUAL_NAME = 3  # words of a file's name; a longer one says less by each
+_DIGITS = re.compile(r"(\d+)")
+_BATCH = 5_000
+
+TABLES = """
+CREATE TABLE terms(term TEXT PRIMARY KEY, images INTEGER, entry_numbers BLOB, entry_weights BLOB,
+    image_rows BLOB, image_weights BLOB);
+CREATE TABLE vocabulary(word TEXT PRIMARY KEY, term TEXT, entries INTEGER) WITHOUT ROWID;
+CREATE TABLE image_columns(name TEXT PRIMARY KEY, type TEXT, data BLOB);
+CREATE VIRTUAL TABLE entry_phrases USING fts5(title, tags, author, description, content='');
+CREATE VIRTUAL TABLE name_phrases USING fts5(names, content='');
+CREATE TABLE word_index(version INTEGER);
+"""
+
+
+@dataclass
+class _Postings:
+    """Where each term is, and how much it counts there."""
+
+    numbers: dict[str, "array[int]"] = field(default_factory=lambda: defaultdict(lambda: array("I")))
+    weights: dict[str, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
+
+    def add(self, number: int, weighed: Mapping[str, float]) -> None:
+        for term, weight in weighed.items():
+            self.numbers[term].append(number)
+            self.weights[term].append(weight)
+
+
+@dataclass
+class _Columns:
+    """What filters and sorting need of each image, by row."""
+
+    ids: "array[int]" = field(default_factory=lambda: array("q"))
+    entries: "array[int]" = field(default_factory=lambda: array("I"))
+    widths: "array[int]" = field(default_factory=lambda: array("I"))
+    heights: "array[int]" = field(default_factory=lambda: array("I"))
+    alpha: "array[int]" = field(default_factory=lambda: array("B"))
+    pixel_art: "array[int]" = field(default_factory=lambda: array("B"))
+    colours: "array[int]" = field(default_factory=lambda: array("H"))
+    pixels: "array[int]" = field(default_factory=lambda: array("I"))
+    posted: "array[int]" = field(default_factory=lambda: array("q"))
+    favourites: "array[int]" = field(default_factory=lambda: array("I"))
+
+
+def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | None = None) -> int:
+    """Write the index of terms of all images.
+
+    Args:
+        store: words.sqlite with its tables ``entries``, ``images`` and ``places``.
+        target: where the index's tables are made; by default there.
+
+    Returns:
+        Images indexed.
+    """
+    into = target if target is not None else store
+    into.executescript(TABLES)
+    of_entries, of_images, columns = _Postings(), _Postings(), _Columns()
+    vocabulary: Counter[str] = Counter()
+    numbers = _index_entries(store, into, of_entries, columns, vocabulary)
+    _index_images(store, into, numbers, of_images, columns, vocabulary)
+    arrays = {name: np.frombuffer(getattr(columns, name), getattr(columns, name).typecode) for name in vars(columns)}
+    into.executemany(
+        "INSERT INTO image_columns VALUES (?, ?, ?)",
+        [(name, values.dtype.newbyteorder("<").str, values.tobytes()) for name, values in arrays.items()],
+    )
+    sizes = np.bincount(arrays["entries"].astype(np.int64), minlength=len(numbers))
+    into.executemany(
+        "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)", _term_rows(of_entries, of_images, arrays["entries"], sizes)
+    )
+    into.executemany(
+        "INSERT INTO vocabulary VALUES (?, ?, ?)",
+        ((word, stems([word])[0], count) for word, count in sorted(vocabulary.items())),
+    )
+    into.execute("INSERT INTO word_index VALUES (?)", (VERSION,))
+    for table in ("entry_phrases", "name_phrases"):
+        into.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608 - names of ours
+    into.commit()
+    return len(columns.ids)
+
+
+def _index_entries(
+    store: sqlite3.Connection,
+    into: sqlite3.Connection,
+    postings: _Postings,
+    columns: _Columns,
+    vocabulary: Counter[str],
+) -> dict[str, int]:
+    """Index the entries' own texts; returns their numbers by slug."""
+    present = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
+    wanted = ("slug", "title", "tags", "author", "collaborators", "description", "posted_at", "favourites")
+    selected = ", ".join(name if name in present else f"NULL AS {name}" for name in wanted)
+    numbers: dict[str, int] = {}
+    rows = store.execute(
+        f"SELECT {selected} FROM entries WHERE slug IN (SELECT slug FROM images) ORDER BY slug"  # noqa: S608
+    )
+    for slug, title, tags, author, collaborators, description, posted_at, favourites in rows:
+        number = numbers[slug] = len(numbers)
+        authors = " ".join(filter(None, [author, *json.loads(collaborators or "[]")]))
+        named = " \n ".join(json.loads(tags or "[]"))
+        texts = ((title or "", TITLE), (named, TAGS), (authors, AUTHOR), (description or "", DESCRIPTION))
+        weighed: dict[str, float] = {}
+        for text, weight in texts:
+            for term, count in Counter(terms(text)).items():
+                weighed[term] = weighed.get(term, 0.0) + weight * (1.0 + 0.2 * min(count - 1, 3))
+        postings.add(number, weighed)
+        into.execute(
+            "INSERT INTO entry_phrases(rowid, title, tags, author, description) VALUES (?, ?, ?, ?, ?)",
+            (number, *(" ".join(stems(words(text))) for text, _ in texts)),
+        )
+        vocabulary.update({*spellings(title or ""), *spellings(named), *spellings(authors)})
+        columns.posted.append(_seconds(posted_at))
+        columns.favourites.append(max(0, int(favourites or 0)))
+    return numbers
+
+
+def _index_images(
+    store: sqlite3.Connection,
+    into: sqlite3.Connection,
+    numbers: Mapping[str, int],
+    postings: _Postings,
+    columns: _Columns,
+    vocabulary: Counter[str],
+) -> None:
+    """Index the images' names, entry by entry in the order of the names."""
+    pixels: dict[bytes, int] = {}
+    rows = store.execute("""
+        SELECT i.slug, i.image_id, i.pixel_sha256, i.width, i.height, i.has_alpha, i.pixel_art, i.palette,
+            i.palette_shares, json_group_array(json_array(p.shown_name, p.member_path))
+        FROM images AS i LEFT JOIN places AS p USING (image_id) GROUP BY i.image_id ORDER BY i.slug
+    """)
+    for slug, some in groupby(rows, key=lambda row: row[0]):
+        if slug not in numbers:
+            continue
+        seen: set[str] = set()
+        named = sorted(((_names(row[9]), row) for row in some), key=lambda one: (_natural(one[0]), one[1][1]))
+        for names, row in named:
+            _, image_id, digest, width, height, alpha, art, palette, shares, _ = row
+            number = len(columns.ids)
+            columns.ids.append(image_id)
+            columns.entries.append(numbers[slug])
+            columns.widths.append(width)
+            columns.heights.append(height)
+            columns.alpha.append(bool(alpha))
+            columns.pixel_art.append(bool(art))
+            columns.colours.append(_colour_bits(palette, shares))
+            columns.pixels.append(pixels.setdefault(bytes(digest), len(pixels)))
+            postings.add(number, _weigh_names(names))
+            into.execute(
+                "INSERT INTO name_phrases(rowid, names) VALUES (?, ?)",
+                (image_id, " ".join(stems(words(" ".join("/".join(pair) for pair in names))))),
+            )
+            seen.update(word for shown, member in names for word in spellings(_own(shown, member)))
+        vocabulary.update(seen)
+
+
+def _weigh_names(names: Iterable[tuple[str, str]]) -> dict[str, float]:
+    weighed: dict[str, float] = {}
+    for shown, member in names:
+        own = terms(_own(shown, member))
+        weight = OWN_NAME / (0.7 + 0.3 * max(len(own), 1) / _USUAL_NAME)
+        for term in own:
+            weighed[term] = max(weighed.get(term, 0.0), weight)
+        for term in terms(f"{shown} {member}"):
+            weighed.setdefault(term, PATH)
+    return weighed
+
+
+def _own(shown: str, member: str) -> str:
+    """The picture file's own name, without folders and ending."""
+    return PurePosixPath((member or shown).replace("\\", "/")).stem
+
+
+def _names(packed: str) -> list[tuple[str, str]]:
+    """Shown name and member path of each place, each pair once."""
+    return sorted({(shown or "", member or "") for shown, member in json.loads(packed)})
+
+
+def _natural(names: Iterable[tuple[str, str]]) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts ``walk2`` before ``walk10``."""
+    shown, member = next(iter(names), ("", ""))
+    parts = _DIGITS.split(f"{shown}/{member}".casefold())
+    return tuple((1, int(part[:18]), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts)
+
+
+def _colour_bits(palette: str | None, shares: str | None) -> int:
+    found = colour_names(json.loads(palette or "[]"), json.loads(shares or "[]"))
+    return sum(1 << COLOUR_NAMES.index(name) for name in found)
+
+
+def _seconds(stamp: Any) -> int:
+    """Seconds since 1970 of an ISO time; 0 where it is unknown."""
+    try:
+        moment = datetime.fromisoformat(str(stamp))
+    except ValueError:
+        return 0
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _term_rows(
+    of_entries: _Postings, of_images: _Postings, entry_of: NDArray[Any], sizes: NDArray[np.int64]
+) -> Iterator[tuple[str, int, bytes, bytes, bytes, bytes]]:
+    for term in sorted({*of_entries.numbers, *of_images.numbers}):
+        entries = np.frombuffer(of_entries.numbers.get(term, array("I")), np.uint32)
+        rows = np.frombuffer(of_images.numbers.get(term, array("I")), np.uint32)
+        beside = ~np.isin(entry_of[rows], entries) if len(entries) and len(rows) else np.ones(len(rows), bool)
+        yield (
+            term,
+            int(sizes[entries].sum() + beside.sum()),
+            entries.tobytes(),
+            np.frombuffer(of_entries.weights.get(term, array("f")), np.float32).astype(np.float16).tobytes(),
+            rows.tobytes(),
+            np.frombuffer(of_images.weights.get(term, array("f")), np.float32).astype(np.float16).tobytes(),
+        )

@@ -1,0 +1,115 @@
+"""From texts to terms: names are split where people join words, and English words are reduced to their stems. Pure."""
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import snowballstemmer
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0002fa1f"
+_RUN = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+_SEGMENT = re.compile(f"[{_CJK}]+|[^{_CJK}]+")
+# camelCase, capitals before a word (HUDBar), and digits; of ASCII, as other scripts join no words by capitals.
+_ASCII_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_OTHER_PART = re.compile(r"\d+|[^\W\d_]+")
+_IS_CJK = re.compile(f"[{_CJK}]")
+_APOSTROPHE = re.compile(r"(?<=\w)['\u2019](?=\w)")
+_SHORTEST_STEMMED = 3
+LONGEST = 40
+"""Characters of a term; longer ones, such as hashes in file names, are cut."""
+
+_IRREGULAR = {
+    "wolves": "wolf", "knives": "knife", "leaves": "leaf", "shelves": "shelf", "thieves": "thief", "elves": "elf",
+    "dwarves": "dwarf", "dwarfs": "dwarf", "loaves": "loaf", "halves": "half", "hooves": "hoof", "scarves": "scarf",
+    "men": "man", "women": "woman", "children": "child", "people": "person", "mice": "mouse", "geese": "goose",
+    "feet": "foot", "teeth": "tooth", "oxen": "ox", "cacti": "cactus", "fungi": "fungus", "dice": "die",
+    "staves": "staff", "swordsmen": "swordsman", "snowmen": "snowman",
+}  # fmt: skip
+"""Plurals that no ending shows."""
+
+# Words that the stemmer would make one of, and that mean different things to who looks for art.
+_KEPT = frozenset({
+    "animal", "general", "university", "organ", "arm", "army", "arms", "being", "wing", "king", "ring", "spring",
+    "string", "something", "evening", "morning", "ceiling", "building", "painting", "drawing", "lighting",
+    "lightning", "clothing", "news", "bus", "gas", "boss", "glass", "grass", "moss", "cross", "dress",
+})  # fmt: skip
+_KEPT_PLURALS = {
+    f"{word}s": word
+    for word in ("animal", "general", "organ", "being", "wing", "king", "ring", "spring", "string", "ceiling",
+                 "building", "painting", "drawing")
+} | {"armies": "army"}  # fmt: skip
+
+_stemmers = threading.local()  # a stemmer holds the word that it is working on
+
+
+@lru_cache(maxsize=1 << 17)
+def stem(word: str) -> str:
+    """The stem of a folded word; words of other scripts and with digits stay as they are."""
+    word = word[:LONGEST]
+    if len(word) < _SHORTEST_STEMMED or not (word.isascii() and word.isalpha()):
+        return word
+    if word in _KEPT:
+        return word
+    word = _IRREGULAR.get(word, word)
+    if word in _KEPT_PLURALS:
+        return _KEPT_PLURALS[word]
+    stemmer = getattr(_stemmers, "english", None)
+    if stemmer is None:
+        stemmer = _stemmers.english = snowballstemmer.stemmer("english")
+    return str(stemmer.stemWord(word))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded and in order: what a phrase is compared with; CJK text as pairs of characters."""
+    return [word for parts, _ in _runs(text) for word in parts]
+
+
+def terms(text: str) -> list[str]:
+    """All terms by which a text is found: stems of its words, joined forms, and single CJK characters."""
+    found: list[str] = []
+    for parts, joined in _runs(text):
+        found.extend(stem(part) for part in parts)
+        found.extend(stem(one) for one in joined)
+    return found
+
+
+def spellings(text: str) -> Iterator[str]:
+    """The words of a text as a visitor would type them, folded: letters only, three at least."""
+    return (word for word in words(text) if len(word) >= _SHORTEST_STEMMED and word.isalpha() and len(word) <= LONGEST)
+
+
+def stems(some: Iterable[str]) -> list[str]:
+    """The stems of words, in order."""
+    return [stem(word) for word in some]
+
+
+def _bare(text: str) -> str:
+    """The text without accents, wide forms as usual ones; capitals stay."""
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFKC", "".join(one for one in decomposed if not unicodedata.combining(one)))
+
+
+def _runs(text: str) -> Iterator[tuple[list[str], list[str]]]:
+    """For each run of letters and digits: its words, and further forms of them."""
+    for match in _RUN.finditer(_bare(_APOSTROPHE.sub("", text))):
+        pieces = match[0].split("-")
+        parts: list[str] = []
+        joined: list[str] = []
+        for piece in pieces:
+            for segment in _SEGMENT.findall(piece):
+                if _IS_CJK.match(segment):
+                    parts.extend(segment[n : n + 2] for n in range(max(1, len(segment) - 1)))
+                    joined.extend(segment if len(segment) > 1 else ())
+                    continue
+                split = (_ASCII_PART if segment.isascii() else _OTHER_PART).findall(segment)
+                folded = [part.casefold()[:LONGEST] for part in split]
+                parts.extend(folded)
+                if len(folded) > 1:
+                    joined.append("".join(folded)[:LONGEST])
+        if len(pieces) == 2 and all(piece.isalpha() and piece.isascii() for piece in pieces):
+            joined.append("".join(pieces).casefold()[:LONGEST])
+        yield parts, joined
