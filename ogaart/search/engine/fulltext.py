@@ -119,9 +119,7 @@ class WordMatcher:
     def _otherwise(self, text: str, weights: Mapping[Wanted, Weights | None], excluded: NDArray[np.bool_]) -> Matches:
         """Where no image has all words: with typos corrected, else those that have some of the words."""
         near = {
-            one: self._index.near(one.words[0])
-            for one, known in weights.items()
-            if known is None and not one.quoted
+            one: self._index.near(one.words[0]) for one, known in weights.items() if known is None and not one.quoted
         }
         corrected = {one: words[0] for one, words in near.items() if words}
         words = tuple(dict.fromkeys(word for some in near.values() for word in some))
