@@ -35,6 +35,8 @@ class SearchUrl:
     group: bool = False
     page: int = 1
     limit: int = PAGE_SIZE
+    page_size: int = PAGE_SIZE
+    """What ``limit`` is where the URL does not say: pages show more than the API returns."""
 
     @property
     def empty(self) -> bool:
@@ -58,11 +60,12 @@ class SearchUrl:
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters, in the order of ``PARAMETERS``; what has its default is left out."""
-        return [
-            (row.name, text)
-            for row in PARAMETERS
-            for text in row.kind.write(self.filters[row.field] if row in FILTERS else getattr(self, row.field))
-        ]
+        return [(row.name, text) for row in PARAMETERS for text in self._written(row)]
+
+    def _written(self, row: Parameter) -> list[str]:
+        if row.field == "limit":
+            return [] if self.limit == self.page_size else [str(self.limit)]
+        return row.kind.write(self.filters[row.field] if row in FILTERS else getattr(self, row.field))
 
     def path(self, **changes: Any) -> str:
         """The URL of this search, with some parts changed; another part than the page goes back to page 1."""
@@ -109,6 +112,16 @@ class SearchUrl:
     def crop_text(self) -> str:
         """The crop as the URL holds it."""
         return "".join(_CROP.write(self.crop))
+
+    def like_alone(self, image_id: int) -> str:
+        """The URL of a new search with one picture; what the visitor wants to do with it stays."""
+        return SearchUrl(
+            positive=(image_id,), filters=Filters(uses=self.filters["uses"]), page_size=self.page_size, limit=self.limit
+        ).path()
+
+    def of_entry(self, slug: str) -> str:
+        """The URL of this search within one entry, nothing collapsed."""
+        return self.path(filters=self.filters.with_changes(entry=slug), fold=False, group=False)
 
     def lifted(self, name: str) -> str:
         """The URL of this search with one filter removed."""
@@ -226,8 +239,12 @@ PARAMETERS: tuple[Parameter, ...] = (
 """Every parameter of a search, in the order of the API page."""
 
 
-def read_search_url(pairs: Iterable[tuple[str, str]]) -> SearchUrl:
+def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE) -> SearchUrl:
     """Read a search from URL parameters; unknown ones are ignored.
+
+    Args:
+        pairs: names and values.
+        page_size: hits on a page where they do not say.
 
     Raises:
         InvalidParameter: a value is outside its type or limits.
@@ -238,7 +255,9 @@ def read_search_url(pairs: Iterable[tuple[str, str]]) -> SearchUrl:
             given.setdefault(name, []).append(value.strip())
     values = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
     filters = Filters(**{row.field: values.pop(row.field) for row in FILTERS})
-    url = SearchUrl(filters=filters, **values)
+    if "limit" not in given:
+        values["limit"] = page_size
+    url = SearchUrl(filters=filters, page_size=page_size, **values)
     if url.page > (last := MAX_DEPTH // url.limit):
         raise InvalidParameter(f"page: {url.page}; expected 1 to {last}; narrow the search instead of paging further")
     foreign = sum(isinstance(example, str) for example in (*url.positive, *url.negative))

@@ -142,6 +142,10 @@ class ServingStore:
 
         return rows
 
+    def select(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Rows of a query over words.sqlite, for lists that only one module needs."""
+        return self._rows(sql, *values)
+
     def _read_info(self, number: int) -> Info:
         pairs = {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM info")}
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.query_resolver import QueryResolver
@@ -19,11 +19,16 @@ from ogaart.search.web.credits_routes import CreditsRoutes
 from ogaart.search.web.error_responses import ErrorResponses, answer_errors
 from ogaart.search.web.guards import AllowedHostsMiddleware, SecurityHeadersMiddleware, allowed_hosts
 from ogaart.search.web.info_pages import InfoPages
+from ogaart.search.web.listing_pages import ListingPages
 from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, RequestMetricsMiddleware
 from ogaart.search.web.pages import SearchPages
+from ogaart.search.web.picture_pages import PicturePages
 from ogaart.search.web.process import compute_in_own_thread, keep_memory
-from ogaart.search.web.templating import STATIC, Templates
+from ogaart.search.web.static_files import VersionedFiles
+from ogaart.search.web.templating import Templates
 from ogaart.settings import Settings
+
+_COMPRESSED = ("image/*", "font/*", "application/zip", "application/octet-stream")
 
 
 def create_app(settings: Settings, service: SearchService | None = None) -> FastAPI:
@@ -60,12 +65,16 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     metrics = RequestMetrics()
     for routes in (
         SearchPages(serving, uploads, resolver, templates, allowances),
+        PicturePages(serving, templates, allowances),
+        ListingPages(serving, templates, allowances),
         credits_routes,
         Api(serving, uploads, resolver, credits_routes, allowances),
         MonitoringRoutes(serving, uploads, metrics),
         InfoPages(app, serving, templates),
     ):
         app.include_router(routes.router)
+    # Innermost, so that what the other layers answer stays as small as it is. Pictures and zips are compressed already.
+    app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=6, exclude_content_types=_COMPRESSED)
     responses = ErrorResponses(serving, templates)
     answer_errors(app, responses)
     app.add_middleware(
@@ -79,7 +88,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(templates.version), name="static")
     return app
 
 

@@ -14,6 +14,7 @@ from ogaart.search.credits.bundle import Bundle, PictureFile, make_bundle
 from ogaart.search.credits.credits import Credits, make_credits
 from ogaart.search.credits.exports import FORMATS
 from ogaart.search.engine.concurrency import ConcurrencyLimit
+from ogaart.search.engine.listings import pictures_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
@@ -22,6 +23,7 @@ from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.templating import Templates
 
 MOST = 400  # pictures in one list: as many ids as fit an address
+ENTRY_MOST = 3_000  # pictures of one entry in one export
 BUNDLES = 4  # sent at a time, one of them to one client
 BUNDLE_RATE = 256 << 10  # bytes a second at which a client has to read a bundle
 BUNDLE_SECONDS = 30.0  # beside that
@@ -148,12 +150,29 @@ class CreditsRoutes:
             formats=[*FORMATS, "zip"],
         )
 
-    def download(self, form: str, request: Request, ids: Ids = [], rely: Rely = []) -> Response:  # noqa: B006
+    def download(
+        self,
+        form: str,
+        request: Request,
+        ids: Ids = [],  # noqa: B006
+        rely: Rely = [],  # noqa: B006
+        entry: Annotated[str, Query(description="All pictures of an entry, by its slug.")] = "",
+    ) -> Response:
         """An export."""
-        if not ids:
+        if not (ids or entry):
             return RedirectResponse("/credits", status_code=303)
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
-        return self.export(form, self.make(ids, rely), visitor)
+        return self.export(form, self._of_entry(entry, rely) if entry else self.make(ids, rely), visitor)
+
+    def _of_entry(self, slug: str, rely: list[str]) -> Credits:
+        found = pictures_of(self._service, slug, ENTRY_MOST)
+        if found is None:
+            raise NotFound(f"no pictures of an entry named {slug[:200]} are published")
+        if found.count > ENTRY_MOST:
+            raise InvalidParameter(
+                f"entry: {found.count:,} pictures; at most {ENTRY_MOST:,} at a time; its page links its files"
+            )
+        return make_credits(found.hits, read_rely(rely))
 
     def _bundle(self, owed: Credits, visitor: Visitor) -> Response:
         def file_of(hit: Hit) -> PictureFile | None:

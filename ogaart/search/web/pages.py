@@ -1,39 +1,26 @@
-"""The pages that people see: home, results, one picture, and the bytes of thumbnails and originals."""
+"""The first page and the results: what people search with, and what they find."""
 
-import time
+import secrets
 from dataclasses import dataclass, replace
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
-from ogaart.search.errors import NotFound, NothingPublished
-from ogaart.search.query import SearchQuery
+from ogaart.search.errors import NothingPublished
 from ogaart.search.results import Info, Relation, Results
 from ogaart.search.search_url import SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import add_uploads, read_form
-from ogaart.search.web.parameters import ImageId
 from ogaart.search.web.template_filters import fit
 from ogaart.search.web.templating import Templates
 
-WALL = 40
-NEIGHBOURS = 12
-STAGE = 560  # pixels of the square in which one picture is shown
-VIEW_BYTES = 8 << 20
-# Formats that browsers show and that cannot run anything. All others, SVG and HTML first, are downloads.
-_INLINE = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "bmp": "image/bmp",
-}
-_DAY = "public, max-age=86400"
+PAGE = 60
+"""Pictures on a page of results."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +58,34 @@ class SearchPages:
         self._resolver = resolver
         self._templates = templates
         self._allowances = allowances
+        self._showcase = Showcase(service)
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         for path, route in (
             ("/", self.home),
             ("/search", self.search),
-            ("/thumb/{image_id}.webp", self.thumbnail),
+            ("/surprise", self.surprise),
             ("/upload/{token}.webp", self.uploaded),
-            ("/view/{image_id}", self.view),
-            ("/image/{image_id}", self.image),
-            ("/original/{image_id}", self.original),
             ("/robots.txt", self.robots),
         ):
             self.router.add_api_route(path, route, methods=["GET", "HEAD"])
         self.router.add_api_route("/search", self.upload, methods=["POST"])
 
     def home(self) -> Response:
-        """The first page: the search bar, and a wall of pictures that changes every hour."""
+        """The first page: the search bar, doors, favourites and what is new."""
         try:
-            sample = self._service.sample(WALL, seed=int(time.time() // 3600))
+            shown = self._showcase.pictures()
         except NothingPublished:
-            sample = []
-        return self._templates.page("home.html", self._info(), address=SearchUrl(), sample=sample, autofocus=True)
+            shown = HomePictures()
+        return self._templates.page(
+            "home.html", self._info(), address=SearchUrl(), home=shown, autofocus=True, filters_shown="uses"
+        )
+
+    def surprise(self, request: Request) -> Response:
+        """Lead to what is like some picture of the catalog."""
+        self._allowances.search(request)
+        found = self._service.sample(1, seed=secrets.randbelow(1 << 31))
+        target = SearchUrl(positive=(found[0].image_id,)).path() if found else "/"
+        return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
     def robots(self) -> Response:
         """What machines need not read: searches without end, and other people's files."""
@@ -100,7 +94,7 @@ class SearchPages:
     def search(self, request: Request) -> Response:
         """Results for the address."""
         visitor = self._allowances.search(request)
-        address = read_search_url(request.query_params.multi_items())
+        address = read_search_url(request.query_params.multi_items(), PAGE)
         if address.empty:
             return RedirectResponse("/", status_code=303)
         meant = self._resolver.read_links(address)
@@ -134,66 +128,11 @@ class SearchPages:
         read_search_url(address.pairs())  # too many by now: refused here rather than after a redirect
         return RedirectResponse(address.path(page=address.page), status_code=303)
 
-    def thumbnail(self, image_id: ImageId) -> Response:
-        """A thumbnail."""
-        with self._service.store() as (store, blocked):
-            data = None if image_id in blocked else store.thumbnail(image_id)
-        if data is None:
-            raise NotFound(f"no picture has the id {image_id}")
-        return Response(data, media_type="image/webp", headers={"Cache-Control": _DAY})
-
-    def image(self, image_id: ImageId, request: Request) -> Response:
-        """One picture: what it is, whose it is, how it came here, and what is around it."""
-        self._allowances.search(request)  # its neighbours are a search
-        hit = self._service.hit(image_id)
-        if hit is None:
-            if (moved := self._service.new_id(image_id)) is not None:
-                return RedirectResponse(f"/image/{moved}", status_code=308)
-            raise NotFound(f"no picture has the id {image_id}")
-        near = self._service.search(SearchQuery(positive=(image_id,), limit=NEIGHBOURS))
-        siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
-        return self._templates.page(
-            "image.html",
-            near.info,
-            hit=hit,
-            near=near.hits,
-            siblings=siblings[:NEIGHBOURS],
-            licence_history=self._service.licence_history(hit),
-            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
-            own=[place for place in hit.places if place.image_id == image_id],
-            address=SearchUrl(positive=(image_id,)),
-        )
-
-    def view(self, image_id: ImageId) -> Response:
-        """The picture at full size where a browser may show it, else its thumbnail."""
-        found = self._service.original_file(image_id)
-        if found is None:
-            raise NotFound(f"no picture has the id {image_id}")
-        original, place = found
-        media = _INLINE.get(original.format.lower())
-        if media is None or place.length > VIEW_BYTES:
-            return self.thumbnail(image_id)
-        return Response(place.read(), media_type=media, headers={"Cache-Control": _DAY})
-
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""
         box = read_search_url([("crop", request.query_params.get("crop", ""))]).crop
         data = self._uploads.thumbnail(token, self._allowances.visitor(request), box)
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, no-store"})
-
-    def original(self, image_id: ImageId) -> Response:
-        """The picture file's own bytes, to keep."""
-        found = self._service.original_file(image_id)
-        if found is None:
-            raise NotFound(f"no picture has the id {image_id}")
-        original, place = found
-        headers = {
-            "Cache-Control": _DAY,
-            "Content-Length": str(place.length),
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
-        }
-        media = _INLINE.get(original.format.lower(), "application/octet-stream")
-        return StreamingResponse(place.blocks(), media_type=media, headers=headers)
 
     def _info(self) -> Info | None:
         try:

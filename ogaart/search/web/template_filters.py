@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup, escape
 
@@ -88,6 +89,26 @@ def sentence(text: str) -> str:
 def inline_code(text: str) -> Markup:
     """HTML of a text whose parts between backticks are code; everything is escaped."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def entry_path(slug: str) -> str:
+    """The page of an entry."""
+    return _page("entry", slug)
+
+
+def author_path(name: str) -> str:
+    """The page of an author."""
+    return _page("author", name)
+
+
+def tag_path(name: str) -> str:
+    """The page of a tag."""
+    return _page("tag", name)
+
+
+def _page(kind: str, name: str) -> str:
+    # Browsers resolve dots as steps in a path, even where they are encoded.
+    return f"/search?{urlencode({kind: name})}" if name.strip(".") == "" else f"/{kind}/{quote(name, safe='')}"
 
 
 def filter_name(name: str) -> str:

@@ -1,20 +1,29 @@
 """Renders pages: Jinja with escaping always on, and links to static files that change when the files do."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ogaart.search.display import grounds, licence_terms
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web import template_filters
+from ogaart.search.web.static_files import static_version
 
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
+FOLDED = 8
+"""Collapsed pictures that a card shows; the others are one click away."""
+STEAM = ("drm", "no-share-alike", "sell")
+"""What a game needs that is sold, keeps its changes closed, and goes to stores that lock what they deliver."""
+ACCEPTED = (
+    "image/*,.psd,.psb,.xcf,.ase,.aseprite,.kra,.ora,.svg,.tga,.tif,.tiff,.ico,.cur,.icns,.pcx,.ppm,.pgm,.pbm,.dds,"
+    ".sgi,.rgb,.qoi,.jp2,.xpm,.xbm,.bmp,.avif,.webp,.apng"
+)
+"""Names of files that can be read, for the dialog that chooses one."""
 
 
 class Templates:
@@ -42,13 +51,19 @@ class Templates:
                 "size",
                 "sentence",
                 "inline_code",
+                "entry_path",
+                "author_path",
+                "tag_path",
             )
+        } | {"ground": grounds.ground, "terms": licence_terms.terms, "meanings": licence_terms.meanings}
+        self.version = static_version()
+        self._environment.globals |= {
+            "static": lambda name: f"/static/{self.version}/{name}",
+            "rows": BY_FIELD,
+            "FOLDED": FOLDED,
+            "STEAM": STEAM,
+            "ACCEPTED": ACCEPTED,
         }
-        versions = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir() if path.is_file()
-        }
-        self._environment.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
-        self._environment.globals["rows"] = BY_FIELD
         self._defaults: dict[str, Any] = {
             "address": SearchUrl(),
             "vocabulary": EMPTY,

@@ -2,23 +2,14 @@
 
 import base64
 import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from ogaart.operations.doctor import CHROMIUM_HELP, chromium
-from ogaart.search.engine.remote_images import RemoteImageFetcher
-from ogaart.search.engine.service import SearchService
-from ogaart.search.web.app import create_app
-from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
-from ogaart_tests.ui import CHROMIUM_ARGUMENTS
+from ogaart_tests.search.tiny_generation import ENTRIES, image_id, pictures
 
 ROBOT = image_id("robot-animated", 0)
 ROBOT_FILE = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-animated"))[0]
@@ -26,48 +17,6 @@ CARD_FILE = pictures(next(entry for entry in ENTRIES if entry.slug == "playing-c
 
 pytestmark = pytest.mark.browser
 slow = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def site(settings: Settings) -> Iterator[str]:
-    """The whole application; links may lead to this machine, where the tests' own pictures are."""
-    remote = RemoteImageFetcher(
-        settings.max_upload_bytes, "test", permitted=lambda address: address.is_loopback, ports=None
-    )
-    unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
-    with SearchService(unlimited, GridImageReader(), remote) as service:
-        server = uvicorn.Server(uvicorn.Config(create_app(unlimited, service), port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            thread.join(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    assert path is not None, f"no Chromium found: {CHROMIUM_HELP}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, site: str) -> Iterator[Page]:
-    """A page of a new visitor; whatever its scripts or the security policy complain about fails the test."""
-    context = browser.new_context(base_url=site, permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    yield page
-    context.close()
-    assert complaints == []
 
 
 def parameters(page: Page) -> dict[str, list[str]]:
@@ -258,18 +207,35 @@ def test_a_picture_with_words_and_a_filter(page: Page) -> None:
 @slow
 def test_more_back_and_forward(page: Page) -> None:
     page.goto("/search?type=2D+Art&fold=no")
-    expect(page.locator(".card")).to_have_count(24)
+    expect(page.locator(".card")).to_have_count(60)
     page.locator("[data-more]").click()
-    expect(page.locator(".card")).to_have_count(48)
+    page.wait_for_function("document.querySelectorAll('.card').length > 60")
     shown = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.card)")
-    assert len(set(shown)) == 48
+    assert len(set(shown)) == len(shown)
 
-    page.locator(".card .tile").first.click()
+    page.locator(".card .tile").nth(len(shown) - 1).click()
     expect(page.locator(".one-picture")).to_be_visible()
     page.go_back()
-    expect(page.locator(".grid")).to_be_visible()
+    expect(page.locator(".card")).to_have_count(len(shown))
+    assert page.evaluate("scrollY") > 1000
     page.go_forward()
     expect(page.locator(".one-picture")).to_be_visible()
+
+
+@slow
+def test_more_without_a_connection_keeps_the_page(browser: Browser, site: str) -> None:
+    context = browser.new_context(base_url=site)
+    page = context.new_page()
+    page.goto("/search?type=2D+Art&fold=no")
+    context.set_offline(True)
+    page.locator("[data-more]").click()
+
+    expect(page.get_by_role("status")).to_contain_text("No connection")
+    expect(page.locator(".card")).to_have_count(60)
+    context.set_offline(False)
+    page.locator("[data-more]").click()
+    page.wait_for_function("document.querySelectorAll('.card').length > 60")
+    context.close()
 
 
 @slow
@@ -340,7 +306,8 @@ def test_words_and_upload_work_without_javascript(browser: Browser, site: str) -
 @pytest.mark.parametrize(
     "path",
     ["/", "/search?q=kenney&use=sell", f"/search?like={ROBOT}&unlike={image_id('tanks', 0)}", f"/image/{ROBOT}",
-     f"/credits?ids={ROBOT},{image_id('tanks', 0)}", "/about", "/api/docs", "/search?q=xyzzy", "/nothing"],
+     f"/credits?ids={ROBOT},{image_id('tanks', 0)}", "/about", "/api/docs", "/search?q=xyzzy", "/nothing",
+     "/entry/textures", "/author/Kenney", "/tag/space"],
 )  # fmt: skip
 def test_nothing_blocks_another_process(browser: Browser, site: str, path: str, scheme: str) -> None:
     """axe finds no barrier that it calls serious or critical."""
@@ -359,7 +326,8 @@ def test_nothing_blocks_another_process(browser: Browser, site: str, path: str, 
 
 @slow
 @pytest.mark.parametrize("path", ["/", "/search?q=kenney", f"/search?like={ROBOT}", f"/image/{ROBOT}", "/about",
-                                  f"/credits?ids={ROBOT},{image_id('tanks', 0)}", "/api/docs"])  # fmt: skip
+                                  f"/credits?ids={ROBOT},{image_id('tanks', 0)}", "/api/docs", "/entry/enemies",
+                                  "/author/Kenney"])  # fmt: skip
 def test_a_phone_shows_everything_in_its_width(browser: Browser, site: str, path: str) -> None:
     context = browser.new_context(base_url=site, viewport={"width": 360, "height": 740}, has_touch=True)
     page = context.new_page()

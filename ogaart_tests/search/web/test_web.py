@@ -52,7 +52,8 @@ def upload(client: TestClient, path: Path, **fields: str) -> Any:
     "path",
     ["/", "/search?q=robot", f"/search?like={ROBOT}", f"/search?like={ROBOT}&unlike={image_id('tanks', 0)}&q=png",
      "/search?use=sell&size=icon", "/search?q=xyzzy", f"/image/{ROBOT}", "/about", "/api/docs", "/credits",
-     f"/credits?ids={ROBOT}", f"/search?like={ROBOT}&crop=0.1,0.1,0.5,0.5", "/search?entry=enemies"],
+     f"/credits?ids={ROBOT}", f"/search?like={ROBOT}&crop=0.1,0.1,0.5,0.5", "/search?entry=enemies",
+     "/entry/enemies", "/author/Kenney", "/tag/space"],
 )  # fmt: skip
 def test_every_page_needs_no_other_host_and_runs_nothing_inline(client: TestClient, path: str) -> None:
     answer = client.get(path)
@@ -271,6 +272,68 @@ def test_credits_download(client: TestClient) -> None:
     assert "Licence relied on: CC-BY 3.0" in text.text
     with zipfile.ZipFile(io.BytesIO(bundle.content)) as opened:
         assert "LICENSES/LicenseRef-OGA-BY-3.0.txt" in opened.namelist()
+
+
+def test_static_files_are_kept_for_a_year_under_their_version_only(client: TestClient) -> None:
+    found = re.search(r'href="(/static/[0-9a-f]{10}/ogaart\.css)"', client.get("/").text)
+    assert found is not None
+
+    current = client.get(found[1])
+    stale = client.get("/static/0123456789/ogaart.css")
+
+    assert current.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert current.headers["etag"]
+    assert (stale.status_code, stale.headers["cache-control"]) == (200, "no-cache")
+
+
+def test_a_thumbnail_never_changes(client: TestClient) -> None:
+    first = client.get(f"/thumb/{ROBOT}.webp")
+    again = client.get(f"/thumb/{ROBOT}.webp", headers={"If-None-Match": first.headers["etag"]})
+
+    assert "immutable" in first.headers["cache-control"]
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("form", "first"), [("gpl", "GIMP Palette\nName: "), ("hex", ""), ("pal", "JASC-PAL\r\n0100\r\n")]
+)
+def test_a_palette_is_a_file(client: TestClient, form: str, first: str) -> None:
+    answer = client.get(f"/image/{ROBOT}/palette.{form}")
+
+    assert answer.text.startswith(first)
+    assert answer.headers["content-disposition"].endswith(f'.{form}"')
+    assert client.get(f"/image/{ROBOT}/palette.exe").status_code == 404
+
+
+def test_the_page_of_an_entry_shows_all_of_it(client: TestClient) -> None:
+    page = client.get("/entry/planets-set-n%C2%B01").text
+    bundle = client.get("/credits/zip", params={"entry": "textures"})
+
+    assert "Planets set n°1 — 惑星" in page
+    assert page.count('class="card') == 8
+    assert 'href="/author/%D0%94%D0%BC%D0%B8%D1%82%D1%80%D0%B8%D0%B9"' in page
+    assert 'href="/tag/space"' in page
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as opened:
+        assert len([name for name in opened.namelist() if name.endswith(".png")]) == 24
+
+
+def test_the_pages_of_an_author_and_a_tag_count_entries_and_licences(client: TestClient) -> None:
+    author, tag = client.get("/author/kenney").text, client.get("/tag/space").text
+
+    assert "<title>Kenney" in author
+    assert "from 5 entries" in author
+    assert "CC-BY-SA 3.0 · 1" in author
+    assert "Tag: space" in tag
+    assert "from 2 entries" in tag
+    assert [client.get(path).status_code for path in ("/entry/nope", "/author/nope", "/tag/nope")] == [404] * 3
+    assert client.get("/author/Kenney?page=9").status_code == 404
+
+
+def test_a_surprise_is_a_picture_of_the_catalog(client: TestClient) -> None:
+    moved = client.get("/surprise")
+
+    assert (moved.status_code, moved.headers["cache-control"]) == (303, "no-store")
+    assert client.get(moved.headers["location"]).status_code == 200
 
 
 def test_before_the_first_publication_pages_say_so(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""How pictures, licences and palettes are shown: pure functions from a hit to what a page or a file says."""

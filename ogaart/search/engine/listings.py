@@ -1,0 +1,124 @@
+"""What an entry holds, and which entries an author or a tag has: lists read from the serving store."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ogaart.search.engine.service import SearchService
+from ogaart.search.filters import Filters
+from ogaart.search.query import SearchQuery
+from ogaart.search.results import Hit
+
+LIKE_IT = 12  # entries that look like another
+_EXAMPLES = 3  # pictures of an entry that stand for it there
+_OF_ENTRY = """
+SELECT i.image_id, min(coalesce(p.shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
+FROM images AS i LEFT JOIN places AS p USING (image_id) WHERE i.slug = ? GROUP BY i.image_id
+"""
+_ENTRIES = {
+    "author": "e.author = ?1 OR EXISTS (SELECT 1 FROM json_each(e.collaborators) WHERE value = ?1)",
+    "tag": "EXISTS (SELECT 1 FROM json_each(e.tags) WHERE value = ?1)",
+}
+_IMAGES = """
+SELECT e.slug, e.licences, i.image_id FROM entries AS e JOIN images AS i USING (slug) WHERE {condition}
+ORDER BY e.favourites DESC, e.posted_at DESC, e.slug,
+    min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
+    abs(max(i.width, i.height) - 160), i.image_id
+"""
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class EntryPictures:
+    """One entry: the number of its pictures, and those of one page, in the order of their names."""
+
+    slug: str
+    count: int
+    hits: tuple[Hit, ...]
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ListedEntry:
+    """One entry of a list: a picture that stands for it, and how many it has."""
+
+    hit: Hit
+    count: int
+
+
+@dataclass(frozen=True)
+class EntryList:
+    """The entries of an author or a tag, the most favoured first.
+
+    Attributes:
+        name: as entries spell it.
+        entries: those of one page.
+        total: how many there are.
+        pictures: how many they hold together.
+        licences: how many of them offer each licence.
+    """
+
+    name: str
+    entries: tuple[ListedEntry, ...]
+    total: int
+    pictures: int
+    licences: tuple[tuple[str, int], ...]
+
+
+def pictures_of(service: SearchService, slug: str, limit: int, offset: int = 0) -> EntryPictures | None:
+    """The pictures of an entry; None where it has none that is published."""
+    with service.store() as (store, blocked):
+        rows = store.select(_OF_ENTRY, slug)
+    named = sorted((_natural(row["name"]), row["image_id"]) for row in rows if row["image_id"] not in blocked)
+    ids = tuple(image_id for _, image_id in named)
+    return EntryPictures(slug, len(ids), tuple(service.hits(ids[offset : offset + limit])), ids) if ids else None
+
+
+def entries_of(service: SearchService, kind: str, name: str, limit: int, offset: int = 0) -> EntryList | None:
+    """The entries of an author (also of those who worked with others) or of a tag; None where there are none.
+
+    Args:
+        service: reads them.
+        kind: ``author`` or ``tag``.
+        name: which, in any case.
+        limit: entries wanted.
+        offset: entries to skip.
+    """
+    field = f"{kind}s"
+    with service.store() as (store, blocked):
+        spelled = store.spelled(Filters(**{field: (name,)}))[field][0]
+        rows = store.select(_IMAGES.format(condition=_ENTRIES[kind]), spelled)
+    found: dict[str, list[int]] = {}
+    licences: dict[str, str] = {}
+    for row in rows:
+        if row["image_id"] not in blocked:
+            found.setdefault(row["slug"], []).append(row["image_id"])
+            licences[row["slug"]] = row["licences"] or "[]"
+    if not found:
+        return None
+    shown = list(found.values())[offset : offset + limit]
+    hits = {hit.image_id: hit for hit in service.hits([ids[0] for ids in shown])}
+    counted = Counter(licence for texts in licences.values() for licence in json.loads(texts))
+    return EntryList(
+        spelled,
+        tuple(ListedEntry(hits[ids[0]], len(ids)) for ids in shown if ids[0] in hits),
+        len(found),
+        sum(map(len, found.values())),
+        tuple(counted.most_common()),
+    )
+
+
+def entries_like(service: SearchService, ids: Sequence[int], slug: str) -> list[Hit]:
+    """One picture each of the entries that look most like some pictures of an entry."""
+    step = max(1, len(ids) // _EXAMPLES)
+    examples = tuple(ids[::step][:_EXAMPLES])
+    found = service.search(SearchQuery(positive=examples, group=True, limit=LIKE_IT + 1)).hits
+    return [hit for hit in found if hit.slug != slug][:LIKE_IT]
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key by which walk2 comes before walk10."""
+    parts = _DIGITS.split(name.casefold())
+    return tuple((1, int(part[:18]), "") if n % 2 else (0, 0, part) for n, part in enumerate(parts))

@@ -1,0 +1,99 @@
+"""The pictures of the first page: favourites, the newest, and a picture for each of six doors."""
+
+import threading
+from dataclasses import dataclass
+
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.query import SearchQuery
+from ogaart.search.results import Hit
+from ogaart.search.search_url import SearchUrl
+
+FAVOURITES = 30
+NEWEST = 30
+DOORS = (
+    ("Characters", "character"),
+    ("Tilesets", "tileset"),
+    ("UI", "ui"),
+    ("Backgrounds", "background"),
+    ("Effects", "effect"),
+    ("Icons", "icon"),
+)
+"""Labels and the words that they search for."""
+# One picture of each entry: no fragment (thin, or a few pixels) where another is there, and one that fills a tile.
+_ONE_EACH = """
+WITH chosen AS (SELECT slug, row_number() OVER (ORDER BY {order}, slug) AS nth FROM entries ORDER BY nth LIMIT ?1),
+pictures AS (
+    SELECT i.image_id, c.nth, row_number() OVER (
+        PARTITION BY i.slug ORDER BY
+            min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
+            abs(max(i.width, i.height) - 160), i.image_id) AS choice
+    FROM chosen AS c JOIN images AS i USING (slug))
+SELECT image_id FROM pictures WHERE choice = 1 ORDER BY nth
+"""
+_ORDERS = {"favourites": "favourites DESC, posted_at DESC", "newest": "posted_at DESC"}
+
+
+@dataclass(frozen=True)
+class Door:
+    """A way into the catalog: what it is called, where it leads, how much is behind it, and one picture of it."""
+
+    label: str
+    path: str
+    count: int
+    hit: Hit
+
+
+@dataclass(frozen=True)
+class HomePictures:
+    """All that the first page shows."""
+
+    favourites: tuple[Hit, ...] = ()
+    newest: tuple[Hit, ...] = ()
+    doors: tuple[Door, ...] = ()
+
+
+class Showcase:
+    """The pictures of the first page, chosen once for each publication and set of takedowns.
+
+    Args:
+        service: finds and reads them.
+    """
+
+    def __init__(self, service: SearchService) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._chosen: tuple[tuple[int, int], HomePictures] | None = None
+
+    def pictures(self) -> HomePictures:
+        """The pictures.
+
+        Raises:
+            NothingPublished: nothing yet.
+        """
+        key = (self._service.info().generation, self._service.decisions.current().version)
+        with self._lock:
+            if self._chosen is None or self._chosen[0] != key:
+                self._chosen = key, self._choose()
+            return self._chosen[1]
+
+    def _choose(self) -> HomePictures:
+        with self._service.store() as (store, _):
+            favourites, newest = one_each(store, "favourites", FAVOURITES), one_each(store, "newest", 2 * NEWEST)
+        shown = set(favourites)
+        return HomePictures(
+            tuple(self._service.hits(favourites)),
+            tuple(self._service.hits([i for i in newest if i not in shown]))[:NEWEST],
+            tuple(door for label, words in DOORS if (door := self._door(label, words)) is not None),
+        )
+
+    def _door(self, label: str, words: str) -> Door | None:
+        found = self._service.search(SearchQuery(words=words, limit=12))
+        # The most favoured of the best matches: a door shows what many liked.
+        best = max(found.hits, key=lambda hit: hit.columns.get("favourites") or 0, default=None)
+        return None if best is None else Door(label, SearchUrl(words=words).path(), found.total or 0, best)
+
+
+def one_each(store: ServingStore, order: str, count: int) -> list[int]:
+    """One image of each of ``count`` entries, in an order of ``favourites`` or ``newest``."""
+    return [int(row["image_id"]) for row in store.select(_ONE_EACH.format(order=_ORDERS[order]), count)]

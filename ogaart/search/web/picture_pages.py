@@ -1,0 +1,126 @@
+"""One picture: its page, its thumbnail, the picture at full size, its own bytes, and its palette."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from ogaart.likeness.colours import colour_names
+from ogaart.search.display.palettes import PALETTES
+from ogaart.search.engine.service import SearchService
+from ogaart.search.errors import NotFound
+from ogaart.search.filters import Filters
+from ogaart.search.query import SearchQuery
+from ogaart.search.results import Hit
+from ogaart.search.search_url import SearchUrl
+from ogaart.search.web.allowances import Allowances
+from ogaart.search.web.parameters import ImageId
+from ogaart.search.web.static_files import FOREVER
+from ogaart.search.web.template_filters import fit
+from ogaart.search.web.templating import Templates
+
+NEIGHBOURS = 24
+STAGE = 720  # pixels of the square in which one picture is shown
+VIEW_BYTES = 8 << 20
+# Formats that browsers show and that cannot run anything. All others, SVG and HTML first, are downloads.
+_INLINE = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+}
+_DAY = "public, max-age=86400"
+
+
+class PicturePages:
+    """Routes of one picture."""
+
+    def __init__(self, service: SearchService, templates: Templates, allowances: Allowances) -> None:
+        self._service = service
+        self._templates = templates
+        self._allowances = allowances
+        self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+        for path, route in (
+            ("/thumb/{image_id}.webp", self.thumbnail),
+            ("/view/{image_id}", self.view),
+            ("/image/{image_id}", self.image),
+            ("/image/{image_id}/palette.{form}", self.palette),
+            ("/original/{image_id}", self.original),
+        ):
+            self.router.add_api_route(path, route, methods=["GET", "HEAD"])
+
+    def thumbnail(self, image_id: ImageId, request: Request) -> Response:
+        """A thumbnail; it is made of the picture's pixels, which its id is made of, and so never changes."""
+        headers = {"Cache-Control": FOREVER, "ETag": f'"{image_id}"'}
+        with self._service.store() as (store, blocked):
+            data = None if image_id in blocked else store.thumbnail(image_id)
+        if data is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type="image/webp", headers=headers)
+
+    def image(self, image_id: ImageId, request: Request) -> Response:
+        """One picture: what it is, whose it is, how it came here, and what is around it."""
+        self._allowances.search(request)  # its neighbours are a search
+        hit = self._service.hit(image_id)
+        if hit is None:
+            if (moved := self._service.new_id(image_id)) is not None:
+                return RedirectResponse(f"/image/{moved}", status_code=308)
+            raise NotFound(f"no picture has the id {image_id}")
+        near = self._service.search(SearchQuery(positive=(image_id,), limit=NEIGHBOURS))
+        siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
+        return self._templates.page(
+            "image.html",
+            near.info,
+            hit=hit,
+            near=near.hits,
+            siblings=siblings[:NEIGHBOURS],
+            licence_history=self._service.licence_history(hit),
+            stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
+            own=[place for place in hit.places if place.image_id == image_id],
+            address=SearchUrl(positive=(image_id,)),
+            palette_path=palette_path(hit),
+        )
+
+    def view(self, image_id: ImageId, request: Request) -> Response:
+        """The picture at full size where a browser may show it, else its thumbnail."""
+        found = self._service.original_file(image_id)
+        if found is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        original, place = found
+        media = _INLINE.get(original.format.lower())
+        if media is None or place.length > VIEW_BYTES:
+            return self.thumbnail(image_id, request)
+        return Response(place.read(), media_type=media, headers={"Cache-Control": _DAY})
+
+    def palette(self, image_id: ImageId, form: str) -> Response:
+        """The main colours as a palette file."""
+        hit = self._service.hit(image_id)
+        if hit is None or form not in PALETTES:
+            raise NotFound(f"no palette is at /image/{image_id}/palette.{form[:20]}")
+        name = f"{hit.title} by {hit.author or 'unknown author'}"
+        headers = {"Content-Disposition": f'attachment; filename="{image_id}.{form}"'}
+        return Response(PALETTES[form](name, hit.palette), media_type="text/plain; charset=utf-8", headers=headers)
+
+    def original(self, image_id: ImageId) -> Response:
+        """The picture file's own bytes, to keep."""
+        found = self._service.original_file(image_id)
+        if found is None:
+            raise NotFound(f"no picture has the id {image_id}")
+        original, place = found
+        headers = {
+            "Cache-Control": _DAY,
+            "Content-Length": str(place.length),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
+        }
+        media = _INLINE.get(original.format.lower(), "application/octet-stream")
+        return StreamingResponse(place.blocks(), media_type=media, headers=headers)
+
+
+def palette_path(hit: Hit) -> str:
+    """Pictures like this one that have its main colours; empty where it shows none."""
+    names = colour_names([int(colour[1:], 16) for colour in hit.palette], hit.palette_shares)
+    return SearchUrl(positive=(hit.image_id,), filters=Filters(colours=tuple(sorted(names)))).path() if names else ""
