@@ -209,7 +209,7 @@ def test_more_back_and_forward(page: Page) -> None:
     page.goto("/search?type=2D+Art&fold=no")
     expect(page.locator(".card")).to_have_count(60)
     page.locator("[data-more]").click()
-    page.wait_for_function("document.querySelectorAll('.card').length > 60")
+    expect(page.locator(".card").nth(60)).to_be_attached()
     shown = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.card)")
     assert len(set(shown)) == len(shown)
 
@@ -234,7 +234,7 @@ def test_more_without_a_connection_keeps_the_page(browser: Browser, site: str) -
     expect(page.locator(".card")).to_have_count(60)
     context.set_offline(False)
     page.locator("[data-more]").click()
-    page.wait_for_function("document.querySelectorAll('.card').length > 60")
+    expect(page.locator(".card").nth(60)).to_be_attached()
     context.close()
 
 

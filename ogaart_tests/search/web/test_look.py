@@ -16,7 +16,7 @@ def test_thirty_pictures_are_above_the_fold(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto("/search?q=kenney")
 
-    boxes = page.locator(".grid .tile").evaluate_all(
+    boxes = page.locator(".picture > .tile").evaluate_all(
         "tiles => tiles.map(tile => tile.getBoundingClientRect().toJSON())"
     )
 
@@ -31,7 +31,7 @@ def test_pixel_art_is_shown_at_whole_number_scale(browser: Browser, site: str, s
     context = browser.new_context(base_url=site, viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
     page.goto("/search?entry=textures&fold=no")
-    page.wait_for_function("document.querySelectorAll('.tile img.crisp.trimmed').length > 5")
+    expect(page.locator(".tile img.crisp.trimmed").nth(5)).to_be_attached()
 
     scales = page.locator(".tile img.crisp.trimmed").evaluate_all(
         "images => images.map(image => image.getBoundingClientRect().width / image.naturalWidth)"
@@ -45,7 +45,7 @@ def test_pixel_art_is_shown_at_whole_number_scale(browser: Browser, site: str, s
 @slow
 def test_a_transparent_border_is_trimmed(page: Page) -> None:
     page.goto("/search?q=robot&fold=no")
-    page.wait_for_function("document.querySelectorAll('.tile img.trimmed').length > 3")
+    expect(page.locator(".tile img.trimmed").nth(3)).to_be_attached()
 
     grown = page.locator(".tile img.trimmed").evaluate_all(
         "images => images.filter(image => image.offsetHeight > image.closest('.tile').clientHeight).length"

@@ -6,8 +6,8 @@ import "./trim.js";
 import "./uses.js";
 import "./more.js";
 import "./grid_keys.js";
+import "./upload.js";
 
 const has = (selector) => document.querySelector(selector) !== null;
-if (has("[data-search]")) import("./upload.js");
 if (has("[data-credits]")) import("./credits_page.js");
 if (has("[data-cropper]")) import("./crop.js");

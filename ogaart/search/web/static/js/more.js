@@ -9,11 +9,21 @@ const key = () => `ogaart.more:${location.pathname}${location.search}`;
 const grid = document.querySelector("[data-grid]");
 const pager = () => document.querySelector("[data-pager]");
 
+/** The cards without what scripts have set on them: the security policy takes no style from markup. */
+function plainCards() {
+  const copy = grid.cloneNode(true);
+  for (const one of copy.querySelectorAll("[style]")) {
+    one.removeAttribute("style");
+    one.classList.remove("trimmed");
+  }
+  return copy.innerHTML;
+}
+
 function remember() {
   const pages = [...read("ogaart.more", [], session).filter((one) => one !== key()), key()];
   for (const old of pages.splice(0, Math.max(0, pages.length - KEPT))) write(old, null, session);
   write("ogaart.more", pages, session);
-  write(key(), { cards: grid.innerHTML, pager: pager().innerHTML, top: scrollY }, session);
+  write(key(), { cards: plainCards(), pager: pager().innerHTML, top: scrollY }, session);
 }
 
 /** Back shows what was there: the cards that More had added, and the place on the page. */
