@@ -45,11 +45,9 @@ def test_lightness_is_that_of_the_eye() -> None:
 def test_no_picture_of_the_publication_is_invisible(service: SearchService) -> None:
     with service.store() as (store, _):
         ids = store.ids_of_entries([entry.slug for entry in ENTRIES])
-    grounds = {"": min, " on-light": lambda light, dark: light, " on-dark": lambda light, dark: dark}
 
     def seen(hit: Hit) -> float:
         light, dark, grey = (visibility(hit.palette, hit.palette_shares, g) for g in (LIGHT, DARK, GREY))
-        chosen = ground(hit)
-        return grey if chosen == " on-grey" else float(grounds[chosen](light, dark))
+        return {"": min(light, dark), " on-light": light, " on-dark": dark, " on-grey": grey}[ground(hit)]
 
     assert min(seen(hit) for hit in service.hits(ids) if hit.has_alpha) >= 0.4
