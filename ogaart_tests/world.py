@@ -17,6 +17,7 @@ from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.sparse_copy import copy_file
 from ogaart.settings import Settings
 
 
@@ -100,6 +101,16 @@ def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -
         yield World(served, Settings())
 
 
+def copy_data_root(source: Path, data: Path) -> None:
+    """Copy a data root with its links; the index's files, which are mostly holes, stay so."""
+    shutil.copytree(source, data, symlinks=True, copy_function=_copy_with_mode)
+
+
+def _copy_with_mode(source: str, dest: str) -> None:
+    copy_file(Path(source), Path(dest))
+    shutil.copystat(source, dest)
+
+
 def copy_world(world: World, data: Path, setenv: Callable[[str, str], None]) -> World:
     """A copy of a world's data root at ``data``, named in the environment; the site is the same.
 
@@ -107,7 +118,7 @@ def copy_world(world: World, data: Path, setenv: Callable[[str, str], None]) -> 
     """
     for last in (False, False, True):
         try:
-            shutil.copytree(world.settings.data, data, symlinks=True)
+            copy_data_root(world.settings.data, data)
             break
         except shutil.Error:
             if last:

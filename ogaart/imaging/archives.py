@@ -7,7 +7,6 @@ archive goes to an unlinked temporary file.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -19,7 +18,7 @@ from ogaart.core.states import MemberStatus
 from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.errors import Reason, Unreadable
-from ogaart.imaging.names import is_junk
+from ogaart.imaging.names import is_junk, unpacked_name
 from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
@@ -33,7 +32,6 @@ Bytes = bytes  # the type, in classes that have a field of that name
 BOMB_FLOOR = 10 << 20
 """Ratios are not checked below this many unpacked bytes: small files of one colour pack very well."""
 
-_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".z", ".lzma", ".lz", ".lz4", ".svgz")
 _PREVIEW = "a preview that Unity made of the asset beside it"
 _ODD_KINDS = {
     EntryType.SYMBOLINK_LINK: "symbolic link",
@@ -121,7 +119,7 @@ class Walk:
         """The members as libarchive finds them."""
         base = f"{index}/" if index else ""
         files = 0
-        assets = self._unity_assets(stream, kind)
+        assets = unity.assets_of(stream, kind)
         with opened(stream, kind) as archive:
             number = -1
             while True:
@@ -145,7 +143,7 @@ class Walk:
                 if entry.kind == EntryType.DIRECTORY:
                     continue
                 files += 1
-                name = _raw_name(path, entry.name) if archive.is_raw else unity.shown_name(entry.name, assets)
+                name = unpacked_name(path, entry.name) if archive.is_raw else unity.shown_name(entry.name, assets)
                 shown = f"{path}!/{name}" if path else name
                 if not self.begin(place, shown):
                     continue
@@ -162,26 +160,6 @@ class Walk:
             if files == 0 and index == "":
                 message = f"archive of {number:,} folders and no files" if number else "archive without members"
                 yield Member("", "", MemberStatus.NOT_A_PICTURE, message=message, format=kind.format)
-
-    @staticmethod
-    def _unity_assets(stream: IO[bytes], kind: FileType) -> dict[str, str]:
-        """Names of a Unity package's assets; a first look at any other tar ends with its first header."""
-        if kind.format not in ("tar", "gz"):
-            return {}
-        try:
-            with opened(stream, kind) as archive:
-                first = None if archive.is_raw else archive.next()
-                while first is not None and first.name in (".", "./"):
-                    first = archive.next()
-                if first is None or archive.is_raw or not unity.is_member(first.name):
-                    return {}
-            os.lseek(stream.fileno(), 0, os.SEEK_SET)
-            with opened(stream, kind) as archive:
-                return unity.asset_names(archive)
-        except (ArchiveError, Unreadable):
-            return {}  # the walk itself reports the damage
-        finally:
-            os.lseek(stream.fileno(), 0, os.SEEK_SET)
 
     def _count_member(self, place: str, path: str) -> None:
         self.members += 1
@@ -364,12 +342,3 @@ class Walk:
                 f"OGAART_MAX_RATIO is {self.limits.max_ratio:g}"
             )
             raise Unreadable(Reason.BOMB, message)
-
-
-def _raw_name(path: str, stated: str) -> str:
-    """Name of the only member of a compressed file: the file's own without its suffix, where that is known."""
-    own = path.rsplit("/", 1)[-1]
-    for suffix in _SUFFIXES:
-        if own.lower().endswith(suffix):
-            return own[: -len(suffix)] or stated
-    return stated

@@ -8,6 +8,7 @@ MAX_NAME = 1024
 """Characters kept of a name."""
 
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "$recycle.bin", "@eadir"}
+_COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".z", ".lzma", ".lz", ".lz4", ".svgz")
 _KANA = re.compile(r"[\u3041-\u30fa]")
 _KANJI = re.compile(r"[\u4e00-\u9fff]")
 
@@ -48,3 +49,12 @@ def is_junk(path: str) -> bool:
     """Whether a path names what systems leave behind: ``__MACOSX``, dot files, ``Thumbs.db``, ``desktop.ini``."""
     parts = re.split(r"[/\\]", path)
     return any(p.lower() in _JUNK or (p.startswith(".") and p.strip(".") != "") for p in parts)
+
+
+def unpacked_name(path: str, stated: str) -> str:
+    """Name of the only member of a compressed file: the file's own without its suffix, where that is known."""
+    own = path.rsplit("/", 1)[-1]
+    for suffix in _COMPRESSIONS:
+        if own.lower().endswith(suffix):
+            return own[: -len(suffix)] or stated
+    return stated

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from libarchive import ArchiveError
+
+from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.names import decode_name
+from ogaart.imaging.reader import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ogaart.imaging.reader import Archive
+    from ogaart.imaging.sniff import FileType
 
 MAX_ASSETS = 100_000
 _MEMBER = re.compile(r"(?:\./)?([0-9a-fA-F]{6,64})/(asset|asset\.meta|pathname|preview\.png|)")
 _PATHNAME_BYTES = 4096
 
 
-def is_member(name: str) -> bool:
-    """Whether an archive whose first member has this name may be a Unity package."""
-    return _MEMBER.fullmatch(name) is not None
-
-
-def asset_names(archive: Archive) -> dict[str, str]:
-    """Read the real names of all assets of a package.
+def assets_of(stream: IO[bytes], kind: FileType) -> dict[str, str]:
+    """Read the real names of a Unity package's assets; a first look at any other tar ends with its first header.
 
     Args:
-        archive: opened for this alone: it is read to its end.
+        stream: an open file with a descriptor, at its start, where it is left again.
+        kind: its type by its first bytes.
 
     Returns:
-        The folder (a hash) of each asset to its path in the project; empty where this is not a Unity package.
-
-    Raises:
-        ArchiveError: damaged.
+        The folder (a hash) of each asset to its path in the project; empty where this is not a Unity package, or
+        where it is damaged, which reading its members reports.
     """
+    if kind.format not in ("tar", "gz"):
+        return {}
+    try:
+        with opened(stream, kind) as archive:
+            first = None if archive.is_raw else archive.next()
+            while first is not None and first.name in (".", "./"):
+                first = archive.next()
+            if first is None or archive.is_raw or _MEMBER.fullmatch(first.name) is None:
+                return {}
+        os.lseek(stream.fileno(), 0, os.SEEK_SET)
+        with opened(stream, kind) as archive:
+            return _asset_names(archive)
+    except (ArchiveError, Unreadable):
+        return {}
+    finally:
+        os.lseek(stream.fileno(), 0, os.SEEK_SET)
+
+
+def _asset_names(archive: Archive) -> dict[str, str]:
+    """The names, from a package opened for this alone: it is read to its end."""
     found: dict[str, str] = {}
     while (entry := archive.next()) is not None and len(found) < MAX_ASSETS:
         match = _MEMBER.fullmatch(entry.name)

@@ -1,6 +1,10 @@
 """How one URL parameter of a search is read, written and described; the kinds of values that parameters have."""
 
+<<<<<<< HEAD
 import difflib
+=======
+from abc import ABC, abstractmethod
+>>>>>>> 9732b01 (Parsing and rendering of Aseprite files, GIMP's layer modes and Unity's names have modules of their own; packs are read by one function; tests copy data roots with their holes)
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -22,7 +26,7 @@ class Choice:
     aliases: tuple[str, ...] = ()
 
 
-class ValueType:
+class ValueType(ABC):
     """The type of a parameter's value.
 
     Attributes:
@@ -37,6 +41,7 @@ class ValueType:
     default: Any = None
     choices: tuple[Choice, ...] = ()
 
+    @abstractmethod
     def read(self, name: str, values: Sequence[str]) -> Any:
         """The value of the parameter.
 
@@ -47,7 +52,6 @@ class ValueType:
         Raises:
             InvalidParameter: a value is outside its type or limits.
         """
-        raise NotImplementedError
 
     def write(self, value: Any) -> list[str]:
         """The value as the URL holds it; nothing for the default."""

@@ -1,18 +1,16 @@
 """``ogaart search`` answers alike in the process and at a server."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.search.engine.service import SearchService
-from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
+from ogaart_tests.search.serving import serving
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "robot-animated", "textures"))
@@ -28,15 +26,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[str]:
     settings = Settings(data=data)
-    with SearchService(settings, GridImageReader()) as service:
-        running = uvicorn.Server(uvicorn.Config(create_app(settings, service), port=0, log_level="error"))
-        thread = threading.Thread(target=running.run)
-        thread.start()
-        while not running.started:
-            thread.join(0.02)
-        yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
-        running.should_exit = True
-        thread.join()
+    with SearchService(settings, GridImageReader()) as service, serving(settings, service) as base:
+        yield base
 
 
 def ask(data: Path, *words: str) -> tuple[int, str]:

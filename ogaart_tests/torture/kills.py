@@ -21,6 +21,7 @@ from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
 from ogaart_tests.torture.reading import Reader
 from ogaart_tests.torture.running import World, run
 from ogaart_tests.torture.small_site import small_site
+from ogaart_tests.world import copy_data_root
 
 GONE, COME = "lava-and-water", ("circular-arrows", "crops")
 SAVED = {Fault.SEGMENT_DRAFTED, Fault.SEGMENT_WRITTEN, Fault.DERIVED_DRAFTED, Fault.DERIVED_WRITTEN}
@@ -109,7 +110,7 @@ class Bench:
             entry.posted_at = last + timedelta(days=1 + days)
             self._site.add_entry(entry)
         world = self._world("reference-changed")
-        shutil.copytree(start, world.data, symlinks=True)
+        copy_data_root(start, world.data)
         self._stories["changed"] = self._told(world, start, everything_again)
         self._read = world.data
 
@@ -131,7 +132,7 @@ class Bench:
         world = self._world("struck")
         shutil.rmtree(world.root, ignore_errors=True)
         if story.start is not None:
-            shutil.copytree(story.start, world.data, symlinks=True)
+            copy_data_root(story.start, world.data)
         if blow.point not in SAVED:
             for store in ("vectors", "derived"):
                 shutil.copytree(self._read / store, world.data / store, dirs_exist_ok=True)

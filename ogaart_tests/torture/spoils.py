@@ -11,6 +11,7 @@ from ogaart.demo.server import DemoSite
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
 from ogaart_tests.torture.running import Ended, World, run
+from ogaart_tests.world import copy_data_root
 
 Harm = Callable[[Path], None]
 HOUR = 3600.0
@@ -136,7 +137,7 @@ class Spoiler:
         """Spoil files, have them noticed and repaired; returns what went wrong, as sentences."""
         world = World(self._root / "spoiled", self._site.base)
         shutil.rmtree(world.root, ignore_errors=True)
-        shutil.copytree(self._whole.data, world.data, symlinks=True)
+        copy_data_root(self._whole.data, world.data)
         spoiled = {spoil: spoil.chosen(world.data) for spoil in batch}
         for spoil, path in spoiled.items():
             spoil.harm(path)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ogaart.imaging.formats import layers
+from ogaart.imaging.formats.aseprite_chunks import BACKGROUND, BYTES, GROUP, GROUP_BLENDING, Cel, Layer, Sprite, parse
 from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
 from ogaart.imaging.formats.layers import Blend, Mode
 
@@ -27,59 +27,7 @@ MODES: dict[int, Blend] = {
 }  # fmt: skip
 """Blend modes besides normal, by number."""
 
-_BYTES = {8: 1, 16: 2, 32: 4}
 _DEPTHS = {8: "indexed", 16: "grey", 32: "RGBA"}
-_VISIBLE, _BACKGROUND, _REFERENCE = 1, 8, 64
-_LAYER_OPACITY, _GROUP_BLENDING = 1, 2
-_IMAGE, _GROUP, _TILEMAP = 0, 1, 2
-MAX_LAYERS = 4096
-
-
-@dataclass
-class _Layer:
-    flags: int
-    kind: int
-    level: int
-    mode: int
-    opacity: int
-    tileset: int = 0
-    parent: int | None = None
-    visible: bool = True
-
-
-@dataclass
-class _Cel:
-    layer: int
-    left: int
-    top: int
-    opacity: int
-    kind: int
-    z: int
-    body: memoryview
-
-
-@dataclass
-class _Tileset:
-    count: int
-    width: int
-    height: int
-    body: memoryview | None
-
-
-@dataclass
-class _Sprite:
-    """A parsed file, its cels not yet unpacked."""
-
-    width: int
-    height: int
-    depth: int
-    flags: int
-    transparent: int
-    frames: list[list[_Cel]] = field(default_factory=list)
-    layers: list[_Layer] = field(default_factory=list)
-    tilesets: dict[int, _Tileset] = field(default_factory=dict)
-    palette: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((256, 4), np.uint8))
-    new_palette: bool = False
 
 
 def decode(data: bytes | memoryview, max_pixels: int, max_frames: int) -> tuple[NDArray[np.uint8], str, int]:
@@ -97,7 +45,7 @@ def decode(data: bytes | memoryview, max_pixels: int, max_frames: int) -> tuple[
         FormatError: damaged, a variant that is not read, or too many pixels.
     """
     try:
-        sprite, frames = _parse(memoryview(data), max_pixels, max_frames)
+        sprite, frames = parse(memoryview(data), max_pixels, max_frames)
         renderer = _Renderer(sprite, max_pixels)
         first: NDArray[np.uint8] | None = None
         for number in range(len(sprite.frames)):
@@ -112,107 +60,10 @@ def decode(data: bytes | memoryview, max_pixels: int, max_frames: int) -> tuple[
     return first, _DEPTHS[sprite.depth], frames
 
 
-def _parse(data: memoryview, max_pixels: int, max_frames: int) -> tuple[_Sprite, int]:
-    magic, frames, width, height, depth, flags = struct.unpack_from("<4xHHHHHI", data)
-    if magic != 0xA5E0:
-        raise Damaged("not an Aseprite file")
-    if depth not in _BYTES:
-        raise Unsupported(f"Aseprite file of {depth} bits per pixel")
-    if not width or not height:
-        raise Damaged(f"Aseprite file of {width} x {height} pixels")
-    if width * height > max_pixels:
-        raise TooManyPixels(f"{width} x {height} = {width * height:,} pixels")
-    sprite = _Sprite(width, height, depth, flags, data[28])
-    place = 128
-    for _ in range(min(frames, max_frames)):
-        if place >= len(data) and sprite.frames:
-            break  # cut off between two frames: those before are whole
-        length, frame_magic, few = struct.unpack_from("<IHH", data, place)
-        (many,) = struct.unpack_from("<I", data, place + 12)
-        if frame_magic != 0xF1FA or length < 16:
-            raise Damaged(f"Aseprite frame {len(sprite.frames)} has no header")
-        cels: list[_Cel] = []
-        at, end = place + 16, min(place + length, len(data))
-        for _ in range(many or few):
-            if at >= end:
-                break
-            size, kind = struct.unpack_from("<IH", data, at)
-            if size < 6 or at + size > len(data):
-                raise Damaged("Aseprite chunk longer than the file")
-            _read_chunk(sprite, cels, kind, data[at + 6 : at + size])
-            at += size
-        sprite.frames.append(cels)
-        place += length
-    _find_parents(sprite)
-    return sprite, frames
-
-
-def _read_chunk(sprite: _Sprite, cels: list[_Cel], kind: int, body: memoryview) -> None:
-    if kind == 0x2004:
-        flags, layer_kind, level, mode, opacity = struct.unpack_from("<HHH4xHB", body)
-        layer = _Layer(flags, layer_kind, level, mode, opacity if sprite.flags & _LAYER_OPACITY else 255)
-        if layer_kind == _TILEMAP:
-            (name,) = struct.unpack_from("<H", body, 16)
-            (layer.tileset,) = struct.unpack_from("<I", body, 18 + name)
-        sprite.layers.append(layer)
-        if len(sprite.layers) > MAX_LAYERS:
-            raise Unsupported(f"Aseprite file of more than {MAX_LAYERS:,} layers")
-    elif kind == 0x2005:
-        layer_index, left, top, opacity, cel_kind, z = struct.unpack_from("<HhhBHh", body)
-        cels.append(_Cel(layer_index, left, top, opacity, cel_kind, z, body[16:]))
-    elif kind == 0x2019:
-        _read_palette(sprite, body)
-    elif kind in (0x0004, 0x0011) and not sprite.new_palette:
-        _read_old_palette(sprite, body, 255 / 63 if kind == 0x0011 else 1.0)
-    elif kind == 0x2023:
-        number, flags, count, width, height = struct.unpack_from("<IIIHH", body)
-        (name,) = struct.unpack_from("<H", body, 32)
-        at = 34 + name + (8 if flags & 1 else 0)
-        sprite.tilesets[number] = _Tileset(count, width, height, body[at + 4 :] if flags & 2 else None)
-
-
-def _read_palette(sprite: _Sprite, body: memoryview) -> None:
-    _, first, last = struct.unpack_from("<III", body)
-    sprite.new_palette = True
-    at = 20
-    for index in range(first, min(last, 255) + 1):
-        flags, *colour = struct.unpack_from("<HBBBB", body, at)
-        sprite.palette[index] = colour
-        at += 6
-        if flags & 1:
-            at += 2 + struct.unpack_from("<H", body, at)[0]
-
-
-def _read_old_palette(sprite: _Sprite, body: memoryview, scale: float) -> None:
-    (packets,) = struct.unpack_from("<H", body)
-    at, index = 2, 0
-    for _ in range(packets):
-        skip, count = struct.unpack_from("<BB", body, at)
-        at += 2
-        index += skip
-        for _ in range(count or 256):
-            red, green, blue = struct.unpack_from("<BBB", body, at)
-            at += 3
-            if index < 256:
-                sprite.palette[index] = (*(min(255, int(c * scale + 0.5)) for c in (red, green, blue)), 255)
-            index += 1
-
-
-def _find_parents(sprite: _Sprite) -> None:
-    """Set each layer's group and whether all groups around it are visible."""
-    stack: list[int] = []
-    for number, layer in enumerate(sprite.layers):
-        del stack[layer.level :]
-        layer.parent = stack[-1] if stack else None
-        outer = layer.parent is None or sprite.layers[layer.parent].visible
-        layer.visible = outer and bool(layer.flags & _VISIBLE) and not layer.flags & _REFERENCE
-        stack.append(number)
-
-
 class _Renderer:
     """Renders frames of one sprite within one budget of pixels."""
 
-    def __init__(self, sprite: _Sprite, max_pixels: int) -> None:
+    def __init__(self, sprite: Sprite, max_pixels: int) -> None:
         self._sprite = sprite
         self._max_pixels = max_pixels
         self._budget = 16 * max_pixels
@@ -223,7 +74,7 @@ class _Renderer:
         canvas = np.zeros((sprite.height, sprite.width, 4), np.uint8)
         cels = [cel for cel in sprite.frames[number] if cel.layer < len(sprite.layers)]
         cels.sort(key=lambda cel: (cel.layer + cel.z, cel.z))
-        grouped = sprite.flags & _GROUP_BLENDING
+        grouped = sprite.flags & GROUP_BLENDING
         if grouped:
             self._place_group(canvas, None, cels, number)
         else:
@@ -232,13 +83,13 @@ class _Renderer:
         canvas[canvas[..., 3] == 0] = 0
         return canvas
 
-    def _place_group(self, canvas: NDArray[np.uint8], group: int | None, cels: list[_Cel], frame: int) -> None:
+    def _place_group(self, canvas: NDArray[np.uint8], group: int | None, cels: list[Cel], frame: int) -> None:
         """Composite a group's layers, each group among them on a canvas of its own first."""
         sprite = self._sprite
         for number, layer in enumerate(sprite.layers):
             if layer.parent != group or not layer.visible:
                 continue
-            if layer.kind == _GROUP:
+            if layer.kind == GROUP:
                 self._spend(sprite.width * sprite.height)
                 own = np.zeros_like(canvas)
                 self._place_group(own, number, cels, frame)
@@ -247,9 +98,9 @@ class _Renderer:
                 if cel.layer == number:
                     self._place_cel(canvas, cel, frame)
 
-    def _place_cel(self, canvas: NDArray[np.uint8], cel: _Cel, frame: int) -> None:
+    def _place_cel(self, canvas: NDArray[np.uint8], cel: Cel, frame: int) -> None:
         layer = self._sprite.layers[cel.layer]
-        if not layer.visible or layer.kind == _GROUP:
+        if not layer.visible or layer.kind == GROUP:
             return
         source = self._linked(cel, frame)
         if source is None:
@@ -258,7 +109,7 @@ class _Renderer:
         opacity = int(_multiply(np.array(cel.opacity, np.int32), layer.opacity))
         _mix(canvas, pixels, cel.left, cel.top, opacity, _blend(layer))
 
-    def _linked(self, cel: _Cel, frame: int) -> _Cel | None:
+    def _linked(self, cel: Cel, frame: int) -> Cel | None:
         """The cel that holds the pixels, over at most as many links as there are frames."""
         frames = self._sprite.frames
         for _ in range(len(frames) + 1):
@@ -278,19 +129,19 @@ class _Renderer:
         if self._budget < 0:
             raise TooManyPixels(f"cels of more than {16 * self._max_pixels:,} pixels together")
 
-    def _image(self, cel: _Cel, layer: _Layer) -> NDArray[np.uint8]:
+    def _image(self, cel: Cel, layer: Layer) -> NDArray[np.uint8]:
         width, height = struct.unpack_from("<HH", cel.body)
         if width * height > self._max_pixels:
             raise TooManyPixels(f"a cel of {width} x {height} = {width * height:,} pixels")
         self._spend(width * height)
-        length = width * height * _BYTES[self._sprite.depth]
+        length = width * height * BYTES[self._sprite.depth]
         raw = cel.body[4:] if cel.kind == 0 else _inflate(cel.body[4:], length)
         return self._colours(raw, height, width, layer)
 
-    def _colours(self, raw: bytes | memoryview, height: int, width: int, layer: _Layer) -> NDArray[np.uint8]:
+    def _colours(self, raw: bytes | memoryview, height: int, width: int, layer: Layer) -> NDArray[np.uint8]:
         """Stored pixels as RGBA."""
         sprite = self._sprite
-        size = _BYTES[sprite.depth]
+        size = BYTES[sprite.depth]
         if len(raw) < width * height * size:
             raise Damaged(f"Aseprite cel of {len(raw):,} bytes instead of {width * height * size:,}")
         samples = np.frombuffer(raw, np.uint8, width * height * size).reshape(height, width, size)
@@ -299,11 +150,11 @@ class _Renderer:
         if size == 2:
             return samples[..., [0, 0, 0, 1]]
         palette = sprite.palette.copy()
-        if not layer.flags & _BACKGROUND:
+        if not layer.flags & BACKGROUND:
             palette[sprite.transparent] = 0
         return palette[samples[..., 0]]
 
-    def _tiles(self, cel: _Cel, layer: _Layer) -> NDArray[np.uint8]:
+    def _tiles(self, cel: Cel, layer: Layer) -> NDArray[np.uint8]:
         """A tilemap's pixels."""
         columns, rows, bits, id_mask, flip_x, flip_y, diagonal = struct.unpack_from("<HHHIIII", cel.body)
         tileset = self._sprite.tilesets.get(layer.tileset)
@@ -319,7 +170,7 @@ class _Renderer:
         numbers = np.frombuffer(_inflate(cel.body[32:], 4 * columns * rows), "<u4")
         if len(numbers) < columns * rows:
             raise Damaged("Aseprite tilemap ends early")
-        raw = _inflate(tileset.body, stored * _BYTES[self._sprite.depth])
+        raw = _inflate(tileset.body, stored * BYTES[self._sprite.depth])
         tiles = self._colours(raw, tileset.count * height, width, layer).reshape(-1, height, width, 4)
         pixels = np.zeros((rows * height, columns * width, 4), np.uint8)
         for place, number in enumerate(numbers.tolist()[: columns * rows]):
@@ -336,7 +187,7 @@ class _Renderer:
         return pixels
 
 
-def _blend(layer: _Layer) -> Blend | None:
+def _blend(layer: Layer) -> Blend | None:
     if layer.mode == 0:
         return None
     if layer.mode not in MODES:

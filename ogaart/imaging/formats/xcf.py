@@ -16,6 +16,7 @@ import numpy as np
 from ogaart.imaging.formats import layers
 from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
 from ogaart.imaging.formats.layers import Mode, Pixels
+from ogaart.imaging.formats.xcf_modes import PASS_THROUGH, mode_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,43 +26,6 @@ TILE = 64
 _COMPRESSIONS = {0: "none", 1: "RLE", 2: "zlib"}
 _BASE_TYPES = {0: "RGB", 1: "grey", 2: "indexed"}
 _EIGHT_BIT_GAMMA = {4: (0,), 5: (150,), 6: (150,)}
-
-
-def _modes() -> dict[int, Mode]:
-    """GIMP's layer modes by number, with the spaces that it composites and blends them in."""
-    legacy = {
-        3: layers.multiply, 4: layers.screen, 5: layers.gimp_soft_light, 6: layers.difference, 7: layers.addition,
-        8: layers.subtract, 9: layers.darken, 10: layers.lighten, 15: layers.divide, 16: layers.dodge,
-        17: layers.burn, 18: layers.hard_light, 19: layers.gimp_soft_light, 20: layers.grain_extract,
-        21: layers.grain_merge,
-    }  # fmt: skip
-    perceptual = {
-        23: layers.overlay, 31: layers.screen, 32: layers.difference, 42: layers.dodge, 43: layers.burn,
-        44: layers.hard_light, 45: layers.gimp_soft_light, 46: layers.grain_extract, 47: layers.grain_merge,
-        52: layers.exclusion,
-    }  # fmt: skip
-    linear = {
-        30: layers.multiply, 33: layers.addition, 34: layers.subtract, 35: layers.darken, 36: layers.lighten,
-        41: layers.divide,
-    }  # fmt: skip
-    return {
-        0: Mode(),
-        28: Mode(linear_composite=True),
-        **{number: Mode(blend, clipped=True, legacy=True) for number, blend in legacy.items()},
-        **{number: Mode(blend, clipped=True, linear_composite=True) for number, blend in perceptual.items()},
-        **{number: Mode(blend, True, True, True) for number, blend in linear.items()},
-    }
-
-
-MODES = _modes()
-PASS_THROUGH = 61
-_MODE_NAMES = {
-    1: "dissolve", 2: "behind", 11: "hue", 12: "saturation", 13: "colour", 14: "value", 22: "colour erase",
-    24: "LCH hue", 25: "LCH chroma", 26: "LCH colour", 27: "LCH lightness", 29: "behind", 37: "HSV hue",
-    38: "HSV saturation", 39: "HSL colour", 40: "HSV value", 48: "vivid light", 49: "pin light", 50: "linear light",
-    51: "hard mix", 53: "linear burn", 54: "luma darken only", 55: "luma lighten only", 56: "luminance",
-    57: "colour erase", 58: "erase", 59: "merge", 60: "split", 62: "replace", 63: "anti erase",
-}  # fmt: skip
 
 
 @dataclass
@@ -289,7 +253,8 @@ class _Image:
         shown = [layer for layer in reversed(found) if layer.visible and layer.opacity > 0]
         for number, layer in enumerate(shown):
             lowest = bottom and number == 0
-            mode = _mode_of(layer, lowest=lowest)
+            partial = layer.opacity < 1 or bool(layer.mask)
+            mode = mode_of(layer.mode, layer.spaces, lowest=lowest, group=layer.group, partial=partial)
             if layer.group and layer.mode == PASS_THROUGH:
                 self._place_all(canvas, layer.members, bottom=lowest)
             elif layer.group:
@@ -376,40 +341,6 @@ class _Image:
         if len(raw) < length:
             raise Damaged(f"XCF tile of {len(raw):,} bytes instead of {length:,}")
         return np.frombuffer(raw, np.uint8, length)
-
-
-def _mode_of(layer: _Layer, *, lowest: bool) -> Mode:
-    """How a layer is composited; raises where its mode is not read."""
-    if layer.mode == PASS_THROUGH and layer.group:
-        if layer.opacity < 1 or layer.mask:
-            raise Unsupported("XCF with a pass-through group of partial opacity")
-        return MODES[28]
-    mode = MODES.get(layer.mode)
-    if lowest and mode is not None and mode.blend is not None:
-        return MODES[28 if layer.mode >= 23 else 0]
-    if mode is None:
-        if lowest and layer.mode != 1 and layer.mode in _MODE_NAMES:
-            return MODES[28 if layer.mode >= 23 else 0]
-        raise Unsupported(f"XCF layer in mode {_MODE_NAMES.get(layer.mode, layer.mode)}")
-    return _in_spaces(layer, mode)
-
-
-def _in_spaces(layer: _Layer, mode: Mode) -> Mode:
-    """The mode with what the file says of composite mode and colour spaces; 0 and below mean GIMP's default."""
-    composite_mode, composite, blend = layer.spaces
-    if composite_mode > 2 and layer.mode >= 23:
-        raise Unsupported(f"XCF layer of composite mode {composite_mode}")
-    if {composite, blend} & {3} or max(composite, blend) > 4:
-        raise Unsupported(f"XCF layer blended in colour space {max(composite, blend)}")
-    if layer.mode < 23:
-        return mode
-    clipped = mode.clipped if composite_mode <= 0 else composite_mode == 2
-    return Mode(
-        mode.blend,
-        clipped,
-        mode.linear_blend if blend <= 0 else blend == 1,
-        mode.linear_composite if composite <= 0 else composite == 1,
-    )
 
 
 def _unpack_runs(data: memoryview, count: int, channels: int) -> NDArray[np.uint8]:

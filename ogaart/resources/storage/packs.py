@@ -66,8 +66,14 @@ def _extra_length(path: Path, offset: int, archive: zipfile.ZipFile) -> int:
     return int(extra)
 
 
-def read_at(path: Path, offset: int, length: int) -> bytes:
-    """The bytes at (offset, length) of a pack.
+def read_at(path: Path, offset: int, length: int, *, remedy: str = "materialize its partition again") -> bytes:
+    """The bytes at (offset, length) of a pack, read by position, so that threads share no file offset.
+
+    Args:
+        path: the pack.
+        offset: the first byte.
+        length: how many.
+        remedy: what brings a lost pack back, for the message.
 
     Raises:
         OSError: the pack is missing or shorter than that.
@@ -78,5 +84,5 @@ def read_at(path: Path, offset: int, length: int) -> bytes:
     finally:
         os.close(handle)
     if len(data) != length:
-        raise OSError(f"{path} ends before offset {offset} + {length} bytes: materialize its partition again")
+        raise OSError(f"{path} ends before offset {offset} + {length} bytes: {remedy}")
     return data

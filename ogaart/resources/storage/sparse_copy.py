@@ -1,5 +1,6 @@
 """Copies of folders whose files are mostly holes, such as a vector index keeps."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ def copy_tree(source: Path, dest: Path, *, durable: bool = True) -> None:
         target = dest / folder.relative_to(source)
         target.mkdir(parents=True)
         for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-            _copy_file(file, target / file.name)
+            copy_file(file, target / file.name)
             if durable:
                 sync_file(target / file.name)
         if durable:
@@ -57,11 +58,28 @@ def private_copy(path: Path, scratch: Path | None) -> Iterator[Path]:
         yield copy
 
 
-def _copy_file(source: Path, dest: Path) -> None:
-    with source.open("rb") as read, dest.open("wb") as write:
-        while block := read.read(_BLOCK):
-            if block.count(0) == len(block):
-                write.seek(len(block), os.SEEK_CUR)
-            else:
-                write.write(block)
-        write.truncate(write.tell())
+def copy_file(source: Path, dest: Path) -> None:
+    """Copy a file's bytes, not its mode, leaving holes where there are zeros; only what it holds is read."""
+    with source.open("rb", buffering=0) as read, dest.open("wb", buffering=0) as write:
+        size = os.fstat(read.fileno()).st_size
+        for start, end in _extents(read.fileno(), size):
+            for offset in range(start, end, _BLOCK):
+                block = os.pread(read.fileno(), min(_BLOCK, end - offset), offset)
+                if block.count(0) != len(block):
+                    os.pwrite(write.fileno(), block, offset)
+        write.truncate(size)
+
+
+def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where a file holds data, as (start, end); all of it where the file system does not tell."""
+    place = 0
+    while place < size:
+        try:
+            start = os.lseek(descriptor, place, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except OSError as cause:
+            if cause.errno != errno.ENXIO:  # which says that nothing but a hole follows
+                yield place, size
+            return
+        yield start, min(end, size)
+        place = end

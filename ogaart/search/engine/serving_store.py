@@ -1,7 +1,6 @@
 """One generation's serving store, read only: rows of words.sqlite, signatures, thumbnails and originals."""
 
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.resources.storage.packs import read_at
 from ogaart.search.engine.fulltext import WordMatcher
 from ogaart.search.engine.image_columns import ImageColumns
 from ogaart.search.filters import Filters
 from ogaart.search.results import Info, LicenceStatement
 from ogaart.words.index import WordIndex
 from ogaart.words.index_tables import VERSION, write_word_index
+
+_REMEDY = "publish again to renew the packs"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class FileSlice:
 
     def read(self) -> bytes:
         """All of them at once."""
-        return read_slice(self.path, self.offset, self.length)
+        return read_at(self.path, self.offset, self.length, remedy=_REMEDY)
 
     def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
         """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory."""
@@ -288,7 +290,8 @@ class ServingStore:
         rows = self._rows("SELECT pack, thumb_offset, thumb_length FROM images WHERE image_id = ?", image_id)
         if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
             return None
-        return read_slice(self.path / rows[0]["pack"], rows[0]["thumb_offset"], rows[0]["thumb_length"])
+        row = rows[0]
+        return read_at(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], remedy=_REMEDY)
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
@@ -317,15 +320,3 @@ class ServingStore:
             return []
         chosen = np.random.default_rng(seed).choice(len(self._ids), size=min(count, len(self._ids)), replace=False)
         return [int(self._ids[row]) for row in chosen]
-
-
-def read_slice(path: Path, offset: int, length: int) -> bytes:
-    """Read bytes of a pack by position, so that threads share no file offset."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        data = os.pread(descriptor, length, offset)
-    finally:
-        os.close(descriptor)
-    if len(data) != length:
-        raise OSError(f"{path}: {len(data)} bytes at {offset}, {length} expected; publish again to renew the packs")
-    return data

@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,6 @@ from ogaart_tests.resources.catalog.catalog_world import (
     sha,
     vector,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[VectorIndex]:
-    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
-        yield found
 
 
 def failed(audits: list[Audit]) -> dict[str, str]:

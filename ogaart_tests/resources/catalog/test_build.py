@@ -1,7 +1,6 @@
 """The catalog, built from real Parquet files, packs and a real collection."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +35,6 @@ from ogaart_tests.resources.catalog.catalog_world import (
     vector,
     words,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[VectorIndex]:
-    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
-        yield found
 
 
 def test_every_image_has_one_row_for_each_entry(world: World, index: VectorIndex) -> None:

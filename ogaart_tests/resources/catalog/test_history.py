@@ -1,6 +1,5 @@
 """What changed since last week: recorded with each publication, carried to the next, and never lost to rot."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +11,10 @@ from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, HistoryFiles, kept
 from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.storage.schema import STAMP
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
     LATER,
-    SPACE,
     TWO_ENTRIES,
     Row,
     World,
@@ -28,17 +25,6 @@ from ogaart_tests.resources.catalog.catalog_world import (
 )
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[VectorIndex]:
-    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 import numpy as np
-import pytest
 
 from ogaart.resources.catalog import quality
 from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.site.sweeps import Sweep, SweepPage
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.vectors import Vectors
@@ -28,17 +25,6 @@ from ogaart_tests.resources.catalog.catalog_world import (  # fmt: skip
     sha,
     vector,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[VectorIndex]:
-    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
-        yield found
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Many entries at once leave search only with the operator's consent; what is blocked leaves in any case."""
 
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection
 
 import duckdb
 import pytest
@@ -10,22 +9,10 @@ from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.withdrawals import check_withdrawals, limit_of
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.storage.takedowns import Takedowns
-from ogaart_tests.resources.catalog.catalog_world import LATER, SPACE, WHEN, Row, World, fill, publish, sha
+from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, Row, World, fill, publish, sha
 
 NOTHING_BLOCKED = Takedowns()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[VectorIndex]:
-    with EdgeIndex(tmp_path / "index", SPACE, 8) as found:
-        yield found
 
 
 def read(

@@ -8,14 +8,12 @@ import re
 import shlex
 import sqlite3
 import subprocess
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -26,6 +24,7 @@ from ogaart.search.web.guards import HEADERS
 from ogaart.search.web.info_pages import EXAMPLES
 from ogaart.search.web.problems import all_problems
 from ogaart.settings import Settings
+from ogaart_tests.search.serving import serving
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, pictures, publish
 
 ROBOT = image_id("robot-animated", 0)
@@ -452,14 +451,8 @@ def test_metrics_count_routes_and_hold_no_addresses(client: TestClient) -> None:
 @pytest.fixture(scope="module")
 def server(service: SearchService) -> Iterator[str]:
     settings = service.settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
-    running = uvicorn.Server(uvicorn.Config(create_app(settings, service), port=0, log_level="error"))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        thread.join(0.02)
-    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
-    running.should_exit = True
-    thread.join()
+    with serving(settings, service) as base:
+        yield base
 
 
 def test_the_documented_commands_work(server: str, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Copies of files that are mostly holes: the same bytes, and no more room than before."""
+
+from pathlib import Path
+
+import pytest
+
+from ogaart.resources.storage.sparse_copy import copy_file, copy_tree
+
+MIB = 1 << 20
+
+
+def sparse(path: Path, *parts: tuple[int, bytes], size: int) -> Path:
+    """A file with data at some places and holes elsewhere."""
+    with path.open("wb") as file:
+        for offset, data in parts:
+            file.seek(offset)
+            file.write(data)
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parts", "size"),
+    [
+        ([], 0),
+        ([], 8 * MIB),
+        ([(0, b"begin")], 8 * MIB),
+        ([(5 * MIB + 3, b"in the middle")], 8 * MIB),
+        ([(0, b"a"), (MIB, b"b" * 70_000), (8 * MIB - 1, b"z")], 8 * MIB),
+        ([(0, b"whole" * 100_000)], 500_000),
+    ],
+    ids=["empty", "a hole", "begin", "middle", "everywhere", "no hole"],
+)
+def test_a_copy_has_the_same_bytes_and_its_holes(tmp_path: Path, parts: list[tuple[int, bytes]], size: int) -> None:
+    source = sparse(tmp_path / "source", *parts, size=size)
+
+    copy_file(source, tmp_path / "copy")
+
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    held = sum(len(data) for _, data in parts)
+    assert (tmp_path / "copy").stat().st_blocks * 512 <= held + 3 * 128 * 1024
+
+
+def test_zeros_that_were_written_become_a_hole(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "zeros").write_bytes(bytes(4 * MIB))
+
+    copy_tree(tmp_path / "from", tmp_path / "to", durable=False)
+
+    assert (tmp_path / "to" / "zeros").stat().st_size == 4 * MIB
+    assert (tmp_path / "to" / "zeros").stat().st_blocks == 0
