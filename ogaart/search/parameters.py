@@ -1,10 +1,7 @@
 """How one URL parameter of a search is read, written and described; the kinds of values that parameters have."""
 
-<<<<<<< HEAD
 import difflib
-=======
 from abc import ABC, abstractmethod
->>>>>>> 9732b01 (Parsing and rendering of Aseprite files, GIMP's layer modes and Unity's names have modules of their own; packs are read by one function; tests copy data roots with their holes)
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field

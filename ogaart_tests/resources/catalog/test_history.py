@@ -120,7 +120,9 @@ def test_what_never_came_into_service_is_not_carried(world: World, index: Vector
     assert ask(third, "SELECT publication FROM publications ORDER BY 1") == [(1,), (3,)]
 
 
-@pytest.mark.parametrize("damage", ["rotten", "cut short", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["rotten", *(pytest.param(how, marks=pytest.mark.slow) for how in ("cut short", "missing"))]
+)
 def test_rot_in_a_file_loses_nothing(world: World, index: VectorIndex, files: HistoryFiles, damage: str) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     first = published(world, index, files)

@@ -71,6 +71,7 @@ def test_five_of_32_are_published(world: World, index: VectorIndex) -> None:
     assert (found.passed, found.counts["withdrawn"]) == (True, 5)
 
 
+@pytest.mark.slow
 def test_entries_that_lost_all_their_files_count_as_well(world: World, index: VectorIndex) -> None:
     read(world, names(32))
     fill(index, *((name, name) for name in names(32)))
@@ -82,6 +83,7 @@ def test_entries_that_lost_all_their_files_count_as_well(world: World, index: Ve
     assert (found.passed, found.counts["withdrawn"]) == (False, 32)
 
 
+@pytest.mark.slow
 def test_a_blocked_author_of_40_entries_holds_nothing_back(world: World, index: VectorIndex) -> None:
     read(world, names(40))
     fill(index, *((name, name) for name in names(40)))
@@ -94,6 +96,7 @@ def test_a_blocked_author_of_40_entries_holds_nothing_back(world: World, index: 
     assert (found.counts["withdrawn"], found.counts["blocked"]) == (0, 40)
 
 
+@pytest.mark.slow
 def test_a_blocked_collaborator_holds_nothing_back(world: World, index: VectorIndex) -> None:
     def change(table: str, row: Row) -> Row:
         return {**row, "collaborators": ["Bea", "Cleo"]} if table == "entries" else row

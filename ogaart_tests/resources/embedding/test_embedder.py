@@ -297,6 +297,7 @@ def test_the_space_of_downloaded_weights_is_known_before_they_are_here(
     assert downloads() == Path(torch.hub.get_dir()) / "checkpoints"
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_downloaded_are_an_error_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

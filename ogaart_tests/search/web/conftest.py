@@ -1,17 +1,15 @@
 """One server and one Chromium for the tests of a module; a page of a new visitor for each test."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ogaart.operations.doctor import CHROMIUM_HELP, chromium
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import SearchService
-from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
+from ogaart_tests.search.serving import serving
 from ogaart_tests.search.tiny_generation import GridImageReader
 from ogaart_tests.ui import CHROMIUM_ARGUMENTS
 
@@ -23,15 +21,8 @@ def site(settings: Settings) -> Iterator[str]:
         settings.max_upload_bytes, "test", permitted=lambda address: address.is_loopback, ports=None
     )
     unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
-    with SearchService(unlimited, GridImageReader(), remote) as service:
-        server = uvicorn.Server(uvicorn.Config(create_app(unlimited, service), port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            thread.join(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with SearchService(unlimited, GridImageReader(), remote) as service, serving(unlimited, service) as base:
+        yield base
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ POST = b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/for
 PICTURE = b'--b\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
 
 
+@pytest.mark.slow
 def test_a_short_attack_on_the_real_service(tmp_path: Path) -> None:
     publish(Settings(data=tmp_path / "data"))
     force = Force(malformed=150, drips=30, floods=4, heads=20, readers=6, seconds=1.5, crowd=60, crowd_seconds=1.0)
