@@ -8,17 +8,19 @@ from ogaart.assets.search_pages import search_pages
 from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
-from ogaart.core.states import RowState
+from ogaart.core.states import TOMBSTONES, EntryStatus, RowState
 from ogaart.pipeline import licence_history
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.departed_entries import entries_to_keep
-from ogaart.pipeline.entry_reader import TOMBSTONES, EntryReader
+from ogaart.pipeline.entry_reader import EntryReader
+from ogaart.pipeline.renamed_entries import RenamedEntries
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.rows import EntryRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, LICENCE_HISTORY, SEARCH_RESULTS
+from ogaart.resources.storage.takedowns import decide, read_decisions
 
 CONTENT_PAGES_VERSION = "1"
 """Rises when this step makes other rows of the same pages; a parser's own version is part of the fingerprints."""
@@ -59,15 +61,18 @@ def read_entries(step: Step) -> None:
     urls = {row["slug"]: row["url"] for row in tables.read(SEARCH_RESULTS, step.partition)}
     left = entries_to_keep(tables, step.partition, stored, set(urls))
     reader = EntryReader(step, urls.__contains__)
+    renamed = RenamedEntries(tables, step.partition, set(urls))
     rows: dict[str, EntryRow] = {}
     step.progress.begin(len(urls) + len(left), "entries")
     for slug, url in {**urls, **left}.items():
         step.progress.start(url)
         old = stored.get(slug)
-        if slug in left:
-            row: EntryRow | None = _left_entry(step, reader, slug, url, stored[slug])
-        else:
-            row = reader.read(slug, url, old)
+        row = None if old is None else _renamed_entry(step, renamed, old, {**stored, **rows}, is_left=slug in left)
+        if row is None and old is not None and slug in left:
+            row = _left_entry(step, reader, slug, url, old)
+        elif row is None:
+            back = old["fetched_at"] if old is not None and old["status"] == EntryStatus.RENAMED else None
+            row = reader.read(slug, url, old, since=back)
         if row is not None:
             rows[slug] = row
         step.progress.advance()
@@ -83,7 +88,9 @@ def read_entries(step: Step) -> None:
     message = f"{unread} of {len(urls)} entries not read, the limit is {limit:.0%}"
     step.check("entries_read", unread <= limit * len(urls), message)
     step.stores.site.confirm_refusals()
-    licences, old_licences = _licence_history(step, rows, stored)
+    former = {slug: renamed.former_keys(slug, rows[slug]["nid"], rows) for slug in rows.keys() - stored.keys()}
+    _keep_blocked(step, former)
+    licences, old_licences = _licence_history(step, rows, stored, former)
     since = {row["slug"]: row["first_read_at"] for row in licences if row["changed_at"] is None}
     entries: list[EntryRow] = [{**row, "licence_since": since.get(slug)} for slug, row in rows.items()]
     step.commit({ENTRIES: (list(stored.values()), entries), LICENCE_HISTORY: (old_licences, licences)})
@@ -104,30 +111,57 @@ def _left_entry(step: Step, reader: EntryReader, slug: str, url: str, old: Entry
     return reader.read(slug, url, old, since=sweep.at)
 
 
+def _renamed_entry(
+    step: Step, renamed: RenamedEntries, old: EntryRow, own: Mapping[str, EntryRow], *, is_left: bool
+) -> EntryRow | None:
+    """A key's row where another key of its entry replaces it, without a request; None where it is read as usual."""
+    slug, nid = old["slug"], old["nid"]
+    if old["status"] in TOMBSTONES - {EntryStatus.RENAMED.value}:
+        return None
+    current = renamed.current_key(slug, nid, own)
+    if current == slug:
+        return None
+    if old["status"] == EntryStatus.RENAMED:
+        return old
+    if not renamed.is_processed(current, nid, own):
+        return old if is_left else None
+    step.extra["renamed"] = step.extra.get("renamed", 0) + 1
+    row: EntryRow = {**old, "status": EntryStatus.RENAMED.value, "page_sha256": None, "fetched_at": step.now}
+    return step.stamp(row, fingerprint(CONTENT_PAGES_VERSION, EntryStatus.RENAMED, slug))
+
+
+def _keep_blocked(step: Step, former: Mapping[str, set[str]]) -> None:
+    """Block the new key of an entry that the operator has blocked by a former one."""
+    path = step.stores.root.decisions
+    blocked = set(read_decisions(path).entries)
+    for slug, keys in former.items():
+        if slug not in blocked and (by := keys & blocked):
+            decide(path, "entry", slug, f"the same entry as {min(by)}, which is blocked")
+
+
 def _stamped(step: Step, statement: LicenceHistoryRow) -> LicenceHistoryRow:
     inputs = (statement["slug"], statement["licences"], statement["licence_urls"])
     return step.stamp(statement, fingerprint(CONTENT_PAGES_VERSION, *inputs))
 
 
 def _licence_history(
-    step: Step, entries: Mapping[str, EntryRow], stored: Mapping[str, EntryRow]
+    step: Step, entries: Mapping[str, EntryRow], stored: Mapping[str, EntryRow], former: Mapping[str, set[str]]
 ) -> tuple[list[LicenceHistoryRow], list[LicenceHistoryRow]]:
     """The licence history of the partition's entries, and the stored one.
 
-    An entry that slid here from another partition brings its history along.
+    An entry that slid here from another partition brings its history along, and so does one that was renamed.
     """
     tables = step.stores.tables
     old = tables.read(LICENCE_HISTORY, step.partition)
     histories = licence_history.by_slug(old)
-    arrived = entries.keys() - stored.keys()
-    if arrived:
-        for other in tables.partitions(LICENCE_HISTORY):
-            if other != step.partition:
-                rows = [row for row in tables.read(LICENCE_HISTORY, other) if row["slug"] in arrived]
-                for slug, theirs in licence_history.by_slug(rows).items():
-                    mine = histories.setdefault(slug, [])
-                    if len(theirs) > len(mine):
-                        histories[slug] = [{**row, "partition": step.partition} for row in theirs]
+    keys_of = {key: slug for slug in entries.keys() - stored.keys() for key in (slug, *former.get(slug, ()))}
+    for other in tables.partitions(LICENCE_HISTORY) if keys_of else ():
+        rows = [row for row in tables.read(LICENCE_HISTORY, other) if row["slug"] in keys_of]
+        for key, theirs in licence_history.by_slug(rows).items():
+            slug = keys_of[key]
+            mine = histories.setdefault(slug, [])
+            if len(theirs) > len(mine):
+                histories[slug] = [{**row, "slug": slug, "partition": step.partition} for row in theirs]
     found: list[LicenceHistoryRow] = []
     for slug, entry in entries.items():
         found += licence_history.updated(histories.get(slug, []), entry, lambda row: _stamped(step, row))

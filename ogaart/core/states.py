@@ -32,8 +32,13 @@ class EntryStatus(StrEnum):
     WITHHELD = "withheld"  # the page exists, the site withholds its files
     DELETED = "deleted"  # 404 or 410
     PRIVATE = "private"  # 401 or 403
+    RENAMED = "renamed"  # the site lists it under another key, which has its rows
     NOT_ART = "not_art"  # a collection, a forum topic, a FAQ: not an art entry
     FAILED = "failed"  # not read yet, or not readable: see failures
+
+
+TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value, EntryStatus.RENAMED.value})
+"""Of entries that are no longer there, or no longer under that key."""
 
 
 class FileRole(StrEnum):

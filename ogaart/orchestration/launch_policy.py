@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ogaart.core.staleness import REFRESH_EVERY, next_try, refresh_due
-from ogaart.core.states import EntryStatus
+from ogaart.core.states import TOMBSTONES, EntryStatus
 from ogaart.resources.site.sweeps import SweepPage
 
 FILES_PER_ENTRY = 2.5
@@ -25,8 +25,6 @@ BRAKE = timedelta(hours=1)
 
 TOGETHER = 10
 """Partitions that one run processes at most."""
-
-TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
 
 
 class LaunchReason(StrEnum):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from ogaart.core.staleness import fingerprint, refresh_due
-from ogaart.core.states import EntryStatus
+from ogaart.core.states import TOMBSTONES, EntryStatus
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.step import Step
 from ogaart.resources.site.client import Fetched, FetchFailed
@@ -17,7 +17,6 @@ from ogaart.sites.page_identity import contradiction, names_agree
 from ogaart.sites.records import EntryPage, content_hash
 
 REFUSALS = {404: EntryStatus.DELETED, 410: EntryStatus.DELETED, 401: EntryStatus.PRIVATE, 403: EntryStatus.PRIVATE}
-TOMBSTONES = frozenset({EntryStatus.DELETED.value, EntryStatus.PRIVATE.value})
 
 _CONTENT = tuple(
     field.name

@@ -63,6 +63,7 @@ def serving_ddl() -> str:
         CREATE TABLE images({images}, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
         CREATE TABLE places({_PLACE_COLUMNS});
         CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
+        CREATE TABLE renamed_entries(slug TEXT PRIMARY KEY, new_slug TEXT) WITHOUT ROWID;
         CREATE TABLE licence_history({_LICENCE_COLUMNS});
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
@@ -118,6 +119,11 @@ FROM occurrences AS o SEMI JOIN (FROM images WHERE indexed) AS i USING (image_id
 LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
 ORDER BY o.image_id, o.position
 """
+_RENAMED_ENTRIES = """
+SELECT f.slug, min(e.slug) AS new_slug FROM entries AS f
+JOIN (FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug)) AS e ON e.nid = f.nid AND e.site = f.site
+WHERE f.status = 'renamed' GROUP BY f.slug ORDER BY f.slug
+"""
 _RENAMED = """
 SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
 JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
@@ -156,6 +162,7 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_images": _copy(con, store, "images", _IMAGES),
             "words_places": _copy(con, store, "places", _PLACES),
             "words_renamed": _copy(con, store, "renamed", _RENAMED),
+            "words_renamed_entries": _copy(con, store, "renamed_entries", _RENAMED_ENTRIES),
             "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
         }
         store.executescript(INDEXES)

@@ -190,7 +190,8 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
     """Of an entry that several partitions hold, the newest ``fetched_at`` wins, in every table.
 
     A partition whose later stages have not taken the entry up yet loses against one that is through with it:
-    otherwise an entry that slid to another page would be lost from search until that page's run ends.
+    otherwise an entry that slid to another page would be lost from search until that page's run ends. Of the keys of
+    one entry (equal numbers), one wins: one that is through with its stages, a listed one, a name before a number.
     """
     con.execute(
         """
@@ -208,18 +209,27 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
             SELECT slug, partition FROM cut_entries ANTI JOIN cut_file_links USING (slug, partition)
         ),
         stored AS (
-            SELECT slug, partition, fetched_at,
+            SELECT slug, partition, fetched_at, nid, status, coalesce(site, $first_site) AS site,
                 CASE status WHEN 'failed' THEN true
                     WHEN 'ok' THEN (slug, partition) IN (SELECT (slug, partition) FROM unfinished)
                     ELSE false END AS unfinished
             FROM cut_entries
+        ),
+        won AS (
+            FROM stored QUALIFY row_number() OVER (
+                PARTITION BY slug ORDER BY unfinished, fetched_at DESC NULLS LAST, partition DESC) = 1
         )
-        SELECT slug, partition FROM stored
-        QUALIFY row_number() OVER (
-            PARTITION BY slug ORDER BY unfinished, fetched_at DESC NULLS LAST, partition DESC) = 1
+        SELECT slug, partition, nid IS NULL OR status NOT IN ('ok', 'withheld') OR row_number() OVER (
+            PARTITION BY site, nid, status IN ('ok', 'withheld')
+            ORDER BY unfinished, slug NOT IN (SELECT slug FROM cut_search_results), slug LIKE '/%', slug) = 1
+            AS won
+        FROM won
         """,
-        {"space": space},
+        {"space": space, "first_site": FIRST_SITE},
     )
+    con.execute("CREATE OR REPLACE TEMP TABLE superseded AS SELECT slug, partition FROM winners WHERE NOT won")
+    con.execute("DELETE FROM winners WHERE NOT won")
+    con.execute("ALTER TABLE winners DROP COLUMN won")
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
@@ -229,8 +239,10 @@ _ALL = "SELECT * FROM cut_{name}"
 _SOURCES: Mapping[str, str] = {
     # Rows written before there was the column are those of the first site.
     "entries": """
-        SELECT t.* REPLACE (coalesce(t.site, {first_site}) AS site)
-        FROM cut_entries AS t SEMI JOIN winners USING (slug, partition)""",
+        SELECT t.* REPLACE (coalesce(t.site, {first_site}) AS site,
+            CASE WHEN s.slug IS NULL THEN t.status ELSE 'renamed' END AS status)
+        FROM cut_entries AS t SEMI JOIN (FROM winners UNION ALL FROM superseded) USING (slug, partition)
+        LEFT JOIN superseded AS s USING (slug, partition)""",
     "listings": _ALL,
     "search_results": _ALL,
     "steps": _ALL,
@@ -255,6 +267,18 @@ _SOURCES: Mapping[str, str] = {
             b.image_id IS NOT NULL AS blocked
         FROM won_images AS t LEFT JOIN embedded AS g USING (image_id) LEFT JOIN blocked AS b USING (image_id)
         LEFT JOIN searchable AS x USING (image_id)""",
+    # Of an entry that was renamed, the ids that the pictures of its present key had under the former one.
+    "renamed_images": f"""
+        {_OF_WINNER.format(name="renamed_images")} UNION ALL BY NAME
+        SELECT ('0x' || substr(sha256('ogaart-image-1\\x00'::BLOB || encode(f.slug) || '\\x00'::BLOB
+                || unhex(i.pixel_sha256)), 1, 16))::UBIGINT >> 1 AS image_id,
+            f.slug, i.image_id AS new_image_id, f.partition, f.fingerprint, f.run_id, f.written_at
+        FROM (
+            SELECT t.* FROM cut_entries AS t SEMI JOIN winners USING (slug, partition) WHERE t.status = 'renamed'
+            UNION ALL SELECT t.* FROM cut_entries AS t SEMI JOIN superseded USING (slug, partition)) AS f
+        JOIN won_entries AS e ON e.nid = f.nid AND e.status IN ('ok', 'withheld')
+            AND coalesce(e.site, {{first_site}}) = coalesce(f.site, {{first_site}})
+        JOIN won_images AS i ON i.slug = e.slug""",  # noqa: S608
     "runs": "SELECT * FROM given_runs",
     "publications": "SELECT * FROM given_publications",
     "changes": "SELECT * FROM given_changes",

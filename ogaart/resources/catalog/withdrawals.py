@@ -29,6 +29,14 @@ def limit_of(entries: int) -> int:
     return max(LEAST, min(MOST, int(SHARE * entries)))
 
 
+_SEARCHED = """
+WITH searched AS (SELECT slug, nid, site FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug))
+SELECT slug FROM searched
+UNION SELECT f.slug FROM entries AS f SEMI JOIN searched USING (nid, site) WHERE f.status = 'renamed'
+"""
+"""Keys of entries that search has, the former ones of renamed entries included."""
+
+
 def check_withdrawals(
     con: duckdb.DuckDBPyConnection, previous: Generation | None, takedowns: Takedowns, *, accepted: bool = False
 ) -> Audit:
@@ -47,7 +55,7 @@ def check_withdrawals(
     except sqlite3.DatabaseError as cause:  # a damaged one must not keep its successor out of service
         message = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
         return Audit(CHECK, True, message, {"before": 0, "withdrawn": 0})
-    after = {slug for (slug,) in con.execute("SELECT DISTINCT slug FROM images WHERE indexed").fetchall()}
+    after = {slug for (slug,) in con.execute(_SEARCHED).fetchall()}
     lost = sorted(slug for slug, blocked in before.items() if not blocked and slug not in after)
     limit = limit_of(len(before))
     counts = {

@@ -138,7 +138,7 @@ ENTRIES: "Table[rows.EntryRow]" = Table(
         Column("description", pa.string(), "Description as plain text.", served=True),
         Column("favourites", pa.int64(), "Number of favourites; 0 where the page shows none.", served=True),
         Column("collections", TEXTS, "Collections that hold the entry."),
-        Column("status", pa.string(), "ok, withheld, deleted, private, not_art or failed.", always=True),
+        Column("status", pa.string(), "ok, withheld, deleted, private, renamed, not_art or failed.", always=True),
         Column("http_status", pa.int64(), "HTTP status of the last answer."),
         Column("page_sha256", pa.string(), "Hash of the page's bytes, kept as a blob."),
         Column("content_hash", pa.string(), "Hash of the parsed record without favourites and collections."),
@@ -270,7 +270,8 @@ OCCURRENCES: "Table[rows.OccurrenceRow]" = Table(
 )  # fmt: skip
 
 RENAMED_IMAGES: "Table[rows.RenamedImageRow]" = Table(
-    "renamed_images", "extracted_images", "Former ids of images whose pixels a newer decoder reads differently.",
+    "renamed_images", "extracted_images",
+    "Former ids of images: their entry was renamed, or a newer decoder reads their pixels differently.",
     ("image_id",),
     (
         Column("image_id", pa.int64(), "The former id; links to it lead to the new one."),

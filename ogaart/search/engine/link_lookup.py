@@ -32,7 +32,7 @@ def find(store: ServingStore, site: Site, url: str) -> LinkTarget | None:
     if number is not None and store.briefs([number]):
         return LinkTarget(images=(number,))
     targets = site.targets(url)
-    for key in targets.entries:
+    for key in map(store.new_key, targets.entries):
         if store.ids_of_entries([key]):
             return LinkTarget(entry=key)
     for spelled in targets.files:

@@ -95,6 +95,7 @@ class ServingStore:
         self.columns = ImageColumns(indexed, self._rows)
         self.words = WordIndex(indexed, self.columns.entry_of, self.columns.rows, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
+        self._has_renamed_entries = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed_entries'"))
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
@@ -171,6 +172,13 @@ class ServingStore:
             return None
         rows = self._rows("SELECT new_image_id FROM renamed WHERE image_id = ?", image_id)
         return int(rows[0]["new_image_id"]) if rows else None
+
+    def new_key(self, key: str) -> str:
+        """The present key of an entry that had another one before; ``key`` itself if none had this."""
+        if not self._has_renamed_entries:
+            return key
+        rows = self._rows("SELECT new_slug FROM renamed_entries WHERE slug = ?", key)
+        return str(rows[0]["new_slug"]) if rows else key
 
     # -- what ranking needs -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, unquote
 
-from ogaart.sites.opengameart.urls import ENTRIES_PATH, FILES_PATH, absolute
+from ogaart.sites.opengameart.urls import ENTRIES_PATH, FILES_PATH, absolute, number_of
 from ogaart.sites.records import LinkTargets
 
 _DECODED_AT_MOST = 3
@@ -24,8 +24,9 @@ def targets_of(base: str, link: str) -> LinkTargets:
         return LinkTargets()
     paths = _readings(link)
     entries = [path.removeprefix(ENTRIES_PATH).rstrip("/") for path in paths if path.startswith(ENTRIES_PATH)]
+    entries += [f"/node/{number}" for path in paths if (number := number_of(path)) is not None]
     files = [url for path in paths if path.startswith(FILES_PATH) for url in _spellings(base, path)]
-    return LinkTargets(tuple(entries), tuple(dict.fromkeys(files)))
+    return LinkTargets(tuple(dict.fromkeys(entries)), tuple(dict.fromkeys(files)))
 
 
 def _readings(link: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import duckdb
 import numpy as np
@@ -79,8 +80,8 @@ class World:
             for n, (slug, files) in enumerate(entries.items()):
                 add("search_results", position=n, slug=slug, title=slug, url=f"https://site/content/{slug}",
                     fetched_at=fetched_at)  # fmt: skip
-                add("entries", slug=slug, url=f"https://site/content/{slug}", nid=n, title=f"Title of {slug}",
-                    author="Ann", author_url=None, submitter="Ann", posted_at=POSTED,
+                add("entries", slug=slug, url=f"https://site/content/{slug}", nid=crc32(slug.encode()),
+                    title=f"Title of {slug}", author="Ann", author_url=None, submitter="Ann", posted_at=POSTED,
                     art_type="2D Art", tags=["tree", "forêt"], licences=["CC0"],
                     licence_urls=["https://creativecommons.org/publicdomain/zero/1.0/"], notice=None,
                     description="Some art", favourites=n, collections=[], status=status, http_status=200,

@@ -117,6 +117,24 @@ def test_an_entry_that_moved_stays_until_its_new_page_is_through_with_it(world: 
     assert ask(found, "SELECT partition, indexed FROM images") == [("2d/0000", True)]
 
 
+@pytest.mark.parametrize("until", ["qdrant_collection", "raw_files"])
+def test_of_two_keys_of_one_entry_one_is_in_search(world: World, index: VectorIndex, until: str) -> None:
+    def numbered(table: str, row: Row) -> Row:
+        return row | {"nid": 5} if table == "entries" else row
+
+    world.partition("2d/0000", {"/node/5": {"oak.png": ["oak"]}}, change=numbered)
+    world.partition("2d/0001", {"oak": {"oak.png": ["oak"]}}, until=until, change=numbered)
+    fill(index, ("/node/5", "oak"), *([("oak", "oak")] if until == "qdrant_collection" else []))
+
+    found = publish(world, index)
+
+    present, former = ("oak", "/node/5") if until == "qdrant_collection" else ("/node/5", "oak")
+    assert ask(found, "SELECT slug, status FROM entries ORDER BY status") == [(present, "ok"), (former, "renamed")]
+    assert ask(found, "SELECT slug FROM images WHERE indexed") == [(present,)]
+    ids = [(image_id(former, "oak"), image_id(present, "oak"))]
+    assert ask(found, "SELECT image_id, new_image_id FROM renamed_images") == ids
+
+
 def test_a_tombstone_wins_at_once(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", {"oak": {"oak.png": ["oak"]}})
     world.partition("2d/0001", {"oak": {}}, fetched_at=LATER, status="deleted")
