@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 
 PAGE_SIZE = 24
@@ -41,7 +42,10 @@ class Box:
             and self.left + self.width <= 1.001
             and self.top + self.height <= 1.001
         ):
-            raise ValueError(f"crop {sides}: expected left,top,width,height as shares from 0 to 1 within the picture")
+            raise ValueError(
+                f"crop {sides}: expected left,top,width,height as shares from 0 to 1 within the picture, "
+                "width and height 0.01 at least; smaller parts are given in pixels, as pixel:left,top,width,height"
+            )
 
     @classmethod
     def of(cls, sides: tuple[int, int, int, int] | None, width: int, height: int) -> "Box | None":
@@ -63,6 +67,40 @@ class Box:
         x1 = max(x0 + 1, round((self.left + self.width) * width))
         y1 = max(y0 + 1, round((self.top + self.height) * height))
         return np.ascontiguousarray(rgba[y0:y1, x0:x1])
+
+
+@dataclass(frozen=True)
+class PixelBox(Box):
+    """A crop in whole pixels of the picture, from one pixel up."""
+
+    def __post_init__(self) -> None:
+        if self.left < 0 or self.top < 0 or self.width < 1 or self.height < 1:
+            raise ValueError(
+                f"crop pixel:{','.join(f'{side:.0f}' for side in self.sides)}: expected left and top from 0, "
+                "width and height from 1 pixel"
+            )
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """Left, top, width, height."""
+        return self.left, self.top, self.width, self.height
+
+    def cut(self, rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut an (H, W, 4) array.
+
+        Raises:
+            InvalidParameter: it reaches beyond the picture.
+        """
+        height, width = rgba.shape[:2]
+        left, top, right, bottom = (
+            int(side) for side in (self.left, self.top, self.left + self.width, self.top + self.height)
+        )
+        if right > width or bottom > height:
+            raise InvalidParameter(
+                f"crop: pixel:{left},{top},{right - left},{bottom - top} reaches to {right} × {bottom}; "
+                f"the picture is {width} × {height} pixels"
+            )
+        return np.ascontiguousarray(rgba[top:bottom, left:right])
 
 
 @dataclass(frozen=True, eq=False)

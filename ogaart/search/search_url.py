@@ -10,7 +10,7 @@ from ogaart.core.image_ids import parse_image_id
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import FILTERS, Filters
 from ogaart.search.parameters import MAX_VALUES, Parameter, Text, Texts, ValueType, Whole, YesNo
-from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box
+from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box, PixelBox
 
 MAX_LINK = 4_000
 MAX_FOREIGN = 6  # pictures that are not of the catalog: each has to be fetched and embedded
@@ -194,28 +194,42 @@ class Examples(ValueType):
 
 @dataclass(frozen=True)
 class Crop(ValueType):
-    """Part of a picture."""
+    """Part of a picture, in shares of it or, as W3C's media fragments write it, in pixels."""
 
     def read(self, name: str, values: Sequence[str]) -> Box | None:
         """The last one given."""
         if not values:
             return None
+        text = values[-1]
         try:
-            left, top, width, height = (float(part) for part in values[-1].split(","))
+            if text.startswith(_PIXELS):
+                return PixelBox(*_whole(text.removeprefix(_PIXELS)))
+            left, top, width, height = (float(part) for part in text.split(","))
             return Box(left, top, width, height)
         except ValueError as cause:
             raise InvalidParameter(
-                f"{name}: {values[-1][:80]!r}; expected left,top,width,height as shares of the picture, such as "
-                "0.1,0.1,0.5,0.5"
+                f"{name}: {text[:80]!r}; expected left,top,width,height as shares of the picture, such as "
+                "0.1,0.1,0.5,0.5 (width and height from 0.01), or in pixels, such as pixel:16,0,16,16 (from 1 pixel)"
             ) from cause
 
     def write(self, value: Box | None) -> list[str]:
-        """Four digits are finer than a pixel of any picture."""
-        return (
-            [] if value is None else [",".join(f"{s:.4g}" for s in (value.left, value.top, value.width, value.height))]
-        )
+        """Four digits of a share are finer than a pixel of most pictures; pixels are whole."""
+        if value is None:
+            return []
+        if isinstance(value, PixelBox):
+            return [_PIXELS + ",".join(f"{side:.0f}" for side in value.sides)]
+        return [",".join(f"{s:.4g}" for s in (value.left, value.top, value.width, value.height))]
 
 
+def _whole(text: str) -> tuple[int, int, int, int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 8 for part in parts):
+        raise ValueError(f"{text[:80]!r} is not four whole numbers")
+    left, top, width, height = (int(part) for part in parts)
+    return left, top, width, height
+
+
+_PIXELS = "pixel:"
 _CROP = Crop()
 _EXAMPLE = f"by image_id, by the token of an upload, or by link (at most {MAX_FOREIGN} of the last two)"
 
@@ -228,7 +242,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("like", "positive", f"Pictures that hits should be like: {_EXAMPLE}.", "252004677832353023", Examples()),
     Parameter("unlike", "negative", f"Pictures that hits should be unlike: {_EXAMPLE}.", "252004677832353023",
               Examples()),
-    Parameter("crop", "crop", "Part of the picture: left,top,width,height as shares of it.", "0.1,0.2,0.5,0.5", _CROP),
+    Parameter("crop", "crop",
+              "Part of the picture: left,top,width,height as shares of it, or in pixels: `pixel:16,0,16,16`.",
+              "0.1,0.2,0.5,0.5", _CROP),
     *FILTERS,
     Parameter("fold", "fold", "`no`: near-identical hits are listed separately.", "no", YesNo(default=True)),
     Parameter("group", "group", "`yes`: one hit of each entry.", "yes", YesNo(default=False)),

@@ -6,7 +6,7 @@ import pytest
 
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
-from ogaart.search.query import Box
+from ogaart.search.query import Box, PixelBox
 from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
 
 
@@ -98,3 +98,18 @@ def test_another_filter_goes_back_to_the_first_page() -> None:
 def test_nonsense_is_refused_by_name(query: str, named: str) -> None:
     with pytest.raises(InvalidParameter, match=f"^{named}: "):
         read(f"/search?{query}")
+
+
+def test_a_crop_in_pixels_is_read_and_written_as_it_is() -> None:
+    url = read_search_url([("like", "5"), ("crop", "pixel:16,0,1,32")])
+
+    assert url.crop == PixelBox(16, 0, 1, 32)
+    assert url.path() == "/search?like=5&crop=pixel%3A16%2C0%2C1%2C32"
+
+
+@pytest.mark.parametrize(
+    "crop", ["pixel:0,0,0,4", "pixel:1,2,3", "pixel:-1,0,4,4", "pixel:0.5,0,4,4", "pixel:", "0,0,0.001,1"]
+)
+def test_a_crop_that_is_none_is_refused_with_the_limit(crop: str) -> None:
+    with pytest.raises(InvalidParameter, match=r"from 1 pixel"):
+        read_search_url([("like", "5"), ("crop", crop)])

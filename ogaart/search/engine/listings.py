@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ogaart.search.display.frames import numbered
 from ogaart.search.engine.service import SearchService
 from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
@@ -14,7 +15,7 @@ from ogaart.search.results import Hit
 LIKE_IT = 12  # entries that look like another
 _EXAMPLES = 3  # pictures of an entry that stand for it there
 _OF_ENTRY = """
-SELECT i.image_id, min(coalesce(p.shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
+SELECT i.image_id, i.width, i.height, min(coalesce(p.shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
 FROM images AS i LEFT JOIN places AS p USING (image_id) WHERE i.slug = ? GROUP BY i.image_id
 """
 _ENTRIES = {
@@ -74,6 +75,18 @@ def pictures_of(service: SearchService, slug: str, limit: int, offset: int = 0) 
     named = sorted((_natural(row["name"]), row["image_id"]) for row in rows if row["image_id"] not in blocked)
     ids = tuple(image_id for _, image_id in named)
     return EntryPictures(slug, len(ids), tuple(service.hits(ids[offset : offset + limit])), ids) if ids else None
+
+
+def frames_of(service: SearchService, hit: Hit) -> tuple[int, ...]:
+    """The pictures of a hit's entry that are frames of one animation with it; see ``frames.numbered``."""
+    with service.store() as (store, blocked):
+        rows = store.select(_OF_ENTRY, hit.slug)
+    alike = {
+        row["image_id"]: row["name"]
+        for row in rows
+        if row["image_id"] not in blocked and (row["width"], row["height"]) == (hit.width, hit.height)
+    }
+    return numbered(alike, hit.image_id)
 
 
 def entries_of(service: SearchService, kind: str, name: str, limit: int, offset: int = 0) -> EntryList | None:

@@ -12,7 +12,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
-from ogaart.search.results import Info, Relation, Results
+from ogaart.search.results import Hit, Info, Relation, Results
 from ogaart.search.search_url import SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import add_uploads, read_form
@@ -21,6 +21,14 @@ from ogaart.search.web.templating import Templates
 
 PAGE = 60
 """Pictures on a page of results."""
+
+
+@dataclass(frozen=True)
+class WholePicture:
+    """The picture that a part can be taken of: where it is shown, and its pixels where they are known."""
+
+    view: str
+    hit: Hit | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class ShownQuery:
     positive: tuple[ShownExample, ...]
     negative: tuple[ShownExample, ...]
     subject: str
-    croppable: str = ""
+    whole: "WholePicture | None" = None
 
     @property
     def removable(self) -> bool:
@@ -151,12 +159,6 @@ class SearchPages:
         )
         if hit is not None:
             subject = f"“{hit.title}” by {hit.author or 'unknown author'}"
-        whole = ""
-        first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")
-        if isinstance(first, int) and not (address.upload or address.url):
-            whole = f"/view/{first}"
-        elif resolved.picture_url:
-            whole = resolved.picture_url
         picture_url = resolved.picture_url
         if picture_url and address.crop is not None:
             picture_url += f"?{urlencode({'crop': address.crop_text})}"
@@ -168,8 +170,14 @@ class SearchPages:
             resolved.positive,
             resolved.negative,
             subject,
-            croppable=whole,
+            whole=self._whole(address, resolved),
         )
+
+    def _whole(self, address: SearchUrl, resolved: ResolvedQuery) -> WholePicture | None:
+        first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")
+        if isinstance(first, int) and not (address.upload or address.url):
+            return WholePicture(f"/view/{first}", self._service.hit(first))
+        return WholePicture(resolved.picture_url) if resolved.picture_url else None
 
 
 def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results) -> str:

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from ogaart.likeness.colours import colour_names
 from ogaart.search.display.palettes import PALETTES
+from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
 from ogaart.search.filters import Filters
@@ -83,6 +84,7 @@ class PicturePages:
             own=[place for place in hit.places if place.image_id == image_id],
             address=SearchUrl(positive=(image_id,)),
             palette_path=palette_path(hit),
+            frames=frames_of(self._service, hit),
         )
 
     def view(self, image_id: ImageId, request: Request) -> Response:

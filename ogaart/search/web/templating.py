@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ogaart.search.display import grounds, licence_terms
+from ogaart.search.display import frames, grounds, licence_terms
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info
@@ -55,7 +55,12 @@ class Templates:
                 "author_path",
                 "tag_path",
             )
-        } | {"ground": grounds.ground, "terms": licence_terms.terms, "meanings": licence_terms.meanings}
+        } | {
+            "ground": grounds.ground,
+            "frames": frames.collapsed,
+            "terms": licence_terms.terms,
+            "meanings": licence_terms.meanings,
+        }
         self.version = static_version()
         self._environment.globals |= {
             "static": lambda name: f"/static/{self.version}/{name}",

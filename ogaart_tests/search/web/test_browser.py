@@ -140,41 +140,6 @@ def test_an_upload_then_another_to_be_like_and_one_to_be_unlike(page: Page) -> N
 
 
 @slow
-def test_a_part_of_an_upload_is_drawn(page: Page) -> None:
-    page.goto("/")
-    page.set_input_files("[data-file]", CARD_FILE)
-    page.get_by_role("button", name="Search with a part").click()
-    stage = page.locator("[data-crop-stage]").bounding_box()
-    assert stage is not None
-    page.mouse.move(stage["x"] + 0.25 * stage["width"], stage["y"] + 0.25 * stage["height"])
-    page.mouse.down()
-    page.mouse.move(stage["x"] + 0.75 * stage["width"], stage["y"] + 0.5 * stage["height"], steps=4)
-    page.mouse.up()
-    page.locator("[data-crop-apply]").click()
-
-    page.wait_for_url(re.compile("crop="))
-    left, top, width, height = (float(side) for side in parameters(page)["crop"][0].split(","))
-    assert (left, top, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.25), abs=0.02)
-    page.get_by_role("link", name="Search with the whole picture").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture is in “Playing cards”")
-
-
-@slow
-def test_a_part_by_keyboard(page: Page) -> None:
-    page.goto(f"/image/{ROBOT}")
-    page.get_by_role("button", name="Search with a part").focus()
-    page.keyboard.press("Enter")
-    for name, value in (("left", "10"), ("top", "20"), ("width", "50"), ("height", "40")):
-        page.locator(f"[data-crop-field={name}]").fill(value)
-    page.locator("[data-crop-apply]").focus()
-    page.keyboard.press("Enter")
-
-    page.wait_for_url(re.compile("crop="))
-    assert parameters(page) == {"like": [str(ROBOT)], "crop": ["0.1,0.2,0.5,0.4"]}
-    expect(page.locator(".card").first).to_be_visible()
-
-
-@slow
 def test_filters_with_what_they_hide(page: Page) -> None:
     page.goto("/search?q=kenney")
     page.locator("summary", has_text="I want to").click()

@@ -182,6 +182,15 @@ def test_what_only_pushes_away_shows_no_likeness(client: TestClient) -> None:
     assert 'class="likeness"' in client.get(f"/search?like={ROBOT}").text
 
 
+def test_a_crop_in_pixels_reaches_to_one_pixel_and_no_further_than_the_picture(client: TestClient) -> None:
+    one = client.get("/api/v1/search", params={"like": str(ROBOT), "crop": "pixel:95,127,1,1"})
+    beyond = client.get("/api/v1/search", params={"like": str(ROBOT), "crop": "pixel:90,0,16,16"})
+
+    assert one.status_code == 200
+    assert beyond.status_code == 400
+    assert "reaches to 106 × 16; the picture is 96 × 128 pixels" in beyond.json()["detail"]
+
+
 def test_an_archive_is_refused_as_one(client: TestClient) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:

@@ -7,7 +7,13 @@ import "./uses.js";
 import "./more.js";
 import "./grid_keys.js";
 import "./upload.js";
+import "./hover_play.js";
 
 const has = (selector) => document.querySelector(selector) !== null;
 if (has("[data-credits]")) import("./credits_page.js");
-if (has("[data-cropper]")) import("./crop.js");
+
+// The viewer is loaded when it is first opened.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-view]");
+  if (button && has("[data-viewer]")) (await import("./viewer/viewer.js")).open(button);
+});
