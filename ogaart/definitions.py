@@ -5,6 +5,7 @@ import dagster as dg
 from ogaart import assets
 from ogaart.orchestration import jobs, schedules, sensors
 from ogaart.orchestration.asset_checks import catalog_checks
+from ogaart.orchestration.dagster_internals import interruptible_executor
 from ogaart.orchestration.instance import refuse_split_root
 from ogaart.resources.platform import Platform
 from ogaart.settings import Settings
@@ -30,5 +31,5 @@ def build_definitions() -> dg.Definitions:
         schedules=schedules.SCHEDULES,
         sensors=sensors.SENSORS,
         resources={"platform": Platform()},
-        executor=dg.in_process_executor,
+        executor=interruptible_executor(),
     )

@@ -68,7 +68,7 @@ def fetch_files(step: Step) -> None:
         since = _refetch_before(step, link, wanted[key], entries)
         if old is not None and step.failures.keep_until_due(old["url"], wanted[key], link["slug"]):
             rows.append(old)  # a file that is gone stays a failure
-        elif old is not None and since is None and _settled(step, old, wanted[key]):
+        elif old is not None and _is_left_for_later(step, old, wanted[key], since, entries.get(link["slug"])):
             rows.append(old)
         else:
             rows.append(_fetch(step, link, old, wanted[key], since))
@@ -109,6 +109,23 @@ def _settled(step: Step, row: RawFileRow, wanted: str) -> bool:
     if row["status"] == FileStatus.OK:
         return step.stores.blobs.has(str(row["sha256"]))
     return bool(row["status"] not in {FileStatus.FAILED, *GONE.values()})
+
+
+def _is_left_for_later(
+    step: Step, old: RawFileRow, wanted: str, since: datetime | None, entry: EntryRow | None
+) -> bool:
+    """Whether a stored row stays without a request in this run.
+
+    Where more pages have changed than were expected, files that are read already wait until the day has requests left.
+    """
+    if since is None:
+        return _settled(step, old, wanted)
+    if step.refresh is None or not step.refresh.due or not _settled(step, old, wanted):
+        return False
+    changed_at = None if entry is None else entry["changed_at"]
+    if changed_at is None or (old["checked_at"] or changed_at) >= changed_at:
+        return False
+    return step.stores.site.requests_of_last_day() >= step.stores.settings.requests_per_day
 
 
 def _replaced(old: RawFileRow | None, new: RawFileRow) -> bool:

@@ -6,6 +6,7 @@ test of this module states what each is for.
 
 import runpy
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.executor import in_process
 from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._utils.interrupts import check_captured_interrupt
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -28,6 +33,60 @@ REPOSITORY_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
 """Tags of a run of the code location: the UI lists those on a job's page, and no runs without them."""
 
 _OPEN_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+
+_CLAIM_PAUSE = 0.5
+"""Seconds between two looks at whether a run that waits for a pool slot is to end."""
+
+
+class _InterruptibleClaims(InstanceConcurrencyContext):
+    """Pool slots of a run. Dagster notes a signal while a run waits for a slot, and acts on it once it has the slot.
+
+    Its own wait does not sleep either (``interval_to_next_pending_claim_check`` is never positive).
+    """
+
+    def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
+        if super().claim(concurrency_key, step_key, step_priority):
+            return True
+        if check_captured_interrupt():
+            raise DagsterExecutionInterruptedError(
+                f"interrupted while waiting for a slot of the pool {concurrency_key}"
+            )
+        time.sleep(_CLAIM_PAUSE)
+        return False
+
+
+@contextmanager
+def interruptible_claims() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end a run of this process also while it waits for a pool slot.
+
+    ``execute_in_process`` always uses Dagster's own executor, so the class that it makes is replaced meanwhile.
+    """
+    module: Any = in_process
+    before = module.InstanceConcurrencyContext
+    module.InstanceConcurrencyContext = _InterruptibleClaims
+    try:
+        yield
+    finally:
+        module.InstanceConcurrencyContext = before
+
+
+class _Executor(in_process.InProcessExecutor):
+    def execute(self, *arguments: Any, **named: Any) -> Iterator[Any]:
+        with interruptible_claims():
+            yield from super().execute(*arguments, **named)
+
+
+def interruptible_executor() -> dg.ExecutorDefinition:
+    """Dagster's in-process executor, whose waits for a pool slot end with the run."""
+    original: Any = dg.in_process_executor
+
+    def create(context: dg.InitExecutorContext) -> dg.Executor:
+        made = original.executor_creation_fn(context)
+        return _Executor(made.retries, made.step_dependency_config, made.marker_to_close)
+
+    return dg.ExecutorDefinition(
+        original.name, original.config_schema, executor_creation_fn=create, description=original.description
+    )
 
 
 def is_schedule_on(instance: dg.DagsterInstance, name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DatabaseError
 
-from ogaart.orchestration.dagster_internals import REPOSITORY_TAGS
+from ogaart.orchestration.dagster_internals import REPOSITORY_TAGS, interruptible_claims
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
@@ -133,16 +133,19 @@ def run_job(
         Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
     """
     chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
-    result = chosen.execute_in_process(
-        run_config={**(config or {}), **({} if verbose else QUIET)},
-        instance=instance,
-        partition_key=partition,
-        asset_selection=[dg.AssetKey(name) for name in assets] or None,
-        run_id=str(uuid.uuid4()),
-        tags={**REPOSITORY_TAGS, **process_tag(), **(tags or {})},
-        raise_on_error=raise_on_error,
-    )
-    if any(_interrupted(event.step_failure_data) for event in result.all_events if event.is_step_failure):
+    with interruptible_claims(), _interruption_meant_for_the_command():
+        result = chosen.execute_in_process(
+            run_config={**(config or {}), **({} if verbose else QUIET)},
+            instance=instance,
+            partition_key=partition,
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            run_id=str(uuid.uuid4()),
+            tags={**REPOSITORY_TAGS, **process_tag(), **(tags or {})},
+            raise_on_error=raise_on_error,
+        )
+    failures: list[Any] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    failures += [event.job_failure_data for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"]
+    if any(map(_interrupted, failures)):
         raise Interrupted(f"run {result.run_id} was interrupted")
     errors = [failure_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
         event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
@@ -157,6 +160,14 @@ def run_job(
             facts = {k: v.value for k, v in event.step_output_data.metadata.items()}
             metadata.setdefault(str(event.step_key), facts)
     return Outcome(result.run_id, result.success, tuple(errors), metadata)
+
+
+@contextmanager
+def _interruption_meant_for_the_command() -> Iterator[None]:
+    try:
+        yield
+    except dg.DagsterExecutionInterruptedError as cause:  # where a step's own exception passes
+        raise Interrupted("the run was interrupted") from cause
 
 
 def _interrupted(failure: Any) -> bool:

@@ -3,11 +3,13 @@
 Nothing is remembered between decisions: after a kill, the same rows lead to the same decision.
 """
 
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
+from math import ceil
 
 from ogaart.core.staleness import REFRESH_EVERY, next_try, refresh_due
 from ogaart.core.states import TOMBSTONES, EntryStatus
@@ -22,6 +24,9 @@ SWEEP_OVERDUE = timedelta(hours=26)
 DAY = timedelta(days=1)
 BRAKE = timedelta(hours=1)
 """At least so long between two successful runs on one partition for one reason that no sweep has renewed."""
+
+LEAST_CHANGED = 0.05
+"""Share of pages that are expected to have changed since their last reading, at least."""
 
 TOGETHER = 10
 """Partitions that one run processes at most."""
@@ -296,20 +301,42 @@ def _refreshes(
 ) -> list[Launch]:
     """Runs that read again what is due, longest due first, as much as the budget allows.
 
-    All share one time: what was due before it is read again.
+    All share one time: what was due before it is read again. A page costs its request and, where it has changed, one
+    for each of its files: as many pages are expected to have changed as had at their last reading.
     """
+    held_now = [(s.key, h) for s in statuses for h in s.entries.values()]
+    share = _changed_share(held for _, held in held_now)
     due = sorted(
-        (at, s.key)
-        for s in statuses
-        for held in s.entries.values()
+        (at, key, cost)
+        for key, held in held_now
         if held.fetched_at is not None and held.status not in TOMBSTONES and not held.fails
-        for at in (
-            refresh_due(held.fetched_at, held.posted_at, held.changed_at, entry_refresh),
-            *(checked_at + file_refresh for checked_at in held.files_checked_at),
+        for at, cost in (
+            (
+                refresh_due(held.fetched_at, held.posted_at, held.changed_at, entry_refresh),
+                1 + share * len(held.files_checked_at),
+            ),
+            *((_file_due(held, checked_at, file_refresh), 1.0) for checked_at in held.files_checked_at),
         )
         if at < now
     )
-    room = max(budget.left, 0)
-    before = now if len(due) <= room else due[room][0]
-    costs = Counter(key for at, key in due if at < before)
-    return [Launch(key, LaunchReason.REFRESH, cost, before) for key, cost in costs.items()]
+    totals = list(accumulate(cost for _, _, cost in due))
+    paid = bisect_right(totals, max(budget.left, 0))
+    before = now if paid == len(due) else due[paid][0]
+    costs: dict[str, float] = {}
+    for at, key, cost in due:
+        if at < before:
+            costs[key] = costs.get(key, 0.0) + cost
+    return [Launch(key, LaunchReason.REFRESH, ceil(cost), before) for key, cost in costs.items()]
+
+
+def _file_due(held: KnownEntry, checked_at: datetime, file_refresh: timedelta) -> datetime:
+    """When a file is requested again: after its own interval, at once where its page has changed since."""
+    due = checked_at + file_refresh
+    return due if held.changed_at is None or held.changed_at <= checked_at else min(due, held.changed_at)
+
+
+def _changed_share(entries: Iterable[KnownEntry]) -> float:
+    """The share of pages that had changed at their last reading; never none, since nothing may be known yet."""
+    read = [h for h in entries if h.fetched_at is not None and h.status not in TOMBSTONES]
+    changed = sum(1 for h in read if h.changed_at is not None and h.changed_at == h.fetched_at)
+    return max(changed / len(read), LEAST_CHANGED) if read else LEAST_CHANGED

@@ -14,6 +14,10 @@ PURPOSES = {
     "dagster._cli.proxy_server_manager.ProxyServerManager": "to run the code server that UI and daemon share",
     "dagster._core.workspace.load_target.ModuleTarget": "to name the module that it loads",
     "dagster._core.workspace.context.WorkspaceProcessContext": "to serve the UI as an application behind the guard",
+    "dagster._core.execution.plan.instance_concurrency_context.InstanceConcurrencyContext": "to wait for a pool slot",
+    "dagster._core.executor.in_process": "to have the executor wait in that way",
+    "dagster._core.errors.DagsterExecutionInterruptedError": "to end a run as Dagster does",
+    "dagster._utils.interrupts.check_captured_interrupt": "to learn of a signal during that wait",
     "dagster._core.workspace.load_target.WorkspaceFileTarget": "to lead the UI to that code server",
 }
 """Imported name to what ogaart needs it for; Dagster has no public name for any of them."""

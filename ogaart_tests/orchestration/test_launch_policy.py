@@ -191,11 +191,12 @@ def test_what_is_longest_due_is_read_again_with_what_is_left_of_the_budget() -> 
     recent = status("q/0002", "c")
 
     both = launches(old, recent, older, budget=100)
-    one = launches(old, recent, older, budget=101, spent=100)
+    one = launches(old, recent, older, budget=102, spent=100)
 
-    assert both == [Launch("q/0000", LaunchReason.REFRESH, 3, NOW), Launch("q/0001", LaunchReason.REFRESH, 1, NOW)]
+    # Each page costs its request and a twentieth of its files'.
+    assert both == [Launch("q/0000", LaunchReason.REFRESH, 4, NOW), Launch("q/0001", LaunchReason.REFRESH, 2, NOW)]
     assert one == [
-        Launch("q/0000", LaunchReason.REFRESH, 1, OLD + timedelta(days=43, hours=18))
+        Launch("q/0000", LaunchReason.REFRESH, 2, OLD + timedelta(days=43, hours=18))
     ]  # until the other is due
 
 
@@ -205,6 +206,26 @@ def test_a_refresh_never_exceeds_the_budget() -> None:
 
     assert choose(old, budget=100, spent=100) == []
     assert launches(old, budget=102, spent=100) == []  # three entries are due at the same time, only two may be read
+
+
+def test_the_files_of_pages_that_change_are_part_of_the_budget() -> None:
+    """Where every page had changed at its last reading, each is expected to cost its files too."""
+    read = NOW - timedelta(days=20)
+    changing = KnownEntry("ok", read, files=3, changed_at=read, files_checked_at=(read, read, read))
+    steady = dataclasses.replace(changing, changed_at=None)
+
+    assert launches(status("q/0000", "ab", a=changing, b=changing), budget=8)[0].requests == 8
+    assert launches(status("q/0000", "ab", a=changing, b=changing), budget=7) == []  # both are due at the same time
+    assert launches(status("q/0000", "ab", a=changing, b=steady), budget=8)[0].requests == 5
+    assert launches(status("q/0000", "ab", a=steady, b=steady), budget=3)[0].requests == 3
+
+
+def test_files_whose_page_has_changed_since_are_due_at_once() -> None:
+    """The day's requests were spent when their page turned out to have changed."""
+    changed = NOW - timedelta(hours=1)
+    page = status("q/0000", "a", a=KnownEntry("ok", changed, changed_at=changed, files_checked_at=(READ, changed)))
+
+    assert [launch.requests for launch in launches(page)] == [1]
 
 
 def test_files_are_due_by_their_own_age() -> None:

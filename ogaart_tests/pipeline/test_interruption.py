@@ -6,14 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from ogaart.demo.http import DemoResponse
+from ogaart.demo.model import DemoContent
+from ogaart.demo.server import DemoSite
+from ogaart.pipeline.runner import MOST_RETRIES
 from ogaart.resources.site.client import SiteClient
 from ogaart_tests.fault_server import FaultServer, Serve, Status
+from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.resources.site.site_bench import Bench, bench
-from ogaart_tests.world import open_world
+from ogaart_tests.world import World, open_world
 
 __all__ = ["bench"]
 
@@ -59,6 +66,105 @@ def test_a_signal_ends_a_run_that_waits_for_the_site(tmp_path: Path, signum: int
     assert took < max(5.0, startup)  # a busy machine takes longer for both
     assert code != 0
     assert len(server.arrivals) == 1
+
+
+WAITING = """
+import sys
+from rich.console import Console
+from ogaart.operations import runs
+from ogaart.orchestration.instance import Interrupted, open_instance
+from ogaart.settings import Settings
+settings = Settings()
+with open_instance(settings) as instance:
+    pools = instance.event_log_storage
+    pools.set_concurrency_slots("site", 1)
+    pools.claim_concurrency_slot("site", "a run of another process", "a step")
+print("ready", flush=True)
+try:
+    sys.argv[1] == "discover" and runs.discover(settings, Console(quiet=True))
+    runs.materialize(settings, Console(quiet=True), ["2d-art/0000"])
+except Interrupted:
+    sys.exit(77)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "signum"), [("discover", signal.SIGTERM), ("materialize", signal.SIGINT)])
+def test_a_signal_ends_a_run_that_waits_for_a_pool_slot(tmp_path: Path, command: str, signum: int) -> None:
+    with open_world(tmp_path) as world:
+        world.discover()
+        before = len(world.site.requests)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITING, command], stdout=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            assert process.stdout is not None
+            launched = time.monotonic()
+            process.stdout.readline()
+            startup = time.monotonic() - launched
+            time.sleep(3 + startup)  # it waits now: the slot is never freed
+            assert process.poll() is None
+            used = psutil.Process(process.pid).cpu_times().user
+            time.sleep(2)
+            used = psutil.Process(process.pid).cpu_times().user - used
+            began = time.monotonic()
+            process.send_signal(signum)
+            code = process.wait(60)
+            took = time.monotonic() - began
+        finally:
+            process.kill()
+            process.wait()
+
+        assert code == 77
+        assert took < max(5.0, startup)
+        assert used < 1.0  # of two seconds: it sleeps between two looks
+        assert len(world.site.requests) == before
+
+
+class Failing(DemoSite):
+    """A site that answers 503 to every request for which ``fails`` returns true; requests are counted from 1."""
+
+    fails: Callable[[int], bool] = staticmethod(lambda _number: False)
+    asked = 0
+
+    def answer(self, target: str) -> DemoResponse:
+        self.asked += 1
+        return DemoResponse(503, b"", "text/plain") if self.fails(self.asked) else super().answer(target)
+
+
+def failing(folder: Path) -> AbstractContextManager[World]:
+    site = Failing(site=DemoContent([entry(n) for n in range(12)]))
+    return open_world(folder, site, **DOWN_FOR_LONG | {"OGAART_CIRCUIT_SECONDS": "0.02"})
+
+
+@pytest.mark.slow
+def test_a_site_that_is_down_again_and_again_fails_no_run_while_it_responds_in_between(tmp_path: Path) -> None:
+    with failing(tmp_path) as world:
+        assert isinstance(world.site, Failing)
+        world.discover()
+        world.site.fails = lambda number: number % 4 == 0
+        world.site.asked = 0
+
+        report = world.materialize(assets=("search_pages", "content_pages", "file_links", "raw_files"))
+
+        outages = world.site.asked // 4
+        assert report.errors == []
+        assert outages > 2 * MOST_RETRIES
+        assert [row["failed"] for row in report.rows] == [0, 0, 0, 0]
+
+
+@pytest.mark.slow
+def test_a_site_that_stays_down_fails_the_run(tmp_path: Path) -> None:
+    with failing(tmp_path) as world:
+        assert isinstance(world.site, Failing)
+        world.discover()
+        world.site.fails = lambda number: number > 3
+        world.site.asked = 0
+
+        report = world.materialize(assets=("search_pages", "content_pages"))
+
+        assert world.site.asked == 3 + 1 + MOST_RETRIES
+        assert "failed" in report.errors[0]
 
 
 @pytest.mark.parametrize(

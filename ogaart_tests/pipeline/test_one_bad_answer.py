@@ -19,7 +19,7 @@ from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.storage.rows import EntryRow, FailureRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, LICENCE_HISTORY, RAW_FILES
-from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
+from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry, picture
 from ogaart_tests.world import World, open_world
 
 KEY = "2d-art/0000"
@@ -293,3 +293,22 @@ def test_what_is_due_is_read_again_and_files_where_their_page_changed(tmp_path: 
         assert [target for target in asked if target.startswith("/content/")] == pages
         assert len(asked) == 3 + 2  # the pages, and the two files of the entry that changed
         assert len(site.requests) == again
+
+
+@pytest.mark.slow
+def test_files_of_changed_pages_wait_until_the_day_has_requests_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with odd(tmp_path, OGAART_ENTRY_REFRESH_DAYS="0", OGAART_REQUESTS_PER_DAY="1") as (site, world):
+        site.edit("entry-01", title="Another title")
+        site.replace_file(100, picture(999))
+        before = len(site.requests)
+
+        read(world, due=datetime.now(UTC))
+        spent = [request.path for request in site.requests[before:]]
+        monkeypatch.setenv("OGAART_REQUESTS_PER_DAY", "6000")
+        read(world, due=datetime.now(UTC))
+        later = [request.path for request in site.requests[before + len(spent) :]]
+
+        assert spent == [f"/content/{slug}" for slug in GOOD] + [site.site.file(100)[1].path]  # another length: new
+        assert later == [f"/content/{slug}" for slug in GOOD] + [site.site.file(101)[1].path]
