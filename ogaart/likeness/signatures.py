@@ -66,6 +66,21 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     return np.asarray((near * _ORIENTATIONS).max(axis=1), dtype=np.float32)
 
 
+def orientation(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> tuple[bool, int]:
+    """How a query has to be changed to be nearest to one candidate.
+
+    Args:
+        query: (32, 32, 4) uint8 signature.
+        candidate: (32, 32, 4) uint8 signature.
+
+    Returns:
+        Whether it is mirrored, and the number of its quarter turns.
+    """
+    turned = [np.rot90(side, turns) for side in (query, query[:, ::-1]) for turns in range(4)]
+    best = int(np.argmax(_nearness(np.stack(turned), _CandidateSums(candidate[None]))[0] * _ORIENTATIONS))
+    return best >= 4, best % 4
+
+
 def nearness(query: Miniature, candidates: Miniature) -> NDArray[np.float32]:
     """Compare as ``closeness`` does, but upright only, and at any size.
 

@@ -118,6 +118,7 @@ class QueryPicture:
         part: whether it is known to be a part of a larger picture: a visitor drew the frame.
         inner: the part inside a flat background, where there is one: see ``imaging.borders``.
         thumbnail: it as a small WebP; empty where none was made.
+        noise: whether its pixels know nothing of their neighbours.
     """
 
     pixel_sha256: str
@@ -130,6 +131,12 @@ class QueryPicture:
     part: bool = False
     inner: Box | None = None
     thumbnail: bytes = b""
+    noise: bool = False
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing of it can be seen."""
+        return not self.signature[..., 3].any()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/
 
 from collections.abc import Sequence
 
+from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit, Relation, Verdict
 
 # Closeness of signatures from which two pictures are copies of each other, by the smaller side in pixels: a copy of an
@@ -94,3 +95,15 @@ def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
             return Verdict(Relation.SIMILAR, "This picture was not found; these are similar.")
         case _:
             return Verdict(Relation.UNLIKE, "No similar picture was found; these are the closest matches.")
+
+
+def of_what_shows_nothing(picture: QueryPicture) -> Verdict | None:
+    """What is said of a picture that nothing can be like: a transparent one, or noise; None for any other."""
+    if picture.blank:
+        return Verdict(Relation.UNLIKE, "Your picture is fully transparent: there is nothing in it to search with.")
+    if picture.noise:
+        return Verdict(
+            Relation.UNLIKE,
+            "Your picture looks like noise: it shows no shapes. These are the closest matches.",
+        )
+    return None

@@ -16,6 +16,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.likeness import borders, signatures
+from ogaart.likeness.noise import is_noise
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
 from ogaart.search.errors import TooLarge
@@ -126,6 +127,7 @@ class WorkerQueryImageReader:
             part=box is not None,
             inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
             thumbnail=thumbnails.webp(rgba),
+            noise=is_noise(rgba),
         )
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:

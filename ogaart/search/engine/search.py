@@ -91,14 +91,16 @@ class Search:
         here = self._here()
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
-        if self._compares and query.own and signatures.flat(query.own[0].signature):
+        if self._compares and query.own and signatures.flat(query.own[0].signature) and not query.own[0].blank:
             notes.append("Your picture has only one colour: near copies of it cannot be recognised.")
         self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
-        if self._aimed:
+        blank = self._compares and bool(query.own) and query.own[0].blank
+        if self._aimed and not blank:
             self._nearest(narrowed, reference)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
-            results = replace(results, verdict=likeness.verdict(results.hits, hidden=bool(here) and not exact))
+            found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
+            results = replace(results, verdict=likeness.of_what_shows_nothing(query.picture) or found)
         hidden, looked_at = self._hidden_near(own)
         return replace(
             results,

@@ -285,6 +285,7 @@ class SearchService:
             if self._blocked[0] != key:
                 store = opened.store
                 ids = [*store.ids_of_entries(decisions.entries), *store.ids_of_authors(decisions.authors)]
+                ids.extend(store.blank_ids())  # they were stored, but show nothing
                 for pixels in decisions.pixels:
                     ids.extend(store.same_pixels(pixels))
                 self._blocked = (key, frozenset(ids))

@@ -287,6 +287,10 @@ class ServingStore:
         rows = self._rows(f"SELECT image_id FROM images JOIN entries USING (slug) WHERE {by}", wanted)  # noqa: S608
         return [row["image_id"] for row in rows]
 
+    def blank_ids(self) -> list[int]:
+        """Images in which nothing can be seen: fully transparent ones."""
+        return [row["image_id"] for row in self._rows("SELECT image_id FROM images WHERE colours = 0")]
+
     def ids_of_file(self, file_url: str) -> list[int]:
         """All images in a file, by its URL."""
         return [row["image_id"] for row in self._rows("SELECT image_id FROM places WHERE file_url = ?", file_url)]

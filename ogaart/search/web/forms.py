@@ -75,6 +75,8 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 content = await value.read()
+                if name in ROLES and value.filename and not content:
+                    raise InvalidParameter(f"the file {value.filename[:80]} is empty; choose another one")
                 if name in ROLES and content:
                     pictures.append((name, content))
             else:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from ogaart.search.display.changes import Copy, changes
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
@@ -21,6 +22,9 @@ from ogaart.search.web.templating import Templates
 
 PAGE = 60
 """Pictures on a page of results."""
+
+
+_COPIES = (Relation.SAME, Relation.NEAR)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class SearchPages:
             address=address,
             results=results,
             query=self._shown(address, resolved) if address.visual else None,
+            copy=self._copy(resolved, results),
             heading=_heading(address, resolved, results),
             vocabulary=self._service.facets(resolved.query),
             filters_shown=True,
@@ -172,6 +177,20 @@ class SearchPages:
             subject,
             whole=self._whole(address, resolved),
         )
+
+    def _copy(self, resolved: ResolvedQuery, results: Results) -> Copy | None:
+        """The picture that the visitor's is a copy of, where the verdict says that it is one."""
+        verdict, picture = results.verdict, resolved.picture
+        if picture is None or verdict is None or not results.hits or verdict.relation not in _COPIES:
+            return None
+        hit = results.hits[0]
+        if hit.relation not in _COPIES:
+            return None
+        if hit.relation is Relation.SAME:
+            return Copy(hit, ())
+        with self._service.store() as (store, _):
+            rows, known = store.signatures([hit.image_id])
+        return Copy(hit, changes(picture, hit, rows[0] if known[0] else None))
 
     def _whole(self, address: SearchUrl, resolved: ResolvedQuery) -> WholePicture | None:
         first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")

@@ -106,7 +106,11 @@ _ANSWERS: dict[type[Exception], _Answer] = {
 }
 _ARCHIVES = frozenset({"zip", "7z", "rar", "tar", "gz", "bz2", "xz", "zst", "lha", "cab", "iso", "cpio", "lzma", "rpm"})
 _UNPACK = "Unpack it, and send one of the pictures in it."
-_FORMATS = "Send a PNG, JPEG, GIF, WebP, BMP, TGA, SVG, PSD, XCF, Aseprite, Krita or OpenRaster picture."
+_FORMATS = (
+    "Send a PNG, APNG, JPEG, GIF, WebP, AVIF, BMP, TGA, TIFF, ICO, CUR, ICNS, PCX, PPM, DDS, SGI, QOI, JPEG 2000, "
+    "XPM, XBM, SVG, PSD, PSB, XCF, Aseprite, Krita or OpenRaster picture."
+)
+_TRANSPARENT = "fully transparent"
 _SMALLER = _ANSWERS[TooLarge].way_out
 _UNREADABLE: dict[Reason, str] = {
     Reason.CORRUPT: "this picture is damaged or incomplete",
@@ -144,6 +148,9 @@ def _unreadable(error: Unreadable) -> Problem:
     stated = error.message.partition(":")[0]
     if error.error_class is Reason.NOT_A_PICTURE and stated in _ARCHIVES:
         return Problem(422, "No readable picture", f"this is a {stated} archive", _UNPACK)
+    if error.error_class is Reason.NOT_A_PICTURE and _TRANSPARENT in error.message:
+        detail = f"this picture is {_TRANSPARENT}: there is nothing in it to search with"
+        return Problem(422, "No readable picture", detail, "Send a picture in which something can be seen.")
     detail = _UNREADABLE.get(error.error_class, _NOT_A_PICTURE)
     return Problem(422, "No readable picture", detail, _FORMATS)
 

@@ -75,6 +75,7 @@ class Templates:
             "filters_shown": False,
             "autofocus": False,
             "query": None,
+            "copy": None,
         }
 
     def page(self, name: str, info: Info | None, status: int = 200, **values: Any) -> HTMLResponse:

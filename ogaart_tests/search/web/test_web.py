@@ -142,7 +142,8 @@ def test_a_part_of_a_picture_combines_with_others(client: TestClient) -> None:
     assert scores[0] != scores[1] != scores[2]
     # What is shown is the part, which can be drawn again, and is removed with its picture.
     assert "crop=0.1%2C0.1%2C0.5%2C0.5" in page
-    assert f'data-crop="/view/{ROBOT}" data-crop-box="0.1,0.1,0.5,0.5"' in page
+    assert f'data-view="/view/{ROBOT}"' in page
+    assert 'data-box="0.1,0.1,0.5,0.5"' in page
     assert f'href="/search?unlike={CARD}" aria-label="Remove the picture you search with"' in page
 
 
@@ -189,6 +190,51 @@ def test_a_crop_in_pixels_reaches_to_one_pixel_and_no_further_than_the_picture(c
     assert one.status_code == 200
     assert beyond.status_code == 400
     assert "reaches to 106 × 16; the picture is 96 × 128 pixels" in beyond.json()["detail"]
+
+
+def _png(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_the_verdict_says_what_was_changed(client: TestClient) -> None:
+    robot = Image.open(pictures(ENTRIES[1])[0]).convert("RGBA")
+    changed = robot.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((192, 256))
+    ground = Image.new("RGBA", changed.size, "#8899aa")
+    ground.alpha_composite(changed)
+
+    same = client.get(upload(client, pictures(ENTRIES[1])[0]).headers["location"]).text
+    sent = client.post("/search", files={"picture": ("r.png", _png(ground))})
+    near = client.get(sent.headers["location"]).text
+
+    assert 'class="verdict-card"' in same
+    assert 'class="changes"' not in same
+    assert re.findall("<li>(mirrored|resized [^<]*|on another background)</li>", near) == [
+        "mirrored", "resized from 96 × 128 to 192 × 256", "on another background"]  # fmt: skip
+    assert 'href="/entry/robot-animated"' in near
+
+
+def test_a_transparent_upload_is_told_so(client: TestClient) -> None:
+    spot = Image.new("RGBA", (64, 64))
+    spot.paste("#c04020", (40, 40, 60, 60))
+    refused = client.post("/search", files={"picture": ("r.png", _png(Image.new("RGBA", (32, 32))))})
+    sent = client.post("/search", files={"picture": ("r.png", _png(spot))}, data={"crop": "pixel:0,0,16,16"})
+    token = client.post("/api/v1/search", files={"picture": _png(spot)}).json()["upload"]
+    part = client.get("/api/v1/search", params={"upload": token, "crop": "pixel:0,0,16,16"}).json()
+
+    assert refused.status_code == 422
+    assert "This picture is fully transparent" in refused.text
+    assert sent.status_code == 303
+    assert part["verdict"]["text"].startswith("Your picture is fully transparent")
+    assert part["hits"] == []
+
+
+def test_an_empty_file_is_told_as_such(client: TestClient) -> None:
+    answer = client.post("/search", files={"picture": ("robot.png", b"")})
+
+    assert answer.status_code == 400
+    assert "The file robot.png is empty" in answer.text
 
 
 def test_an_archive_is_refused_as_one(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import "./upload.js";
 import "./hover_play.js";
 
 const has = (selector) => document.querySelector(selector) !== null;
+if (has("[data-compare]")) import("./compare.js");
 if (has("[data-credits]")) import("./credits_page.js");
 
 // The viewer is loaded when it is first opened.
