@@ -15,12 +15,13 @@ from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.derived_step import DerivedStep
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import StepEvents, run_partitions
+from ogaart.pipeline.sheet_cells import SheetCells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.resources.embedding.batches import Batch, Failure, Picture
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
-from ogaart.resources.storage.schema import EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart.resources.storage.schema import CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
 from ogaart.resources.storage.vectors import SEGMENT_ROWS, Vectors
 
 EMBEDDINGS_VERSION = "1"
@@ -35,7 +36,7 @@ EMBEDDINGS_VERSION = "1"
     tags=STORED,
     code_version=EMBEDDINGS_VERSION,
     pool="embedder",
-    metadata=described(EMBEDDINGS),
+    metadata=described(EMBEDDINGS, CELLS),
     check_specs=[
         partition_check(
             Stage.EMBEDDINGS,
@@ -79,6 +80,7 @@ def embed(step: Step) -> None:
         reasons = _read_pictures(step, embedder, vectors, derived, missing, lacking)
     derived.record_failures()
     places = vectors.locate({row["pixel_sha256"] for row in images.values()})
+    sheets = SheetCells(step, images, {i: row.get("cells") for i, row in stored.items()}, derived)
     rows: list[EmbeddingRow] = []
     for number, image in images.items():
         place = places.get(image["pixel_sha256"])
@@ -88,6 +90,7 @@ def embed(step: Step) -> None:
             "model": embedder.space.model,
             "space": space,
             "status": "failed",
+            "cells": sheets.counts.get(number),
         }
         if place is not None:
             facts = {**facts, "segment": place.segment, "row": place.row, "norm": place.norm, "status": "ok"}
@@ -107,7 +110,7 @@ def embed(step: Step) -> None:
     step.count(compare({i: r["fingerprint"] for i, r in stored.items()}, wanted))
     failed = sum(1 for row in rows if row["status"] != "ok")
     step.check("all_embedded", failed == 0, f"{failed} of {len(rows)} images have no vector in {space}")
-    step.commit({EMBEDDINGS: (list(stored.values()), rows)})
+    step.commit({EMBEDDINGS: (list(stored.values()), rows), CELLS: (sheets.stored, sheets.rows)})
 
 
 def _read_pictures(

@@ -22,8 +22,23 @@ from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, fi
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.packs import PackWriter
-from ogaart.resources.storage.rows import ImageRow, MemberRow, OccurrenceRow, RawFileRow, RenamedImageRow
-from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RAW_FILES, RENAMED_IMAGES, Table
+from ogaart.resources.storage.rows import (
+    AtlasRegionRow,
+    ImageRow,
+    MemberRow,
+    OccurrenceRow,
+    RawFileRow,
+    RenamedImageRow,
+)
+from ogaart.resources.storage.schema import (
+    ATLAS_REGIONS,
+    IMAGES,
+    MEMBERS,
+    OCCURRENCES,
+    RAW_FILES,
+    RENAMED_IMAGES,
+    Table,
+)
 from ogaart.resources.storage.tables import Row
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
@@ -37,7 +52,7 @@ EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
     owners=OWNERS,
     tags=STORED,
     code_version=f"{EXTRACTION_VERSION}.{REVISION}",
-    metadata=described(IMAGES, OCCURRENCES, MEMBERS),
+    metadata=described(IMAGES, OCCURRENCES, MEMBERS, ATLAS_REGIONS),
     check_specs=[
         partition_check(
             Stage.EXTRACTED_IMAGES,
@@ -73,7 +88,7 @@ def extract(step: Step) -> None:
     if not plan.work and not plan.orphaned:
         step.counts[RowState.UNCHANGED] = len(stored.images)
         _check(step, stored.members)
-        step.commit(_rows(stored, stored.members, stored.occurrences, stored.images, stored.renamed))
+        step.commit(_rows(stored, stored.members, stored.occurrences, stored.images, stored.renamed, stored.regions))
         return
     draft = temporary(tables.pack_path(step.stage, step.partition))
     unchanged = set(plan.unchanged)
@@ -100,7 +115,8 @@ def extract(step: Step) -> None:
     renamed = stored.renamed_now(work.changed, content)
     if new := sum(1 for row in renamed if row["run_id"] == step.run_id):
         step.extra["changed_ids"] = new
-    step.commit(_rows(stored, content.members, content.occurrences, list(content.images.values()), renamed), pack=draft)
+    images = list(content.images.values())
+    step.commit(_rows(stored, content.members, content.occurrences, images, renamed, content.regions), pack=draft)
 
 
 def _rows(
@@ -109,8 +125,9 @@ def _rows(
     occurrences: list[OccurrenceRow],
     images: list[ImageRow],
     renamed: list[RenamedImageRow],
+    regions: list[AtlasRegionRow],
 ) -> dict[Table, tuple[Sequence[Row], Sequence[Row]]]:
-    """Stored and new rows of each table; that of former ids only where there are any."""
+    """Stored and new rows of each table; those of former ids and of atlases only where there are any."""
     rows: dict[Table, tuple[Sequence[Row], Sequence[Row]]] = {
         MEMBERS: (stored.members, members),
         OCCURRENCES: (stored.occurrences, occurrences),
@@ -118,6 +135,8 @@ def _rows(
     }
     if stored.renamed or renamed:
         rows[RENAMED_IMAGES] = (stored.renamed, renamed)
+    if stored.regions or regions:
+        rows[ATLAS_REGIONS] = (stored.regions, regions)
     return rows
 
 
@@ -202,6 +221,7 @@ class _Extraction:
                 if (old := former.get(member.member_index, number)) != number:
                     self.changed[old] = number
             content.members.append(step.stamp(row, wanted))
+            self._regions(facts, member, wanted)
         if not valid and len(content.members) == seen:  # an empty archive: a row records that it was read
             nothing: MemberRow = {
                 **facts,
@@ -211,6 +231,28 @@ class _Extraction:
                 "message": "an archive without members",
             }
             content.members.append(step.stamp(nothing, wanted))
+
+    def _regions(self, facts: MemberRow, member: UnpackedMember, wanted: str) -> None:
+        """Add the regions that a text names."""
+        stated = ((atlas, region) for atlas in member.atlases for region in atlas.regions)
+        for number, (atlas, region) in enumerate(stated):
+            row: AtlasRegionRow = {
+                "slug": facts["slug"],
+                "fid": facts["fid"],
+                "file_sha256": facts["file_sha256"],
+                "member_index": member.member_index,
+                "member_path": member.member_path,
+                "number": number,
+                "format": atlas.format,
+                "picture": atlas.picture,
+                "name": region.name,
+                "x": region.x,
+                "y": region.y,
+                "width": region.width,
+                "height": region.height,
+                "from_below": atlas.from_below,
+            }
+            self._content.regions.append(self._step.stamp(row, wanted))
 
     def _picture(self, file: RawFileRow, member: UnpackedMember, wanted: str) -> int:
         """Add one picture's occurrence, and its image where it is the entry's first with these pixels."""

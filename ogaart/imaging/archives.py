@@ -17,6 +17,9 @@ from libarchive.entry import FileType as EntryType
 from ogaart.core.states import MemberStatus
 from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
+from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
+from ogaart.imaging.atlases.base import Atlas
+from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk, unpacked_name
 from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of
@@ -44,7 +47,10 @@ _ODD_KINDS = {
 
 @dataclass
 class Member:
-    """One member of a file, as found; ``data`` holds the bytes where it is a picture yet to be decoded."""
+    """One member of a file, as found.
+
+    ``data`` holds the bytes where it is a picture yet to be decoded, ``atlases`` what a text says of those beside it.
+    """
 
     index: str
     path: str
@@ -57,6 +63,7 @@ class Member:
     data: Bytes | None = None
     is_archive: bool = False
     certain: bool = True
+    atlases: tuple[Atlas, ...] = ()
 
 
 class Stop(Exception):
@@ -261,6 +268,8 @@ class Walk:
                         break
             found = self_extracting.find_archive(head)
         if found is None:
+            if may_be_atlas(head) and (entry.size or 0) <= MAX_ATLAS_BYTES:
+                return self._atlas(archive, member, head, blocks), None
             return self._pass_over(archive, member, head, blocks), None
         self._check_depth(depth)
         offset, inner = found
@@ -269,6 +278,17 @@ class Walk:
         if nested is not None:
             member.format, member.certain = inner.format, inner.certain
         return member, nested
+
+    def _atlas(self, archive: Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:
+        """A text that may name the parts of a picture; one that turns out longer than any atlas is passed over."""
+        content = bytearray(head)
+        for block in blocks:
+            content += block
+            if len(content) > MAX_ATLAS_BYTES:
+                return self._pass_over(archive, member, bytes(content), blocks)
+        member.bytes, member.sha256 = len(content), hashlib.sha256(content).hexdigest()
+        member.atlases = read_atlases(bytes(content))
+        return member
 
     def _check_depth(self, depth: int) -> None:
         if depth >= self.limits.max_depth:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 2
+REVISION = 3
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
+EARLIER = 2
+"""The revision before, whose results can differ in texts alone."""
+_ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj", ".tmj", ".tres", ".tscn", ".meta"})
+"""Endings of texts that were passed over and may be texture atlases."""
 _UNKNOWN = frozenset({"unknown", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
 """Types of members that were passed over and may be pictures or archives now."""
 _ORIENTED = frozenset({"png", "jpg", "webp", "tiff", "avif"})
@@ -40,6 +45,8 @@ class Result:
         mode: of the picture as stored, where it is one.
         colours: distinct visible colours, where it is a picture.
         has_alpha: whether any pixel is not opaque, where it is a picture.
+        path: of the member.
+        revision: that found it; 0: before there were any.
     """
 
     status: str
@@ -48,6 +55,8 @@ class Result:
     mode: str | None = None
     colours: int | None = None
     has_alpha: bool | None = None
+    path: str = ""
+    revision: int = 0
 
 
 def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> bool:
@@ -57,6 +66,11 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
         result: what was found before.
         content: the bytes of the member; called for pictures only, and only where they decide.
     """
+    if result.status == MemberStatus.NOT_A_PICTURE and result.format == "text":
+        # The file itself has no path here.
+        return not result.path or PurePosixPath(result.path).suffix.lower() in _ATLASES
+    if result.revision == EARLIER:
+        return False
     if result.status == MemberStatus.FAILED:
         return result.error_class in _REREAD
     if result.status != MemberStatus.PICTURE:

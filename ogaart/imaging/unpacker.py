@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ogaart.core.states import MemberStatus
+from ogaart.imaging.atlases.base import Atlas, Region
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import PIXELS_VERSION
 from ogaart.imaging.pictures import Picture
@@ -64,6 +65,7 @@ class UnpackedMember:
         signature: 4,096 bytes, see ``signatures``.
         thumbnail: a WebP file.
         content: the picture file's bytes, above 1 MiB as a file without a name; None where it is the file itself.
+        atlases: what a text says of the pictures beside it.
     """
 
     member_index: str
@@ -87,6 +89,7 @@ class UnpackedMember:
     signature: Bytes | None = None
     thumbnail: Bytes | None = None
     content: Bytes | IO[Bytes] | None = None
+    atlases: tuple[Atlas, ...] = ()
 
 
 class Unpacker:
@@ -291,6 +294,7 @@ class _Unpacking:
             fields["format"],
             fields["bytes"],
             fields["sha256"],
+            atlases=tuple(_atlas(atlas) for atlas in fields["atlases"]),
         )
         if row.status is not MemberStatus.PICTURE:
             return row
@@ -305,6 +309,10 @@ class _Unpacking:
             signature=bytes(signature),
             content=_content(content[0]) if content else None,
         )
+
+
+def _atlas(fields: dict[str, Any]) -> Atlas:
+    return Atlas(**{**fields, "regions": tuple(Region(**region) for region in fields["regions"])})
 
 
 def _content(blob: Any) -> Bytes | IO[Bytes]:

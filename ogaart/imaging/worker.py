@@ -23,6 +23,8 @@ from ogaart.core.states import MemberStatus
 from ogaart.imaging import identity, pictures, self_extracting, thumbnails
 from ogaart.imaging.archive_headers import last_volume
 from ogaart.imaging.archives import Member, Stop, Walk
+from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
+from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
@@ -116,7 +118,9 @@ class DecodingWorker:
             if kind.format == "unknown" and (volume := last_volume(stream)):
                 yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)
             elif begin("", ""):
-                yield Member("", "", MemberStatus.PICTURE, format=kind.format, bytes=size)
+                yield _loose_atlas(path, head, size) or Member(
+                    "", "", MemberStatus.PICTURE, format=kind.format, bytes=size
+                )
 
     def _report(self, member: Member, path: Path) -> None:
         """Decode the member where it is a picture, and send its row."""
@@ -144,6 +148,7 @@ class DecodingWorker:
                 "bytes": member.bytes,
                 "sha256": member.sha256,
                 "is_archive": member.is_archive,
+                "atlases": [dataclasses.asdict(atlas) for atlas in member.atlases],
                 **row,
             },
             blobs,
@@ -173,6 +178,17 @@ class DecodingWorker:
         }
         content = () if member.data is None else (member.data,)
         return row, (thumbnails.webp(picture.rgba), about.signature, *content)
+
+
+def _loose_atlas(path: Path, head: bytes, size: int) -> Member | None:
+    """The file as a text that names the parts of a picture; None where it is something else."""
+    if size > MAX_ATLAS_BYTES or not may_be_atlas(head):
+        return None
+    content = path.read_bytes()
+    if not (atlases := read_atlases(content)):
+        return None
+    digest = hashlib.sha256(content).hexdigest()
+    return Member("", "", MemberStatus.NOT_A_PICTURE, format="text", bytes=len(content), sha256=digest, atlases=atlases)
 
 
 def _limit_address_space(extra: int) -> None:

@@ -9,6 +9,7 @@ from ogaart.resources.embedding.batches import Batch, Failure
 from ogaart.resources.embedding.derivations import DERIVATIONS
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.rows import ImageRow
+from ogaart.resources.storage.segments import SegmentDamaged
 
 
 class DerivedStep:
@@ -43,6 +44,13 @@ class DerivedStep:
                 if space not in lacking.get(pixels, ()):
                     lacking[pixels] = (*lacking.get(pixels, ()), space)
         return lacking
+
+    def contents(self, space: str, pixels: Sequence[str]) -> dict[str, bytes]:
+        """What a space holds of pictures, by pixel hash; nothing of a segment that is found damaged now."""
+        try:
+            return self._stores[space].get(pixels)
+        except SegmentDamaged:
+            return {}  # the store ignores it from now on, so that the next run computes it again
 
     def store(self, batches: Sequence[Batch]) -> None:
         """Store what batches hold, one segment a space, and remember what failed."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
-from ogaart.imaging.revisions import REVISION, Result, may_differ, members_are_renamed
+from ogaart.imaging.revisions import EARLIER, REVISION, Result, may_differ, members_are_renamed
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.step import Step
 from ogaart.resources.storage.packs import PackWriter, read_at
-from ogaart.resources.storage.rows import ImageRow, MemberRow, OccurrenceRow, RenamedImageRow
-from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES, RENAMED_IMAGES
+from ogaart.resources.storage.rows import AtlasRegionRow, ImageRow, MemberRow, OccurrenceRow, RenamedImageRow
+from ogaart.resources.storage.schema import ATLAS_REGIONS, IMAGES, MEMBERS, OCCURRENCES, RENAMED_IMAGES
 
 FileKey = tuple[str, int | None, str]
 """(slug, fid, sha256 of the file)."""
@@ -24,9 +24,10 @@ class Content:
     members: list[MemberRow] = field(default_factory=list)
     occurrences: list[OccurrenceRow] = field(default_factory=list)
     images: dict[int, ImageRow] = field(default_factory=dict)
+    regions: list[AtlasRegionRow] = field(default_factory=list)
 
 
-def file_of(row: MemberRow | OccurrenceRow) -> FileKey:
+def file_of(row: MemberRow | OccurrenceRow | AtlasRegionRow) -> FileKey:
     """The file that a row belongs to."""
     return row["slug"], row["fid"], row["file_sha256"]
 
@@ -58,6 +59,10 @@ class StoredPictures:
         self.occurrences = tables.read(OCCURRENCES, step.partition)
         self.images = tables.read(IMAGES, step.partition)
         self.renamed = tables.read(RENAMED_IMAGES, step.partition)
+        self.regions = tables.read(ATLAS_REGIONS, step.partition)
+        self._regions: dict[FileKey, list[AtlasRegionRow]] = {}
+        for region in self.regions:
+            self._regions.setdefault(file_of(region), []).append(region)
         self._image = {row["image_id"]: row for row in self.images}
         self._members: dict[FileKey, list[MemberRow]] = {}
         for member in self.members:
@@ -77,15 +82,19 @@ class StoredPictures:
     def stale_members(self, key: FileKey) -> list[MemberRow]:
         """The members of a file whose result may be another one now."""
         rows = self._members.get(key, [])
-        first = fingerprint(self._version, key[2])
+        earlier = {
+            fingerprint(self._version, key[2]): 0,
+            fingerprint(self._version, key[2], EARLIER): EARLIER,
+        }
         old = [row for row in rows if row["fingerprint"] != self.wanted(key[2])]
-        if any(row["fingerprint"] != first for row in old):
+        if any(row["fingerprint"] not in earlier for row in old):
             return rows
-        if old and members_are_renamed(row["member_path"] or "" for row in old):
+        first = [row for row in old if earlier[row["fingerprint"]] == 0]
+        if first and members_are_renamed(row["member_path"] or "" for row in first):
             return rows
-        return [row for row in old if self._may_differ(key, row)]
+        return [row for row in old if self._may_differ(key, row, earlier[row["fingerprint"]])]
 
-    def _may_differ(self, key: FileKey, member: MemberRow) -> bool:
+    def _may_differ(self, key: FileKey, member: MemberRow, revision: int) -> bool:
         occurrence = self._occurrences.get(key, {}).get(member["member_index"])
         image: ImageRow = self._image.get(occurrence["image_id"], {}) if occurrence else {}
         found = Result(
@@ -95,6 +104,8 @@ class StoredPictures:
             image.get("mode"),
             image.get("colours"),
             image.get("has_alpha"),
+            member["member_path"] or "",
+            revision,
         )
 
         def content() -> bytes:
@@ -118,6 +129,7 @@ class StoredPictures:
         rows = self._members.get(key, []) if only is None else only
         content.members += rows
         wanted = {row["member_index"] for row in rows}
+        content.regions += [row for row in self._regions.get(key, []) if row["member_index"] in wanted]
         for index, row in self._occurrences.get(key, {}).items():
             if index in wanted:
                 self._carry_picture(row, content)

@@ -43,12 +43,16 @@ def write() -> list[Path]:
     """Write every page and module that is not current; returns those written."""
     from ogaart.reference.row_types import row_types
 
-    written = []
-    for path, text in {ROWS: row_types(), **{DOCS / name: text for name, text in pages().items()}}.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+    written = [ROWS] if _changed(ROWS, row_types()) else []  # first: what the pages describe may import a new row
+    return written + [DOCS / name for name, text in pages().items() if _changed(DOCS / name, text)]
+
+
+def _changed(path: Path, text: str) -> bool:
+    """Write a file unless it holds that text already; whether it was written."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
 
 
 if __name__ == "__main__":

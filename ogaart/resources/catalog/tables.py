@@ -110,7 +110,8 @@ OCCURRENCES = _occurrences()
 
 PUBLIC: tuple[Table, ...] = (
     schema.LISTINGS, schema.SEARCH_RESULTS, schema.ENTRIES, schema.LICENCE_HISTORY, schema.FILE_LINKS, schema.RAW_FILES,
-    FILES, schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.EMBEDDINGS, schema.POINTS,
+    FILES, schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.ATLAS_REGIONS,
+    schema.EMBEDDINGS, schema.CELLS, schema.POINTS,
     schema.FAILURES, schema.STEPS, RUNS,
     PUBLICATIONS, CHANGES,
 )  # fmt: skip
@@ -248,6 +249,7 @@ _SOURCES: Mapping[str, str] = {
     "steps": _ALL,
     "embeddings": "SELECT t.* FROM cut_embeddings AS t SEMI JOIN won_images USING (image_id, partition)",
     "points": "SELECT t.* FROM cut_points AS t SEMI JOIN won_images USING (image_id, partition)",
+    "cells": "SELECT t.* FROM cut_cells AS t SEMI JOIN won_images USING (image_id, partition)",
     # What another partition failed at with this entry is history once this one has it.
     "failures": """
         SELECT t.* FROM cut_failures AS t LEFT JOIN winners AS w USING (slug)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import parts
+from ogaart.likeness import parts, sheets
 
 Derivation = Callable[[NDArray[np.uint8]], bytes]
 """From (H, W, 4) uint8 canonical pixels to the bytes that are kept."""
@@ -26,5 +26,9 @@ def _parts(rgba: NDArray[np.uint8]) -> bytes:
     return parts.raw_parts(rgba).tobytes()
 
 
-DERIVATIONS: Mapping[str, Derivation] = MappingProxyType({parts.SPACE: _parts})
+def _sheets(rgba: NDArray[np.uint8]) -> bytes:
+    return sheets.packed(sheets.recognise(rgba))
+
+
+DERIVATIONS: Mapping[str, Derivation] = MappingProxyType({parts.SPACE: _parts, sheets.SPACE: _sheets})
 """Every derived space: its name, with a version at the end, and its function."""

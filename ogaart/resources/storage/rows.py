@@ -204,6 +204,29 @@ class RenamedImageRow(TypedDict, total=False):
     written_at: datetime
 
 
+class AtlasRegionRow(TypedDict, total=False):
+    """A row of table ``atlas_regions``."""
+
+    slug: str
+    fid: int | None
+    file_sha256: str
+    member_index: str
+    member_path: str
+    number: int
+    format: str
+    picture: str
+    name: str
+    x: int
+    y: int
+    width: int
+    height: int
+    from_below: bool
+    partition: str
+    fingerprint: str
+    run_id: str
+    written_at: datetime
+
+
 class EmbeddingRow(TypedDict, total=False):
     """A row of table ``embeddings``."""
 
@@ -214,7 +237,27 @@ class EmbeddingRow(TypedDict, total=False):
     segment: str | None
     row: int | None
     norm: float | None
+    cells: int | None
     status: str
+    partition: str
+    fingerprint: str
+    run_id: str
+    written_at: datetime
+
+
+class CellRow(TypedDict, total=False):
+    """A row of table ``cells``."""
+
+    image_id: int
+    number: int
+    x: int
+    y: int
+    width: int
+    height: int
+    kind: str
+    name: str | None
+    confidence: float
+    source: str | None
     partition: str
     fingerprint: str
     run_id: str

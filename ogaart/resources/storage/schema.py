@@ -281,6 +281,30 @@ RENAMED_IMAGES: "Table[rows.RenamedImageRow]" = Table(
     ),
 )  # fmt: skip
 
+ATLAS_REGIONS: "Table[rows.AtlasRegionRow]" = Table(
+    "atlas_regions", "extracted_images", "What texture atlases state of the pictures beside them: a row a region.",
+    ("slug", "file_sha256", "member_index", "fid", "number"),
+    (
+        Column("slug", pa.string(), "The entry.", always=True),
+        Column("fid", pa.int64(), "The file that is the atlas, or that holds it."),
+        Column("file_sha256", pa.string(), "Hash of that file's bytes.", always=True),
+        Column("member_index", pa.string(), "The atlas's place in the archive; empty: the file itself.", always=True),
+        Column("member_path", pa.string(), "Its path inside the archive; empty: the file itself.", always=True),
+        Column("number", pa.int64(), "Zero-based place of the region in the atlas.", always=True),
+        Column("format", pa.string(), "Kind of atlas, such as LibGDX.", always=True),
+        Column("picture", pa.string(), "The picture as the atlas states it; empty: the one of its own name.",
+               always=True),
+        Column("name", pa.string(), "The region's name.", always=True),
+        Column("x", pa.int64(), "Left edge in pixels.", always=True),
+        Column("y", pa.int64(), "Upper edge in pixels; lower edge above the picture's, where from_below.",
+               always=True),
+        Column("width", pa.int64(), "Pixels, as it lies in the picture.", always=True),
+        Column("height", pa.int64(), "Pixels, as it lies in the picture.", always=True),
+        Column("from_below", pa.bool_(), "Whether y counts upwards from the picture's lower edge.", always=True),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
 EMBEDDINGS: "Table[rows.EmbeddingRow]" = Table(
     "embeddings", "embeddings", "Which segment holds each image's vector.", ("image_id",),
     (
@@ -292,7 +316,28 @@ EMBEDDINGS: "Table[rows.EmbeddingRow]" = Table(
         Column("segment", pa.string(), "File of the segment."),
         Column("row", pa.int64(), "Row in the segment."),
         Column("norm", pa.float32(), "Length of the vector before it was normalised."),
+        Column("cells", pa.int64(), "Parts that it is divided into, if it is a sheet; null: not looked at yet."),
         Column("status", pa.string(), "ok or failed.", always=True),
+        *_LINEAGE,
+    ),
+)  # fmt: skip
+
+CELLS: "Table[rows.CellRow]" = Table(
+    "cells", "embeddings", "The parts of sprite sheets and tile sets: a row a cell that shows something.",
+    ("image_id", "number"),
+    (
+        Column("image_id", pa.int64(), "The sheet.", always=True),
+        Column("number", pa.int64(), "Zero-based place among its cells.", always=True),
+        Column("x", pa.int64(), "Left edge in the sheet, in pixels.", always=True),
+        Column("y", pa.int64(), "Upper edge in the sheet, in pixels.", always=True),
+        Column("width", pa.int64(), "Pixels.", always=True),
+        Column("height", pa.int64(), "Pixels.", always=True),
+        Column("kind", pa.string(),
+               "What it was found by: named (an atlas), grid, strip (rows of their own) or loose (touches no other).",
+               always=True),
+        Column("name", pa.string(), "Its name in the atlas."),
+        Column("confidence", pa.float32(), "0 to 1; 1 where an atlas names it.", always=True),
+        Column("source", pa.string(), "The atlas, by kind and path; null: recognised in the picture."),
         *_LINEAGE,
     ),
 )  # fmt: skip
@@ -346,7 +391,7 @@ STEPS: "Table[rows.StepRow]" = Table(
 
 TABLES: tuple[Table, ...] = (
     LISTINGS, SEARCH_RESULTS, ENTRIES, LICENCE_HISTORY, FILE_LINKS, RAW_FILES,
-    MEMBERS, IMAGES, OCCURRENCES, RENAMED_IMAGES, EMBEDDINGS, POINTS, FAILURES, STEPS,
+    MEMBERS, IMAGES, OCCURRENCES, RENAMED_IMAGES, ATLAS_REGIONS, EMBEDDINGS, CELLS, POINTS, FAILURES, STEPS,
 )  # fmt: skip
 
 

@@ -1,0 +1,103 @@
+"""What a texture atlas states: the picture it belongs to, and the named regions of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_BYTES = 2 << 20
+"""Of an atlas; longer texts are not read."""
+
+MAX_REGIONS = 4096
+"""Of one atlas; the rest is left out."""
+
+MAX_NAME = 200
+"""Characters kept of a region's name."""
+
+_MAX_SIDE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture, in pixels.
+
+    Attributes:
+        name: as the atlas states it.
+        x: of its left edge.
+        y: of its upper edge; of its lower edge above the picture's lower one where the atlas counts from below.
+        width: as it lies in the picture.
+        height: as it lies in the picture.
+    """
+
+    name: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The regions of one picture.
+
+    Attributes:
+        format: which kind of atlas states them.
+        picture: path or name of the picture as stated; empty: the picture has the atlas's own name.
+        regions: in the atlas's order, each with a positive size.
+        from_below: whether ``y`` counts upwards from the picture's lower edge.
+    """
+
+    format: str
+    picture: str
+    regions: tuple[Region, ...]
+    from_below: bool = False
+
+
+class InvalidAtlas(ValueError):
+    """The text is an atlas of a known kind with values that cannot be meant."""
+
+
+def region(name: object, x: object, y: object, width: object, height: object, *, rotated: bool = False) -> Region:
+    """A region from stated values; one that is stored rotated by 90 degrees states its upright size.
+
+    Raises:
+        InvalidAtlas: a value is not a number, or outside any picture.
+    """
+    try:
+        left, top, wide, high = (int(float(str(value))) for value in (x, y, width, height))
+    except (ValueError, OverflowError) as cause:
+        raise InvalidAtlas(f"region {str(name)[:MAX_NAME]!r}: {cause}") from cause
+    if rotated:
+        wide, high = high, wide
+    if not (0 <= left < _MAX_SIDE and 0 <= top < _MAX_SIDE and 0 < wide <= _MAX_SIDE and 0 < high <= _MAX_SIDE):
+        raise InvalidAtlas(f"region {str(name)[:MAX_NAME]!r}: {wide} x {high} at {left}, {top}")
+    return Region(str(name)[:MAX_NAME], left, top, wide, high)
+
+
+def atlas(kind: str, picture: object, regions: Iterable[Region], *, from_below: bool = False) -> Iterator[Atlas]:
+    """The atlas of these regions; none where there are none."""
+    kept = []
+    for one in regions:
+        kept.append(one)
+        if len(kept) == MAX_REGIONS:
+            break
+    if kept:
+        yield Atlas(kind, str(picture or "")[:1024], tuple(kept), from_below)
+
+
+def tiles(width: int, height: int, tile: tuple[int, int], margin: int = 0, spacing: int = 0) -> Iterator[Region]:
+    """The regions of a tile set, row by row, named by their numbers from 0.
+
+    Raises:
+        InvalidAtlas: a size is not positive.
+    """
+    if min(*tile, width, height) <= 0 or min(margin, spacing) < 0:
+        raise InvalidAtlas(f"tiles of {tile[0]} x {tile[1]} in {width} x {height}")
+    number = 0
+    for top in range(margin, height - tile[1] + 1, tile[1] + spacing):
+        for left in range(margin, width - tile[0] + 1, tile[0] + spacing):
+            yield Region(str(number), left, top, *tile)
+            number += 1

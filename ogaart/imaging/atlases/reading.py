@@ -1,0 +1,92 @@
+"""Reads any text that may be a texture atlas; a text that is none has no atlases."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, TypeVar
+
+from ogaart.imaging.atlases import json_atlases, text_atlases, xml_atlases
+from ogaart.imaging.atlases.base import MAX_BYTES, Atlas, InvalidAtlas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+
+def may_be_atlas(head: bytes) -> bool:
+    """Whether a text may be an atlas, by its first bytes.
+
+    Args:
+        head: some 36 KiB of them.
+    """
+    start = head[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"{"):
+        return any(word in head for word in (b'"frames"', b'"textures"', b'"tilewidth"'))
+    if start.startswith(b"<"):
+        return any(word in head for word in (b"<TextureAtlas", b"<tileset", b"<plist"))
+    if start.startswith((b"[gd_resource", b"[gd_scene")):
+        return b"AtlasTexture" in head
+    if start.startswith(b"fileFormatVersion:"):
+        return b"TextureImporter:" in head
+    return text_atlases.is_libgdx(head[:2048].decode("utf-8", "replace"))
+
+
+def read_atlases(data: bytes) -> tuple[Atlas, ...]:
+    """The atlases that a text holds.
+
+    Args:
+        data: the text, of at most ``MAX_BYTES``; what is longer is not read.
+
+    Returns:
+        None where it is no atlas, or where its values cannot be meant: a picture is then divided by what it shows.
+    """
+    if len(data) > MAX_BYTES:
+        return ()
+    try:
+        return tuple(_read(data))
+    except InvalidAtlas:
+        return ()
+
+
+def _read(data: bytes) -> list[Atlas]:
+    start = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"<"):
+        return list(xml_atlases.parse(data))
+    text = data.decode("utf-8-sig", "replace")
+    if start.startswith(b"{"):
+        return list(json_atlases.parse(text))
+    if start.startswith(b"[gd_"):
+        return list(text_atlases.godot(text))
+    if start.startswith(b"fileFormatVersion:"):
+        return list(text_atlases.unity(text))
+    return list(text_atlases.libgdx(text)) if text_atlases.is_libgdx(text) else []
+
+
+def picture_of(stated: str, atlas_path: str, pictures: Mapping[str, T]) -> T | None:
+    """The picture that an atlas means.
+
+    Args:
+        stated: path or name as the atlas states it; empty: the atlas's own name.
+        atlas_path: the atlas's path among the pictures; archives in archives are joined by ``!/``.
+        pictures: every picture of the same archive or entry, by its path.
+
+    Returns:
+        The one at the stated path beside the atlas; else the only one of that name; else None.
+    """
+    own = _plain(atlas_path)
+    folder, name = posixpath.split(own)
+    wanted = stated.replace("\\", "/").removeprefix("res://")
+    if not wanted:
+        wanted = name[: -len(".meta")] if name.endswith(".meta") else f"{posixpath.splitext(name)[0]}.png"
+    by_path = {_plain(path): picture for path, picture in pictures.items()}
+    beside = posixpath.normpath(posixpath.join(folder, wanted.lower()))
+    if beside in by_path:
+        return by_path[beside]
+    last = posixpath.basename(wanted.lower())
+    named = [picture for path, picture in by_path.items() if posixpath.basename(path) == last]
+    return named[0] if len(named) == 1 else None
+
+
+def _plain(path: str) -> str:
+    return path.replace("!/", "/").replace("\\", "/").lower()

@@ -1,0 +1,111 @@
+"""Atlases in texts of their own: LibGDX's and Spine's .atlas, Godot's .tres and .tscn, Unity's .meta."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, atlas, region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PAGE = re.compile(r"[^\n:]+\.(?:png|jpe?g|webp|gif|bmp|tga)", re.IGNORECASE)
+_LIBGDX = re.compile(r"\A\s*[^\n:]+\.(?:png|jpe?g|webp|gif|bmp|tga)[ \t]*\r?\n\s*size[ \t]*:", re.IGNORECASE)
+_UNITY_SPRITE = re.compile(
+    r"name: (?P<name>[^\n]{0,300})\n\s+rect:\n(?:\s+serializedVersion: \d+\n)?"
+    r"\s+x: (?P<x>[-\d.e]+)\n\s+y: (?P<y>[-\d.e]+)\n\s+width: (?P<width>[-\d.e]+)\n\s+height: (?P<height>[-\d.e]+)"
+)
+_GODOT_RESOURCE = re.compile(
+    r'\[ext_resource (?=[^\]\n]*path="(?:res://)?(?P<path>[^"\n]+)")[^\]\n]*\bid="?(?P<id>[^"\s\]]+)'
+)
+_GODOT_SECTION = re.compile(r"^\[(?P<head>[^\n]*)\]\s*$", re.MULTILINE)
+_GODOT_TEXTURE = re.compile(r'^(?:atlas|texture)\s*=\s*ExtResource\(\s*"?(?P<id>[^"\s)]+)"?\s*\)', re.MULTILINE)
+_GODOT_REGION = re.compile(r"^region\s*=\s*Rect2\(([^)\n]*)\)", re.MULTILINE)
+_NAME = re.compile(r'\bid="?([^"\s\]]+)')
+
+
+def is_libgdx(text: str) -> bool:
+    """Whether a text begins as a LibGDX atlas does: a picture's name, then its size."""
+    return _LIBGDX.match(text) is not None
+
+
+def libgdx(text: str) -> Iterator[Atlas]:
+    """The atlases of a LibGDX or Spine text: one for each of its pictures.
+
+    Raises:
+        InvalidAtlas: a region's numbers cannot be meant.
+    """
+    picture, name = "", ""
+    facts: dict[str, str] = {}
+    regions: list[Region] = []
+
+    def finish() -> None:
+        if name and facts:
+            regions.append(_libgdx_region(name, facts))
+        facts.clear()
+
+    for line in text.splitlines():
+        stripped = line.strip()
+        key, colon, value = stripped.partition(":")
+        if not stripped:
+            finish()
+            yield from atlas("LibGDX", picture, regions)
+            picture, name, regions = "", "", []
+        elif colon:
+            facts[key.strip()] = value.strip()
+        elif not picture and _PAGE.fullmatch(stripped):
+            picture = stripped
+        else:
+            finish()
+            name = stripped
+    finish()
+    yield from atlas("LibGDX", picture, regions)
+
+
+def _libgdx_region(name: str, facts: dict[str, str]) -> Region:
+    rotated = facts.get("rotate", "false") not in ("false", "0", "180")
+    numbers = facts["bounds"].split(",") if "bounds" in facts else []
+    if not numbers:
+        numbers = [*facts.get("xy", "").split(","), *facts.get("size", "").split(",")]
+    if len(numbers) != 4:
+        raise InvalidAtlas(f"region {name[:80]!r}: {facts}")
+    number = facts.get("index", "-1")
+    return region(name if number == "-1" else f"{name}_{number}", *numbers, rotated=rotated)
+
+
+def unity(text: str) -> Iterator[Atlas]:
+    """The sprites of a Unity .meta; its picture has the same name without .meta.
+
+    Raises:
+        InvalidAtlas: a sprite's numbers cannot be meant.
+    """
+    found = (
+        region(m["name"].strip().strip("\"'"), m["x"], m["y"], m["width"], m["height"])
+        for m in _UNITY_SPRITE.finditer(text.replace("\r\n", "\n"))
+    )
+    yield from atlas("Unity meta", "", found, from_below=True)
+
+
+def godot(text: str) -> Iterator[Atlas]:
+    """The atlases of a Godot resource or scene: one for each picture that it cuts.
+
+    Raises:
+        InvalidAtlas: a region's numbers cannot be meant.
+    """
+    pictures = {m["id"]: m["path"] for m in _GODOT_RESOURCE.finditer(text)}
+    regions: dict[str, list[Region]] = {}
+    heads = [*_GODOT_SECTION.finditer(text)]
+    for number, head in enumerate(heads):
+        end = heads[number + 1].start() if number + 1 < len(heads) else len(text)
+        body = text[head.end() : end]
+        texture, box = _GODOT_TEXTURE.search(body), _GODOT_REGION.search(body)
+        if texture is None or box is None or texture["id"] not in pictures:
+            continue
+        numbers = box[1].split(",")
+        if len(numbers) != 4:
+            raise InvalidAtlas(f"region Rect2({box[1][:80]})")
+        name = _NAME.search(head["head"])
+        regions.setdefault(texture["id"], []).append(region(name[1] if name else "", *numbers))
+    for key, found in regions.items():
+        yield from atlas("Godot", pictures[key], found)

@@ -1,0 +1,203 @@
+"""Texture atlases of every kind: the regions that they name, the pictures that they mean, and what is none."""
+
+import json
+
+import pytest
+
+from ogaart.imaging.atlases.base import MAX_BYTES, MAX_REGIONS, Atlas, Region
+from ogaart.imaging.atlases.reading import may_be_atlas, picture_of, read_atlases
+
+FRAME = {"frame": {"x": 2, "y": 4, "w": 16, "h": 24}, "rotated": False, "trimmed": False}
+PLIST = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN"'
+    ' "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n<plist version="1.0"><dict><key>frames</key><dict>'
+    "<key>oak.png</key><dict>{}</dict></dict><key>metadata</key><dict><key>textureFileName</key>"
+    "<string>trees.png</string></dict></dict></plist>"
+)
+UNITY = """fileFormatVersion: 2
+guid: 0123
+TextureImporter:
+  spriteSheet:
+    serializedVersion: 2
+    sprites:
+    - serializedVersion: 2
+      name: oak
+      rect:
+        serializedVersion: 2
+        x: 2
+        y: 4
+        width: 16
+        height: 24
+"""
+GODOT = """[gd_resource type="SpriteFrames" load_steps=3 format=3]
+
+[ext_resource type="Texture2D" uid="uid://abc" path="res://art/trees.png" id="1_x"]
+
+[sub_resource type="AtlasTexture" id="AtlasTexture_oak"]
+atlas = ExtResource("1_x")
+region = Rect2(2, 4, 16, 24)
+
+[resource]
+"""
+GODOT_3 = """[gd_resource type="AtlasTexture" load_steps=2 format=2]
+
+[ext_resource path="res://trees.png" type="Texture" id=1]
+
+[resource]
+atlas = ExtResource( 1 )
+region = Rect2( 2, 4, 16, 24 )
+"""
+LIBGDX = """
+trees.png
+size: 64,64
+format: RGBA8888
+filter: Nearest,Nearest
+repeat: none
+oak
+  rotate: false
+  xy: 2, 4
+  size: 16, 24
+  orig: 16, 24
+  offset: 0, 0
+  index: -1
+"""
+LIBGDX_NEW = "trees.png\nsize: 64, 64\nfilter: Nearest, Nearest\noak\nbounds: 2, 4, 16, 24\n"
+OAK = Region("oak", 2, 4, 16, 24)
+OAK_PNG = Region("oak.png", 2, 4, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            json.dumps({"frames": {"oak.png": FRAME}, "meta": {"image": "trees.png"}}),
+            Atlas("TexturePacker JSON", "trees.png", (OAK_PNG,)),
+        ),
+        (
+            json.dumps({"frames": [{"filename": "oak.png", **FRAME}], "meta": {"image": "trees.png"}}),
+            Atlas("TexturePacker JSON", "trees.png", (OAK_PNG,)),
+        ),
+        (
+            json.dumps({"textures": [{"image": "trees.png", "frames": [{"filename": "oak.png", **FRAME}]}]}),
+            Atlas("TexturePacker JSON", "trees.png", (OAK_PNG,)),
+        ),
+        (
+            json.dumps({"frames": {"oak": FRAME}, "meta": {"app": "https://www.aseprite.org/", "image": "C:\\t.png"}}),
+            Atlas("Aseprite JSON", "C:\\t.png", (OAK,)),
+        ),
+        (
+            json.dumps({"frames": {"oak": {**FRAME, "rotated": True}}, "meta": {}}),
+            Atlas("TexturePacker JSON", "", (Region("oak", 2, 4, 24, 16),)),
+        ),
+        (
+            '<TextureAtlas imagePath="trees.png">'
+            '<SubTexture name="oak" x="2" y="4" width="16" height="24"/></TextureAtlas>',
+            Atlas("TextureAtlas XML", "trees.png", (OAK,)),
+        ),
+        (
+            '<TextureAtlas imagePath="trees.png"><sprite n="oak" x="2" y="4" w="16" h="24" r="y"/></TextureAtlas>',
+            Atlas("TextureAtlas XML", "trees.png", (OAK,)),
+        ),
+        (
+            '<!DOCTYPE tileset SYSTEM "http://mapeditor.org/dtd/1.0/map.dtd"><tileset name="t" tilewidth="16"'
+            ' tileheight="8" spacing="1" margin="2"><image source="trees.png" width="40" height="12"/></tileset>',
+            Atlas("Tiled", "trees.png", (Region("0", 2, 2, 16, 8), Region("1", 19, 2, 16, 8))),
+        ),
+        (
+            '<map><tileset firstgid="1" source="other.tsx"/><tileset firstgid="9" tilewidth="8" tileheight="8">'
+            '<image source="trees.png" width="16" height="8"/></tileset><layer/></map>',
+            Atlas("Tiled", "trees.png", (Region("0", 0, 0, 8, 8), Region("1", 8, 0, 8, 8))),
+        ),
+        (
+            json.dumps({"columns": 2, "image": "t.png", "imagewidth": 16, "imageheight": 8, "margin": 0, "spacing": 0,
+                        "tilewidth": 8, "tileheight": 8, "type": "tileset"}),
+            Atlas("Tiled", "t.png", (Region("0", 0, 0, 8, 8), Region("1", 8, 0, 8, 8))),
+        ),
+        (
+            PLIST.format("<key>frame</key><string>{{2,4},{16,24}}</string><key>rotated</key><false/>"),
+            Atlas("cocos2d plist", "trees.png", (OAK_PNG,)),
+        ),
+        (
+            PLIST.format("<key>textureRect</key><string>{{2,4},{24,16}}</string><key>textureRotated</key><true/>"),
+            Atlas("cocos2d plist", "trees.png", (OAK_PNG,)),
+        ),
+        (LIBGDX, Atlas("LibGDX", "trees.png", (OAK,))),
+        (LIBGDX_NEW, Atlas("LibGDX", "trees.png", (OAK,))),
+        (GODOT, Atlas("Godot", "art/trees.png", (Region("AtlasTexture_oak", 2, 4, 16, 24),))),
+        (GODOT_3, Atlas("Godot", "trees.png", (Region("", 2, 4, 16, 24),))),
+        (UNITY, Atlas("Unity meta", "", (OAK,), from_below=True)),
+        (UNITY.replace("\n", "\r\n"), Atlas("Unity meta", "", (OAK,), from_below=True)),
+    ],
+    ids=["hash", "array", "phaser", "aseprite", "rotated", "starling", "generic xml", "tsx", "tmx", "tiled json",
+         "plist", "plist 3", "libgdx", "libgdx new", "godot 4", "godot 3", "unity", "unity crlf"],
+)  # fmt: skip
+def test_an_atlas_names_its_picture_and_regions(text: str, expected: Atlas) -> None:
+    assert may_be_atlas(text.encode())
+    assert read_atlases(text.encode()) == (expected,)
+    assert read_atlases(b"\xef\xbb\xbf" + text.encode()) == (expected,)
+
+
+def test_a_libgdx_text_may_have_several_pictures() -> None:
+    first, second = read_atlases((LIBGDX + "\n" + LIBGDX.replace("trees.png", "more.png")).encode())
+
+    assert (first.picture, second.picture) == ("trees.png", "more.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"frames": 12}',
+        '{"frames": [1, 2, 3], "meta": null}',
+        '{"frames": {"a": {"frame": 1}}}',
+        '{"frames": {"a": {"frame": {"x": 0, "y": 0, "w": -4, "h": 1e400}}}}',
+        '{"frames": {"a": {"frame": {"x": "q", "y": 0, "w": 4, "h": 4}}}}',
+        '{"tilewidth": 0, "tileheight": 8, "imagewidth": 8, "imageheight": 8, "image": "a.png"}',
+        '{"textures": [' + "[" * 100_000,
+        "<TextureAtlas><SubTexture/></TextureAtlas>",
+        '<TextureAtlas imagePath="a.png"><SubTexture name="a" x="0" y="0" width="0" height="5"/></TextureAtlas>',
+        '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><TextureAtlas>&c;</TextureAtlas>',
+        '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><TextureAtlas>&b;</TextureAtlas>',
+        PLIST.format("<key>frame</key><string>{{2,4}}</string>"),
+        "<plist><dict><key>frames</key>",
+        "<tileset tilewidth='a' tileheight='1'><image source='a.png' width='1' height='1'/></tileset>",
+        "trees.png\nsize: 1,1\noak\n  xy: a\n",
+        GODOT.replace("Rect2(2, 4, 16, 24)", "Rect2(2, 4)"),
+        "fileFormatVersion: 2\nTextureImporter:\n  spriteMode: 1\n",
+        "A readme.\nsize: large\n",
+        "",
+    ],
+)
+def test_what_is_none_or_damaged_has_no_regions(text: str) -> None:
+    assert read_atlases(text.encode()) == ()
+
+
+def test_atlases_are_bounded() -> None:
+    frames = {f"{n}.png": FRAME for n in range(MAX_REGIONS + 10)}
+
+    [atlas] = read_atlases(json.dumps({"frames": frames, "meta": {}}).encode())
+
+    assert len(atlas.regions) == MAX_REGIONS
+    assert read_atlases(b'{"frames": {}' + b" " * MAX_BYTES) == ()
+
+
+@pytest.mark.parametrize(
+    ("stated", "path", "found"),
+    [
+        ("trees.png", "pack/data/trees.json", "pack/data/trees.png"),
+        ("../art/Trees.PNG", "pack/data/trees.json", "pack/art/trees.png"),
+        ("res://art/leaves.png", "pack/data/a.tres", "pack/other/leaves.png"),
+        ("C:\\work\\leaves.png", "pack/data/a.json", "pack/other/leaves.png"),
+        ("", "pack/data/trees.png.meta", "pack/data/trees.png"),
+        ("", "pack/data/trees.xml", "pack/data/trees.png"),
+        ("sky.png", "inner.zip!/sky.json", "inner.zip!/sky.png"),
+        ("trees.png", "elsewhere/a.json", None),
+        ("none.png", "pack/data/a.json", None),
+    ],
+    ids=["beside", "relative", "by name", "windows", "unity", "own name", "nested", "two of that name", "missing"],
+)
+def test_a_stated_picture_is_the_one_beside_or_the_only_one_of_its_name(
+    stated: str, path: str, found: str | None
+) -> None:
+    pictures = ("pack/data/trees.png", "pack/art/trees.png", "pack/other/leaves.png", "inner.zip!/sky.png")
+
+    assert picture_of(stated, path, {name: name for name in pictures}) == found

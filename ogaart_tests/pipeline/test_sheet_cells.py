@@ -1,0 +1,102 @@
+"""Cells of sheets in the graph: named by an atlas beside the picture, else recognised; and in older data roots."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ogaart.demo import pictures, plan
+from ogaart.demo.model import DemoContent
+from ogaart.demo.server import DemoSite
+from ogaart.likeness.sheets import CellKind
+from ogaart.resources.storage.schema import ATLAS_REGIONS, CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart_tests.imaging.builders import FROG, zipped
+from ogaart_tests.likeness.test_sheets import walk
+from ogaart_tests.world import World, open_world
+
+ATLAS = b"""<TextureAtlas imagePath="trees.png">
+  <SubTexture name="oak" x="0" y="0" width="32" height="32"/>
+  <SubTexture name="birch" x="32" y="0" width="32" height="64"/>
+  <SubTexture name="outside" x="120" y="0" width="32" height="64"/>
+</TextureAtlas>"""
+
+
+def png(columns: int, rows: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(walk(columns, rows)).save(out, "PNG")
+    return out.getvalue()
+
+
+def named(world: World, partition: str) -> dict[str, list[tuple[object, ...]]]:
+    """The cells of each picture by its path in the archive."""
+    tables = world.stores.tables
+    paths = {row["image_id"]: row["member_path"] for row in tables.read(OCCURRENCES, partition)}
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for row in tables.read(CELLS, partition):
+        box = (row["x"], row["y"], row["width"], row["height"])
+        found.setdefault(paths[row["image_id"]], []).append((row["kind"], row["name"], box, row["source"]))
+    return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    entry = next(e for e in plan.load().by_age() if any(f.pictures and not f.planted for f in e.files))
+    file = next(f for f in entry.files if f.pictures)
+    members = {
+        "art/trees.png": png(4, 3),
+        "data/trees.xml": ATLAS,
+        "walk.png": png(6, 2),
+        "frog.png": FROG,
+        "readme.txt": b"hello",
+    }
+    site = DemoSite(site=DemoContent([entry]))
+    site.replace_file(file.fid, zipped(members), [pictures.expected(FROG)])
+    with open_world(tmp_path, site) as opened:
+        assert opened.discover().errors == []
+        assert opened.materialize().errors == []
+        yield opened
+
+
+@pytest.mark.slow
+def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> None:
+    [partition] = world.stores.tables.partitions(CELLS)
+    source = "TextureAtlas XML: data/trees.xml"
+
+    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 3
+    cells = named(world, partition)
+    assert cells["art/trees.png"] == [
+        (CellKind.NAMED, "oak", (0, 0, 32, 32), source),
+        (CellKind.NAMED, "birch", (32, 0, 32, 64), source),
+    ]
+    assert len(cells["walk.png"]) == 12
+    assert cells["walk.png"][1] == (CellKind.GRID, None, (32, 0, 32, 32), None)
+    assert "frog.png" not in cells
+    assert {row["cells"] for row in world.stores.tables.read(EMBEDDINGS, partition)} == {0, 2, 12}
+
+    again = world.materialize([partition], ("extracted_images", "embeddings"))
+
+    assert again.errors == []
+    assert [row["unchanged"] for row in again.rows if row["asset"] == "embeddings"] == [3]
+    assert {row["run_id"] for row in world.stores.tables.read(CELLS, partition)} == {
+        row["run_id"] for row in world.stores.tables.read(EMBEDDINGS, partition)
+    }
+
+
+def test_every_picture_was_looked_at_and_cells_lie_within(demo_world: World) -> None:
+    tables = demo_world.stores.tables
+    for partition in tables.partitions(IMAGES):
+        images = {row["image_id"]: row for row in tables.read(IMAGES, partition)}
+        embedded = {row["image_id"]: row for row in tables.read(EMBEDDINGS, partition)}
+        cells: dict[int, int] = {}
+        for cell in tables.read(CELLS, partition):
+            image = images[cell["image_id"]]
+            assert cell["x"] >= 0
+            assert cell["y"] >= 0
+            assert cell["x"] + cell["width"] <= (image["width"] or 0)
+            assert cell["y"] + cell["height"] <= (image["height"] or 0)
+            cells[cell["image_id"]] = cells.get(cell["image_id"], 0) + 1
+        assert {number: row["cells"] for number, row in embedded.items() if row["status"] == "ok"} == {
+            number: cells.get(number, 0) for number, row in embedded.items() if row["status"] == "ok"
+        }
