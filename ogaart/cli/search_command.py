@@ -15,7 +15,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.errors import InvalidParameter, NothingPublished
-from ogaart.search.search_url import PARAMETERS, read_search_url
+from ogaart.search.search_url import NAMES, read_search_url, unknown_parameter
 from ogaart.search.web.problems import KNOWN, problem_of
 from ogaart.search.web.schemas import ResultsRecord
 from ogaart.settings import Settings
@@ -68,9 +68,8 @@ def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), ser
         click.UsageError: the search or a parameter is invalid, or the picture cannot be read.
         click.ClickException: the server does not answer.
     """
-    names = [parameter.name for parameter in PARAMETERS]
-    if unknown := next((name for name, _ in pairs if name not in names), None):
-        raise click.UsageError(f"unknown parameter {unknown!r}; expected one of {', '.join(names)}")
+    if unknown := next((name for name, _ in pairs if name not in NAMES), None):
+        raise click.UsageError(str(unknown_parameter(unknown)))
     given = [*pairs, ("limit", str(limit))]
     if server is not None:
         return Answer(_search_server(server.rstrip("/"), question, given))

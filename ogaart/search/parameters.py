@@ -54,6 +54,11 @@ class ValueType(ABC):
         """The value as the URL holds it; nothing for the default."""
         return [] if value == self.default else [str(value)]
 
+    def shown(self, value: Any) -> str:
+        """One value as a visitor reads it: the label of a choice."""
+        written = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+        return next((one.label for one in self.choices if one.value == written), written)
+
 
 @dataclass(frozen=True)
 class Text(ValueType):
@@ -104,10 +109,11 @@ class OneOf(ValueType):
     """One of the choices."""
 
     choices: tuple[Choice, ...] = ()
+    default: str | None = None
 
     def read(self, name: str, values: Sequence[str]) -> str | None:
         """The last one given."""
-        return _chosen(name, values, self.choices)[-1] if values else None
+        return _chosen(name, values, self.choices)[-1] if values else self.default
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,11 @@ class Parameter:
     kind: ValueType
     aliases: tuple[str, ...] = dataclass_field(default=(), kw_only=True)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that is read."""
+        return (self.name, *self.aliases)
+
 
 def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequence[str]:
     known = {form.casefold(): one.value for one in choices for form in (one.value, *one.aliases)}
@@ -198,6 +209,12 @@ def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequ
         if value.casefold() not in known:
             raise unknown_value(name, value, [one.value for one in choices])
     return [known[value.casefold()] for value in values]
+
+
+def unknown_name(name: str, near: Sequence[str], known: Sequence[str]) -> InvalidParameter:
+    """The error for a parameter that does not exist; it names the ones that may be meant, or all."""
+    way_out = f"did you mean {_either(near)}?" if near else f"known are {', '.join(known)}"
+    return InvalidParameter(f"{name[:80]}: unknown parameter; {way_out}")
 
 
 def unknown_value(name: str, value: str, known: Sequence[str]) -> InvalidParameter:
@@ -215,7 +232,7 @@ def nearest(value: str, known: Iterable[str], count: int = 3) -> list[str]:
         folded.setdefault(one.casefold(), one)
     inside = [one for one in folded if wanted and (wanted in one or (len(one) > 2 and one in wanted))]
     inside.sort(key=lambda one: (not one.startswith(wanted), abs(len(one) - len(wanted)), one))
-    similar = difflib.get_close_matches(wanted, folded, n=count, cutoff=0.6)
+    similar = difflib.get_close_matches(wanted, folded, n=count, cutoff=0.65)
     return [folded[one] for one in dict.fromkeys([*similar, *inside])][:count]
 
 

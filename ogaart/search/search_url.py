@@ -1,5 +1,6 @@
 """The URL of a search: it holds everything that a page shows, so that it can be shared, kept and opened again."""
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,9 +9,21 @@ from urllib.parse import urlencode
 
 from ogaart.core.image_ids import parse_image_id
 from ogaart.search.errors import InvalidParameter
-from ogaart.search.filters import FILTERS, Filters
-from ogaart.search.parameters import MAX_VALUES, Parameter, Text, Texts, ValueType, Whole, YesNo
-from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box, PixelBox
+from ogaart.search.filters import BY_FIELD, FILTERS, Filters
+from ogaart.search.parameters import (
+    MAX_VALUES,
+    Choice,
+    OneOf,
+    Parameter,
+    Text,
+    Texts,
+    ValueType,
+    Whole,
+    YesNo,
+    nearest,
+    unknown_name,
+)
+from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box, PixelBox, Sort
 
 MAX_LINK = 4_000
 MAX_FOREIGN = 6  # pictures that are not of the catalog: each has to be fetched and embedded
@@ -32,7 +45,8 @@ class SearchUrl:
     crop: Box | None = None
     filters: Filters = field(default_factory=Filters)
     fold: bool = True
-    group: bool = False
+    group: bool | None = None
+    sort: str = Sort.RELEVANCE.value
     page: int = 1
     limit: int = PAGE_SIZE
     page_size: int = PAGE_SIZE
@@ -47,6 +61,17 @@ class SearchUrl:
     def visual(self) -> bool:
         """Whether a picture takes part."""
         return bool(self.upload or self.url or self.positive or self.negative)
+
+    @property
+    def one_each(self) -> bool:
+        """Whether one hit of each entry is shown: if requested, and by default but where that would hide something.
+
+        That is within one entry, where near-identical hits are listed, and where a visitor's picture is looked for.
+        """
+        if self.group is not None:
+            return self.group
+        own = self.upload or self.url or any(isinstance(example, str) for example in self.positive)
+        return self.fold and self.filters["entry"] is None and not own and self.crop is None
 
     @property
     def only_unlike(self) -> bool:
@@ -73,6 +98,20 @@ class SearchUrl:
             changes["page"] = 1
         query = urlencode(replace(self, **changes).pairs())
         return f"/search?{query}" if query else "/search"
+
+    def chips(self) -> tuple["Chip", ...]:
+        """Words and each value of each filter, with the URL of this search without it."""
+        found = [Chip("words", "words", self.words.strip(), self.path(words=""))] if self.words.strip() else []
+        for name in self.filters.active():
+            row, value = BY_FIELD[name], self.filters[name]
+            if not row.kind.many:
+                found.append(Chip(name, row.label, row.kind.shown(value), self.lifted(name)))
+                continue
+            for one in value:
+                rest = tuple(other for other in value if other != one)
+                url = self.filtered(**{name: rest}) if rest else self.lifted(name)
+                found.append(Chip(name, row.label, row.kind.shown(one), url))
+        return tuple(found)
 
     def filtered(self, **changes: Any) -> str:
         """The URL of this search with some filters changed."""
@@ -126,6 +165,23 @@ class SearchUrl:
     def lifted(self, name: str) -> str:
         """The URL of this search with one filter removed."""
         return self.path(filters=self.filters.without(name))
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One value that narrows a search.
+
+    Attributes:
+        field: ``words``, or a filter's.
+        label: what the page calls the filter.
+        value: as a visitor reads it.
+        url: the same search without it.
+    """
+
+    field: str
+    label: str
+    value: str
+    url: str
 
 
 def is_token(example: Example) -> bool:
@@ -233,6 +289,14 @@ _PIXELS = "pixel:"
 _CROP = Crop()
 _EXAMPLE = f"by image_id, by the token of an upload, or by link (at most {MAX_FOREIGN} of the last two)"
 
+_ORDERS = (
+    (Sort.RELEVANCE, "most relevant"),
+    (Sort.NEWEST, "newest"),
+    (Sort.FAVOURITES, "most favourited"),
+    (Sort.LARGEST, "largest"),
+    (Sort.SMALLEST, "smallest"),
+)
+
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("q", "words", 'Words; `"a phrase"` and `-not` are understood. A link is understood as `url`.', "robot",
               Text()),
@@ -247,7 +311,10 @@ PARAMETERS: tuple[Parameter, ...] = (
               "0.1,0.2,0.5,0.5", _CROP),
     *FILTERS,
     Parameter("fold", "fold", "`no`: near-identical hits are listed separately.", "no", YesNo(default=True)),
-    Parameter("group", "group", "`yes`: one hit of each entry.", "yes", YesNo(default=False)),
+    Parameter("group", "group", "`yes`: one hit of each entry; `no`: all. By default one, but not within an entry, with"
+              " `fold=no` or for a picture of your own.", "yes", YesNo()),
+    Parameter("sort", "sort", "The order of words and filters; pictures rank by similarity.", "newest", OneOf(
+        tuple(Choice(order.value, label) for order, label in _ORDERS), Sort.RELEVANCE.value)),
     Parameter("limit", "limit", f"Hits on a page, 1 to {MAX_PAGE_SIZE}; default {PAGE_SIZE}.", "10",
               Whole(high=MAX_PAGE_SIZE, default=PAGE_SIZE)),
     Parameter("page", "page", "Page, from 1.", "2", Whole(high=MAX_DEPTH, default=1)),
@@ -255,25 +322,46 @@ PARAMETERS: tuple[Parameter, ...] = (
 """Every parameter of a search, in the order of the API page."""
 
 
-def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE) -> SearchUrl:
-    """Read a search from URL parameters; unknown ones are ignored.
+NAMES: tuple[str, ...] = tuple(name for row in PARAMETERS for name in row.names)
+"""Every name that is read, aliases included."""
+_CANONICAL = {name: row.name for row in PARAMETERS for name in row.names}
+_TRACKING = re.compile(
+    r"utm_\w+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|"
+    r"_ga|_gl|_hs\w+|hs\w+|mkt_tok|vero_id|oly_\w+|ref|ref_src|ref_url|referrer|si",
+    re.IGNORECASE,
+)
+"""Names that other sites add to links, which mean nothing here."""
+
+
+def read_search_url(
+    pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE, *, empty_filters: bool = True
+) -> SearchUrl:
+    """Read a search from URL parameters.
 
     Args:
-        pairs: names and values.
+        pairs: names, aliases included, and values.
         page_size: hits on a page where they do not say.
+        empty_filters: whether a filter may be there without a value, as forms send it; it is then not set.
 
     Raises:
-        InvalidParameter: a value is outside its type or limits.
+        InvalidParameter: a name is unknown, or a value is outside its type or limits.
     """
     given: dict[str, list[str]] = {}
     for name, value in pairs:
+        if name not in _CANONICAL:
+            raise unknown_parameter(name)
+        values = given.setdefault(_CANONICAL[name], [])
         if value.strip():
-            given.setdefault(name, []).append(value.strip())
-    values = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
-    filters = Filters(**{row.field: values.pop(row.field) for row in FILTERS})
-    if "limit" not in given:
-        values["limit"] = page_size
-    url = SearchUrl(filters=filters, page_size=page_size, **values)
+            values.append(value.strip())
+    if not empty_filters:
+        for row in FILTERS:
+            if given.get(row.name) == []:
+                raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out for no such filter")
+    read = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
+    filters = Filters(**{row.field: read.pop(row.field) for row in FILTERS})
+    if not given.get("limit"):
+        read["limit"] = page_size
+    url = SearchUrl(filters=filters, page_size=page_size, **read)
     if url.page > (last := MAX_DEPTH // url.limit):
         raise InvalidParameter(f"page: {url.page}; expected 1 to {last}; narrow the search instead of paging further")
     foreign = sum(isinstance(example, str) for example in (*url.positive, *url.negative))
@@ -282,3 +370,32 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
             f"like: {foreign} uploads and links, with those of unlike; at most {MAX_FOREIGN} are allowed"
         )
     return url
+
+
+def unknown_parameter(name: str) -> InvalidParameter:
+    """The error for a name that is not read; it names the parameter that is meant."""
+    return unknown_name(name, tuple(dict.fromkeys(_CANONICAL[one] for one in nearest(name, NAMES))), NAMES)
+
+
+def is_near_miss(name: str) -> bool:
+    """Whether a name is nearly that of a parameter, signs and capitals aside."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+    return bool(difflib.get_close_matches(plain, NAMES, cutoff=0.7))
+
+
+def known_parameters(pairs: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """The parameters of a page's URL that are read, and the names of those that are not, tracking ones left out.
+
+    Raises:
+        InvalidParameter: a name is nearly that of a parameter: what it should filter must not be dropped.
+    """
+    known: list[tuple[str, str]] = []
+    ignored: list[str] = []
+    for name, value in pairs:
+        if name in _CANONICAL:
+            known.append((name, value))
+        elif not _TRACKING.fullmatch(name):
+            if is_near_miss(name):
+                raise unknown_parameter(name)
+            ignored.append(name)
+    return known, tuple(dict.fromkeys(ignored))

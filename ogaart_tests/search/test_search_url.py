@@ -1,5 +1,6 @@
 """A search's URL says everything, and is refused in words where it says nonsense."""
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 from ogaart.search.query import Box, PixelBox
-from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
+from ogaart.search.search_url import PARAMETERS, SearchUrl, known_parameters, read_search_url
 
 
 def read(url: str) -> SearchUrl:
@@ -41,6 +42,7 @@ def test_everything_comes_back_from_its_url() -> None:
         ),
         fold=False,
         group=True,
+        sort="newest",
         page=3,
         limit=10,
     )
@@ -113,3 +115,87 @@ def test_a_crop_in_pixels_is_read_and_written_as_it_is() -> None:
 def test_a_crop_that_is_none_is_refused_with_the_limit(crop: str) -> None:
     with pytest.raises(InvalidParameter, match=r"from 1 pixel"):
         read_search_url([("like", "5"), ("crop", crop)])
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("license=CC0&color=Red", "licence=CC0&colour=red"),
+        ("size=ICON&alpha=Yes&use=Sell", "size=icon&alpha=yes&use=sell"),
+        ("colour=Gray&color=violet", "colour=grey&colour=purple"),
+        ("sort=Newest&aspect=Tall", "sort=newest&aspect=tall"),
+    ],
+)
+def test_aliases_and_capitals_mean_the_same(url: str, same: str) -> None:
+    assert read(f"/search?{url}") == read(f"/search?{same}")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("licens=CC0", "licens: unknown parameter; did you mean 'licence'"),
+        ("width=5", "width: unknown parameter; did you mean 'min_width' or 'max_width'"),
+        ("zzz=1", "zzz: unknown parameter; known are q, url"),
+        ("use=seell", "use: 'seell' does not exist; did you mean 'sell'? Known are sell, no-credit"),
+        ("sort=popular", "sort: 'popular' does not exist"),
+    ],
+)
+def test_what_is_unknown_is_named_with_the_nearest(query: str, message: str) -> None:
+    with pytest.raises(InvalidParameter, match=re.escape(message)):
+        read(f"/search?{query}")
+
+
+def test_a_filter_without_a_value_is_unset_in_forms_and_refused_elsewhere() -> None:
+    assert read_search_url([("q", "a"), ("licence", " "), ("size", "")]) == SearchUrl(words="a")
+    with pytest.raises(InvalidParameter, match="licence: the value is empty"):
+        read_search_url([("q", "a"), ("license", "")], empty_filters=False)
+
+
+def test_pages_ignore_tracking_name_what_is_foreign_and_refuse_near_misses() -> None:
+    pairs = [("q", "a"), ("utm_source", "x"), ("fbclid", "y"), ("theme", "dark"), ("theme", "light")]
+
+    known, ignored = known_parameters(pairs)
+
+    assert (known, ignored) == ([("q", "a")], ("theme",))
+    for name in ("licenc", "Licence", "licences", "tags[]", "colours", "author_name"):
+        with pytest.raises(InvalidParameter, match="did you mean"):
+            known_parameters([(name, "x")])
+
+
+def test_every_chip_removes_its_own_value_alone() -> None:
+    address = read("/search?q=ship&licence=CC0&licence=CC-BY&tag=a,b&alpha=no&min_width=16&use=sell")
+
+    chips = {(chip.field, chip.value): read(chip.url) for chip in address.chips()}
+
+    assert list(chips) == [
+        ("words", "ship"),
+        ("licences", "CC0"),
+        ("licences", "CC-BY"),
+        ("uses", "sell it in a game"),
+        ("tags", "a"),
+        ("tags", "b"),
+        ("min_width", "16"),
+        ("alpha", "filled"),
+    ]
+    assert chips["licences", "CC0"].filters["licences"] == ("CC-BY",)
+    assert chips["tags", "b"].filters["tags"] == ("a",)
+    assert chips["words", "ship"] == read("/search?licence=CC0&licence=CC-BY&tag=a,b&alpha=no&min_width=16&use=sell")
+    assert all(len(one.chips()) == len(chips) - 1 for one in chips.values())
+
+
+@pytest.mark.parametrize(
+    ("query", "each"),
+    [
+        ("q=ship", True),
+        ("like=5", True),
+        ("licence=CC0", True),
+        ("q=ship&entry=robot", False),
+        ("q=ship&fold=no", False),
+        ("q=ship&group=no", False),
+        ("entry=robot&group=yes", True),
+        ("url=https://example.org/a.png", False),
+        ("like=5&crop=0.1,0.1,0.5,0.5", False),
+    ],
+)
+def test_one_hit_of_each_entry_is_the_default_where_it_hides_nothing(query: str, each: bool) -> None:
+    assert read(f"/search?{query}").one_each is each

@@ -7,7 +7,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
-from ogaart.search.query import QueryPicture, SearchQuery
+from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import Hit
 from ogaart.search.search_url import Example, SearchUrl, is_link
 
@@ -93,7 +93,8 @@ class QueryResolver:
             negative_pictures=tuple(one.picture for one in negative if one.picture),
             filters=address.filters,
             fold=address.fold,
-            group=address.group,
+            group=address.one_each,
+            sort=Sort(address.sort),
             limit=address.limit,
             offset=address.offset,
         )

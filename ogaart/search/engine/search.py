@@ -23,7 +23,7 @@ from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, ReferenceImage, rank
 from ogaart.search.engine.serving_store import Brief
-from ogaart.search.query import QueryPicture, SearchQuery
+from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
@@ -88,6 +88,8 @@ class Search:
         reference = self._reference()
         narrowed = self._narrow(self.conditions, own)
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
+        if query.sort is not Sort.RELEVANCE:
+            notes.append("Sorted by similarity: a picture takes part in this search.")
         here = self._here()
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))

@@ -101,7 +101,8 @@ class Api:
     def search(self, request: Request) -> ResultsRecord:
         """Search by picture, words and filters, all of which combine."""
         visitor = self._allowances.search(request)
-        return self._answer(read_search_url(request.query_params.multi_items()), visitor, upload=None)
+        address = read_search_url(request.query_params.multi_items(), empty_filters=False)
+        return self._answer(address, visitor, upload=None)
 
     async def search_with(self, request: Request) -> ResultsRecord:
         """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
@@ -110,7 +111,8 @@ class Api:
             raise InvalidParameter(f"picture: the form has no file named {', '.join(ROLES)}")
         added = await add_uploads(sent, self._uploads, self._allowances.visitor(request))
         given = [("upload" if role == "picture" else role, token) for role, token in added]
-        address = read_search_url([*sent.pairs, *given])
+        pairs = [*request.query_params.multi_items(), *sent.parameters, *given]
+        address = read_search_url(pairs, empty_filters=False)
         return await run_in_threadpool(self._answer, address, self._allowances.visitor(request), address.upload or None)
 
     def image(self, image_id: ImageId) -> ImageRecord:

@@ -36,6 +36,11 @@ class SubmittedForm:
     pairs: tuple[tuple[str, str], ...]
     pictures: tuple[tuple[str, bytes], ...]
 
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The fields that are parameters of a search."""
+        return tuple(pair for pair in self.pairs if pair[0] != "as")
+
 
 async def read_form(request: Request, settings: Settings) -> SubmittedForm:
     """Read a form with pictures.

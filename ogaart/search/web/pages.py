@@ -14,7 +14,7 @@ from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
 from ogaart.search.results import Hit, Info, Relation, Results
-from ogaart.search.search_url import SearchUrl, read_search_url
+from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import add_uploads, read_form
 from ogaart.search.web.template_filters import fit
@@ -106,7 +106,8 @@ class SearchPages:
     def search(self, request: Request) -> Response:
         """Results for the address."""
         visitor = self._allowances.search(request)
-        address = read_search_url(request.query_params.multi_items(), PAGE)
+        known, ignored = known_parameters(request.query_params.multi_items())
+        address = read_search_url(known, PAGE)
         if address.empty:
             return RedirectResponse("/", status_code=303)
         meant = self._resolver.read_links(address)
@@ -114,6 +115,9 @@ class SearchPages:
             return RedirectResponse(meant.path(), status_code=303)
         resolved = self._resolver.resolve(address, visitor)
         results = self._service.search(resolved.query)
+        if ignored:
+            names = ", ".join(f"“{name[:80]}”" for name in ignored)
+            results = replace(results, notes=(f"Unknown in the URL, and ignored: {names}.", *results.notes))
         return self._templates.page(
             "results.html",
             results.info,
@@ -129,7 +133,8 @@ class SearchPages:
     async def upload(self, request: Request) -> Response:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
         sent = await read_form(request, self._service.settings)
-        address = read_search_url(sent.pairs)
+        known, _ = known_parameters([*request.query_params.multi_items(), *sent.parameters])
+        address = read_search_url(known)
         for role, token in await add_uploads(sent, self._uploads, self._allowances.visitor(request)):
             if role == "like":
                 address = replace(address, positive=(*address.positive, token), page=1)

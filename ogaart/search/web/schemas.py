@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
+from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results
 
 
@@ -112,6 +113,9 @@ class HitRecord(_Record):
     places: list[OccurrenceRecord] = Field(description="Every occurrence of the same pixels, in all entries.")
     folded_count: int = Field(description="Near-identical hits under this one.")
     folded: list["HitRecord"]
+    entry_more: int = Field(
+        ge=0, description="Further pictures of its entry that the search has, where it shows one: list them by `entry`."
+    )
 
     @classmethod
     def of(cls, hit: Hit) -> Self:
@@ -157,6 +161,21 @@ class HiddenCountRecord(_Record):
     count: int
 
 
+class UnknownValueRecord(_Record):
+    """A value of a filter that nothing has."""
+
+    name: str = Field(description="The parameter.")
+    value: str
+    nearest: list[str] = Field(description="Values that something has, the nearest first.")
+
+
+class TagCountRecord(_Record):
+    """A tag, and how many pictures have it."""
+
+    tag: str
+    count: int = Field(ge=0)
+
+
 class InfoRecord(_Record):
     """What is searched."""
 
@@ -179,11 +198,17 @@ class ResultsRecord(_Record):
 
     verdict: VerdictRecord | None
     hits: list[HitRecord]
-    total: int | None = Field(description="Hits in all; known for words and filters only.")
+    total: int | None = Field(
+        ge=0, description="Different pictures in all, as `fold=no` lists them; known for words and filters only."
+    )
     more: bool = Field(description="Whether there is a next page.")
     next: str | None = Field(description="Path of the next page.")
     hidden: list[HiddenCountRecord]
-    looked_at: int = Field(description="Number of hits that the hidden counts refer to.")
+    looked_at: int = Field(ge=0, description="Number of hits that the hidden counts refer to.")
+    did_you_mean: str = Field(description="The words as they are usually spelled, where that differs.")
+    nearest_words: list[str] = Field(description="Words of the catalog near those of a search that finds nothing.")
+    popular_tags: list[TagCountRecord] = Field(description="For a search that finds nothing.")
+    unknown: list[UnknownValueRecord] = Field(description="Values of filters that nothing has.")
     notes: list[str] = Field(description="What to know about this answer, as sentences.")
     upload: str | None = Field(description="Token of the picture sent: pass it as `upload` within one hour.")
     info: InfoRecord
@@ -201,6 +226,13 @@ class ResultsRecord(_Record):
             next=following if results.more else None,
             hidden=[HiddenCountRecord(name=one.name, count=one.count) for one in results.hidden],
             looked_at=results.looked_at,
+            did_you_mean=results.did_you_mean,
+            nearest_words=list(results.nearest_words),
+            popular_tags=[TagCountRecord(tag=tag, count=count) for tag, count in results.popular_tags],
+            unknown=[
+                UnknownValueRecord(name=BY_FIELD[one.field].name, value=one.value, nearest=list(one.nearest))
+                for one in results.unknown
+            ],
             notes=list(results.notes),
             upload=upload,
             info=InfoRecord.of(results.info),

@@ -1,0 +1,191 @@
+"""Every parameter with every value: each hit is checked by SQL, so that no filter can fail open."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ogaart.likeness.colours import COLOUR_NAMES, colour_names
+from ogaart.search.engine.service import SearchService
+from ogaart.search.filters import FILTERS
+from ogaart.search.web.app import create_app
+from ogaart.settings import Settings
+from ogaart.sites.licences import LICENCES, use_key, uses
+from ogaart_tests.search.tiny_generation import ENTRIES, image_id
+
+Row = dict[str, Any]
+Holds = Callable[[Row], bool]
+LIKE = image_id("robot-animated", 3)
+
+
+@pytest.fixture(scope="module")
+def client(service: SearchService) -> Iterator[TestClient]:
+    settings = service.settings.model_copy(update={"searches_per_minute": 0})
+    with TestClient(create_app(settings, service), base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(settings: Settings) -> dict[str, Row]:
+    [path] = settings.data.rglob("words.sqlite")
+    with sqlite3.connect(path) as store:
+        store.row_factory = sqlite3.Row
+        found = store.execute("SELECT i.image_id, i.*, e.* FROM images AS i JOIN entries AS e USING (slug)").fetchall()
+    lists = ("tags", "licences", "collaborators", "palette", "palette_shares")
+    return {
+        str(row["image_id"]): {**dict(row), **{name: json.loads(row[name] or "[]") for name in lists}} for row in found
+    }
+
+
+def lists(column: str, value: str) -> Holds:
+    return lambda row: value in row[column]
+
+
+def equals(column: str, value: Any) -> Holds:
+    return lambda row: bool(row[column] == value)
+
+
+def of_family(family: str) -> Holds:
+    """Licences of that name in any version, and no other."""
+    return lambda row: any(name == family or name.startswith(f"{family} ") for name in row["licences"])
+
+
+def permits(use: str) -> Holds:
+    return lambda row: use_key([use]) in uses(row["licences"])
+
+
+def between(measure: Callable[[Row], float], low: float, high: float) -> Holds:
+    """More than ``low`` and at most ``high``."""
+    return lambda row: low < measure(row) <= high
+
+
+def coloured(name: str) -> Holds:
+    return lambda row: name in colour_names(row["palette"], row["palette_shares"])
+
+
+def area(row: Row) -> float:
+    return float(row["width"] * row["height"])
+
+
+def shape(row: Row) -> float:
+    return round(float(row["width"]) / float(row["height"]), 4)
+
+
+def side(name: str) -> Callable[[Row], float]:
+    return lambda row: float(row[name])
+
+
+def of_names() -> Iterator[tuple[str, str, Holds]]:
+    """Filters whose values are names: as they are written, and in other letters."""
+    for licence in LICENCES:
+        family = licence.name.partition(" ")[0]
+        yield "licence", licence.name, lists("licences", licence.name)
+        yield "license", licence.name.lower(), lists("licences", licence.name)
+        yield "licence", family.lower(), of_family(family)
+    for author in {entry.author for entry in ENTRIES}:
+        yield from (("author", form, equals("author", author)) for form in (author, author.upper()))
+    for tag in {tag for entry in ENTRIES for tag in entry.tags}:
+        yield from (("tag", form, lists("tags", tag)) for form in (tag, tag.title()))
+    for entry in ENTRIES:
+        yield from (("entry", form, equals("slug", entry.slug)) for form in (entry.slug, entry.slug.upper()))
+    yield from (("type", form, equals("art_type", "2D Art")) for form in ("2D Art", "2d art"))
+
+
+def of_looks() -> Iterator[tuple[str, str, Holds]]:
+    """Filters by what a licence permits and by what a picture looks like."""
+    for use in ("sell", "no-credit", "no-share-alike", "drm"):
+        yield from (("use", form, permits(use)) for form in (use, use.upper()))
+    for low, size, high in ((0, "icon", 32), (32, "sprite", 128), (128, "medium", 512), (512, "large", 1 << 20)):
+        yield "size", size, between(area, low**2, high**2)
+    yield "aspect", "square", between(shape, 0.89999, 1.1)
+    yield "aspect", "wide", between(shape, 1.1, 1e9)
+    yield "aspect", "tall", between(shape, 0, 0.89999)
+    for name in ("width", "height"):
+        yield f"min_{name}", "64", between(side(name), 63, 1e9)
+        yield f"max_{name}", "64", between(side(name), 0, 64)
+    for parameter, column in (("alpha", "has_alpha"), ("pixel_art", "pixel_art")):
+        yield from ((parameter, form, equals(column, form != "no")) for form in ("yes", "no", "YES"))
+    for colour in COLOUR_NAMES:
+        yield "colour", colour, coloured(colour)
+        yield "color", colour.title(), coloured(colour)
+
+
+CASES = [*of_names(), *of_looks()]
+
+
+def test_every_filter_is_crossed() -> None:
+    assert {name for name, _, _ in CASES} == {name for row in FILTERS for name in row.names}
+
+
+@pytest.mark.parametrize("kind", ["filter alone", "words", "excluded words", "more like this"])
+@pytest.mark.parametrize("parameter", sorted({name for name, _, _ in CASES}))
+def test_every_hit_passes_every_value(client: TestClient, rows: dict[str, Row], parameter: str, kind: str) -> None:
+    extra = {
+        "filter alone": {},
+        "words": {"q": "png"},
+        "excluded words": {"q": "-alien"},
+        "more like this": {"like": str(LIKE)},
+    }[kind]
+    for name, value, holds in CASES:
+        if name != parameter:
+            continue
+        found = client.get("/api/v1/search", params={**extra, name: value, "fold": "no", "limit": 100})
+        assert found.status_code == 200, (name, value, found.text)
+        answer = found.json()
+        for hit in answer["hits"]:
+            assert holds(rows[hit["image_id"]]), (name, value, hit["slug"])
+        expected = {
+            row["pixel_sha256"]
+            for row in rows.values()
+            if holds(row) and not (kind == "excluded words" and row["slug"] == "alien-platformer")
+        }
+        if kind != "more like this":
+            assert answer["total"] == len(expected), (name, value)
+
+
+def test_two_filters_hold_together(client: TestClient, rows: dict[str, Row]) -> None:
+    pairs = [(one, other) for n, one in enumerate(CASES[::7]) for other in CASES[3::11] if one[0] != other[0]]
+    for (name, value, holds), (other, its, also) in pairs:
+        found = client.get("/api/v1/search", params={name: value, other: its, "fold": "no", "limit": 100}).json()
+        if "hits" not in found:
+            assert {name, other} <= {"licence", "license"} or {name, other} <= {"colour", "color"}, found
+            continue
+        merged = {name, other} in ({"licence", "license"}, {"colour", "color"})
+        for hit in found["hits"]:
+            row = rows[hit["image_id"]]
+            assert (holds(row) or also(row)) if merged else (holds(row) and also(row)), (name, value, other, its)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("q=ship&licens=CC0", 400, "did you mean 'licence'"),
+        ("q=ship&licence=CC-BYY", 400, "did you mean 'CC-BY 4.0' or 'CC-BY 3.0'"),
+        ("q=ship&licence=nonsense", 400, "Known are CC0"),
+        ("type=2d", 400, "did you mean '2D Art'"),
+        ("colour=redd", 400, "did you mean 'red'"),
+        ("use=commercial", 400, "Known are sell"),
+        ("q=ship&whatever=1", 400, "unknown parameter"),
+        ("q=ship&licence=", 400, "the value is empty"),
+        ("author=Ken", 200, "Kenney"),
+        ("tag=robots", 200, "robot"),
+        ("entry=robot-animate", 200, "robot-animated"),
+    ],
+)
+def test_what_is_unknown_is_said(client: TestClient, query: str, status: int, said: str) -> None:
+    answer = client.get(f"/api/v1/search?{query}")
+
+    assert answer.status_code == status
+    assert said in (answer.json()["detail"] if status == 400 else str(answer.json()["unknown"]))
+    if status == 200:
+        assert answer.json()["hits"] == []
+
+
+def test_pages_refuse_near_misses_and_name_what_they_ignore(client: TestClient) -> None:
+    assert client.get("/search?q=ship&licens=CC0").status_code == 400
+    assert client.get("/search?q=ship&licence=CC-BYY").status_code == 400
+    assert "“theme”" in client.get("/search?q=ship&theme=dark").text
+    assert "ignored" not in client.get("/search?q=ship&utm_source=x&fbclid=y").text
