@@ -32,6 +32,7 @@ ROUNDS = 6
 MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are found by looking further
 LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
+SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one stands for it
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Search:
     def visual(self) -> Results:
         """Answer a query in which a picture takes part."""
         query = self.query
-        own = self._own_pixels()
+        own = self._own
         reference = self._reference()
         narrowed = self._narrow(self.conditions, own)
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
@@ -307,33 +308,48 @@ class Search:
         self.folder.add([briefs[r.image_id] for r in fresh], rows, known)
 
     @cached_property
-    def _of_entry(self) -> NDArray[np.int64]:
-        """How many pictures the search has of each entry."""
-        own = self.columns.of_ids(self._own_pixels())
-        return self.columns.by_entry(self.passing & ~own)
+    def _own(self) -> frozenset[int]:
+        return self._own_pixels()
 
-    def _more_of_entry(self, image_id: int) -> int:
+    def _more_of_entry(self, image_id: int) -> tuple[int, list[int]]:
+        """How many further pictures of its entry the search has, and the first of them in the order of their names."""
         [row] = self.columns.rows([image_id])
-        return max(0, int(self._of_entry[self.columns.entry_of[row]]) - 1) if self.query.group and row >= 0 else 0
+        if not self.query.group or row < 0:
+            return 0, []
+        entry = self.columns.entry_of[row]
+        start = self.columns.starts[entry]
+        end = self.columns.starts[entry + 1] if entry + 1 < len(self.columns.starts) else len(self.columns)
+        ids = self.columns.ids[start:end][self.passing[start:end]].tolist()
+        own = self._own
+        others = [one for one in ids if one != image_id and one not in own]
+        return len(others), others[:SIBLINGS_SHOWN]
 
     def _page(self, *, notes: tuple[str, ...] = (), total: int | None = None) -> Results:
         query = self.query
         folds = self.folder.folds[query.offset : query.offset + query.limit]
-        ids = [i for fold in folds for i in (fold.head, *fold.members[:FOLDED_SHOWN])]
-        found = read_hits(self.store, ids, self.blocked)
+        siblings = {fold.head: self._more_of_entry(fold.head) for fold in folds}
+        members = {fold.head: self._members(fold, siblings[fold.head][1]) for fold in folds}
+        found = read_hits(self.store, [i for head, some in members.items() for i in (head, *some)], self.blocked)
         return Results(
             info=self.store.info,
-            hits=tuple(self._hit(found, fold) for fold in folds if fold.head in found),
+            hits=tuple(
+                self._hit(found, fold, members[fold.head], siblings[fold.head][0])
+                for fold in folds
+                if fold.head in found
+            ),
             total=total,
             more=len(self.folder.folds) > query.offset + query.limit,
             notes=notes,
         )
 
-    def _hit(self, found: dict[int, Hit], fold: CollapsedHits) -> Hit:
+    def _members(self, fold: CollapsedHits, siblings: list[int]) -> list[int]:
+        """What is shown under a hit: what was collapsed into it, or of an entry that it stands for the first ones."""
+        return list(dict.fromkeys(siblings)) if self.query.group and siblings else fold.members[:FOLDED_SHOWN]
+
+    def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: list[int], more: int) -> Hit:
         def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
-            ranked = self.ranked[image_id]
+            ranked = self.ranked.get(image_id) or Ranked(image_id, None, None)
             return judged(found[image_id], ranked.score, ranked.relation, folded, count)
 
-        members = tuple(scored(i) for i in fold.members[:FOLDED_SHOWN] if i in found)
-        head = scored(fold.head, members, len(fold.members))
-        return replace(head, entry_more=self._more_of_entry(fold.head))
+        shown = tuple(scored(i) for i in members if i in found)
+        return replace(scored(fold.head, shown, max(len(fold.members), more)), entry_more=more)

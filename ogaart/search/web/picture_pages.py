@@ -11,7 +11,6 @@ from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
 from ogaart.search.filters import Filters
-from ogaart.search.query import SearchQuery
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web.allowances import Allowances
@@ -71,7 +70,7 @@ class PicturePages:
             if (moved := self._service.new_id(image_id)) is not None:
                 return RedirectResponse(f"/image/{moved}", status_code=308)
             raise NotFound(f"no picture has the id {image_id}")
-        near = self._service.search(SearchQuery(positive=(image_id,), limit=NEIGHBOURS))
+        near = self._service.look_alikes(hit, NEIGHBOURS)
         siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
         return self._templates.page(
             "image.html",

@@ -14,7 +14,7 @@ ROBOT = image_id("robot-animated", 0)
 
 def test_thirty_pictures_are_above_the_fold(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto("/search?q=kenney")
+    page.goto("/search?q=kenney&group=no")
 
     boxes = page.locator(".picture > .tile").evaluate_all(
         "tiles => tiles.map(tile => tile.getBoundingClientRect().toJSON())"
@@ -59,7 +59,7 @@ def test_a_transparent_border_is_trimmed(page: Page) -> None:
 def test_switches_of_the_look_are_remembered(browser: Browser, site: str, scheme: str) -> None:
     context = browser.new_context(base_url=site, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    page.goto("/search?q=kenney")
+    page.goto("/search?q=kenney&group=no")
     before = page.locator(".tile").first.evaluate("tile => tile.clientWidth")
     page.get_by_role("button", name="L", exact=True).click()
     page.get_by_role("button", name="Magenta").click()
@@ -111,7 +111,7 @@ def test_on_touch_captions_stay_and_say_title_and_licence(browser: Browser, site
 
 @slow
 def test_keys_move_keep_and_copy(page: Page) -> None:
-    page.goto("/search?q=kenney")
+    page.goto("/search?q=kenney&group=no")
     page.locator(".card a.tile").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
