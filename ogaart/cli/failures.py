@@ -45,14 +45,23 @@ def exit_codes() -> Mapping[type[Exception], int]:
     from ogaart.resources.storage.tables import NewerFormat, TornTable
     from ogaart.resources.storage.takedowns import DecisionsUnreadable
     from ogaart.resources.storage.vectors import SegmentDamaged
-    from ogaart.search.errors import InvalidParameter, NothingPublished
+    from ogaart.search.errors import ContactMissing, InvalidParameter, NothingPublished
     from ogaart.sites.errors import InvalidQueries, ListingRefused, PageUnreadable, UnknownSite
     from ogaart.workers.process import ChildLost
 
     return {
         **dict.fromkeys((CatalogFailed, EmbedderBroken, WeightsMissing, ChildLost), EXIT_FAILED),
         **dict.fromkeys(
-            (BadPartition, BadChoice, InvalidQueries, UnknownSite, UnknownModel, InvalidParameter, ValidationError),
+            (
+                BadPartition,
+                BadChoice,
+                ContactMissing,
+                InvalidQueries,
+                UnknownSite,
+                UnknownModel,
+                InvalidParameter,
+                ValidationError,
+            ),
             EXIT_USAGE,
         ),
         DiscoveryFailed: EXIT_PARTLY,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ogaart.cli.operator_commands import COMMANDS
+from ogaart.cli.reports_command import reports
 from ogaart.cli.takedown_command import block
 from ogaart.cli.terminal import console, print_wrapped
 from ogaart.cli.terminal import finish as _finish
@@ -26,7 +27,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="dagster")
 
 
-for _command in (*COMMANDS, block):
+for _command in (*COMMANDS, block, reports):
     main.add_command(_command)
 
 

@@ -70,3 +70,7 @@ class HostRefused(ValueError):
 
     def __init__(self, host: str) -> None:
         super().__init__(f"this server does not answer to the name {host[:80]!r}")
+
+
+class ContactMissing(ValueError):
+    """The page would be served to others, who have nobody to write to."""

@@ -97,6 +97,11 @@ class DataRoot:
         """The file of what is blocked from search, with reasons."""
         return self.root / "decisions.jsonl"
 
+    @property
+    def reports(self) -> Path:
+        """The file of what visitors have reported about pictures."""
+        return self.root / "reports.jsonl"
+
     def claim(self, host: str | None = None) -> None:
         """Make this host the owner of the data root, or refuse.
 

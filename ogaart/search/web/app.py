@@ -1,5 +1,6 @@
 """The web application: the service, its pages and its API, put together."""
 
+import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,10 +8,13 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.visitor_reports import VisitorReports
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.errors import ContactMissing
 from ogaart.search.web.admission import SEARCHING, AdmissionMiddleware, WaitingLine
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.api import Api
@@ -24,6 +28,7 @@ from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, Reque
 from ogaart.search.web.pages import SearchPages
 from ogaart.search.web.picture_pages import PicturePages
 from ogaart.search.web.process import compute_in_own_thread, keep_memory
+from ogaart.search.web.report_pages import ReportPages
 from ogaart.search.web.static_files import VersionedFiles
 from ogaart.search.web.templating import Templates
 from ogaart.settings import Settings
@@ -63,13 +68,15 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     allowances = Allowances(settings)
     credits_routes = CreditsRoutes(serving, templates, allowances)
     metrics = RequestMetrics()
+    reports = VisitorReports(DataRoot.of(settings).reports)
     for routes in (
         SearchPages(serving, uploads, resolver, templates, allowances),
         PicturePages(serving, templates, allowances),
         ListingPages(serving, templates, allowances),
         credits_routes,
         Api(serving, uploads, resolver, credits_routes, allowances),
-        MonitoringRoutes(serving, uploads, metrics),
+        MonitoringRoutes(serving, uploads, metrics, reports),
+        ReportPages(serving, templates, reports),
         InfoPages(app, serving, templates),
     ):
         app.include_router(routes.router)
@@ -92,8 +99,31 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
     return app
 
 
+def require_contact(settings: Settings) -> None:
+    """Refuse to serve others without a way to reach the operator.
+
+    Raises:
+        ContactMissing: the address is not a loopback one, and OGAART_CONTACT is not set.
+    """
+    host = settings.serve_host.strip("[]")
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and not settings.contact:
+        raise ContactMissing(
+            f"{settings.serve_host} is an address that others can reach: set OGAART_CONTACT to a mail address or URL, "
+            "which the page shows to those whose art should not be here"
+        )
+
+
 def serve(settings: Settings) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted.
+
+    Raises:
+        ContactMissing: others could reach the page, but not the operator.
+    """
+    require_contact(settings)
     keep_memory()
     compute_in_own_thread()
     uvicorn.run(

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ogaart.resources.storage.visitor_reports import VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
@@ -69,10 +70,12 @@ class RequestMetricsMiddleware:
 class MonitoringRoutes:
     """Routes for operators."""
 
-    def __init__(self, service: SearchService, uploads: Uploads, metrics: RequestMetrics) -> None:
+    def __init__(
+        self, service: SearchService, uploads: Uploads, metrics: RequestMetrics, reports: VisitorReports
+    ) -> None:
         self._service = service
         self._registry = metrics.registry
-        self._measure(uploads)
+        self._measure(uploads, reports)
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route("/healthz", self.health, methods=["GET"])
         self.router.add_api_route("/metrics", self.metrics, methods=["GET"])
@@ -89,9 +92,10 @@ class MonitoringRoutes:
         """Counters and gauges."""
         return Response(generate_latest(self._registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def _measure(self, uploads: Uploads) -> None:
+    def _measure(self, uploads: Uploads, reports: VisitorReports) -> None:
         gauges = {
             "uploads_kept": ("Visitors' pictures in memory.", lambda: len(uploads)),
+            "reports_open": ("Reports of visitors that the operator has not closed.", lambda: len(reports.open())),
             "resident_bytes": ("Resident memory of this process.", lambda: psutil.Process().memory_info().rss),
             "generation": ("Number of the publication that is searched; 0: none yet.", lambda: self._published()[0]),
             "images": ("Pictures in that publication.", lambda: self._published()[1]),

@@ -101,7 +101,9 @@ class SearchPages:
 
     def robots(self) -> Response:
         """What machines need not read: searches without end, and other people's files."""
-        return PlainTextResponse("User-agent: *\nDisallow: /search\nDisallow: /original/\nDisallow: /api/\n")
+        return PlainTextResponse(
+            "User-agent: *\nDisallow: /search\nDisallow: /original/\nDisallow: /report\nDisallow: /api/\n"
+        )
 
     def search(self, request: Request) -> Response:
         """Results for the address."""

@@ -6,6 +6,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.index.base import IndexBroken, IndexUnreachable, UnknownPoints
 from ogaart.resources.storage.takedowns import DecisionsUnreadable
+from ogaart.resources.storage.visitor_reports import ReportsFull
 from ogaart.search.errors import (
     BundleTooLarge,
     HostRefused,
@@ -100,6 +101,9 @@ _ANSWERS: dict[type[Exception], _Answer] = {
         "The operator repairs the line that the log names.",
         # The line names what its author wants out of sight.
         "nothing is served while takedowns cannot be read",
+    ),
+    ReportsFull: _Answer(
+        503, "Reports full", "Write to the operator instead; the About page says how.", "no more reports are taken here"
     ),
     TooBusy: _Answer(503, "Too busy", "Try again in a few seconds."),
     UnknownPoints: _Answer(404, "Not found", "Start from another picture.", "the picture was withdrawn a moment ago"),

@@ -1,0 +1,138 @@
+"""Reports of visitors about pictures, for the operator: a file of lines that are only ever added.
+
+One JSON object a line: a report, or ``{"id": …, "closed_at": …, "outcome": …}``, which closes one.
+"""
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+REASONS = {
+    "licence": "wrong licence",
+    "stolen": "taken from somebody else’s work",
+    "mine": "mine, and should not be here",
+    "not-art": "not game art",
+    "other": "something else",
+}
+MAX_BYTES = 8 << 20
+"""Of the file: beyond it nothing is added, so that no visitor can fill the disk."""
+
+
+class ReportsFull(RuntimeError):
+    """The file of reports has its full size; the operator moves it away."""
+
+
+@dataclass(frozen=True)
+class VisitorReport:
+    """One report.
+
+    Attributes:
+        id: random, short.
+        image_id: the picture; decimal digits.
+        slug: its entry.
+        reason: a key of ``REASONS``.
+        note: what the visitor wrote; one line, without control characters.
+        contact: how the visitor can be reached; may be empty.
+        reported_at: ISO 8601, UTC.
+        closed_at: when the operator closed it; empty while it is open.
+        outcome: what the operator noted then.
+    """
+
+    id: str
+    image_id: str
+    slug: str
+    reason: str
+    note: str
+    contact: str
+    reported_at: str
+    closed_at: str = ""
+    outcome: str = ""
+
+
+class VisitorReports:
+    """The reports of a data root.
+
+    Args:
+        path: their file; made with the first report.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def add(self, image_id: int, slug: str, reason: str, note: str = "", contact: str = "") -> VisitorReport:
+        """Store a report; it is on disk when this returns.
+
+        Raises:
+            ReportsFull: the file has its full size.
+        """
+        report = VisitorReport(
+            secrets.token_hex(4), str(image_id), slug, reason, _one_line(note, 1_000), _one_line(contact, 200), _now()
+        )
+        if self._path.exists() and self._path.stat().st_size > MAX_BYTES:
+            raise ReportsFull(f"{self._path} holds more than {MAX_BYTES >> 20} MB: move it away")
+        self._append({key: value for key, value in asdict(report).items() if value})
+        return report
+
+    def close(self, report_id: str, outcome: str) -> bool:
+        """Close a report; False where no open one has this id."""
+        if all(report.id != report_id for report in self.open()):
+            return False
+        self._append({"id": report_id, "closed_at": _now(), "outcome": _one_line(outcome, 1_000)})
+        return True
+
+    def all(self) -> list[VisitorReport]:
+        """Every report, the oldest first. A line that is no report, such as a torn one, is passed over."""
+        found: dict[str, dict[str, str]] = {}
+        for line in self._lines():
+            if line["id"] in found:
+                found[line["id"]] |= {key: line.get(key, "") for key in ("closed_at", "outcome")}
+            elif "image_id" in line:
+                found[line["id"]] = line
+        names = VisitorReport.__dataclass_fields__
+        return [VisitorReport(**{name: report.get(name, "") for name in names}) for report in found.values()]
+
+    def open(self) -> list[VisitorReport]:
+        """The reports that the operator has not closed."""
+        return [report for report in self.all() if not report.closed_at]
+
+    def _lines(self) -> Iterator[dict[str, str]]:
+        if not self._path.exists():
+            return
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict) and isinstance(found.get("id"), str):
+                yield {key: str(value) for key, value in found.items()}
+
+    def _append(self, values: dict[str, Any]) -> None:
+        line = json.dumps(values, ensure_ascii=False) + "\n"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self._path.open("ab", buffering=0) as file:
+            # A line that a full disk tore is ended first, so that this one stays whole.
+            if file.tell() and not self._ends_whole():
+                line = "\n" + line
+            file.write(line.encode())
+            os.fsync(file.fileno())
+
+    def _ends_whole(self) -> bool:
+        with self._path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+
+
+def _one_line(text: str, longest: int) -> str:
+    # Shown in a terminal later: no control character of a visitor's reaches it.
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

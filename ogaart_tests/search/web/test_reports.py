@@ -1,0 +1,99 @@
+"""Pictures can be reported; the operator sees each report, closes it, and can be reached."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ogaart.resources.storage.visitor_reports import MAX_BYTES, ReportsFull, VisitorReports
+from ogaart.search.engine.service import SearchService
+from ogaart.search.errors import ContactMissing
+from ogaart.search.web.app import create_app, require_contact
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import image_id
+
+ROBOT = image_id("robot-animated", 0)
+
+
+@pytest.fixture
+def settings_here(service: SearchService, tmp_path: Path) -> Settings:
+    return service.settings.model_copy(update={"data": tmp_path, "contact": "op@example.org"})
+
+
+@pytest.fixture
+def client(service: SearchService, settings_here: Settings) -> Iterator[TestClient]:
+    """The tiny publication; reports go to a data root of their own."""
+    with TestClient(create_app(settings_here, service), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_report_is_a_row_that_the_operator_sees(client: TestClient, settings_here: Settings) -> None:
+    form = client.get(f"/report?image={ROBOT}")
+    sent = {
+        "image": str(ROBOT),
+        "reason": "licence",
+        "note": "It is\x1b[31m GPL,\n<b>not</b> CC0",
+        "contact": "me@x.org",
+    }
+    answer = client.post("/report", data=sent)
+
+    [row] = VisitorReports(settings_here.data / "reports.jsonl").open()
+    assert "wrong licence" in form.text
+    assert "Thank you" in answer.text
+    assert row.id in answer.text
+    assert (row.image_id, row.slug, row.reason, row.contact) == (str(ROBOT), "robot-animated", "licence", "me@x.org")
+    assert row.note == "It is [31m GPL, <b>not</b> CC0"
+    assert "ogaart_reports_open 1.0" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"image": str(ROBOT), "reason": "dull"}, 400),
+        ({"image": "5", "reason": "mine"}, 404),
+        ({"reason": "mine"}, 404),
+    ],
+)
+def test_what_is_no_report_is_refused(client: TestClient, sent: dict[str, str], status: int) -> None:
+    assert client.post("/report", data=sent).status_code == status
+
+
+def test_reports_are_limited_for_each_client(client: TestClient) -> None:
+    sent = {"image": str(ROBOT), "reason": "mine"}
+
+    assert [client.post("/report", data=sent).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_reports_are_closed_with_an_outcome_and_survive_a_torn_line(tmp_path: Path) -> None:
+    reports = VisitorReports(tmp_path / "reports.jsonl")
+    first = reports.add(1, "one", "mine")
+    with (tmp_path / "reports.jsonl").open("a") as file:
+        file.write('{"id": "torn')
+    second = reports.add(2, "two", "other", "later")
+
+    assert [report.id for report in reports.open()] == [first.id, second.id]
+    assert reports.close(first.id, "blocked")
+    assert not reports.close(first.id, "again")
+    assert [report.id for report in reports.open()] == [second.id]
+    assert [(report.id, report.outcome) for report in reports.all()] == [(first.id, "blocked"), (second.id, "")]
+
+
+def test_no_visitor_fills_the_disk_with_reports(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_bytes(b"\n" * (MAX_BYTES + 1))
+
+    with pytest.raises(ReportsFull, match="move it away"):
+        VisitorReports(path).add(1, "one", "mine")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "art.example.org"])
+def test_a_page_for_others_names_a_contact(host: str) -> None:
+    with pytest.raises(ContactMissing, match="OGAART_CONTACT"):
+        require_contact(Settings(serve_host=host, contact=""))
+    require_contact(Settings(serve_host=host, contact="op@example.org"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.2.1"])
+def test_a_page_for_this_machine_needs_none(host: str) -> None:
+    require_contact(Settings(serve_host=host, contact=""))
