@@ -66,7 +66,8 @@ def read_page(step: Step) -> None:
     times = [sweep.at] if sweep is not None else []
     if step.refresh is not None and step.refresh.only is None and not step.refresh.due:
         times.append(step.refresh.before)
-    accept = acceptance.listing(stores.site_rules, query, step.page)
+    swept = len(sweep.pages[step.page].slugs) if sweep is not None and step.page < len(sweep.pages) else 0
+    accept = acceptance.listing(stores.site_rules, query, step.page, swept)
     max_age = timedelta(hours=stores.settings.listing_hours)
     fetched = step.get(url, max_age=max_age, since=max(times, default=None), page=True, accept=accept)
     try:

@@ -16,8 +16,10 @@ from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import run_lock
 from ogaart.resources.storage.locks import forget, is_free
 
-PROCESS_TAG = "ogaart/process"
-"""Tag of runs that a command started in its own process: ``<pid>:<start time>``."""
+PROCESS_TAG = ".dagster/ogaart_process"
+"""Tag of runs that a command started in its own process: ``<pid>:<start time>``. The UI hides tags that begin so."""
+FORMER_PROCESS_TAG = "ogaart/process"
+"""The same tag on runs of versions in which the UI showed it."""
 
 GRACE = timedelta(minutes=5)
 """Time in which a launched run may not have taken its lock yet."""
@@ -37,7 +39,8 @@ def reap(instance: dg.DagsterInstance, root: DataRoot, now: datetime | None = No
         run = record.dagster_run
         since = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
         lock = run_lock(root, run.run_id)
-        if _alive(run.tags.get(PROCESS_TAG), lock, since, now or datetime.now(UTC)):
+        process = run.tags.get(PROCESS_TAG) or run.tags.get(FORMER_PROCESS_TAG)
+        if _alive(process, lock, since, now or datetime.now(UTC)):
             continue
         instance.report_run_failed(run, "The process of this run is gone (killed, or the machine went down).")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

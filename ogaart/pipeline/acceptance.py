@@ -18,14 +18,28 @@ _HEAD_BYTES = 1024
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 
 
-def listing(rules: Site, query: SiteQuery, page: int) -> Accept:
-    """Accept the requested result page of a query, or its last one where that lies past the end."""
+_FEW = 3
+"""So many results may disappear from a page between a sweep and the next."""
+
+
+def listing(rules: Site, query: SiteQuery, page: int, swept: int = 0) -> Accept:
+    """Accept the requested result page of a query, or its last one where that lies past the end.
+
+    Args:
+        rules: the site.
+        query: the query.
+        page: the zero-based page.
+        swept: how many results the last sweep found there: a page that had some has not none.
+    """
 
     def accept(received: Received) -> None:
         try:
-            rules.is_past_end(rules.parse_listing(received.read()), query, page, received.final_url)
+            found = rules.parse_listing(received.read())
+            none = rules.is_past_end(found, query, page, received.final_url) or not found.rows
         except ListingUnreadable as cause:
             raise UnexpectedContent(str(cause)) from cause
+        if none and swept > _FEW:
+            raise UnexpectedContent(f"a result page without results; the last sweep found {swept} there")
 
     return accept
 

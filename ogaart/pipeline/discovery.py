@@ -1,7 +1,7 @@
 """Discovery: all result pages of a query read in one sweep, accepted only if they fit together."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ogaart.core.partitions import partition_key
@@ -10,10 +10,15 @@ from ogaart.pipeline import acceptance
 from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.errors import FetchFailed
-from ogaart.resources.site.sweeps import Sweep, SweepPage, store_sweep
+from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
 from ogaart.sites.base import SiteQuery
 from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
 from ogaart.sites.records import Listing, tolerated_gap
+
+MANY = 50
+"""So many entries may disappear from one sweep to the next without a confirmation."""
+LAST_PAGE = 9999
+"""The last page that can be a partition."""
 
 
 class DiscoveryFailed(RuntimeError):
@@ -144,6 +149,8 @@ def _sweep_once(
     pages: list[Page] = []
     while True:
         number = len(pages)
+        if number > LAST_PAGE:
+            raise SweepRejected(f"query {query.name}: more than {LAST_PAGE + 1:,} result pages")
         page = _read_page(stores, query, number, refresh=refresh)
         if stores.site_rules.is_past_end(page.listing, query, number):
             break
@@ -153,9 +160,33 @@ def _sweep_once(
             progress(number + 1, -(-listing.total // query.per_page))
         if listing.status == ListingStatus.NO_RESULTS or (listing.last or 0) >= (listing.total or 0):
             break
-    found = accept(query.name, pages)
+    found = replace(accept(query.name, pages), url=stores.site_rules.listing_url(query, 0))
+    _require_plausible(stores, found)
     store_sweep(stores.root.site, found)
     return Discovery(found, warnings_of(pages), sum(page.from_store for page in pages))
+
+
+def _require_plausible(stores: Stores, found: Sweep) -> None:
+    """Refuse a sweep that lacks most of what the last one had, until another run finds the same hours later.
+
+    A site whose search is out of order answers "no results" with status 200; believed, it would cost a request for
+    each entry of the query.
+
+    Raises:
+        SweepRejected: it is refused; the last sweep stays.
+    """
+    last = latest_sweep(stores.root.site, found.query)
+    if last is None or last.total - found.total <= MANY or 2 * found.total >= last.total or last.url != found.url:
+        return
+    first = last.fewer_at or found.at
+    due = first + timedelta(hours=stores.settings.confirm_hours)
+    if last.fewer_at is not None and found.at >= due:
+        return
+    store_sweep(stores.root.site, replace(last, fewer_at=first))
+    raise SweepRejected(
+        f"query {found.query}: the site counts {found.total:,} entries, it counted {last.total:,} at "
+        f"{last.at:%Y-%m-%d %H:%M} UTC: so many fewer count if a sweep from {due:%Y-%m-%d %H:%M} UTC on finds them too"
+    )
 
 
 def _read_page(stores: Stores, query: SiteQuery, number: int, *, refresh: bool) -> Page:

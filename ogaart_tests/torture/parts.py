@@ -10,6 +10,7 @@ from statistics import median
 
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.attack import Force, attack, p95
+from ogaart_tests.torture.deceit import deceit
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
 from ogaart_tests.torture.mutations import try_files, try_pages
@@ -21,6 +22,7 @@ from ogaart_tests.torture.storm import storm
 
 BENCHES = 2
 """Benches that strike at the same time."""
+LYING_ROUNDS = 6
 MiB = 1 << 20
 
 
@@ -114,6 +116,20 @@ def hostile_site(root: Path, sizes: Sizes) -> Part:
     return part
 
 
+def lying_site(root: Path, sizes: Sizes) -> Part:
+    """Answers of status 200 that are something else, and a site that refuses everything during a refresh."""
+    part = Part()
+    seen = deceit(root, sizes.seed, LYING_ROUNDS)
+    part.row("refreshes of a site that lies, refuses, recovers, deletes", seen.rounds)
+    part.row("of these failed, for a later run", seen.failed)
+    part.row("requests at that site", seen.requests)
+    part.row("lies of status 200", sum(n for kind, n in seen.lies.items() if kind != "403 to everything"))
+    part.row("kinds of lies", len(seen.lies))
+    part.row("refreshes after which anything in service was lost or wrong", len(seen.problems))
+    part.problems += [f"lying site: {problem}" for problem in seen.problems]
+    return part
+
+
 def hostile_content(root: Path, sizes: Sizes) -> Part:
     """Broken files and pages."""
     part = Part()
@@ -192,6 +208,7 @@ PARTS: dict[str, Callable[[Path, Sizes], Part]] = {
     "kills": kills,
     "spoils": spoils,
     "site": hostile_site,
+    "lies": lying_site,
     "content": hostile_content,
     "service": service,
     "storm": storms,

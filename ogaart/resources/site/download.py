@@ -132,7 +132,8 @@ class Downloader:
                 head = self._head(call, response)
                 partial.begin(head, keep=not call.page)
             else:
-                # Retryable in a later run: one odd response is not the truth.
+                # Retryable in a later run: one odd response is not the truth. Where all are odd, the site is down.
+                _take_back(call)
                 message = f"{call.url} answered {reason_of(response)}"
                 raise FetchFailed("HttpStatus", message, response.status_code, retryable=True)
             return self._store(call, head, partial, self._receive(call, response, head, partial))

@@ -139,9 +139,11 @@ class Fetcher:
             response.close()
             url = joined(url, target)
             if not self.is_on_site(url):
+                _count_against_the_site(effort)
                 message = f"{seen[0]} leads to {shown(target, 300)}, which is not on {self._settings.site}"
                 raise FetchFailed("RedirectOffSite", message, response.status_code, retryable=True)
             if url in seen or len(seen) > REDIRECTS:
+                _count_against_the_site(effort)
                 message = f"{seen[0]} is redirected in a circle or more than {REDIRECTS} times, last to {url}"
                 raise FetchFailed("RedirectLoop", message, response.status_code, retryable=True)
             seen.append(url)
@@ -215,9 +217,12 @@ class Fetcher:
             return response
 
     def _note(self, turn: Turn, response: requests.Response, wanted: str | None, effort: Effort) -> None:
-        """Report the kind of the response to the throttle."""
+        """Report the kind of the response to the throttle; a redirect is none yet, where it leads decides."""
         effort.turn = turn
+        turn.requested = wanted or turn.url
         status = response.status_code
+        if response.is_redirect:
+            return
         if status not in REFUSALS:
             self._stats.answered += 1
             turn.answered(served=status in (200, 206, 304) and wanted is not None)
@@ -229,7 +234,7 @@ class Fetcher:
     def _pause(self, response: requests.Response, attempt: int) -> float | None:
         """Seconds for which nothing is sent: what Retry-After states; after a 429 without one, our own back-off."""
         pause = retry_after(response)
-        if pause is None and response.status_code == 429:
+        if not pause and response.status_code == 429:  # none, of no length, or a date in the past
             return min(self._settings.backoff * 2.0**attempt, LONGEST_BACKOFF)
         return pause
 
@@ -258,6 +263,12 @@ class Fetcher:
     def _sleep(self, seconds: float) -> None:
         self._stats.wait_seconds += seconds
         self._waits.sleep(seconds)
+
+
+def _count_against_the_site(effort: Effort) -> None:
+    """A site that redirects everything elsewhere serves nothing: after enough such URLs in a row it counts as down."""
+    if effort.turn is not None:
+        effort.turn.take_back()
 
 
 def _given_up(error: AttemptFailed, attempts: int) -> Exception:

@@ -26,12 +26,16 @@ class Sweep:
         at: when its oldest page was read.
         total: entries that the site counted.
         pages: its result pages, in order; empty where the site found nothing.
+        url: the URL of the first result page; empty in sweeps of versions that did not keep it.
+        fewer_at: when a later sweep first found far fewer entries, which another one has to confirm; None: none did.
     """
 
     query: str
     at: datetime
     total: int
     pages: tuple[SweepPage, ...]
+    url: str = ""
+    fewer_at: datetime | None = None
 
     @property
     def slugs(self) -> frozenset[str]:
@@ -56,12 +60,16 @@ def latest_sweep(root: Path, query: str) -> Sweep | None:
         at=datetime.fromisoformat(found["at"]),
         total=found["total"],
         pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
+        url=found.get("url", ""),
+        fewer_at=datetime.fromisoformat(found["fewer_at"]) if found.get("fewer_at") else None,
     )
 
 
 def store_sweep(root: Path, sweep: Sweep) -> None:
     """Keep an accepted sweep as the newest."""
     pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
-    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages}
+    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages, "url": sweep.url}
+    if sweep.fewer_at is not None:
+        facts["fewer_at"] = sweep.fewer_at.isoformat()
     write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
     fault(Fault.SWEEP_STORED)

@@ -28,9 +28,13 @@ LONGEST_PAUSE = DAY
 
 
 class Late(NamedTuple):
-    """A success that is taken back: its URL, the breaker's numbers before it, and whether it counts as a failure."""
+    """A success that is taken back: its URL, the URL requested that led there, the breaker's numbers before it.
+
+    ``failed``: whether it counts as a failure.
+    """
 
     url: str
+    requested: str
     failures: int
     failing: list[str]
     trips: int
@@ -44,6 +48,7 @@ class Turn:
         self._owner = owner
         self._state = state
         self.url = url
+        self.requested = url  # or what was redirected here
         self._before = (state.failures, list(state.failing), state.trips)
         self.at = state.asked_at
         self.refusals = len(state.refusals)
@@ -90,7 +95,7 @@ class Turn:
         Args:
             failed: count it as a failure; else it is as if there had been no response.
         """
-        self._owner.take_back(Late(self.url, *self._before, failed))
+        self._owner.take_back(Late(self.url, self.requested, *self._before, failed))
 
 
 class Throttle:
@@ -276,7 +281,7 @@ class Throttle:
         if state.failures == 0:  # no other process had news since
             state.failures, state.failing, state.trips = late.failures, late.failing, late.trips
         if late.failed:
-            self.count_failure(state, late.url, "a body broke off or was not what it should be")
+            self.count_failure(state, late.requested, "what came broke off, led elsewhere or was not what it should be")
 
     def _refuse_while_shut(self, state: SiteState) -> None:
         left = state.shut.left(self.now())

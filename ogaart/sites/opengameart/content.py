@@ -87,7 +87,11 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         title=_title(parts.fields.get("title")),
         author=author,
         author_url=author_url,
-        collaborators=_collaborators(parts.fields.get("field-collaborators"), author),
+        collaborators=_collaborators(
+            parts.fields.get("field-collaborators"),
+            author,
+            _further_authors(parts.fields.get("author-submitter"), author, submitter),
+        ),
         submitter=submitter,
         posted_at=_date(_item(parts.fields.get("post-date"))),
         art_type=next(iter(_terms(parts.fields.get("field-art-type"))), None),
@@ -183,7 +187,7 @@ def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None
     "(Submitted by <user>)"; plain text.
     """
     whole = _item(field) or ""
-    name = markup.first(field, has_class("username"))
+    name = next((node for node in _usernames(field) if markup.line(node)), None)
     author = markup.line(name)
     # What follows the author's name, so that a name with such words in it is not taken for a submitter.
     rest = whole.partition(author)[2] if author else whole
@@ -195,12 +199,23 @@ def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None
     return author or None, _link(base, href) if href else None, submitter if submitter != author else None
 
 
-def _collaborators(field: LexborNode | None, author: str | None) -> tuple[str, ...]:
-    """The further authors, one an item or one a link, each once and without the author."""
-    names: dict[str, None] = {}
+def _usernames(field: LexborNode | None) -> list[LexborNode]:
+    """The elements of a field that name users."""
+    return [node for node in markup.walk(field) if "username" in classes(node)] if field is not None else []
+
+
+def _further_authors(field: LexborNode | None, author: str | None, submitter: str | None) -> list[str]:
+    """Users that the field of the author names beside the author and the submitter."""
+    names = (markup.line(node) for node in _usernames(field))
+    return [name for name in names if name and name not in (author, submitter)]
+
+
+def _collaborators(field: LexborNode | None, author: str | None, others: list[str]) -> tuple[str, ...]:
+    """The further authors, one an item or one a link, each once and without the author; ``others`` come first."""
+    names = dict.fromkeys(others)
     for item in _items(field):
-        links = [node for node in markup.walk(item) if is_link(node)]
-        names.update((name, None) for node in (links or [item]) if (name := markup.line(node)))
+        links = [name for node in markup.walk(item) if is_link(node) and (name := markup.line(node))]
+        names.update(dict.fromkeys(links or [name for name in (markup.line(item),) if name]))
     return tuple(name for name in names if name != author)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ogaart.resources.site import waits
 from ogaart.resources.site.client import FetchFailed, Received, SiteDown, UnexpectedContent
-from ogaart_tests.fault_server import Encoded, Serve, Status
+from ogaart_tests.fault_server import Behaviour, Encoded, Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
 __all__ = ["bench"]
@@ -94,3 +94,41 @@ def test_a_site_whose_every_page_is_another_is_down(bench: Bench) -> None:
 
     with pytest.raises(SiteDown):
         client.get(urls[3], page=True, accept=looks_like_an_entry)
+
+
+EVERYWHERE: dict[str, Behaviour] = {
+    "a redirect to the log-in page": Redirect("/user/login"),
+    "a redirect to another site": Redirect("https://example.org/blocked"),
+    "a circle": Redirect("/circle"),
+    "an unusual refusal": Status(406),
+    "payment required": Status(402),
+}
+
+
+@pytest.mark.parametrize("answer", EVERYWHERE)
+def test_a_site_that_answers_everything_in_one_odd_way_is_down(bench: Bench, answer: str) -> None:
+    client = bench.client(attempts=1, circuit_failures=4, circuit_urls=3)
+    bench.server.at("/user/login", Serve(b"<html>Log in"))
+    bench.server.at("/circle", Redirect("/circle"))
+    urls = [bench.server.at(f"/content/{n}", EVERYWHERE[answer]) for n in range(6)]
+
+    for url in urls[:4]:
+        with pytest.raises(FetchFailed):
+            client.get(url, page=True, accept=looks_like_an_entry)
+
+    with pytest.raises(SiteDown):
+        client.get(urls[4], page=True, accept=looks_like_an_entry)
+    assert bench.server.requests_for("/content/4") == []
+
+
+def test_a_redirect_that_leads_to_the_page_is_no_failure(bench: Bench) -> None:
+    client = bench.client(attempts=1, circuit_failures=2, circuit_urls=2)
+    bench.server.at("/good", Serve(ENTRY))
+    odd = [bench.server.at(f"/odd-{n}", Redirect("/circle")) for n in range(4)]
+    bench.server.at("/circle", Redirect("/circle"))
+
+    for n, url in enumerate(odd):
+        with pytest.raises(FetchFailed):
+            client.get(url)
+        moved = bench.server.at(f"/moved-{n}", Redirect("/good"))
+        assert client.get(moved, page=True, accept=looks_like_an_entry).status == 200

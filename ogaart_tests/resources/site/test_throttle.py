@@ -123,6 +123,18 @@ def test_a_429_without_retry_after_slows_everybody(bench: Bench) -> None:
     assert bench.server.requests_for("/other")[0].at - bench.server.requests_for("/x")[0].at >= 0.4
 
 
+@pytest.mark.parametrize("retry_after", [b"0", b"Thu, 01 Oct 1996 03:37:00 GMT", b"soon"])
+def test_a_429_whose_pause_is_over_already_slows_everybody(bench: Bench, retry_after: bytes) -> None:
+    url = bench.server.at("/x", Odd(retry_after, b"429 Slow"))
+    other = bench.server.at("/other", Serve(b"x"))
+
+    with pytest.raises(FetchFailed):
+        bench.client(attempts=1, backoff=0.2).get(url)
+    bench.client().get(other)
+
+    assert bench.server.requests_for("/other")[0].at - bench.server.requests_for("/x")[0].at >= 0.4
+
+
 def test_a_pause_beyond_all_patience_is_a_site_that_is_down(bench: Bench) -> None:
     url = bench.server.at("/x", Status(503, retry_after=3600))
     other = bench.server.at("/other", Serve(b"x"))
@@ -145,13 +157,16 @@ def test_an_unreadable_retry_after_is_ignored(bench: Bench) -> None:
 
 
 class Odd:
-    """A 503 with a Retry-After of any bytes."""
+    """A 503, or another status, with a Retry-After of any bytes."""
 
-    def __init__(self, retry_after: bytes) -> None:
+    def __init__(self, retry_after: bytes, status: bytes = b"503 Later") -> None:
         self.retry_after = retry_after
+        self.status = status
 
     def answer(self, exchange: Any) -> None:
-        exchange.write(b"HTTP/1.1 503 Later\r\nRetry-After: " + self.retry_after + b"\r\nContent-Length: 0\r\n\r\n")
+        exchange.write(
+            b"HTTP/1.1 " + self.status + b"\r\nRetry-After: " + self.retry_after + b"\r\nContent-Length: 0\r\n\r\n"
+        )
 
 
 # The circuit breaker

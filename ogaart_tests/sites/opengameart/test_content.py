@@ -434,6 +434,52 @@ def collaborators(items: str) -> EntryPage:
     return entry(replaced(saved(PLAIN), (anchor, field + anchor)))
 
 
+AUTHOR = """<span class='username'><a href="/users/inventedartist">InventedArtist</a></span>"""
+
+
+@pytest.mark.parametrize(
+    ("shown", "author", "link", "further", "submitter"),
+    [
+        ("<span class='username'></span>Ada", "Ada", None, (), None),
+        (
+            "<span class='username'><a href='/users/ada'><img src='a.png'></a></span> "
+            "<span class='username'><a href='/users/ada'>Ada</a></span>",
+            "Ada", f"{BASE}/users/ada", (), None,
+        ),
+        (
+            "<span class='username'><a href='/users/ada'>Ada</a></span> and "
+            "<span class='username'><a href='/users/ben'>Ben</a></span>",
+            "Ada", f"{BASE}/users/ada", ("Ben",), None,
+        ),
+        (
+            "<a class='username' href='https://x.org/'>Ada</a> (Submitted by "
+            "<span class='username'><a href='/users/ben'>Ben</a></span>)",
+            "Ada", "https://x.org/", (), "Ben",
+        ),
+    ],
+)  # fmt: skip
+def test_authors_in_odd_markup(
+    shown: str, author: str, link: str | None, further: tuple[str, ...], submitter: str | None
+) -> None:
+    page = entry(replaced(saved(PLAIN), (AUTHOR, shown)))
+
+    assert (page.author, page.author_url, page.collaborators, page.submitter) == (author, link, further, submitter)
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        (["<a href='/users/ben'><img src='ben.png'></a> Ben"], ("Ben",)),
+        (["<a href='/users/ben'><img src='ben.png'></a><a href='/users/ben'>Ben</a>"], ("Ben",)),
+        (["<ul><li><a href='/users/ben'>Ben</a></li><li><a href='/users/cid'>Cid</a></li></ul>"], ("Ben", "Cid")),
+        (["", "&nbsp;", "<a href='/users/ben'>Ben</a>", "<a href='/users/ben'>Ben</a>"], ("Ben",)),
+        (["Ben", "<b>Cid</b>"], ("Ben", "Cid")),
+    ],
+)
+def test_collaborators_in_odd_markup(items: list[str], names: tuple[str, ...]) -> None:
+    assert collaborators("".join(map(item, items))).collaborators == names
+
+
 def item(inside: str) -> str:
     return f'<div class="field-item even">{inside}</div>'
 
