@@ -1,0 +1,298 @@
+"""Which pictures share a part with another, and where: votes of equal patches that agree on one place and one scale.
+
+Candidates are ordered by votes, rare patches counting more. A claim is judged for each piece by itself: most of the
+patches that the smaller of the two has there must agree, whatever else is in the larger one.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.likeness.patches import (
+    DENSEST,
+    ORIENTATIONS,
+    SIDE,
+    Hashes,
+    Patches,
+    hashed,
+    oriented,
+    sampled,
+    turned_back,
+    undo_enlargement,
+)
+
+COMMON = 200
+"""Pictures with a patch from which on it tells of none."""
+FACTORS = (2, 3, 4)
+"""Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
+ASKED, ASKED_TURNED = 32_768, 8_192
+"""Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
+POSTINGS = 400_000
+"""Places that are weighed, those of the rarest patches first."""
+JUDGED = 256
+"""Agreements that are judged, the most votes first."""
+_HASHED, _HASHED_TURNED = 1 << 22, 1 << 19  # pixels of a query that are hashed: of a larger one, its middle
+_LEAST_VOTES, _LEAST_KINDS = 2, 3
+_CLAIMED_SHARE = {"whole": 0.6, "part": 0.5}  # pieces of a scene are covered in part; frames share half of theirs
+_CLAIMED_WEIGHT = 2.0
+
+
+class Relation(StrEnum):
+    """What a picture of the index is to the query."""
+
+    WHOLE = "whole"  # the query is a part of it
+    PART = "part"  # it is a part of the query
+    OVERLAP = "overlap"  # they share a part
+
+
+class Facts(NamedTuple):
+    """What the index knows of one picture: pixels, by how much it was reduced, and its patches."""
+
+    width: int
+    height: int
+    enlarged: int
+    step: int
+    patches: int
+    opaque: int
+
+
+class Postings(NamedTuple):
+    """Where patches of a query are in indexed pictures.
+
+    ``query``, ``picture``, ``x`` and ``y`` are (P,) int64; ``counts`` is (Q,) int64: places of each of the query's.
+    """
+
+    query: NDArray[np.int64]
+    picture: NDArray[np.int64]
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class PatchIndex(Protocol):
+    """Finds patches in all pictures."""
+
+    def find(self, hashes: Hashes, common: int, at_most: int) -> Postings:
+        """Places of patches, without those in more than ``common`` places, ``at_most`` in all, the rarest first."""
+
+    def facts(self, picture: int) -> Facts:
+        """What is known of a picture."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A picture that shares patches with the query at one place and scale.
+
+    Attributes:
+        picture: its number in the index.
+        relation: what it is to the query.
+        query_box: x, y, width, height in pixels of the query: where the shared part is.
+        picture_box: the same in pixels of the picture.
+        scale: by how much the query shows it larger than the picture is.
+        orientation: how the query is to be turned to match; see ``patches.oriented``.
+        votes: patches that agree.
+        weight: their sum, rare ones counting more.
+        share: of the smaller one's patches that could agree.
+        claimed: whether this is proof, and not only a candidate.
+    """
+
+    picture: int
+    relation: Relation
+    query_box: tuple[int, int, int, int]
+    picture_box: tuple[int, int, int, int]
+    scale: float
+    orientation: int
+    votes: int
+    weight: float
+    share: float
+    claimed: bool
+
+    @property
+    def strength(self) -> float:
+        """How much of the query is explained: the shared area, less where fewer patches agree."""
+        return self.query_box[2] * self.query_box[3] * self.share**2
+
+
+@dataclass(frozen=True)
+class QueryPatches:
+    """The patches of a query, upright and, where nothing is found, turned and mirrored.
+
+    Attributes:
+        rgba: (H, W, 4) uint8 canonical pixels of the query, with an enlargement undone.
+        enlarged: by how much it was.
+    """
+
+    rgba: NDArray[np.uint8]
+    enlarged: int
+
+    @classmethod
+    def of(cls, rgba: NDArray[np.uint8]) -> "QueryPatches":
+        """Those of a picture."""
+        return cls(*undo_enlargement(rgba))
+
+    def scales(self, orientation: int = 0) -> Iterator[tuple[int, Patches]]:
+        """Enlargement and patches: of the picture as it is, and upright of what is enlarged somewhere in it."""
+        rgba = oriented(self.rgba, orientation)
+        middle, right, down = _middle(rgba, _HASHED_TURNED if orientation else _HASHED)
+        for factor in (1,) if orientation else (1, *FACTORS):
+            found = hashed(middle, DENSEST) if factor == 1 else sampled(middle, factor, DENSEST)
+            if len(found):
+                found = found.at_most(ASKED_TURNED if orientation else ASKED)
+                yield factor, found.moved(right, down, rgba.shape[1], rgba.shape[0])
+
+
+def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], int, int]:
+    """The middle of a picture, of at most so many pixels and of its shape, and where it begins."""
+    height, width = rgba.shape[:2]
+    share = min(1.0, math.sqrt(pixels / (height * width)))
+    rows, columns = max(SIDE, int(height * share)), max(SIDE, int(width * share))
+    down, right = max(0, (height - rows) // 2), max(0, (width - columns) // 2)
+    return rgba[down : down + rows, right : right + columns], right, down
+
+
+def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
+    """Find the pictures that share a part with a query.
+
+    Returns:
+        Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
+        it is at several places.
+    """
+    found: list[Match] = []
+    for orientation in range(ORIENTATIONS):
+        found += _upright(query, index, orientation)
+        if any(one.claimed for one in found):
+            break
+    return sorted(found, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
+
+
+def _upright(query: QueryPatches, index: PatchIndex, orientation: int) -> list[Match]:
+    found: list[Match] = []
+    for factor, patches in query.scales(orientation):
+        postings = index.find(patches.hashes, COMMON, POSTINGS)
+        found += _judged(patches, factor, postings, index, query, orientation)
+    return found
+
+
+class _Agreement(NamedTuple):
+    """Votes of one picture at one place; ``rows`` are those of the postings."""
+
+    picture: int
+    x: int
+    y: int
+    rows: NDArray[np.int64]
+    weight: float
+
+
+_SHIFT, _BITS = 1 << 19, 20
+
+
+def _agreements(patches: Patches, factor: int, postings: Postings) -> list[_Agreement]:
+    """The places that patches agree on, the most votes first."""
+    if not len(postings.query):
+        return []
+    x = patches.x[postings.query].astype(np.int64) - factor * postings.x
+    y = patches.y[postings.query].astype(np.int64) - factor * postings.y
+    keys = (postings.picture << (2 * _BITS)) | ((x + _SHIFT) << _BITS) | (y + _SHIFT)
+    order = np.argsort(keys, kind="stable")
+    ranked = keys[order]
+    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    weights = (1.0 / np.log2(2.0 + postings.counts))[postings.query[order]]
+    sums = np.add.reduceat(weights, starts)
+    many = np.diff(np.append(starts, len(ranked)))
+    several = np.flatnonzero(many >= _LEAST_VOTES)
+    best = several[np.argsort(-sums[several], kind="stable")[:JUDGED]]
+    return [
+        _Agreement(
+            int(postings.picture[order[starts[n]]]), int(x[order[starts[n]]]), int(y[order[starts[n]]]),
+            order[starts[n] : starts[n] + many[n]], float(sums[n]),
+        )
+        for n in best
+    ]  # fmt: skip
+
+
+def _judged(
+    patches: Patches, factor: int, postings: Postings, index: PatchIndex, query: QueryPatches, orientation: int
+) -> Iterator[Match]:
+    taken: dict[int, list[tuple[int, int, int, int]]] = {}
+    for agreement in _agreements(patches, factor, postings):
+        facts = index.facts(agreement.picture)
+        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows])
+        if one is None or any(_covers(box, one.query_box) for box in taken.get(one.picture, ())):
+            continue
+        taken.setdefault(one.picture, []).append(one.query_box)
+        yield _in_pixels(one, facts, query, orientation)
+
+
+def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, rows: NDArray[np.int64]) -> Match | None:
+    """What an agreement proves; boxes are those of the reduced, oriented query and of the reduced picture."""
+    left, top = agreement.x, agreement.y
+    right, bottom = left + factor * facts.width, top + factor * facts.height
+    inner = (max(left, 0), max(top, 0), min(right, patches.width), min(bottom, patches.height))
+    if inner[0] >= inner[2] or inner[1] >= inner[3]:
+        return None
+    step = max(patches.step, facts.step)
+    x, y = patches.x.astype(np.int64), patches.y.astype(np.int64)
+    size = SIDE * factor
+    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
+    comparable = (patches.hashes & np.uint64(step - 1)) == 0
+    votes = len(rows)
+    kinds = len(np.unique(patches.hashes[rows]))
+    expected = int(np.count_nonzero(within & comparable))
+    query_share = votes / max(expected, 1)
+    thinned = facts.step / step
+    opaque_votes = int(np.count_nonzero(patches.opaque[rows]))
+    picture_share = max(votes / max(facts.patches * thinned, 1.0), opaque_votes / max(facts.opaque * thinned, 3.0))
+    whole_inside = inner == (left, top, right, bottom)
+    outside = comparable & ~within
+    query_inside = not outside.any()
+    relation, share = Relation.OVERLAP, min(query_share, picture_share)
+    if query_inside and (query_share >= picture_share or not whole_inside):
+        relation, share = Relation.WHOLE, query_share
+    elif whole_inside:
+        relation, share = Relation.PART, picture_share
+    claimed = (
+        relation is not Relation.OVERLAP
+        and kinds >= _LEAST_KINDS
+        and share >= _CLAIMED_SHARE[relation]
+        and agreement.weight >= _CLAIMED_WEIGHT
+    )
+    box = (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1])
+    of_picture = (
+        (inner[0] - left) // factor, (inner[1] - top) // factor,
+        math.ceil((inner[2] - inner[0]) / factor), math.ceil((inner[3] - inner[1]) / factor),
+    )  # fmt: skip
+    return Match(
+        agreement.picture, relation, box, of_picture, factor, 0, votes, agreement.weight, min(share, 1.0), claimed
+    )
+
+
+def _in_pixels(one: Match, facts: Facts, query: QueryPatches, orientation: int) -> Match:
+    """The same with boxes in the pixels of query and picture as they were sent and stored."""
+    height, width = query.rgba.shape[:2]
+    box = turned_back(one.query_box, orientation, width, height)
+    return Match(
+        one.picture, one.relation, _times(box, query.enlarged), _times(one.picture_box, facts.enlarged),
+        one.scale * query.enlarged / facts.enlarged, orientation, one.votes, one.weight, one.share, one.claimed,
+    )  # fmt: skip
+
+
+def _times(box: tuple[int, int, int, int], factor: int) -> tuple[int, int, int, int]:
+    x, y, w, h = box
+    return x * factor, y * factor, w * factor, h * factor
+
+
+def _covers(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    """Whether two boxes share more than half of the smaller one."""
+    x = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
+    y = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
+    return x > 0 and y > 0 and 2 * x * y > min(box[2] * box[3], other[2] * other[3])
+
+
+def best_of_each(matches: Sequence[Match]) -> list[Match]:
+    """The first match of each picture, in their order."""
+    return list({one.picture: one for one in reversed(matches)}.values())[::-1]
