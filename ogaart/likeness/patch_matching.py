@@ -6,7 +6,7 @@ patches that the smaller of the two has there must agree, whatever else is in th
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.patches import (
     DENSEST,
+    MIRRORED,
     ORIENTATIONS,
     SIDE,
     Hashes,
@@ -36,9 +37,8 @@ POSTINGS = 400_000
 """Places that are weighed, those of the rarest patches first."""
 JUDGED = 256
 """Agreements that are judged, the most votes first."""
-_HASHED, _HASHED_TURNED = 1 << 22, 1 << 19  # pixels of a query that are hashed: of a larger one, its middle
+_HASHED, _HASHED_TURNED = 1 << 22, 1 << 17  # pixels of a query that are hashed: of a larger one, its middle
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
-_CLAIMED_SHARE = {"whole": 0.6, "part": 0.5}  # pieces of a scene are covered in part; frames share half of theirs
 _CLAIMED_WEIGHT = 2.0
 
 
@@ -48,6 +48,12 @@ class Relation(StrEnum):
     WHOLE = "whole"  # the query is a part of it
     PART = "part"  # it is a part of the query
     OVERLAP = "overlap"  # they share a part
+
+
+# Pieces of a scene are covered in part; frames of one animation share half of their patches.
+_CLAIMED_SHARE = {Relation.WHOLE: 0.6, Relation.PART: 0.5, Relation.OVERLAP: math.inf}
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
 
 
 class Facts(NamedTuple):
@@ -103,8 +109,8 @@ class Match:
 
     picture: int
     relation: Relation
-    query_box: tuple[int, int, int, int]
-    picture_box: tuple[int, int, int, int]
+    query_box: Box
+    picture_box: Box
     scale: float
     orientation: int
     votes: int
@@ -120,30 +126,59 @@ class Match:
 
 @dataclass(frozen=True)
 class QueryPatches:
-    """The patches of a query, upright and, where nothing is found, turned and mirrored.
+    """The patches of a query, and what is needed to look for it turned and mirrored.
 
     Attributes:
-        rgba: (H, W, 4) uint8 canonical pixels of the query, with an enlargement undone.
-        enlarged: by how much it was.
+        upright: enlargement and patches: of the picture as it is, and of what is enlarged somewhere in it.
+        middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
+        right: where the middle begins.
+        down: likewise.
+        width: pixels of the picture after an enlargement of the whole was undone.
+        height: likewise.
+        enlarged: by how much it was enlarged.
     """
 
-    rgba: NDArray[np.uint8]
+    upright: tuple[tuple[int, Patches], ...]
+    middle: NDArray[np.uint8]
+    right: int
+    down: int
+    width: int
+    height: int
     enlarged: int
 
     @classmethod
     def of(cls, rgba: NDArray[np.uint8]) -> "QueryPatches":
-        """Those of a picture."""
-        return cls(*undo_enlargement(rgba))
+        """Those of a picture, (H, W, 4) uint8 canonical pixels."""
+        reduced, enlarged = undo_enlargement(rgba)
+        height, width = reduced.shape[:2]
+        part, right, down = _middle(reduced, _HASHED)
+        found = [(factor, hashed(part, DENSEST) if factor == 1 else sampled(part, factor, DENSEST))
+                 for factor in (1, *FACTORS)]  # fmt: skip
+        upright = tuple(
+            (factor, patches.at_most(ASKED).moved(right, down, width, height))
+            for factor, patches in found
+            if len(patches)
+        )
+        middle, right, down = _middle(reduced, _HASHED_TURNED)
+        return cls(upright, np.ascontiguousarray(middle), right, down, width, height, enlarged)
 
-    def scales(self, orientation: int = 0) -> Iterator[tuple[int, Patches]]:
-        """Enlargement and patches: of the picture as it is, and upright of what is enlarged somewhere in it."""
-        rgba = oriented(self.rgba, orientation)
-        middle, right, down = _middle(rgba, _HASHED_TURNED if orientation else _HASHED)
-        for factor in (1,) if orientation else (1, *FACTORS):
-            found = hashed(middle, DENSEST) if factor == 1 else sampled(middle, factor, DENSEST)
-            if len(found):
-                found = found.at_most(ASKED_TURNED if orientation else ASKED)
-                yield factor, found.moved(right, down, rgba.shape[1], rgba.shape[0])
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, about."""
+        return self.middle.nbytes + sum(13 * len(patches) for _, patches in self.upright)
+
+    def turned(self, orientation: int) -> Patches:
+        """The patches of the picture turned and mirrored; see ``patches.oriented``."""
+        found = hashed(oriented(self.middle, orientation), DENSEST).at_most(ASKED_TURNED)
+        # What lies left of the middle, above it, right of it and below it, in the turned picture.
+        height, width = self.middle.shape[:2]
+        across = [self.right, self.width - self.right - width]
+        left, right = across[::-1] if orientation >= MIRRORED else across
+        sides = [left, self.down, right, self.height - self.down - height]
+        for _ in range(orientation % MIRRORED):
+            sides = [*sides[1:], sides[0]]
+        whole = (self.width, self.height) if orientation % 2 == 0 else (self.height, self.width)
+        return found.moved(sides[0], sides[1], *whole)
 
 
 def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], int, int]:
@@ -158,24 +193,36 @@ def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], in
 def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
+    Turned and mirrored it is looked for only where upright nothing is proved.
+
     Returns:
         Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
         it is at several places.
     """
     found: list[Match] = []
-    for orientation in range(ORIENTATIONS):
-        found += _upright(query, index, orientation)
-        if any(one.claimed for one in found):
-            break
-    return sorted(found, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
+    for factor, patches in query.upright:
+        found += match_patches(patches, index, factor)
+    if not any(one.claimed for one in found):
+        for orientation in range(1, ORIENTATIONS):
+            turned = match_patches(query.turned(orientation), index)
+            found += [_turned_back(one, orientation, query) for one in turned]
+    enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
+                for one in found]  # fmt: skip
+    return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
 
 
-def _upright(query: QueryPatches, index: PatchIndex, orientation: int) -> list[Match]:
-    found: list[Match] = []
-    for factor, patches in query.scales(orientation):
-        postings = index.find(patches.hashes, COMMON, POSTINGS)
-        found += _judged(patches, factor, postings, index, query, orientation)
-    return found
+def match_patches(patches: Patches, index: PatchIndex, factor: int = 1) -> list[Match]:
+    """Find the pictures that share a part with patches, of which those of a query are ``factor`` times enlarged.
+
+    Boxes are in the pixels of ``patches``; scales leave out that the whole query was enlarged.
+    """
+    postings = index.find(patches.hashes, COMMON, POSTINGS)
+    return list(_judged(patches, factor, postings, index))
+
+
+def _turned_back(one: Match, orientation: int, query: QueryPatches) -> Match:
+    box = turned_back(one.query_box, orientation, query.width, query.height)
+    return replace(one, query_box=box, orientation=orientation)
 
 
 class _Agreement(NamedTuple):
@@ -215,78 +262,63 @@ def _agreements(patches: Patches, factor: int, postings: Postings) -> list[_Agre
     ]  # fmt: skip
 
 
-def _judged(
-    patches: Patches, factor: int, postings: Postings, index: PatchIndex, query: QueryPatches, orientation: int
-) -> Iterator[Match]:
-    taken: dict[int, list[tuple[int, int, int, int]]] = {}
+def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex) -> Iterator[Match]:
+    taken: dict[int, list[Box]] = {}
     for agreement in _agreements(patches, factor, postings):
         facts = index.facts(agreement.picture)
         one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows])
-        if one is None or any(_covers(box, one.query_box) for box in taken.get(one.picture, ())):
-            continue
-        taken.setdefault(one.picture, []).append(one.query_box)
-        yield _in_pixels(one, facts, query, orientation)
+        if one is not None and not any(_covers(box, one.query_box) for box in taken.get(one.picture, ())):
+            taken.setdefault(one.picture, []).append(one.query_box)
+            yield one
 
 
 def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, rows: NDArray[np.int64]) -> Match | None:
-    """What an agreement proves; boxes are those of the reduced, oriented query and of the reduced picture."""
+    """What an agreement proves."""
     left, top = agreement.x, agreement.y
     right, bottom = left + factor * facts.width, top + factor * facts.height
     inner = (max(left, 0), max(top, 0), min(right, patches.width), min(bottom, patches.height))
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
         return None
+    # Both keep the multiples of the larger step: of those, which could agree?
     step = max(patches.step, facts.step)
-    x, y = patches.x.astype(np.int64), patches.y.astype(np.int64)
-    size = SIDE * factor
-    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
     comparable = (patches.hashes & np.uint64(step - 1)) == 0
-    votes = len(rows)
-    kinds = len(np.unique(patches.hashes[rows]))
-    expected = int(np.count_nonzero(within & comparable))
-    query_share = votes / max(expected, 1)
+    x, y, size = patches.x.astype(np.int64), patches.y.astype(np.int64), SIDE * factor
+    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
+    votes, opaque = len(rows), int(np.count_nonzero(patches.opaque[rows]))
+    query_share = votes / max(int(np.count_nonzero(within & comparable)), 1)
     thinned = facts.step / step
-    opaque_votes = int(np.count_nonzero(patches.opaque[rows]))
-    picture_share = max(votes / max(facts.patches * thinned, 1.0), opaque_votes / max(facts.opaque * thinned, 3.0))
-    whole_inside = inner == (left, top, right, bottom)
-    outside = comparable & ~within
-    query_inside = not outside.any()
+    picture_share = max(
+        votes / max(facts.patches * thinned, 1.0),
+        opaque / max(facts.opaque * thinned, _LEAST_KINDS),  # on another ground only these are left
+    )
+    picture_inside = inner == (left, top, right, bottom)
+    query_inside = not (comparable & ~within).any()
     relation, share = Relation.OVERLAP, min(query_share, picture_share)
-    if query_inside and (query_share >= picture_share or not whole_inside):
+    if query_inside and (query_share >= picture_share or not picture_inside):
         relation, share = Relation.WHOLE, query_share
-    elif whole_inside:
+    elif picture_inside:
         relation, share = Relation.PART, picture_share
     claimed = (
-        relation is not Relation.OVERLAP
-        and kinds >= _LEAST_KINDS
-        and share >= _CLAIMED_SHARE[relation]
+        share >= _CLAIMED_SHARE[relation]
         and agreement.weight >= _CLAIMED_WEIGHT
+        and len(np.unique(patches.hashes[rows])) >= _LEAST_KINDS
     )
     box = (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1])
     of_picture = (
-        (inner[0] - left) // factor, (inner[1] - top) // factor,
-        math.ceil((inner[2] - inner[0]) / factor), math.ceil((inner[3] - inner[1]) / factor),
+        (inner[0] - left) // factor, (inner[1] - top) // factor, -(-box[2] // factor), -(-box[3] // factor)
     )  # fmt: skip
     return Match(
-        agreement.picture, relation, box, of_picture, factor, 0, votes, agreement.weight, min(share, 1.0), claimed
-    )
-
-
-def _in_pixels(one: Match, facts: Facts, query: QueryPatches, orientation: int) -> Match:
-    """The same with boxes in the pixels of query and picture as they were sent and stored."""
-    height, width = query.rgba.shape[:2]
-    box = turned_back(one.query_box, orientation, width, height)
-    return Match(
-        one.picture, one.relation, _times(box, query.enlarged), _times(one.picture_box, facts.enlarged),
-        one.scale * query.enlarged / facts.enlarged, orientation, one.votes, one.weight, one.share, one.claimed,
+        agreement.picture, relation, box, _times(of_picture, facts.enlarged), factor / facts.enlarged, 0,
+        votes, agreement.weight, min(share, 1.0), claimed,
     )  # fmt: skip
 
 
-def _times(box: tuple[int, int, int, int], factor: int) -> tuple[int, int, int, int]:
+def _times(box: Box, factor: int) -> Box:
     x, y, w, h = box
     return x * factor, y * factor, w * factor, h * factor
 
 
-def _covers(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+def _covers(box: Box, other: Box) -> bool:
     """Whether two boxes share more than half of the smaller one."""
     x = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
     y = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])

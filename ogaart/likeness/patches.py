@@ -12,8 +12,8 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
-"""Rises when the same pixels lead to other patches."""
+SPACE = "patches-1"
+"""Name and version of the patches: the derived space that keeps them. Other patches of the same pixels need another."""
 SIDE = 6
 LEAST_VISIBLE = 18
 """Pixels of a window that are not fully transparent."""
@@ -174,13 +174,13 @@ def undo_enlargement(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     return np.ascontiguousarray(rgba[::factor, ::factor]), factor
 
 
-ORIENTATIONS = 8
-"""Upright, three quarter turns, and the same mirrored."""
+ORIENTATIONS, MIRRORED = 8, 4
+"""Upright, three quarter turns, and from ``MIRRORED`` on the same mirrored."""
 
 
 def oriented(rgba: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """A view of a picture turned by so many quarter turns, and mirrored from the fourth on; 0 leaves it as it is."""
-    return np.rot90(rgba[:, ::-1] if orientation >= 4 else rgba, orientation % 4)
+    return np.rot90(rgba[:, ::-1] if orientation >= MIRRORED else rgba, orientation % 4)
 
 
 def turned_back(box: tuple[int, int, int, int], orientation: int, width: int, height: int) -> tuple[int, int, int, int]:
@@ -198,7 +198,7 @@ def turned_back(box: tuple[int, int, int, int], orientation: int, width: int, he
     for turn in range(orientation % 4, 0, -1):
         before = sides[(turn - 1) % 2][0]
         x, y, w, h = before - y - h, x, h, w
-    if orientation >= 4:
+    if orientation >= MIRRORED:
         x = width - x - w
     return x, y, w, h
 
@@ -210,6 +210,31 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     if width >= SIDE:
         for top in range(0, windows, rows):
             yield top, min(rows, windows - top)
+
+
+_HEADER = np.dtype([("width", "<u4"), ("height", "<u4"), ("enlarged", "<u2"), ("step", "<u2"), ("count", "<u4")])
+
+
+def packed(found: Patches) -> bytes:
+    """The patches of a picture as bytes; 12 and an eighth for each, and empty where there are none."""
+    if not len(found):
+        return b""
+    header = np.array((found.width, found.height, found.enlarged, found.step, len(found)), _HEADER)
+    columns = (found.hashes.astype("<u8"), found.x.astype("<u2"), found.y.astype("<u2"), np.packbits(found.opaque))
+    return header.tobytes() + b"".join(column.tobytes() for column in columns)
+
+
+def unpacked(content: bytes) -> Patches | None:
+    """The patches that ``packed`` made bytes of; None of none."""
+    if not content:
+        return None
+    width, height, enlarged, step, count = np.frombuffer(content, _HEADER, 1)[0].tolist()
+    rest = memoryview(content)[_HEADER.itemsize :]
+    hashes = np.frombuffer(rest, "<u8", count)
+    x = np.frombuffer(rest, "<u2", count, 8 * count)
+    y = np.frombuffer(rest, "<u2", count, 10 * count)
+    bits = np.unpackbits(np.frombuffer(rest, np.uint8, -1, 12 * count), count=count)
+    return Patches(hashes, x, y, bits.astype(np.bool_), width, height, enlarged, step)
 
 
 _Found = tuple[Hashes, Places, Places, NDArray[np.bool_]]
