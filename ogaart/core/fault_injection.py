@@ -35,6 +35,7 @@ class Fault(StrEnum):
     SEGMENT_WRITTEN = "segment_written"
     DERIVED_DRAFTED = "derived_drafted"
     DERIVED_WRITTEN = "derived_written"
+    PATCHES_DRAFTED = "patches_drafted"
     COLLECTION_NAMED = "collection_named"
     SHARD_MADE = "shard_made"
     POINTS_UPSERTED = "points_upserted"

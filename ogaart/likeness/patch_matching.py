@@ -36,7 +36,7 @@ ASKED, ASKED_TURNED = 32_768, 8_192
 POSTINGS = 400_000
 """Places that are weighed, those of the rarest patches first."""
 JUDGED = 256
-"""Agreements that are judged, the most votes first."""
+"""Agreements that are judged at one scale, the most votes first."""
 _HASHED, _HASHED_TURNED = 1 << 22, 1 << 17  # pixels of a query that are hashed: of a larger one, its middle
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
 _CLAIMED_WEIGHT = 2.0
@@ -211,13 +211,13 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
 
 
-def match_patches(patches: Patches, index: PatchIndex, factor: int = 1) -> list[Match]:
+def match_patches(patches: Patches, index: PatchIndex, factor: int = 1, judged: int = JUDGED) -> list[Match]:
     """Find the pictures that share a part with patches, of which those of a query are ``factor`` times enlarged.
 
     Boxes are in the pixels of ``patches``; scales leave out that the whole query was enlarged.
     """
     postings = index.find(patches.hashes, COMMON, POSTINGS)
-    return list(_judged(patches, factor, postings, index))
+    return list(_judged(patches, factor, postings, index, judged))
 
 
 def _turned_back(one: Match, orientation: int, query: QueryPatches) -> Match:
@@ -238,7 +238,7 @@ class _Agreement(NamedTuple):
 _SHIFT, _BITS = 1 << 19, 20
 
 
-def _agreements(patches: Patches, factor: int, postings: Postings) -> list[_Agreement]:
+def _agreements(patches: Patches, factor: int, postings: Postings, judged: int) -> list[_Agreement]:
     """The places that patches agree on, the most votes first."""
     if not len(postings.query):
         return []
@@ -252,7 +252,7 @@ def _agreements(patches: Patches, factor: int, postings: Postings) -> list[_Agre
     sums = np.add.reduceat(weights, starts)
     many = np.diff(np.append(starts, len(ranked)))
     several = np.flatnonzero(many >= _LEAST_VOTES)
-    best = several[np.argsort(-sums[several], kind="stable")[:JUDGED]]
+    best = several[np.argsort(-sums[several], kind="stable")[:judged]]
     return [
         _Agreement(
             int(postings.picture[order[starts[n]]]), int(x[order[starts[n]]]), int(y[order[starts[n]]]),
@@ -262,9 +262,9 @@ def _agreements(patches: Patches, factor: int, postings: Postings) -> list[_Agre
     ]  # fmt: skip
 
 
-def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex) -> Iterator[Match]:
+def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex, judged: int) -> Iterator[Match]:
     taken: dict[int, list[Box]] = {}
-    for agreement in _agreements(patches, factor, postings):
+    for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
         one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows])
         if one is not None and not any(_covers(box, one.query_box) for box in taken.get(one.picture, ())):
@@ -299,7 +299,7 @@ def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, r
     elif picture_inside:
         relation, share = Relation.PART, picture_share
     claimed = (
-        share >= _CLAIMED_SHARE[relation]
+        share >= _CLAIMED_SHARE[Relation.WHOLE if query_inside and picture_inside else relation]
         and agreement.weight >= _CLAIMED_WEIGHT
         and len(np.unique(patches.hashes[rows])) >= _LEAST_KINDS
     )

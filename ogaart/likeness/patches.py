@@ -212,6 +212,11 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
             yield top, min(rows, windows - top)
 
 
+def no_patches() -> Patches:
+    """Those of a picture that has none."""
+    return _joined([], 0, 0, 1, USUAL)
+
+
 _HEADER = np.dtype([("width", "<u4"), ("height", "<u4"), ("enlarged", "<u2"), ("step", "<u2"), ("count", "<u4")])
 
 

@@ -16,10 +16,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import parts, sheets
+from ogaart.likeness import parts, patches, sheets
 
 Derivation = Callable[[NDArray[np.uint8]], bytes]
 """From (H, W, 4) uint8 canonical pixels to the bytes that are kept."""
+
+
+def _patches(rgba: NDArray[np.uint8]) -> bytes:
+    return patches.packed(patches.patches(rgba))
 
 
 def _parts(rgba: NDArray[np.uint8]) -> bytes:
@@ -30,5 +34,7 @@ def _sheets(rgba: NDArray[np.uint8]) -> bytes:
     return sheets.packed(sheets.recognise(rgba))
 
 
-DERIVATIONS: Mapping[str, Derivation] = MappingProxyType({parts.SPACE: _parts, sheets.SPACE: _sheets})
+DERIVATIONS: Mapping[str, Derivation] = MappingProxyType(
+    {parts.SPACE: _parts, patches.SPACE: _patches, sheets.SPACE: _sheets}
+)
 """Every derived space: its name, with a version at the end, and its function."""

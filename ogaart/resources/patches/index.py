@@ -73,4 +73,4 @@ class PatchRuns:
     def key(self, picture: int) -> str:
         """The hash of a picture's pixels."""
         nth = int(np.searchsorted(self._starts, picture, side="right")) - 1
-        return self.runs[nth].keys[picture - int(self._starts[nth])].tobytes().hex()
+        return bytes(self.runs[nth].keys[picture - int(self._starts[nth])].tobytes()).hex()

@@ -136,7 +136,8 @@ class Run:
         groups = len(self.heads) - 1
         first, last = groups * part // parts, groups * (part + 1) // parts
         begin, end = int(self.heads[first]), int(self.heads[last])
-        counts = np.diff(self.heads[first : last + 1].astype(np.int64))
+        heads = self.heads[first : last + 1].astype(np.int64)
+        counts = heads[1:] - heads[:-1]
         bits = groups.bit_length() - 1
         beginnings = np.repeat(np.arange(first, last, dtype=np.uint64), counts)
         upper = beginnings >> np.uint64(bits - _LEAST_HEAD)
@@ -167,7 +168,7 @@ def merge_runs(folder: Path, runs: Sequence[Run], kept: Sequence[NDArray[np.bool
     """
     keys = np.concatenate([run.keys[keep] for run, keep in zip(runs, kept, strict=True)])
     facts = np.concatenate([run.pictures[keep] for run, keep in zip(runs, kept, strict=True)])
-    order = np.argsort(keys.view("S32") if not len(keys) else _sortable(keys), kind="stable")
+    order = np.argsort(keys)
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.arange(len(order))
     renumbered, start = [], 0
@@ -209,19 +210,9 @@ def runs_in(folder: Path) -> list[Run]:
     return [Run(path) for path in sorted(folder.glob(f"{PREFIX}*"))] if folder.is_dir() else []
 
 
-def _sortable(keys: Keys) -> NDArray[Any]:
-    """Keys as numbers that sort as their bytes do."""
-    words = np.ascontiguousarray(keys).view(">u8").reshape(-1, 4)
-    return np.rec.fromarrays(list(words.T), names="a,b,c,d")  # type: ignore[call-overload, no-any-return]
-
-
 def contained(keys: Keys, wanted: Keys) -> NDArray[np.bool_]:
     """Which of the keys are among those that are wanted."""
-    return np.isin(_bytes(keys), _bytes(wanted))
-
-
-def _bytes(keys: Keys) -> NDArray[np.void]:
-    return np.ascontiguousarray(keys)
+    return np.isin(keys, wanted)
 
 
 def _facts(found: Patches) -> tuple[int, ...]:

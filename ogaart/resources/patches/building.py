@@ -1,0 +1,160 @@
+"""Builds the patches of a publication from those of the one before: only what is new is read, sorted and matched.
+
+Runs that did not change are hard links of the same files. New pictures become new runs, and small runs are merged into
+larger ones such that each is at least twice as large as all smaller ones together: a picture is merged as often as the
+number of pictures can be doubled. Pictures that are no longer published stay in their run, where the search ignores
+them, until they are a third of it.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ogaart.likeness.patch_matching import Match, Relation, match_patches
+from ogaart.likeness.patches import Patches, no_patches, unpacked
+from ogaart.resources.patches.index import PatchRuns
+from ogaart.resources.patches.runs import Keys, Run, as_keys, contained, link_run, merge_runs, runs_in, write_run
+from ogaart.resources.storage.derived import DerivedBytes
+
+LINKS = "links.parquet"
+_COLUMNS: Mapping[str, pa.DataType] = {
+    "part_pixel_sha256": pa.string(),
+    "whole_pixel_sha256": pa.string(),
+    "x": pa.int32(),
+    "y": pa.int32(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "share": pa.float32(),
+    "patches": pa.int32(),
+}
+LINKED = pa.schema(_COLUMNS)
+"""Columns of the pictures that contain others: where in ``whole`` the part is, and what share of its patches agrees."""
+_IN_MEMORY = 2_000_000  # patches that are sorted at once
+_DEAD = 1 / 3  # share of pictures that are not published from which a run is written anew
+_GROWTH = 2
+_ASKED, _JUDGED = 4_096, 64  # patches of a picture that are looked up for its links, and agreements that are judged
+
+Found = Iterator[tuple[str, Patches]]
+
+
+def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, wanted: Sequence[str]) -> pa.Table:
+    """Write the runs and the links of a publication.
+
+    Args:
+        folder: where they are written; made here.
+        previous: the same folder of the publication before; None: there is none, or it has none.
+        store: the patches of all pictures.
+        wanted: hashes of the pixels of all pictures that are published, each once.
+
+    Returns:
+        The links, in the columns of ``LINKED``: which published picture is a part of which other.
+    """
+    folder.mkdir(parents=True)
+    keys = as_keys(wanted)
+    old = [run for run in runs_in(previous) if run.intact()] if previous is not None else []
+    held = np.concatenate([run.keys for run in old]) if old else as_keys([])
+    new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
+    runs = _tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys)
+    kept = _kept_links(previous / LINKS, set(wanted)) if previous is not None and old else LINKED.empty_table()
+    links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, new), set(wanted))])
+    pq.write_table(links, folder / LINKS, compression="zstd")
+    return links
+
+
+def _stored(store: DerivedBytes, keys: Sequence[str]) -> Found:
+    """The stored patches of pictures, a segment at a time; those that have not been looked at yet are left out."""
+    by_segment: dict[str, list[str]] = {}
+    for key, place in store.locate(keys).items():
+        by_segment.setdefault(place.segment, []).append(key)
+    for segment in sorted(by_segment):
+        for key, content in store.get(by_segment[segment]).items():
+            yield key, unpacked(content) or no_patches()
+
+
+def _new_runs(folder: Path, found: Found) -> Iterator[Run]:
+    pictures: list[tuple[str, Patches]] = []
+    count = 0
+    for key, patches in found:
+        pictures.append((key, patches))
+        count += len(patches)
+        if count >= _IN_MEMORY:
+            yield write_run(folder, pictures)
+            pictures, count = [], 0
+    if pictures:
+        yield write_run(folder, pictures)
+
+
+def _tidied(folder: Path, runs: Sequence[Run], keys: Keys) -> list[Run]:
+    """Merge what is to be merged, and link the rest into the folder."""
+    kept = {run: contained(run.keys, keys) for run in runs}
+    ordered = sorted(runs, key=len)
+    many = _to_merge([len(run) for run in ordered])
+    merged, left = ordered[:many], ordered[many:]
+    groups = [merged] if many else []
+    groups += [[run] for run in left if 1 - kept[run].mean() > _DEAD]
+    rewritten = [merge_runs(folder, group, [kept[run] for run in group]) for group in groups if group]
+    replaced = {run for group in groups for run in group}
+    result = [*rewritten, *(run for run in runs if run not in replaced)]
+    names = {run.name for run in result}
+    for run in replaced:
+        if run.path.parent == folder and run.name not in names:
+            shutil.rmtree(run.path)
+    return [run if run.path.parent == folder else link_run(run, folder) for run in result]
+
+
+def _to_merge(sizes: Sequence[int]) -> int:
+    """How many of the smallest runs are merged, by their sizes, rising."""
+    merged = total = 0
+    for nth, size in enumerate(sizes):
+        if nth and total * _GROWTH >= size:
+            merged = nth + 1
+        total += size
+    return merged
+
+
+def _kept_links(path: Path, wanted: set[str]) -> pa.Table:
+    links = pq.read_table(path, schema=LINKED)
+    sides = (links[side].to_pylist() for side in ("part_pixel_sha256", "whole_pixel_sha256"))
+    return links.filter(pa.array([part in wanted and whole in wanted for part, whole in zip(*sides, strict=True)]))
+
+
+def _links(index: PatchRuns, found: Found, wanted: set[str]) -> Iterator[pa.Table]:
+    """Which of some new pictures are parts of others, or contain them."""
+    seen: set[tuple[str, str]] = set()
+    rows: list[dict[str, object]] = []
+    for key, patches in found:
+        matches = match_patches(patches.at_most(_ASKED), index, judged=_JUDGED)
+        for row in _link_rows(key, patches, matches, index):
+            pair = (str(row["part_pixel_sha256"]), str(row["whole_pixel_sha256"]))
+            if pair not in seen and wanted.issuperset(pair):
+                seen.add(pair)
+                rows.append(row)
+    yield pa.Table.from_pylist(rows, schema=LINKED)
+
+
+def _link_rows(key: str, patches: Patches, matches: Iterable[Match], index: PatchRuns) -> Iterator[dict[str, object]]:
+    for one in sorted((one for one in matches if one.claimed), key=lambda one: -one.share):
+        other = index.key(one.picture)
+        if other == key:
+            continue
+        is_part = one.relation is Relation.WHOLE
+        part, whole = (key, other) if is_part else (other, key)
+        box = one.picture_box if is_part else tuple(side * patches.enlarged for side in one.query_box)
+        place = dict(zip(("x", "y", "width", "height"), box, strict=True))
+        yield {
+            "part_pixel_sha256": part,
+            "whole_pixel_sha256": whole,
+            **place,
+            "share": one.share,
+            "patches": one.votes,
+        }
+
+
+def linked_pairs(links: pa.Table) -> set[tuple[str, str]]:
+    """Pairs of pictures of which one is a part of the other, by the hashes of their pixels, in both orders."""
+    pairs = {(str(row["part_pixel_sha256"]), str(row["whole_pixel_sha256"])) for row in links.to_pylist()}
+    return pairs | {(whole, part) for part, whole in pairs}
