@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("assets", "search"),
     ("pipeline",),
     ("resources.catalog",),
-    ("resources.index",),
+    ("resources.index", "resources.patches"),
     ("resources.platform",),
     ("resources.site", "resources.embedding"),
     ("resources.storage",),

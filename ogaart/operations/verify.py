@@ -30,6 +30,7 @@ from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.opening import open_index
+from ogaart.resources.patches.runs import runs_in
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.schema import FAILURES, STEPS, TABLES, Table
@@ -318,6 +319,9 @@ class Verification:
             if there != size:
                 yield Damage(PUBLICATION, str(path), f"{there:,} bytes, the manifest states {size:,}")
                 return
+        for run in runs_in(current.patches) if not self.quick else ():
+            if not run.intact():
+                yield Damage(PUBLICATION, str(run.path), "its content does not have the hash in its name")
         try:
             with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
                 [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()

@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.likeness.patches import SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.generations import Generation
@@ -31,7 +32,9 @@ from ogaart.resources.catalog.views import create_views
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
+from ogaart.resources.patches.building import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.takedowns import Takedowns
 
@@ -54,7 +57,8 @@ class Source:
         takedowns: what must not be published, whatever the tables contain.
         runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
         history: publications and changes up to the generation in service.
-        previous: the generation in service, with which this one is compared.
+        previous: the generation in service, with which this one is compared, and whose patches are shared.
+        derived: folder of the derived spaces, for the patches; None: there are none.
     """
 
     cut: Path
@@ -65,6 +69,7 @@ class Source:
     runs: pa.Table | None = None
     history: History | None = None
     previous: Generation | None = None
+    derived: Path | None = None
 
 
 class CatalogBuild:
@@ -189,6 +194,7 @@ class CatalogBuild:
         self._con.register("given_runs", self.source.runs if self.source.runs is not None else empty)
         now = datetime.now(UTC)
         self._give_history(now)
+        self._con.register("given_parts", self._build_patches())
         layout.create_types(self._con)
         counts = {table.name: layout.create_table(self._con, table) for table in layout.PUBLIC}
         add_changes(self._con, self.source.previous, self.number, now)
@@ -222,6 +228,16 @@ class CatalogBuild:
         write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())
         fault(Fault.CATALOG_BUILT)
         return manifest
+
+    def _build_patches(self) -> pa.Table:
+        """Write the index of exact parts; which published picture is a part of which other."""
+        if self.source.derived is None:
+            return LINKED.empty_table()
+        found = self._con.execute("SELECT DISTINCT pixel_sha256 FROM won_images SEMI JOIN searchable USING (image_id)")
+        wanted = sorted(str(pixels) for (pixels,) in found.fetchall())
+        store = DerivedBytes(self.source.derived, SPACE)
+        before = self.source.previous.patches if self.source.previous is not None else None
+        return build_patches(self.path / names.PATCHES, before, store, wanted)
 
     def _give_history(self, now: datetime) -> None:
         """Register what is carried of the history, for the tables that are made of it."""

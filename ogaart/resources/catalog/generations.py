@@ -25,6 +25,7 @@ INDEX = "index"
 PACKS = "packs"
 SIGNATURES = "signatures.npy"
 SIGNATURE_IDS = "signature_ids.npy"
+PATCHES = "patches"
 MANIFEST = "manifest.json"
 AUDITS = "audits.json"
 CURRENT = "current"
@@ -75,6 +76,11 @@ class Generation:
     def signature_ids(self) -> Path:
         """``(N,)`` int64, rising."""
         return self.path / SIGNATURE_IDS
+
+    @property
+    def patches(self) -> Path:
+        """The folder of the sorted patches; missing in publications of before."""
+        return self.path / PATCHES
 
     @property
     def audits(self) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         runs=runs,
         history=HistoryFiles(stores.root.history).read(current := building.home.replaceable()),
         previous=current,
+        derived=stores.root.derived,
     )
     try:
         with ExitStack() as files:
@@ -83,11 +84,13 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
 
 
 def inputs_digest(stores: Stores) -> str:
-    """sha256 over what a catalog is built from: names, sizes and times of all table files, space and decisions."""
+    """sha256 over what a catalog is built from: table files, derived segments, space and decisions."""
     digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {VectorSpace.of(stores.settings).name}".encode())
     for path in sorted(_inputs(stores.root.tables)):
         status = path.stat()
         digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for path in sorted(stores.root.derived.glob(f"*/{SEGMENTS}")):  # named by their content
+        digest.update(f"{path.parent.name}/{path.name}\n".encode())
     if stores.root.decisions.exists():
         digest.update(stores.root.decisions.read_bytes())
     return digest.hexdigest()

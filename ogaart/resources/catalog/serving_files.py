@@ -27,6 +27,9 @@ _PLACE_COLUMNS = (
     "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
     " sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER"
 )
+_PART_COLUMNS = (
+    "part BLOB NOT NULL, whole BLOB NOT NULL, x INTEGER, y INTEGER, width INTEGER, height INTEGER, share REAL"
+)
 _LICENCE_COLUMNS = "slug TEXT NOT NULL, licences TEXT, first_read_at TEXT, last_read_at TEXT, changed_at TEXT"
 INDEXES = """
 CREATE INDEX images_by_pixels ON images(pixel_sha256);
@@ -34,6 +37,8 @@ CREATE INDEX images_by_slug ON images(slug);
 CREATE INDEX places_by_image ON places(image_id);
 CREATE INDEX places_by_file ON places(file_url);
 CREATE INDEX licences_by_slug ON licence_history(slug);
+CREATE INDEX parts_by_part ON parts(part);
+CREATE INDEX parts_by_whole ON parts(whole);
 CREATE INDEX entries_by_author ON entries(author);
 """
 _SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
@@ -65,6 +70,7 @@ def serving_ddl() -> str:
         CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
         CREATE TABLE renamed_entries(slug TEXT PRIMARY KEY, new_slug TEXT) WITHOUT ROWID;
         CREATE TABLE licence_history({_LICENCE_COLUMNS});
+        CREATE TABLE parts({_PART_COLUMNS});
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
 
@@ -124,6 +130,10 @@ SELECT f.slug, min(e.slug) AS new_slug FROM entries AS f
 JOIN (FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug)) AS e ON e.nid = f.nid AND e.site = f.site
 WHERE f.status = 'renamed' GROUP BY f.slug ORDER BY f.slug
 """
+_PARTS = """
+SELECT unhex(part_pixel_sha256) AS part, unhex(whole_pixel_sha256) AS whole, x, y, width, height, share
+FROM picture_parts ORDER BY part, whole
+"""
 _RENAMED = """
 SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
 JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
@@ -163,6 +173,7 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_places": _copy(con, store, "places", _PLACES),
             "words_renamed": _copy(con, store, "renamed", _RENAMED),
             "words_renamed_entries": _copy(con, store, "renamed_entries", _RENAMED_ENTRIES),
+            "words_parts": _copy(con, store, "parts", _PARTS),
             "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
         }
         store.executescript(INDEXES)

@@ -73,6 +73,22 @@ CHANGES: Table = Table(
     ),
 )  # fmt: skip
 
+PICTURE_PARTS: Table = Table(
+    "picture_parts", "(patches)",
+    "One row for each published picture that is a part of another: most of its patches are in the other at one place.",
+    ("part_pixel_sha256", "whole_pixel_sha256"),
+    (
+        Column("part_pixel_sha256", pa.string(), "The picture that is a part: its canonical pixels."),
+        Column("whole_pixel_sha256", pa.string(), "The picture that contains it."),
+        Column("x", pa.int64(), "Left edge of the part in the whole, in pixels.", always=True),
+        Column("y", pa.int64(), "Upper edge.", always=True),
+        Column("width", pa.int64(), "Width there; larger than the part's own where it is shown enlarged.", always=True),
+        Column("height", pa.int64(), "Height there.", always=True),
+        Column("share", pa.float32(), "Share of the part's patches that are there; 0.5 and more.", always=True),
+        Column("patches", pa.int64(), "Number of patches that agree.", always=True),
+    ),
+)  # fmt: skip
+
 _FROM_RAW = ("status", "http_status", "sha256", "bytes", "type", "fetched_at")
 _RAW = {column.name: column for column in schema.RAW_FILES.columns}
 FILES = Table(
@@ -113,7 +129,7 @@ PUBLIC: tuple[Table, ...] = (
     FILES, schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.ATLAS_REGIONS,
     schema.EMBEDDINGS, schema.CELLS, schema.POINTS,
     schema.FAILURES, schema.STEPS, RUNS,
-    PUBLICATIONS, CHANGES,
+    PUBLICATIONS, CHANGES, PICTURE_PARTS,
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""
 
@@ -284,6 +300,7 @@ _SOURCES: Mapping[str, str] = {
     "runs": "SELECT * FROM given_runs",
     "publications": "SELECT * FROM given_publications",
     "changes": "SELECT * FROM given_changes",
+    "picture_parts": "SELECT * FROM given_parts",
 }
 _RENAMED = {("files", "run_id"): "fetch_run_id", ("files", "written_at"): "fetch_written_at"}
 

@@ -126,6 +126,47 @@ VIEWS: tuple[View, ...] = (
         """,
     ),
     View(
+        "reuse",
+        "Which entries contain parts of which others, the most first: such as sheets with another entry's sprites.",
+        {
+            "slug": "The entry whose pictures contain something of the other.",
+            "other_slug": "The entry whose pictures are parts of them.",
+            "pictures": "Pictures of the other entry that are parts of pictures of this one.",
+            "wholes": "Pictures of this entry that contain them.",
+            "share": "Share of the other entry's pictures that are parts of this one's.",
+            "same_author": "Whether both entries name the same author.",
+            "older": "Which of both was posted first.",
+            "licences": "Licences under which this entry offers its pictures.",
+            "other_licences": "Licences under which the other one offers its own.",
+            "common_licences": "Licences that both name; where there is none, see whose art it is before using either.",
+            "largest_share": "Share of a part's patches that agree, of the part with the most.",
+            "part_image_id": "That part.",
+            "whole_image_id": "The picture that contains it.",
+        },
+        """
+        WITH linked AS (
+            SELECT w.slug, p.slug AS other_slug, p.image_id AS part, w.image_id AS whole, l.share, l.patches
+            FROM picture_parts AS l
+            JOIN images AS p ON p.pixel_sha256 = l.part_pixel_sha256 AND p.indexed
+            JOIN images AS w ON w.pixel_sha256 = l.whole_pixel_sha256 AND w.indexed
+            WHERE p.slug <> w.slug),
+        counted AS (SELECT slug, count(*) AS images FROM images WHERE indexed GROUP BY slug)
+        SELECT l.slug, l.other_slug, count(DISTINCT l.part) AS pictures, count(DISTINCT l.whole) AS wholes,
+            round(count(DISTINCT l.part) / any_value(c.images), 4) AS share,
+            any_value(e.author = o.author) AS same_author,
+            any_value(CASE WHEN o.posted_at <= e.posted_at THEN o.slug
+                WHEN e.posted_at < o.posted_at THEN e.slug END) AS older,
+            any_value(e.licences) AS licences, any_value(o.licences) AS other_licences,
+            any_value(list_sort(list_intersect(e.licences, o.licences))) AS common_licences,
+            round(max(l.share), 4) AS largest_share,
+            arg_max(l.part, (l.share, l.patches, l.part)) AS part_image_id,
+            arg_max(l.whole, (l.share, l.patches, l.part)) AS whole_image_id
+        FROM linked AS l JOIN entries AS e ON e.slug = l.slug JOIN entries AS o ON o.slug = l.other_slug
+        JOIN counted AS c ON c.slug = l.other_slug
+        GROUP BY l.slug, l.other_slug ORDER BY pictures DESC, l.slug, l.other_slug
+        """,
+    ),
+    View(
         "failures_by_cause", "Failures by stage and cause, the most frequent first.",
         {
             "stage": "The stage that failed.",
