@@ -6,7 +6,7 @@ import json
 import duckdb
 
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.tables import CHANGES, KEYS, PUBLIC, PUBLICATIONS, RUNS
+from ogaart.resources.catalog.tables import CHANGES, KEYS, PICTURE_PARTS, PUBLIC, PUBLICATIONS, RUNS
 from ogaart.resources.storage.schema import STEPS
 from ogaart.resources.storage.sql import quoted
 
@@ -19,6 +19,9 @@ _HISTORY = frozenset(
      "thumb_offset", "thumb_length", "pack_offset", "segment", "row", "norm", "collection"}
 )  # fmt: skip
 _ALSO = {"listings": frozenset({"sha256"})}
+
+_LEFT_OUT = (STEPS, RUNS, PUBLICATIONS, CHANGES, PICTURE_PARTS)
+"""Tables of what happened; and the parts, which were found when other patches were rare than in a later publication."""
 
 
 def content_columns(table: str) -> list[str]:
@@ -38,7 +41,7 @@ def content_digest(generation: Generation, site: str = "") -> dict[str, str]:
     digests = {}
     con = duckdb.connect(str(generation.catalog), read_only=True)
     try:
-        for table in (known for known in PUBLIC if known not in (STEPS, RUNS, PUBLICATIONS, CHANGES)):
+        for table in (known for known in PUBLIC if known not in _LEFT_OUT):
             columns = content_columns(table.name)
             chosen = ", ".join(quoted(name) for name in columns)
             order = ", ".join(quoted(name) for name in KEYS[table.name])

@@ -45,7 +45,7 @@ REBUILD = "ogaart/rebuild"
     metadata={
         **described(IMAGES, history=False),
         "tables": {table.name: table.comment for table in PUBLIC},
-        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,packs,manifest.json}",
+        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,patches,packs,manifest.json}",
     },
 )
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:

@@ -39,7 +39,7 @@ JUDGED = 256
 """Agreements that are judged at one scale, the most votes first."""
 _HASHED, _HASHED_TURNED = 1 << 22, 1 << 17  # pixels of a query that are hashed: of a larger one, its middle
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
-_CLAIMED_WEIGHT = 2.0
+_CLAIMED_WEIGHT = 1.8
 
 
 class Relation(StrEnum):
@@ -292,7 +292,8 @@ def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, r
         opaque / max(facts.opaque * thinned, _LEAST_KINDS),  # on another ground only these are left
     )
     picture_inside = inner == (left, top, right, bottom)
-    query_inside = not (comparable & ~within).any()
+    # Patches of another scale than the query's own do not tell of the rest of it.
+    query_inside = inner == (0, 0, patches.width, patches.height) or (factor == 1 and not (comparable & ~within).any())
     relation, share = Relation.OVERLAP, min(query_share, picture_share)
     if query_inside and (query_share >= picture_share or not picture_inside):
         relation, share = Relation.WHOLE, query_share

@@ -17,12 +17,12 @@ SPACE = "patches-1"
 SIDE = 6
 LEAST_VISIBLE = 18
 """Pixels of a window that are not fully transparent."""
-LEAST_CHANGES = 6
-"""Neighbouring pixels of a window, of 60 pairs, that differ: what is flatter is in every picture."""
+LEAST_CHANGES = 7
+"""Neighbouring pixels of a window, of 60 pairs, that differ: a straight edge, with six, is in every other picture."""
 DENSEST, USUAL = 2, 32
 """Steps: of the smallest pictures, which have few windows, and of most."""
-ENOUGH = 48
-"""Patches below which a picture is kept more densely than usual."""
+ENOUGH, AMPLE = 96, 384
+"""Opaque patches, and patches in all, with fewer than which a picture is kept more densely than usual."""
 MOST = 16_384
 """Patches kept of one picture; of one with more, every second window is left out, evenly, until so many are left."""
 REPEATS = 16
@@ -109,11 +109,11 @@ def patches(rgba: NDArray[np.uint8]) -> Patches:
     reduced, enlarged = undo_enlargement(rgba)
     first = DENSEST if reduced.shape[0] * reduced.shape[1] <= _DENSE_PIXELS else USUAL
     found = hashed(reduced, first, enlarged).without_repeats()
-    if len(found) < ENOUGH and first > DENSEST:
+    if len(found) < AMPLE and first > DENSEST:
         found = hashed(reduced, DENSEST, enlarged).without_repeats()
     while found.step < USUAL:
         thinner = found.thinned(found.step * 2)
-        if int(np.count_nonzero(thinner.opaque)) < ENOUGH:
+        if int(np.count_nonzero(thinner.opaque)) < ENOUGH and len(thinner) < AMPLE:
             break
         found = thinner
     return found.at_most(MOST)

@@ -119,7 +119,9 @@ def _to_merge(sizes: Sequence[int]) -> int:
 def _kept_links(path: Path, wanted: set[str]) -> pa.Table:
     links = pq.read_table(path, schema=LINKED)
     sides = (links[side].to_pylist() for side in ("part_pixel_sha256", "whole_pixel_sha256"))
-    return links.filter(pa.array([part in wanted and whole in wanted for part, whole in zip(*sides, strict=True)]))
+    return links.filter(
+        pa.array([part in wanted and whole in wanted for part, whole in zip(*sides, strict=True)], pa.bool_())
+    )
 
 
 def _links(index: PatchRuns, found: Found, wanted: set[str]) -> Iterator[pa.Table]:
