@@ -1,5 +1,6 @@
 """The query service behind page, API and command line."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +10,13 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from ogaart.core.user_agent import user_agent
+from ogaart.imaging import thumbnails
+from ogaart.imaging.errors import Unreadable
 from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.storage.blobs import Blobs
@@ -29,11 +35,13 @@ from ogaart.search.engine.search import NearestPoints, Search
 from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
-from ogaart.search.errors import LinkRefused, TooLarge
+from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Relation, Results
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
+
+logger = logging.getLogger(__name__)
 
 # Requests that wait for a child process or another server hold a thread each. There are forty: most must stay
 # free for those who only search.
@@ -122,6 +130,14 @@ class SearchService:
         space = self.info().space
         with self._decoding.held(visitor.client):
             return self.image_reader.read_image(content, box, space)
+
+    def warm(self) -> None:
+        """Start the processes that decode and embed, by reading a picture of one colour; failures are only logged."""
+        plain = thumbnails.webp(np.full((8, 8, 4), 128, np.uint8))
+        try:
+            self.image_reader.read_image(plain, None, self.info().space)
+        except (NothingPublished, EmbedderBroken, Unreadable, TooLarge) as cause:
+            logger.warning("the model is not warmed: %s", cause)
 
     def thumbnail(self, content: bytes, box: Box | None, visitor: Visitor) -> bytes:
         """A visitor's picture, or a part of it, as small as a page shows it.

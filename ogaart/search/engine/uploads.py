@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cachetools import TTLCache
@@ -23,6 +23,7 @@ class Upload:
     """One picture: its bytes, which a crop needs again, and what was read of it and of its crops."""
 
     content: bytes
+    note: str = ""
     seen: dict[Box | None, QueryPicture] = field(default_factory=dict)
     thumbnails: dict[Box | None, bytes] = field(default_factory=dict)
 
@@ -60,8 +61,8 @@ class Uploads:
             capacity, lifetime, timer=clock, getsizeof=lambda upload: min(len(upload.content), capacity)
         )
 
-    def add(self, content: bytes, visitor: Visitor, key: str | None = None) -> str:
-        """Keep a picture and return its token (``key`` if one is passed).
+    def add(self, content: bytes, visitor: Visitor, key: str | None = None, note: str = "") -> str:
+        """Keep a picture and return its token (``key`` if one is passed); ``note`` is shown with its results.
 
         Raises:
             TooManyRequests: the visitor's allowance is used up.
@@ -70,8 +71,8 @@ class Uploads:
         visitor.charge()
         seen = self._reader.read_image(content, None, visitor)
         token = key or secrets.token_urlsafe(16)
-        upload = Upload(content)
-        self._remember(upload, None, seen)
+        upload = Upload(content, note)
+        self._remember(upload, None, _noted(seen, note))
         with self._lock:
             self._kept[token] = upload
         return token
@@ -99,7 +100,7 @@ class Uploads:
             upload.seen = {part: seen for part, seen in upload.seen.items() if seen.space == space}
         if (seen := upload.seen.get(box)) is None:
             visitor.charge()
-            seen = self._reader.read_image(upload.content, box, visitor)
+            seen = _noted(self._reader.read_image(upload.content, box, visitor), upload.note)
             self._remember(upload, box, seen)
         return seen
 
@@ -136,3 +137,7 @@ class Uploads:
         if upload is None:
             raise UploadGone
         return upload
+
+
+def _noted(seen: QueryPicture, note: str) -> QueryPicture:
+    return replace(seen, note=" ".join(filter(None, (note, seen.note)))) if note else seen

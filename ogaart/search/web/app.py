@@ -1,6 +1,7 @@
 """The web application: the service, its pages and its API, put together."""
 
 import ipaddress
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -36,18 +37,21 @@ from ogaart.settings import Settings
 _COMPRESSED = ("image/*", "font/*", "application/zip", "application/octet-stream")
 
 
-def create_app(settings: Settings, service: SearchService | None = None) -> FastAPI:
+def create_app(settings: Settings, service: SearchService | None = None, *, warm: bool = False) -> FastAPI:
     """Make the application.
 
     Args:
         settings: where the data are, which limits hold.
         service: used by all routes; by default one that the application opens and closes.
+        warm: start the processes that read pictures now, so that the first upload need not wait for them.
     """
     own = service is None
     serving = service or SearchService(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if warm:
+            threading.Thread(target=serving.warm, name="warm", daemon=True).start()
         yield
         if own:
             serving.close()
@@ -62,7 +66,7 @@ def create_app(settings: Settings, service: SearchService | None = None) -> Fast
         lifespan=lifespan,
         redirect_slashes=False,  # those redirects name the host that the request names
     )
-    templates = Templates()
+    templates = Templates(settings)
     uploads = Uploads(serving)
     resolver = QueryResolver(serving, uploads)
     allowances = Allowances(settings)
@@ -127,7 +131,7 @@ def serve(settings: Settings) -> None:
     keep_memory()
     compute_in_own_thread()
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, warm=True),
         host=settings.serve_host,
         port=settings.serve_port,
         # URLs hold upload tokens and what people look for: they are not logged.

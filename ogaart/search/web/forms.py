@@ -21,6 +21,12 @@ _MAX_FIELDS = 300
 MAX_FILES = 8
 ROLES = ("picture", "like", "unlike")
 """What a picture is to be: the one searched with, a further one to be like, one to be unlike."""
+_OF_THE_FORM = ("as", "shrunk")
+"""Fields that say something of the form's pictures, and are no parameters of a search."""
+SHRUNK = (
+    "Your browser made this picture smaller, as the original is larger than this server takes: exact copies and "
+    "parts of it cannot be found."
+)
 IDLE_SECONDS = 15.0  # without a single byte
 
 
@@ -39,7 +45,12 @@ class SubmittedForm:
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """The fields that are parameters of a search."""
-        return tuple(pair for pair in self.pairs if pair[0] != "as")
+        return tuple(pair for pair in self.pairs if pair[0] not in _OF_THE_FORM)
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether the browser made the pictures smaller, as the server would have refused them."""
+        return ("shrunk", "yes") in self.pairs
 
 
 async def read_form(request: Request, settings: Settings) -> SubmittedForm:
@@ -110,7 +121,8 @@ async def add_uploads(sent: SubmittedForm, uploads: Uploads, visitor: Visitor) -
     """
     added: list[tuple[str, str]] = []
     for role, content in sent.pictures:
-        added.append((role, await run_in_threadpool(uploads.add, content, visitor)))
+        note = SHRUNK if sent.shrunk else ""
+        added.append((role, await run_in_threadpool(uploads.add, content, visitor, None, note)))
     return added
 
 

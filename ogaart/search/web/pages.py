@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from ogaart.search.display.changes import Copy, changes
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
@@ -146,7 +146,10 @@ class SearchPages:
                 # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
                 address = replace(address, upload=token, url="", crop=None, positive=(), negative=(), page=1)
         read_search_url(address.pairs())  # too many by now: refused here rather than after a redirect
-        return RedirectResponse(address.path(page=address.page), status_code=303)
+        target = address.path(page=address.page)
+        if "application/json" in request.headers.get("accept", ""):  # this page's own script, which shows the progress
+            return JSONResponse({"location": target})
+        return RedirectResponse(target, status_code=303)
 
     def uploaded(self, token: str, request: Request) -> Response:
         """A visitor's picture, or the part of it that was searched with, as small as the page shows it."""

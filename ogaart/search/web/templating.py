@@ -13,6 +13,7 @@ from ogaart.search.results import Info
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web import template_filters
 from ogaart.search.web.static_files import static_version
+from ogaart.settings import Settings
 
 HERE = Path(__file__).parent
 FOLDED = 8
@@ -27,9 +28,13 @@ ACCEPTED = (
 
 
 class Templates:
-    """All templates, with their filters."""
+    """All templates, with their filters.
 
-    def __init__(self) -> None:
+    Args:
+        settings: the limits of uploads, which pages state.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             # Always, not by the file's name: every title on these pages is an author's text.
@@ -68,6 +73,8 @@ class Templates:
             "FOLDED": FOLDED,
             "STEAM": STEAM,
             "ACCEPTED": ACCEPTED,
+            "MAX_BYTES": settings.max_upload_bytes,
+            "MAX_PIXELS": settings.max_query_pixels,
         }
         self._defaults: dict[str, Any] = {
             "address": SearchUrl(),

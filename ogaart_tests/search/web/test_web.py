@@ -237,6 +237,21 @@ def test_an_empty_file_is_told_as_such(client: TestClient) -> None:
     assert "The file robot.png is empty" in answer.text
 
 
+def test_a_script_that_shows_the_progress_gets_the_address(client: TestClient) -> None:
+    sent = client.post(
+        "/search", files={"picture": ("f.png", FROG.read_bytes())}, headers={"Accept": "application/json, text/html"}
+    )
+
+    assert sent.status_code == 200
+    assert "This exact picture" in client.get(sent.json()["location"]).text
+
+
+def test_a_picture_that_the_browser_made_smaller_is_told_so(client: TestClient) -> None:
+    page = client.get(upload(client, FROG, shrunk="yes").headers["location"]).text
+
+    assert "exact copies and parts of it cannot be found" in page
+
+
 def test_an_archive_is_refused_as_one(client: TestClient) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
