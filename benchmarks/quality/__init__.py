@@ -1,0 +1,1 @@
+"""How well the search finds: edits and natural relatives of pictures, each way of ranking beside the default."""

@@ -1,0 +1,258 @@
+"""Searches for every edit and relative, by each ranking and by the search itself, and counts."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality.corpus import Corpus, Picture
+from benchmarks.quality.edits import EDITS, PART, Edit, Query, as_it_is, shows_something
+from benchmarks.quality.rankings import Miniature, Model, Ranking, Seen, Squashed, place, share_in
+from ogaart.imaging.limits import Limits
+from ogaart.imaging.pictures import decode
+from ogaart.likeness.signatures import signature
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.takedowns import decide
+from ogaart.resources.storage.vectors import Vectors
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.visitors import LOCAL
+from ogaart.search.query import Box, QueryPicture, SearchQuery
+from ogaart.search.results import Results
+from ogaart.settings import Settings
+
+DEFAULT = "search"
+CUT_FROM_SHEET = "sprite cut from a sheet"
+_CLAIMS = frozenset({"same", "near", "part", "contains"})
+TOP = 10
+T = TypeVar("T")
+
+
+@dataclass
+class Tally:
+    """What became of the queries of one kind: a number from 0 to 1 a query, for each ranking."""
+
+    first: dict[str, list[float]] = field(default_factory=dict)
+    in_ten: dict[str, list[float]] = field(default_factory=dict)
+    right: list[float] = field(default_factory=list)
+    false: list[float] = field(default_factory=list)
+
+    def note(self, ranking: str, first: float, in_ten: float) -> None:
+        """Add a query."""
+        self.first.setdefault(ranking, []).append(first)
+        self.in_ten.setdefault(ranking, []).append(in_ten)
+
+
+@dataclass
+class Measured:
+    """All tallies of one model."""
+
+    model: str
+    pictures: int
+    edits: dict[str, Tally]
+    relatives: dict[str, Tally]
+    absent: Tally
+
+
+class Bench:
+    """One publication, its rankings, and the search over it.
+
+    Args:
+        settings: of the publication.
+        corpus: what was published.
+        plain: whether the plain recipe is compared; it embeds everything once more.
+    """
+
+    def __init__(self, settings: Settings, corpus: Corpus, *, plain: bool = True) -> None:
+        self.settings = settings
+        self.corpus = corpus
+        self.service = SearchService(settings)
+        self._embedder = Embedder(settings)
+        published = {p.pixels: p for p in (*corpus.pictures, *(sheet.picture for sheet in corpus.sheets))}
+        root = DataRoot.of(settings)
+        generation = Generations(root.generations).current()
+        assert generation is not None, f"{settings.data}: nothing is published"
+        vectors = Vectors(root.vectors, generation.manifest["space"])
+        held = vectors.keys()
+        self.pictures = [p for pixels, p in published.items() if pixels in held]
+        self.hashes = [p.pixels for p in self.pictures]
+        self._row = {pixels: row for row, pixels in enumerate(self.hashes)}
+        self.rankings: list[Ranking] = [
+            Model(vectors.get(self.hashes)),
+            Miniature(np.stack([signature(p.rgba) for p in self.pictures])),
+        ]
+        if plain:
+            self.rankings.insert(0, Squashed(self._embedder, [p.rgba for p in self.pictures]))
+        with self.service.store() as (store, _):
+            self.ids = {p.pixels: store.same_pixels(p.pixels) for p in self.pictures}
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.service.close()
+        self._embedder.close()
+
+    def rows(self, hashes: frozenset[str]) -> NDArray[np.bool_]:
+        """(N,) bool: which published pictures have one of the hashes."""
+        mask = np.zeros(len(self.hashes), np.bool_)
+        mask[[self._row[pixels] for pixels in hashes if pixels in self._row]] = True
+        return mask
+
+    def read(self, query: Query, *, boxed: bool) -> tuple[QueryPicture, Seen]:
+        """The query as the search and as the rankings see it."""
+        rgba = decode(query.content, Limits()).rgba
+        box = None
+        if boxed and query.box is not None:
+            box = Box.of(query.box, rgba.shape[1], rgba.shape[0])
+            rgba = rgba if box is None else box.cut(rgba)
+        picture = self.service.read_image(query.content, box, LOCAL)
+        assert picture.vector is not None, picture.note
+        return picture, Seen(rgba, picture.vector, picture.signature)
+
+    def search(self, query: Query, picture: QueryPicture) -> Results:
+        """Search as the page does for an upload."""
+        look = partial(self.service.read_image, query.content, visitor=LOCAL)
+        shown = picture if picture.part else self.service.without_background(picture, look)
+        return self.service.search(SearchQuery(picture=shown, fold=False, limit=TOP))
+
+    def edited(self, tally: Tally, query: Query, wanted: frozenset[str], allowed: frozenset[str], edit: Edit) -> None:
+        """Search for an edit and count.
+
+        Args:
+            tally: of its kind.
+            query: the edit.
+            wanted: hashes of which one has to come first.
+            allowed: hashes that a claim may name.
+            edit: its kind.
+        """
+        picture, seen = self.read(query, boxed=edit.boxed)
+        right = self.rows(wanted)
+        for ranking in self.rankings:
+            at = place(ranking.scores(seen), right)
+            tally.note(ranking.name, at == 0, at < TOP)
+        results = self.search(query, picture)
+        found = [hit.pixel_sha256 for hit in results.hits]
+        tally.note(DEFAULT, bool(found) and found[0] in wanted, any(pixels in wanted for pixels in found[:TOP]))
+        self._judge(tally, results, allowed, edit.right)
+
+    def _judge(self, tally: Tally, results: Results, allowed: frozenset[str], right: frozenset[str]) -> None:
+        verdict = results.verdict
+        assert verdict is not None
+        named = results.hits[0].pixel_sha256 if results.hits else ""
+        claims = verdict.relation.value in _CLAIMS
+        tally.false.append(claims and named not in allowed)
+        tally.right.append(verdict.relation.value in right and (not claims or named in allowed))
+
+    def related(self, tally: Tally, picture: Picture, group: frozenset[str]) -> None:
+        """Search for the relatives of a published picture by its id, and count."""
+        own, right = self.rows(frozenset({picture.pixels})), self.rows(group)
+        rgba = picture.rgba
+        seen = Seen(rgba, self._vector_of(picture), signature(rgba))
+        for ranking in self.rankings:
+            scores = ranking.scores(seen)
+            tally.note(ranking.name, place(scores, right & ~own, own) == 0, share_in(scores, right, own, TOP))
+        results = self.service.search(SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=TOP))
+        found = list(dict.fromkeys(hit.pixel_sha256 for hit in results.hits))
+        wanted = group - {picture.pixels}
+        share = sum(pixels in wanted for pixels in found[:TOP]) / min(TOP, len(wanted))
+        tally.note(DEFAULT, bool(found) and found[0] in wanted, share)
+
+    def absent(self, tally: Tally, query: Query, edit: Edit) -> None:
+        """Search for a picture that is not there: whatever is claimed is false."""
+        picture, _ = self.read(query, boxed=edit.boxed)
+        results = self.search(query, picture)
+        assert results.verdict is not None
+        relation = results.verdict.relation.value
+        tally.false.append(relation in _CLAIMS)
+        tally.right.append(relation == "unlike")
+
+    def _vector_of(self, picture: Picture) -> NDArray[np.float32]:
+        model = next(ranking for ranking in self.rankings if isinstance(ranking, Model))
+        return model.vector(self._row[picture.pixels])
+
+
+def spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """At most so many of the items, evenly from all over."""
+    return items if len(items) <= count else [items[n * len(items) // count] for n in range(count)]
+
+
+def measure(
+    settings: Settings, corpus: Corpus, *, pictures: int, edits: Sequence[Edit] = EDITS, plain: bool = True
+) -> Measured:
+    """Measure everything.
+
+    Args:
+        settings: of the publication.
+        corpus: what was published.
+        pictures: of each kind, how many are searched for.
+        edits: which edits are tried.
+        plain: whether the plain recipe is compared.
+    """
+    with Bench(settings, corpus, plain=plain) as bench:
+        done = Measured(settings.model, len(bench.pictures), {}, {}, Tally())
+        strangers = corpus.strangers or corpus.pictures
+        chosen = spread([p for p in corpus.pictures if p.pixels in bench.ids], pictures)
+        siblings = _siblings(corpus)
+        for edit in edits:
+            tally = done.edits.setdefault(edit.name, Tally())
+            for picture in chosen:
+                query = edit.query(picture, strangers)
+                if shows_something(query.content):
+                    own = frozenset({picture.pixels})
+                    bench.edited(tally, query, own, siblings.get(picture.pixels, own), edit)
+        if corpus.sheets:
+            _cut_from_sheets(bench, done.edits.setdefault(CUT_FROM_SHEET, Tally()), pictures)
+        for kind, groups in corpus.groups.items():
+            tally = done.relatives.setdefault(kind, Tally())
+            members = [(p, g) for g in groups for p in corpus.pictures if p.pixels in g and p.pixels in bench.ids]
+            for picture, group in spread(members, 2 * pictures):
+                bench.related(tally, picture, group)
+        _hold_out(bench, done.absent, edits, pictures)
+        return done
+
+
+def _siblings(corpus: Corpus) -> dict[str, frozenset[str]]:
+    """Of each picture, those that are the same thing as a frame or at another size: a claim may name any of them."""
+    found: dict[str, frozenset[str]] = {}
+    for kind, groups in corpus.groups.items():
+        for group in groups if kind != "recolours" else ():
+            for pixels in group:
+                found[pixels] = found.get(pixels, frozenset()) | group
+    return found
+
+
+def _cut_from_sheets(bench: Bench, tally: Tally, pictures: int) -> None:
+    """Sprites that only a sheet holds: which sheet they are from."""
+    edit = Edit(CUT_FROM_SHEET, as_it_is, PART)
+    sprites = [(sheet, sprite) for sheet in bench.corpus.sheets for sprite, _ in sheet.sprites]
+    for sheet, sprite in spread(sprites, pictures):
+        own = frozenset({sheet.picture.pixels})
+        bench.edited(tally, edit.query(sprite, ()), own, own, edit)
+
+
+def _hold_out(bench: Bench, tally: Tally, edits: Sequence[Edit], pictures: int) -> None:
+    """Block half of the entries, and search for their pictures as they are and edited: none of them is there."""
+    slugs = sorted({p.entry for p in bench.corpus.pictures})
+    gone = set(random.Random(1).sample(slugs, len(slugs) // 2))
+    here = {p.pixels for p in bench.corpus.pictures if p.entry not in gone}
+    strangers = bench.corpus.strangers or [p for p in bench.corpus.pictures if p.entry in gone]
+    decisions = DataRoot.of(bench.settings).decisions
+    for slug in gone:
+        decide(decisions, "entry", slug, "held out to measure claims about pictures that are not there")
+    try:
+        absent = [p for p in bench.corpus.pictures if p.entry in gone and p.pixels not in here]
+        unchanged = Edit("as it is", as_it_is, frozenset())
+        for number, picture in enumerate(spread(absent, 2 * pictures)):
+            for edit in (unchanged, edits[number % len(edits)]):
+                query = edit.query(picture, strangers)
+                if shows_something(query.content):
+                    bench.absent(tally, query, edit)
+    finally:
+        for slug in gone:
+            decide(decisions, "entry", slug, "", lift=True)
