@@ -22,10 +22,8 @@ BORDER_SHARE = 0.4
 """Share of the border that a ground covers at least: of a trimmed sprite's border the sprite covers the rest."""
 EXACT_TOLERANCE = 2
 """Of 255, each channel: how far a ground of one exact colour reaches. Shades of the subject begin near it."""
-NOISY_TOLERANCE = 28
+NOISY_TOLERANCE = 36
 """The same for a ground that JPEG has been over."""
-STRONG_TOLERANCE = 56
-"""The same for what JPEG leaves around a subject."""
 MOST_KEPT = 0.9
 """Share of the area up to which a subject on a transparent ground is trimmed: a thin margin changes nothing."""
 LEAST_SIDE = 4
@@ -35,7 +33,6 @@ MOST_PIXELS = 1 << 20
 _KEYS = ((255, 0, 255), (0, 255, 0))
 _FAINT = 16  # alpha: less cannot be told from the ground once a picture is flattened
 _EXACT_SHARE = 0.9
-_STRONG_SHARE = 0.4
 _NOISE = 10
 _NOISE_SHADES = 20
 _SHIFT = 5  # border colours are gathered in cubes of 32 shades a side
@@ -114,7 +111,7 @@ def without_ground(rgba: Pixels) -> Pixels | None:
         return None
     if ground.tolerance == NOISY_TOLERANCE or _has_noise(rgba[_inside(box)], ground.colour, other[_inside(box)]):
         other = _without_specks(~_is_ground(rgba, ground.colour, NOISY_TOLERANCE))
-        box = _box_in_noise(rgba, ground.colour, other)
+        box = _box(other)
         if box is None:
             return None
     # Cut first: the flood needs only what surrounds the subject, and a canvas may be much larger than that.
@@ -159,19 +156,6 @@ def _has_noise(rgba: Pixels, colour: tuple[int, int, int], other: Mask) -> bool:
         return False
     wide = traces.astype(np.uint32)
     return len(np.unique((wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2])) >= _NOISE_SHADES
-
-
-def _box_in_noise(rgba: Pixels, colour: tuple[int, int, int], other: Mask) -> tuple[int, int, int, int] | None:
-    """The box of the subject where JPEG has left traces around it, up to two blocks of 8 away."""
-    box = _box(other)
-    if box is None:
-        return None
-    inside = _inside(box)
-    strong = ~_is_ground(rgba[inside], colour, STRONG_TOLERANCE)
-    if np.count_nonzero(strong) < _STRONG_SHARE * np.count_nonzero(other[inside]):
-        return box  # a pale subject
-    inner = _box(_without_specks(strong))
-    return box if inner is None else (box[0] + inner[0], box[1] + inner[1], box[0] + inner[2], box[1] + inner[3])
 
 
 def _without_specks(other: Mask) -> Mask:
