@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
-from ogaart.likeness import borders
+from ogaart.likeness.grounds import without_ground
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
@@ -283,14 +283,11 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
         for number, path in enumerate([pictures[0], *pictures]):
             content = path.read_bytes()
             rgba = decode(content, Limits()).rgba
-            looks = [rgba]
-            if (inside := borders.inside(rgba)) is not None:
-                # Nothing here has a copy, so the subject on a flat background is embedded by itself as well.
-                left, top, right, bottom = inside
-                looks.append(rgba[top:bottom, left:right])
+            # The subject on a flat background is embedded by itself as well.
+            subject = without_ground(rgba)
+            forms = [rgba] if subject is None else [rgba, subject]
             began = time.monotonic()
-            for one in looks:
-                embedder.embed_rgba([one])
+            embedder.embed_rgba(forms)
             embedded = time.monotonic()
             answer = requests.post(f"http://127.0.0.1:{port}/api/v1/search", files={"picture": content}, timeout=120)
             answered = time.monotonic()

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -115,11 +114,9 @@ class Bench:
         assert picture.vector is not None, picture.note
         return picture, Seen(rgba, picture.vector, picture.signature)
 
-    def search(self, query: Query, picture: QueryPicture) -> Results:
+    def search(self, picture: QueryPicture) -> Results:
         """Search as the page does for an upload."""
-        look = partial(self.service.read_image, query.content, visitor=LOCAL)
-        shown = picture if picture.part else self.service.without_background(picture, look)
-        return self.service.search(SearchQuery(picture=shown, fold=False, limit=TOP))
+        return self.service.search(SearchQuery(picture=picture, fold=False, limit=TOP))
 
     def edited(self, tally: Tally, query: Query, wanted: frozenset[str], allowed: frozenset[str], edit: Edit) -> None:
         """Search for an edit and count.
@@ -136,7 +133,7 @@ class Bench:
         for ranking in self.rankings:
             at = place(ranking.scores(seen), right)
             tally.note(ranking.name, at == 0, at < TOP)
-        results = self.search(query, picture)
+        results = self.search(picture)
         found = [hit.pixel_sha256 for hit in results.hits]
         tally.note(DEFAULT, bool(found) and found[0] in wanted, any(pixels in wanted for pixels in found[:TOP]))
         self._judge(tally, results, allowed, edit.right)
@@ -166,7 +163,7 @@ class Bench:
     def absent(self, tally: Tally, query: Query, edit: Edit) -> None:
         """Search for a picture that is not there: whatever is claimed is false."""
         picture, _ = self.read(query, boxed=edit.boxed)
-        results = self.search(query, picture)
+        results = self.search(picture)
         assert results.verdict is not None
         relation = results.verdict.relation.value
         tally.false.append(relation in _CLAIMS)

@@ -57,13 +57,26 @@ def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArra
     Returns:
         (N,) float32 in 0..1; 1 for equal pictures, higher = nearer.
     """
-    if len(candidates) == 0:
-        return np.zeros(0, dtype=np.float32)
-    turned = [np.rot90(side, turns) for side in (query, query[:, ::-1]) for turns in range(4)]
-    near = _nearness(np.stack(turned), _CandidateSums(candidates))
+    return closenesses(query[None], candidates)[:, 0]
+
+
+def closenesses(queries: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compare several queries with candidates, each pair as ``closeness`` does.
+
+    Args:
+        queries: (Q, 32, 32, 4) uint8 signatures.
+        candidates: (N, 32, 32, 4) uint8 signatures.
+
+    Returns:
+        (N, Q) float32 in 0..1.
+    """
+    if not len(candidates) or not len(queries):
+        return np.zeros((len(candidates), len(queries)), np.float32)
+    turned = [np.rot90(side, turns) for query in queries for side in (query, query[:, ::-1]) for turns in range(4)]
+    near = _nearness(np.stack(turned), _CandidateSums(candidates)).reshape(len(candidates), len(queries), -1)
     # Changed ones count a little less, so that of a picture and its mirror image, both in the collection, the right one
     # is first.
-    return np.asarray((near * _ORIENTATIONS).max(axis=1), dtype=np.float32)
+    return np.asarray((near * _ORIENTATIONS).max(axis=2), dtype=np.float32)
 
 
 def orientation(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> tuple[bool, int]:

@@ -116,7 +116,7 @@ class QueryPicture:
         height: pixels.
         note: why there is no vector, as a sentence.
         part: whether it is known to be a part of a larger picture: a visitor drew the frame.
-        inner: the part inside a flat background, where there is one: see ``imaging.borders``.
+        subject: it without its flat ground, where it has one: see ``likeness.grounds``.
         thumbnail: it as a small WebP; empty where none was made.
         noise: whether its pixels know nothing of their neighbours.
     """
@@ -129,7 +129,7 @@ class QueryPicture:
     height: int
     note: str = ""
     part: bool = False
-    inner: Box | None = None
+    subject: "QueryPicture | None" = None
     thumbnail: bytes = b""
     noise: bool = False
 

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from PIL import Image
 from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
-from ogaart.likeness import borders, features, signatures
+from ogaart.likeness import features, signatures
+from ogaart.likeness.grounds import without_ground
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
@@ -94,14 +95,11 @@ class GridImageReader:
 
     def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         rgba = _cut(content, box)
-        return QueryPicture(
-            pixel_sha256=identity.pixel_sha256(rgba),
-            signature=signatures.signature(rgba),
-            vector=vector_of(rgba),
-            space=space,
-            width=rgba.shape[1],
-            height=rgba.shape[0],
-            inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
+        subject = without_ground(rgba)
+        return replace(
+            _described(rgba, space),
+            part=box is not None,
+            subject=None if subject is None else _described(subject, space),
             thumbnail=thumbnails.webp(rgba),
         )
 
@@ -110,6 +108,17 @@ class GridImageReader:
 
     def close(self) -> None:
         pass
+
+
+def _described(rgba: NDArray[np.uint8], space: str) -> QueryPicture:
+    return QueryPicture(
+        pixel_sha256=identity.pixel_sha256(rgba),
+        signature=signatures.signature(rgba),
+        vector=vector_of(rgba),
+        space=space,
+        width=rgba.shape[1],
+        height=rgba.shape[0],
+    )
 
 
 def _cut(content: bytes, box: Box | None) -> NDArray[np.uint8]:

@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patches import SPACE
+from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
+from ogaart.resources.catalog.subject_files import write_subjects
 from ogaart.resources.catalog.views import create_views
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
@@ -58,7 +60,7 @@ class Source:
         runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
         history: publications and changes up to the generation in service.
         previous: the generation in service, with which this one is compared, and whose patches are shared.
-        derived: folder of the derived spaces, for the patches; None: there are none.
+        derived: folder of the derived spaces, for patches and subjects; None: there are none.
     """
 
     cut: Path
@@ -214,6 +216,9 @@ class CatalogBuild:
         }
         counts |= write_words(self._con, self.path / names.WORDS, info)
         write_signatures(self._con, self.path / names.SIGNATURES, self.path / names.SIGNATURE_IDS)
+        if self.source.derived is not None:
+            subjects = DerivedBytes(self.source.derived, SUBJECT_SPACE)
+            counts["subjects"] = write_subjects(self._con, subjects, self.path)
         counts |= self._flow(indexed)
         self._con.execute("CHECKPOINT catalog")
         self._con.execute("USE memory")

@@ -27,7 +27,7 @@ from ogaart.resources.storage.atomic_files import read_json, temporary, write_du
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "2"
+CATALOG_VERSION = "3"
 """Raise it where a publication of the same rows would have other files: then it is published again."""
 
 

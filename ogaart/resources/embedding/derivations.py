@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import parts, patches, sheets
+from ogaart.likeness import parts, patches, sheets, subjects
 
 Derivation = Callable[[NDArray[np.uint8]], bytes]
 """From (H, W, 4) uint8 canonical pixels to the bytes that are kept."""
@@ -35,6 +35,6 @@ def _sheets(rgba: NDArray[np.uint8]) -> bytes:
 
 
 DERIVATIONS: Mapping[str, Derivation] = MappingProxyType(
-    {parts.SPACE: _parts, patches.SPACE: _patches, sheets.SPACE: _sheets}
+    {parts.SPACE: _parts, patches.SPACE: _patches, sheets.SPACE: _sheets, subjects.SPACE: subjects.describe}
 )
 """Every derived space: its name, with a version at the end, and its function."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,8 @@ from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart.likeness import borders, signatures
+from ogaart.likeness import signatures
+from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.noise import is_noise
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
@@ -79,6 +81,18 @@ class DecodedImageCache:
                 self._kept[content] = size, rgba
 
 
+def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, space: str) -> QueryPicture:
+    """A picture, or one of its forms, with its vector."""
+    return QueryPicture(
+        pixel_sha256=identity.pixel_sha256(rgba),
+        signature=signatures.signature(rgba),
+        vector=vector,
+        space=space,
+        width=rgba.shape[1],
+        height=rgba.shape[0],
+    )
+
+
 class WorkerQueryImageReader:
     """The two child processes, started when first needed; one picture at a time goes through each."""
 
@@ -115,17 +129,14 @@ class WorkerQueryImageReader:
             EmbedderBroken: the model's child does not work.
         """
         rgba = self._decode(content, box)
-        vector, note = self._embed(rgba, space)
-        return QueryPicture(
-            pixel_sha256=identity.pixel_sha256(rgba),
-            signature=signatures.signature(rgba),
-            vector=vector,
-            space=space,
-            width=rgba.shape[1],
-            height=rgba.shape[0],
+        subject = without_ground(rgba)
+        vectors, note = self._embed([rgba] if subject is None else [rgba, subject], space)
+        picture = _described(rgba, vectors[0], space)
+        return replace(
+            picture,
             note=note,
             part=box is not None,
-            inner=None if box is not None else Box.of(borders.inside(rgba), rgba.shape[1], rgba.shape[0]),
+            subject=None if subject is None else _described(subject, vectors[1], space),
             thumbnail=thumbnails.webp(rgba),
             noise=is_noise(rgba),
         )
@@ -170,19 +181,24 @@ class WorkerQueryImageReader:
                 ) from cause
             raise
 
-    def _embed(self, rgba: NDArray[np.uint8], space: str) -> tuple[NDArray[np.float32] | None, str]:
+    def _embed(self, forms: list[NDArray[np.uint8]], space: str) -> tuple[list[NDArray[np.float32] | None], str]:
+        """A vector for each form of a picture, and why the first has none."""
+        none: list[NDArray[np.float32] | None] = [None for _ in forms]
         with self._embedding:
             if space != self._space:
                 self._drop()
                 self._embedder, self._why_no_model = self._open(space)
                 self._space = space
             if self._embedder is None:
-                return None, self._why_no_model
-            batch = self._embedder.embed_rgba([rgba])
-        if not len(batch.vectors):
+                return none, self._why_no_model
+            batch = self._embedder.embed_rgba(forms)
+        found = {
+            int(key): np.asarray(vector, np.float32) for key, vector in zip(batch.keys, batch.vectors, strict=True)
+        }
+        if 0 not in found:
             logger.info("a picture cannot be embedded: %s", batch.failures[0].message)
-            return None, "The model cannot embed this picture: only exact copies of it are found."
-        return np.asarray(batch.vectors[0], np.float32), ""
+            return none, "The model cannot embed this picture: only exact copies of it are found."
+        return [found.get(place) for place in range(len(forms))], ""
 
     def _open(self, space: str) -> tuple[Embedder | None, str]:
         model = space.split("-", 1)[0]

@@ -80,10 +80,6 @@ class QueryResolver:
             token, rest = self._alone(address, positive[0], visitor)
             positive = (*rest, *positive[1:])
         picture = self._uploads.picture(token, visitor, address.crop, space) if token else None
-        if picture is not None and not positive and not negative:
-            picture = self._service.without_background(
-                picture, lambda box: self._uploads.picture(token, visitor.charged, box, space)
-            )
         query = SearchQuery(
             words=address.words,
             picture=picture,

@@ -12,26 +12,109 @@ from ogaart.search.engine import likeness
 from ogaart.search.results import Relation
 
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
-FITTED_QUICKLY = 6  # where only the best counts, and a visitor waits for two searches
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A point, its likeness from 0 to 1, and its relation to the query; None in a search without pictures."""
+    """A point, its likeness from 0 to 1, and its relation to the query; None in a search without pictures.
+
+    ``subject`` tells whether the query was nearest to it without its ground.
+    """
 
     image_id: int
     score: float | None
     relation: Relation | None
+    subject: bool = False
 
 
 @dataclass(frozen=True)
 class ReferenceImage:
-    """The one picture that hits are compared with: its signature, its smaller side, and whether it may be a crop."""
+    """The one picture that hits are compared with.
+
+    Attributes:
+        signature: (32, 32, 4) uint8.
+        side: the smaller one, in pixels.
+        cropped: True for one whose frame a visitor drew, None for any other of a visitor's, False for one of the
+            catalog.
+        subject: it without its flat ground, if it has one.
+    """
 
     signature: NDArray[np.uint8]
     side: int
     cropped: bool | None = None
-    """True for one whose frame a visitor drew, None for any other of a visitor's, False for one of the catalog."""
+    subject: "ReferenceImage | None" = None
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Points without their flat ground, where they have one: places among the points, signatures, smaller sides."""
+
+    places: NDArray[np.int64]
+    rows: NDArray[np.uint8]
+    sides: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Near:
+    """How near two pictures are in those of their forms that are nearest.
+
+    Attributes:
+        closeness: of their miniatures, 0 to 1.
+        side: smallest side of the two forms, in pixels.
+        subject: whether the query's form is the one without its ground.
+    """
+
+    closeness: float
+    side: int
+    subject: bool = False
+
+    @property
+    def copy(self) -> bool:
+        """Whether one is a copy of the other."""
+        return self.closeness >= likeness.near_copy(self.side)
+
+
+def compare(
+    reference: ReferenceImage,
+    points: Sequence[ScoredPoint],
+    sides: Mapping[int, int],
+    rows: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    subjects: Subjects | None = None,
+) -> dict[int, Near]:
+    """Compare a picture with points, each as it is and without its ground, by their miniatures.
+
+    Args:
+        reference: the picture.
+        points: what the index found.
+        sides: smaller side in pixels of those that the catalog holds.
+        rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``.
+        known: (N,) bool.
+        subjects: those of the points.
+
+    Returns:
+        By id, of those whose signature is known.
+    """
+    forms = [form for form in (reference, reference.subject) if form and not signatures.flat(form.signature)]
+    if not forms or not points:
+        return {}
+    queries = np.stack([form.signature for form in forms])
+    places = np.flatnonzero(known)
+    found: dict[int, Near] = {}
+
+    def note(place: int, closenesses: NDArray[np.float32], side: int) -> None:
+        for form, closeness in zip(forms, closenesses.tolist(), strict=True):
+            best = found.get(points[place].id)
+            if best is None or closeness > best.closeness:
+                found[points[place].id] = Near(closeness, min(form.side, side), form is not reference)
+
+    for place, near in zip(places.tolist(), signatures.closenesses(queries, rows[places]), strict=True):
+        note(place, near, sides.get(points[place].id, 0))
+    if subjects is not None:
+        ways = signatures.closenesses(queries, subjects.rows)
+        for place, near, side in zip(subjects.places.tolist(), ways, subjects.sides.tolist(), strict=True):
+            note(place, near, side)
+    return found
 
 
 def rank(
@@ -40,6 +123,7 @@ def rank(
     reference: ReferenceImage | None,
     rows: NDArray[np.uint8],
     known: NDArray[np.bool_],
+    subjects: Subjects | None = None,
     *,
     compares: bool,
     typical: float,
@@ -54,28 +138,27 @@ def rank(
         reference: what they are compared with; None: the cosine alone counts.
         rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``; unused without a reference.
         known: (N,) bool.
+        subjects: the points without their ground.
         compares: whether points have a relation to the query, since it is one picture.
         typical: cosine that half of all pairs of pictures stay below; see ``likeness.relation``.
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
     """
-    near: dict[int, float] = {}
+    near = compare(reference, points, sides, rows, known, subjects) if reference is not None else {}
     fits: dict[int, float] = {}
-    if reference is not None and points and not signatures.flat(reference.signature):
-        closeness = signatures.closeness(reference.signature, rows)
-        near = {point.id: float(closeness[n]) for n, point in enumerate(points) if known[n]}
-        if reference.cropped is not False and max(near.values(), default=1.0) < likeness.near_copy(reference.side):
-            # No copy of a whole picture, so perhaps of a part: its source is among the nearest few.
-            few = crop_matching.fit(reference.signature, rows[:fitted])
-            fits = {point.id: float(few[n]) for n, point in enumerate(points[:fitted]) if known[n]}
+    crops = reference is not None and reference.cropped is not False and not signatures.flat(reference.signature)
+    if reference is not None and crops and near and not any(one.copy for one in near.values()):
+        # No copy of a whole picture, so perhaps of a part: its source is among the nearest few.
+        few = crop_matching.fit(reference.signature, rows[:fitted])
+        fits = {point.id: float(few[n]) for n, point in enumerate(points[:fitted]) if known[n]}
     ranked: list[Ranked] = []
     for point in points:
-        close = near.get(point.id)
-        side = min(reference.side if reference else 0, sides.get(point.id, 0))
+        best = near.get(point.id)
+        close, side = (best.closeness, best.side) if best else (None, 0)
         score = likeness.likeness(point.score, close, side, share)
         if reference is not None and point.id in fits:
             known_part = reference.cropped is True
             score = max(score, likeness.likeness_of_part(point.score, fits[point.id], known=known_part))
         relation = likeness.relation(point.score, close, side, typical) if compares else None
-        ranked.append(Ranked(point.id, score, relation))
+        ranked.append(Ranked(point.id, score, relation, best is not None and best.subject))
     return sorted(ranked, key=lambda r: -(r.score or 0.0))

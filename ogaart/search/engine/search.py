@@ -21,7 +21,7 @@ from ogaart.search.engine.hits import judged, read_hits
 from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
-from ogaart.search.engine.ranking import FITTED, FITTED_QUICKLY, Ranked, ReferenceImage, rank
+from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank
 from ogaart.search.engine.serving_store import Brief
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
@@ -31,6 +31,7 @@ FURTHER = 200  # points of each further round
 ROUNDS = 6
 MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are found by looking further
 LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
+_SUBJECT = "Background removed: searched with the subject of your picture."
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
 SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one stands for it
 
@@ -91,15 +92,17 @@ class Search:
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
             notes.append("Sorted by similarity: a picture takes part in this search.")
-        here = self._here()
+        here, behind = self._here()
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
         if self._compares and query.own and signatures.flat(query.own[0].signature) and not query.own[0].blank:
             notes.append("Your picture has only one colour: near copies of it cannot be recognised.")
-        self._take([Ranked(image_id, 1.0, Relation.SAME) for image_id in exact])
+        self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
         blank = self._compares and bool(query.own) and query.own[0].blank
         if self._aimed and not blank:
             self._nearest(narrowed, reference)
+        if self.folder.folds and self.ranked[self.folder.folds[0].head].subject and query.own:
+            notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
             found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
@@ -112,18 +115,6 @@ class Search:
             unknown=self.conditions.unknown,
             did_you_mean=self.matches.corrected if self.matches is not None else "",
         )
-
-    def best(self) -> tuple[float, Relation | None]:
-        """Likeness and relation of the nearest picture of all, words and filters aside."""
-        if self._here():
-            return 1.0, Relation.SAME
-        reference = self._reference()
-        if reference is None or not self._aimed:
-            return 0.0, None
-        points = self._first_points(index_filters.narrow(None, without=self.blocked))
-        # Weighed alike whether or not a frame was drawn: the whole and its inside are compared.
-        ranked = self._rank(points, replace(reference, cropped=None), fitted=FITTED_QUICKLY)
-        return (ranked[0].score or 0.0, ranked[0].relation) if ranked else (0.0, None)
 
     def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
         offset, ceiling = 0, 1.0
@@ -175,15 +166,27 @@ class Search:
         return self.toward is not None or self.away is not None or bool(self.query.positive or self.query.negative)
 
     def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
-        """The nearest of all; of a single picture fetched once, since ``best`` may have fetched them."""
+        """The nearest of all, to a single picture as it is and without its ground; fetched once for each picture."""
         picture = self.query.picture
         if picture is None or not self._compares:
             return self._points(narrowed, RERANKED)
         kept = self.remembered.get(picture)
         if kept is None or (kept.generation, kept.narrowed) != (self.store.info.generation, narrowed):
-            kept = NearestPoints(self.store.info.generation, narrowed, self._points(narrowed, RERANKED))
+            kept = NearestPoints(self.store.info.generation, narrowed, self._nearest_forms(picture, narrowed))
             self.remembered[picture] = kept
         return kept.points
+
+    def _nearest_forms(self, picture: QueryPicture, narrowed: IndexFilter) -> list[ScoredPoint]:
+        """The nearest to either form of a visitor's picture, each with its higher cosine."""
+        points = self._points(narrowed, RERANKED)
+        subject = self._seen([picture.subject]) if picture.subject is not None else None
+        if subject is None:
+            return points
+        best = {point.id: point for point in points}
+        for point in self.index.query(subject, filter=narrowed, limit=RERANKED, exact=self.exact):
+            if point.id not in best or best[point.id].score < point.score:
+                best[point.id] = point
+        return sorted(best.values(), key=lambda point: -point.score)
 
     def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
         query = self.query
@@ -198,9 +201,7 @@ class Search:
             exact=self.exact,
         )
 
-    def _rank(
-        self, points: Sequence[ScoredPoint], reference: ReferenceImage | None, fitted: int = FITTED
-    ) -> list[Ranked]:
+    def _rank(self, points: Sequence[ScoredPoint], reference: ReferenceImage | None) -> list[Ranked]:
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
@@ -211,10 +212,10 @@ class Search:
             reference,
             rows,
             known,
+            Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None,
             compares=self._compares,
             typical=self.store.info.typical_cosine or thresholds.typical_cosine,
             share=thresholds.closeness_share,
-            fitted=fitted,
         )
 
     @property
@@ -234,11 +235,15 @@ class Search:
         if not self._compares:
             return None
         for picture in self.query.own:
-            return ReferenceImage(picture.signature, min(picture.width, picture.height), picture.part or None)
+            return _referred(picture)
         [liked] = self.query.positive
         rows, known = self.store.signatures([liked])
         brief = self._known([liked]).get(liked)
-        return ReferenceImage(rows[0], brief.side, cropped=False) if known[0] and brief else None
+        if not known[0] or brief is None:
+            return None
+        _, subjects, sides = self.store.subjects.find(np.array([liked], np.int64))
+        subject = ReferenceImage(subjects[0], int(sides[0])) if len(sides) else None
+        return ReferenceImage(rows[0], brief.side, cropped=False, subject=subject)
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures of the search, in all entries: they are not shown as hits of their own search."""
@@ -246,10 +251,15 @@ class Search:
         pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
         return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
-    def _here(self) -> list[int]:
-        """Images that are exact copies of the visitor's pictures."""
-        pixels = dict.fromkeys(picture.pixel_sha256 for picture in self.query.own)
-        return [i for one in pixels for i in self.store.same_pixels(one) if i not in self.blocked]
+    def _here(self) -> tuple[list[int], bool]:
+        """Images that are exact copies of the visitor's pictures, else of one's subject, and whether they are that."""
+        own = [picture.pixel_sha256 for picture in self.query.own]
+        subjects = [p.subject.pixel_sha256 for p in self.query.own if p.subject is not None] if self._compares else []
+        for pixels in (own, subjects):
+            found = [i for one in dict.fromkeys(pixels) for i in self.store.same_pixels(one) if i not in self.blocked]
+            if found:
+                return found, pixels is subjects
+        return [], False
 
     def _left(self, ids: list[int]) -> list[int]:
         """Those of the ids that words and filters leave."""
@@ -353,3 +363,9 @@ class Search:
 
         shown = tuple(scored(i) for i in members if i in found)
         return replace(scored(fold.head, shown, max(len(fold.members), more)), entry_more=more)
+
+
+def _referred(picture: QueryPicture) -> ReferenceImage:
+    """A visitor's picture, and its subject, as hits are compared with them."""
+    subject = _referred(picture.subject) if picture.subject is not None else None
+    return ReferenceImage(picture.signature, min(picture.width, picture.height), picture.part or None, subject)

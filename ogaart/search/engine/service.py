@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -37,7 +37,7 @@ from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
-from ogaart.search.results import Hit, Info, LicenceStatement, Relation, Results
+from ogaart.search.results import Hit, Info, LicenceStatement, Results
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 # free for those who only search.
 DECODING = 12
 FETCHING = 8
-_CROPPED = "Background removed: searched with the subject of your picture."
 
 
 class SearchService:
@@ -74,10 +73,6 @@ class SearchService:
         self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, agent)
         self._decoding = ConcurrencyLimit(DECODING, "pictures")
         self._fetching = ConcurrencyLimit(FETCHING, "links")
-        # Which of the two a picture with a flat background is searched with, by generation; dropped with the picture.
-        self._cropped_backgrounds: WeakKeyDictionary[QueryPicture, tuple[int, QueryPicture | None]] = (
-            WeakKeyDictionary()
-        )
         # The index's answer for a picture, for the next search with it; dropped with the picture.
         self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
@@ -148,34 +143,6 @@ class SearchService:
         """
         with self._decoding.held(visitor.client):
             return self.image_reader.thumbnail(content, box)
-
-    def without_background(self, picture: QueryPicture, look: Callable[[Box], QueryPicture]) -> QueryPicture:
-        """The picture itself, or its subject without the flat background, if that is closer to a picture here.
-
-        Args:
-            picture: a visitor's.
-            look: reads a part of it.
-        """
-        if picture.inner is None or picture.vector is None:
-            return picture
-        number = self.info().generation
-        decided, part = self._cropped_backgrounds.get(picture, (-1, None))
-        if decided != number:
-            part = self._inner(picture, picture.inner, look)
-            self._cropped_backgrounds[picture] = (number, part)
-        return part or picture
-
-    def _inner(self, picture: QueryPicture, box: Box, look: Callable[[Box], QueryPicture]) -> QueryPicture | None:
-        likeness, relation = self._best(picture)
-        if relation in (Relation.SAME, Relation.NEAR):
-            return None
-        part = replace(look(box), note=_CROPPED)
-        return part if self._best(part)[0] > likeness else None
-
-    def _best(self, picture: QueryPicture) -> tuple[float, Relation | None]:
-        with self._live.lease() as opened:
-            blocked = self._blocked_ids(opened)
-            return Search(opened, SearchQuery(picture=picture), blocked, remembered=self._remembered).best()
 
     def fetch(self, url: str, visitor: Visitor) -> bytes:
         """Fetch the picture file behind a visitor's link; see ``Remote``.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.resources.catalog.subject_files import SubjectFiles
 from ogaart.resources.storage.packs import read_at
 from ogaart.search.engine.fulltext import WordMatcher
 from ogaart.search.engine.image_columns import ImageColumns
@@ -83,6 +84,7 @@ class ServingStore:
         self._ids: NDArray[np.int64] = np.load(path / "signature_ids.npy")
         # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
         self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
+        self.subjects = SubjectFiles(path)
         self.info = self._read_info(number)
         # Publications of before have no such table and no such column.
         self._has_licence_history = bool(self._rows("SELECT name FROM sqlite_master WHERE name = 'licence_history'"))
