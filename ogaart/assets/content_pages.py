@@ -88,7 +88,7 @@ def read_entries(step: Step) -> None:
     message = f"{unread} of {len(urls)} entries not read, the limit is {limit:.0%}"
     step.check("entries_read", unread <= limit * len(urls), message)
     step.stores.site.confirm_refusals()
-    former = {slug: renamed.former_keys(slug, rows[slug]["nid"], rows) for slug in rows.keys() - stored.keys()}
+    former = {slug: renamed.former_keys(slug, rows[slug].get("nid"), rows) for slug in rows.keys() - stored.keys()}
     _keep_blocked(step, former)
     licences, old_licences = _licence_history(step, rows, stored, former)
     since = {row["slug"]: row["first_read_at"] for row in licences if row["changed_at"] is None}

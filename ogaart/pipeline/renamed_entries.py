@@ -59,7 +59,7 @@ class RenamedEntries:
     def _keys(self, nid: int | None, own: Mapping[str, EntryRow]) -> list[_Key]:
         if nid is None:
             return []
-        mine = [_Key(s, self._partition, row, s in self._listed) for s, row in own.items() if row["nid"] == nid]
+        mine = [_Key(s, self._partition, row, s in self._listed) for s, row in own.items() if row.get("nid") == nid]
         return [*mine, *self._elsewhere.get(nid, ())]
 
     def current_key(self, slug: str, nid: int | None, own: Mapping[str, EntryRow]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.index.base import ScoredPoint
-from ogaart.search.engine.ranking import ReferenceImage, rank
+from ogaart.search.engine.ranking import ReferenceImage, Subjects, compare, rank
 from ogaart.search.results import Relation
 
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
@@ -64,3 +64,35 @@ def test_points_that_the_catalog_does_not_hold_are_ranked_all_the_same() -> None
     )
 
     assert {one.image_id for one in found} == {1, 2, 3}
+
+
+def on_canvas(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A miniature of the picture in a corner of a white canvas."""
+    canvas = np.full((32, 32, 4), 255, np.uint8)
+    canvas[4:20, 8:24] = picture[::2, ::2]
+    return canvas
+
+
+def test_a_subject_on_a_canvas_is_compared_with_pictures_as_they_are() -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    reference = ReferenceImage(on_canvas(miniature(2)), 200, subject=ReferenceImage(miniature(2), 64))
+
+    near = compare(reference, POINTS, SIDES, rows, np.ones(3, np.bool_))
+
+    assert near[2].copy
+    assert near[2].subject
+    assert near[2].side == 64
+    assert not near[1].copy
+
+
+def test_a_picture_is_compared_with_the_subjects_of_points() -> None:
+    rows = np.stack([on_canvas(miniature(seed)) for seed in (1, 2, 3)])
+    subjects = Subjects(np.array([0, 2]), np.stack([miniature(1), miniature(3)]), np.array([40, 48], np.int32))
+
+    near = compare(ReferenceImage(miniature(3), 64), POINTS, SIDES, rows, np.ones(3, np.bool_), subjects)
+
+    assert near[3].copy
+    assert near[3].side == 48
+    assert not near[3].subject
+    assert not near[1].copy
+    assert not near[2].copy
