@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # Two processes share the tests; each test module stays on one of them.
 WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: demo test test-slow torture soak check-wheel format lint types clean
+.PHONY: demo test test-slow torture soak quality check-wheel format lint types clean
 
 demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
@@ -27,6 +27,9 @@ torture: $(STAMP) libarchive
 
 soak: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m ogaart_tests.torture --soak $(ARGS)
+
+quality: $(STAMP) libarchive
+	$(BIN)/python -W ignore -m benchmarks.quality $(ARGS)
 
 check-wheel: $(STAMP) libarchive
 	$(BIN)/python tools/check_wheel.py

@@ -1,6 +1,6 @@
 """How alike two pictures are called: one similarity from the model's and the signature's, and the verdict. Pure.
 
-The numbers are tuned on 432 game pictures with EfficientNet-Lite0; `benchmarks/copies.py` prints the results.
+The numbers are tuned on 431 game pictures with EfficientNet-Lite0; `make quality` prints the results.
 """
 
 from collections.abc import Sequence

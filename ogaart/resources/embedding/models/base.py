@@ -17,7 +17,7 @@ class WeightsMissing(RuntimeError):
 
 @dataclass(frozen=True)
 class LikenessThresholds:
-    """How far a model's cosines can be trusted; measured by ``benchmarks/copies.py``.
+    """How far a model's cosines can be trusted; measured by ``make quality``.
 
     Attributes:
         typical_cosine: below it the nearest picture is not even similar, where a publication holds too few pictures
