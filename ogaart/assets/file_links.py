@@ -1,5 +1,7 @@
 """The files that each entry links: originals and previews, as the page states them."""
 
+import hashlib
+
 import dagster as dg
 
 from ogaart.assets.content_pages import content_pages
@@ -59,7 +61,7 @@ def read_links(step: Step) -> None:
     rows: list[FileLinkRow] = []
     for slug, wanted in wanted_entries.items():
         old = stored.get(slug, [])
-        if old and old[0]["fingerprint"] == wanted:
+        if old and old[0]["fingerprint"] == wanted and not _lacks_ids(old):
             rows += old
         else:
             rows += [step.stamp(link, wanted) for link in _links(step, sources[slug])]
@@ -77,13 +79,27 @@ def read_links(step: Step) -> None:
     step.commit({FILE_LINKS: ([r for held in stored.values() for r in held], rows)})
 
 
+def _lacks_ids(links: list[FileLinkRow]) -> bool:
+    """Whether rows are of a version that took files without an id of their own as they are."""
+    ids = [link["fid"] for link in links if link["role"] == FileRole.FILE]
+    return None in ids or len(set(ids)) < len(ids)
+
+
+def _own_id(fid: int | None, url: str, taken: set[int | None]) -> int:
+    """A file's id; a negative one, made of its URL, where the page states none or one that another file has."""
+    if fid is not None and fid not in taken:
+        return fid
+    return -1 - int.from_bytes(hashlib.sha256(url.encode("utf-8", "surrogatepass")).digest()[:7], "big")
+
+
 def _links(step: Step, entry: EntryRow) -> list[FileLinkRow]:
     page = step.stores.site_rules.parse_entry(step.stores.blobs.read(str(entry["page_sha256"])), entry["url"])
     found: dict[str, FileLinkRow] = {}
     for role, links in ((FileRole.FILE, page.files), (FileRole.PREVIEW, page.previews)):
         for position, link in enumerate(links):
+            taken = {row["fid"] for row in found.values()}
             row: FileLinkRow = {
-                "fid": link.fid,
+                "fid": _own_id(link.fid, link.url, taken) if role == FileRole.FILE else link.fid,
                 "slug": entry["slug"],
                 "position": position,
                 "role": role.value,

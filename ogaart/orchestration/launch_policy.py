@@ -51,7 +51,7 @@ class KnownEntry:
     status: str
     fetched_at: datetime | None
     files: int = 0
-    fails: bool = False  # its page failed when it was last requested
+    fails: bool = False  # its page failed when it was last requested, and is tried again at a time of its own
     posted_at: datetime | None = None
     changed_at: datetime | None = None
     files_checked_at: tuple[datetime, ...] = ()  # when its readable files were last served or confirmed

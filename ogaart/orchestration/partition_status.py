@@ -43,7 +43,7 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
         at = row["checked_at"] or row["fetched_at"]
         if row["status"] == FileStatus.OK and at is not None:
             checked.setdefault(row["slug"], []).append(at)
-    failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES]}
+    failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES] if row["next_try"] is not None}
     return PartitionStatus(
         key,
         swept=page,

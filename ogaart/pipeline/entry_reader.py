@@ -69,7 +69,9 @@ class EntryReader:
             since: a stored page from before this time does not count.
         """
         step, attempt = self._step, self._attempt_fingerprint(url)
-        if step.failures.keep_until_due(url, attempt, slug):
+        # What was given up is requested again at the age at which any entry is.
+        again = self.refreshes(slug, old) and step.failures.is_permanent(url, attempt)
+        if not again and step.failures.keep_until_due(url, attempt, slug):
             return old
         times = [since, step.failures.refetch_before(url, attempt, slug)]
         if step.refresh is not None and self.refreshes(slug, old):
@@ -92,7 +94,10 @@ class EntryReader:
             )
             return old
         except PageUnreadable as cause:
-            step.failures.record(url, attempt, slug=slug, error_class=type(cause).__name__, message=str(cause))
+            # Also a page over a limit may be one bad answer: later runs request it again.
+            step.failures.record(
+                url, attempt, slug=slug, error_class=type(cause).__name__, message=str(cause), retryable=True
+            )
             return old
         if page is None:
             return self._refused(slug, url, old, fetched)

@@ -74,6 +74,11 @@ class FailureLog:
         row = self.find(key, fingerprint)
         return row is not None and self._is_due(row)
 
+    def is_permanent(self, key: str, fingerprint: str) -> bool:
+        """Whether ``key`` failed with the same inputs so often that no run tries it by itself any more."""
+        row = self.find(key, fingerprint)
+        return row is not None and row["next_try"] is None
+
     def refetch_before(self, key: str, fingerprint: str, slug: str) -> datetime | None:
         """The time before which a stored answer for ``key`` does not count; None: any stored answer does.
 

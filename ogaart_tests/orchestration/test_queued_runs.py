@@ -16,7 +16,7 @@ from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import instance_config, open_instance
 from ogaart.orchestration.launcher import AT_ONCE, PARTITION, REASON, REQUESTS, choose, sweep_is_overdue
-from ogaart.orchestration.run_reaper import GRACE, reap
+from ogaart.orchestration.run_reaper import FORMER_PROCESS_TAG, GRACE, PROCESS_TAG, process_tag, reap
 from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import World, open_world
@@ -138,6 +138,22 @@ def test_a_run_that_was_never_launched_does_not_stay_busy_for_ever(swept: World,
 
     assert lost.run_id in reaped
     assert queued.run_id not in reaped
+
+
+@pytest.mark.parametrize("tag", [PROCESS_TAG, FORMER_PROCESS_TAG])
+def test_a_run_of_a_process_that_is_gone_is_reaped(swept: World, instance: dg.DagsterInstance, tag: str) -> None:
+    [own] = process_tag().values()
+    alive = add(instance, "publish", dg.DagsterRunStatus.STARTED, **{tag: own})
+    dead = add(instance, "publish", dg.DagsterRunStatus.STARTED, **{tag: f"{own[:-1]}x"})  # another start of its pid
+
+    reaped = reap(instance, swept.stores.root)
+
+    assert dead.run_id in reaped
+    assert alive.run_id not in reaped
+
+
+def test_the_ui_hides_the_tag_of_a_process() -> None:
+    assert all(tag.startswith(".dagster/") for tag in process_tag())
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.operations.retry import FailureSelection, retry
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
+from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.storage.rows import EntryRow, FailureRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, LICENCE_HISTORY, RAW_FILES
@@ -312,3 +313,25 @@ def test_files_of_changed_pages_wait_until_the_day_has_requests_left(
 
         assert spent == [f"/content/{slug}" for slug in GOOD] + [site.site.file(100)[1].path]  # another length: new
         assert later == [f"/content/{slug}" for slug in GOOD] + [site.site.file(101)[1].path]
+
+
+@pytest.mark.slow
+def test_a_page_over_a_limit_is_requested_again_also_after_it_was_given_up(tmp_path: Path) -> None:
+    page = "/content/entry-01"
+    with odd(tmp_path, OGAART_ENTRY_REFRESH_DAYS="0") as (site, world):
+        site.instead[page] = DemoResponse(200, b"<html>" + b"<div>" * 3000 + b"</html>")
+        read(world, refresh=True)
+        [first] = world.stores.tables.read(FAILURES, KEY, Stage.CONTENT_PAGES)
+        world.stores.tables.commit(
+            Stage.CONTENT_PAGES, KEY, {FAILURES.name: [{**first, "attempts": 10, "next_try": None}]}, journal="test"
+        )
+        [status] = partition_statuses(world.stores, [KEY], datetime.now(UTC))
+        del site.instead[page]
+        read(world)
+        kept = failures(world)
+        read(world, due=datetime.now(UTC))
+
+        assert (first["error_class"], first["next_try"] is not None) == ("PageOverLimit", True)
+        assert not status.entries["entry-01"].fails  # so it is refreshed by its age
+        assert kept == [("PageOverLimit", None)]
+        assert (statuses(world), failures(world)) == (GOOD, [])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ogaart.core.fault_injection import Fault
+from ogaart_tests.torture.deceit import deceit
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, bench
 from ogaart_tests.torture.mutations import mutated, try_files, try_pages
@@ -65,6 +66,14 @@ def test_a_hostile_site_is_read_completely_and_politely(tmp_path: Path) -> None:
 
     assert seen.problems == []
     assert seen.faults > 10
+
+
+@pytest.mark.slow
+def test_a_site_that_lies_loses_nothing(tmp_path: Path) -> None:
+    seen = deceit(tmp_path, seed=9, rounds=1)
+
+    assert seen.problems == []
+    assert len(seen.lies) > 3
 
 
 def test_broken_files_give_rows_and_nothing_else(tmp_path: Path) -> None:

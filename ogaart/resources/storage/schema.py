@@ -169,7 +169,7 @@ LICENCE_HISTORY: "Table[rows.LicenceHistoryRow]" = Table(
 FILE_LINKS: "Table[rows.FileLinkRow]" = Table(
     "file_links", "file_links", "One row per file an entry links: originals and previews.", ("slug", "url"),
     (
-        Column("fid", pa.int64(), "The site's file id; null for previews."),
+        Column("fid", pa.int64(), "The site's file id; negative where it states none; null for previews."),
         Column("slug", pa.string(), "The entry.", always=True),
         Column("position", pa.int64(), "Zero-based place among the entry's links of that role.", always=True),
         Column("role", pa.string(), "file or preview.", always=True),

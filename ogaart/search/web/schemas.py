@@ -33,7 +33,7 @@ class OccurrenceRecord(_Record):
     member_path: str = Field(description="Path inside the file, where that is an archive.")
     format: str
     bytes: int
-    fid: int | None = Field(description="The site's file id.")
+    fid: int | None = Field(description="The site's file id; negative where it states none.")
     file_sha256: str
     sha256: str = Field(description="Hash of the picture file's own bytes.")
 
