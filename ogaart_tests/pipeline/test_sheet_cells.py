@@ -1,6 +1,7 @@
 """Cells of sheets in the graph: named by an atlas beside the picture, else recognised; and in older data roots."""
 
 import io
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,14 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     assert {row["run_id"] for row in world.stores.tables.read(CELLS, partition)} == {
         row["run_id"] for row in world.stores.tables.read(EMBEDDINGS, partition)
     }
+
+    assert world.publish().errors == []
+
+    assert world.sql("SELECT count(*), count(name) FROM cells") == [(14, 2)]
+    assert world.sql("SELECT count(*) FROM atlas_regions") == [(3,)]
+    served = sqlite3.connect(world.generation.path / "words.sqlite")
+    assert served.execute("SELECT count(*) FROM cells").fetchone() == (14,)
+    served.close()
 
 
 def test_every_picture_was_looked_at_and_cells_lie_within(demo_world: World) -> None:

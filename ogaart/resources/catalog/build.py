@@ -27,6 +27,7 @@ from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
+from ogaart.resources.catalog.kinship import write_kinship
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
@@ -198,7 +199,14 @@ class CatalogBuild:
         self._give_history(now)
         self._con.register("given_parts", self._build_patches())
         layout.create_types(self._con)
-        counts = {table.name: layout.create_table(self._con, table) for table in layout.PUBLIC}
+        counts = {
+            table.name: layout.create_table(self._con, table)
+            for table in layout.PUBLIC
+            if table.name not in layout.KINSHIP
+        }
+        miniatures = self.path / names.SIGNATURES, self.path / names.SIGNATURE_IDS
+        write_signatures(self._con, *miniatures)
+        counts |= write_kinship(self._con, *miniatures)
         add_changes(self._con, self.source.previous, self.number, now)
         counts |= {name: self._count(name) for name in (layout.PUBLICATIONS.name, layout.CHANGES.name)}
         create_views(self._con)
@@ -215,7 +223,6 @@ class CatalogBuild:
             **(facts or {}),
         }
         counts |= write_words(self._con, self.path / names.WORDS, info)
-        write_signatures(self._con, self.path / names.SIGNATURES, self.path / names.SIGNATURE_IDS)
         if self.source.derived is not None:
             subjects = DerivedBytes(self.source.derived, SUBJECT_SPACE)
             counts["subjects"] = write_subjects(self._con, subjects, self.path)

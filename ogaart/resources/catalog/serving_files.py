@@ -30,6 +30,10 @@ _PLACE_COLUMNS = (
 _PART_COLUMNS = (
     "part BLOB NOT NULL, whole BLOB NOT NULL, x INTEGER, y INTEGER, width INTEGER, height INTEGER, share REAL"
 )
+_CELL_COLUMNS = (
+    "image_id INTEGER, number INTEGER, x INTEGER, y INTEGER, width INTEGER, height INTEGER, kind TEXT, name TEXT,"
+    " confidence REAL, source TEXT"
+)
 _LICENCE_COLUMNS = "slug TEXT NOT NULL, licences TEXT, first_read_at TEXT, last_read_at TEXT, changed_at TEXT"
 INDEXES = """
 CREATE INDEX images_by_pixels ON images(pixel_sha256);
@@ -40,6 +44,8 @@ CREATE INDEX licences_by_slug ON licence_history(slug);
 CREATE INDEX parts_by_part ON parts(part);
 CREATE INDEX parts_by_whole ON parts(whole);
 CREATE INDEX entries_by_author ON entries(author);
+CREATE INDEX families_by_family ON families(family_id);
+CREATE INDEX frames_by_animation ON frames(animation_id);
 """
 _SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.string(), "TEXT"),
@@ -71,6 +77,10 @@ def serving_ddl() -> str:
         CREATE TABLE renamed_entries(slug TEXT PRIMARY KEY, new_slug TEXT) WITHOUT ROWID;
         CREATE TABLE licence_history({_LICENCE_COLUMNS});
         CREATE TABLE parts({_PART_COLUMNS});
+        CREATE TABLE cells({_CELL_COLUMNS}, PRIMARY KEY (image_id, number)) WITHOUT ROWID;
+        CREATE TABLE families(
+            image_id INTEGER PRIMARY KEY, family_id INTEGER, copy_id INTEGER, kind TEXT, evidence REAL);
+        CREATE TABLE frames(image_id INTEGER PRIMARY KEY, animation_id INTEGER, position INTEGER);
         CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     """
 
@@ -139,6 +149,13 @@ SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
 JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
 GROUP BY r.image_id ORDER BY r.image_id
 """
+_CELLS = """
+SELECT c.image_id, c.number, c.x, c.y, c.width, c.height, c.kind, c.name, round(c.confidence::DOUBLE, 2) AS confidence,
+    c.source
+FROM cells AS c SEMI JOIN (FROM images WHERE indexed) USING (image_id) ORDER BY c.image_id, c.number
+"""
+_FAMILIES = "SELECT image_id, family_id, copy_id, kind, evidence FROM families ORDER BY image_id"
+_FRAMES = "SELECT image_id, animation_id, position FROM frames ORDER BY image_id"
 _LICENCE_HISTORY = f"""
 SELECT h.slug, h.licences, {", ".join(_moment(f"h.{name}", name) for name in _LICENCE_TIMES)}
 FROM licence_history AS h SEMI JOIN (FROM images WHERE indexed) AS i USING (slug) ORDER BY h.slug, h.first_read_at
@@ -174,6 +191,9 @@ def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, A
             "words_renamed": _copy(con, store, "renamed", _RENAMED),
             "words_renamed_entries": _copy(con, store, "renamed_entries", _RENAMED_ENTRIES),
             "words_parts": _copy(con, store, "parts", _PARTS),
+            "words_cells": _copy(con, store, "cells", _CELLS),
+            "words_families": _copy(con, store, "families", _FAMILIES),
+            "words_frames": _copy(con, store, "frames", _FRAMES),
             "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
         }
         store.executescript(INDEXES)

@@ -89,6 +89,32 @@ PICTURE_PARTS: Table = Table(
     ),
 )  # fmt: skip
 
+FAMILIES: Table = Table(
+    "families", "(publications)", "Published pictures that show the same, in one entry or several: a row a picture.",
+    ("image_id",),
+    (
+        Column("family_id", pa.int64(), "The family: the smallest of its images' ids.", always=True),
+        Column("copy_id", pa.int64(), "The smallest of the ids that it is linked with but for recolours.", always=True),
+        Column("image_id", pa.int64(), "The image.", always=True),
+        Column("like_image_id", pa.int64(), "The image of the family that it has most in common with.", always=True),
+        Column("kind", pa.string(),
+               "How these two are the same: pixels, copy (resaved, on another ground), size (a copy at another size),"
+               " format (the same name in another format) or recolour.", always=True),
+        Column("evidence", pa.float64(), "Nearness of their miniatures, of recolours of their edges; 1: equal pixels.",
+               always=True),
+    ),
+)  # fmt: skip
+
+FRAMES: Table = Table(
+    "frames", "(publications)", "Published pictures that are frames of one animation: a row a frame.", ("image_id",),
+    (
+        Column("animation_id", pa.int64(), "The animation: the id of its first frame.", always=True),
+        Column("image_id", pa.int64(), "The image.", always=True),
+        Column("position", pa.int64(), "Zero-based place among the frames.", always=True),
+        Column("kind", pa.string(), "What they were found by: numbered (numbered names, near pixels).", always=True),
+    ),
+)  # fmt: skip
+
 _FROM_RAW = ("status", "http_status", "sha256", "bytes", "type", "fetched_at")
 _RAW = {column.name: column for column in schema.RAW_FILES.columns}
 FILES = Table(
@@ -129,9 +155,12 @@ PUBLIC: tuple[Table, ...] = (
     FILES, schema.MEMBERS, IMAGES, OCCURRENCES, schema.RENAMED_IMAGES, schema.ATLAS_REGIONS,
     schema.EMBEDDINGS, schema.CELLS, schema.POINTS,
     schema.FAILURES, schema.STEPS, RUNS,
-    PUBLICATIONS, CHANGES, PICTURE_PARTS,
+    FAMILIES, FRAMES, PUBLICATIONS, CHANGES, PICTURE_PARTS,
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""
+
+KINSHIP = frozenset({FAMILIES.name, FRAMES.name})
+"""Tables that are made from the published pictures' miniatures, after the others."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **{table.name: table.key for table in PUBLIC},
@@ -301,6 +330,8 @@ _SOURCES: Mapping[str, str] = {
     "publications": "SELECT * FROM given_publications",
     "changes": "SELECT * FROM given_changes",
     "picture_parts": "SELECT * FROM given_parts",
+    "families": "SELECT * FROM given_families",
+    "frames": "SELECT * FROM given_frames",
 }
 _RENAMED = {("files", "run_id"): "fetch_run_id", ("files", "written_at"): "fetch_written_at"}
 

@@ -40,6 +40,7 @@ class Collapser:
         self._first_of: dict[str, int] = {}  # the first fold of each entry
         self._entries: list[str] = []  # of the heads
         self._coarse: list[NDArray[np.float32]] = []  # of the heads
+        self._heads: list[Brief] = []
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -68,6 +69,7 @@ class Collapser:
             self._first_of.setdefault(brief.slug, len(self.folds))
             self._entries.append(brief.slug)
             self._coarse.append(small[n])
+            self._heads.append(brief)
             self.folds.append(CollapsedHits(brief.image_id))
 
     def _near_earlier(self, briefs: Sequence[Brief], small: NDArray[np.float32]) -> list[Sequence[int]]:
@@ -78,12 +80,28 @@ class Collapser:
         distances = differences(small, np.vstack([*self._coarse, small]))
         limits = np.where(rows[:, None] == columns[None, :], np.float32(SAME_ENTRY), np.float32(OTHER_ENTRY))
         before = np.arange(len(columns))[None, :] < len(self._entries) + np.arange(len(rows))[:, None]
-        inside = (distances <= limits) & before
+        inside = self._same_art(briefs, distances <= limits, rows[:, None] == columns[None, :]) & before
         found: list[Sequence[int]] = []
         for n in range(len(rows)):
             close = np.flatnonzero(inside[n])
             found.append([int(column) for column in close[np.argsort(distances[n, close])]] if len(close) else ())
         return found
+
+    def _same_art(
+        self, briefs: Sequence[Brief], near: NDArray[np.bool_], same_entry: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which pairs fold: copies in any entries and frames of one animation; near ones within an entry.
+
+        Across entries distance decides only where the publication does not know what is a copy of what.
+        """
+        every = [*self._heads, *briefs]
+        copy = np.array([-1 if brief.copy_id is None else brief.copy_id for brief in every], np.int64)
+        frame = np.array([-1 if brief.animation_id is None else brief.animation_id for brief in every], np.int64)
+        own = slice(len(self._heads), None)
+        known = (copy[own, None] >= 0) & (copy[None, :] >= 0)
+        copies = known & (copy[own, None] == copy[None, :])
+        frames = (frame[own, None] >= 0) & (frame[own, None] == frame[None, :])
+        return np.asarray(copies | frames | (near & (same_entry | ~known)))
 
 
 def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.facets import Facets, count_values
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
+from ogaart.search.engine.kinship import Kinship, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
 from ogaart.search.engine.listing import Listing
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
@@ -222,6 +223,11 @@ class SearchService:
         """What the page of a hit's entry has said of its licences, the current statement first."""
         with self.store() as (store, _):
             return store.licence_history(hit.slug)
+
+    def kinship(self, hit: Hit) -> Kinship:
+        """The cells, the frames and the family of a picture."""
+        with self.store() as (store, blocked):
+            return read_kinship(store, hit, blocked)
 
     def siblings(self, hit: Hit, count: int) -> list[Hit]:
         """Pictures of the same entry."""

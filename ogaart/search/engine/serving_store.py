@@ -34,6 +34,10 @@ class Brief:
     pixel_sha256: str
     side: int
     """The smaller one, in pixels."""
+    copy_id: int | None = None
+    """The same for all copies of a picture, in whatever entries; None: the publication does not know."""
+    animation_id: int | None = None
+    """The same for all frames of an animation; None: it is in none."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class ServingStore:
         self.columns = ImageColumns(indexed, self._rows)
         self.words = WordIndex(indexed, self.columns.entry_of, self.columns.rows, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
+        self.knows_kinship = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'families'"))
         self._has_renamed_entries = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed_entries'"))
 
     def close(self) -> None:
@@ -186,12 +191,14 @@ class ServingStore:
 
     def briefs(self, ids: Sequence[int]) -> dict[int, Brief]:
         """What ranking and folding need of those images that the catalog holds."""
+        kin = "coalesce(f.copy_id, image_id), a.animation_id" if self.knows_kinship else "NULL, NULL"
+        joined = "LEFT JOIN families AS f USING (image_id) LEFT JOIN frames AS a USING (image_id)"
         rows = self._rows(
-            "SELECT image_id, slug, lower(hex(pixel_sha256)) AS pixels, min(width, height) AS side FROM images"
-            " WHERE image_id IN (SELECT value FROM json_each(?))",
+            f"SELECT image_id, slug, lower(hex(pixel_sha256)), min(width, height), {kin} FROM images"  # noqa: S608
+            f" {joined if self.knows_kinship else ''} WHERE image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )
-        return {image_id: Brief(image_id, slug, pixels, side) for image_id, slug, pixels, side in rows}
+        return {row[0]: Brief(*row) for row in rows}
 
     def same_pixels(self, pixel_sha256: str) -> list[int]:
         """Images of exactly these pixels, in every entry."""

@@ -116,11 +116,11 @@ class Api:
         return await run_in_threadpool(self._answer, address, self._allowances.visitor(request), address.upload or None)
 
     def image(self, image_id: ImageId) -> ImageRecord:
-        """One picture with all its places."""
+        """One picture with all its places, the cells of a sheet, the frames of its animation, and its family."""
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
-        return ImageRecord.with_history(hit, self._service.licence_history(hit))
+        return ImageRecord.with_history(hit, self._service.licence_history(hit), self._service.kinship(hit))
 
     def credits(
         self,

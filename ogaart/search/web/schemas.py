@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
+from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results
 
@@ -135,16 +136,69 @@ class HitRecord(_Record):
         return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
 
 
-class ImageRecord(HitRecord):
-    """One picture of one entry, with the history of its licences."""
+class CellRecord(_Record):
+    """A part of a sprite sheet or tile set."""
 
-    licence_history: list[LicenceStatementRecord] = Field(description="The current statement first.")
+    number: int = Field(description="Zero-based place among the sheet's cells.")
+    x: int = Field(description="Left edge, in pixels of the picture.")
+    y: int = Field(description="Upper edge.")
+    width: int
+    height: int
+    kind: str = Field(description="What it was found by: named (an atlas), grid, strip or loose.")
+    name: str = Field(description="Its name in the atlas; empty where it has none.")
+    confidence: float = Field(description="0 to 1; 1 where an atlas names it.")
+    source: str = Field(description="The atlas; empty where the cell was recognised in the picture.")
+
+
+class RelativeRecord(_Record):
+    """Another picture that shows the same, in this entry or another."""
+
+    image_id: str
+    kind: str = Field(description="How it is the same: pixels, copy, size, format (same name) or recolour.")
+    evidence: float = Field(description="0 to 1; 1 for equal pixels.")
+    slug: str
+    title: str
+    author: str
+    licences: list[str] = Field(description="Any one of them may be chosen.")
+    page_url: str = Field(description="The entry on its site.")
+    width: int
+    height: int
+    format: str
+    url: str = Field(description="Path of its page here.")
+    thumb_url: str
 
     @classmethod
-    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement]) -> Self:
-        """The record of a hit and its entry's licence history."""
-        statements = [{**asdict(one), "licences": list(one.licences)} for one in history]
-        return cls(**HitRecord.of(hit).model_dump(), licence_history=statements)
+    def of(cls, relative: Relative) -> Self:
+        """The record of a relative."""
+        hit = relative.hit
+        same = ("slug", "title", "author", "page_url", "width", "height", "format", "url", "thumb_url")
+        return cls(
+            image_id=str(hit.image_id),
+            kind=relative.kind,
+            evidence=round(relative.evidence, 3),
+            licences=[licence.name for licence in hit.licences],
+            **{name: getattr(hit, name) for name in same},
+        )
+
+
+class ImageRecord(HitRecord):
+    """One picture of one entry, with the history of its licences and what belongs to it."""
+
+    licence_history: list[LicenceStatementRecord] = Field(description="The current statement first.")
+    cells: list[CellRecord] = Field(description="The parts of a sheet, row by row; empty for another picture.")
+    animation: list[str] = Field(description="Ids of the frames of its animation, in order; empty where it is in none.")
+    family: list[RelativeRecord] = Field(description="Other pictures that show the same; of other entries first.")
+
+    @classmethod
+    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement], kinship: Kinship) -> Self:
+        """The record of a hit, its entry's licence history, and what belongs to it."""
+        return cls(
+            **HitRecord.of(hit).model_dump(),
+            licence_history=[{**asdict(one), "licences": list(one.licences)} for one in history],
+            cells=[asdict(cell) for cell in kinship.cells],
+            animation=[str(frame) for frame in kinship.frames],
+            family=[RelativeRecord.of(relative) for relative in kinship.family],
+        )
 
 
 class VerdictRecord(_Record):

@@ -37,6 +37,22 @@ from ogaart_tests.resources.catalog.catalog_world import (
 )
 
 
+def test_equal_pixels_in_two_entries_are_a_family(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+
+    found = publish(world, index)
+
+    oaks = sorted((image_id("oak", "oak"), image_id("elm", "oak")))
+    rows = ask(found, "SELECT family_id, copy_id, image_id, like_image_id, kind, evidence FROM families")
+    assert rows == [
+        (oaks[0], oaks[0], oaks[0], oaks[1], "pixels", 1.0),
+        (oaks[0], oaks[0], oaks[1], oaks[0], "pixels", 1.0),
+    ]
+    assert words(found, "SELECT image_id, family_id, kind FROM families") == [(oak, oaks[0], "pixels") for oak in oaks]
+    assert ask(found, "SELECT count(*) FROM frames") == [(0,)]
+
+
 def test_every_image_has_one_row_for_each_entry(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     fill(index, *ALL_OF_IT)

@@ -57,3 +57,29 @@ def test_many_heads() -> None:
     rows = [(n, f"entry-{n}", f"{n}", signature(n)) for n in range(200)]
 
     assert len(fold(folder, rows)) == 200
+
+
+def test_copies_fold_across_entries_and_what_is_only_near_does_not() -> None:
+    rows = [
+        Brief(1, "walk", "a", side=32, copy_id=1),
+        Brief(2, "other", "b", side=32, copy_id=1),  # known to be a copy, however far its miniature
+        Brief(3, "third", "c", side=32, copy_id=3),  # as near as could be, and known not to be one
+        Brief(4, "walk", "d", side=32, copy_id=4, animation_id=4),
+        Brief(5, "walk", "e", side=32, copy_id=5, animation_id=4),  # the next frame of a wild dance
+    ]
+    looks = np.stack([signature(1), signature(2), signature(1), signature(3), signature(4)])
+    folder = Collapser(near=True, group=False)
+
+    folder.add(rows, looks, np.ones(5, np.bool_))
+
+    assert [(one.head, one.members) for one in folder.folds] == [(1, [2]), (3, []), (4, [5])]
+
+
+def test_a_later_page_of_hits_folds_under_earlier_ones() -> None:
+    folder = Collapser(near=True, group=False)
+    known = np.ones(1, np.bool_)
+
+    folder.add([Brief(1, "walk", "a", side=32, copy_id=1)], signature(1)[None], known)
+    folder.add([Brief(2, "other", "b", side=32, copy_id=1)], signature(2)[None], known)
+
+    assert [(one.head, one.members) for one in folder.folds] == [(1, [2])]

@@ -1,0 +1,125 @@
+"""Copies, sizes, twins in other formats and recolours are found; what only looks like them is not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.sheets import art
+from ogaart.likeness.families import Kin, Kinship, families, find_kin
+from ogaart.likeness.frames import animations, numbered
+from ogaart.likeness.signatures import signature
+
+Pixels = NDArray[np.uint8]
+SPRITES = [picture for folder in sorted(art()) for picture in art()[folder] if min(picture.shape[:2]) >= 48]
+
+
+def resized(pixels: Pixels, factor: float) -> Pixels:
+    height, width = pixels.shape[:2]
+    picture = Image.fromarray(pixels).resize((int(width * factor), int(height * factor)), Image.Resampling.BICUBIC)
+    return np.asarray(picture)
+
+
+def recoloured(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(pixels[..., [2, 0, 1, 3]])
+
+
+def kin_of(pictures: Sequence[Pixels], names: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Kin]:
+    return find_kin(
+        np.stack([signature(picture) for picture in pictures]),
+        np.array([picture.shape[1::-1] for picture in pictures]),
+        [picture.tobytes().hex() for picture in pictures],
+        names or [""] * len(pictures),
+        formats or ["png"] * len(pictures),
+    )
+
+
+def colourful() -> Pixels:
+    """A sprite with an outline of its own and colours to change."""
+    return next(p for p in SPRITES if 0.2 < (p[..., 3] == 0).mean() < 0.8 and np.ptp(p[..., :3].mean(axis=2)) > 100)
+
+
+def test_each_kind_is_named() -> None:
+    sprite = colourful()
+    others = [picture for picture in SPRITES[::17] if picture is not sprite][:15]
+
+    found = kin_of([sprite, *others, sprite.copy(), resized(sprite, 2), recoloured(sprite)])
+
+    kinds = {kin.kind: (kin.one, kin.other) for kin in found if kin.one == 0}
+    assert kinds[Kinship.PIXELS] == (0, len(others) + 1)
+    assert kinds[Kinship.SIZE] == (0, len(others) + 2)
+    assert kinds[Kinship.RECOLOUR] == (0, len(others) + 3)
+
+
+def test_a_twin_is_the_same_name_in_another_format() -> None:
+    sprite = colourful()
+    soft = resized(resized(sprite, 0.5), 4)
+
+    twin = kin_of([sprite, soft], ["oak", "oak"], ["png", "svg"])
+    namesake = kin_of([sprite, SPRITES[40]], ["oak", "oak"], ["png", "svg"])
+
+    assert [kin.kind for kin in twin] == [Kinship.FORMAT]
+    assert namesake == []
+
+
+@pytest.mark.parametrize("picture", [np.zeros((64, 64, 4), np.uint8), np.full((64, 64, 4), 255, np.uint8)])
+def test_flat_pictures_have_no_kin_but_their_equals(picture: Pixels) -> None:
+    other = picture.copy()
+    other[0, 0] = (1, 2, 3, 4)
+
+    assert kin_of([picture, other]) == []
+    assert [kin.kind for kin in kin_of([picture, picture])] == [Kinship.PIXELS]
+
+
+def test_icons_are_too_small_to_prove_anything() -> None:
+    small = resized(colourful(), 0.2)
+
+    assert kin_of([small, resized(small, 1.01)[: small.shape[0], : small.shape[1]].copy() // 2 * 2]) == []
+
+
+def test_strangers_are_in_no_family() -> None:
+    pictures = [picture for folder, all_of in sorted(art().items()) for picture in all_of[:1]]
+
+    assert [kin for kin in kin_of(pictures) if kin.kind is not Kinship.RECOLOUR] == []
+
+
+def test_families_are_what_is_linked() -> None:
+    links = [Kin(1, 4, Kinship.COPY, 1.0), Kin(0, 3, Kinship.SIZE, 1.0), Kin(3, 4, Kinship.COPY, 1.0)]
+
+    assert families(6, links).tolist() == [0, 0, 2, 0, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("walk/hero_03.png", ("walk/hero#.png", 3)),
+        ("Hero (12).PNG", ("hero#.png", 12)),
+        ("frame7", ("frame#", 7)),
+        ("a-b.0001.tga", ("a-b#.tga", 1)),
+        ("hero.png", None),
+        ("2x/hero.png", None),
+    ],
+)
+def test_numbered_names(path: str, expected: tuple[str, int] | None) -> None:
+    assert numbered(path) == expected
+
+
+def frame(step: int, size: int = 32) -> Pixels:
+    picture = np.zeros((size, size, 4), np.uint8)
+    picture[6:26, 8 + step : 22 + step] = (200, 80, 40, 255)
+    picture[8:12, 12 + step : 16 + step] = (20, 20, 20, 255)
+    return picture
+
+
+def test_frames_are_numbered_names_of_near_pictures() -> None:
+    other = np.full((32, 32, 4), (10, 200, 240, 255), np.uint8)
+    named = [("a/walk_2.png", frame(2)), ("a/walk_1.png", frame(1)), ("a/walk_3.png", other), ("a/walk_10.png", other),
+             ("b/walk_4.png", frame(1)), ("a/idle.png", frame(1)), ("a/walk_11.png", frame(1, 48))]  # fmt: skip
+    signatures = np.stack([signature(picture) for _, picture in named])
+    sizes = np.array([picture.shape[1::-1] for _, picture in named])
+
+    found = animations([path for path, _ in named], sizes, signatures)
+
+    assert [animation.frames for animation in found] == [(1, 0), (2, 3)]
