@@ -134,6 +134,9 @@ class Settings(BaseSettings):
 
     serve_host: str = Field("127.0.0.1", description="Address the search page listens on.")
     hosts: str = Field("", description="Names of the search page besides localhost, comma-separated; `*`: any.")
+    cors_origins: str = Field(
+        "*", description="Origins whose pages may use the API in a browser, comma-separated; `*`: any; empty: none."
+    )
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
     failure_webhook: SecretStr | None = Field(None, description="URL to which each failed run is sent as JSON (POST).")

@@ -333,18 +333,16 @@ _TRACKING = re.compile(
 """Names that other sites add to links, which mean nothing here."""
 
 
-def read_search_url(
-    pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE, *, empty_filters: bool = True
-) -> SearchUrl:
+def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE, *, strict: bool = False) -> SearchUrl:
     """Read a search from URL parameters.
 
     Args:
         pairs: names, aliases included, and values.
         page_size: hits on a page where they do not say.
-        empty_filters: whether a filter may be there without a value, as forms send it; it is then not set.
+        strict: whether every parameter must have a value, and no more than it takes; forms send empty ones.
 
     Raises:
-        InvalidParameter: a name is unknown, or a value is outside its type or limits.
+        InvalidParameter: a name is unknown, a value is outside its type or limits, or there are too many.
     """
     given: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -353,10 +351,12 @@ def read_search_url(
         values = given.setdefault(_CANONICAL[name], [])
         if value.strip():
             values.append(value.strip())
-    if not empty_filters:
-        for row in FILTERS:
-            if given.get(row.name) == []:
-                raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out for no such filter")
+    for row in PARAMETERS:
+        values = given.get(row.name, [])
+        if strict and row.name in given and not values:
+            raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out where it has none")
+        if len(values) > 1 and not row.kind.many and (strict or row in FILTERS):
+            raise InvalidParameter(f"{row.name}: {len(values)} values; it takes one")
     read = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
     filters = Filters(**{row.field: read.pop(row.field) for row in FILTERS})
     if not given.get("limit"):

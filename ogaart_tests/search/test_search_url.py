@@ -145,10 +145,17 @@ def test_what_is_unknown_is_named_with_the_nearest(query: str, message: str) -> 
         read(f"/search?{query}")
 
 
+def test_no_value_of_a_filter_is_dropped_where_it_takes_one() -> None:
+    with pytest.raises(InvalidParameter, match="size: 2 values; it takes one"):
+        read("/search?size=icon&size=large")
+    with pytest.raises(InvalidParameter, match="limit: 2 values"):
+        read_search_url([("limit", "5"), ("limit", "6")], strict=True)
+
+
 def test_a_filter_without_a_value_is_unset_in_forms_and_refused_elsewhere() -> None:
     assert read_search_url([("q", "a"), ("licence", " "), ("size", "")]) == SearchUrl(words="a")
     with pytest.raises(InvalidParameter, match="licence: the value is empty"):
-        read_search_url([("q", "a"), ("license", "")], empty_filters=False)
+        read_search_url([("q", "a"), ("license", "")], strict=True)
 
 
 def test_pages_ignore_tracking_name_what_is_foreign_and_refuse_near_misses() -> None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import TooManyRequests
@@ -29,6 +30,19 @@ class RateLimit:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    @property
+    def per_minute(self) -> int:
+        """Requests a minute; 0: any number."""
+        return self._per_minute
+
+    def left(self, client: str) -> tuple[int, int]:
+        """Requests that a client may make now, and the seconds until the bucket is full again."""
+        now = self._clock()
+        with self._lock:
+            left, since = self._buckets.get(client, (float(self._per_minute), now))
+        left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60.0)
+        return int(left), math.ceil((self._per_minute - left) * 60.0 / self._per_minute)
 
     def take(self, client: str) -> None:
         """Count one request.
@@ -63,6 +77,7 @@ class Allowances:
     def visitor(self, request: Request) -> Visitor:
         """The client of a request; each picture it needs is charged to its allowance."""
         client = client_of(request)
+        request.state.limits = {"searches": (self._searches, client), "pictures": (self._pictures, client)}
         return Visitor(client, lambda: self._pictures.take(client))
 
     def search(self, request: Request) -> Visitor:
@@ -74,6 +89,31 @@ class Allowances:
         visitor = self.visitor(request)
         self._searches.take(visitor.client)
         return visitor
+
+
+class RateLimitHeadersMiddleware:
+    """Says what a client may still do, in the headers RateLimit and RateLimit-Policy of what counts (IETF draft 10)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            limits: dict[str, tuple[RateLimit, str]] = scope.get("state", {}).get("limits", {})
+            held = {name: (limit, limit.left(client)) for name, (limit, client) in limits.items() if limit.per_minute}
+            if message["type"] == "http.response.start" and held:
+                policy = ", ".join(f'"{name}";q={limit.per_minute};w=60' for name, (limit, _) in held.items())
+                now = ", ".join(f'"{name}";r={left};t={seconds}' for name, (_, (left, seconds)) in held.items())
+                added = [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
+                message["headers"] = [*message.get("headers", []), *added]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
 
 
 def client_of(request: Request) -> str:

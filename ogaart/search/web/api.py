@@ -1,39 +1,26 @@
 """The API, version 1: the same searches as JSON."""
 
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from ogaart.search.credits.exports import FORMATS
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.suggestions import MOST
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.parameters import nearest, unknown_name
 from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
-from ogaart.search.web.parameters import ImageId, openapi, schema
-from ogaart.search.web.schemas import ImageRecord, InfoRecord, ProblemRecord, ResultsRecord
-
-_PROBLEM = {"model": ProblemRecord, "content": {"application/problem+json": {}}}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {**_PROBLEM, "description": "Invalid parameter."},
-    404: {**_PROBLEM, "description": "Not found."},
-    429: {**_PROBLEM, "description": "Too many requests; see Retry-After."},
-    503: {**_PROBLEM, "description": "Nothing is published yet, the server is busy, or a part of it does not work."},
-}
-_PICTURE_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    **_PROBLEMS,
-    403: {**_PROBLEM, "description": "The link is not fetched, by this server's rules."},
-    410: {**_PROBLEM, "description": "The upload has expired."},
-    413: {**_PROBLEM, "description": "The picture is too large."},
-    422: {**_PROBLEM, "description": "The picture cannot be read."},
-    502: {**_PROBLEM, "description": "The link does not return a picture."},
-}
+from ogaart.search.web.openapi import ALWAYS, OF_PICTURES, ImageId, openapi, problems, schema
+from ogaart.search.web.schemas import ImageRecord, InfoRecord, ResultsRecord, SuggestionRecord, SuggestionsRecord
 
 
 def _either(description: str) -> dict[str, Any]:
@@ -70,39 +57,69 @@ class Api:
         self._credits_routes = credits_routes
         self._allowances = allowances
         self.router = APIRouter(prefix="/api/v1", tags=["search"])
-        add = self.router.add_api_route
-        add(
+        self._add(
             "/search",
             self.search,
-            methods=["GET"],
-            summary="Search by picture, words and filters",
-            responses=_PICTURE_PROBLEMS,
-            openapi_extra={"parameters": [openapi(p) for p in PARAMETERS]},
+            "search",
+            "Search by picture, words and filters",
+            OF_PICTURES,
+            extra={"parameters": [openapi(p) for p in PARAMETERS]},
         )
-        add(
+        body = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
+        self._add(
             "/search",
             self.search_with,
-            methods=["POST"],
-            summary="Search with picture files",
-            responses=_PICTURE_PROBLEMS,
-            openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+            "search_with_pictures",
+            "Search with picture files",
+            OF_PICTURES,
+            extra={"requestBody": body},
+            method="POST",
         )
-        add("/images/{image_id}", self.image, methods=["GET"], summary="One picture", responses=_PROBLEMS)
-        add(
+        self._add("/suggestions", self.suggestions, "suggest", "What a visitor may be typing", ALWAYS)
+        self._add("/images/{image_id}", self.image, "get_image", "One picture", ALWAYS)
+        media = [*(one.media_type.partition(";")[0] for one in FORMATS.values()), "application/zip"]
+        kinds: dict[str, dict[str, Any]] = {one: {} for one in media}
+        self._add(
             "/credits",
             self.credits,
-            methods=["GET"],
-            summary="Credits of several pictures",
-            responses=_PROBLEMS,
+            "get_credits",
+            "Credits of several pictures",
+            (*ALWAYS, 413),
             response_class=Response,
+            success={200: {"description": "The credits, in the format requested.", "content": kinds}},
         )
-        add("/info", self.info, methods=["GET"], summary="What is searched", responses=_PROBLEMS)
+        self._add("/info", self.info, "get_info", "What is searched", ALWAYS)
+
+    def _add(
+        self,
+        path: str,
+        route: Callable[..., Any],
+        operation: str,
+        summary: str,
+        statuses: Iterable[int],
+        *,
+        method: str = "GET",
+        extra: dict[str, Any] | None = None,
+        success: dict[int | str, dict[str, Any]] | None = None,
+        response_class: type[Response] = JSONResponse,
+    ) -> None:
+        self.router.add_api_route(
+            path,
+            route,
+            methods=[method],
+            operation_id=operation,
+            summary=summary,
+            responses=problems(statuses) | (success or {}),
+            response_class=response_class,
+            openapi_extra=extra,
+            dependencies=[] if extra else [Depends(refuse_unknown)],
+        )
 
     def search(self, request: Request) -> ResultsRecord:
         """Search by picture, words and filters, all of which combine."""
         visitor = self._allowances.search(request)
-        address = read_search_url(request.query_params.multi_items(), empty_filters=False)
-        return self._answer(address, visitor, upload=None)
+        address = read_search_url(request.query_params.multi_items(), strict=True)
+        return self._answer(address, visitor, _base(request), upload=None)
 
     async def search_with(self, request: Request) -> ResultsRecord:
         """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
@@ -112,21 +129,36 @@ class Api:
         added = await add_uploads(sent, self._uploads, self._allowances.visitor(request))
         given = [("upload" if role == "picture" else role, token) for role, token in added]
         pairs = [*request.query_params.multi_items(), *sent.parameters, *given]
-        address = read_search_url(pairs, empty_filters=False)
-        return await run_in_threadpool(self._answer, address, self._allowances.visitor(request), address.upload or None)
+        address = read_search_url(pairs, strict=True)
+        visitor = self._allowances.visitor(request)
+        return await run_in_threadpool(self._answer, address, visitor, _base(request), address.upload or None)
 
-    def image(self, image_id: ImageId) -> ImageRecord:
+    def suggestions(
+        self,
+        request: Request,
+        q: Annotated[str, Query(min_length=1, max_length=100, description="What is typed so far.")],
+        limit: Annotated[int, Query(ge=1, le=MOST, description="Suggestions at most.")] = 8,
+    ) -> SuggestionsRecord:
+        """Words, tags, authors and entries that begin so, each with a picture and the number of pictures it finds."""
+        self._allowances.visitor(request)
+        found = self._service.suggestions(q, limit)
+        return SuggestionsRecord(suggestions=[SuggestionRecord.of(one, _base(request)) for one in found])
+
+    def image(self, image_id: ImageId, request: Request) -> ImageRecord:
         """One picture with all its places, the cells of a sheet, the frames of its animation, and its family."""
         hit = self._service.hit(image_id)
         if hit is None:
             raise NotFound(f"no picture has the id {image_id}")
-        return ImageRecord.with_history(hit, self._service.licence_history(hit), self._service.kinship(hit))
+        history, kinship = self._service.licence_history(hit), self._service.kinship(hit)
+        return ImageRecord.with_history(hit, history, kinship, _base(request))
 
     def credits(
         self,
         request: Request,
         ids: Ids,
-        format: Annotated[str, Query(description=f"One of {', '.join([*FORMATS, 'zip'])}.")] = "json",  # noqa: A002
+        format: Annotated[  # noqa: A002
+            str, Query(description="The format of the answer.", json_schema_extra={"enum": [*FORMATS, "zip"]})
+        ] = "json",
         rely: Rely = [],  # noqa: B006 - FastAPI copies defaults
     ) -> Response:
         """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
@@ -137,10 +169,27 @@ class Api:
         """Model, size and age of what is searched."""
         return InfoRecord.of(self._service.info())
 
-    def _answer(self, address: SearchUrl, visitor: Visitor, upload: str | None) -> ResultsRecord:
+    def _answer(self, address: SearchUrl, visitor: Visitor, base: str, upload: str | None) -> ResultsRecord:
         address = self._resolver.read_links(address)
         if address.empty:
             raise InvalidParameter("the search is empty: pass q, url, upload, like, unlike or a filter")
         results = self._service.search(self._resolver.resolve(address, visitor).query)
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
-        return ResultsRecord.of(results, following=following, upload=upload)
+        return ResultsRecord.of(results, following=f"{base}{following}", upload=upload, base=base)
+
+
+def _base(request: Request) -> str:
+    """This server's URL, as the client names it."""
+    return str(request.base_url).rstrip("/")
+
+
+def refuse_unknown(request: Request) -> None:
+    """Refuse parameters that a route does not have: what they should do must not be left out silently.
+
+    Raises:
+        InvalidParameter: one of them is unknown.
+    """
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise unknown_name(name, nearest(name, known), known or ["none"])

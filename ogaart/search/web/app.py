@@ -17,15 +17,22 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import ContactMissing
 from ogaart.search.web.admission import SEARCHING, AdmissionMiddleware, WaitingLine
-from ogaart.search.web.allowances import Allowances
+from ogaart.search.web.allowances import Allowances, RateLimitHeadersMiddleware
 from ogaart.search.web.api import Api
 from ogaart.search.web.connection_limits import guarded
 from ogaart.search.web.credits_routes import CreditsRoutes
 from ogaart.search.web.error_responses import ErrorResponses, answer_errors
-from ogaart.search.web.guards import AllowedHostsMiddleware, SecurityHeadersMiddleware, allowed_hosts
+from ogaart.search.web.guards import (
+    AllowedHostsMiddleware,
+    CrossOriginMiddleware,
+    SecurityHeadersMiddleware,
+    allowed_hosts,
+)
 from ogaart.search.web.info_pages import InfoPages
 from ogaart.search.web.listing_pages import ListingPages
+from ogaart.search.web.methods import HeadMiddleware
 from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, RequestMetricsMiddleware
+from ogaart.search.web.openapi import describe
 from ogaart.search.web.pages import SearchPages
 from ogaart.search.web.picture_pages import PicturePages
 from ogaart.search.web.process import compute_in_own_thread, keep_memory
@@ -73,7 +80,7 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
     credits_routes = CreditsRoutes(serving, templates, allowances)
     metrics = RequestMetrics()
     reports = VisitorReports(DataRoot.of(settings).reports)
-    for routes in (
+    pages = (
         SearchPages(serving, uploads, resolver, templates, allowances),
         PicturePages(serving, templates, allowances),
         ListingPages(serving, templates, allowances),
@@ -82,12 +89,15 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
         MonitoringRoutes(serving, uploads, metrics, reports),
         ReportPages(serving, templates, reports),
         InfoPages(app, serving, templates),
-    ):
+    )
+    for routes in pages:
         app.include_router(routes.router)
-    # Innermost, so that what the other layers answer stays as small as it is. Pictures and zips are compressed already.
+    describe(app)
+    app.add_middleware(HeadMiddleware)
+    # Inside the layers below, so that what those answer stays as small as it is. Pictures and zips are compressed.
     app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=6, exclude_content_types=_COMPRESSED)
     responses = ErrorResponses(serving, templates)
-    answer_errors(app, responses)
+    answer_errors(app, responses, [routes.router for routes in pages])
     app.add_middleware(
         AdmissionMiddleware,
         searches=WaitingLine(SEARCHING, settings.searches_waiting),
@@ -97,6 +107,8 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
     app.add_middleware(
         AllowedHostsMiddleware, hosts=allowed_hosts(f"{settings.hosts},{settings.serve_host}"), refuse=responses.known
     )
+    app.add_middleware(RateLimitHeadersMiddleware)
+    app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     app.mount("/static", VersionedFiles(templates.version), name="static")

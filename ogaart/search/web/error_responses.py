@@ -1,11 +1,11 @@
 """From exceptions to answers: a page, or problem+json under ``/api``."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound, NothingPublished, TooBusy, TooManyRequests
 from ogaart.search.results import Info
+from ogaart.search.web.methods import allowed_methods
 from ogaart.search.web.problems import INTERNAL, KNOWN, REFUSED, Problem, problem_of
 from ogaart.search.web.templating import Templates
 
@@ -50,8 +51,14 @@ class ErrorResponses:
             return None
 
 
-def answer_errors(app: FastAPI, responses: ErrorResponses) -> None:
-    """Answer every error of an application in words of our own, never in a library's."""
+def answer_errors(app: FastAPI, responses: ErrorResponses, routers: Sequence[APIRouter]) -> None:
+    """Answer every error of an application in words of our own, never in a library's.
+
+    Args:
+        app: the application.
+        responses: makes the answers.
+        routers: the application's, from which the methods of a path are read.
+    """
     answer = responses.problem
 
     async def known(request: Request, error: Exception) -> Response:
@@ -65,7 +72,11 @@ def answer_errors(app: FastAPI, responses: ErrorResponses) -> None:
                 return _without_slash(request)
             gone = problem_of(NotFound(f"nothing is at {path}"))
             return answer(request, replace(gone, way_out=REFUSED) if path.startswith("/api/") else gone)
-        headers = dict(error.headers or {})  # 405 names in Allow the methods that there are
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers = {"Allow": ", ".join(allowed_methods(request, routers))}
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
         detail = f"{request.method} is not possible here" if error.status_code == 405 else "the request is not valid"
         return answer(request, Problem(error.status_code, "Request refused", detail, REFUSED), headers)
 

@@ -1,10 +1,11 @@
-"""Middleware before every route: security headers, and the host names that this server answers to."""
+"""Middleware before every route: security headers, host names, and which other sites' pages may use the API."""
 
 import ipaddress
 from collections.abc import Callable
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ogaart.search.errors import HostRefused
@@ -22,6 +23,10 @@ HEADERS = {
 }
 PROBES = frozenset({"/healthz", "/metrics"})
 """Paths that answer under any host name: probes of an orchestrator name the machine in ways of their own."""
+
+SHARED = ("/api/", "/thumb/", "/original/", "/view/")
+"""What other sites' pages may read: the API, and the pictures that it links."""
+_READABLE = ("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Link")
 
 
 class SecurityHeadersMiddleware:
@@ -43,6 +48,32 @@ class SecurityHeadersMiddleware:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class CrossOriginMiddleware:
+    """Lets pages of some origins read the API; nothing there depends on a visitor's cookies.
+
+    Args:
+        app: the application behind.
+        origins: as in the header Origin, comma-separated; ``*``: any; empty: none.
+    """
+
+    def __init__(self, app: ASGIApp, origins: str) -> None:
+        self._app = app
+        allowed = [origin.strip().rstrip("/") for origin in origins.split(",") if origin.strip()]
+        self._shared = CORSMiddleware(
+            app,
+            allow_origins=allowed,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=("*",),
+            expose_headers=_READABLE,
+            max_age=86_400,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through."""
+        shared = scope["type"] == "http" and scope["path"].startswith(SHARED)
+        await (self._shared if shared else self._app)(scope, receive, send)
 
 
 class AllowedHostsMiddleware:

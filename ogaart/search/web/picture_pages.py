@@ -14,7 +14,7 @@ from ogaart.search.filters import Filters
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web.allowances import Allowances
-from ogaart.search.web.parameters import ImageId
+from ogaart.search.web.openapi import ImageId
 from ogaart.search.web.static_files import FOREVER
 from ogaart.search.web.template_filters import fit
 from ogaart.search.web.templating import Templates

@@ -6,12 +6,14 @@ An image_id is a string everywhere: JavaScript rounds such numbers.
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.search.engine.kinship import Kinship, Relative
+from ogaart.search.engine.suggestions import Suggestion, SuggestionKind
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results
 
@@ -33,7 +35,7 @@ class OccurrenceRecord(_Record):
     file_url: str
     member_path: str = Field(description="Path inside the file, where that is an archive.")
     format: str
-    bytes: int
+    bytes: int = Field(ge=0)
     fid: int | None = Field(description="The site's file id; negative where it states none.")
     file_sha256: str
     sha256: str = Field(description="Hash of the picture file's own bytes.")
@@ -48,7 +50,8 @@ class OccurrenceRecord(_Record):
 def _describe_served(described: dict[str, Any]) -> None:
     """Add every served column to the JSON schema of a hit: what it means is declared once, in ``storage.schema``."""
     for column in (*IMAGES.served, *ENTRIES.served):
-        one: dict[str, Any] = {"type": _json_type(column.type), "description": column.comment}
+        # A publication may lack a value, or, from before, a whole column.
+        one: dict[str, Any] = {"type": [_json_type(column.type), "null"], "description": column.comment}
         if isinstance(column.type, pa.ListType):
             one["items"] = {"type": _json_type(column.type.value_type)}
         described["properties"].setdefault(column.served_name, one)
@@ -80,7 +83,7 @@ class HitRecord(_Record):
     model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_describe_served)
 
     image_id: str = Field(description="Made of entry and pixels: never changes.")
-    score: float | None = Field(description="Similarity, 0 to 1; null in a search without pictures.")
+    score: float | None = Field(ge=0, le=1.001, description="Similarity, 0 to 1; null in a search without pictures.")
     relation: Relation | None = Field(description="How it relates to the picture, where the search is one picture.")
     slug: str
     title: str
@@ -99,29 +102,32 @@ class HitRecord(_Record):
     file: str
     file_url: str
     member_path: str
-    width: int
-    height: int
+    width: int = Field(ge=0)
+    height: int = Field(ge=0)
     format: str
-    frames: int
+    frames: int = Field(ge=0)
     has_alpha: bool
     pixel_art: bool
-    colours: int
+    colours: int = Field(ge=0)
     palette: list[str]
     pixel_sha256: str
-    url: str = Field(description="Path of its page here.")
+    url: str = Field(description="Its page here.")
     thumb_url: str
     original_url: str
     places: list[OccurrenceRecord] = Field(description="Every occurrence of the same pixels, in all entries.")
-    folded_count: int = Field(description="Near-identical hits under this one.")
+    folded_count: int = Field(ge=0, description="Hits under this one: near-identical ones, or of the same entry.")
     folded: list["HitRecord"]
     entry_more: int = Field(
         ge=0, description="Further pictures of its entry that the search has, where it shows one: list them by `entry`."
     )
 
     @classmethod
-    def of(cls, hit: Hit) -> Self:
-        """The record of a hit."""
+    def of(cls, hit: Hit, base: str = "") -> Self:
+        """The record of a hit; ``base`` is the server's URL, before the paths on it."""
         made = {
+            "url": f"{base}{hit.url}",
+            "thumb_url": f"{base}{hit.thumb_url}",
+            "original_url": f"{base}{hit.original_url}",
             "image_id": str(hit.image_id),
             "score": None if hit.score is None else round(hit.score, 4),
             "licences": [licence.name for licence in hit.licences],
@@ -130,7 +136,7 @@ class HitRecord(_Record):
             "tags": list(hit.tags),
             "palette": list(hit.palette),
             "places": [OccurrenceRecord.of(place) for place in hit.places],
-            "folded": [cls.of(other) for other in hit.folded],
+            "folded": [HitRecord.of(other, base) for other in hit.folded],
         }
         made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}
         return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
@@ -164,19 +170,21 @@ class RelativeRecord(_Record):
     width: int
     height: int
     format: str
-    url: str = Field(description="Path of its page here.")
+    url: str = Field(description="Its page here.")
     thumb_url: str
 
     @classmethod
-    def of(cls, relative: Relative) -> Self:
-        """The record of a relative."""
+    def of(cls, relative: Relative, base: str = "") -> Self:
+        """The record of a relative; ``base`` is the server's URL, before the paths on it."""
         hit = relative.hit
-        same = ("slug", "title", "author", "page_url", "width", "height", "format", "url", "thumb_url")
+        same = ("slug", "title", "author", "page_url", "width", "height", "format")
         return cls(
             image_id=str(hit.image_id),
             kind=relative.kind,
             evidence=round(relative.evidence, 3),
             licences=[licence.name for licence in hit.licences],
+            url=f"{base}{hit.url}",
+            thumb_url=f"{base}{hit.thumb_url}",
             **{name: getattr(hit, name) for name in same},
         )
 
@@ -190,14 +198,14 @@ class ImageRecord(HitRecord):
     family: list[RelativeRecord] = Field(description="Other pictures that show the same; of other entries first.")
 
     @classmethod
-    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement], kinship: Kinship) -> Self:
+    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement], kinship: Kinship, base: str = "") -> Self:
         """The record of a hit, its entry's licence history, and what belongs to it."""
         return cls(
-            **HitRecord.of(hit).model_dump(),
+            **HitRecord.of(hit, base).model_dump(),
             licence_history=[{**asdict(one), "licences": list(one.licences)} for one in history],
             cells=[asdict(cell) for cell in kinship.cells],
             animation=[str(frame) for frame in kinship.frames],
-            family=[RelativeRecord.of(relative) for relative in kinship.family],
+            family=[RelativeRecord.of(relative, base) for relative in kinship.family],
         )
 
 
@@ -212,7 +220,7 @@ class HiddenCountRecord(_Record):
     """How many hits one filter hides: those that appear when it alone is removed."""
 
     name: str
-    count: int
+    count: int = Field(ge=0)
 
 
 class UnknownValueRecord(_Record):
@@ -230,12 +238,37 @@ class TagCountRecord(_Record):
     count: int = Field(ge=0)
 
 
+class SuggestionRecord(_Record):
+    """One thing to search for."""
+
+    kind: SuggestionKind
+    text: str = Field(description="As it is shown.")
+    value: str = Field(description="What to search for: as `q` for a word, else as the filter of that kind.")
+    count: int = Field(ge=0, description="Pictures that it finds.")
+    url: str = Field(description="The search.")
+    thumb_url: str = Field(description="One of the pictures.")
+
+    @classmethod
+    def of(cls, one: Suggestion, base: str) -> Self:
+        """The record of a suggestion."""
+        url = f"{base}/search?{urlencode([('q' if one.kind == 'word' else str(one.kind), one.value)])}"
+        return cls(
+            kind=one.kind, text=one.text, value=one.value, count=one.count, url=url, thumb_url=f"{base}{one.thumb_url}"
+        )
+
+
+class SuggestionsRecord(_Record):
+    """What a visitor may be typing, words first."""
+
+    suggestions: list[SuggestionRecord]
+
+
 class InfoRecord(_Record):
     """What is searched."""
 
     generation: int = Field(description="Number of the publication.")
-    images: int
-    entries: int
+    images: int = Field(ge=0)
+    entries: int = Field(ge=0)
     model: str
     space: str = Field(description="Model, weights and preparation: scores of different spaces do not compare.")
     built_at: str
@@ -256,7 +289,7 @@ class ResultsRecord(_Record):
         ge=0, description="Different pictures in all, as `fold=no` lists them; known for words and filters only."
     )
     more: bool = Field(description="Whether there is a next page.")
-    next: str | None = Field(description="Path of the next page.")
+    next: str | None = Field(description="URL of the next page.")
     hidden: list[HiddenCountRecord]
     looked_at: int = Field(ge=0, description="Number of hits that the hidden counts refer to.")
     did_you_mean: str = Field(description="The words as they are usually spelled, where that differs.")
@@ -269,12 +302,12 @@ class ResultsRecord(_Record):
     milliseconds: float
 
     @classmethod
-    def of(cls, results: Results, *, following: str | None, upload: str | None) -> Self:
-        """The record of results."""
+    def of(cls, results: Results, *, following: str | None, upload: str | None, base: str = "") -> Self:
+        """The record of results; ``base`` is the server's URL, before the paths on it."""
         verdict = results.verdict
         return cls(
             verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,
-            hits=[HitRecord.of(hit) for hit in results.hits],
+            hits=[HitRecord.of(hit, base) for hit in results.hits],
             total=results.total,
             more=results.more,
             next=following if results.more else None,

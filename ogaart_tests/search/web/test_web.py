@@ -265,7 +265,7 @@ def test_an_archive_is_refused_as_one(client: TestClient) -> None:
 
 
 def test_a_method_that_is_not_there_names_those_that_are(client: TestClient) -> None:
-    assert client.delete("/api/v1/info").headers["allow"] == "GET"
+    assert client.delete("/api/v1/info").headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_the_api_page_lists_the_usual_way_out_of_each_problem(client: TestClient) -> None:
@@ -429,7 +429,7 @@ def test_a_search_as_json(client: TestClient) -> None:
     assert {"score", "slug", "title", "author", "licences", "page_url", "file", "member_path", "thumb_url", "width",
             "height", "attribution", "places"} <= hit.keys()  # fmt: skip
     assert found["more"]
-    assert found["next"] == f"/api/v1/search?like={ROBOT}&licence=CC0&limit=2&page=2"
+    assert found["next"] == f"http://localhost/api/v1/search?like={ROBOT}&licence=CC0&limit=2&page=2"
     assert client.get(found["next"]).json()["hits"][0]["image_id"] != hit["image_id"]
 
 
