@@ -8,6 +8,13 @@ from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit
 
 MOST_RELATIVES = 100
+_LABELS = {
+    "pixels": "exact copy",
+    "copy": "copy",
+    "size": "another size",
+    "format": "another format",
+    "recolour": "other colours",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class Relative:
     hit: Hit
     kind: str
     evidence: float
+
+    @property
+    def label(self) -> str:
+        """How it is the same, for people."""
+        return _LABELS.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True)

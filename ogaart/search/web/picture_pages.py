@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from ogaart.likeness.colours import colour_names
 from ogaart.search.display.palettes import PALETTES
+from ogaart.search.engine.kinship import Relative
 from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
@@ -79,12 +80,19 @@ class PicturePages:
             near=near.hits,
             siblings=siblings[:NEIGHBOURS],
             licence_history=self._service.licence_history(hit),
+            relatives=self._relatives(hit),
             stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
             address=SearchUrl(positive=(image_id,)),
             palette_path=palette_path(hit),
             frames=frames_of(self._service, hit),
         )
+
+    def _relatives(self, hit: Hit) -> list[Relative]:
+        """What shows the same in other entries, without the exact copies, which are places of this very picture."""
+        known = {place.image_id for place in hit.places}
+        family = self._service.kinship(hit).family
+        return [one for one in family if one.hit.slug != hit.slug and one.hit.image_id not in known][:NEIGHBOURS]
 
     def view(self, image_id: ImageId, request: Request) -> Response:
         """The picture at full size where a browser may show it, else its thumbnail."""

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from ogaart.search.engine.kinship import Kinship, SheetCell
 from ogaart.search.engine.service import SearchService
+from ogaart.search.web.app import create_app
 from ogaart.search.web.schemas import ImageRecord
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
@@ -70,6 +72,20 @@ def test_the_record_says_where_else_under_which_licence(service: SearchService) 
         "copy",
         list(next(entry for entry in SOME if entry.slug == "robot-animated").licences),
     )
+
+
+def test_the_page_and_the_api_say_so(service: SearchService) -> None:
+    with TestClient(create_app(service.settings, service), base_url="http://localhost") as client:
+        page = client.get(f"/image/{SHEET}").text
+        record = client.get(f"/api/v1/images/{SHEET}").json()
+        frame = client.get(f"/api/v1/images/{FRAMES[1]}").json()
+
+    section = page.partition("The same art in other entries")[2].partition("</section>")[0]
+    assert f"/image/{COPY}" in section
+    assert "· copy," in section
+    assert f"/image/{RECOLOUR}" not in section
+    assert [cell["name"] for cell in record["cells"]] == ["oak"]
+    assert frame["animation"] == [str(one) for one in FRAMES]
 
 
 def test_folding_knows_copies_and_frames(service: SearchService) -> None:
