@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from ogaart.search.credits.credits import Credits, Work
+from ogaart.search.credits.engines import engine_files
 from ogaart.search.credits.exports import clean, markdown
 from ogaart.search.errors import BundleTooLarge
 from ogaart.search.results import Hit
@@ -87,6 +88,7 @@ def make_bundle(owed: Credits, find: Callable[[Hit], PictureFile | None]) -> Bun
     texts: list[tuple[str, str]] = []
     pictures: list[tuple[str, PictureFile]] = []
     taken: set[str] = set()
+    named: dict[str, Hit] = {}
     for work in owed.works:
         folder = safe_name(work.slug)
         spdx = spdx_of(work)
@@ -96,10 +98,13 @@ def make_bundle(owed: Credits, find: Callable[[Hit], PictureFile | None]) -> Bun
                 continue
             name = _free_name(folder, hit, taken)
             pictures.append((name, file))
+            named[name] = hit
             texts.append((f"{name}.license", sidecar(work, spdx)))
             used[spdx] = _licence_of(work)
-    texts.append(("CREDITS.md", markdown(owed)))
-    texts.append(("CREDITS.md.license", f"SPDX-FileCopyrightText: NONE\n\nSPDX-License-Identifier: {_CREDITS_SPDX}\n"))
+    own = f"SPDX-FileCopyrightText: NONE\n\nSPDX-License-Identifier: {_CREDITS_SPDX}\n"
+    pixel_art = [name for name, hit in named.items() if hit.pixel_art]
+    for name, content in (("CREDITS.md", markdown(owed)), *engine_files(owed, pixel_art)):
+        texts.extend(((name, content), (f"{name}.license", own)))
     texts.extend((f"LICENSES/{spdx}.txt", licence_text(spdx, *named)) for spdx, named in sorted(used.items()))
     bundle = Bundle(tuple(texts), tuple(pictures))
     if bundle.length > MAX_BYTES:

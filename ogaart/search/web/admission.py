@@ -19,7 +19,17 @@ from ogaart.search.web.allowances import client_of
 # Of the forty threads that answer requests eight stay free for what is quick.
 SEARCHING = 32
 WAITING_SECONDS = 10.0
-QUICK = ("/thumb/", "/static/", "/healthz", "/metrics", "/robots.txt", "/api/openapi.json", "/api/v1/info")
+QUICK = (
+    "/thumb/",
+    "/static/",
+    "/healthz",
+    "/metrics",
+    "/robots.txt",
+    "/opensearch.xml",
+    "/manifest.webmanifest",
+    "/api/openapi.json",
+    "/api/v1/info",
+)
 
 
 class WaitingLine:

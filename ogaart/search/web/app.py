@@ -39,6 +39,7 @@ from ogaart.search.web.process import compute_in_own_thread, keep_memory
 from ogaart.search.web.report_pages import ReportPages
 from ogaart.search.web.static_files import VersionedFiles
 from ogaart.search.web.templating import Templates
+from ogaart.search.web.ways_in import WaysIn
 from ogaart.settings import Settings
 
 _COMPRESSED = ("image/*", "font/*", "application/zip", "application/octet-stream")
@@ -88,6 +89,7 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
         Api(serving, uploads, resolver, credits_routes, allowances),
         MonitoringRoutes(serving, uploads, metrics, reports),
         ReportPages(serving, templates, reports),
+        WaysIn(serving, resolver, templates, allowances),
         InfoPages(app, serving, templates),
     )
     for routes in pages:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -20,10 +21,11 @@ from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
 from ogaart.search.results import Hit, Info
 from ogaart.search.web.allowances import Allowances
+from ogaart.search.web.forms import read_form
 from ogaart.search.web.templating import Templates
 
 MOST = 400  # pictures in one list: as many ids as fit an address
-ENTRY_MOST = 3_000  # pictures of one entry in one export
+ENTRY_MOST = 3_000  # pictures of one export, of an entry or sent as a form
 BUNDLES = 4  # sent at a time, one of them to one client
 BUNDLE_RATE = 256 << 10  # bytes a second at which a client has to read a bundle
 BUNDLE_SECONDS = 30.0  # beside that
@@ -34,8 +36,12 @@ Ids = Annotated[list[str], Query(description="Pictures, each by its image_id; se
 Rely = Annotated[list[str], Query(description="`slug|licence`: the one relied on, where an entry has several.")]
 
 
-def read_ids(values: list[str]) -> list[int]:
+def read_ids(values: list[str], most: int = MOST) -> list[int]:
     """Read image ids, each once.
+
+    Args:
+        values: ids, several also comma-separated.
+        most: how many are allowed.
 
     Raises:
         InvalidParameter: one is not a valid id, or there are too many.
@@ -46,8 +52,8 @@ def read_ids(values: list[str]) -> list[int]:
         if (number := parse_image_id(part)) is None:
             raise InvalidParameter(f"ids: {part[:40]!r} is not a valid image_id (a decimal number)")
         found[number] = None
-    if len(found) > MOST:
-        raise InvalidParameter(f"ids: {len(found)} pictures; at most {MOST} are allowed at a time")
+    if len(found) > most:
+        raise InvalidParameter(f"ids: {len(found)} pictures; at most {most:,} are allowed at a time")
     return list(found)
 
 
@@ -101,15 +107,16 @@ class CreditsRoutes:
         self.router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
         self.router.add_api_route("/credits", self.listing, methods=["GET"])
         self.router.add_api_route("/credits/{form}", self.download, methods=["GET"])
+        self.router.add_api_route("/credits/{form}", self.download_many, methods=["POST"])
 
-    def make(self, ids: list[str], rely: list[str]) -> Credits:
-        """The credits of some pictures; those that are gone are left out.
+    def make(self, ids: list[str], rely: list[str], most: int = MOST) -> Credits:
+        """The credits of some pictures, ``most`` at most; those that are gone are left out.
 
         Raises:
             InvalidParameter: an id is none.
             NotFound: none of them is here.
         """
-        wanted = read_ids(ids)
+        wanted = read_ids(ids, most)
         hits = self._service.hits(wanted)
         if not hits:
             raise NotFound("none of these pictures is published" if wanted else "no picture ids were passed")
@@ -163,6 +170,14 @@ class CreditsRoutes:
             return RedirectResponse("/credits", status_code=303)
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
         return self.export(form, self._of_entry(entry, rely) if entry else self.make(ids, rely), visitor)
+
+    async def download_many(self, form: str, request: Request) -> Response:
+        """An export of more pictures than fit a URL: ids and licences relied on come as a form."""
+        sent = await read_form(request, self._service.settings)
+        ids, rely = ([value for name, value in sent.pairs if name == wanted] for wanted in ("ids", "rely"))
+        visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
+        owed = await run_in_threadpool(self.make, ids, rely, ENTRY_MOST)
+        return await run_in_threadpool(self.export, form, owed, visitor)
 
     def _of_entry(self, slug: str, rely: list[str]) -> Credits:
         found = pictures_of(self._service, slug, ENTRY_MOST)

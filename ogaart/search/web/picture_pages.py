@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from ogaart.likeness.colours import colour_names
 from ogaart.search.display.palettes import PALETTES
+from ogaart.search.display.structured import image_object, open_graph
 from ogaart.search.engine.kinship import Relative
 from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
@@ -19,6 +20,7 @@ from ogaart.search.web.openapi import ImageId
 from ogaart.search.web.static_files import FOREVER
 from ogaart.search.web.template_filters import fit
 from ogaart.search.web.templating import Templates
+from ogaart.search.web.ways_in import base_of
 
 NEIGHBOURS = 24
 STAGE = 720  # pixels of the square in which one picture is shown
@@ -86,6 +88,8 @@ class PicturePages:
             address=SearchUrl(positive=(image_id,)),
             palette_path=palette_path(hit),
             frames=frames_of(self._service, hit),
+            image_object=image_object(hit, base_of(request)),
+            open_graph=open_graph(hit, base_of(request)),
         )
 
     def _relatives(self, hit: Hit) -> list[Relative]:

@@ -216,7 +216,7 @@ def test_a_folded_hit_opens(page: Page) -> None:
 def test_credits_are_kept_and_exported(page: Page) -> None:
     page.goto("/search?q=robot")
     page.get_by_role("button", name="Keep").first.click()
-    page.goto("/search?q=tank")
+    page.goto("/search?q=tank&group=no")
     page.get_by_role("button", name="Keep").nth(0).click()
     page.get_by_role("button", name="Keep").nth(1).click()
     expect(page.locator("[data-basket-count]")).to_have_text("3")

@@ -76,12 +76,13 @@ def test_a_part_in_pixels_by_keyboard(browser: Browser, site: str, size: tuple[i
     expect(page.locator("[data-box=left]")).to_have_value("2")
     expect(page.locator("[data-box=width]")).to_have_value("17")
     expect(page.locator("[data-box=height]")).to_have_value("15")
-    page.locator("[data-box=width]").fill("1")
+    for side, value in (("left", "48"), ("top", "64"), ("width", "1")):
+        page.locator(f"[data-box={side}]").fill(value)
     page.locator("[data-viewer-stage]").focus()
     page.keyboard.press("Enter")
 
     page.wait_for_url(re.compile("crop="))
-    assert crop(page) == "pixel:2,1,1,15"
+    assert crop(page) == "pixel:48,64,1,15"
     expect(page.locator(".card").first).to_be_visible()
     context.close()
 

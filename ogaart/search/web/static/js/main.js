@@ -11,6 +11,7 @@ import "./hover_play.js";
 
 const has = (selector) => document.querySelector(selector) !== null;
 if (has("[data-compare]")) import("./compare.js");
+if (has("[data-bookmarklet]")) import("./bookmarklet.js");
 if (has("[data-credits]")) import("./credits_page.js");
 
 // The viewer is loaded when it is first opened.
