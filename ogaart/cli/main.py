@@ -3,6 +3,7 @@
 import json
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 
 from ogaart.cli.operator_commands import COMMANDS
 from ogaart.cli.reports_command import reports
+from ogaart.cli.search_command import SearchCommand, complete_where, plain
+from ogaart.cli.search_command import search as run_search
 from ogaart.cli.takedown_command import block
 from ogaart.cli.terminal import console, print_wrapped
 from ogaart.cli.terminal import finish as _finish
@@ -90,15 +93,16 @@ def publish(accept_losses: bool, as_json: bool, verbose: bool) -> None:
         _finish(runs.publish(settings, console, verbose=verbose, tags=tags), as_json=as_json)
 
 
-@main.command()
-@click.argument("query")
+@main.command(cls=SearchCommand)
+@click.argument("query", nargs=-1, metavar="[QUERY]...")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits.")
 @click.option(
     "--where",
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter of the API, such as use=sell; repeat for several.",
+    shell_complete=complete_where,
+    help="A parameter of the search, such as use=sell; the names are below. Repeat for several.",
 )
 @click.option(
     "--like",
@@ -117,7 +121,7 @@ def publish(accept_losses: bool, as_json: bool, verbose: bool) -> None:
 @click.option("--server", metavar="URL", help="Search on this search page instead of the data here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of hits.")
 def search(
-    query: str,
+    query: tuple[str, ...],
     limit: int,
     pairs: tuple[str, ...],
     likes: tuple[str, ...],
@@ -125,13 +129,14 @@ def search(
     server: str | None,
     as_json: bool,
 ) -> None:
-    """Search by QUERY: a picture's file, its URL, an image_id, or words."""
-    from ogaart.cli import search_command
-
-    with _guard() as settings:
-        named = [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
-        named += [("like", value) for value in likes] + [("unlike", value) for value in unlikes]
-        found = search_command.search(settings, query, limit, named, server)
+    """Search by QUERY: words, a picture's file, its URL, or an image_id; words after a minus are left out."""
+    named = [(name, value) for name, _, value in (pair.partition("=") for pair in map(plain, pairs))]
+    named += [("like", plain(value)) for value in likes] + [("unlike", plain(value)) for value in unlikes]
+    if not query and not named:
+        raise click.UsageError("pass words, a picture or an image_id, such as: ogaart search red ship")
+    # A search at a server needs no settings, and nothing of what their failures are told apart by.
+    with nullcontext() if server else _guard() as settings:
+        found = run_search(settings, list(map(plain, query)), limit, named, server)
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
         else:

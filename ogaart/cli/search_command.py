@@ -1,121 +1,179 @@
-"""``ogaart search``: one search from a terminal, with the results of the search page, here or from a server."""
+"""``ogaart search``: one search from a terminal, with the results of the search page, here or from a server.
 
-from collections.abc import Sequence
+What a search here needs is imported where it runs: a search at a server starts without it.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import requests
+from click.shell_completion import CompletionItem
 
-from ogaart.core.image_ids import parse_image_id
-from ogaart.imaging.names import printable
-from ogaart.search.engine.query_resolver import QueryResolver
-from ogaart.search.engine.service import SearchService
-from ogaart.search.engine.uploads import Uploads
-from ogaart.search.engine.visitors import LOCAL
-from ogaart.search.errors import InvalidParameter, NothingPublished
-from ogaart.search.search_url import NAMES, read_search_url, unknown_parameter
-from ogaart.search.web.problems import KNOWN, problem_of
-from ogaart.search.web.schemas import ResultsRecord
 from ogaart.settings import Settings
 
 Pairs = Sequence[tuple[str, str]]
 SECONDS = 60.0
+_COMMON = ("png", "jpg", "jpeg", "jfif", "gif", "webp", "bmp", "dib", "tga", "svg", "ico", "cur", "tif", "tiff", "dds")
+_ENDINGS = frozenset([*_COMMON, "psd", "psb", "xcf", "ase", "aseprite", "kra", "ora", "pcx", "xpm"])
+"""Endings of picture files: an argument with one of them means a file."""
+_MARK = "\0"  # no argument of a process can hold it
+
+
+class SearchCommand(click.Command):
+    """A command whose arguments may begin with a minus, as words to leave out do, and whose help names parameters."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep ``-word`` from being read as an option."""
+        help_names = ctx.help_option_names
+
+        def is_word(text: str) -> bool:
+            return text.startswith("-") and not text.startswith("--") and text != "-" and text not in help_names
+
+        return super().parse_args(ctx, [f"{_MARK}{one}" if is_word(one) else one for one in args])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """The names that ``--where`` takes."""
+        from ogaart.search.search_url import PARAMETERS
+
+        with formatter.section("Parameters of --where"):
+            formatter.write_dl([(row.name, row.help.replace("`", "")) for row in PARAMETERS if row.name != "upload"])
+
+
+def complete_where(
+    ctx: click.Context,  # noqa: ARG001 - click's
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem]:
+    """Names of parameters, and after the equals sign their values."""
+    from ogaart.search.search_url import PARAMETERS
+
+    name, equals, value = incomplete.partition("=")
+    if not equals:
+        return [CompletionItem(f"{row.name}=", help=row.help) for row in PARAMETERS if row.name.startswith(name)]
+    choices = [one.value for row in PARAMETERS if name in row.names for one in row.kind.choices]
+    return [CompletionItem(f"{name}={one}") for one in choices if one.startswith(value)]
+
+
+def plain(text: str) -> str:
+    """An argument or option as it was typed."""
+    return text.removeprefix(_MARK)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The results, as records for machines and as text for people."""
+    """The results, as records for machines and as text for people; ``results`` is as the API's JSON."""
 
-    results: ResultsRecord
+    results: Mapping[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
         """One object a hit; ids are strings."""
-        return [hit.model_dump(mode="json") for hit in self.results.hits]
+        return list(self.results["hits"])
 
     def text(self) -> str:
         """The verdict and notes, then three lines a hit.
 
         Files and links have lines of their own, so that they can be copied from however narrow a terminal.
         """
-        verdict = self.results.verdict
-        lines = [*([verdict.text] if verdict else []), *self.results.notes]
+        from ogaart.imaging.names import printable
+
+        found = self.results
+        lines = [found["verdict"]["text"]] if found["verdict"] else []
+        lines += found["notes"]
+        for one in found["unknown"]:
+            near = f"; the nearest are {', '.join(one['nearest'])}" if one["nearest"] else ""
+            lines.append(f"{one['name']}: nothing has {one['value']!r}{near}")
         lines += [
-            f"{one.name} hides {one.count} of {self.results.looked_at}" for one in self.results.hidden if one.count
+            f"{one['name']} hides {one['count']} of {found['looked_at']}" for one in found["hidden"] if one["count"]
         ]
-        for hit in self.results.hits:
-            score = f"{hit.score:4.0%}" if hit.score is not None else "    "
-            file = f"{hit.file}!/{hit.member_path}" if hit.member_path else hit.file
-            more = f" (+{hit.folded_count})" if hit.folded_count else ""
-            lines.append(f"{score}  {hit.title}, by {hit.author}: {', '.join(hit.licences)}")
-            lines += [f"      {file}{more}", f"      {hit.page_url}"]
-        return "\n".join(map(printable, lines or ["nothing found"]))
+        for hit in found["hits"]:
+            score = f"{hit['score']:4.0%}" if hit["score"] is not None else "    "
+            file = f"{hit['file']}!/{hit['member_path']}" if hit["member_path"] else hit["file"]
+            more = f" (+{hit['folded_count']})" if hit["folded_count"] else ""
+            lines.append(f"{score}  {hit['title']}, by {hit['author']}: {', '.join(hit['licences'])}")
+            lines += [f"      {file}{more}", f"      {hit['page_url']}"]
+        if not found["hits"]:
+            lines.append("nothing found")
+            if found["nearest_words"]:
+                lines.append(f"words of the catalog that are near: {', '.join(found['nearest_words'])}")
+        return "\n".join(map(printable, lines))
 
 
-def search(settings: Settings, question: str, limit: int, pairs: Pairs = (), server: str | None = None) -> Answer:
-    """Search by a picture's path or URL, an image_id, or words.
+def search(
+    settings: Settings | None, questions: Sequence[str], limit: int, pairs: Pairs = (), server: str | None = None
+) -> Answer:
+    """Search by pictures' paths or URLs, an image_id, or words.
 
     Args:
-        settings: where the data are.
-        question: the search.
+        settings: where the data are; unused with a server.
+        questions: the search: files are pictures, an image_id alone is a picture of the catalog, the rest are words.
         limit: hits.
         pairs: more parameters of the search, as in its URL, such as ``("use", "sell")``.
         server: URL of a search page to use instead of the data here.
 
     Raises:
         NothingPublished: there is no publication yet.
-        click.UsageError: the search or a parameter is invalid, or the picture cannot be read.
+        click.UsageError: the search or a parameter is invalid, or a picture cannot be read or does not exist.
         click.ClickException: the server does not answer.
     """
-    if unknown := next((name for name, _ in pairs if name not in NAMES), None):
-        raise click.UsageError(str(unknown_parameter(unknown)))
-    given = [*pairs, ("limit", str(limit))]
-    if server is not None:
-        return Answer(_search_server(server.rstrip("/"), question, given))
+    files = [("picture", path) for one in questions if (path := _picture(one)) is not None]
+    files = [*files[:1], *(("like", path) for _, path in files[1:])]
+    files += [(name, path) for name, value in pairs if (path := _example(name, value)) is not None]
+    given = [(name, value) for name, value in pairs if _example(name, value) is None]
+    words = " ".join(one for one in questions if _picture(one) is None)
+    fields = [*given, ("limit", str(limit))]
+    if server or settings is None:
+        return Answer(_search_server((server or "").rstrip("/"), words, files, fields))
+    return Answer(_search_here(settings, words, files, fields))
+
+
+def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path]], fields: Pairs) -> dict[str, Any]:
+    from ogaart.core.image_ids import parse_image_id
+    from ogaart.search.engine.query_resolver import QueryResolver
+    from ogaart.search.engine.service import SearchService
+    from ogaart.search.engine.uploads import Uploads
+    from ogaart.search.engine.visitors import LOCAL
+    from ogaart.search.errors import InvalidParameter, NothingPublished
+    from ogaart.search.search_url import read_search_url
+    from ogaart.search.web.problems import KNOWN, problem_of
+    from ogaart.search.web.schemas import ResultsRecord
+
     try:
-        return Answer(_search_here(settings, question, given))
+        read_search_url(fields, strict=True)  # before anything is opened
+        with SearchService(settings) as service:
+            service.info()
+            uploads = Uploads(service)
+            role = {"picture": "upload"}
+            pairs = [(role.get(name, name), uploads.add(path.read_bytes(), LOCAL)) for name, path in files]
+            if words:
+                number = parse_image_id(words)
+                pairs.append(("like" if number is not None and service.hit(number) is not None else "q", words))
+            resolver = QueryResolver(service, uploads)
+            address = resolver.read_links(read_search_url([*pairs, *fields], strict=True))
+            if address.empty:
+                raise InvalidParameter("the search is empty: pass words, a picture or an image_id")
+            results = service.search(resolver.resolve(address, LOCAL).query)
+            return ResultsRecord.of(results, following=None, upload=None).model_dump(mode="json")
     except NothingPublished:
         raise
     except KNOWN as cause:
         problem = problem_of(cause)
-        raise click.UsageError(f"{question}: {problem.detail}. {problem.way_out}") from cause
+        raise click.UsageError(f"{_shown(words, files)}{problem.detail}. {problem.way_out}") from cause
 
 
-def _search_here(settings: Settings, question: str, pairs: Pairs) -> ResultsRecord:
-    path = _picture(question)
-    with SearchService(settings) as service:
-        service.info()
-        uploads = Uploads(service)
-        pairs = [
-            (name, uploads.add(file.read_bytes(), LOCAL) if (file := _example(name, value)) is not None else value)
-            for name, value in pairs
-        ]
-        if path is not None:
-            meant = ("upload", uploads.add(path.read_bytes(), LOCAL))
-        else:
-            number = parse_image_id(question)
-            meant = ("like" if number is not None and service.hit(number) is not None else "q", question)
-        resolver = QueryResolver(service, uploads)
-        address = resolver.read_links(read_search_url([meant, *pairs]))
-        if address.empty:
-            raise InvalidParameter("the search is empty: pass words, a picture or an image_id")
-        return ResultsRecord.of(service.search(resolver.resolve(address, LOCAL).query), following=None, upload=None)
+def _search_server(server: str, words: str, files: Sequence[tuple[str, Path]], fields: Pairs) -> dict[str, Any]:
+    import requests
 
-
-def _search_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
-    path = _picture(question)
+    sent = [(name, (path.name, path.read_bytes())) for name, path in files]
     try:
-        files = [(name, (file.name, file.read_bytes())) for name, value in pairs if (file := _example(name, value))]
-        fields = [(name, value) for name, value in pairs if _example(name, value) is None]
-        if path is not None:
-            files.append(("picture", (path.name, path.read_bytes())))
-        else:
-            known = parse_image_id(question) is not None
-            known = known and requests.get(f"{server}/api/v1/images/{question}", timeout=SECONDS).ok
-            fields.insert(0, ("like" if known else "q", question))
-        if files:
-            answer = requests.post(f"{server}/api/v1/search", data=fields, files=files, timeout=SECONDS)
+        if words:
+            known = words.isascii() and words.isdigit()
+            known = known and requests.get(f"{server}/api/v1/images/{words}", timeout=SECONDS).ok
+            fields = [("like" if known else "q", words), *fields]
+        if sent:
+            answer = requests.post(f"{server}/api/v1/search", data=list(fields), files=sent, timeout=SECONDS)
         else:
             answer = requests.get(f"{server}/api/v1/search", params=fields, timeout=SECONDS)
         found = answer.json()
@@ -123,9 +181,17 @@ def _search_server(server: str, question: str, pairs: Pairs) -> ResultsRecord:
         raise click.ClickException(
             f"{server} does not answer as a search page does ({type(cause).__name__})"
         ) from cause
-    if not answer.ok:
-        raise click.UsageError(f"{question}: {found.get('detail')}. {found.get('way_out')}")
-    return ResultsRecord.model_validate(found)
+    if not answer.ok and isinstance(found, dict):
+        raise click.UsageError(f"{_shown(words, files)}{found.get('detail')}. {found.get('way_out')}")
+    if not isinstance(found, dict) or "hits" not in found:
+        raise click.ClickException(f"{server} does not answer as a search page does (no hits)")
+    return found
+
+
+def _shown(words: str, files: Sequence[tuple[str, Path]]) -> str:
+    """What was searched for, before a message."""
+    text = " ".join([*(str(path) for _, path in files), *([words] if words else [])])
+    return f"{text}: " if text else ""
 
 
 def _example(name: str, value: str) -> Path | None:
@@ -134,8 +200,21 @@ def _example(name: str, value: str) -> Path | None:
 
 
 def _picture(question: str) -> Path | None:
+    """The file that an argument means; None for words, links and ids.
+
+    Raises:
+        click.UsageError: it means a file, and there is none of that name.
+    """
     path = Path(question)
     try:
-        return path if path.is_file() else None
+        if path.is_file():
+            return path
+        folder = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError:  # longer than a file name may be: words
         return None
+    link = question.lower().startswith(("http://", "https://"))
+    if link or path.suffix.removeprefix(".").lower() not in _ENDINGS or len(question.split()) > 1:
+        return None
+    near = difflib.get_close_matches(path.name, folder, n=2)
+    meant = f" Did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?" if near else ""
+    raise click.UsageError(f"there is no file {question!r}.{meant} To search for these words, use --where q={question}")
