@@ -88,6 +88,15 @@ class Answer:
         lines += [
             f"{one['name']} hides {one['count']} of {found['looked_at']}" for one in found["hidden"] if one["count"]
         ]
+        for part in found.get("part_of", ()):  # a server of before has none
+            place = part["place"]
+            cell = f", column {part['column']}, row {part['row']}" if part["column"] is not None else ""
+            lines.append(f"part of  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
+            lines.append(f"      x {place['x']}, y {place['y']}, {place['width']} x {place['height']} pixels{cell}")
+            lines.append(f"      {part['page_url']}")
+        for part in found.get("contains", ()):
+            lines.append(f"contains  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
+            lines.append(f"      at x {part['place']['x']}, y {part['place']['y']}  {part['page_url']}")
         for hit in found["hits"]:
             score = f"{hit['score']:4.0%}" if hit["score"] is not None else "    "
             file = f"{hit['file']}!/{hit['member_path']}" if hit["member_path"] else hit["file"]

@@ -267,7 +267,7 @@ def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex
     for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
         one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows])
-        if one is not None and not any(_covers(box, one.query_box) for box in taken.get(one.picture, ())):
+        if one is not None and not any(overlap(box, one.query_box) for box in taken.get(one.picture, ())):
             taken.setdefault(one.picture, []).append(one.query_box)
             yield one
 
@@ -319,7 +319,7 @@ def _times(box: Box, factor: int) -> Box:
     return x * factor, y * factor, w * factor, h * factor
 
 
-def _covers(box: Box, other: Box) -> bool:
+def overlap(box: Box, other: Box) -> bool:
     """Whether two boxes share more than half of the smaller one."""
     x = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
     y = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
@@ -328,4 +328,7 @@ def _covers(box: Box, other: Box) -> bool:
 
 def best_of_each(matches: Sequence[Match]) -> list[Match]:
     """The first match of each picture, in their order."""
-    return list({one.picture: one for one in reversed(matches)}.values())[::-1]
+    first: dict[int, Match] = {}
+    for one in matches:
+        first.setdefault(one.picture, one)
+    return list(first.values())

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.patch_matching import QueryPatches
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 
@@ -118,6 +119,7 @@ class QueryPicture:
         part: whether it is known to be a part of a larger picture: a visitor drew the frame.
         subject: it without its flat ground, where it has one: see ``likeness.grounds``.
         thumbnail: it as a small WebP; empty where none was made.
+        patches: for what it is an exact part of, and for what it contains; None: not read.
         noise: whether its pixels know nothing of their neighbours.
     """
 
@@ -131,6 +133,7 @@ class QueryPicture:
     part: bool = False
     subject: "QueryPicture | None" = None
     thumbnail: bytes = b""
+    patches: QueryPatches | None = None
     noise: bool = False
 
     @property

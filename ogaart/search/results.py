@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Relation(StrEnum):
@@ -11,6 +11,8 @@ class Relation(StrEnum):
 
     SAME = "same"  # an exact copy
     NEAR = "near"  # resized, recompressed, mirrored, on another background
+    PART = "part"  # the picture of the search is a part of it: of a sheet, for example
+    CONTAINED = "contained"  # it is a part of the picture of the search
     SIMILAR = "similar"
     UNLIKE = "unlike"  # the nearest there is, which is not similar
 
@@ -143,6 +145,36 @@ class Hit:
         return tuple(seen.values())
 
 
+class Place(NamedTuple):
+    """Where a part is in the picture that contains it, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SharedPart:
+    """A picture of which the picture of the search is a part, or which is a part of it; by its exact pixels.
+
+    Attributes:
+        hit: that picture.
+        place: where the part is: in the hit, or in the picture of the search.
+        cell: column and row, from one, where the place is a cell of the hit's grid.
+        scale: by how much the picture of the search shows the part larger than the hit does.
+        orientation: 0 to 7: quarter turns by which the picture of the search is turned; from 4 on, it is mirrored too.
+        share: share of the part's patches that agree.
+    """
+
+    hit: Hit
+    place: Place
+    cell: tuple[int, int] | None
+    scale: float
+    orientation: int
+    share: float
+
+
 @dataclass(frozen=True)
 class HiddenCount:
     """How many of the hits one filter hides: those that appear when it alone is removed."""
@@ -199,6 +231,8 @@ class Results:
     info: Info
     hits: tuple[Hit, ...] = ()
     verdict: Verdict | None = None
+    part_of: tuple[SharedPart, ...] = ()
+    contains: tuple[SharedPart, ...] = ()
     hidden: tuple[HiddenCount, ...] = ()
     total: int | None = None
     more: bool = False
@@ -209,3 +243,9 @@ class Results:
     popular_tags: tuple[tuple[str, int], ...] = ()
     unknown: tuple[UnknownValue, ...] = ()
     milliseconds: float = 0.0
+
+    @property
+    def credits_path(self) -> str | None:
+        """Path of the credits of every picture that the picture of the search contains; None where it contains none."""
+        ids = ",".join(str(part.hit.image_id) for part in self.contains)
+        return f"/credits?ids={ids}" if ids else None

@@ -23,11 +23,14 @@ from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
 from ogaart.likeness import features, signatures
 from ogaart.likeness.grounds import without_ground
+from ogaart.likeness.patch_matching import QueryPatches
+from ogaart.likeness.patches import patches as patches_of
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.index.payload import payload
+from ogaart.resources.patches.runs import write_run
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
@@ -93,6 +96,9 @@ def vector_of(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
 class GridImageReader:
     """Looks at pictures as the service's own eyes do, but with ``vector_of``, and in this process: tests trust them."""
 
+    def __init__(self, *, patches: bool = False) -> None:
+        self._patches = patches
+
     def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
         rgba = _cut(content, box)
         subject = without_ground(rgba)
@@ -101,6 +107,7 @@ class GridImageReader:
             part=box is not None,
             subject=None if subject is None else _described(subject, space),
             thumbnail=thumbnails.webp(rgba),
+            patches=QueryPatches.of(rgba) if self._patches else None,
         )
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
@@ -134,8 +141,9 @@ def png(rgba: NDArray[np.uint8]) -> bytes:
 
 
 def pictures(entry: Entry) -> list[Path]:
-    """The picture files of an entry, in order."""
-    return sorted(ART.glob(entry.art))[: entry.most]
+    """The picture files of an entry, in order; of one with a path from the root on, those."""
+    folder = Path("/") if entry.art.startswith("/") else ART
+    return sorted(folder.glob(entry.art.lstrip("/")))[: entry.most]
 
 
 def image_id(slug: str, index: int) -> int:
@@ -145,8 +153,12 @@ def image_id(slug: str, index: int) -> int:
     return identity.image_id(slug, identity.pixel_sha256(rgba))
 
 
-def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
-    """Publish the entries as the next generation; give its number."""
+def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES, *, patches: bool = False) -> int:
+    """Publish the entries as the next generation, with their patches or, as before there were any, without.
+
+    Returns:
+        Its number.
+    """
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
@@ -174,6 +186,10 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES) -> int:
     ids = np.array(sorted(found), np.int64)
     np.save(building.path / "signature_ids.npy", ids)
     np.save(building.path / "signatures.npy", np.stack([found[i] for i in ids]))
+    if patches:
+        looked_at = (_looked_at(path)[1].rgba for entry in entries for path in pictures(entry))
+        found_in = {identity.pixel_sha256(rgba): patches_of(rgba) for rgba in looked_at}
+        write_run(building.path / "patches", list(found_in.items()))
     with open_index(settings, building.path / "index", SPACE, DIMENSION) as index:
         index.upsert(points)
         index.flush()

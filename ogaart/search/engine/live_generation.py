@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.errors import NothingPublished
 
@@ -17,11 +18,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class OpenGeneration:
-    """One generation, open: its store and its index."""
+    """One generation, open: its store, its index, and its patches, which those of before do not have."""
 
     number: int
     store: ServingStore
     index: VectorIndex
+    patches: PatchRuns | None = None
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from ogaart.imaging.unpacker import Unpacker
 from ogaart.likeness import signatures
 from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.noise import is_noise
+from ogaart.likeness.patch_matching import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
 from ogaart.search.errors import TooLarge
@@ -81,6 +82,10 @@ class DecodedImageCache:
                 self._kept[content] = size, rgba
 
 
+def _with_patches(picture: QueryPicture, rgba: NDArray[np.uint8]) -> QueryPicture:
+    return replace(picture, patches=QueryPatches.of(rgba))
+
+
 def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, space: str) -> QueryPicture:
     """A picture, or one of its forms, with its vector."""
     return QueryPicture(
@@ -131,12 +136,12 @@ class WorkerQueryImageReader:
         rgba = self._decode(content, box)
         subject = without_ground(rgba)
         vectors, note = self._embed([rgba] if subject is None else [rgba, subject], space)
-        picture = _described(rgba, vectors[0], space)
+        picture = _with_patches(_described(rgba, vectors[0], space), rgba)
         return replace(
             picture,
             note=note,
             part=box is not None,
-            subject=None if subject is None else _described(subject, vectors[1], space),
+            subject=None if subject is None else _with_patches(_described(subject, vectors[1], space), subject),
             thumbnail=thumbnails.webp(rgba),
             noise=is_noise(rgba),
         )

@@ -1,7 +1,7 @@
 """Orders the points that the index found: by cosine, by signature, and by the parts that a query fits into. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,3 +162,20 @@ def rank(
         relation = likeness.relation(point.score, close, side, typical) if compares else None
         ranked.append(Ranked(point.id, score, relation, best is not None and best.subject))
     return sorted(ranked, key=lambda r: -(r.score or 0.0))
+
+
+def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relation]]) -> list[Ranked]:
+    """The nearest points, with those that exact pixels have found where their proof puts them.
+
+    Args:
+        nearest: what was found by likeness.
+        parts: likeness and relation of what was found by exact pixels; a copy stays a copy.
+    """
+    best = {one.image_id: one for one in nearest}
+    for image_id, (score, relation) in parts.items():
+        known = best.get(image_id)
+        if known is None:
+            best[image_id] = Ranked(image_id, score, relation)
+        elif known.relation is not Relation.NEAR:
+            best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=relation)
+    return sorted(best.values(), key=lambda one: -(one.score or 0.0))

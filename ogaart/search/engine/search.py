@@ -14,6 +14,7 @@ from ogaart.likeness import signatures
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
 from ogaart.resources.index.filters import AnyOf, IndexFilter, NoneOf
+from ogaart.search import shared_parts
 from ogaart.search.engine import index_filters, likeness
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
 from ogaart.search.engine.fulltext import Matches
@@ -21,10 +22,11 @@ from ogaart.search.engine.hits import judged, read_hits
 from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank
+from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_parts
 from ogaart.search.engine.serving_store import Brief
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
+from ogaart.search.shared_parts import FoundParts, find_parts
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FURTHER = 200  # points of each further round
@@ -54,6 +56,7 @@ class Search:
         blocked: images that are not shown.
         conditions: of the query's filters, in this generation.
         remembered: earlier answers of the index for visitors' pictures; updated.
+        remembered_parts: what was found of their exact parts, by generation; updated.
     """
 
     def __init__(
@@ -63,13 +66,16 @@ class Search:
         blocked: frozenset[int],
         conditions: Conditions | None = None,
         remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
+        remembered_parts: MutableMapping[QueryPicture, tuple[int, FoundParts]] | None = None,
     ) -> None:
         self.conditions = conditions or Conditions({})
         self.columns = opened.store.columns
         self.matches: Matches | None = opened.store.matcher.match(query.words) if query.words.strip() else None
         self.remembered = remembered if remembered is not None else {}
+        self.remembered_parts = remembered_parts if remembered_parts is not None else {}
         self.store = opened.store
         self.index = opened.index
+        self.patches = opened.patches
         self.query = query
         self.blocked = blocked
         self.folder = Collapser(near=query.fold, group=query.group)
@@ -101,11 +107,17 @@ class Search:
         blank = self._compares and bool(query.own) and query.own[0].blank
         if self._aimed and not blank:
             self._nearest(narrowed, reference)
+        else:
+            self._take(with_parts((), self._parts.scores))
         if self.folder.folds and self.ranked[self.folder.folds[0].head].subject and query.own:
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
+            results = self._with_parts(results)
             found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
+            if found.relation in (Relation.PART, Relation.CONTAINED, Relation.SIMILAR, Relation.UNLIKE) and not here:
+                proved = shared_parts.verdict(results.part_of, results.contains, self._parts.covered)
+                found = proved or found
             results = replace(results, verdict=likeness.of_what_shows_nothing(query.picture) or found)
         hidden, looked_at = self._hidden_near(own)
         return replace(
@@ -114,6 +126,29 @@ class Search:
             looked_at=looked_at,
             unknown=self.conditions.unknown,
             did_you_mean=self.matches.corrected if self.matches is not None else "",
+        )
+
+    @cached_property
+    def _parts(self) -> FoundParts:
+        """What a visitor's picture is an exact part of, and what it contains."""
+        picture = self.query.picture
+        if picture is None or self.patches is None or not self._compares:
+            return FoundParts()
+        kept = self.remembered_parts.get(picture)
+        if kept is None or kept[0] != self.store.info.generation:
+            kept = self.store.info.generation, find_parts(picture, self.patches, self.store.same_pixels)
+            self.remembered_parts[picture] = kept
+        return kept[1].without(self._left)
+
+    def _with_parts(self, results: Results) -> Results:
+        """The results with the hits that contain the picture, or are contained in it, each with its place."""
+        found = self._parts
+        ids = [image_id for image_id, _ in (*found.part_of, *found.contains)]
+        hits = read_hits(self.store, ids, self.blocked) if ids else {}
+        return replace(
+            results,
+            part_of=shared_parts.shown(found.part_of, hits, of_query=False),
+            contains=shared_parts.shown(found.contains, hits, of_query=True),
         )
 
     def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
@@ -125,7 +160,9 @@ class Search:
             offset += step
             looked_at, points = len(points), self._sift(points)
             ranked = self._rank(points, reference if turn == 0 else None)
-            if turn:
+            if turn == 0:
+                ranked = with_parts(ranked, self._parts.scores)
+            else:
                 # Later rounds are not compared by signature: they stay behind what was.
                 ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
             if ranked:

@@ -19,6 +19,7 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.opening import open_index
+from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Decisions
@@ -39,6 +40,7 @@ from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Results
+from ogaart.search.shared_parts import FoundParts
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
@@ -76,6 +78,7 @@ class SearchService:
         self._fetching = ConcurrencyLimit(FETCHING, "links")
         # The index's answer for a picture, for the next search with it; dropped with the picture.
         self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
+        self._parts: WeakKeyDictionary[QueryPicture, tuple[int, FoundParts]] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self._live.start()
@@ -100,7 +103,7 @@ class SearchService:
             index = stack.enter_context(
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
             )
-            opened = OpenGeneration(generation.number, store, index)
+            opened = OpenGeneration(generation.number, store, index, PatchRuns.open(generation.patches))
             stack.pop_all()
             return opened
 
@@ -294,7 +297,7 @@ class SearchService:
             conditions = resolve(query.filters, opened.store.columns)
             blocked = self._blocked_ids(opened)
             if query.visual:
-                results = Search(opened, query, blocked, conditions, self._remembered).visual()
+                results = Search(opened, query, blocked, conditions, self._remembered, self._parts).visual()
             else:
                 results = Listing(opened, query, blocked, conditions).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)

@@ -27,6 +27,13 @@ class Upload:
     seen: dict[Box | None, QueryPicture] = field(default_factory=dict)
     thumbnails: dict[Box | None, bytes] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory: of the file, and of what was read of it when it came."""
+        whole = self.seen.get(None)
+        patches = whole.patches if whole is not None else None
+        return len(self.content) + (patches.nbytes if patches is not None else 0)
+
 
 class UploadReader(Protocol):
     """Decodes and embeds visitors' pictures: the service."""
@@ -58,7 +65,7 @@ class Uploads:
         self._reader = reader
         self._lock = threading.Lock()
         self._kept: TTLCache[str, Upload] = TTLCache(
-            capacity, lifetime, timer=clock, getsizeof=lambda upload: min(len(upload.content), capacity)
+            capacity, lifetime, timer=clock, getsizeof=lambda upload: min(upload.nbytes, capacity)
         )
 
     def add(self, content: bytes, visitor: Visitor, key: str | None = None, note: str = "") -> str:

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from ogaart.likeness.patches import MIRRORED
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.suggestions import Suggestion, SuggestionKind
 from ogaart.search.filters import BY_FIELD
-from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results
+from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results, SharedPart
 
 
 class _Record(BaseModel):
@@ -216,6 +217,52 @@ class VerdictRecord(_Record):
     text: str
 
 
+class PlaceRecord(_Record):
+    """Where a part is in the picture that contains it, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class SharedPartRecord(_Record):
+    """A picture of which the picture sent is a part, or which is a part of it; proved by exact pixels."""
+
+    image_id: str
+    title: str
+    author: str
+    slug: str
+    licences: list[str]
+    attribution: str
+    page_url: str
+    url: str = Field(description="Path of its page here.")
+    thumb_url: str
+    width: int = Field(description="Of that picture.")
+    height: int
+    place: PlaceRecord = Field(description="In `part_of` in that picture, in `contains` in the picture sent.")
+    column: int | None = Field(description="From 1, where the place is a cell of that picture's grid.")
+    row: int | None
+    scale: float = Field(description="By how much the picture sent shows the part larger than that picture does.")
+    quarter_turns: int = Field(description="By which the picture sent is turned, against the clock, to match.")
+    mirrored: bool
+    share: float = Field(description="Share of the part's patches of 6 x 6 pixels that agree.")
+
+    @classmethod
+    def of(cls, part: SharedPart) -> Self:
+        """The record of a part."""
+        hit = part.hit
+        column, row = part.cell or (None, None)
+        return cls(
+            image_id=str(hit.image_id), title=hit.title, author=hit.author, slug=hit.slug,
+            licences=[licence.name for licence in hit.licences], attribution=hit.attribution, page_url=hit.page_url,
+            url=hit.url, thumb_url=hit.thumb_url, width=hit.width, height=hit.height,
+            place=PlaceRecord(**part.place._asdict()), column=column, row=row, scale=part.scale,
+            quarter_turns=part.orientation % MIRRORED, mirrored=part.orientation >= MIRRORED,
+            share=round(part.share, 4),
+        )  # fmt: skip
+
+
 class HiddenCountRecord(_Record):
     """How many hits one filter hides: those that appear when it alone is removed."""
 
@@ -284,6 +331,13 @@ class ResultsRecord(_Record):
     """One page of an answer."""
 
     verdict: VerdictRecord | None
+    part_of: list[SharedPartRecord] = Field(
+        default=[], description="Pictures of which the picture sent is a part: sheets, for example. First page only."
+    )
+    contains: list[SharedPartRecord] = Field(
+        default=[], description="Known pictures that are in the picture sent, each with its licence. First page only."
+    )
+    credits: str | None = Field(default=None, description="Path of the credits of all pictures that it contains.")
     hits: list[HitRecord]
     total: int | None = Field(
         ge=0, description="Different pictures in all, as `fold=no` lists them; known for words and filters only."
@@ -307,6 +361,9 @@ class ResultsRecord(_Record):
         verdict = results.verdict
         return cls(
             verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,
+            part_of=[SharedPartRecord.of(part) for part in results.part_of],
+            contains=[SharedPartRecord.of(part) for part in results.contains],
+            credits=results.credits_path,
             hits=[HitRecord.of(hit, base) for hit in results.hits],
             total=results.total,
             more=results.more,

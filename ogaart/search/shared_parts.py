@@ -1,0 +1,179 @@
+"""Pictures that the picture of a search is a part of, and known pictures that it contains, by their exact pixels."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ogaart.likeness import patch_matching
+from ogaart.likeness.patch_matching import Match, QueryPatches, best_of_each, match
+from ogaart.resources.patches.index import PatchRuns
+from ogaart.search.query import QueryPicture
+from ogaart.search.results import Hit, Place, Relation, SharedPart, Verdict
+
+MOST_WHOLES, MOST_PARTS = 24, 200
+"""Pictures that are named as containing the picture of the search, and as contained in it."""
+_NEARLY_ALL = 0.9
+"""Share of both pictures from which on they are copies of each other, and not a part and a whole."""
+_ASSEMBLED = 0.8
+"""Share of a picture's patches that are in known pictures, from which on it is assembled from them."""
+_AS_GOOD = 0.85
+"""Share of the best match's share of agreeing patches, below which another match is of a similar picture only."""
+_PARTS_SCORE, _COPIES_SCORE = 0.9, 0.09
+
+SameImages = Callable[[str], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class FoundParts:
+    """What exact pixels prove: matches with the images that they are of; the most of the picture first."""
+
+    part_of: tuple[tuple[int, Match], ...] = ()
+    contains: tuple[tuple[int, Match], ...] = ()
+    copies: tuple[tuple[int, Match], ...] = ()
+    covered: float = 0.0
+    """Share of the picture's patches that are in what it contains."""
+
+    def without(self, left: Callable[[list[int]], list[int]]) -> "FoundParts":
+        """The same with those images only that words, filters and decisions leave."""
+        ids = [image_id for image_id, _ in (*self.part_of, *self.contains, *self.copies)]
+        kept = set(left(ids)) if ids else set()
+        part_of, contains, copies = (
+            tuple(pair for pair in pairs if pair[0] in kept) for pairs in (self.part_of, self.contains, self.copies)
+        )
+        return FoundParts(part_of, contains, copies, self.covered)
+
+    @property
+    def scores(self) -> dict[int, tuple[float, Relation]]:
+        """Likeness and relation by image: copies and wholes before anything that is only similar, then pieces."""
+        found: dict[int, tuple[float, Relation]] = {}
+        for relation, pairs in (
+            (Relation.NEAR, self.copies),
+            (Relation.PART, self.part_of),
+            (Relation.CONTAINED, self.contains),
+        ):
+            for image_id, one in pairs:
+                piece = relation is Relation.CONTAINED
+                score = _PARTS_SCORE * one.share if piece else _PARTS_SCORE + _COPIES_SCORE * one.share
+                found.setdefault(image_id, (score, relation))
+        return found
+
+
+def find_parts(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -> FoundParts:
+    """Find what shares exact pixels with a visitor's picture, or else with its subject without the ground.
+
+    Args:
+        picture: the visitor's; one without patches shares nothing.
+        index: the publication's patches.
+        same_images: the images of a picture, by the hash of its pixels, that search may show; the first is named.
+    """
+    found = _matched(picture, index, same_images)
+    if found.scores or picture.subject is None:
+        return found
+    return _matched(picture.subject, index, same_images)
+
+
+def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -> FoundParts:
+    if picture.patches is None:
+        return FoundParts()
+    part_of: list[tuple[int, Match]] = []
+    contains: list[tuple[int, Match]] = []
+    copies: list[tuple[int, Match]] = []
+    for one in best_of_each(match(picture.patches, index)):
+        if not one.claimed:
+            break
+        key = index.key(one.picture)
+        if key == picture.pixel_sha256:
+            continue
+        facts = index.facts(one.picture)
+        whole = (facts.width * facts.enlarged, facts.height * facts.enlarged)
+        is_part = one.relation is patch_matching.Relation.WHOLE
+        if _covers(one.picture_box, whole) and (is_part or _covers(one.query_box, (picture.width, picture.height))):
+            into = copies  # all of it, alone on whatever ground
+        else:
+            into = part_of if is_part else contains
+        into.extend((image_id, one) for image_id in same_images(key))
+    best = max((one.share for _, one in part_of), default=0.0)
+    part_of = [pair for pair in part_of if pair[1].share >= _AS_GOOD * best]
+    contains = _without_weaker(contains)[:MOST_PARTS]
+    return FoundParts(
+        tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(picture.patches, contains)
+    )  # fmt: skip
+
+
+def _without_weaker(contains: Sequence[tuple[int, Match]]) -> list[tuple[int, Match]]:
+    """The pieces without those of which another one explains the same place better: tiles of a set share much."""
+    kept: list[tuple[int, Match]] = []
+    for image_id, one in sorted(contains, key=lambda pair: -pair[1].share):
+        if not any(
+            one.share < _AS_GOOD * other.share and patch_matching.overlap(one.query_box, other.query_box)
+            for _, other in kept
+        ):
+            kept.append((image_id, one))
+    return sorted(kept, key=lambda pair: -pair[1].strength)
+
+
+def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_query: bool) -> tuple[SharedPart, ...]:
+    """The matches with their hits, each picture once.
+
+    Args:
+        pairs: images and matches.
+        hits: their hits; what is missing is left out.
+        of_query: whether the place is in the picture of the search (which contains the hit), or in the hit.
+    """
+    found: dict[str, SharedPart] = {}
+    for image_id, one in pairs:
+        hit = hits.get(image_id)
+        if hit is not None and hit.pixel_sha256 not in found:
+            place = Place(*(one.query_box if of_query else one.picture_box))
+            cell = None if of_query else _cell(place, hit.width, hit.height)
+            found[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, one.orientation, one.share)
+    return tuple(found.values())
+
+
+def verdict(part_of: Sequence[SharedPart], contains: Sequence[SharedPart], covered: float) -> Verdict | None:
+    """One sentence on what the exact parts prove; None where there are none."""
+    if part_of:
+        first = part_of[0]
+        place = f"at x {first.place.x}, y {first.place.y}"
+        if first.cell is not None:
+            place += f" (column {first.cell[0]}, row {first.cell[1]})"
+        more = f", and of {len(part_of) - 1} more" if len(part_of) > 1 else ""
+        return Verdict(Relation.PART, f"This picture is a part of {_named(first.hit)}, {place}{more}.")
+    if not contains:
+        return None
+    entries = len({part.hit.slug for part in contains})
+    if len(contains) == 1:
+        return Verdict(Relation.CONTAINED, f"This picture contains {_named(contains[0].hit)}.")
+    what = f"{len(contains)} known pictures of {entries} {'entry' if entries == 1 else 'entries'}"
+    does = "is assembled from" if covered >= _ASSEMBLED else "contains"
+    return Verdict(Relation.CONTAINED, f"This picture {does} {what}.")
+
+
+def _named(hit: Hit) -> str:
+    return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
+
+
+def _cell(place: Place, width: int, height: int) -> tuple[int, int] | None:
+    """Column and row, from one, where the place is a cell of a grid of its own size."""
+    columns, rows = width // max(place.width, 1), height // max(place.height, 1)
+    fits = place.x % place.width == 0 and place.y % place.height == 0 and columns * rows > 1
+    if not fits or width % place.width or height % place.height:
+        return None
+    return place.x // place.width + 1, place.y // place.height + 1
+
+
+def _covers(box: patch_matching.Box, size: tuple[int, int]) -> bool:
+    return box[2] * box[3] >= _NEARLY_ALL * size[0] * size[1]
+
+
+def _covered(query: QueryPatches, contains: Sequence[tuple[int, Match]]) -> float:
+    """Share of a query's patches that lie in the places of what it contains."""
+    if not contains or not query.upright:
+        return 0.0
+    _, patches = query.upright[0]
+    x, y = (side.astype(np.int64) * query.enlarged for side in (patches.x, patches.y))
+    inside = np.zeros(len(patches), np.bool_)
+    for left, top, width, height in {one.query_box for _, one in contains}:
+        inside |= (x >= left) & (x < left + width) & (y >= top) & (y < top + height)
+    return float(inside.mean()) if len(inside) else 0.0

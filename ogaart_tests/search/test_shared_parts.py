@@ -1,0 +1,138 @@
+"""Where a picture is from, by its exact pixels: the sheet it was cut from, and the pictures in a scene."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ogaart.cli.search_command import Answer
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.takedowns import decide
+from ogaart.search.engine.service import SearchService
+from ogaart.search.engine.visitors import LOCAL
+from ogaart.search.filters import Filters
+from ogaart.search.query import SearchQuery
+from ogaart.search.results import Relation, Results, Verdict
+from ogaart.search.web.schemas import ResultsRecord
+from ogaart.settings import Settings
+from ogaart_tests.likeness.patch_art import Picture, enlarged, ground, paste, sheet, sprite
+from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, image_id, pictures, png, publish
+
+SHEET = [sprite(seed, 32, 32) for seed in range(40, 52)]
+CARD = next(entry for entry in ENTRIES if entry.slug == "playing-cards")
+
+
+def rgba_of(path: Path) -> Picture:
+    found = np.asarray(Image.open(path).convert("RGBA")).copy()
+    found[found[..., 3] == 0] = 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
+    """A publication with patches: the tiny one's entries, and a sheet of 4 x 3 sprites."""
+    root = tmp_path_factory.mktemp("parts")
+    (root / "monsters.png").write_bytes(png(sheet(SHEET, 4, 32)))
+    monsters = Entry("monsters", "Monsters", "Zoe", ("CC-BY 3.0",), ("monster",), f"{root}/*.png")
+    settings = Settings(data=root / "data")
+    publish(settings, (*ENTRIES, monsters), patches=True)
+    with SearchService(settings, GridImageReader(patches=True)) as service:
+        yield service
+
+
+def search(service: SearchService, picture: Picture, **more: object) -> Results:
+    seen = service.read_image(png(picture), None, LOCAL)
+    return service.search(SearchQuery(picture=seen, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("change", "scale"), [(1, 1), (2, 2)], ids=["as it is", "x2"])
+def test_a_sprite_cut_from_a_sheet_names_the_sheet_the_place_and_the_cell(
+    parted: SearchService, change: int, scale: int
+) -> None:
+    results = search(parted, enlarged(SHEET[6], change))
+
+    assert results.verdict == Verdict(
+        Relation.PART, "This picture is a part of “Monsters” by Zoe, at x 64, y 32 (column 3, row 2)."
+    )
+    [found] = results.part_of
+    assert (found.hit.slug, found.place, found.cell, found.scale) == ("monsters", (64, 32, 32, 32), (3, 2), scale)
+    assert [(hit.slug, hit.relation) for hit in results.hits[:1]] == [("monsters", Relation.PART)]
+    assert results.contains == ()
+
+
+def test_a_scene_names_every_known_picture_with_its_licence(parted: SearchService) -> None:
+    card, ship = (rgba_of(pictures(entry)[0]) for entry in ENTRIES if entry.slug in ("playing-cards", "tanks"))
+    scene = paste(paste(ground(1, 420, 320), card, 30, 40), ship, 250, 150)
+
+    results = search(parted, scene)
+
+    assert results.verdict == Verdict(Relation.CONTAINED, "This picture contains 2 known pictures of 2 entries.")
+    height, width = card.shape[:2]
+    places = {part.hit.slug: (part.place.x, part.place.y) for part in results.contains}
+    assert places == {"playing-cards": (30, 40), "tanks": (250, 150)}
+    assert {part.hit.slug: part.place[2:] for part in results.contains}["playing-cards"] == (width, height)
+    assert {hit.slug for hit in results.hits if hit.relation is Relation.CONTAINED} == {"playing-cards", "tanks"}
+    assert results.credits_path == "/credits?ids=" + ",".join(str(part.hit.image_id) for part in results.contains)
+
+
+def test_a_picture_made_of_known_ones_alone_is_assembled(parted: SearchService) -> None:
+    cards = [rgba_of(path) for path in pictures(CARD)[:4]]
+    rows = [np.concatenate(cards[:2], axis=1), np.concatenate(cards[2:], axis=1)]
+
+    results = search(parted, np.concatenate(rows, axis=0))
+
+    assert results.verdict == Verdict(Relation.CONTAINED, "This picture is assembled from 4 known pictures of 1 entry.")
+
+
+def test_an_exact_copy_stays_an_exact_copy(parted: SearchService) -> None:
+    results = search(parted, rgba_of(pictures(CARD)[2]))
+
+    assert results.verdict == Verdict(Relation.SAME, "This exact picture is in “Playing cards” by Kenney.")
+    assert results.hits[0].image_id == image_id("playing-cards", 2)
+
+
+def test_a_mirrored_copy_is_a_near_copy(parted: SearchService) -> None:
+    results = search(parted, np.ascontiguousarray(sheet(SHEET, 4, 32)[:, ::-1]))
+
+    assert (results.hits[0].slug, results.hits[0].relation) == ("monsters", Relation.NEAR)
+    assert results.part_of == results.contains == ()
+
+
+def test_filters_and_decisions_hold_for_parts(parted: SearchService) -> None:
+    only_free = search(parted, SHEET[6], filters=Filters(licences=("CC0",)))
+    decisions = DataRoot.of(parted.settings).decisions
+    decide(decisions, "entry", "monsters", "asked for")
+    blocked = search(parted, SHEET[6])
+    decide(decisions, "entry", "monsters", "a mistake", lift=True)
+
+    assert [results.part_of for results in (only_free, blocked)] == [(), ()]
+    assert search(parted, SHEET[6]).part_of != ()
+
+
+def test_strangers_are_parts_of_nothing(parted: SearchService) -> None:
+    for seed in range(900, 910):
+        results = search(parted, sprite(seed, 40, 40))
+        assert (results.part_of, results.contains) == ((), ())
+
+
+def test_a_publication_without_patches_is_searched_as_before(service: SearchService) -> None:
+    seen = GridImageReader(patches=True).read_image(png(SHEET[6]), None, service.info().space)
+
+    results = service.search(SearchQuery(picture=seen))
+
+    assert (results.part_of, results.contains) == ((), ())
+    assert results.hits
+
+
+def test_api_and_command_line_name_the_place(parted: SearchService) -> None:
+    record = ResultsRecord.of(search(parted, SHEET[6]), following=None, upload=None)
+
+    [part] = record.model_dump(mode="json")["part_of"]
+    assert part["place"] == {"x": 64, "y": 32, "width": 32, "height": 32}
+    assert (part["column"], part["row"], part["scale"], part["mirrored"]) == (3, 2, 1.0, False)
+    assert part["licences"] == ["CC-BY 3.0"]
+    assert "part of  Monsters, by Zoe: CC-BY 3.0\n      x 64, y 32, 32 x 32 pixels, column 3, row 2" in (
+        Answer(record).text()
+    )

@@ -1,0 +1,71 @@
+"""The results page lights the part up in its sheet, and lists what a picture contains, in a real Chromium."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from ogaart.search.engine.service import SearchService
+from ogaart.settings import Settings
+from ogaart_tests.likeness.patch_art import ground, paste
+from ogaart_tests.search.serving import serving
+from ogaart_tests.search.test_shared_parts import rgba_of
+from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, pictures, png, publish
+
+pytestmark = pytest.mark.browser
+
+ROBOTS = pictures(next(entry for entry in ENTRIES if entry.slug == "robot-animated"))[:8]
+TANKS = pictures(next(entry for entry in ENTRIES if entry.slug == "tanks"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The tiny publication with patches, and a sheet of eight robots that no other entry holds."""
+    root: Path = tmp_path_factory.mktemp("parts-page")
+    rows = [np.concatenate([rgba_of(path) for path in ROBOTS[n : n + 4]], axis=1) for n in (0, 4)]
+    (root / "robots.png").write_bytes(png(np.concatenate(rows, axis=0)))
+    sheet = Entry("robot-sheet", "Robot sheet", "Zoe", ("CC-BY 3.0",), ("robot",), f"{root}/*.png")
+    others = tuple(entry for entry in ENTRIES if entry.slug != "robot-animated")
+    settings = Settings(data=root / "data", searches_per_minute=0, uploads_per_minute=0)
+    publish(settings, (*others, sheet), patches=True)
+    with SearchService(settings, GridImageReader(patches=True)) as service, serving(settings, service) as base:
+        yield base
+
+
+def test_the_part_is_lit_in_its_sheet(page: Page) -> None:
+    robot = rgba_of(ROBOTS[6])
+    height, width = robot.shape[:2]
+
+    page.goto("/")
+    page.set_input_files("[data-file]", ROBOTS[6])
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        f"This picture is a part of “Robot sheet” by Zoe, at x {2 * width}, y {height} (column 3, row 2)."
+    )
+    sheet, lit = (page.locator(f".parts .lit {what}").first.bounding_box() for what in ("img", "rect"))
+    assert sheet is not None
+    assert lit is not None
+    scale = sheet["width"] / (4 * width)
+    assert lit["x"] - sheet["x"] == pytest.approx(2 * width * scale, abs=3)
+    assert lit["y"] - sheet["y"] == pytest.approx(height * scale, abs=3)
+    assert lit["width"] == pytest.approx(width * scale, abs=5)
+    expect(page.locator(".card").first).to_contain_text("contains yours")
+
+
+def test_a_scene_lists_its_pieces_and_their_credits(page: Page, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.png"
+    mock_up = ground(1, 420, 320)
+    for n, path in enumerate((TANKS[0], TANKS[9], TANKS[14])):
+        mock_up = paste(mock_up, rgba_of(path), 30 + 120 * n, 40 + 60 * n)
+    scene.write_bytes(png(mock_up))
+
+    page.goto("/")
+    page.set_input_files("[data-file]", scene)
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("This picture contains 3 known pictures of 1 entry.")
+    expect(page.locator(".pieces li")).to_have_count(3)
+    expect(page.locator(".pieces li").first).to_contain_text("OGA-BY 3.0")
+    page.get_by_role("link", name="Credits for all of them").click()
+    expect(page.locator(".credited")).to_contain_text("Top-down tanks")
