@@ -127,9 +127,10 @@ def test_a_publication_without_patches_is_searched_as_before(service: SearchServ
 
 
 def test_api_and_command_line_name_the_place(parted: SearchService) -> None:
-    record = ResultsRecord.of(search(parted, SHEET[6]), following=None, upload=None)
+    results = ResultsRecord.of(search(parted, SHEET[6]), following=None, upload=None)
+    record = results.model_dump(mode="json")
 
-    [part] = record.model_dump(mode="json")["part_of"]
+    [part] = record["part_of"]
     assert part["place"] == {"x": 64, "y": 32, "width": 32, "height": 32}
     assert (part["column"], part["row"], part["scale"], part["mirrored"]) == (3, 2, 1.0, False)
     assert part["licences"] == ["CC-BY 3.0"]

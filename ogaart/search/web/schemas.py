@@ -236,7 +236,7 @@ class SharedPartRecord(_Record):
     licences: list[str]
     attribution: str
     page_url: str
-    url: str = Field(description="Path of its page here.")
+    url: str = Field(description="Its page here.")
     thumb_url: str
     width: int = Field(description="Of that picture.")
     height: int
@@ -249,14 +249,14 @@ class SharedPartRecord(_Record):
     share: float = Field(description="Share of the part's patches of 6 x 6 pixels that agree.")
 
     @classmethod
-    def of(cls, part: SharedPart) -> Self:
-        """The record of a part."""
+    def of(cls, part: SharedPart, base: str = "") -> Self:
+        """The record of a part; ``base`` is the server's URL, before the paths on it."""
         hit = part.hit
         column, row = part.cell or (None, None)
         return cls(
             image_id=str(hit.image_id), title=hit.title, author=hit.author, slug=hit.slug,
             licences=[licence.name for licence in hit.licences], attribution=hit.attribution, page_url=hit.page_url,
-            url=hit.url, thumb_url=hit.thumb_url, width=hit.width, height=hit.height,
+            url=f"{base}{hit.url}", thumb_url=f"{base}{hit.thumb_url}", width=hit.width, height=hit.height,
             place=PlaceRecord(**part.place._asdict()), column=column, row=row, scale=part.scale,
             quarter_turns=part.orientation % MIRRORED, mirrored=part.orientation >= MIRRORED,
             share=round(part.share, 4),
@@ -337,7 +337,7 @@ class ResultsRecord(_Record):
     contains: list[SharedPartRecord] = Field(
         default=[], description="Known pictures that are in the picture sent, each with its licence. First page only."
     )
-    credits: str | None = Field(default=None, description="Path of the credits of all pictures that it contains.")
+    credits: str | None = Field(default=None, description="The credits of all pictures that it contains.")
     hits: list[HitRecord]
     total: int | None = Field(
         ge=0, description="Different pictures in all, as `fold=no` lists them; known for words and filters only."
@@ -361,9 +361,9 @@ class ResultsRecord(_Record):
         verdict = results.verdict
         return cls(
             verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,
-            part_of=[SharedPartRecord.of(part) for part in results.part_of],
-            contains=[SharedPartRecord.of(part) for part in results.contains],
-            credits=results.credits_path,
+            part_of=[SharedPartRecord.of(part, base) for part in results.part_of],
+            contains=[SharedPartRecord.of(part, base) for part in results.contains],
+            credits=f"{base}{results.credits_path}" if results.credits_path else None,
             hits=[HitRecord.of(hit, base) for hit in results.hits],
             total=results.total,
             more=results.more,
