@@ -9,8 +9,9 @@ from ogaart.search.query import SearchQuery
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
 
-FAVOURITES = 30
-NEWEST = 30
+# Rows of ten, six and four, and a page of 150 KB with all its pictures.
+FAVOURITES = 20
+NEWEST = 10
 DOORS = (
     ("Characters", "character"),
     ("Tilesets", "tileset"),
@@ -21,15 +22,17 @@ DOORS = (
 )
 """Labels and the words that they search for."""
 # One picture of each entry: no fragment (thin, or a few pixels) where another is there, and one that fills a tile.
+# Those that are heavy to send come last.
 _ONE_EACH = """
-WITH chosen AS (SELECT slug, row_number() OVER (ORDER BY {order}, slug) AS nth FROM entries ORDER BY nth LIMIT ?1),
+WITH chosen AS (SELECT slug, row_number() OVER (ORDER BY {order}, slug) AS nth FROM entries ORDER BY nth LIMIT 2 * ?1),
 pictures AS (
-    SELECT i.image_id, c.nth, row_number() OVER (
+    SELECT i.image_id, c.nth, coalesce(i.thumb_length, 0) > 7000 AS heavy, row_number() OVER (
         PARTITION BY i.slug ORDER BY
             min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
+            coalesce(i.thumb_length, 0) > 5000,
             abs(max(i.width, i.height) - 160), i.image_id) AS choice
     FROM chosen AS c JOIN images AS i USING (slug))
-SELECT image_id FROM pictures WHERE choice = 1 ORDER BY nth
+SELECT image_id FROM pictures WHERE choice = 1 ORDER BY heavy, nth LIMIT ?1
 """
 _ORDERS = {"favourites": "favourites DESC, posted_at DESC", "newest": "posted_at DESC"}
 
@@ -79,7 +82,10 @@ class Showcase:
 
     def _choose(self) -> HomePictures:
         with self._service.store() as (store, _):
-            favourites, newest = one_each(store, "favourites", FAVOURITES), one_each(store, "newest", 2 * NEWEST)
+            favourites, newest = (
+                one_each(store, "favourites", FAVOURITES),
+                one_each(store, "newest", FAVOURITES + NEWEST),
+            )
         shown = set(favourites)
         return HomePictures(
             tuple(self._service.hits(favourites)),
@@ -89,8 +95,12 @@ class Showcase:
 
     def _door(self, label: str, words: str) -> Door | None:
         found = self._service.search(SearchQuery(words=words, limit=12))
-        # The most favoured of the best matches: a door shows what many liked.
-        best = max(found.hits, key=lambda hit: hit.columns.get("favourites") or 0, default=None)
+        # The most favoured of the best matches: a door shows what many liked, in a small thumbnail.
+        best = max(
+            found.hits,
+            key=lambda hit: (max(hit.width, hit.height) <= 256, hit.columns.get("favourites") or 0),
+            default=None,
+        )
         return None if best is None else Door(label, SearchUrl(words=words).path(), found.total or 0, best)
 
 
