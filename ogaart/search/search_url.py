@@ -113,6 +113,13 @@ class SearchUrl:
                 found.append(Chip(name, row.label, row.kind.shown(one), url))
         return tuple(found)
 
+    def respelled(self, field: str, value: str, usual: str) -> str:
+        """The URL of this search with one value of a filter in another spelling."""
+        held = self.filters[field]
+        if isinstance(held, str):
+            return self.filtered(**{field: usual})
+        return self.filtered(**{field: tuple(dict.fromkeys(usual if one == value else one for one in held))})
+
     def filtered(self, **changes: Any) -> str:
         """The URL of this search with some filters changed."""
         return self.path(filters=self.filters.with_changes(**changes))
@@ -289,7 +296,7 @@ _PIXELS = "pixel:"
 _CROP = Crop()
 _EXAMPLE = f"by image_id, by the token of an upload, or by link (at most {MAX_FOREIGN} of the last two)"
 
-_ORDERS = (
+ORDERS = (
     (Sort.RELEVANCE, "most relevant"),
     (Sort.NEWEST, "newest"),
     (Sort.FAVOURITES, "most favourited"),
@@ -314,7 +321,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("group", "group", "`yes`: one hit of each entry; `no`: all. By default one, but not within an entry, with"
               " `fold=no` or for a picture of your own.", "yes", YesNo()),
     Parameter("sort", "sort", "The order of words and filters; pictures rank by similarity.", "newest", OneOf(
-        tuple(Choice(order.value, label) for order, label in _ORDERS), Sort.RELEVANCE.value)),
+        tuple(Choice(order.value, label) for order, label in ORDERS), Sort.RELEVANCE.value)),
     Parameter("limit", "limit", f"Hits on a page, 1 to {MAX_PAGE_SIZE}; default {PAGE_SIZE}.", "10",
               Whole(high=MAX_PAGE_SIZE, default=PAGE_SIZE)),
     Parameter("page", "page", "Page, from 1.", "2", Whole(high=MAX_DEPTH, default=1)),

@@ -111,6 +111,11 @@ def _page(kind: str, name: str) -> str:
     return f"/search?{urlencode({kind: name})}" if name.strip(".") == "" else f"/{kind}/{quote(name, safe='')}"
 
 
+def with_count(hint: str, count: int | None) -> str:
+    """A choice's hint with the number of pictures that it leaves, where that is known."""
+    return " · ".join(part for part in (hint, "" if count is None else f"{count:,}") if part)
+
+
 def filter_name(name: str) -> str:
     """A filter in words."""
     return BY_FIELD[name].label

@@ -10,7 +10,7 @@ from ogaart.search.display import frames, grounds, licence_terms
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info
-from ogaart.search.search_url import SearchUrl
+from ogaart.search.search_url import ORDERS, SearchUrl
 from ogaart.search.web import template_filters
 from ogaart.search.web.static_files import static_version
 from ogaart.settings import Settings
@@ -53,6 +53,7 @@ class Templates:
                 "day",
                 "model_name",
                 "filter_name",
+                "with_count",
                 "size",
                 "sentence",
                 "inline_code",
@@ -70,6 +71,7 @@ class Templates:
         self._environment.globals |= {
             "static": lambda name: f"/static/{self.version}/{name}",
             "rows": BY_FIELD,
+            "orders": ORDERS,
             "FOLDED": FOLDED,
             "STEAM": STEAM,
             "ACCEPTED": ACCEPTED,

@@ -1,6 +1,7 @@
 """Every parameter with every value: each hit is checked by SQL, so that no filter can fail open."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -189,3 +190,17 @@ def test_pages_refuse_near_misses_and_name_what_they_ignore(client: TestClient) 
     assert client.get("/search?q=ship&licence=CC-BYY").status_code == 400
     assert "“theme”" in client.get("/search?q=ship&theme=dark").text
     assert "ignored" not in client.get("/search?q=ship&utm_source=x&fbclid=y").text
+
+
+def test_pages_show_every_value_with_its_own_removal_and_what_is_meant(client: TestClient) -> None:
+    page = client.get("/search?q=png&licence=CC0&licence=CC-BY&tag=robots&author=Kenney&author=Nobody").text
+
+    for value in ("png", "CC0", "CC-BY", "robots", "Kenney", "Nobody"):
+        assert re.search(rf'<a class="chip" href="[^"]+"[^>]*>.*?</span>{value}<', page), value
+    assert "No picture has the tag “robots”." in page
+    assert ">robot</a>" in page
+    # The form keeps what it has no field for.
+    assert re.search(r'name="author" value="Nobody" checked', page)
+    empty = client.get("/search?q=xyzzyplugh").text
+    assert "Popular tags" in empty
+    assert 'name="sort" value="newest"' in client.get("/search?q=robot").text
