@@ -13,6 +13,7 @@ from ogaart.operations import runs
 from ogaart.operations.runs import ASSETS, COUNTS, Report
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.pipeline.refresh_tags import RefreshRequest
+from ogaart.pipeline.renamed_entries import present_key
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import ENTRIES, SEARCH_RESULTS
 from ogaart.resources.storage.tables import Tables
@@ -73,6 +74,7 @@ def _requests(
     slug = open_site(settings).entry_key(target) or target
     stores = Stores(settings)
     try:
+        slug = present_key(stores.tables, slug)
         keys = partitions_of(stores.tables, slug)
     finally:
         stores.close()

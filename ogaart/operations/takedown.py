@@ -37,6 +37,8 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
     store = ServingStore(generation.path, generation.number) if generation is not None else None
     try:
         value = _value(store, open_site(settings), what, given)
+        if what == "entry" and store is not None and not (lift and value in read_decisions(root.decisions).entries):
+            value = store.new_key(value)  # of an entry that was renamed
         pictures = _pictures(store, what, value)
     finally:
         if store is not None:
@@ -68,6 +70,8 @@ def _value(store: ServingStore | None, site: Site, what: Kind, given: str) -> st
         return site.entry_key(given) or given
     if what == "pixels" and not _HASH.fullmatch(given.lower()):
         number = parse_image_id(given)
+        if store is not None and number is not None:
+            number = store.new_id(number) or number
         found = store.briefs([number]) if store is not None and number is not None else {}
         if number is None or number not in found:
             raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")

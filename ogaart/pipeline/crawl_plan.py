@@ -69,7 +69,7 @@ def survey(stores: Stores, *, offline: bool) -> tuple[Known, float, str]:
     with connect(stores.tables) as con:
         row = con.execute(
             """
-            WITH entry AS (SELECT DISTINCT slug FROM entries WHERE status <> 'failed'),
+            WITH entry AS (SELECT DISTINCT slug FROM entries WHERE status NOT IN ('failed', 'renamed')),
             file AS (SELECT url, any_value(bytes) AS bytes FROM raw_files WHERE status = 'ok' GROUP BY url),
             link AS (SELECT url, any_value(length) AS length FROM file_links WHERE role = 'file' GROUP BY url),
             gone AS (SELECT DISTINCT url FROM raw_files WHERE status NOT IN ('ok', 'failed'))

@@ -31,6 +31,15 @@ class _Key:
         return not self.listed, self.slug.startswith("/"), self.slug
 
 
+def present_key(tables: Tables, slug: str) -> str:
+    """The present key of an entry that was renamed; ``slug`` itself for any other."""
+    columns = ["slug", "nid", "status"]
+    rows = [row for partition in tables.partitions(ENTRIES) for row in tables.select(ENTRIES, partition, columns)]
+    numbers = {row["nid"] for row in rows if row["slug"] == slug and row["status"] == EntryStatus.RENAMED}
+    alive = [r["slug"] for r in rows if r["nid"] in numbers - {None} and r["status"] not in TOMBSTONES]
+    return min(alive, default=slug)
+
+
 class RenamedEntries:
     """Knows which keys that a partition holds, or begins to hold, belong to one entry.
 

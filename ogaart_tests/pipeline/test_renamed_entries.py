@@ -7,7 +7,8 @@ import pytest
 
 from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
-from ogaart.pipeline.renamed_entries import RenamedEntries
+from ogaart.operations.takedown import block
+from ogaart.pipeline.renamed_entries import RenamedEntries, present_key
 from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import decide, read_decisions
@@ -67,6 +68,9 @@ def test_an_entry_with_a_new_key_is_one_entry(tmp_path: Path, case: str) -> None
         assert sorted(ids) == sorted(int(str(old)) for _, old in pixels)
         assert sorted(week.world.sql("SELECT image_id, new_image_id FROM renamed_images")) == sorted(ids.items())
         assert_served(week, former, present, ids)
+        assert present_key(week.world.stores.tables, former) == present
+        for lift in (False, True):
+            assert block(week.world.settings, "entry", former, "by its former key", lift=lift)["value"] == present
         assert week.day("nothing happens")["requests"] == 2
 
 
