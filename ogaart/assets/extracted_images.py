@@ -88,7 +88,9 @@ def extract(step: Step) -> None:
     if not plan.work and not plan.orphaned:
         step.counts[RowState.UNCHANGED] = len(stored.images)
         _check(step, stored.members)
-        step.commit(_rows(stored, stored.members, stored.occurrences, stored.images, stored.renamed, stored.regions))
+        step.commit(
+            _rows(stored, stored.members_now(), stored.occurrences, stored.images, stored.renamed, stored.regions)
+        )
         return
     draft = temporary(tables.pack_path(step.stage, step.partition))
     unchanged = set(plan.unchanged)

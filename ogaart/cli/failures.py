@@ -19,10 +19,11 @@ from ogaart.core.exit_codes import (
     EXIT_SITE_DOWN,
     EXIT_USAGE,
 )
+from ogaart.core.full_disk import is_disk_full
 from ogaart.settings import Settings, what_is_wrong
 
 REPAIR = "run `ogaart verify --repair`"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_MAKE_ROOM = "delete what is not needed (`ogaart gc --yes`), or move the data root to another disk"
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _HELD = ("Could not set lock on file", "database is locked")
 """How DuckDB and SQLite report that another process has a database open for writing."""
@@ -98,8 +99,8 @@ def _of_system(cause: OSError) -> str:
     """The operating system's reason, the file, and what to do."""
     where = f"{cause.filename}: " if cause.filename else ""
     reason = (cause.strerror or str(cause) or type(cause).__name__).lower()
-    if cause.errno in _FULL:
-        return f"{where}{reason}: delete what is not needed (`ogaart gc --yes`), or move the data root to another disk"
+    if is_disk_full(cause):
+        return f"{where}{reason}: {_MAKE_ROOM}"
     if cause.errno in _FORBIDDEN:
         return f"{where}{reason}: change its owner or mode, or set OGAART_DATA to a folder that you may write"
     return f"{where}{reason}"
@@ -108,6 +109,8 @@ def _of_system(cause: OSError) -> str:
 def _of_database(cause: Exception) -> tuple[int, str]:
     """A database that is held by another process, that cannot be opened, or that is damaged."""
     text = _first_line(getattr(cause, "orig", None) or cause)
+    if is_disk_full(cause):
+        return EXIT_REFUSED, f"the disk is full ({text}): {_MAKE_ROOM}"
     if any(sign in text for sign in _HELD):
         return EXIT_REFUSED, f"{text}: close the program that has it open for writing"
     if "readonly database" in text or "unable to open database" in text:

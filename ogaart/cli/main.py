@@ -18,6 +18,7 @@ from ogaart.cli.terminal import console, print_wrapped
 from ogaart.cli.terminal import finish as _finish
 from ogaart.cli.terminal import guard as _guard
 from ogaart.core.exit_codes import EXIT_FAILED
+from ogaart.workers.bus_errors import report_bus_errors
 
 PORT = click.IntRange(0, 65535)
 
@@ -136,7 +137,8 @@ def search(
         raise click.UsageError("pass words, a picture or an image_id, such as: ogaart search red ship")
     # A search at a server needs no settings, and nothing of what their failures are told apart by.
     with nullcontext() if server else _guard() as settings:
-        found = run_search(settings, list(map(plain, query)), limit, named, server)
+        with report_bus_errors(settings.data) if settings else nullcontext():
+            found = run_search(settings, list(map(plain, query)), limit, named, server)
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
         else:
@@ -171,7 +173,8 @@ def serve(host: str | None, port: int | None) -> None:
 
     with _guard() as settings:
         changes: dict[str, Any] = {k: v for k, v in (("serve_host", host), ("serve_port", port)) if v is not None}
-        run(settings.model_copy(update=changes))
+        with report_bus_errors(settings.data):
+            run(settings.model_copy(update=changes))
 
 
 @main.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ogaart.cli.terminal import console, finish, guard
+from ogaart.workers.bus_errors import report_bus_errors
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -72,7 +73,9 @@ def verify(repair: bool, quick: bool, as_json: bool) -> None:
     with guard() as settings:
         if repair:
             finish(repair_all(settings, console, quick=quick), as_json=as_json)
-        finish(verify_all(settings, console, quick=quick), as_json=as_json)
+        with report_bus_errors(settings.data):
+            report = verify_all(settings, console, quick=quick)
+        finish(report, as_json=as_json)
 
 
 @click.command()

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import sqlalchemy.exc
 
 from ogaart.core.errors import SpaceInUse
+from ogaart.core.full_disk import is_disk_full
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
-from ogaart.operations.preconditions import refuse_while_running
+from ogaart.operations.preconditions import refuse_while_processes_run, refuse_while_running
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 from ogaart.resources.index.opening import discard_index
@@ -93,7 +95,13 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
 
 def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
     """Take every lock under which runs write what is collected; refuse while a run is in progress."""
-    partitions = refuse_while_running(stores)
+    try:
+        partitions = refuse_while_running(stores)
+    except sqlalchemy.exc.OperationalError as cause:
+        if not is_disk_full(cause):
+            raise
+        partitions = []
+        refuse_while_processes_run(stores)
     held.enter_context(hold(catalog_lock(stores.root), what="the catalog"))
     for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
         lock = step_lock(stores.root, Stage.EMBEDDINGS, partition)
@@ -209,7 +217,12 @@ def _folders(root: Path) -> list[str]:
 def _drafts(stores: Stores) -> Iterator[Item]:
     """Temporary files whose process has ended, and partial downloads that will not be resumed."""
     root = stores.root
-    for folder in (root.blobs, root.site, root.tables, root.packs, root.vectors, root.derived, root.index):
+    for folder in (root.tables, root.packs):  # by the journal: what a killed step has committed is not a leftover
+        for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
+            if path.is_file() and is_leftover(path):
+                size = path.stat().st_size
+                yield Item("temporary files", path, size, stores.tables.clean_up)
+    for folder in (root.blobs, root.site, root.vectors, root.derived, root.index):
         for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
             if path.is_file() and is_leftover(path):
                 yield _file("temporary files", path)

@@ -5,7 +5,7 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import add_partitions
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.locks import Locked
+from ogaart.resources.storage.locks import Locked, is_free
 from ogaart.resources.storage.schema import TABLES
 
 
@@ -24,6 +24,17 @@ def refuse_while_running(stores: Stores) -> list[str]:
             "wait for them to end, or cancel them"
         )
     return sorted(partitions)
+
+
+def refuse_while_processes_run(stores: Stores) -> None:
+    """Refuse while the process of a run lives: for a full disk, on which Dagster's databases do not open.
+
+    Raises:
+        Locked: one does.
+    """
+    for lock in sorted((stores.root.locks / "runs").glob("*.lock")):
+        if not is_free(lock):
+            raise Locked(f"run {lock.stem} is in progress: wait for it to end, or cancel it")
 
 
 def add_stored_partitions(stores: Stores) -> list[str]:

@@ -1,5 +1,6 @@
 """``ogaart verify --repair``: deletes what is damaged, fetches or derives it again by real runs, and publishes."""
 
+import duckdb
 from rich.console import Console
 
 from ogaart.assets.catalog import REBUILD
@@ -7,15 +8,18 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs
+from ogaart.operations.damage import Damage
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.operations.runs import ASSETS
-from ogaart.operations.verify import COLUMNS, Damage, Verification
+from ogaart.operations.verify import COLUMNS, Verification
+from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.lock_names import step_lock
+from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.resources.storage.schema import FAILURES, STEPS
+from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS
+from ogaart.resources.storage.sql import quoted
 from ogaart.settings import Settings
 
 
@@ -41,6 +45,7 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     for partition, start in sorted(starts.items()):
         report.errors += runs.materialize(settings, console, [partition], ASSETS[start:]).errors
     report.errors += runs.publish(settings, console, tags={REBUILD: "true"}).errors
+    _discard_generations(stores, {problem.generation for problem in found if problem.generation})
     left = {(p.what, p.where) for p in Verification(stores, quick).problems()}
     for problem in found:
         repaired = (problem.what, problem.where) not in left
@@ -57,6 +62,8 @@ def _remove(stores: Stores, problem: Damage) -> None:
         with Collection(stores, VectorSpace.of(stores.settings)).writer() as index:
             index.delete(problem.points)
             index.flush()
+    if problem.discard:
+        Collection(stores, VectorSpace(problem.discard, "", 0)).discard()
     if not problem.remove:
         return
     if not problem.redo:  # no step writes it
@@ -68,6 +75,36 @@ def _remove(stores: Stores, problem: Damage) -> None:
                 path.unlink(missing_ok=True)
                 if path.is_relative_to(stores.root.tables / FAILURES.name):
                     _forget_outcomes(stores, stage, partition)
+                if path.is_relative_to(stores.root.tables / LICENCE_HISTORY.name):
+                    _restore_licences(stores, partition)
+
+
+def _discard_generations(stores: Stores, damaged: set[int]) -> None:
+    """Delete damaged generations, but the one that is still in service."""
+    generations = Generations(stores.root.generations)
+    current = generations.replaceable()
+    if current is None:
+        return
+    with hold(catalog_lock(stores.root), what="the catalog"):
+        for number in damaged.intersection(generations.numbers()) - {current.number}:
+            generations.discard(number)
+
+
+def _restore_licences(stores: Stores, partition: str) -> None:
+    """Put back the history of licences as it was published last: when one was first read is stored nowhere else."""
+    current = Generations(stores.root.generations).replaceable()
+    if current is None:
+        return
+    columns = ", ".join(quoted(column.name) for column in LICENCE_HISTORY.columns)
+    try:
+        with duckdb.connect(str(current.catalog), read_only=True) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            query = f"SELECT {columns} FROM {LICENCE_HISTORY.name} WHERE partition = $partition"  # noqa: S608
+            table = con.sql(query, params={"partition": partition}).to_arrow_table()
+    except duckdb.Error:
+        return  # no publication has it: it begins again with the next reading
+    rows = {LICENCE_HISTORY.name: table.to_pylist()}
+    stores.tables.commit(LICENCE_HISTORY.stage, partition, rows, journal="licences")
 
 
 def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:

@@ -1,6 +1,5 @@
 """``ogaart block``: removes an entry, an author or a picture from search at once, with the reason on record."""
 
-import json
 import re
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.takedowns import Kind, decide, read_decisions
+from ogaart.resources.storage.takedowns import Kind, decide, decision_lines, read_decisions
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.filters import Filters
 from ogaart.settings import Settings
@@ -54,8 +53,7 @@ def listing(settings: Settings) -> list[dict[str, str]]:
     """What is blocked, with the newest reason."""
     path = DataRoot.of(settings).decisions
     blocked = read_decisions(path)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    newest = {(found["what"], found["value"]): found for found in map(json.loads, filter(str.strip, lines))}
+    newest = {(found["what"], found["value"]): found for found in decision_lines(path)}
     values = {"entry": blocked.entries, "author": blocked.authors, "pixels": blocked.pixels}
     return [
         {"what": what, "value": value, **{k: newest[what, value].get(k, "") for k in ("reason", "decided_at")}}

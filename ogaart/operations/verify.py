@@ -4,7 +4,6 @@ Order matters: what a later check reads, an earlier one has found intact.
 """
 
 import hashlib
-import sqlite3
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -22,59 +21,27 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
+from ogaart.operations.damage import Damage, one
 from ogaart.operations.verify_derived import damaged_derived
-from ogaart.operations.verify_state import damaged_state
+from ogaart.operations.verify_publication import damaged_publications
+from ogaart.operations.verify_state import damaged_journals, damaged_state, damaged_weights
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
-from ogaart.resources.catalog.history import HistoryFiles
-from ogaart.resources.catalog.publishing import audit
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.opening import open_index
-from ogaart.resources.patches.runs import runs_in
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.packs import read_at
-from ogaart.resources.storage.schema import FAILURES, STEPS, TABLES, Table
+from ogaart.resources.storage.data_root import OwnerUnreadable
+from ogaart.resources.storage.packs import pack_is_as_written, read_at
+from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES, Table
 from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import NewerFormat, TornTable
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "where", "partition", "asset", "problem")
-PUBLICATION = "publication"
 _BATCH = 256
 _ALIKE = 0.999
 """Least cosine of a point's vector and the stored one; quantization and half precision cost less than 1e-6."""
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One deviation, and what repairs it.
-
-    Attributes:
-        what: state, blob, table, pack, rows, vectors, collection or publication.
-        where: the file, or the id.
-        problem: what is wrong.
-        redo: (stage, partition) pairs to materialize again.
-        remove: files to remove first.
-        points: points to delete from the collection.
-    """
-
-    what: str
-    where: str
-    problem: str
-    redo: frozenset[tuple[str, str]] = frozenset()
-    remove: tuple[Path, ...] = ()
-    points: tuple[int, ...] = ()
-
-    def row(self) -> dict[str, str]:
-        """As a row of the report."""
-        return {
-            "what": self.what,
-            "where": self.where,
-            "partition": ", ".join(sorted({partition for _, partition in self.redo})),
-            "asset": ", ".join(sorted({stage for stage, _ in self.redo})),
-            "problem": self.problem,
-        }
 
 
 @dataclass
@@ -88,8 +55,7 @@ class Verification:
 
     def problems(self) -> Iterator[Damage]:
         """All deviations, store by store."""
-        for path, problem, removable in damaged_state(self.stores.root):
-            yield Damage("state", str(path), problem, remove=(path,) if removable else ())
+        yield from self.state()
         yield from self.tables()
         with connect(self.stores.tables, self.torn) as con:
             yield from self.blobs(con)
@@ -100,7 +66,19 @@ class Verification:
             yield from self.vectors(con, vectors)
             yield from self.derived(con)
             yield from self.collection(con, vectors, space.dimension)
-        yield from self.publication()
+        self.checked["generations"] += len(Generations(self.stores.root.generations).numbers())
+        yield from damaged_publications(self.stores, quick=self.quick)
+
+    def state(self) -> Iterator[Damage]:
+        """Settings, state and journals are as they were written, and the weights those that are known."""
+        root = self.stores.root
+        for path, problem, removable in damaged_state(root):
+            generation = int(path.parent.name) if path.parent.parent == root.generations else 0
+            yield Damage("state", str(path), problem, remove=(path,) if removable else (), generation=generation)
+        yield from damaged_journals(self.stores.tables, root)
+        if not self.quick:
+            for path, problem, _ in damaged_weights(self.stores.settings):
+                yield Damage("state", str(path), problem)
 
     # -- tables -----------------------------------------------------------------------------------------------
 
@@ -114,27 +92,21 @@ class Verification:
                     self.stores.tables.verify(table, partition, stage)
                 except TornTable as cause:
                     self.torn.add(path)
-                    yield Damage("table", str(path), str(cause), _one(stage, partition), self._files(table, path))
+                    yield Damage("table", str(path), str(cause), one(stage, partition), self._files(table, path))
                 except NewerFormat as cause:
                     self.torn.add(path)
                     yield Damage("table", str(path), str(cause))
 
     def _files(self, table: Table, path: Path) -> tuple[Path, ...]:
         """What is deleted with a damaged table: its stage's other tables and pack, which are made together."""
-        if table in {FAILURES, STEPS}:
+        if table in {FAILURES, STEPS, LICENCE_HISTORY}:
             return (path,)
-        return self.stage_files(path.parent.parent.name, f"{path.parent.name}/{path.stem}")
-
-    def stage_files(self, stage: str, partition: str) -> tuple[Path, ...]:
-        """All tables and the pack that a stage has made for a partition."""
-        own = [table for table in TABLES if table.stage == stage]
-        paths = [self.stores.tables.path(table, stage, partition) for table in own]
-        return (*paths, self.stores.tables.pack_path(stage, partition))
+        return self.stores.tables.stage_files(path.parent.parent.name, f"{path.parent.name}/{path.stem}")
 
     # -- blobs ------------------------------------------------------------------------------------------------
 
     def blobs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
-        """Every blob that a row names exists, with its length and hash."""
+        """Every blob that a row names exists, with its length and hash; what no row names has the hash in its name."""
         found = con.execute(
             """
             SELECT sha256, max(bytes), list(DISTINCT stage || ' ' || partition) FROM (
@@ -158,6 +130,10 @@ class Verification:
             if problem:
                 redo = frozenset((stage, partition) for stage, partition in (u.split(" ", 1) for u in used))
                 yield Damage("blob", str(blobs.path(sha256)), problem, redo, (blobs.path(sha256),))
+        named = {sha256 for sha256, _, _ in found}
+        for path in blobs.files() if not self.quick else ():
+            if path.name not in named and not blobs.verify(path.name):
+                yield Damage("blob", str(path), "the blob's bytes do not have the hash in its name", remove=(path,))
 
     # -- rows and packs ---------------------------------------------------------------------------------------
 
@@ -180,8 +156,8 @@ class Verification:
             if image_id(slug, pixels) != number:
                 found.append((partition, number, "the id is not that of the entry and the pixels"))
         for partition, number, problem in found:
-            remove = self.stage_files(extracted, partition)
-            yield Damage("rows", str(number), problem, _one(extracted, partition), remove)
+            remove = self.stores.tables.stage_files(extracted, partition)
+            yield Damage("rows", str(number), problem, one(extracted, partition), remove)
 
     def packs(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
         """Every range of a pack that a row names holds the bytes that the row states."""
@@ -194,15 +170,22 @@ class Verification:
         by_partition: dict[str, list[tuple[int, int, str | None]]] = {}
         for partition, offset, length, sha256 in places:
             by_partition.setdefault(partition, []).append((offset, length, sha256))
-        for partition, wanted in sorted(by_partition.items()):
+        folder = self.stores.root.packs / stage
+        stored = {f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.zip") if path.name[0] != "."}
+        for partition in sorted(stored | by_partition.keys()):
+            wanted = by_partition.get(partition, [])
             self.checked["packs"] += 1
             path = self.stores.tables.pack_path(stage, partition)
             problem = self._pack_problem(path, wanted)
             if problem:
-                yield Damage("pack", str(path), problem, _one(stage, partition), self.stage_files(stage, partition))
+                yield Damage(
+                    "pack", str(path), problem, one(stage, partition), self.stores.tables.stage_files(stage, partition)
+                )
 
     def _pack_problem(self, path: Path, wanted: list[tuple[int, int, str | None]]) -> str:
         try:
+            if not self.quick and pack_is_as_written(path) is False:
+                return "not as it was written (its hash is wrong)"
             with zipfile.ZipFile(path) as pack:
                 bad = None if self.quick else pack.testzip()
             if bad is not None:
@@ -235,11 +218,15 @@ class Verification:
         for name, reason in damaged.items():
             redo = frozenset((stage, partition) for partition, _, segment in rows if segment == name)
             yield Damage("vectors", str(vectors.folder / name), reason, redo, (vectors.folder / name,))
+        for folder in sorted(self.stores.root.vectors.glob("*/")) if not self.quick else ():
+            if folder.name != vectors.space:
+                for name, reason in Vectors(self.stores.root.vectors, folder.name).verify().items():
+                    yield Damage("vectors", str(folder / name), reason, remove=(folder / name,))
         lacking = {(partition, key) for partition, key, segment in rows if key not in held and segment not in damaged}
         for partition in sorted({partition for partition, _ in lacking}):
             keys = [key for where, key in lacking if where == partition]
             problem = f"{len(keys)} embedded pictures have no vector, such as {keys[0]}"
-            yield Damage("vectors", str(vectors.folder), problem, _one(stage, partition))
+            yield Damage("vectors", str(vectors.folder), problem, one(stage, partition))
 
     def derived(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
         """Segments of derived bytes are intact; a picture that lacks some is no damage: the next run computes them."""
@@ -255,10 +242,14 @@ class Verification:
             " WHERE space = $space",
             {"space": vectors.space},
         ).fetchall()
-        if not ledger:
-            return
         shard = self.stores.root.index / vectors.space / "shard"
-        everywhere = frozenset((stage, partition) for _, partition, _ in ledger)
+        everywhere = frozenset((stage, partition) for partition in self.stores.tables.partitions(EMBEDDINGS))
+        rotten = list(self._rotten())
+        for space, path, problem in rotten:
+            redo = everywhere if space == vectors.space else frozenset()
+            yield Damage("collection", str(path), problem, redo, discard=space)
+        if not ledger or vectors.space in {space for space, _, _ in rotten}:
+            return
         try:
             index = open_index(self.stores.settings, shard, vectors.space, dimension, read_only=True)
         except IndexBroken as cause:
@@ -281,12 +272,22 @@ class Verification:
         of = {number: partition for number, partition, _ in ledger}
         for number, problem in sorted(wrong.items()):
             partition = of.get(number)
-            redo = _one(stage, partition) if partition else everywhere
-            remove = self.stage_files(stage, partition)[:1] if partition else ()
+            redo = one(stage, partition) if partition else everywhere
+            remove = self.stores.tables.stage_files(stage, partition)[:1] if partition else ()
             yield Damage("collection", str(number), problem, redo, remove)
         extra = tuple(sorted(held - of.keys()))
         if extra:
             yield Damage("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
+
+    def _rotten(self) -> Iterator[tuple[str, Path, str]]:
+        """Files of the collections in this process that are not as they were written, each with its vector space."""
+        if self.stores.settings.qdrant_url is not None or self.quick:
+            return
+        from ogaart.resources.index.edge import EdgeIndex
+
+        for shard in sorted(self.stores.root.index.glob("*/shard")):
+            space = shard.parent.name
+            yield from ((space, path, problem) for path, problem in EdgeIndex.damaged(shard, space))
 
     def _published(self, space: str) -> set[int]:
         current = _current(self.stores)
@@ -298,40 +299,6 @@ class Verification:
         except duckdb.Error:
             return set()  # the check of the publication reports the cause
 
-    # -- the publication --------------------------------------------------------------------------------------
-
-    def publication(self) -> Iterator[Damage]:
-        """The generation in service is intact and passes its audits again."""
-        generations = Generations(self.stores.root.generations)
-        try:
-            current = generations.current()
-        except GenerationMissing as cause:
-            yield Damage(PUBLICATION, str(self.stores.root.generations), str(cause))
-            return
-        for path in HistoryFiles(self.stores.root.history).damaged():
-            yield Damage(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
-        if current is None:
-            return
-        self.checked["generations"] += 1
-        for name, size in current.manifest.get("files", {}).items():
-            path = current.path / name
-            there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
-            if there != size:
-                yield Damage(PUBLICATION, str(path), f"{there:,} bytes, the manifest states {size:,}")
-                return
-        for run in runs_in(current.patches) if not self.quick else ():
-            if not run.intact():
-                yield Damage(PUBLICATION, str(run.path), "its content does not have the hash in its name")
-        try:
-            with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
-                [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
-            failed = [] if answer == "ok" else [("words.sqlite", answer)]
-            failed += [(a.name, a.message) for a in audit(self.stores, current, None) if not a.passed]
-        except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
-            failed = [(type(cause).__name__, str(cause))]
-        for name, message in failed:
-            yield Damage(PUBLICATION, str(current.path), f"{name}: {message}")
-
 
 def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:
     """Compare everything stored with what should be there.
@@ -341,7 +308,7 @@ def verify(settings: Settings, console: Console, *, quick: bool = False) -> Repo
         console: where the numbers checked are shown.
         quick: compare names and sizes only; bytes are not read.
     """
-    work = Verification(Stores(settings), quick)
+    work = Verification(_stores(settings), quick)
     report = Report(COLUMNS)
     report.rows = [problem.row() for problem in work.problems()]
     console.print("Checked " + ", ".join(f"{number:,} {what}" for what, number in work.checked.items()), soft_wrap=True)
@@ -352,15 +319,19 @@ def verify(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     return report
 
 
+def _stores(settings: Settings) -> Stores:
+    """The stores; also where it cannot be read which host owns them, since verify names what is damaged."""
+    try:
+        return Stores(settings)
+    except OwnerUnreadable:
+        return Stores(settings, claim=False)
+
+
 def _current(stores: Stores) -> Generation | None:
     try:
         return Generations(stores.root.generations).current()
     except GenerationMissing:
         return None
-
-
-def _one(stage: str, partition: str) -> frozenset[tuple[str, str]]:
-    return frozenset({(stage, partition)})
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

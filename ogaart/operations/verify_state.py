@@ -1,10 +1,11 @@
 """Files beside the tables and blobs that commands read: settings and state as JSON, YAML and SQLite.
 
-Each is parsed, and a database checked by SQLite itself. What the program makes again is removed by a repair; what it
-cannot make again is named with what to do.
+JSON is compared with its seal, what people may change with the hash that was noted of it, and a database is checked by
+SQLite itself. What the program makes again is removed by a repair; what it cannot make again is named with what to do.
 """
 
-import json
+import hashlib
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,52 +13,117 @@ from pathlib import Path
 
 import yaml
 
-from ogaart.resources.catalog.generations import GenerationMissing, Generations
-from ogaart.resources.catalog.publishing import INPUTS
+from ogaart.core.stages import Stage
+from ogaart.operations.damage import Damage
+from ogaart.pipeline.run_records import DELETED, damaged_lines
+from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, GenerationMissing, Generations
+from ogaart.resources.catalog.quality import CHECKS
+from ogaart.resources.embedding.registry import model_named
+from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
+from ogaart.resources.storage.schema import FAILURES
+from ogaart.resources.storage.sealed_json import open_json
+from ogaart.resources.storage.tables import Tables, damaged_journal
 from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
+from ogaart.settings import Settings
 
-Damage = tuple[Path, str, bool]
+DamagedFile = tuple[Path, str, bool]
 """A damaged file, the sentence for it, and whether a repair removes it."""
 
-_AGAIN = "it is made again from what is stored"
+_JOURNAL = re.compile(rf"(?P<stage>{'|'.join(stage.value for stage in Stage)})-(?P<query>.+)-(?P<page>\d+)-(?P<of>\w+)")
 
 
-def damaged_state(root: DataRoot) -> Iterator[Damage]:
+def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     """Every damaged file of state under a data root."""
     yield from _json(root.root / "owner.json", ("host",), "delete it if no other host uses this data root", False)
     yield from _json(root.vectors / "weights.json", (), "it is made again from the weights", True)
+    for path in sorted(root.index.glob("*/identity.json")):
+        yield from _json(path, ("identity",), "the collection is written again from the vectors", True)
     for path in sorted(root.site.rglob("*.json")) if root.site.is_dir() else ():
         keys = ("url", "sha256", "checked_at") if "fetches" in path.parts else ()
         yield from _json(path, keys, "it is fetched again", True)
     yield from _generations(root)
     try:
         read_decisions(root.decisions)
-    except (DecisionsUnreadable, UnicodeDecodeError) as cause:
-        yield root.decisions, f"{cause}: correct or delete the line, or restore the file from a backup", False
-    yield from _yaml(root.dagster / "dagster.yaml")
-    for path in sorted(root.dagster.rglob("*.db")) if root.dagster.is_dir() else ():
+    except DecisionsUnreadable as cause:
+        yield root.decisions, f"{cause}, or restore the file from a backup", False
+    yield from _dagster(root.dagster)
+
+
+def damaged_journals(tables: Tables, root: DataRoot) -> Iterator[Damage]:
+    """Journals of steps that were killed amid their renames, and can be read no more: their steps are made again."""
+    for path in sorted((root.tables / ".journal").glob("*.json")):
+        problem = "" if path.name.startswith(TEMPORARY) else damaged_journal(path)
+        if not problem:
+            continue
+        found = _JOURNAL.fullmatch(path.stem)
+        if found is None or found["of"] == "steps":
+            yield Damage("journal", str(path), problem, remove=(path,))
+            continue
+        stage, partition = found["stage"], f"{found['query']}/{found['page']}"
+        failures = tables.path(FAILURES, stage, partition)
+        redo = frozenset({(stage, partition)})
+        yield Damage("journal", str(path), problem, redo, (path, *tables.stage_files(stage, partition), failures))
+
+
+def damaged_weights(settings: Settings) -> Iterator[DamagedFile]:
+    """The embedding model's weights where their hash is not the one that is known of them; half a GB takes a second."""
+    model = model_named(settings.model)
+    path = settings.weights or model.published_weights()
+    if path is None or not path.is_file():
+        return
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    status, remembered = path.stat(), read_json(settings.data / "vectors" / "weights.json")
+    entry = remembered.get(str(path)) if isinstance(remembered, dict) else None
+    rotten = isinstance(entry, list) and entry[:2] == [status.st_mtime_ns, status.st_size] and entry[2:] != [digest]
+    if rotten or (settings.weights is None and not digest.startswith(model.sha256)):
+        yield (
+            path,
+            f"not the weights that they were (sha256 {digest[:8]}…): delete the file, then {model.way_out}",
+            False,
+        )
+
+
+def _generations(root: DataRoot) -> Iterator[DamagedFile]:
+    """Manifests, digests of inputs, and results of audits and checks of all publications."""
+    generations = Generations(root.generations)
+    for number in generations.numbers():
+        folder = root.generations / f"{number:06d}"
+        try:
+            generations.get(number)
+        except GenerationMissing as cause:
+            yield folder / MANIFEST, str(cause), False
+        yield from _json(folder / INPUTS, ("inputs",), "it is made again from what is stored", True)
+        for name in (AUDITS, CHECKS):
+            yield from _parsed(folder / name, _is_json, "they run again", True)
+
+
+def _dagster(home: Path) -> Iterator[DamagedFile]:
+    config = home / "dagster.yaml"
+    unreadable = list(_parsed(config, _is_mapping, "the shipped file takes its place", True))
+    yield from unreadable
+    if config.exists() and not unreadable and not is_as_noted(config):
+        note = hash_note(config)
+        yield (
+            config,
+            f"not as it was when {note.name} was written: after a change by hand, delete {note}; otherwise delete "
+            "both, and the shipped file takes their place",
+            False,
+        )
+    yield from _json(home / "services.json", (), "`ogaart up` writes it again", True)
+    for number in damaged_lines(home):
+        yield home / DELETED, f"line {number} is not as it was written: delete it; the table runs lacks that run", False
+    for path in sorted(home.rglob("*.db")) if home.is_dir() else ():
         if problem := _database_problem(path):
-            way_out = (
-                f"stop `ogaart up`, move {root.dagster / 'history'} and {root.dagster / 'schedules'} away, then run"
-            )
+            way_out = f"stop `ogaart up`, move {home / 'history'} and {home / 'schedules'} away, then run"
             yield path, f"{problem}: {way_out} `ogaart rebuild catalog`", False
 
 
-def _generations(root: DataRoot) -> Iterator[Damage]:
-    generations = Generations(root.generations)
-    for number in generations.numbers():
-        try:
-            generation = generations.get(number)
-        except GenerationMissing as cause:
-            yield root.generations / f"{number:06d}" / "manifest.json", str(cause), False
-            continue
-        yield from _json(generation.path / INPUTS, ("inputs",), _AGAIN, True)
-
-
-def _json(path: Path, keys: tuple[str, ...], way_out: str, removable: bool) -> Iterator[Damage]:
-    def check(text: str) -> str:
-        found = json.loads(text)
+def _json(path: Path, keys: tuple[str, ...], way_out: str, removable: bool) -> Iterator[DamagedFile]:
+    def check(data: bytes) -> str:
+        found = open_json(data)
         if not isinstance(found, dict):
             return "not a JSON object"
         lacking = [key for key in keys if key not in found]
@@ -66,16 +132,18 @@ def _json(path: Path, keys: tuple[str, ...], way_out: str, removable: bool) -> I
     yield from _parsed(path, check, way_out, removable)
 
 
-def _yaml(path: Path) -> Iterator[Damage]:
-    def check(text: str) -> str:
-        return "" if isinstance(yaml.safe_load(text), dict) else "not a YAML mapping"
-
-    yield from _parsed(path, check, "the shipped file takes its place", True)
+def _is_json(data: bytes) -> str:
+    open_json(data)
+    return ""
 
 
-def _parsed(path: Path, check: Callable[[str], str], way_out: str, removable: bool) -> Iterator[Damage]:
+def _is_mapping(data: bytes) -> str:
+    return "" if isinstance(yaml.safe_load(data.decode("utf-8")), dict) else "not a YAML mapping"
+
+
+def _parsed(path: Path, check: Callable[[bytes], str], way_out: str, removable: bool) -> Iterator[DamagedFile]:
     try:
-        problem = check(path.read_bytes().decode("utf-8"))
+        problem = check(path.read_bytes())
     except FileNotFoundError:
         return  # it is written when it is needed, or was just replaced
     except (OSError, ValueError, yaml.YAMLError) as cause:
@@ -88,7 +156,7 @@ def _database_problem(path: Path) -> str:
     """What SQLite finds wrong with a database that others may be writing; empty where it is intact."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
-            [(result,)] = database.execute("PRAGMA quick_check(1)").fetchall()
+            [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
     except sqlite3.OperationalError:
         return ""  # held by a writer, or on a read-only disk with a journal to replay: nothing is known of it
     except sqlite3.DatabaseError as cause:

@@ -15,6 +15,7 @@ from ogaart.orchestration.dagster_internals import REPOSITORY_TAGS, interruptibl
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
+from ogaart.resources.storage.file_hashes import hash_note, note_hash
 from ogaart.settings import Settings, shipped_file
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -73,11 +74,15 @@ def _keep_config(path: Path, shipped: bytes) -> None:
     """Put the instance's configuration in place, unless it is there; an operator's own file stays as it is.
 
     A file that is a beginning of the shipped one was cut off by a kill, and is replaced: with it Dagster would not
-    start, or would run without limits.
+    start, or would run without limits. The hash of what is in place is noted beside it, unless one is there: who
+    changes the file deletes the note.
     """
     kept = path.read_bytes() if path.exists() else b""
     if len(kept) < len(shipped) and shipped.startswith(kept):
         write_durably(path, shipped)
+        note_hash(path)
+    elif not hash_note(path).exists():
+        note_hash(path)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import psutil
 
 from ogaart.orchestration.run_status import LAUNCHED
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.lock_names import run_lock
+from ogaart.resources.storage.lock_names import bus_error_note, run_lock
 from ogaart.resources.storage.locks import forget, is_free
+from ogaart.workers.bus_errors import disk_full
 
 PROCESS_TAG = ".dagster/ogaart_process"
 """Tag of runs that a command started in its own process: ``<pid>:<start time>``. The UI hides tags that begin so."""
@@ -42,11 +43,20 @@ def reap(instance: dg.DagsterInstance, root: DataRoot, now: datetime | None = No
         process = run.tags.get(PROCESS_TAG) or run.tags.get(FORMER_PROCESS_TAG)
         if _alive(process, lock, since, now or datetime.now(UTC)):
             continue
-        instance.report_run_failed(run, "The process of this run is gone (killed, or the machine went down).")
+        note = bus_error_note(root, run.run_id)
+        instance.report_run_failed(run, _what_ended_it(note, root))
+        note.unlink(missing_ok=True)
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         forget(lock)
         reaped.append(run.run_id)
     return reaped
+
+
+def _what_ended_it(note: Path, root: DataRoot) -> str:
+    """Why a run's process is gone, as far as it is known."""
+    if note.exists():
+        return f"The process of this run is gone: {disk_full(root.root)}"
+    return "The process of this run is gone (killed, or the machine went down)."
 
 
 def _alive(process: str | None, lock: Path, since: datetime, now: datetime) -> bool:

@@ -1,6 +1,5 @@
 """The Dagster UI and daemon of a data root: started together, stopped together, and once at a time."""
 
-import json
 import os
 import socket
 import subprocess
@@ -11,7 +10,7 @@ import psutil
 
 from ogaart.orchestration.instance import open_instance, prepare_home
 from ogaart.orchestration.service_processes import MARK, STOP, command, end_marked_processes, marked_processes
-from ogaart.resources.storage.atomic_files import read_json, write_durably
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import services_lock
 from ogaart.resources.storage.locks import Locked, hold
@@ -71,7 +70,7 @@ class Services:
             _, alive = psutil.wait_procs(marked_processes(earlier), timeout=TAKE_OVER)
             if alive:
                 end_marked_processes(earlier)
-        write_durably(record, json.dumps({"pid": os.getpid(), "mark": self._mark}).encode())
+        write_json(record, {"pid": os.getpid(), "mark": self._mark})
         self._held.callback(record.unlink, missing_ok=True)
 
     def _start(self, settings: Settings, host: str, port: int) -> "subprocess.Popen[bytes]":

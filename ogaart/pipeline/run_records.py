@@ -1,11 +1,13 @@
 """Dagster's runs, with those that were deleted from its history, as rows of the catalog's table ``runs``."""
 
-import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 DELETED = "deleted_runs.jsonl"
 """File in DAGSTER_HOME with one row for each run that was deleted from Dagster's history."""
@@ -55,21 +57,35 @@ def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: 
 
 def remember_deleted(home: Path, records: Iterable[dg.RunRecord]) -> None:
     """Keep the rows of runs that are about to be deleted from Dagster's history."""
-    lines = "".join(f"{json.dumps(run_row(record))}\n" for record in records)
+    lines = b"".join(seal_json(run_row(record)) + b"\n" for record in records)
     if lines:
-        with (home / DELETED).open("a", encoding="utf-8") as out:
-            out.write(lines)
+        with (home / DELETED).open("a+b") as out:
+            out.seek(max(0, out.seek(0, os.SEEK_END) - 1))
+            out.write(lines if out.read() in {b"", b"\n"} else b"\n" + lines)  # a kill may have cut the last line off
 
 
 def _deleted(home: Path) -> Iterator[dict[str, Any]]:
     path = home / DELETED
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
-            row = json.loads(line)
+            row = open_json(line)
         except ValueError:
-            continue  # cut off by a kill: the run was not deleted then, and its row follows
+            continue  # cut off by a kill: the run was not deleted then, and its row follows; or damaged
         if isinstance(row, dict) and "run_id" in row:
             yield row
+
+
+def damaged_lines(home: Path) -> list[int]:
+    """Numbers of the lines of ``DELETED`` that are not as they were written, but for those cut off by a kill."""
+    path = home / DELETED
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else (), start=1):
+        try:
+            if line.endswith(b"}"):
+                open_json(line)
+        except ValueError:
+            found.append(number)
+    return found
 
 
 def _range(tags: Mapping[str, str]) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
+from ogaart.core.states import MemberStatus
 from ogaart.imaging.revisions import EARLIER, REVISION, Result, may_differ, members_are_renamed
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.step import Step
@@ -80,7 +81,11 @@ class StoredPictures:
         return self._members
 
     def stale_members(self, key: FileKey) -> list[MemberRow]:
-        """The members of a file whose result may be another one now."""
+        """The members of a file whose result may be another one now.
+
+        Pictures that were looked at and are the same have this revision's fingerprint from now on, so that their bytes
+        are not read again by the next run.
+        """
         rows = self._members.get(key, [])
         earlier = {
             fingerprint(self._version, key[2]): 0,
@@ -92,7 +97,23 @@ class StoredPictures:
         first = [row for row in old if earlier[row["fingerprint"]] == 0]
         if first and members_are_renamed(row["member_path"] or "" for row in first):
             return rows
-        return [row for row in old if self._may_differ(key, row, earlier[row["fingerprint"]])]
+        stale = [row for row in old if self._may_differ(key, row, earlier[row["fingerprint"]])]
+        different = {row["member_index"] for row in stale}
+        pictures = {row["member_index"] for row in old if row["status"] == MemberStatus.PICTURE}
+        same = pictures - different
+        if same:
+            self._members[key] = [self._of_this_revision(row) if row["member_index"] in same else row for row in rows]
+        return stale
+
+    def _of_this_revision(self, row: MemberRow) -> MemberRow:
+        renewed = row.copy()
+        renewed["fingerprint"] = self.wanted(str(row["file_sha256"]))
+        return renewed
+
+    def members_now(self) -> list[MemberRow]:
+        """All stored members, with the fingerprints of those that were looked at."""
+        found = {(file_of(row), row["member_index"]): row for rows in self._members.values() for row in rows}
+        return [found[file_of(row), row["member_index"]] for row in self.members]
 
     def _may_differ(self, key: FileKey, member: MemberRow, revision: int) -> bool:
         occurrence = self._occurrences.get(key, {}).get(member["member_index"])

@@ -13,7 +13,7 @@ from ogaart.resources.site.partial_downloads import clean_up_partials
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers
-from ogaart.resources.storage.lock_names import run_lock
+from ogaart.resources.storage.lock_names import bus_error_note, run_lock
 from ogaart.resources.storage.locks import forget, hold
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
@@ -23,12 +23,18 @@ from ogaart.workers.bus_errors import report_bus_errors
 
 
 class Stores:
-    """Settings and the stores under one data root; plain Python, for assets, commands and tests alike."""
+    """Settings and the stores under one data root; plain Python, for assets, commands and tests alike.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the settings.
+        claim: make this host the data root's owner, or refuse.
+    """
+
+    def __init__(self, settings: Settings, *, claim: bool = True) -> None:
         self.settings = settings
         self.root = DataRoot.of(settings)
-        self.root.claim()
+        if claim:
+            self.root.claim()
         self.tables = Tables(self.root.root)
         self.blobs = Blobs(self.root.blobs)
         self._open = ExitStack()
@@ -64,8 +70,9 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Open the stores; hold this run's lock while the process lives."""
         stores = Stores(Settings())
-        self._held.enter_context(report_bus_errors(stores.root.root))
         run_id = context.run_id
+        note = bus_error_note(stores.root, run_id) if run_id is not None else None
+        self._held.enter_context(report_bus_errors(stores.root.root, note))
         if run_id is not None:
             lock = run_lock(stores.root, run_id)
             self._held.enter_context(hold(lock, what=f"run {run_id}"))

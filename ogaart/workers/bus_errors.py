@@ -16,28 +16,42 @@ while IFS= read -r line; do
   printf '%s\\n' "$line" >&2
   case $line in *"Bus error"*) found=1 ;; esac
 done
-[ -z "$found" ] || printf '%s\\n' "$1" >&2
+if [ -n "$found" ]; then
+  printf '%s\\n' "$1" >&2
+  [ -z "$2" ] || mv "$2.watched" "$2"
+else
+  [ -z "$2" ] || rm -f "$2.watched"
+fi
 """
 
 
+def disk_full(folder: Path) -> str:
+    """The sentence for a process that was ended by SIGBUS."""
+    return (
+        f"the disk under {folder} is full: the process was ended while it used a mapped file (SIGBUS). "
+        "Nothing stored is lost; free some space (ogaart gc) and run it again."
+    )
+
+
 @contextmanager
-def report_bus_errors(folder: Path) -> Iterator[None]:
+def report_bus_errors(folder: Path, note: Path | None = None) -> Iterator[None]:
     """While this is open, a SIGBUS of this process ends with a sentence on stderr.
 
     Where fatal errors are reported already (PYTHONFAULTHANDLER, pytest), nothing is changed.
 
     Args:
         folder: where the process writes, for the message.
+        note: a file that is there afterwards if the process was ended in this way. It comes from another name beside
+            it, since a full disk may have no room for a new file.
     """
     if faulthandler.is_enabled():
         yield
         return
-    message = (
-        f"ogaart: the disk under {folder} is full: the process was ended while it wrote to a mapped file (SIGBUS). "
-        "Nothing stored is lost; free some space (ogaart gc) and run it again."
-    )
+    if note is not None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.with_name(f"{note.name}.watched").touch()
     listener = subprocess.Popen(
-        ["/bin/sh", "-c", _LISTENER, "sh", message],
+        ["/bin/sh", "-c", _LISTENER, "sh", f"ogaart: {disk_full(folder)}", str(note or "")],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

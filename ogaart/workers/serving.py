@@ -1,6 +1,7 @@
 """A child process from its own side: requests from the pipe, an end when the parent ends, memory used."""
 
 import contextlib
+import io
 import os
 import queue
 import resource
@@ -23,7 +24,10 @@ def open_pipes() -> tuple[BinaryIO, "queue.Queue[protocol.Message]"]:
     out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)  # whatever a library prints must not get between the messages
     requests: queue.Queue[protocol.Message] = queue.Queue()
-    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
+    # Unbuffered: at its end Python aborts (SIGABRT) where a thread waits in a buffered read of stdin, which hides why
+    # the process ends.
+    stdin = os.fdopen(os.dup(0), "rb", buffering=0)
+    threading.Thread(target=_read_requests, args=(stdin, requests), daemon=True).start()
     return out, requests
 
 
@@ -41,13 +45,18 @@ def memory() -> dict[str, int]:
     return {"peak": found["VmHWM"], "rss": found["VmRSS"]}
 
 
-def _read_requests(stream: BinaryIO, requests: "queue.Queue[protocol.Message]") -> None:
+def _read_requests(stream: io.FileIO, requests: "queue.Queue[protocol.Message]") -> None:
     """Read requests for ever; the end of the pipe means that the parent has ended, and ends this process at once."""
 
-    def exactly(length: int) -> bytes:
-        data = stream.read(length)
-        if len(data) < length:
-            os._exit(0)
+    def exactly(length: int) -> bytearray:
+        data = bytearray(length)
+        view, filled = memoryview(data), 0
+        while filled < length:
+            got = stream.readinto(view[filled:])
+            if not got:
+                os._exit(0)
+            filled += got
+        view.release()
         return data
 
     while True:

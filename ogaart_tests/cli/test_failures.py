@@ -4,9 +4,11 @@ import json
 import shutil
 import socket
 import sqlite3
+import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from ogaart.core.exit_codes import EXIT_CODES
 from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import hold
+from ogaart_tests.torture.service import serving
 from ogaart_tests.torture.small_site import records
 from ogaart_tests.world import World, copy_world, open_world
 
@@ -294,3 +297,62 @@ def test_a_database_that_another_program_writes_is_not_called_damaged(tmp_path: 
             other.execute("INSERT INTO t VALUES (1)")
 
     assert describe(caught.value) == (5, "database is locked: close the program that has it open for writing")
+
+
+# -- the disk ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own in a folder; where nothing may be mounted the test is skipped."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
+        pytest.skip("this test needs the right to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left on a disk."""
+    with path.open("wb", buffering=0) as out, suppress(OSError):
+        while True:
+            out.write(bytes(4096))
+
+
+@pytest.mark.slow
+def test_a_full_disk(origin: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_MIN_FREE_BYTES", "0")
+    monkeypatch.setenv("OGAART_ATTEMPTS", "1")
+    monkeypatch.chdir(tmp_path)
+    commands = (
+        *READING[:2], ("verify", "--quick"), *SITE, ("publish",), ("verify", "--repair"), ("rebuild", "index"),
+        ("gc", "--runs", "--yes"), WRITING[-3], WRITING[-1], *SERVING[:2],
+    )  # fmt: skip
+    with mounted(tmp_path / "disk", "size=64m") as disk:
+        copy_world(origin, disk / "data", monkeypatch.setenv)
+        (decisions := disk / "data" / "decisions.jsonl").touch()
+        fill(disk / "filler")
+
+        drive(commands, codes={5})
+
+        assert decisions.read_bytes() == b""
+        assert typed("gc", "--yes").exit_code == 0, "what makes room must work on a full disk"
+
+
+@pytest.mark.slow
+def test_a_read_only_disk(origin: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with mounted(tmp_path / "disk", "size=512m") as disk:
+        world = copy_world(origin, disk / "data", monkeypatch.setenv)
+        (tmp_path / "link").symlink_to(disk / "data")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+
+        drive(READING, codes={1})
+        assert {typed(*words).exit_code for words in (*SITE, *WRITING)} == {5}
+        with serving(tmp_path / "link") as (port, _, _):
+            answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/search?q=map", timeout=60)
+            number = json.load(answer)["hits"][0]["image_id"]
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/thumb/{number}.webp", timeout=60).status == 200
+    assert world.settings.data.is_relative_to(disk)

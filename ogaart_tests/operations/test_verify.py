@@ -11,7 +11,8 @@ from ogaart.operations.verify import verify
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.storage.schema import FILE_LINKS, RAW_FILES
+from ogaart.resources.storage.rows import LicenceHistoryRow
+from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, LICENCE_HISTORY, RAW_FILES
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.world import World
 
@@ -87,6 +88,23 @@ def test_the_collection_is_rebuilt_from_the_vectors_without_the_site(copied: Wor
     with collection(copied).writer() as index:
         assert sorted(index.ids()) == before
     assert verify(copied.settings, copied.quiet()).rows == []
+
+
+@pytest.mark.slow
+def test_when_licences_were_first_read_survives_rot(copied: World) -> None:
+    table = copied.stores.tables.path(LICENCE_HISTORY, LICENCE_HISTORY.stage, "2d-art/0001")
+    before = copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0001")
+    flip(table)
+    flip(copied.stores.tables.path(ENTRIES, ENTRIES.stage, "2d-art/0002"))
+    others = copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0002")
+
+    assert repair(copied.settings, copied.quiet()).exit_code == 0
+
+    def first_read(rows: list[LicenceHistoryRow]) -> list[tuple[str, object]]:
+        return sorted((row["slug"], row["first_read_at"]) for row in rows)
+
+    assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0001")) == first_read(before)
+    assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0002")) == first_read(others)
 
 
 def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:

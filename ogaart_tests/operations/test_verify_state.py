@@ -7,8 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
-from ogaart.operations.verify_state import damaged_state
+from ogaart.operations.verify_state import damaged_journals, damaged_state
 from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.sealed_json import seal_json
+from ogaart.resources.storage.tables import TornTable
+from ogaart.resources.storage.takedowns import DecisionsUnreadable, decide, read_decisions
 from ogaart_tests.world import World
 
 
@@ -63,6 +66,66 @@ def test_each_damaged_file_of_state_is_named_with_the_way_out(
     [(found, problem, removable)] = damaged_state(root)
     assert (found.resolve(), removable) == (path.resolve(), made_again)
     assert ":" in problem
+
+
+def test_a_damaged_journal_is_named_with_the_step_that_is_made_again(copied: World) -> None:
+    journals = copied.settings.data / "tables" / ".journal"
+    journals.mkdir(exist_ok=True)
+    intact, torn = (journals / f"extracted_images-2d-art-{page}-rows.json" for page in ("0000", "0001"))
+    intact.write_bytes(seal_json({"renames": [["a", "b"]]}))
+    torn.write_bytes(seal_json({"renames": [["a", "b"]]}).replace(b'"b"', b'"c"'))
+
+    [damage] = damaged_journals(copied.stores.tables, DataRoot.of(copied.settings))
+
+    assert damage.where == str(torn)
+    assert damage.redo == {("extracted_images", "2d-art/0001")}
+    assert {torn, copied.stores.tables.pack_path("extracted_images", "2d-art/0001")} <= set(damage.remove)
+    with pytest.raises(TornTable, match="verify --repair"):
+        copied.stores.tables.clean_up()
+
+
+def test_a_configuration_that_an_operator_changed_is_told_from_rot_by_deleting_its_hash(copied: World) -> None:
+    root = DataRoot.of(copied.settings)
+    config = flip(root.dagster / "dagster.yaml", b"max_concurrent_runs: 3", b"max_concurrent_runs: 7")
+
+    [(found, problem, removable)] = damaged_state(root)
+    assert (found, removable) == (config, False)
+    assert "dagster.yaml.sha256" in problem
+
+    (root.dagster / "dagster.yaml.sha256").unlink()
+    assert list(damaged_state(root)) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"map-pin", b"map-pim"), (b"entry", b"entri"), (b"reason", b"rea5on")])
+def test_a_rotten_decision_blocks_publishing_and_names_the_line(old: bytes, new: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "decisions.jsonl"
+    decide(file, "author", "Kenney", "asked for")
+    decide(file, "entry", "map-pin", "no rights")
+    flip(file, old, new)
+
+    with pytest.raises(DecisionsUnreadable, match=r"line [12]: not as `ogaart block` wrote it"):
+        read_decisions(file)
+
+
+def test_a_decision_written_by_hand_counts(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.jsonl"
+    file.write_text('{"what": "entry", "value": "map-pin"}')
+    decide(file, "author", "Kenney", "asked for")
+
+    assert read_decisions(file).entries == ("map-pin",)
+    assert read_decisions(file).authors == ("Kenney",)
+
+
+@pytest.mark.parametrize("damage", [cut, lambda path: flip(path, b'"SUCCESS"', b'"SUCCESs"')], ids=["cut", "flipped"])
+def test_rows_of_deleted_runs(damage: Callable[[Path], Path], copied: World) -> None:
+    """A line that a kill cut off is passed over; one that rotted is named."""
+    assert CliRunner().invoke(main, ["gc", "--runs", "--keep", "1", "--yes"]).exit_code == 0
+    root = DataRoot.of(copied.settings)
+    path = damage(root.dagster / "deleted_runs.jsonl")
+
+    found = [(file, removable) for file, _, removable in damaged_state(root)]
+
+    assert found == ([] if damage is cut else [(path, False)])
 
 
 @pytest.mark.slow

@@ -76,6 +76,8 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
     assert len([r for r in members if r["member_path"].startswith("a/")]) == 2
     [row] = [row for row in report.rows if row["asset"] == "extracted_images"]
     assert row["changed_ids"] == 1
+    looked_at = {r["fingerprint"] for r in members if r["member_path"] in {"a/turned.png", "a/frog.png"}}
+    assert len(looked_at) == 1, "the bytes of a picture that stays would be read again by every run"
 
     world.publish()
     assert world.sql("SELECT image_id, new_image_id FROM renamed_images") == [(former, new)]

@@ -5,7 +5,6 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 ``build()`` does all of it.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -36,7 +35,7 @@ from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.patches.building import LINKED, build_patches
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.takedowns import Takedowns
@@ -236,8 +235,9 @@ class CatalogBuild:
             "counts": counts,
             "reconciled": _outcome(reconciled, indexed) if reconciled is not None else None,
             "files": _sizes(self.path),
+            "hashed": True,
         }
-        write_durably(self.path / names.MANIFEST, json.dumps(manifest, indent=1).encode())
+        write_json(self.path / names.MANIFEST, manifest, indent=1)
         fault(Fault.CATALOG_BUILT)
         return manifest
 

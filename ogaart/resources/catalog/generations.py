@@ -6,7 +6,6 @@ Building, switching and pruning are for one process at a time, under the caller'
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_durably
+from ogaart.resources.storage.atomic_files import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_json
+from ogaart.resources.storage.file_hashes import record_hashes
+from ogaart.resources.storage.sealed_json import open_json
 
 CATALOG = "ogaart.duckdb"
 WORDS = "words.sqlite"
@@ -28,6 +29,8 @@ SIGNATURE_IDS = "signature_ids.npy"
 PATCHES = "patches"
 MANIFEST = "manifest.json"
 AUDITS = "audits.json"
+INPUTS = "inputs.json"
+HASHES = "hashes.json"
 CURRENT = "current"
 _AUDIT_KEYS = {"name", "passed", "message"}
 _NUMBERED = re.compile(r"\d{6,}")
@@ -85,7 +88,8 @@ class Generation:
     @property
     def audits(self) -> list[dict[str, Any]]:
         """What the audits found; empty before they ran, or where the file is torn: then they run again."""
-        found = read_json(self.path / AUDITS)
+        found: Any = read_json(self.path / AUDITS)
+        found = found.get("audits") if isinstance(found, dict) else found  # a list alone, before files were sealed
         whole = isinstance(found, list) and all(isinstance(row, dict) and row.keys() >= _AUDIT_KEYS for row in found)
         return found if whole else []
 
@@ -116,7 +120,7 @@ class Generations:
         """
         path = (self.root / f"{number:06d}").absolute()
         try:
-            manifest = _whole_manifest(json.loads((path / MANIFEST).read_text()), number)
+            manifest = _whole_manifest(open_json((path / MANIFEST).read_bytes()), number)
         except (OSError, ValueError) as cause:
             kept = ", ".join(str(n) for n in self.numbers()) or "none"
             raise GenerationMissing(
@@ -176,7 +180,7 @@ class Generations:
     def record(self, number: int, audits: list[dict[str, Any]]) -> None:
         """Write what the audits found next to the generation's files."""
         path = self.get(number).path / AUDITS
-        write_durably(path, json.dumps(audits, indent=1, ensure_ascii=False).encode())
+        write_json(path, {"audits": audits}, indent=1)
         path.chmod(_READ_ONLY)
         fault(Fault.AUDITS_RECORDED)
 
@@ -206,12 +210,15 @@ class Generations:
         """
         gone = self.old(keep)
         for number in gone:
-            # Renamed first: a half-deleted generation must not keep its number.
-            doomed = temporary(self.root / f"gone-{number:06d}")
-            (self.root / f"{number:06d}").rename(doomed)
-            fault(Fault.GENERATION_PRUNED)
-            _remove(doomed)
+            self.discard(number)
         return gone
+
+    def discard(self, number: int) -> None:
+        """Delete a generation, whatever it is; its name goes first, since a half-deleted one must not keep it."""
+        doomed = temporary(self.root / f"gone-{number:06d}")
+        (self.root / f"{number:06d}").rename(doomed)
+        fault(Fault.GENERATION_PRUNED)
+        _remove(doomed)
 
 
 @dataclass(frozen=True)
@@ -230,6 +237,7 @@ class Building:
         """
         if not (self.path / MANIFEST).exists():
             raise GenerationMissing(f"{self.path} has no {MANIFEST}: the build did not end")
+        record_hashes(self.path, self.path / HASHES, without={MANIFEST, PACKS, PATCHES})
         for folder, _, files in os.walk(self.path):
             for name in files:
                 path = Path(folder) / name

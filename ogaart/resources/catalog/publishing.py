@@ -1,7 +1,6 @@
 """Publishing: a generation built from a frozen cut, and audited before it is put in service."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ import pyarrow as pa
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
-from ogaart.resources.catalog.generations import Building, Generation, Generations
+from ogaart.resources.catalog.generations import INPUTS, Building, Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
 from ogaart.resources.catalog.tables import FORMAT_VERSION
@@ -23,7 +22,7 @@ from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.atomic_files import read_json, temporary, write_durably
+from ogaart.resources.storage.atomic_files import read_json, temporary, write_json
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
@@ -32,9 +31,6 @@ CATALOG_VERSION = "3"
 
 
 SEGMENTS = "segment-*.parquet"
-
-
-INPUTS = "inputs.json"
 
 
 def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tuple[Generation, Reconciled]:
@@ -76,7 +72,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
                 facts = index_facts(index, held)
                 if stores.settings.qdrant_url is None:
                     index.copy_to(building.path / "index")
-            write_durably(building.path / INPUTS, json.dumps({"inputs": inputs}).encode())
+            write_json(building.path / INPUTS, {"inputs": inputs})
             work.finish(held, done, facts)
         return building.finish(), done
     finally:

@@ -3,7 +3,6 @@
 Audits check that a generation agrees with itself; these check that it agrees with the site and the disk.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -21,7 +20,7 @@ from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
-from ogaart.resources.storage.atomic_files import read_json, write_durably
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
@@ -67,7 +66,7 @@ def assess(
             check_withdrawals(con, current, read_decisions(stores.root.decisions), accepted=losses_accepted),
         ]
     path = generation.path / CHECKS
-    write_durably(path, json.dumps([audit.row() for audit in found], indent=1, ensure_ascii=False).encode())
+    write_json(path, {"checks": [audit.row() for audit in found]}, indent=1)
     return found
 
 
@@ -81,6 +80,7 @@ def space_of(generation: Generation) -> VectorSpace:
 def outcome(generation: Generation) -> list[Audit] | None:
     """What the checks found last; None before they ran, or where the file is torn: then they run again."""
     found = read_json(generation.path / CHECKS)
+    found = found.get("checks") if isinstance(found, dict) else found  # a list alone, before files were sealed
     try:
         rows = [Audit(**row) for row in found or ()]
     except TypeError:  # a key is damaged, or the list is none

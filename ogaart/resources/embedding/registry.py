@@ -1,7 +1,6 @@
 """The embedding models that are there, by name; their weights on this machine, and the vector space they make."""
 
 import hashlib
-import json
 import os
 import pkgutil
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from ogaart.resources.embedding import models
 from ogaart.resources.embedding.models.base import EmbeddingModel, LikenessThresholds, WeightsMissing
 from ogaart.resources.embedding.preprocessing import PREPARATION
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.settings import Settings
 
 __all__ = ["EmbeddingModel", "UnknownModel", "VectorSpace", "WeightsMissing", "find_weights", "model_named"]
@@ -127,10 +126,7 @@ def _sha256(settings: Settings, path: Path) -> str:
     memory = settings.data / "vectors" / "weights.json"
     status = path.stat()
     stamp = [status.st_mtime_ns, status.st_size]
-    try:
-        known = json.loads(memory.read_text())
-    except (FileNotFoundError, ValueError):
-        known = {}
+    known = read_json(memory)
     entry = known.get(str(path)) if isinstance(known, dict) else None
     if isinstance(entry, list) and entry[:2] == stamp and len(entry) == 3:
         return str(entry[2])
@@ -138,5 +134,5 @@ def _sha256(settings: Settings, path: Path) -> str:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     kept = known if isinstance(known, dict) else {}
     if os.access(memory.parent if memory.parent.exists() else settings.data, os.W_OK):
-        write_durably(memory, json.dumps({**kept, str(path): [*stamp, digest]}, indent=1).encode())
+        write_json(memory, {**kept, str(path): [*stamp, digest]}, indent=1)
     return digest

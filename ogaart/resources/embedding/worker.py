@@ -5,6 +5,9 @@ its parent. What a hostile picture breaks here is that picture's row.
 """
 
 import os
+import pickle
+import re
+import struct
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +28,14 @@ from ogaart.workers import protocol, serving
 
 MICRO_BATCH = 4
 """Pictures that go through the model at once: more are no faster on a CPU and take 100 MB each in VGG16."""
+
+
+_NOT_LOADED = (
+    pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError, ImportError, AttributeError,
+    TypeError, MemoryError, OverflowError, struct.error,
+)  # fmt: skip
+"""What torch and its unpickler raise at bytes that are no state dict."""
+_FORBIDDEN = re.compile(r"(?i)unsupported (?:global: )?GLOBAL (\S+)")
 
 
 class LoadedModel:
@@ -74,15 +85,23 @@ class LoadedModel:
 def _read_state(model: EmbeddingModel, path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, ImportError) as error:
-        raise WeightsMissing(f"{path} is not a state dict of {model.name}: {type(error).__name__}: {error}") from error
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":  # torch's refusal of anything but tensors
-            raise
-        raise WeightsMissing(f"{path} holds more than tensors, so it is not loaded: {error}") from error
+    except _NOT_LOADED as error:
+        raise WeightsMissing(f"{path} {_why_not(model, error)}: delete it, then {model.way_out}") from error
     if not isinstance(state, dict):
-        raise WeightsMissing(f"{path} holds a {type(state).__name__}, expected a state dict of {model.name}")
+        raise WeightsMissing(
+            f"{path} holds a {type(state).__name__}, expected a state dict of {model.name}: {model.way_out}"
+        )
     return state
+
+
+def _why_not(model: EmbeddingModel, error: BaseException) -> str:
+    """Why a file was not loaded, in one line: torch's own message explains how to load it in spite of the danger."""
+    forbidden = _FORBIDDEN.search(str(error))
+    if forbidden:
+        return f"holds more than tensors ({forbidden[1]}), so it is not loaded"
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    detail = f": {first}" if first and "weights_only" not in first else ""
+    return f"is not a state dict of {model.name}, or is damaged ({type(error).__name__}{detail})"
 
 
 def _is_zip(path: Path) -> bool:

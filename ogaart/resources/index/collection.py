@@ -1,6 +1,5 @@
 """The working collection: one writer at a time, and an identity that tells a rebuilt collection from the old one."""
 
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken, VectorIndex
 from ogaart.resources.index.opening import discard_index, open_index
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.lock_names import collection_lock
 from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.sealed_json import open_json
 from ogaart.settings import shown_url
 
 COLLECTION_WAIT = 900.0
@@ -68,7 +68,7 @@ class Collection:
         return self.folder / "identity.json"
 
     def _renew(self) -> None:
-        write_durably(self._identity_file, json.dumps({"identity": uuid.uuid4().hex}).encode())
+        write_json(self._identity_file, {"identity": uuid.uuid4().hex})
         fault(Fault.COLLECTION_NAMED)
 
     @property
@@ -79,6 +79,6 @@ class Collection:
     def _named(self) -> str | None:
         """The content of the identity's file; None where it is missing or damaged: then every ledger row is stale."""
         try:
-            return str(json.loads(self._identity_file.read_bytes())["identity"])
+            return str(open_json(self._identity_file.read_bytes())["identity"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None

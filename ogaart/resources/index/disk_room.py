@@ -9,6 +9,8 @@ import errno
 import shutil
 from pathlib import Path
 
+import psutil
+
 SLACK = 16 << 20
 """Bytes kept free beyond what is about to be written: first pages of new chunks, and what others write meanwhile."""
 EMPTY_SHARD = 192 << 20
@@ -41,6 +43,13 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SLACK:
         raise DiskFull(folder, free, needed + SLACK, what)
+
+
+def takes_blocks_by_reading(path: Path) -> bool:
+    """Whether a file system gives a hole its blocks when it is read through a map: those in memory do, disks do not."""
+    real = path.resolve()
+    mounts = [m for m in psutil.disk_partitions(all=True) if real.is_relative_to(m.mountpoint)]
+    return max(mounts, key=lambda m: len(m.mountpoint)).fstype in {"tmpfs", "shm"} if mounts else False
 
 
 def bytes_of_points(count: int, dimension: int) -> int:

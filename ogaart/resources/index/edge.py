@@ -24,7 +24,14 @@ from ogaart.resources.index.base import (
     collection_name,
     without_nulls,
 )
-from ogaart.resources.index.disk_room import EMPTY_SHARD, bytes_of_points, hole_bytes, require_room
+from ogaart.resources.index.disk_room import (
+    EMPTY_SHARD,
+    DiskFull,
+    bytes_of_points,
+    hole_bytes,
+    require_room,
+    takes_blocks_by_reading,
+)
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -41,6 +48,7 @@ from ogaart.resources.index.filters import (
 from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.readahead import read_ahead
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
+from ogaart.resources.storage.file_hashes import changed_files, record_hashes
 from ogaart.resources.storage.lock_names import shard_lock
 from ogaart.resources.storage.locks import hold, hold_read_only
 from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
@@ -117,6 +125,20 @@ class EdgeIndex(VectorIndex):
             for draft in root.glob(f"{TEMPORARY}*-{name}"):
                 shutil.rmtree(draft)
 
+    @classmethod
+    def damaged(cls, root: Path, space: str) -> list[tuple[Path, str]]:
+        """Files of a collection that changed although nothing was written since it was copied, each with the reason.
+
+        None where it was written to since: then only its points can be compared with what they were made from.
+
+        Raises:
+            ogaart.resources.storage.locks.Locked: another process writes.
+        """
+        name = collection_name(space)
+        path = root / name
+        with hold_read_only(shard_lock(root, name), 10.0, f"collection {name}"):
+            return changed_files(path, _hashes_of(path))
+
     def close(self) -> None:
         """Flush, release files and lock, remove a private copy."""
         if self._shard is None:
@@ -158,6 +180,8 @@ class EdgeIndex(VectorIndex):
     def copy_to(self, dest: Path) -> None:
         """Write a flushed, fsynced copy to ``dest/<collection name>``, whole or not at all.
 
+        The hashes of the shard's files are kept until the next write, for ``damaged``.
+
         Raises:
             FileExistsError: there is one already.
         """
@@ -172,6 +196,8 @@ class EdgeIndex(VectorIndex):
         copy_tree(self.path, draft)
         draft.rename(final)
         sync_folder(dest)
+        if not self.read_only:
+            record_hashes(self.path, self._hashes)
         fault(Fault.INDEX_COPIED)
 
     def _require_room(self, more: int, what: str) -> None:
@@ -188,7 +214,11 @@ class EdgeIndex(VectorIndex):
         )
 
     def _write(self, operation: edge.UpdateOperation) -> None:
-        self._writable().update(operation)
+        shard = self._writable()
+        if self._hashes.exists():
+            self._hashes.unlink()
+            sync_folder(self._hashes.parent)  # first: hashes of what was there before must not survive a power cut
+        shard.update(operation)
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -259,6 +289,11 @@ class EdgeIndex(VectorIndex):
         return self._open
 
     @property
+    def _hashes(self) -> Path:
+        """Beside the shard: the hashes of its files, where nothing was written since it was copied last."""
+        return _hashes_of(self.path)
+
+    @property
     def _live_mark(self) -> Path:
         """Beside a shard that writers open; copies have none."""
         return self.path.with_name(f"{self.name}.live")
@@ -277,6 +312,7 @@ class EdgeIndex(VectorIndex):
         self._live_mark.touch()
         self._require_room(0, "opening a collection")
         if not self.path.exists():
+            self._hashes.unlink(missing_ok=True)
             self._create()
         return self.path
 
@@ -297,16 +333,24 @@ class EdgeIndex(VectorIndex):
     def _load(self, path: Path) -> edge.EdgeShard:
         way_out = "discard it (it is upserted again from the vectors) or publish again"
         try:
-            if self.read_only:  # the first query would wait for it
-                read_ahead(path, _LEFT_ON_DISK)
+            if self.read_only:
+                if takes_blocks_by_reading(path):
+                    require_room(path, hole_bytes(path), "opening a collection")
+                read_ahead(path, _LEFT_ON_DISK)  # the first query would wait for it
             shard = edge.EdgeShard.load(str(path))
             _probe(shard, self.vector_name, self.dimension)
+        except DiskFull:
+            raise
         except BaseException as error:
             # The engine raises plain Exception, and for a broken invariant a PanicException, which is no Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise IndexBroken(f"collection {self.path} does not open: {error}; {way_out}") from error
         return shard
+
+
+def _hashes_of(shard: Path) -> Path:
+    return shard.with_name(f"{shard.name}.hashes.json")
 
 
 def _probe(shard: edge.EdgeShard, vector_name: str, dimension: int) -> None:

@@ -5,7 +5,6 @@ No file is named after a URL: the name is the URL's sha256.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,8 +14,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.lock_names import fetch_lock
+from ogaart.resources.storage.sealed_json import open_json
 
 FORMAT_VERSION = 1
 
@@ -84,7 +84,7 @@ class FetchRecords:
     def read(self, url: str) -> FetchRecord | None:
         """The URL's record, or None where there is none, or only a torn one or one of another format."""
         try:
-            fields = json.loads(self.path(url).read_bytes())
+            fields = open_json(self.path(url).read_bytes())
             if fields.pop("format_version") != FORMAT_VERSION or fields["url"] != url:
                 return None
             fields["fetched_at"] = datetime.fromisoformat(fields["fetched_at"])
@@ -98,7 +98,7 @@ class FetchRecords:
         fields = {"format_version": FORMAT_VERSION} | asdict(record)
         fields["fetched_at"] = record.fetched_at.isoformat()
         fields["checked_at"] = record.checked_at.isoformat()
-        write_durably(self.path(record.url), json.dumps(fields, indent=1, ensure_ascii=True).encode())
+        write_json(self.path(record.url), fields, indent=1)
         fault(Fault.FETCH_RECORDED)
 
     @contextmanager

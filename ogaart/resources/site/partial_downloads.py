@@ -5,7 +5,6 @@ written first, and only where the site sent a strong validator; without one the 
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from ogaart.resources.site.fetch_records import FETCHES, url_key
 from ogaart.resources.storage.atomic_files import TEMPORARY, temporary
 from ogaart.resources.storage.lock_names import fetch_lock
 from ogaart.resources.storage.locks import Locked, hold
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 CHUNK = 1 << 20
 
@@ -71,7 +71,7 @@ class PartialDownload:
     def kept(self) -> Head | None:
         """The head of what is kept, or None where there is nothing that could be resumed."""
         try:
-            notes = json.loads(self._notes.read_bytes())
+            notes = open_json(self._notes.read_bytes())
             if notes.pop("boot") != _boot() or notes["url"] != self._url or not self.size():
                 return None
             return Head(**notes)
@@ -92,7 +92,7 @@ class PartialDownload:
         self.path.touch()
         if keep and head.validator:
             draft = temporary(self._notes)
-            draft.write_text(json.dumps(asdict(head) | {"boot": _boot()}))
+            draft.write_bytes(seal_json(asdict(head) | {"boot": _boot()}))
             draft.replace(self._notes)
             fault(Fault.BODY_BEGUN)
 

@@ -2,7 +2,6 @@
 
 import codecs
 import io
-import json
 import math
 import re
 import time
@@ -20,7 +19,7 @@ from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_records import url_key
 from ogaart.resources.site.headers import announced_length, reason_of
-from ogaart.resources.storage.atomic_files import read_json, write_durably
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.lock_names import robots_lock
 
 MAX_BYTES = 512 << 10
@@ -216,5 +215,5 @@ class Robots:
             # One answer, or an empty one, proves nothing: the rules are obeyed until a second one.
             answer = RobotsAnswer(200, str(before["text"]))
         kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text, "missing": missing}
-        write_durably(self._path(origin), json.dumps(kept).encode())
+        write_json(self._path(origin), kept)
         return Rules(answer, now)

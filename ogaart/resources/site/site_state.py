@@ -1,10 +1,11 @@
 """What all processes know about the site: the delay, the pause, the circuit, refusals, the requests of a day."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 DAY = 86_400.0
 STRETCH = 600
@@ -109,7 +110,7 @@ class SiteState:
 def load_state(file: Path) -> SiteState:
     """The state as stored; where it is not readable, the last request may have been just now."""
     try:
-        fields = json.loads(file.read_bytes())
+        fields = open_json(file.read_bytes())
         fields["pause"] = Span(**fields["pause"])
         fields["shut"] = Span(**fields["shut"])
         fields["refusals"] = _refusals(fields.get("refusals", []))
@@ -123,7 +124,7 @@ def load_state(file: Path) -> SiteState:
 def save_state(file: Path, state: SiteState) -> None:
     """Replace the state; one fixed draft name will do, since only the lock's holder writes."""
     draft = file.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(state)))
+    draft.write_bytes(seal_json(asdict(state)))
     draft.replace(file)
 
 

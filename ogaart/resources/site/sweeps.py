@@ -1,12 +1,12 @@
 """Accepted sweeps: what a whole query held when all its pages were read at once."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -48,28 +48,27 @@ def _path(root: Path, query: str) -> Path:
 
 
 def latest_sweep(root: Path, query: str) -> Sweep | None:
-    """The newest accepted sweep of a query; None where there is none, or its file is incomplete: then sweep again."""
+    """The newest accepted sweep of a query; None where there is none, or its file is damaged: then sweep again."""
+    found = read_json(_path(root, query))
     try:
-        found = json.loads(_path(root, query).read_bytes())
-    except (FileNotFoundError, ValueError):
+        return Sweep(
+            query=query,
+            at=datetime.fromisoformat(found["at"]),
+            total=int(found["total"]),
+            # A version that did not keep the pages apart stored their number, which cannot be iterated over.
+            pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
+            url=found.get("url", ""),
+            fewer_at=datetime.fromisoformat(found["fewer_at"]) if found.get("fewer_at") else None,
+        )
+    except (ValueError, KeyError, TypeError):
         return None
-    if isinstance(found["pages"], int):  # of a version that did not keep the pages apart: sweep again
-        return None
-    return Sweep(
-        query=query,
-        at=datetime.fromisoformat(found["at"]),
-        total=found["total"],
-        pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
-        url=found.get("url", ""),
-        fewer_at=datetime.fromisoformat(found["fewer_at"]) if found.get("fewer_at") else None,
-    )
 
 
 def store_sweep(root: Path, sweep: Sweep) -> None:
     """Keep an accepted sweep as the newest."""
     pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
-    facts = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages, "url": sweep.url}
+    facts: dict[str, Any] = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages, "url": sweep.url}
     if sweep.fewer_at is not None:
         facts["fewer_at"] = sweep.fewer_at.isoformat()
-    write_durably(_path(root, sweep.query), json.dumps(facts, ensure_ascii=False).encode())
+    write_json(_path(root, sweep.query), facts)
     fault(Fault.SWEEP_STORED)

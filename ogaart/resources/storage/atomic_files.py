@@ -1,11 +1,12 @@
 """Files that are whole or absent: write under a temporary name, fsync, rename, fsync the folder."""
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 TEMPORARY = ".tmp-"
 """Prefix of every temporary name; one whose process has ended may be deleted."""
@@ -35,9 +36,9 @@ def temporary(path: Path) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; None where it is missing or torn: for what can be computed again."""
+    """What a JSON file holds; None where it is missing or damaged: for what can be computed again."""
     try:
-        return json.loads(path.read_bytes())
+        return open_json(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
 
@@ -53,3 +54,8 @@ def write_durably(path: Path, data: bytes) -> None:
     fault(Fault.FILE_DRAFTED)
     draft.replace(path)
     sync_folder(path.parent)
+
+
+def write_json(path: Path, fields: Mapping[str, Any], *, indent: int | None = None) -> None:
+    """Replace ``path`` by a JSON object with its seal, in one step."""
+    write_durably(path, seal_json(fields, indent=indent))

@@ -65,6 +65,10 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def files(self) -> Iterator[Path]:
+        """Every blob there is, without those that are being written."""
+        return (path for path in sorted(self.root.glob("*/*/*")) if len(path.name) == 64)
+
     def read(self, sha256: str) -> bytes:
         """All its bytes, not verified.
 

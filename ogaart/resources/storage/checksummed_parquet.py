@@ -20,11 +20,23 @@ _TAIL = 8
 _SEAL = len(MARK) + hashlib.sha256().digest_size
 
 
-def write_sealed(content: pa.Table, path: Path) -> None:
-    """Write a table with page checksums and a seal."""
+def write_sealed(content: pa.Table, path: Path, *, use_dictionary: bool = True) -> None:
+    """Write a table with page checksums and a seal.
+
+    Args:
+        content: the rows.
+        path: the file.
+        use_dictionary: whether equal values of a column are stored once.
+    """
     sink = pa.BufferOutputStream()
     metadata = {**(content.schema.metadata or {}), SEALED: b"1"}
-    pq.write_table(content.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(
+        content.replace_schema_metadata(metadata),
+        sink,
+        compression="zstd",
+        use_dictionary=use_dictionary,
+        write_page_checksum=True,
+    )
     whole = memoryview(sink.getvalue())
     footer = _footer_start(whole)
     with path.open("wb") as out:

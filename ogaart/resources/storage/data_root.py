@@ -1,6 +1,5 @@
 """The data root: where each store lies, which host owns it, and whether the disk has room for more."""
 
-import json
 import os
 import platform
 import shutil
@@ -10,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import write_durably
+from ogaart.resources.storage.atomic_files import write_json
+from ogaart.resources.storage.sealed_json import open_json
 from ogaart.settings import Settings
 
 
 class DataRootRefused(RuntimeError):
     """The data root belongs to another host, or its disk is too full to start a step."""
+
+
+class OwnerUnreadable(DataRootRefused):
+    """The file that names the host which owns the data root is damaged."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +116,16 @@ class DataRoot:
 
         Raises:
             DataRootRefused: another host owns the root.
+            OwnerUnreadable: it cannot be known which host owns it.
         """
         mine = host or _host()
         self.root.mkdir(parents=True, exist_ok=True)
         owner_file = self.root / "owner.json"
         if owner_file.exists():
             try:
-                owner = json.loads(owner_file.read_text())["host"]
+                owner = open_json(owner_file.read_bytes())["host"]
             except (ValueError, KeyError, TypeError) as cause:
-                raise DataRootRefused(
+                raise OwnerUnreadable(
                     f"{owner_file} does not name the host that owns the data root ({cause}): "
                     "delete it if no other host uses this root"
                 ) from cause
@@ -130,7 +135,7 @@ class DataRoot:
                     f"of this host, or, if the root was moved here for good, delete {owner_file}"
                 )
             return
-        write_durably(owner_file, json.dumps({"host": mine}).encode())
+        write_json(owner_file, {"host": mine})
         fault(Fault.OWNER_CLAIMED)
 
     def require_writable(self) -> None:

@@ -14,6 +14,11 @@ def run_lock(root: DataRoot, run_id: str) -> Path:
     return root.locks / "runs" / f"{run_id}.lock"
 
 
+def bus_error_note(root: DataRoot, run_id: str) -> Path:
+    """There after a run's process was ended by SIGBUS: its disk was full."""
+    return root.locks / "runs" / f"{run_id}.bus"
+
+
 def step_lock(root: DataRoot, stage: Stage, partition: str) -> Path:
     """Held by the step that works on a partition's stage."""
     return root.locks / stage / f"{partition.replace('/', '-')}.lock"

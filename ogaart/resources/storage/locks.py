@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -37,7 +37,8 @@ def hold(path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
             "wait for that run to end, or cancel it"
         ) from None
     try:
-        _note(path).write_text(json.dumps({"pid": os.getpid()}))
+        with suppress(OSError):  # it only serves messages: a full disk must not keep `ogaart gc` from its locks
+            _note(path).write_text(json.dumps({"pid": os.getpid()}))
         yield
     finally:
         _note(path).unlink(missing_ok=True)

@@ -1,8 +1,10 @@
 """Packs: many small pictures in one uncompressed zip, read by offset without opening the zip.
 
 A pack is an ordinary zip (stored members), so any tool reads it; rows carry offset and length of each member's bytes.
+Its comment, the last bytes of the file, is the hash of all bytes before it: checksums of members do not cover the rest.
 """
 
+import hashlib
 import os
 import shutil
 import struct
@@ -12,6 +14,8 @@ from types import TracebackType
 from typing import IO
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
+_MARK = b"ogaart.sha256:"
+_SEAL = len(_MARK) + hashlib.sha256().digest_size * 2
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time: equal contents give equal bytes
 
 
@@ -30,9 +34,12 @@ class PackWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._zip.comment = _MARK + b"0" * (_SEAL - len(_MARK))
         self._zip.close()
         if kind is not None:
             self.path.unlink(missing_ok=True)
+        else:
+            _seal(self.path)
 
     def add(self, name: str, data: bytes | IO[bytes]) -> tuple[int, int]:
         """Store ``data`` as ``name``; returns (offset, length) of the bytes within the pack."""
@@ -54,6 +61,38 @@ class PackWriter:
     def empty(self) -> bool:
         """Whether nothing was added."""
         return not self._places
+
+
+def pack_is_as_written(path: Path) -> bool | None:
+    """Whether a pack's bytes are those that were written; None where it has no seal, as packs from before had none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    before, seal = _digest(path)
+    if seal[: len(_MARK)] == _MARK:
+        return seal[len(_MARK) :] == before
+    # A damaged mark still leaves the hash; a damaged hash leaves the mark.
+    return False if seal[len(_MARK) :] == before else None
+
+
+def _seal(path: Path) -> None:
+    before, _ = _digest(path)
+    with path.open("r+b") as out:
+        out.seek(-len(before), os.SEEK_END)
+        out.write(before)
+
+
+def _digest(path: Path) -> tuple[bytes, bytes]:
+    """The hash in hex of all of a file's bytes but the last, and these: the seal where it has one."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        left = max(0, source.seek(0, os.SEEK_END) - _SEAL)
+        source.seek(0)
+        while left and (chunk := source.read(min(left, 1 << 20))):
+            digest.update(chunk)
+            left -= len(chunk)
+        return digest.hexdigest().encode(), source.read()
 
 
 def _extra_length(path: Path, offset: int, archive: zipfile.ZipFile) -> int:

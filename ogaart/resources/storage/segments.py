@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
+from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 
 SEGMENT_ROWS = 512
 """Most rows of a segment, and so the most that a killed step loses."""
@@ -97,10 +98,19 @@ class Segments(ABC, Generic[LocationT, ScanT]):
                 continue  # noted by _read_whole
 
     def verify(self) -> dict[str, str]:
-        """Read every segment whole; returns those that are damaged, with the reason."""
-        for _ in self.scan():
-            pass
+        """Read every segment whole; returns those that are damaged, with the reason.
+
+        Their seals are compared as well: the hash in the name covers the rows, not the file's footer, by which DuckDB
+        skips rows.
+        """
+        for scanned in self.scan():
+            holds = seal_holds(self.folder / scanned.segment)
+            if holds is False or (holds is None and self._was_sealed(scanned.segment)):
+                self._note_damage(scanned.segment, "not as it was written (its hash is wrong)")
         return self.damaged
+
+    def _was_sealed(self, name: str) -> bool:
+        return SEALED in (pq.read_schema(self.folder / name).metadata or {})
 
     def gc(self, keep: AbstractSet[str]) -> int:
         """Remove rows whose key is not in ``keep``, damaged segments, and drafts of dead writers.
@@ -163,7 +173,7 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         name = self._named(content_hash)
         path = self.folder / name
         draft = temporary(path)
-        pq.write_table(rows, draft, compression="zstd", use_dictionary=False)
+        write_sealed(rows, draft, use_dictionary=False)
         sync_file(draft)
         self._drafted()
         draft.replace(path)  # also where the name exists: the content is equal, unless that file is damaged

@@ -7,7 +7,6 @@ the next process that takes that lock, so neither a reader nor a catalog's cut s
 Layout: ``tables/<table>/<stage>/<query>/<page>.parquet`` and ``packs/<stage>/<query>/<page>.zip``.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder, temporary, write_durably
+from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder, temporary, write_json
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import swap_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.resources.storage.schema import Table, by_name
+from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, Table, by_name
+from ogaart.resources.storage.sealed_json import open_json
 
 Row = Mapping[str, Any]
 """A row of any table; what handles one table's rows names their type of ``rows.py``."""
@@ -56,6 +56,14 @@ class Tables:
     def pack_path(self, stage: str, partition: str) -> Path:
         """Where the pack of (stage, partition) lies."""
         return self._packs / stage / f"{partition}.zip"
+
+    def stage_files(self, stage: str, partition: str) -> tuple[Path, ...]:
+        """All tables and the pack that a stage makes for a partition from what is stored: what may be made again.
+
+        The history of licences is not among them: when a licence was first read is stored nowhere else.
+        """
+        own = [table for table in TABLES if table.stage == stage and table is not LICENCE_HISTORY]
+        return (*(self.path(table, stage, partition) for table in own), self.pack_path(stage, partition))
 
     def read(self, table: Table[R], partition: str, stage: str | None = None) -> list[R]:
         """The rows of one partition; none where the stage has not run.
@@ -142,7 +150,7 @@ class Tables:
         intent = self._journals / f"{stage}-{partition.replace('/', '-')}-{journal}.json"
         with self._swapping():
             relative = [[str(a.relative_to(self.root)), str(b.relative_to(self.root))] for a, b in swaps]
-            write_durably(intent, json.dumps(relative).encode())
+            write_json(intent, {"renames": relative})
             fault(Fault.JOURNAL_WRITTEN)
             self._replay(intent)
 
@@ -157,7 +165,7 @@ class Tables:
     def _replay(self, journal: Path) -> None:
         """Complete the renames that a journal names; those already done are past."""
         folders = set()
-        for source, target in json.loads(journal.read_text()):
+        for source, target in _renames(journal):
             draft, final = self.root / source, self.root / target
             if draft.exists():
                 draft.replace(final)
@@ -189,6 +197,32 @@ class Tables:
             for path in leftovers:
                 path.unlink()
         return len(leftovers)
+
+
+def damaged_journal(journal: Path) -> str:
+    """What is wrong with a journal; empty where it is intact."""
+    try:
+        _renames(journal)
+    except TornTable as cause:
+        return str(cause)
+    return ""
+
+
+def _renames(journal: Path) -> list[tuple[str, str]]:
+    """The renames that a journal names, relative to the data root.
+
+    Raises:
+        TornTable: it is damaged.
+    """
+    try:
+        found = open_json(journal.read_bytes())
+        # Versions before seals were made wrote the list alone.
+        return [(source, target) for source, target in (found["renames"] if isinstance(found, dict) else found)]
+    except (ValueError, KeyError, TypeError) as cause:
+        raise TornTable(
+            f"{journal}, which names the files that a step was replacing when it was killed, is damaged ({cause}): "
+            "run `ogaart verify --repair`"
+        ) from cause
 
 
 def _current_files(folder: Path) -> Iterable[Path]:

@@ -1,22 +1,26 @@
 """Takedowns: what the operator has blocked from search, read from the file of decisions as soon as it changes.
 
 One JSON object a line: ``{"what": "entry" | "author" | "pixels", "value": …, "reason": …, "decided_at": …}``; a later
-line with ``"lifted": true`` takes the decision back. The file is the record: lines are only ever added.
+line with ``"lifted": true`` takes the decision back. The file is the record: lines are only ever added. Those of
+``ogaart block`` are sealed, so that a damaged name does not put back what was blocked; one written by hand is not.
 """
 
-import json
+import io
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from ogaart.resources.storage.sealed_json import SealBroken, open_json, seal_json
+
 Kind = Literal["entry", "author", "pixels"]
 
 
 class DecisionsUnreadable(ValueError):
-    """A line of the file is not a decision."""
+    """A line of the file is not a decision, or not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +40,50 @@ def read_decisions(path: Path, version: int = 0) -> Takedowns:
     """Read the decisions in force; a missing file means none.
 
     Raises:
-        DecisionsUnreadable: a line is not a decision; what it was to block must not be served.
+        DecisionsUnreadable: a line is not a decision, or not as it was written; what it was to block must not be
+            served.
     """
-    if not path.exists():
-        return Takedowns(version)
     values: dict[str, dict[str, None]] = {kind: {} for kind in _PLURALS}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            decision = json.loads(line)
-            of_kind = values[decision["what"]]
-            value = str(decision["value"])
-        except (ValueError, KeyError, TypeError) as cause:
-            raise DecisionsUnreadable(
-                f"{path}, line {number}: {line[:80]!r} is not "
-                '{"what": "entry|author|pixels", "value": …}; correct the line'
-            ) from cause
+    for decision in decision_lines(path):
+        of_kind, value = values[decision["what"]], decision["value"]
         if decision.get("lifted"):
             of_kind.pop(value, None)
         else:
             of_kind[value] = None
     return Takedowns(version, **{_PLURALS[kind]: tuple(found) for kind, found in values.items()})
+
+
+def decision_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Every line of the file of decisions, lifted ones too; none where there is no file.
+
+    Raises:
+        DecisionsUnreadable: a line is not a decision, or not as it was written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError as cause:
+        number = cause.object[: cause.start].count(b"\n") + 1
+        raise DecisionsUnreadable(f"{path}, line {number}: not UTF-8; restore the line from a backup") from cause
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            decision = open_json(line.encode())
+            _ = _PLURALS[decision["what"]]
+            found = decision | {"value": str(decision["value"])}
+        except SealBroken as cause:
+            raise DecisionsUnreadable(
+                f"{path}, line {number}: not as `ogaart block` wrote it (its hash is wrong): restore the line from a "
+                'backup; after a change by hand, delete its "seal" and "sealed"'
+            ) from cause
+        except (ValueError, KeyError, TypeError) as cause:
+            raise DecisionsUnreadable(
+                f"{path}, line {number}: {line[:80]!r} is not "
+                '{"what": "entry|author|pixels", "value": …}; correct the line'
+            ) from cause
+        yield found
 
 
 def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = False, now: datetime | None = None) -> None:
@@ -79,14 +105,25 @@ def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = Fals
     }
     if lift:
         decision["lifted"] = True
-    line = json.dumps(decision, ensure_ascii=False) + "\n"
+    line = seal_json(decision) + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     # One write at the end of the file: a concurrent reader sees all of the line or nothing of it.
     with path.open("ab", buffering=0) as file:
         if file.tell() and path.read_bytes()[-1:] != b"\n":
-            line = "\n" + line  # an editor left the last line without its end
-        file.write(line.encode())
+            line = b"\n" + line  # an editor left the last line without its end
+        _append(file, line)
+
+
+def _append(file: io.FileIO, line: bytes) -> None:
+    """Write a line at the end of a file, or none of it: half a line on a full disk would make all unreadable."""
+    end = file.tell()
+    try:
+        while line:
+            line = line[file.write(line) :]  # a full disk takes a part first, then raises
         os.fsync(file.fileno())
+    except OSError:
+        file.truncate(end)
+        raise
 
 
 class Decisions:

@@ -4,10 +4,11 @@ import hashlib
 import io
 import math
 import os
+import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,43 @@ def test_a_file_of_something_else_is_an_error_that_names_it(tmp_path: Path, cont
 
     with pytest.raises(WeightsMissing, match=message):
         LoadedModel(model_named("vgg16"), path)
+
+
+class Harmful:
+    """Pickled, it would run a program when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("true",)
+
+
+def published() -> bytes:
+    """The bytes of weights that load."""
+    path = find_weights(Settings(model="efficientnet_lite0")).path
+    assert path is not None
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda: b"", "is damaged", id="empty"),
+        pytest.param(lambda: b"not a state dict", "not a state dict of efficientnet_lite0", id="text"),
+        pytest.param(lambda: published()[:2_000_000], "is damaged", id="truncated"),
+        pytest.param(lambda: pickle.dumps({"a": Harmful()}, 2), r"more than tensors \(posix.system\)", id="pickle"),
+    ],
+)
+def test_what_is_not_a_state_dict_is_named_with_the_way_out(
+    make: Callable[[], bytes], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(make())
+
+    with pytest.raises(WeightsMissing, match=message) as caught:
+        LoadedModel(model_named("efficientnet_lite0"), path)
+
+    assert str(caught.value).startswith(str(path))
+    assert "set OGAART_WEIGHTS" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_a_weights_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

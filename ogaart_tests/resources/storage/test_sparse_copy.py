@@ -1,10 +1,10 @@
-"""Copies of files that are mostly holes: the same bytes, and no more room than before."""
+"""Copies and hashes of files that are mostly holes: the same bytes, and no more room than before."""
 
 from pathlib import Path
 
 import pytest
 
-from ogaart.resources.storage.sparse_copy import copy_file, copy_tree
+from ogaart.resources.storage.sparse_copy import copy_file, copy_tree, sparse_sha256
 
 MIB = 1 << 20
 
@@ -49,3 +49,14 @@ def test_zeros_that_were_written_become_a_hole(tmp_path: Path) -> None:
 
     assert (tmp_path / "to" / "zeros").stat().st_size == 4 * MIB
     assert (tmp_path / "to" / "zeros").stat().st_blocks == 0
+
+
+@pytest.mark.parametrize("offset", [0, 70_000, 4 * MIB - 1])
+def test_the_hash_is_that_of_the_bytes_wherever_the_holes_are(offset: int, tmp_path: Path) -> None:
+    holes = sparse(tmp_path / "holes", (offset, b"x"), size=4 * MIB)
+    (written := tmp_path / "written").write_bytes(holes.read_bytes())
+    other = sparse(tmp_path / "other", (offset, b"y"), size=4 * MIB)
+    longer = sparse(tmp_path / "longer", (offset, b"x"), size=4 * MIB + 1)
+
+    assert sparse_sha256(written) == sparse_sha256(holes)
+    assert len({sparse_sha256(path) for path in (holes, other, longer)}) == 3

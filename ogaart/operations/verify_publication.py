@@ -1,0 +1,98 @@
+"""The publications of ``ogaart verify``: every file of each by its hash, and the audits of the one in service."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ogaart.operations.damage import PUBLICATION, Damage
+from ogaart.resources.catalog.generations import (
+    HASHES,
+    INPUTS,
+    PACKS,
+    PATCHES,
+    Generation,
+    GenerationMissing,
+    Generations,
+)
+from ogaart.resources.catalog.history import HistoryFiles
+from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.patches.runs import runs_in
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.file_hashes import changed_files
+from ogaart.resources.storage.packs import pack_is_as_written
+
+
+def damaged_publications(stores: Stores, *, quick: bool = False) -> Iterator[Damage]:
+    """Every damaged file of the history and of every publication that is kept; a failed audit of the one in service.
+
+    Args:
+        stores: where they are.
+        quick: compare sizes only.
+    """
+    for path in HistoryFiles(stores.root.history).damaged():
+        yield Damage(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
+    generations = Generations(stores.root.generations)
+    damaged = set()
+    for number in generations.numbers():
+        folder = generations.root / f"{number:06d}"
+        manifest: Mapping[str, Any] = {}
+        try:
+            manifest = generations.get(number).manifest
+        except GenerationMissing:
+            damaged.add(number)  # reported with the state
+        for path, problem in _changed(stores, folder, manifest, quick=quick):
+            damaged.add(number)
+            yield Damage(PUBLICATION, str(path), problem, generation=number)
+    try:
+        current = generations.current()
+    except GenerationMissing as cause:
+        if not damaged:
+            yield Damage(PUBLICATION, str(generations.root), str(cause))
+        return
+    if current is not None and current.number not in damaged:
+        for name, message in _failed(stores, current):
+            yield Damage(PUBLICATION, str(current.path), f"{name}: {message}", generation=current.number)
+
+
+def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick: bool) -> Iterator[tuple[Path, str]]:
+    """Files of a generation that are missing or not as they were written."""
+    sizes = []
+    for name, size in manifest.get("files", {}).items():
+        path = folder / name
+        there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+        if there != size:
+            sizes.append(path)
+            yield path, f"{there:,} bytes, the manifest states {size:,}"
+    hashes = folder / HASHES
+    if manifest.get("hashed") and not hashes.exists():
+        yield hashes, "the list of hashes is missing"
+    if quick:
+        return
+    reported = {*sizes, folder / INPUTS}
+    yield from ((path, problem) for path, problem in changed_files(folder, hashes) if path not in reported)
+    for pack in sorted((folder / PACKS).rglob("*.zip")):
+        original = stores.root.packs / pack.relative_to(folder / PACKS)
+        if original.exists() and original.samefile(pack):
+            continue  # one file of two names, which is checked with the packs
+        if pack_is_as_written(pack) is False:
+            yield pack, "not as it was written (its hash is wrong)"
+
+    for run in runs_in(folder / PATCHES):
+        if not run.intact():
+            yield run.path, "its content does not have the hash in its name"
+
+
+def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:
+    """Audits that fail, and what SQLite finds wrong with the search's file: name and message of each."""
+    try:
+        with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
+            [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
+        failed = [] if answer == "ok" else [("words.sqlite", str(answer))]
+        return failed + [(a.name, a.message) for a in audit(stores, current, None) if not a.passed]
+    except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
+        return [(type(cause).__name__, str(cause))]
