@@ -4,7 +4,6 @@ What a table's row, a kept generation or a recent fetch record refers to is kept
 vectors: nothing is deleted while one is in progress.
 """
 
-import json
 import os
 import shutil
 import time
@@ -35,6 +34,7 @@ from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.schema import EMBEDDINGS
+from ogaart.resources.storage.sealed_json import open_json
 from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import Tables
@@ -175,7 +175,7 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
     kept: set[str] = set()
     for path in (stores.root.site / "fetches").glob("*/*.json"):
         try:
-            record = json.loads(path.read_bytes())
+            record = open_json(path.read_bytes())
             url, sha256, checked = record["url"], record["sha256"], datetime.fromisoformat(record["checked_at"])
         except (ValueError, KeyError, TypeError):
             yield _file("damaged fetch records", path)

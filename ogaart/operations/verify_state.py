@@ -15,7 +15,7 @@ import yaml
 
 from ogaart.core.stages import Stage
 from ogaart.operations.damage import Damage
-from ogaart.pipeline.run_records import DELETED, damaged_lines
+from ogaart.pipeline.run_records import DELETED
 from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, GenerationMissing, Generations
 from ogaart.resources.catalog.quality import CHECKS
 from ogaart.resources.embedding.registry import model_named
@@ -23,7 +23,7 @@ from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
 from ogaart.resources.storage.schema import FAILURES
-from ogaart.resources.storage.sealed_json import open_json
+from ogaart.resources.storage.sealed_json import damaged_lines, open_json
 from ogaart.resources.storage.tables import Tables, damaged_journal
 from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
 from ogaart.settings import Settings
@@ -48,6 +48,7 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
         read_decisions(root.decisions)
     except DecisionsUnreadable as cause:
         yield root.decisions, f"{cause}, or restore the file from a backup", False
+    yield from _lines(root.reports, 'correct it by hand and delete its "seal" and "sealed", or delete the line')
     yield from _dagster(root.dagster)
 
 
@@ -113,12 +114,16 @@ def _dagster(home: Path) -> Iterator[DamagedFile]:
             False,
         )
     yield from _json(home / "services.json", (), "`ogaart up` writes it again", True)
-    for number in damaged_lines(home):
-        yield home / DELETED, f"line {number} is not as it was written: delete it; the table runs lacks that run", False
+    yield from _lines(home / DELETED, "delete it; the table runs lacks that run")
     for path in sorted(home.rglob("*.db")) if home.is_dir() else ():
         if problem := _database_problem(path):
             way_out = f"stop `ogaart up`, move {home / 'history'} and {home / 'schedules'} away, then run"
             yield path, f"{problem}: {way_out} `ogaart rebuild catalog`", False
+
+
+def _lines(path: Path, way_out: str) -> Iterator[DamagedFile]:
+    for number in damaged_lines(path.read_bytes()) if path.exists() else ():
+        yield path, f"line {number} is not as it was written: {way_out}", False
 
 
 def _json(path: Path, keys: tuple[str, ...], way_out: str, removable: bool) -> Iterator[DamagedFile]:

@@ -75,19 +75,6 @@ def _deleted(home: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def damaged_lines(home: Path) -> list[int]:
-    """Numbers of the lines of ``DELETED`` that are not as they were written, but for those cut off by a kill."""
-    path = home / DELETED
-    found = []
-    for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else (), start=1):
-        try:
-            if line.endswith(b"}"):
-                open_json(line)
-        except ValueError:
-            found.append(number)
-    return found
-
-
 def _range(tags: Mapping[str, str]) -> str | None:
     """The partitions of a run of several, first and last, as Dagster writes them."""
     first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))

@@ -50,6 +50,18 @@ def open_json(data: bytes) -> Any:
     return fields
 
 
+def damaged_lines(data: bytes) -> list[int]:
+    """Numbers of the lines of JSON that are not as they were written, but for those cut off by a kill or a full disk."""
+    found = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            if line.endswith(b"}"):
+                open_json(line)
+        except ValueError:
+            found.append(number)
+    return found
+
+
 def is_sealed(data: bytes) -> bool:
     """Whether a JSON text has a seal, intact or not."""
     return _FIRST.match(data) is not None or _LAST.search(data) is not None

@@ -3,7 +3,6 @@
 One JSON object a line: a report, or ``{"id": …, "closed_at": …, "outcome": …}``, which closes one.
 """
 
-import json
 import os
 import secrets
 import threading
@@ -12,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 REASONS = {
     "licence": "wrong licence",
@@ -105,22 +106,22 @@ class VisitorReports:
     def _lines(self) -> Iterator[dict[str, str]]:
         if not self._path.exists():
             return
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self._path.read_bytes().split(b"\n"):
             try:
-                found = json.loads(line)
+                found = open_json(line)
             except ValueError:
                 continue
             if isinstance(found, dict) and isinstance(found.get("id"), str):
                 yield {key: str(value) for key, value in found.items()}
 
     def _append(self, values: dict[str, Any]) -> None:
-        line = json.dumps(values, ensure_ascii=False) + "\n"
+        line = seal_json(values) + b"\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self._path.open("ab", buffering=0) as file:
             # A line that a full disk tore is ended first, so that this one stays whole.
             if file.tell() and not self._ends_whole():
-                line = "\n" + line
-            file.write(line.encode())
+                line = b"\n" + line
+            file.write(line)
             os.fsync(file.fileno())
 
     def _ends_whole(self) -> bool:
