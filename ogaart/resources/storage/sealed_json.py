@@ -51,7 +51,7 @@ def open_json(data: bytes) -> Any:
 
 
 def damaged_lines(data: bytes) -> list[int]:
-    """Numbers of the lines of JSON that are not as they were written, but for those cut off by a kill or a full disk."""
+    """Numbers of the lines of JSON that are not as they were written, but for those that were cut off."""
     found = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         try:
