@@ -1,6 +1,5 @@
 """A search that finds far fewer entries than before is out of order, until another sweep finds the same hours later."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from ogaart.pipeline import acceptance
 from ogaart.pipeline.discovery import MANY, Discovery, DiscoveryFailed, sweep
 from ogaart.resources.site.client import FetchFailed
 from ogaart.resources.site.sweeps import latest_sweep
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 from ogaart_tests.pipeline.test_changing_site import FIRST_POST
 from ogaart_tests.world import World, open_world
 
@@ -58,9 +58,9 @@ def swept(world: World) -> Discovery:
 
 def hours_pass(world: World, hours: float) -> None:
     path = world.stores.root.site / "sweeps" / "2d-art.json"
-    facts = json.loads(path.read_bytes())
+    facts = open_json(path.read_bytes())
     facts["fewer_at"] = (datetime.fromisoformat(facts["fewer_at"]) - timedelta(hours=hours)).isoformat()
-    path.write_text(json.dumps(facts))
+    path.write_bytes(seal_json(facts))
 
 
 def test_a_search_that_finds_nothing_all_at_once_is_not_believed(tmp_path: Path) -> None:

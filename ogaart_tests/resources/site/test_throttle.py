@@ -1,6 +1,5 @@
 """Delays, pauses and the circuit breaker, as the server sees them."""
 
-import json
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.site.client import SiteClient
 from ogaart.settings import Settings
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 root, base, paths = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 client = SiteClient(Settings(site=base, data=root), Blobs(root / "blobs"), root / "site")
 for path in paths:
@@ -302,8 +302,8 @@ def test_a_request_of_a_dead_process_may_have_arrived_just_now(tmp_path: Path, s
     with throttle(tmp_path, clock).turn("/a", 0.3) as turn:
         turn.answered()
     file = tmp_path / "site.json"
-    kept = json.loads(file.read_text())
-    file.write_text("{" if state == "torn" else json.dumps(kept | {"in_flight": True, "asked_at": 0.0}))
+    kept = open_json(file.read_bytes())
+    file.write_bytes(b"{" if state == "torn" else seal_json(kept | {"in_flight": True, "asked_at": 0.0}))
 
     began = time.monotonic()
     with throttle(tmp_path, clock).turn("/b", 0.3) as turn:
