@@ -10,6 +10,7 @@ import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
 from ogaart.resources.site.throttle import Throttle
+from ogaart.resources.storage.sealed_json import open_json, seal_json
 from ogaart.settings import Settings
 from ogaart_tests.fault_server import Cut, Redirect, Reset, Serve, Status
 from ogaart_tests.resources.site.site_bench import QUICK, Bench, bench
@@ -22,7 +23,6 @@ from pathlib import Path
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.site.client import SiteClient
 from ogaart.settings import Settings
-from ogaart.resources.storage.sealed_json import open_json, seal_json
 root, base, paths = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 client = SiteClient(Settings(site=base, data=root), Blobs(root / "blobs"), root / "site")
 for path in paths:
