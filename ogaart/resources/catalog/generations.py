@@ -237,7 +237,9 @@ class Building:
         """
         if not (self.path / MANIFEST).exists():
             raise GenerationMissing(f"{self.path} has no {MANIFEST}: the build did not end")
-        record_hashes(self.path, self.path / HASHES, without={MANIFEST, PACKS, PATCHES})
+        # Packs and runs of patches are shared by publications, and hold their own hashes.
+        runs = {f"{PATCHES}/{run.name}" for run in (self.path / PATCHES).glob("run-*")}
+        record_hashes(self.path, self.path / HASHES, without={MANIFEST, PACKS} | runs)
         for folder, _, files in os.walk(self.path):
             for name in files:
                 path = Path(folder) / name

@@ -15,12 +15,13 @@ def record_hashes(folder: Path, target: Path, *, without: AbstractSet[str] = fro
     Args:
         folder: the folder; its files must not change meanwhile.
         target: the list.
-        without: names directly under the folder that are left out; the list itself always is.
+        without: names under the folder, of one or two parts, that are left out; the list itself always is.
     """
     found = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if path.is_file() and path != target and relative.parts[0] not in without:
+        left_out = without & {relative.parts[0], "/".join(relative.parts[:2])}
+        if path.is_file() and path != target and not left_out:
             found[relative.as_posix()] = sparse_sha256(path)
     write_json(target, {"files": found}, indent=0)
 
