@@ -52,11 +52,9 @@ def whole(copied: World) -> World:
 
 def files(data: Path) -> set[Path]:
     """Files with content, by their names under the data root."""
-    return {
-        path.relative_to(data)
-        for path in data.rglob("*")
-        if path.is_file() and path.stat().st_size and not path.is_symlink()
-    }
+    found = (path for path in data.rglob("*") if path.is_file() and not path.is_symlink())
+    # The file beside a database by which its readers share memory holds nothing.
+    return {path.relative_to(data) for path in found if path.stat().st_size and not path.name.endswith("-shm")}
 
 
 def served(data: Path) -> None:
