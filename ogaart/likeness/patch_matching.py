@@ -31,13 +31,13 @@ COMMON = 200
 """Pictures with a patch from which on it tells of none."""
 FACTORS = (2, 3, 4)
 """Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
-ASKED, ASKED_TURNED = 32_768, 8_192
+ASKED, ASKED_TURNED = 32_768, 4_096
 """Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
 POSTINGS = 400_000
 """Places that are weighed, those of the rarest patches first."""
 JUDGED = 256
 """Agreements that are judged at one scale, the most votes first."""
-_HASHED, _HASHED_TURNED = 1 << 22, 1 << 17  # pixels of a query that are hashed: of a larger one, its middle
+_HASHED, _HASHED_TURNED = 1 << 22, 1 << 16  # pixels of a query that are hashed: of a larger one, its middle
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
 _CLAIMED_WEIGHT = 1.8
 
