@@ -154,9 +154,3 @@ def _link_rows(key: str, patches: Patches, matches: Iterable[Match], index: Patc
             "share": one.share,
             "patches": one.votes,
         }
-
-
-def linked_pairs(links: pa.Table) -> set[tuple[str, str]]:
-    """Pairs of pictures of which one is a part of the other, by the hashes of their pixels, in both orders."""
-    pairs = {(str(row["part_pixel_sha256"]), str(row["whole_pixel_sha256"])) for row in links.to_pylist()}
-    return pairs | {(whole, part) for part, whole in pairs}
