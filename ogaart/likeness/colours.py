@@ -5,8 +5,12 @@ from __future__ import annotations
 import colorsys
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    Palette = Sequence[tuple[int, float]]
 
 COLOUR_NAMES = (
     "black", "white", "grey", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown",
@@ -14,6 +18,7 @@ COLOUR_NAMES = (
 MIN_SHARE = 0.08
 """Smaller shares of a picture do not name it."""
 
+_SAME_COLOUR = 48.0  # of 442: an icon made smaller and saved as JPEG keeps its main colours so far
 _HUES = (
     (14, "red"),
     (43, "orange"),
@@ -61,3 +66,27 @@ def colour_names(palette: Sequence[int], shares: Sequence[float]) -> list[str]:
         totals[name] = totals.get(name, 0.0) + share
     ordered = sorted(totals, key=lambda name: (-totals[name], COLOUR_NAMES.index(name)))
     return [name for name in ordered if totals[name] >= MIN_SHARE] or ordered[:1]
+
+
+def palette_agreement(one: Palette, other: Palette) -> float:
+    """How much of one palette is in the other, or the other way round, whichever is more.
+
+    A copy on a ground has colours that the picture lacks, and a picture keyed with magenta has one that its copy lacks:
+    so one direction is enough.
+
+    Args:
+        one: colours as 0xRRGGBB with their shares.
+        other: the same of the other picture.
+
+    Returns:
+        0 to 1; 0 where one of the two is empty.
+    """
+    if not one or not other:
+        return 0.0
+    colours = np.array([rgb for rgb, _ in (*one, *other)], np.int32)
+    channels = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=1).astype(np.float32)
+    distances = np.linalg.norm(channels[: len(one), None] - channels[None, len(one) :], axis=2)
+    shares = np.array([share for _, share in one]), np.array([share for _, share in other])
+    there = (distances.min(axis=1) <= _SAME_COLOUR) @ shares[0] / shares[0].sum()
+    back = (distances.min(axis=0) <= _SAME_COLOUR) @ shares[1] / shares[1].sum()
+    return float(max(there, back))

@@ -202,7 +202,8 @@ class UnknownValue:
 class Info:
     """What is searched: the open generation.
 
-    ``typical_cosine`` is what half of all pairs of its pictures stay below, if they are enough to tell.
+    ``typical_cosine`` is what half of all pairs of its pictures stay below, and ``unrelated_cosine`` what nine of ten
+    pictures stay below with all of other entries and authors, if they are enough to tell.
     """
 
     generation: int
@@ -213,6 +214,7 @@ class Info:
     built_at: str
     newest_fetch: str
     typical_cosine: float | None = None
+    unrelated_cosine: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patches import SPACE
+from ogaart.likeness.signatures import SIDE, SIGNATURE_BYTES
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
@@ -30,6 +31,7 @@ from ogaart.resources.catalog.kinship import write_kinship
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
+from ogaart.resources.catalog.unrelated import unrelated_cosine
 from ogaart.resources.catalog.views import create_views
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
@@ -174,6 +176,22 @@ class CatalogBuild:
                 found = payload(row, row, [*(row["shown"] or ()), *(row["paths"] or ())])
                 yield Eligible(row["image_id"], row["pixel_sha256"], found, frozenset(row["hashes"] or ()))
 
+    def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
+        """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""
+        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, self._signatures_of)}
+
+    def _signatures_of(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+        found = self._con.execute(
+            "SELECT image_id, any_value(signature) FROM cut_images WHERE image_id IN (SELECT unnest($ids::BIGINT[]))"
+            " GROUP BY image_id",
+            {"ids": list(ids)},
+        ).fetchall()
+        return {
+            image_id: np.frombuffer(signature, np.uint8).reshape(SIDE, SIDE, 4)
+            for image_id, signature in found
+            if signature is not None and len(signature) == SIGNATURE_BYTES
+        }
+
     def finish(
         self,
         indexed: NDArray[np.int64],
@@ -313,7 +331,7 @@ def build(
         done = reconcile(index, work.eligible(), held)
         index.flush()
         held = np.setdiff1d(held, done.deleted, assume_unique=True)
-        manifest = work.finish(held, done, index_facts(index, held))
+        manifest = work.finish(held, done, work.facts(index, held))
     return manifest, done
 
 

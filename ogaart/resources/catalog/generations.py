@@ -271,6 +271,7 @@ def _whole_manifest(manifest: object, number: int) -> dict[str, Any]:
         "reconciled": (dict, type(None)),
         "dimension": (int, type(None)),
         "typical_cosine": (int, float, type(None)),
+        "unrelated_cosine": (int, float, type(None)),
     }
     wrong = [key for key, kind in wanted.items() if not isinstance(manifest.get(key), kind)]
     wrong += [key for key, kind in optional.items() if key in manifest and not isinstance(manifest[key], kind)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.catalog.audits import Audit, run_audits
-from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
+from ogaart.resources.catalog.build import CatalogBuild, Source
 from ogaart.resources.catalog.generations import INPUTS, Building, Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
@@ -69,7 +69,7 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
                 index.flush()
                 fault(Fault.INDEX_FLUSHED)
                 held = np.sort(np.fromiter(index.ids(), np.int64))
-                facts = index_facts(index, held)
+                facts = work.facts(index, held)
                 if stores.settings.qdrant_url is None:
                     index.copy_to(building.path / "index")
             write_json(building.path / INPUTS, {"inputs": inputs})

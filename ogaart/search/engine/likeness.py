@@ -63,8 +63,9 @@ def relation(cosine: float, closeness: float | None, side: float, typical: float
         cosine: of the model's vectors.
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
-        typical: cosine that half of all pairs of pictures stay below: models differ in it, and what is no nearer than
-            that is not even similar. Each publication measures its own, or takes its model's.
+        typical: cosine that nine of ten pictures stay below with all unrelated ones: models differ in it, and what is
+            no nearer than that is not even similar. Each publication measures its own; one of before has what half of
+            all pairs stay below, and one of few pictures takes its model's.
     """
     if closeness is not None and closeness >= near_copy(side):
         return Relation.NEAR

@@ -140,7 +140,7 @@ def rank(
         known: (N,) bool.
         subjects: the points without their ground.
         compares: whether points have a relation to the query, since it is one picture.
-        typical: cosine that half of all pairs of pictures stay below; see ``likeness.relation``.
+        typical: cosine that unrelated pictures stay below; see ``likeness.relation``.
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
     """
@@ -159,7 +159,9 @@ def rank(
         if reference is not None and point.id in fits:
             known_part = reference.cropped is True
             score = max(score, likeness.likeness_of_part(point.score, fits[point.id], known=known_part))
-        relation = likeness.relation(point.score, close, side, typical) if compares else None
+        # A part is similar to its source as far as it fits into it.
+        alike = max(point.score, (point.score + fits[point.id]) / 2 if point.id in fits else -1.0)
+        relation = likeness.relation(alike, close, side, typical) if compares else None
         ranked.append(Ranked(point.id, score, relation, best is not None and best.subject))
     return sorted(ranked, key=lambda r: -(r.score or 0.0))
 

@@ -242,7 +242,8 @@ class Search:
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        thresholds = thresholds_of(self.store.info.model)
+        info = self.store.info
+        thresholds = thresholds_of(info.model)
         return rank(
             points,
             sides,
@@ -251,7 +252,7 @@ class Search:
             known,
             Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None,
             compares=self._compares,
-            typical=self.store.info.typical_cosine or thresholds.typical_cosine,
+            typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
             share=thresholds.closeness_share,
         )
 

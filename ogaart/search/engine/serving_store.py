@@ -171,6 +171,7 @@ class ServingStore:
             built_at=text("built_at"),
             newest_fetch=text("newest_fetched_at", "newest fetched_at", "fetched_at"),
             typical_cosine=float(text("typical_cosine") or 0) or None,
+            unrelated_cosine=float(text("unrelated_cosine") or 0) or None,
         )
 
     def new_id(self, image_id: int) -> int | None:

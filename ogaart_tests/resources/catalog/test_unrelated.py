@@ -1,0 +1,57 @@
+"""What is called similar is nearer than unrelated pictures are to each other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ogaart.resources.catalog.unrelated import QUANTILE, unrelated_cosine
+from ogaart.resources.index.base import Point, VectorIndex
+from ogaart.resources.index.edge import EdgeIndex
+
+COUNT = 80
+
+
+def miniature(seed: int) -> NDArray[np.uint8]:
+    cells = np.random.default_rng(seed).integers(0, 255, (4, 4, 4), np.uint8)
+    cells[..., 3] = 255
+    return cells.repeat(8, 0).repeat(8, 1)
+
+
+def published(index: VectorIndex, vectors: NDArray[np.float32], *, reuploads: bool = False) -> None:
+    """Two pictures an entry, two entries an author; with ``reuploads`` every vector is there once more elsewhere."""
+    for n, vector in enumerate(vectors):
+        payload = {"slug": f"e{n // 2}", "author": f"a{n // 4}", "pixel_sha256": f"p{n}"}
+        index.upsert([Point(n, vector, payload)])
+        if reuploads:
+            index.upsert([Point(1_000 + n, vector, {"slug": f"again{n}", "author": f"b{n}", "pixel_sha256": f"q{n}"})])
+
+
+def same_as_source(ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    return {i: miniature(i % 1_000) for i in ids}
+
+
+@pytest.mark.parametrize("reuploads", [False, True])
+def test_nine_of_ten_pictures_have_no_unrelated_one_as_near(tmp_path: Path, reuploads: bool) -> None:
+    vectors = np.abs(np.random.default_rng(1).standard_normal((COUNT, 8))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors @ vectors.T
+    authors = np.arange(COUNT) // 4
+    cosines[authors[:, None] == authors] = -1
+    expected = float(np.quantile(cosines.max(axis=1), QUANTILE))
+
+    with EdgeIndex(tmp_path, "tiny-unrelated-1", 8) as index:
+        published(index, vectors, reuploads=reuploads)
+        found = unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source)
+
+    # Copies elsewhere are near copies of what they are copies of, and as near to everything else as that.
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_few_pictures_tell_nothing(tmp_path: Path) -> None:
+    with EdgeIndex(tmp_path, "tiny-unrelated-1", 8) as index:
+        published(index, np.abs(np.random.default_rng(1).standard_normal((8, 8))).astype(np.float32))
+
+        assert unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source) is None
