@@ -65,6 +65,15 @@ def describe(rgba: NDArray[np.uint8]) -> Features:
     )
 
 
+def main_colours(rgba: NDArray[np.uint8]) -> tuple[tuple[int, float], ...]:
+    """Up to 8 main colours of a picture as 0xRRGGBB with their shares of the visible pixels, most frequent first.
+
+    Args:
+        rgba: (H, W, 4) uint8 canonical pixels.
+    """
+    return tuple(zip(*_palette(rgba), strict=True))
+
+
 def _is_pixel_art(width: int, height: int, colours: int, soft: float) -> bool:
     """Whether few colours, hardly any half-transparent pixel and a small size suggest pixel art."""
     if not colours or soft > 0.05:

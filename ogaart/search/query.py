@@ -117,6 +117,7 @@ class QueryPicture:
         height: pixels.
         note: why there is no vector, as a sentence.
         part: whether it is known to be a part of a larger picture: a visitor drew the frame.
+        palette: its main colours as 0xRRGGBB with their shares, see ``likeness.features``.
         subject: it without its flat ground, where it has one: see ``likeness.grounds``.
         thumbnail: it as a small WebP; empty where none was made.
         patches: for what it is an exact part of, and for what it contains; None: not read.
@@ -131,6 +132,7 @@ class QueryPicture:
     height: int
     note: str = ""
     part: bool = False
+    palette: tuple[tuple[int, float], ...] = ()
     subject: "QueryPicture | None" = None
     thumbnail: bytes = b""
     patches: QueryPatches | None = None

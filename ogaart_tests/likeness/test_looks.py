@@ -72,6 +72,15 @@ def test_colour_names_of_a_palette() -> None:
     assert colours.colour_names([], []) == []
 
 
+def test_palettes_agree_where_one_is_in_the_other() -> None:
+    red, on_white = ((0xE01010, 0.7), (0x400000, 0.3)), ((0xFFFFFF, 0.6), (0xD82018, 0.3), (0x480808, 0.1))
+
+    assert colours.palette_agreement(red, on_white) == pytest.approx(1.0)
+    assert colours.palette_agreement(on_white, red) == pytest.approx(1.0)
+    assert colours.palette_agreement(red, ((0x1010E0, 1.0),)) == 0.0
+    assert colours.palette_agreement(red, ()) == 0.0
+
+
 def test_thumbnails_are_small_and_never_enlarged() -> None:
     for size, expected in (((1000, 500), (256, 128)), ((16, 20), (16, 20)), ((5000, 1), (256, 1))):
         thumbnail = Image.open(io.BytesIO(thumbnails.webp(flat((9, 200, 30, 255), size))))

@@ -125,6 +125,7 @@ def _described(rgba: NDArray[np.uint8], space: str) -> QueryPicture:
         space=space,
         width=rgba.shape[1],
         height=rgba.shape[0],
+        palette=features.main_colours(rgba),
     )
 
 

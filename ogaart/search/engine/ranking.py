@@ -1,16 +1,21 @@
 """Orders the points that the index found: by cosine, by signature, and by the parts that a query fits into. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness import crop_matching, signatures
+from ogaart.likeness.colours import palette_agreement
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine import likeness
 from ogaart.search.results import Relation
 
+WITNESSED_BELOW = 24  # pixels: miniatures of smaller pictures are near by chance
+AGREEMENT = 0.6  # of palettes: nine of ten true copies of icons agree so far
+Palette = tuple[tuple[int, float], ...]
+Palettes = Callable[[Sequence[int]], Mapping[int, Palette]]
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
 
 
@@ -37,12 +42,14 @@ class ReferenceImage:
         cropped: True for one whose frame a visitor drew, None for any other of a visitor's, False for one of the
             catalog.
         subject: it without its flat ground, if it has one.
+        palette: its main colours as 0xRRGGBB with their shares.
     """
 
     signature: NDArray[np.uint8]
     side: int
     cropped: bool | None = None
     subject: "ReferenceImage | None" = None
+    palette: Palette = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,20 @@ def compare(
     return found
 
 
+def _unwitnessed(reference: ReferenceImage, near: Mapping[int, Near], palettes: Palettes) -> dict[int, Near]:
+    """Those that would be copies of a small picture, but do not have its colours: as near as what is no copy yet."""
+    small = [image_id for image_id, one in near.items() if one.copy and one.side < WITNESSED_BELOW]
+    colours = palettes(small) if small else {}
+    found: dict[int, Near] = {}
+    for image_id in small:
+        forms = [form.palette for form in (reference, reference.subject) if form and form.palette]
+        theirs = colours.get(image_id, ())
+        if forms and theirs and max(palette_agreement(one, theirs) for one in forms) < AGREEMENT:
+            one = near[image_id]
+            found[image_id] = replace(one, closeness=likeness.near_copy(one.side) - 0.001)
+    return found
+
+
 def rank(
     points: Sequence[ScoredPoint],
     sides: Mapping[int, int],
@@ -124,6 +145,7 @@ def rank(
     rows: NDArray[np.uint8],
     known: NDArray[np.bool_],
     subjects: Subjects | None = None,
+    palettes: Palettes | None = None,
     *,
     compares: bool,
     typical: float,
@@ -139,12 +161,15 @@ def rank(
         rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``; unused without a reference.
         known: (N,) bool.
         subjects: the points without their ground.
+        palettes: reads the main colours of points: the second witness of copies of small pictures.
         compares: whether points have a relation to the query, since it is one picture.
         typical: cosine that unrelated pictures stay below; see ``likeness.relation``.
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
     """
     near = compare(reference, points, sides, rows, known, subjects) if reference is not None else {}
+    if reference is not None and palettes is not None:
+        near.update(_unwitnessed(reference, near, palettes))
     fits: dict[int, float] = {}
     crops = reference is not None and reference.cropped is not False and not signatures.flat(reference.signature)
     if reference is not None and crops and near and not any(one.copy for one in near.values()):

@@ -223,7 +223,7 @@ class Search:
         for point in self.index.query(subject, filter=narrowed, limit=RERANKED, exact=self.exact):
             if point.id not in best or best[point.id].score < point.score:
                 best[point.id] = point
-        return sorted(best.values(), key=lambda point: -point.score)
+        return sorted(best.values(), key=lambda point: -point.score)[:RERANKED]
 
     def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
         query = self.query
@@ -244,13 +244,15 @@ class Search:
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
         info = self.store.info
         thresholds = thresholds_of(info.model)
+        subjects = Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None
         return rank(
             points,
             sides,
             reference,
             rows,
             known,
-            Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None,
+            subjects,
+            self.store.palettes,
             compares=self._compares,
             typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
             share=thresholds.closeness_share,
@@ -281,7 +283,8 @@ class Search:
             return None
         _, subjects, sides = self.store.subjects.find(np.array([liked], np.int64))
         subject = ReferenceImage(subjects[0], int(sides[0])) if len(sides) else None
-        return ReferenceImage(rows[0], brief.side, cropped=False, subject=subject)
+        palette = self.store.palettes([liked]).get(liked, ())
+        return ReferenceImage(rows[0], brief.side, cropped=False, subject=subject, palette=palette)
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures of the search, in all entries: they are not shown as hits of their own search."""
@@ -406,4 +409,5 @@ class Search:
 def _referred(picture: QueryPicture) -> ReferenceImage:
     """A visitor's picture, and its subject, as hits are compared with them."""
     subject = _referred(picture.subject) if picture.subject is not None else None
-    return ReferenceImage(picture.signature, min(picture.width, picture.height), picture.part or None, subject)
+    side = min(picture.width, picture.height)
+    return ReferenceImage(picture.signature, side, picture.part or None, subject, picture.palette)

@@ -190,6 +190,17 @@ class ServingStore:
 
     # -- what ranking needs -------------------------------------------------------------------------------------------
 
+    def palettes(self, ids: Sequence[int]) -> dict[int, tuple[tuple[int, float], ...]]:
+        """Main colours of the images as 0xRRGGBB with their shares."""
+        rows = self._rows(
+            "SELECT image_id, palette, palette_shares FROM images WHERE image_id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return {
+            image_id: tuple(zip(json.loads(palette or "[]"), json.loads(shares or "[]"), strict=False))
+            for image_id, palette, shares in rows
+        }
+
     def briefs(self, ids: Sequence[int]) -> dict[int, Brief]:
         """What ranking and folding need of those images that the catalog holds."""
         kin = "coalesce(f.copy_id, image_id), a.animation_id" if self.knows_kinship else "NULL, NULL"

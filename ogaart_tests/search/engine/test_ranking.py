@@ -96,3 +96,18 @@ def test_a_picture_is_compared_with_the_subjects_of_points() -> None:
     assert not near[3].subject
     assert not near[1].copy
     assert not near[2].copy
+
+
+def test_a_copy_of_an_icon_needs_its_colours_too() -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    red, blue = ((0xE01010, 0.7), (0x400000, 0.3)), ((0x1010E0, 0.7), (0x000040, 0.3))
+    reference = ReferenceImage(miniature(3), side=16, palette=red)
+
+    def relation_of_third(palette: tuple[tuple[int, float], ...]) -> Relation | None:
+        found = rank(POINTS, dict.fromkeys(SIDES, 16), reference, rows, np.ones(3, np.bool_), None,
+                     lambda ids: dict.fromkeys(ids, palette), compares=True, typical=0.5, share=0.3)  # fmt: skip
+        return next(one.relation for one in found if one.image_id == 3)
+
+    assert relation_of_third(red) is Relation.NEAR
+    assert relation_of_third(blue) is Relation.SIMILAR
+    assert relation_of_third(()) is Relation.NEAR  # a publication that does not know
