@@ -64,6 +64,11 @@ def cleared(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgba
 
 
+def is_empty(rgba: NDArray[np.uint8]) -> bool:
+    """Whether a frame shows nothing: fully transparent, or of one colour all over; (H, W, 4) uint8."""
+    return bool((rgba == rgba[0, 0]).all())
+
+
 def _forget_other_orientations(image: Image.Image) -> None:
     """Leave EXIF as the only source of an orientation: Pillow alone also turns by XMP and by a PNG's text chunks."""
     for key in _NOT_EXIF:

@@ -290,14 +290,14 @@ def _decode_raster(source: Path | bytes, name: str, limits: Limits) -> Picture:
         mode = image.mode
         frames = int(getattr(image, "n_frames", 1)) if name in ANIMATED else 1
         rgba = canonical.rgba_of(image)
-        if frames > 1 and not rgba[..., 3].any():
-            rgba = _first_visible(image, frames, limits, rgba)
+        if frames > 1 and canonical.is_empty(rgba):
+            rgba = _first_informative(image, frames, limits, rgba)
     return Picture(rgba, mode, name, frames)
 
 
-def _first_visible(image: Image.Image, frames: int, limits: Limits, first: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The first frame that shows anything; the first of all where none does within the limits."""
-    pixels = 0
+def _first_informative(image: Image.Image, frames: int, limits: Limits, first: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first frame that is not empty; else the first that is visible, else the first, within the limits."""
+    pixels, visible = 0, first if first[..., 3].any() else None
     for number in range(1, min(frames, limits.max_frames)):
         image.seek(number)
         _check_size(image, limits)
@@ -305,9 +305,11 @@ def _first_visible(image: Image.Image, frames: int, limits: Limits, first: NDArr
         if pixels > 4 * limits.max_pixels:
             break
         rgba = canonical.rgba_of(image)
-        if rgba[..., 3].any():
+        if not canonical.is_empty(rgba):
             return rgba
-    return first
+        if visible is None and rgba[..., 3].any():
+            visible = rgba
+    return first if visible is None else visible
 
 
 def _check_size(image: Image.Image, limits: Limits) -> None:

@@ -27,6 +27,7 @@ _ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj
 """Endings of texts that were passed over and may be texture atlases."""
 _UNKNOWN = frozenset({"unknown", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
 """Types of members that were passed over and may be pictures or archives now."""
+_ANIMATED = frozenset({"gif", "webp", "png", "tiff", "avif"})
 _ORIENTED = frozenset({"png", "jpg", "webp", "tiff", "avif"})
 _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:=["']|>)[2-8]""")
 _METADATA_BYTES = 256 << 10
@@ -69,6 +70,8 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     if result.status == MemberStatus.NOT_A_PICTURE and result.format == "text":
         # The file itself has no path here.
         return not result.path or PurePosixPath(result.path).suffix.lower() in _ATLASES
+    if result.status == MemberStatus.PICTURE and result.colours == 1 and not result.has_alpha:
+        return result.format in _ANIMATED  # an animation that begins with a frame of one colour
     if result.revision == EARLIER:
         return False
     if result.status == MemberStatus.FAILED:

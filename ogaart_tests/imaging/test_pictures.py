@@ -151,6 +151,24 @@ def test_exif_orientation() -> None:
     assert pictures.decode(broken, LIMITS).rgba.shape == (1, 2, 4)
 
 
+def animation(*frames: Image.Image) -> bytes:
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], disposal=2)
+    return out.getvalue()
+
+
+def test_an_animation_that_fades_in_is_shown_by_its_first_informative_frame() -> None:
+    black, white = Image.new("RGB", (8, 8)), Image.new("RGB", (8, 8), "white")
+    drawn = black.copy()
+    drawn.paste((200, 30, 30), (2, 2, 6, 6))
+
+    faded = pictures.decode(animation(black, white, drawn), LIMITS)
+    flat = pictures.decode(animation(black, white), LIMITS)
+
+    assert faded.rgba[4, 4].tolist() == [200, 30, 30, 255]
+    assert flat.rgba[4, 4].tolist() == [0, 0, 0, 255]
+
+
 def test_the_first_visible_frame() -> None:
     clear, red = Image.new("RGBA", (4, 4)), Image.new("RGBA", (4, 4), (255, 0, 0, 255))
     for form in ("GIF", "PNG", "WEBP"):
