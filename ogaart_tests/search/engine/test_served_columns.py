@@ -28,7 +28,7 @@ def test_every_served_column_is_in_the_hit_in_the_api_and_in_its_description(ser
     assert names <= described.keys()
     assert (answer["favourites"], answer["mode"]) == (hit.columns["favourites"], hit.columns["mode"])
     assert described["favourites"] == {
-        "type": "integer",
+        "type": ["integer", "null"],
         "description": "Number of favourites; 0 where the page shows none.",
     }
     assert answer["tags"] == list(hit.tags)
