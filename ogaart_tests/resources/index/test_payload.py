@@ -63,4 +63,4 @@ def test_the_reference_names_every_table_and_column() -> None:
         for column in table.columns:
             assert f"| {column.name} | " in page
     assert "FROM lineage(of_image)" in page
-    assert "| entry_status | ok, withheld, deleted, private, not_art, failed |" in page
+    assert "| entry_status | ok, withheld, deleted, private, renamed, not_art, failed |" in page
