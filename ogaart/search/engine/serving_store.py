@@ -282,11 +282,11 @@ class ServingStore:
         )
 
     def slugs_by_title(self, text: str, count: int) -> list[str]:
-        """Entries whose title begins with a text, or has a word that does, the most favoured first."""
+        """Entries whose title begins with a text, or has a word that does, the shortest first."""
         rows = self._rows(
             "SELECT slug FROM entries WHERE slug IN (SELECT slug FROM images)"
             " AND (substr(lower(title), 1, length(?1)) = ?1 OR instr(lower(title), ' ' || ?1))"
-            " ORDER BY favourites DESC, slug LIMIT ?2",
+            " ORDER BY length(title), slug LIMIT ?2",
             text,
             count,
         )
