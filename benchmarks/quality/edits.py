@@ -12,8 +12,8 @@ from benchmarks.quality.corpus import Picture
 from ogaart.demo.pictures import varied
 
 COPY = frozenset({"same", "near"})
-PART = frozenset({"part", "similar"})
-WHOLE = frozenset({"same", "near", "contains", "similar"})
+PART = frozenset({"part", "near", "similar"})
+WHOLE = frozenset({"same", "near", "contained", "similar"})
 RECOLOURED = frozenset({"near", "similar"})
 _MOST_PIXELS = 30e6  # uploads have a limit
 _SCENE = (480, 320)

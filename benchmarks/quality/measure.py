@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.corpus import Corpus, Picture
 from benchmarks.quality.edits import EDITS, PART, Edit, Query, as_it_is, shows_something
-from benchmarks.quality.rankings import Miniature, Model, Ranking, Seen, Squashed, place, share_in
+from benchmarks.quality.rankings import Miniature, Model, Part, Patches, Ranking, Seen, Squashed, place, share_in
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.likeness import parts
 from ogaart.likeness.signatures import signature
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import decide
 from ogaart.resources.storage.vectors import Vectors
@@ -27,7 +29,7 @@ from ogaart.settings import Settings
 
 DEFAULT = "search"
 CUT_FROM_SHEET = "sprite cut from a sheet"
-_CLAIMS = frozenset({"same", "near", "part", "contains"})
+_CLAIMS = frozenset({"same", "near", "part", "contained"})
 TOP = 10
 T = TypeVar("T")
 
@@ -87,13 +89,19 @@ class Bench:
         ]
         if plain:
             self.rankings.insert(0, Squashed(self._embedder, [p.rgba for p in self.pictures]))
-        with self.service.store() as (store, _):
-            self.ids = {p.pixels: store.same_pixels(p.pixels) for p in self.pictures}
+        self.rankings += [Part(name, [p.rgba for p in self.pictures]) for name in parts.SIZES]
+        patches = PatchRuns.open(generation.patches)
+        self._leased = self.service.store()
+        store, _ = self._leased.__enter__()
+        self.ids = {p.pixels: store.same_pixels(p.pixels) for p in self.pictures}
+        if patches is not None:
+            self.rankings.append(Patches(patches, store.same_pixels, self.hashes))
 
     def __enter__(self) -> "Bench":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._leased.__exit__(None, None, None)
         self.service.close()
         self._embedder.close()
 
@@ -112,7 +120,7 @@ class Bench:
             rgba = rgba if box is None else box.cut(rgba)
         picture = self.service.read_image(query.content, box, LOCAL)
         assert picture.vector is not None, picture.note
-        return picture, Seen(rgba, picture.vector, picture.signature)
+        return picture, Seen(rgba, picture.vector, picture.signature, picture)
 
     def search(self, picture: QueryPicture) -> Results:
         """Search as the page does for an upload."""
@@ -141,10 +149,12 @@ class Bench:
     def _judge(self, tally: Tally, results: Results, allowed: frozenset[str], right: frozenset[str]) -> None:
         verdict = results.verdict
         assert verdict is not None
-        named = results.hits[0].pixel_sha256 if results.hits else ""
         claims = verdict.relation.value in _CLAIMS
-        tally.false.append(claims and named not in allowed)
-        tally.right.append(verdict.relation.value in right and (not claims or named in allowed))
+        pieces = {"part": results.part_of, "contained": results.contains}.get(verdict.relation.value)
+        named = [part.hit for part in pieces] if pieces else results.hits[:1]
+        named_right = any(hit.pixel_sha256 in allowed for hit in named)
+        tally.false.append(claims and not named_right)
+        tally.right.append(verdict.relation.value in right and (not claims or named_right))
 
     def related(self, tally: Tally, picture: Picture, group: frozenset[str]) -> None:
         """Search for the relatives of a published picture by its id, and count."""
@@ -152,6 +162,8 @@ class Bench:
         rgba = picture.rgba
         seen = Seen(rgba, self._vector_of(picture), signature(rgba))
         for ranking in self.rankings:
+            if isinstance(ranking, Patches):
+                continue  # finds copies and parts, no relatives
             scores = ranking.scores(seen)
             tally.note(ranking.name, place(scores, right & ~own, own) == 0, share_in(scores, right, own, TOP))
         results = self.service.search(SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=TOP))

@@ -1,14 +1,17 @@
 """Ways of ranking that are compared: each scores every published picture for a query, higher is nearer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import signatures
+from ogaart.likeness import parts, signatures
 from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.patches.index import PatchRuns
+from ogaart.search.query import QueryPicture
+from ogaart.search.shared_parts import find_parts
 
 Scores = NDArray[np.float32]
 
@@ -21,11 +24,13 @@ class Seen:
         rgba: (H, W, 4) uint8 canonical pixels.
         vector: (D,) float32, the model's.
         signature: (32, 32, 4) uint8.
+        picture: as the search reads it; None for one of the publication.
     """
 
     rgba: NDArray[np.uint8]
     vector: NDArray[np.float32]
     signature: NDArray[np.uint8]
+    picture: QueryPicture | None = None
 
 
 class Ranking(Protocol):
@@ -83,6 +88,57 @@ class Miniature:
         if signatures.flat(query.signature):
             return np.zeros(len(self._miniatures), np.float32)
         return signatures.closeness(query.signature, self._miniatures)
+
+
+class Part:
+    """One of the parts, such as the palette: the cosine of the raw numbers less the publication's means.
+
+    Args:
+        name: of the part.
+        pictures: (H, W, 4) uint8 each.
+    """
+
+    def __init__(self, name: str, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        self.name = name
+        self._make = {"palette": parts.palette, "layout": parts.layout, "shape": parts.shape,
+                      "structure": parts.structure}[name]  # fmt: skip
+        raw = np.stack([self._make(rgba) for rgba in pictures]).astype(np.float32)
+        self._means = raw.mean(axis=0)
+        self._vectors = _unit(raw - self._means)
+
+    def scores(self, query: Seen) -> Scores:
+        raw = self._make(query.rgba).astype(np.float32)
+        return np.asarray(self._vectors @ _unit((raw - self._means)[None])[0], np.float32)
+
+
+class Patches:
+    """Exact patches that are shared: copies and wholes, then pieces, as the search finds them.
+
+    Args:
+        index: of the publication.
+        same_images: the images of a picture by the hash of its pixels.
+        hashes: of the published pictures in their order.
+    """
+
+    name = "patches"
+
+    def __init__(self, index: PatchRuns, same_images: Callable[[str], list[int]], hashes: Sequence[str]) -> None:
+        self._index = index
+        self._same_images = same_images
+        self._rows = {image_id: row for row, pixels in enumerate(hashes) for image_id in same_images(pixels)}
+        self._count = len(hashes)
+
+    def scores(self, query: Seen) -> Scores:
+        out = np.zeros(self._count, np.float32)
+        if query.picture is not None:
+            for image_id, (score, _) in find_parts(query.picture, self._index, self._same_images).scores.items():
+                if image_id in self._rows:
+                    out[self._rows[image_id]] = max(score, out[self._rows[image_id]])
+        return out
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def place(scores: Scores, right: NDArray[np.bool_], left_out: NDArray[np.bool_] | None = None) -> int:
