@@ -40,6 +40,7 @@ NOT_RUN = {
     "make quality": "measures for minutes",
     "make quality ARGS=--write": "measures for minutes",
     'make quality ARGS="--folder DIR"': "measures for minutes",
+    'make quality ARGS="--pictures 20"': "measures for minutes",
     "rsync -aH data/ newhost:/srv/ogaart/": "needs another host",
     "git pull && make test": "changes the project",
     "dagster dev": "serves until Ctrl-C, and is named as what runs without the guard",
