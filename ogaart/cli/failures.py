@@ -32,7 +32,7 @@ _HELD = ("Could not set lock on file", "database is locked")
 @cache
 def exit_codes() -> Mapping[type[Exception], int]:
     """Every declared failure with its exit code; a subclass that comes before its base has its own."""
-    from ogaart.core.errors import BadChoice, NoListing, SpaceInUse
+    from ogaart.core.errors import BadChoice, NoListing, SpaceInUse, TooFewPictures
     from ogaart.core.partitions import BadPartition
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
     from ogaart.resources.catalog.generations import GenerationMissing
@@ -67,7 +67,9 @@ def exit_codes() -> Mapping[type[Exception], int]:
         ),
         DiscoveryFailed: EXIT_PARTLY,
         **dict.fromkeys((SiteDown, FetchFailed, SweepRejected, ListingRefused, PageUnreadable), EXIT_SITE_DOWN),
-        **dict.fromkeys((DataRootRefused, Locked, SpaceInUse, IndexUnreachable, NewerFormat), EXIT_REFUSED),
+        **dict.fromkeys(
+            (DataRootRefused, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat), EXIT_REFUSED
+        ),
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
         **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing, DecisionsUnreadable), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),

@@ -1,4 +1,4 @@
-"""The operator's commands: plan, retry, gc, verify, rebuild, backup."""
+"""The operator's commands: plan, retry, gc, verify, rebuild, backup, fit-projection."""
 
 from pathlib import Path
 
@@ -100,4 +100,18 @@ def backup(folder: Path, as_json: bool) -> None:
         finish(backup.backup(settings, folder), as_json=as_json)
 
 
-COMMANDS = (plan, retry, gc, verify, rebuild, backup)
+@click.command("fit-projection")
+@JSON
+def fit_projection(as_json: bool) -> None:
+    """Fit the projection of fused vectors to the pictures of this data root.
+
+    Needs 20,000 pictures of 500 entries; the next publication uses it. Until then, and with fewer, the projection that
+    comes with ogaart is used.
+    """
+    from ogaart.operations.fit_projection import fit_projection
+
+    with guard() as settings:
+        finish(fit_projection(settings), as_json=as_json)
+
+
+COMMANDS = (plan, retry, gc, verify, rebuild, backup, fit_projection)

@@ -11,3 +11,7 @@ class NoListing(RuntimeError):
 
 class SpaceInUse(RuntimeError):
     """A vector space that the settings or a kept generation use, or that does not exist."""
+
+
+class TooFewPictures(RuntimeError):
+    """Fewer pictures than a projection can be fitted to."""

@@ -14,10 +14,12 @@ from pathlib import Path
 import yaml
 
 from ogaart.core.stages import Stage
+from ogaart.likeness.projections import Projection, ProjectionInvalid
 from ogaart.operations.damage import Damage
 from ogaart.pipeline.run_records import DELETED
 from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, GenerationMissing, Generations
 from ogaart.resources.catalog.quality import CHECKS
+from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
@@ -43,6 +45,7 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     for path in sorted(root.site.rglob("*.json")) if root.site.is_dir() else ():
         keys = ("url", "sha256", "checked_at") if "fetches" in path.parts else ()
         yield from _json(path, keys, "it is fetched again", True)
+    yield from _projections(root)
     yield from _generations(root)
     try:
         read_decisions(root.decisions)
@@ -50,6 +53,19 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
         yield root.decisions, f"{cause}, or restore the file from a backup", False
     yield from _lines(root.reports, 'correct it by hand and delete its "seal" and "sealed", or delete the line')
     yield from _dagster(root.dagster)
+
+
+def _projections(root: DataRoot) -> Iterator[DamagedFile]:
+    """An operator's own projections, each named by its content, and which one is used."""
+    way_out = "delete it, and run `ogaart fit-projection` again"
+    yield from _json(root.projections / CURRENT, (), way_out, False)
+    for path in sorted(root.projections.glob("*.npz")):
+        try:
+            whole = Projection.from_bytes(path.read_bytes()).name == path.stem
+        except ProjectionInvalid:
+            whole = False
+        if not whole:
+            yield path, f"not the projection that its name says: {way_out}", False
 
 
 def damaged_journals(tables: Tables, root: DataRoot) -> Iterator[Damage]:

@@ -3,10 +3,11 @@
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Any, ClassVar
 
+from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.search.errors import InvalidParameter
 
 MAX_TEXT = 500
@@ -175,6 +176,56 @@ class YesNo(ValueType):
     def write(self, value: bool | None) -> list[str]:
         """Nothing for the default."""
         return [] if value == self.default else ["yes" if value else "no"]
+
+
+PRESETS: tuple[tuple[Choice, Weights], ...] = (
+    (Choice("looks-the-same", "Looks the same", "shape and colours before subject"), Weights(0.5, 1.0, 1.0)),
+    (Choice("other-colours", "Same thing in other colours", "colours do not count"), Weights(1.0, 1.0, 0.0)),
+    (Choice("same-palette", "Same palette", "colours alone count"), Weights(0.0, 0.0, 1.0)),
+)
+"""Weights with a name."""
+HEAVIEST = 2.0
+
+
+@dataclass(frozen=True)
+class LikenessWeights(ValueType):
+    """How much subject, shape and colours count: a preset's name, or three numbers, also as three values."""
+
+    many: ClassVar[bool] = True
+    default: Weights = USUAL
+    choices: tuple[Choice, ...] = tuple(choice for choice, _ in PRESETS)
+
+    def read(self, name: str, values: Sequence[str]) -> Weights:
+        """A preset, or subject, shape and colours in this order."""
+        texts = [text.strip() for value in values for text in value.split(",")]
+        if not texts:
+            return self.default
+        named = {choice.value: weights for choice, weights in PRESETS}
+        if len(texts) == 1 and texts[0].casefold() in named:
+            return named[texts[0].casefold()]
+        try:
+            numbers = [float(text) for text in texts]
+        except ValueError:
+            raise unknown_value(name, texts[0], list(named)) from None
+        if len(numbers) != len(fields(Weights)) or not all(0 <= number <= HEAVIEST for number in numbers):
+            raise InvalidParameter(
+                f"{name}: {', '.join(texts)[:80]!r}; expected a preset ({', '.join(named)}), or subject,shape,colours "
+                f"from 0 to {HEAVIEST:g}, such as 1,1,0"
+            )
+        if not any(numbers):
+            raise InvalidParameter(f"{name}: all three are 0; at least one must count")
+        return Weights(*numbers)
+
+    def write(self, value: Weights) -> list[str]:
+        """A preset's name where it is one, nothing for the default."""
+        if value == self.default:
+            return []
+        return [preset_of(value) or f"{value.subject:g},{value.shape:g},{value.colours:g}"]
+
+
+def preset_of(weights: Weights) -> str:
+    """The name of the preset that has these weights; empty where none has."""
+    return next((choice.value for choice, known in PRESETS if known == weights), "")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.patch_matching import QueryPatches
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
@@ -121,6 +122,7 @@ class QueryPicture:
         subject: it without its flat ground, where it has one: see ``likeness.grounds``.
         thumbnail: it as a small WebP; empty where none was made.
         patches: for what it is an exact part of, and for what it contains; None: not read.
+        parts: (3512,) uint8, its raw parts; see ``likeness.parts``.
         noise: whether its pixels know nothing of their neighbours.
     """
 
@@ -136,6 +138,7 @@ class QueryPicture:
     subject: "QueryPicture | None" = None
     thumbnail: bytes = b""
     patches: QueryPatches | None = None
+    parts: NDArray[np.uint8] | None = None
     noise: bool = False
 
     @property
@@ -160,6 +163,7 @@ class SearchQuery:
         fold: near-identical hits under one.
         group: one hit an entry.
         sort: the order of a search without pictures.
+        weights: how much each side of a likeness counts in a search with pictures.
         limit: hits wanted, at most ``MAX_PAGE_SIZE``.
         offset: hits to skip.
     """
@@ -175,6 +179,7 @@ class SearchQuery:
     fold: bool = True
     group: bool = False
     sort: Sort = Sort.RELEVANCE
+    weights: Weights = USUAL
     limit: int = PAGE_SIZE
     offset: int = 0
 

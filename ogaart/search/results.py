@@ -75,6 +75,7 @@ class Hit:
     """One picture of one entry, with all that is needed to judge, use and credit it.
 
     ``entry_more`` is how many further pictures of its entry the search has, where it shows one of each entry.
+    ``why`` says how alike it is in subject, shape and colours, 0 to 1, where that was compared.
     ``columns`` holds every column that ``schema`` declares as served, by its served name.
     """
 
@@ -113,6 +114,7 @@ class Hit:
     folded: tuple["Hit", ...] = ()
     folded_count: int = 0
     entry_more: int = 0
+    why: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     @property

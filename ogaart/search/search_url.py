@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from ogaart.core.image_ids import parse_image_id
+from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import BY_FIELD, FILTERS, Filters
 from ogaart.search.parameters import (
     MAX_VALUES,
     Choice,
+    LikenessWeights,
     OneOf,
     Parameter,
     Text,
@@ -47,6 +49,7 @@ class SearchUrl:
     fold: bool = True
     group: bool | None = None
     sort: str = Sort.RELEVANCE.value
+    weights: Weights = USUAL
     page: int = 1
     limit: int = PAGE_SIZE
     page_size: int = PAGE_SIZE
@@ -317,6 +320,8 @@ PARAMETERS: tuple[Parameter, ...] = (
               "Part of the picture: left,top,width,height as shares of it, or in pixels: `pixel:16,0,16,16`.",
               "0.1,0.2,0.5,0.5", _CROP),
     *FILTERS,
+    Parameter("weights", "weights", "What counts in a search with pictures: a preset, or subject,shape,colours, each "
+              "from 0 to 2.", "1,1,0", LikenessWeights()),
     Parameter("fold", "fold", "`no`: near-identical hits are listed separately.", "no", YesNo(default=True)),
     Parameter("group", "group", "`yes`: one hit of each entry; `no`: all. By default one, but not within an entry, with"
               " `fold=no` or for a picture of your own.", "yes", YesNo()),

@@ -25,6 +25,7 @@ from ogaart.likeness.signatures import SIDE, SIGNATURE_BYTES
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
+from ogaart.resources.catalog.fused_vectors import FusedSource, write_fused
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
 from ogaart.resources.catalog.kinship import write_kinship
@@ -63,6 +64,7 @@ class Source:
         history: publications and changes up to the generation in service.
         previous: the generation in service, with which this one is compared, and whose patches are shared.
         derived: folder of the derived spaces, for patches and subjects; None: there are none.
+        fused: what fused vectors are made of; None: the search ranks by the model's vectors alone.
     """
 
     cut: Path
@@ -74,6 +76,7 @@ class Source:
     history: History | None = None
     previous: Generation | None = None
     derived: Path | None = None
+    fused: FusedSource | None = None
 
 
 class CatalogBuild:
@@ -239,6 +242,8 @@ class CatalogBuild:
             "oldest_licence_reading": self._oldest_licence_reading(),
             **(facts or {}),
         }
+        if self.source.fused is not None:
+            info |= write_fused(self._con, self.path, self.source.fused)
         counts |= write_words(self._con, self.path / names.WORDS, info)
         if self.source.derived is not None:
             subjects = DerivedBytes(self.source.derived, SUBJECT_SPACE)

@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.likeness import parts, subjects
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source
+from ogaart.resources.catalog.fused_vectors import FusedSource
 from ogaart.resources.catalog.generations import INPUTS, Building, Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
 from ogaart.resources.catalog.tables import FORMAT_VERSION
+from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
@@ -23,10 +26,11 @@ from ogaart.resources.index.opening import open_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import read_json, temporary, write_json
+from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "3"
+CATALOG_VERSION = "4"
 """Raise it where a publication of the same rows would have other files: then it is published again."""
 
 
@@ -54,6 +58,12 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
         history=HistoryFiles(stores.root.history).read(current := building.home.replaceable()),
         previous=current,
         derived=stores.root.derived,
+        fused=FusedSource(
+            projection_of(stores.root, space.name),
+            vectors,
+            DerivedBytes(stores.root.derived, parts.SPACE),
+            DerivedBytes(stores.root.derived, subjects.SPACE),
+        ),
     )
     try:
         with ExitStack() as files:
@@ -80,8 +90,10 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
 
 
 def inputs_digest(stores: Stores) -> str:
-    """sha256 over what a catalog is built from: table files, derived segments, space and decisions."""
-    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {VectorSpace.of(stores.settings).name}".encode())
+    """sha256 over what a catalog is built from: table files, derived segments, projection, space and decisions."""
+    space = VectorSpace.of(stores.settings).name
+    projection = projection_of(stores.root, space).name
+    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {space} {projection}".encode())
     for path in sorted(_inputs(stores.root.tables)):
         status = path.stat()
         digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())

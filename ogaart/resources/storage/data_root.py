@@ -64,6 +64,11 @@ class DataRoot:
         return self.root / "derived"
 
     @property
+    def projections(self) -> Path:
+        """An operator's own projections, each named by its content."""
+        return self.root / "projections"
+
+    @property
     def index(self) -> Path:
         """The working collection, where it lives in the process."""
         return self.root / "index"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
+from ogaart.search.engine.fused_index import FusedIndex
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.errors import NothingPublished
 
@@ -18,12 +19,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class OpenGeneration:
-    """One generation, open: its store, its index, and its patches, which those of before do not have."""
+    """One generation, open: its store, its index, and its patches and fused vectors, which those of before lack."""
 
     number: int
     store: ServingStore
     index: VectorIndex
     patches: PatchRuns | None = None
+    fused: FusedIndex | None = None
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart.likeness import features, signatures
+from ogaart.likeness import features, parts, signatures
 from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.noise import is_noise
 from ogaart.likeness.patch_matching import QueryPatches
@@ -96,6 +96,7 @@ def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, spac
         width=rgba.shape[1],
         height=rgba.shape[0],
         palette=features.main_colours(rgba),
+        parts=parts.raw_parts(rgba),
     )
 
 

@@ -91,6 +91,7 @@ class QueryResolver:
             fold=address.fold,
             group=address.one_each,
             sort=Sort(address.sort),
+            weights=address.weights,
             limit=address.limit,
             offset=address.offset,
         )

@@ -3,21 +3,23 @@
 Here are searches with pictures; ``listing`` has those with words and filters alone.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ogaart.likeness import signatures
+from ogaart.likeness.fusion import Weights
 from ogaart.resources.embedding.registry import thresholds_of
-from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
+from ogaart.resources.index.base import ScoredPoint
 from ogaart.resources.index.filters import AnyOf, IndexFilter, NoneOf
 from ogaart.search import shared_parts
 from ogaart.search.engine import index_filters, likeness
+from ogaart.search.engine.candidates import Candidates
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
 from ogaart.search.engine.fulltext import Matches
+from ogaart.search.engine.fused_index import FusedHit
 from ogaart.search.engine.hits import judged, read_hits
 from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import Conditions
@@ -44,7 +46,10 @@ class NearestPoints:
 
     generation: int
     narrowed: IndexFilter
+    words: str
+    weights: Weights
     points: list[ScoredPoint]
+    found: Mapping[int, FusedHit]
 
 
 class Search:
@@ -81,10 +86,7 @@ class Search:
         self.folder = Collapser(near=query.fold, group=query.group)
         self.ranked: dict[int, Ranked] = {}
         self.briefs: dict[int, Brief] = {}
-        self.toward = self._seen(query.own)
-        self.away = self._seen(query.negative_pictures)
-        # Decided here, so that the index need not count its points for each query.
-        self.exact = opened.store.info.images <= EXACT_BELOW
+        self.candidates = Candidates(opened, query)
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
 
     # Pictures: ranked by the model and the signature, narrowed by words and filters.
@@ -200,7 +202,7 @@ class Search:
     @property
     def _aimed(self) -> bool:
         """Whether the search has a vector to compare with."""
-        return self.toward is not None or self.away is not None or bool(self.query.positive or self.query.negative)
+        return self.candidates.aimed
 
     def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
         """The nearest of all, to a single picture as it is and without its ground; fetched once for each picture."""
@@ -208,35 +210,16 @@ class Search:
         if picture is None or not self._compares:
             return self._points(narrowed, RERANKED)
         kept = self.remembered.get(picture)
-        if kept is None or (kept.generation, kept.narrowed) != (self.store.info.generation, narrowed):
-            kept = NearestPoints(self.store.info.generation, narrowed, self._nearest_forms(picture, narrowed))
+        key = (self.store.info.generation, narrowed, self.query.words, self.query.weights)
+        if kept is None or (kept.generation, kept.narrowed, kept.words, kept.weights) != key:
+            kept = NearestPoints(*key, self._points(narrowed, RERANKED), dict(self.candidates.found))
             self.remembered[picture] = kept
+        self.candidates.found.update(kept.found)
         return kept.points
 
-    def _nearest_forms(self, picture: QueryPicture, narrowed: IndexFilter) -> list[ScoredPoint]:
-        """The nearest to either form of a visitor's picture, each with its higher cosine."""
-        points = self._points(narrowed, RERANKED)
-        subject = self._seen([picture.subject]) if picture.subject is not None else None
-        if subject is None:
-            return points
-        best = {point.id: point for point in points}
-        for point in self.index.query(subject, filter=narrowed, limit=RERANKED, exact=self.exact):
-            if point.id not in best or best[point.id].score < point.score:
-                best[point.id] = point
-        return sorted(best.values(), key=lambda point: -point.score)[:RERANKED]
-
     def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
-        query = self.query
-        return self.index.query(
-            self.toward,
-            negative=self.away,
-            positive_ids=query.positive,
-            negative_ids=query.negative,
-            filter=narrowed,
-            limit=limit,
-            offset=offset,
-            exact=self.exact,
-        )
+        having = self.matches.found if self.matches is not None else None
+        return self.candidates.points(narrowed, having, limit, offset)
 
     def _rank(self, points: Sequence[ScoredPoint], reference: ReferenceImage | None) -> list[Ranked]:
         ids = [point.id for point in points]
@@ -255,21 +238,13 @@ class Search:
             self.store.palettes,
             compares=self._compares,
             typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
-            share=thresholds.closeness_share,
+            share=self.candidates.closeness_share,
         )
 
     @property
     def _compares(self) -> bool:
         """Whether the query is one picture, so that hits have a relation to it."""
         return not self.query.negatives and self.query.positives == 1
-
-    def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
-        """The vectors (N, D) of visitors' pictures; None where there are none.
-
-        A picture read for another space than this generation's has only its pixels in common with it.
-        """
-        vectors = [p.vector for p in pictures if p.vector is not None and p.space == self.store.info.space]
-        return np.stack(vectors) if vectors else None
 
     def _reference(self) -> ReferenceImage | None:
         if not self._compares:
@@ -400,7 +375,8 @@ class Search:
     def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: list[int], more: int) -> Hit:
         def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
             ranked = self.ranked.get(image_id) or Ranked(image_id, None, None)
-            return judged(found[image_id], ranked.score, ranked.relation, folded, count)
+            hit = judged(found[image_id], ranked.score, ranked.relation, folded, count)
+            return replace(hit, why=self.candidates.why(image_id))
 
         shown = tuple(scored(i) for i in members if i in found)
         return replace(scored(fold.head, shown, max(len(fold.members), more)), entry_more=more)

@@ -25,6 +25,7 @@ from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Decisions
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.facets import Facets, count_values
+from ogaart.search.engine.fused_index import FusedIndex
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, read_kinship
@@ -103,7 +104,11 @@ class SearchService:
             index = stack.enter_context(
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
             )
-            opened = OpenGeneration(generation.number, store, index, PatchRuns.open(generation.patches))
+            patches = PatchRuns.open(generation.patches)
+            fused = FusedIndex.open(generation.path, store.columns)
+            if fused is not None and fused.with_subject:
+                _ = fused.unrelated  # half a second at 100,000, which no search should wait for
+            opened = OpenGeneration(generation.number, store, index, patches, fused)
             stack.pop_all()
             return opened
 

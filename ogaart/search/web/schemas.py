@@ -118,6 +118,9 @@ class HitRecord(_Record):
     places: list[OccurrenceRecord] = Field(description="Every occurrence of the same pixels, in all entries.")
     folded_count: int = Field(ge=0, description="Hits under this one: near-identical ones, or of the same entry.")
     folded: list["HitRecord"]
+    why: dict[str, float] = Field(
+        description="How alike it is in subject, shape and colours, 0 to 1, where a search with pictures compared that."
+    )
     entry_more: int = Field(
         ge=0, description="Further pictures of its entry that the search has, where it shows one: list them by `entry`."
     )
@@ -137,6 +140,7 @@ class HitRecord(_Record):
             "tags": list(hit.tags),
             "palette": list(hit.palette),
             "places": [OccurrenceRecord.of(place) for place in hit.places],
+            "why": {side: round(value, 3) for side, value in hit.why.items()},
             "folded": [HitRecord.of(other, base) for other in hit.folded],
         }
         made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}

@@ -6,9 +6,11 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ogaart.likeness.fusion import USUAL
 from ogaart.search.display import frames, grounds, licence_terms
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.filters import BY_FIELD
+from ogaart.search.parameters import HEAVIEST, PRESETS, Choice
 from ogaart.search.results import Info
 from ogaart.search.search_url import ORDERS, SearchUrl
 from ogaart.search.web import template_filters
@@ -74,6 +76,9 @@ class Templates:
             "orders": ORDERS,
             "FOLDED": FOLDED,
             "STEAM": STEAM,
+            "PRESETS": (*PRESETS, (Choice("", "As usual"), USUAL)),
+            "HEAVIEST": HEAVIEST,
+            "USUAL": USUAL,
             "ACCEPTED": ACCEPTED,
             "MAX_BYTES": settings.max_upload_bytes,
             "MAX_PIXELS": settings.max_query_pixels,

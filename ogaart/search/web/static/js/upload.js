@@ -93,6 +93,8 @@ function listen() {
     for (const input of form.elements) {
       if (input.name && !input.value && input.type !== "file") input.disabled = true;
     }
+    const weights = [...form.querySelectorAll("[data-side]")];
+    if (weights.every((input) => input.value === "1")) for (const input of weights) input.disabled = true;
     form.querySelector("[data-file]").disabled = true;
   });
   addEventListener("pageshow", rest);

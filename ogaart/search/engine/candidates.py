@@ -1,0 +1,201 @@
+"""What a search with pictures finds: by fused vectors where the publication has them, else by the model's alone."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.likeness import fusion
+from ogaart.likeness.projections import SUBJECT
+from ogaart.resources.embedding.registry import thresholds_of
+from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
+from ogaart.resources.index.filters import Ids, IndexFilter
+from ogaart.search.engine.fused_index import FusedHit
+from ogaart.search.engine.image_columns import Mask
+from ogaart.search.engine.live_generation import OpenGeneration
+from ogaart.search.query import QueryPicture, SearchQuery
+
+FUSED_SHARE = 0.1  # fused vectors know already where things are
+
+
+class Candidates:
+    """The points near the pictures of one query, in one generation.
+
+    A point's score is on the scale of the model's cosine, whatever it was computed from: the median pair of pictures
+    has the publication's typical cosine, the nearest unrelated one the unrelated cosine, and equal ones have 1.
+
+    Args:
+        opened: the generation.
+        query: the search.
+    """
+
+    def __init__(self, opened: OpenGeneration, query: SearchQuery) -> None:
+        self._index = opened.index
+        self._info = opened.store.info
+        self._columns = opened.store.columns
+        self._fused = opened.fused
+        self._query = query
+        self._toward = self._seen(query.own)
+        self._away = self._seen(query.negative_pictures)
+        # Decided here, so that the index need not count its points for each query.
+        self._exact = self._info.images <= EXACT_BELOW
+        self.found: dict[int, FusedHit] = {}
+        """What fused vectors have found, by image."""
+
+    @property
+    def aimed(self) -> bool:
+        """Whether the search has a vector to compare with."""
+        return self._toward is not None or self._away is not None or bool(self._query.positive or self._query.negative)
+
+    @property
+    def closeness_share(self) -> float:
+        """Weight of the miniatures in the likeness of what is no copy; none where a visitor weighs it otherwise."""
+        if not self._directions:
+            return thresholds_of(self._info.model).closeness_share
+        return FUSED_SHARE if self._query.weights == fusion.USUAL else 0.0
+
+    def points(self, narrowed: IndexFilter, having: Mask | None, limit: int, offset: int = 0) -> list[ScoredPoint]:
+        """The nearest points, best first.
+
+        Args:
+            narrowed: what hits must be.
+            having: the only images that may be hits, besides; looked at where fused vectors decide.
+            limit: most points returned.
+            offset: points passed over.
+        """
+        if self._fused is None or not self._directions:
+            return self._by_either_form(narrowed, limit) if not offset else self._by_model(narrowed, limit, offset)
+        passing = ~self._columns.nothing() if having is None else having.copy()
+        for condition in narrowed.parts():
+            passing &= self._columns.mask(condition)
+        if examples := [*self._query.positive, *self._query.negative]:
+            passing &= ~self._columns.of_ids(examples)
+        best: dict[int, FusedHit] = {}
+        for direction in self._directions:
+            if self._fused.with_subject:
+                hits = self._fused.nearest(direction, self._query.weights, passing, limit + offset)
+            else:
+                hits = self._beside_model(direction, narrowed, passing, limit + offset)
+            for hit in hits:
+                if hit.image_id not in best or best[hit.image_id].score < hit.score:
+                    best[hit.image_id] = hit
+        hits = sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))[: limit + offset]
+        self.found.update({hit.image_id: hit for hit in hits})
+        return [ScoredPoint(hit.image_id, self._on_scale(hit.score)) for hit in hits[offset:]]
+
+    def why(self, image_id: int) -> dict[str, float]:
+        """How alike a point that was found is in subject, shape and colours; empty where only the model decides."""
+        hit = self.found.get(image_id)
+        return fusion.why(hit.cosines, self._query.weights) if hit is not None else {}
+
+    # -- by the model -------------------------------------------------------------------------------------------------
+
+    def _by_model(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
+        return self._index.query(
+            self._toward,
+            negative=self._away,
+            positive_ids=self._query.positive,
+            negative_ids=self._query.negative,
+            filter=narrowed,
+            limit=limit,
+            offset=offset,
+            exact=self._exact,
+        )
+
+    def _by_either_form(self, narrowed: IndexFilter, limit: int) -> list[ScoredPoint]:
+        """The nearest to a single picture as it is and without its ground, each with its higher cosine."""
+        points = self._by_model(narrowed, limit)
+        subject = self._subject
+        vectors = self._seen([subject]) if subject is not None else None
+        if vectors is None:
+            return points
+        best = {point.id: point for point in points}
+        for point in self._index.query(vectors, filter=narrowed, limit=limit, exact=self._exact):
+            if point.id not in best or best[point.id].score < point.score:
+                best[point.id] = point
+        return sorted(best.values(), key=lambda point: -point.score)
+
+    @property
+    def _subject(self) -> QueryPicture | None:
+        """A visitor's only picture without its flat ground."""
+        query = self._query
+        alone = query.picture is not None and query.positives == 1 and not query.negatives
+        return query.picture.subject if query.picture is not None and alone else None
+
+    def _seen(self, pictures: Sequence[QueryPicture]) -> NDArray[np.float32] | None:
+        """The vectors (N, D) of visitors' pictures; None where there are none.
+
+        A picture read for another space than this generation's has only its pixels in common with it.
+        """
+        vectors = [p.vector for p in pictures if p.vector is not None and p.space == self._info.space]
+        return np.stack(vectors) if vectors else None
+
+    # -- by fused vectors ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _directions(self) -> list[NDArray[np.float32]]:
+        """The direction of the query, and that of its only picture without its ground; empty without fused vectors."""
+        if self._fused is None or (direction := self._direction()) is None:
+            return []
+        subject = self._subject
+        if subject is None:
+            return [direction]
+        return [direction, *self._fused.of_pictures([subject], self._info.space)]
+
+    def _direction(self) -> NDArray[np.float32] | None:
+        """The mean of the positive pictures, moved away from that of the negative ones, as the index does it.
+
+        None where there are no fused vectors, or a picture of the query has none.
+        """
+        if self._fused is None or not self.aimed:
+            return None
+        query, space = self._query, self._info.space
+        sides = []
+        for pictures, ids in ((query.own, query.positive), (query.negative_pictures, query.negative)):
+            rows = np.concatenate([self._fused.of_pictures(pictures, space), self._fused.of_images(ids)])
+            if len(rows) < len(pictures) + len(ids):
+                return None
+            sides.append(rows.mean(axis=0) if len(rows) else None)
+        positive, negative = sides
+        if positive is None:
+            return None if negative is None else np.asarray(-negative, np.float32)
+        return np.asarray(positive if negative is None else 2 * positive - negative, np.float32)
+
+    def _beside_model(
+        self, direction: NDArray[np.float32], narrowed: IndexFilter, passing: Mask, limit: int
+    ) -> list[FusedHit]:
+        """The nearest by parts and by the model's own cosine, which no projection has made comparable with them."""
+        assert self._fused is not None
+        weights = self._query.weights
+        by_parts = {hit.image_id: hit for hit in self._fused.nearest(direction, weights, passing, limit)}
+        if weights.subject <= 0:
+            return list(by_parts.values())
+        cosines = {point.id: point.score for point in self._by_model(narrowed, limit)}
+        rows = self._columns.rows(list(cosines))
+        cosines = {
+            one: cosine for (one, cosine), row in zip(cosines.items(), rows, strict=True) if row >= 0 and passing[row]
+        }
+        if lacking := by_parts.keys() - cosines.keys():
+            only = narrowed.where("candidates", Ids(frozenset(lacking)))
+            cosines |= {point.id: point.score for point in self._by_model(only, len(lacking))}
+        by_parts |= self._fused.scores(direction, weights, [i for i in cosines if i not in by_parts])
+        hits = []
+        for image_id, hit in by_parts.items():
+            blocks = {**hit.cosines, SUBJECT: cosines.get(image_id, 0.0)}
+            score = fusion.fused_score({name: np.array([c], np.float32) for name, c in blocks.items()}, weights)
+            hits.append(FusedHit(image_id, float(score[0]), blocks))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.image_id))[:limit]
+
+    def _on_scale(self, score: float) -> float:
+        assert self._fused is not None
+        typical = self._info.typical_cosine or thresholds_of(self._info.model).typical_cosine
+        if not self._fused.with_subject:
+            return score
+        usual, unrelated = self._fused.typical(self._query.weights), self._fused.unrelated
+        cosine = self._info.unrelated_cosine
+        if unrelated is None or cosine is None or not usual < unrelated < 1 or not typical < cosine < 1:
+            return typical + (1 - typical) * (score - usual) / (1 - usual)
+        if score < unrelated:
+            return typical + (cosine - typical) * (score - usual) / (unrelated - usual)
+        return cosine + (1 - cosine) * (score - unrelated) / (1 - unrelated)

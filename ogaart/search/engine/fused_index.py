@@ -1,0 +1,168 @@
+"""The fused vectors of one generation: every picture is compared with a query, with any weights and any filter."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import simsimd
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from ogaart.likeness import fusion
+from ogaart.likeness.fusion import Weights
+from ogaart.likeness.projections import SUBJECT, Projection
+from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
+from ogaart.search.engine.image_columns import ImageColumns, Mask
+from ogaart.search.query import QueryPicture
+
+Matrix = NDArray[np.float32]
+_MORE = 100  # rows that are compared exactly beyond those wanted: int8 moves scores by up to 0.01
+_SAMPLED, _ENOUGH = 300, 30  # pictures whose pairs show what is typical
+_COMPARED, _NEAR_COPIES, _COPY = 60, 20, 0.9  # pictures compared with all, and what is a copy of one in another entry
+_REMEMBERED = 64  # weights
+
+
+@dataclass(frozen=True)
+class FusedHit:
+    """A picture found: its score, -1 to 1, and the cosine of each block with the query's."""
+
+    image_id: int
+    score: float
+    cosines: Mapping[str, float]
+
+
+class FusedIndex:
+    """Exact search over ``fused.npy``; safe to use from many threads.
+
+    Args:
+        path: the generation's folder.
+        columns: of the generation's images, for filters.
+    """
+
+    def __init__(self, path: Path, columns: ImageColumns) -> None:
+        self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
+        self._rows: NDArray[np.int8] = np.load(path / FUSED, mmap_mode="r")
+        self.ids: NDArray[np.int64] = np.load(path / FUSED_IDS)
+        self._columns = columns.rows(self.ids)
+        self._entries = columns.entry_of
+        authors = columns.values["author"]
+        of_entries = np.full(len(columns.slugs), -1)
+        of_entries[authors.entries[::-1]] = authors.values[::-1]  # the first of several
+        self._authors = of_entries[self._entries]
+        self._lock = threading.Lock()
+        self._typical: LRUCache[Weights, float] = LRUCache(_REMEMBERED)
+
+    @classmethod
+    def open(cls, path: Path, columns: ImageColumns) -> Self | None:
+        """The index of a generation; None where it was published without one."""
+        return cls(path, columns) if (path / FUSED).exists() else None
+
+    @property
+    def with_subject(self) -> bool:
+        """Whether the model's vector is a block of it; else the model's own cosine has to be added."""
+        return SUBJECT in self.projection.places
+
+    def typical(self, weights: Weights) -> float:
+        """The median score of pairs of pictures, by every n-th picture; 0 of fewer than 30."""
+        with self._lock:
+            known = self._typical.get(weights)
+        if known is None:
+            rows = self._rows[:: max(1, len(self._rows) // _SAMPLED)][:_SAMPLED]
+            stored = self.projection.restore(np.asarray(rows))
+            pairs = np.triu_indices(len(stored), 1)
+            cosines = {n: (stored[:, at] @ stored[:, at].T)[pairs] for n, at in self.projection.places.items()}
+            enough = len(stored) >= _ENOUGH
+            known = float(np.median(fusion.fused_score(cosines, weights))) if enough else 0.0
+            with self._lock:
+                self._typical[weights] = known
+        return known
+
+    @cached_property
+    def unrelated(self) -> float | None:
+        """The score, by the usual weights, that nine of ten pictures stay below with all that are unrelated.
+
+        Those are of other entries and authors, and no near copies. By every n-th picture, as ``catalog.unrelated`` has
+        it of the model's cosine; None of fewer than 30.
+        """
+        best: list[float] = []
+        for row in range(0, len(self.ids), max(1, len(self.ids) // _COMPARED)):
+            own = self._columns[row]
+            passing = (self._entries != self._entries[own]) & (self._authors != self._authors[own])
+            direction = self.projection.restore(np.asarray(self._rows[row]))
+            hits = self.nearest(direction, fusion.USUAL, passing, _NEAR_COPIES)
+            best += [hit.score for hit in hits if hit.score < _COPY][:1]
+        return float(np.quantile(best, 0.9)) if len(best) >= _ENOUGH else None
+
+    def of_pictures(self, pictures: Sequence[QueryPicture], space: str) -> Matrix:
+        """The fused vectors (N, d) of visitors' pictures; those without a vector of ``space`` or parts are left out."""
+        usable = [p for p in pictures if p.parts is not None and p.vector is not None and p.space == space]
+        if not usable:
+            return np.zeros((0, self.projection.dimension), np.float32)
+        raw = np.stack([p.parts for p in usable if p.parts is not None])
+        vectors = np.stack([p.vector for p in usable if p.vector is not None])
+        return self.projection.fuse(vectors if self.with_subject else None, raw)
+
+    def of_images(self, ids: Sequence[int]) -> Matrix:
+        """The fused vectors (N, d) of those images that are here, as they are (not without their ground)."""
+        wanted = np.asarray(ids, np.int64)
+        places = np.minimum(np.searchsorted(self.ids, wanted), max(len(self.ids) - 1, 0))
+        rows = places[self.ids[places] == wanted] if len(self.ids) else places[:0]
+        return self.projection.restore(np.asarray(self._rows[rows]))
+
+    def nearest(self, direction: Matrix, weights: Weights, passing: Mask, limit: int) -> list[FusedHit]:
+        """The most similar pictures, best first, equal scores by id; each once, however many rows it has.
+
+        Args:
+            direction: (d,) float32, blocks of length 1 or less.
+            weights: how much each side counts.
+            passing: which images may be hits.
+            limit: most hits returned.
+        """
+        scores = self._scan(direction, weights.of_blocks())
+        if other := weights.of_other_colours():
+            scores = np.maximum(scores, self._scan(direction, other) - fusion.OTHER_COLOURS)
+        allowed = (self._columns >= 0) & passing[self._columns]
+        scores[~allowed] = -np.inf
+        count = min(limit + _MORE, int(np.count_nonzero(allowed)))
+        if not count:
+            return []
+        rows = np.argpartition(-scores, count - 1)[:count]
+        return self._exact(direction, weights, rows)[:limit]
+
+    def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
+        """The scores of images that are here, by id."""
+        rows = np.flatnonzero(np.isin(self.ids, np.asarray(ids, np.int64)))
+        return {hit.image_id: hit for hit in self._exact(direction, weights, rows)}
+
+    def _scan(self, direction: Matrix, weights: Mapping[str, float]) -> NDArray[np.float32]:
+        """The weighted mean of the blocks' cosines with every row, as near as int8 is."""
+        query = np.zeros(self.projection.dimension, np.float32)
+        total = sum(weight for name, weight in weights.items() if name in self.projection.places)
+        for name, place in self.projection.places.items():
+            query[place] = direction[place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
+        query *= self.projection.scales / np.float32(127)
+        largest = float(np.abs(query).max(initial=0.0))
+        if not largest or not len(self._rows):
+            return np.zeros(len(self._rows), np.float32)
+        step = largest / 127
+        products = simsimd.cdist(np.rint(query / step).astype(np.int8)[None], self._rows, metric="dot")
+        return np.asarray(np.asarray(products, np.float32)[0] * np.float32(step), np.float32)
+
+    def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64]) -> list[FusedHit]:
+        rows = np.sort(rows)
+        stored = self.projection.restore(np.asarray(self._rows[rows]))
+        cosines = {
+            name: np.asarray(stored[:, place] @ direction[place], np.float32)
+            for name, place in self.projection.places.items()
+        }
+        scores = fusion.fused_score(cosines, weights)
+        best: dict[int, FusedHit] = {}
+        for n, image_id in enumerate(self.ids[rows].tolist()):
+            if image_id not in best or scores[n] > best[image_id].score:
+                found = {name: float(values[n]) for name, values in cosines.items()}
+                best[image_id] = FusedHit(image_id, float(scores[n]), found)
+        return sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))
