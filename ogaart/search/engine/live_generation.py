@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
-from ogaart.search.engine.fused_index import FusedIndex
+from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.errors import NothingPublished
 

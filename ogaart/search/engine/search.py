@@ -15,11 +15,11 @@ from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.resources.index.filters import AnyOf, IndexFilter, NoneOf
 from ogaart.search import shared_parts
+from ogaart.search.candidates.candidates import Candidates
+from ogaart.search.candidates.fused_index import FusedHit
 from ogaart.search.engine import index_filters, likeness
-from ogaart.search.engine.candidates import Candidates
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
 from ogaart.search.engine.fulltext import Matches
-from ogaart.search.engine.fused_index import FusedHit
 from ogaart.search.engine.hits import judged, read_hits
 from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import Conditions
@@ -86,7 +86,7 @@ class Search:
         self.folder = Collapser(near=query.fold, group=query.group)
         self.ranked: dict[int, Ranked] = {}
         self.briefs: dict[int, Brief] = {}
-        self.candidates = Candidates(opened, query)
+        self.candidates = Candidates(opened.index, opened.fused, opened.store.columns, opened.store.info, query)
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
 
     # Pictures: ranked by the model and the signature, narrowed by words and filters.

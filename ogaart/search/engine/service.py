@@ -23,9 +23,9 @@ from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Decisions
+from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.facets import Facets, count_values
-from ogaart.search.engine.fused_index import FusedIndex
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, read_kinship

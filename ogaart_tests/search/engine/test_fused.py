@@ -12,7 +12,7 @@ from ogaart import demo
 from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
-from ogaart.search.engine.fused_index import FusedIndex
+from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.engine.visitors import LOCAL

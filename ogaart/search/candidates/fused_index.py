@@ -16,7 +16,7 @@ from ogaart.likeness import fusion
 from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
-from ogaart.search.engine.image_columns import ImageColumns, Mask
+from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.query import QueryPicture
 
 Matrix = NDArray[np.float32]
@@ -43,7 +43,7 @@ class FusedIndex:
         columns: of the generation's images, for filters.
     """
 
-    def __init__(self, path: Path, columns: ImageColumns) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
         self._rows: NDArray[np.int8] = np.load(path / FUSED, mmap_mode="r")
         self.ids: NDArray[np.int64] = np.load(path / FUSED_IDS)
@@ -57,7 +57,7 @@ class FusedIndex:
         self._typical: LRUCache[Weights, float] = LRUCache(_REMEMBERED)
 
     @classmethod
-    def open(cls, path: Path, columns: ImageColumns) -> Self | None:
+    def open(cls, path: Path, columns: Columns) -> Self | None:
         """The index of a generation; None where it was published without one."""
         return cls(path, columns) if (path / FUSED).exists() else None
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from ogaart.likeness import fusion
 from ogaart.likeness.projections import SUBJECT
 from ogaart.resources.embedding.registry import thresholds_of
-from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint
+from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint, VectorIndex
 from ogaart.resources.index.filters import Ids, IndexFilter
-from ogaart.search.engine.fused_index import FusedHit
-from ogaart.search.engine.image_columns import Mask
-from ogaart.search.engine.live_generation import OpenGeneration
+from ogaart.search.candidates.columns import Columns, Mask
+from ogaart.search.candidates.fused_index import FusedHit, FusedIndex
 from ogaart.search.query import QueryPicture, SearchQuery
+from ogaart.search.results import Info
 
 FUSED_SHARE = 0.1  # fused vectors know already where things are
 
@@ -26,15 +26,20 @@ class Candidates:
     has the publication's typical cosine, the nearest unrelated one the unrelated cosine, and equal ones have 1.
 
     Args:
-        opened: the generation.
+        index: the generation's collection.
+        fused: its fused vectors, if it has any.
+        columns: its images.
+        info: what is known of it.
         query: the search.
     """
 
-    def __init__(self, opened: OpenGeneration, query: SearchQuery) -> None:
-        self._index = opened.index
-        self._info = opened.store.info
-        self._columns = opened.store.columns
-        self._fused = opened.fused
+    def __init__(
+        self, index: VectorIndex, fused: FusedIndex | None, columns: Columns, info: Info, query: SearchQuery
+    ) -> None:
+        self._index = index
+        self._info = info
+        self._columns = columns
+        self._fused = fused
         self._query = query
         self._toward = self._seen(query.own)
         self._away = self._seen(query.negative_pictures)
