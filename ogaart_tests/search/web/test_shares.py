@@ -37,6 +37,7 @@ class HeldReader(GridImageReader):
     """Holds whatever decodes until it is let go."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.go_on = threading.Event()
         self.go_on.set()
         self.waiting = threading.Semaphore(0)
