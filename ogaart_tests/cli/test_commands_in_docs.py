@@ -88,7 +88,7 @@ def lines(page: Path) -> Iterator[Line]:
                 yield command, True
         elif language is None:
             spans = [span for span in re.findall(r"`([^`]+)`", line) if is_command(span)]
-            yield from ((span, False) for span in spans if not re.fullmatch(r"ogaart \w+", span))  # a mere name
+            yield from ((span, False) for span in spans if not re.fullmatch(r"ogaart [\w-]+", span))  # a mere name
 
 
 def is_command(text: str) -> bool:
