@@ -271,8 +271,8 @@ def unknown_name(name: str, near: Sequence[str], known: Sequence[str]) -> Invali
 def unknown_value(name: str, value: str, known: Sequence[str]) -> InvalidParameter:
     """The error for a value that a closed list does not have; it names the nearest ones, and all of a short list."""
     near = nearest(value, known)
-    meant = f"did you mean {_either(near)}? " if near else ""
-    return InvalidParameter(f"{name}: {value[:80]!r} does not exist; {meant}Known are {', '.join(known)}")
+    meant = f"; did you mean {_either(near)}?" if near else "."
+    return InvalidParameter(f"{name}: {value[:80]!r} does not exist{meant} Known are {', '.join(known)}")
 
 
 def nearest(value: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Ids, Is, NoneOf, NotIds, Range
+from ogaart.resources.index.payload import payload
 from ogaart.sites.licences import uses
 
 Mask = NDArray[np.bool_]
@@ -69,10 +70,11 @@ class ImageColumns:
 
     Args:
         rows: reads the tables that ``words.index_tables`` writes.
-        entry_rows: reads the table ``entries``.
+        entry_rows: reads the tables ``entries`` and ``images``.
     """
 
     def __init__(self, rows: Callable[..., list[Row]], entry_rows: Callable[..., list[Row]]) -> None:
+        self._stored_rows = entry_rows
         stored = {
             row["name"]: np.frombuffer(row["data"], row["type"])
             for row in rows("SELECT name, type, data FROM image_columns")
@@ -139,6 +141,8 @@ class ImageColumns:
         if isinstance(condition, Range):
             return self._within(condition)
         if isinstance(condition, Is):
+            if condition.key not in self._truths:
+                self._truths[condition.key] = self._of_payload(condition.key).astype(bool)
             return np.asarray(self._truths[condition.key] == condition.value, bool)
         if isinstance(condition, AnyOf | NoneOf):
             found = self._any_of(condition.key, [str(value) for value in condition.values])
@@ -153,6 +157,8 @@ class ImageColumns:
         raise TypeError(f"{type(condition).__name__} is a condition on text")
 
     def _within(self, condition: Range) -> Mask:
+        if condition.key not in self._numbers:
+            self._numbers[condition.key] = self._of_payload(condition.key)
         numbers = self._numbers[condition.key]
         mask = ~self.nothing()
         for bound, compare in (
@@ -164,6 +170,17 @@ class ImageColumns:
             if bound is not None:
                 mask &= compare(numbers, bound)
         return mask
+
+    def _of_payload(self, key: str) -> NDArray[Any]:
+        """The numbers of a key that has no array of its own, from the images' rows: read once, when first needed."""
+        nothing_of_entry = dict.fromkeys(("slug", "title", "author", "tags", "licences", "art_type", "description"))
+        values = np.zeros(len(self.ids))
+        for row in self._stored_rows("SELECT * FROM images"):
+            image = dict(row) | {name: json.loads(row[name] or "[]") for name in ("palette", "palette_shares")}
+            place = self.rows([row["image_id"]])[0]
+            if place >= 0:
+                values[place] = payload(image, {**nothing_of_entry, "fetched_at": None}, ())[key]
+        return values
 
     def _any_of(self, key: str, names: Sequence[str]) -> Mask:
         if key == "colour_names":

@@ -578,7 +578,7 @@ def test_messages_show_code_as_code_and_parameters_as_they_are_written(client: T
     refused = client.get("/search", params={"size": "<b>`x`"}).text
 
     assert "<code>no</code>: near-identical hits" in described
-    assert "size: &#39;&lt;b&gt;<code>x</code>&#39; does not exist; Known are icon" in refused
+    assert "size: &#39;&lt;b&gt;<code>x</code>&#39; does not exist. Known are icon" in refused
 
 
 def test_a_former_id_redirects_to_the_present_one(tmp_path: Path) -> None:
