@@ -135,7 +135,7 @@ def test_aliases_and_capitals_mean_the_same(url: str, same: str) -> None:
     [
         ("licens=CC0", "licens: unknown parameter; did you mean 'licence'"),
         ("width=5", "width: unknown parameter; did you mean 'min_width' or 'max_width'"),
-        ("zzz=1", "zzz: unknown parameter; Known are q, url"),
+        ("zzz=1", "zzz: unknown parameter; known are q, url"),
         ("use=seell", "use: 'seell' does not exist; did you mean 'sell'? Known are sell, no-credit"),
         ("sort=popular", "sort: 'popular' does not exist"),
     ],
