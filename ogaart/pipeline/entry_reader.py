@@ -71,7 +71,10 @@ class EntryReader:
         step, attempt = self._step, self._attempt_fingerprint(url)
         # What was given up is requested again at the age at which any entry is.
         again = self.refreshes(slug, old) and step.failures.is_permanent(url, attempt)
-        if not again and step.failures.keep_until_due(url, attempt, slug):
+        failed = step.failures.find(url, attempt)
+        # A refusal without its tombstone, which was damaged: made again from the stored response.
+        lost = old is None and failed is not None and failed["http_status"] in REFUSALS
+        if not again and not lost and step.failures.keep_until_due(url, attempt, slug):
             return old
         times = [since, step.failures.refetch_before(url, attempt, slug)]
         if step.refresh is not None and self.refreshes(slug, old):

@@ -132,9 +132,7 @@ def one_of_each_kind(paths: set[Path], chance: random.Random) -> list[Path]:
     """A file of each kind that a repair makes again: by folder, suffix and name without its digits."""
     kinds: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(paths):
-        # A response and the row that was made of it, both lost at once, may be a refusal that is not believed again yet.
-        response = path.parts[:2] == ("site", "fetches")
-        if path.name not in UNREPAIRABLE and path.suffix != ".db" and not response:
+        if path.name not in UNREPAIRABLE and path.suffix != ".db":
             kinds.setdefault((*path.parts[:2][: 1 + (path.parts[0] == "tables")], path.suffix), []).append(path)
     return [chance.choice(found) for found in kinds.values()]
 
