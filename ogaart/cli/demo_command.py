@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from ogaart.cli.search_command import search
+from ogaart.core.exit_codes import EXIT_FAILED
 from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.orchestration.services import Services
@@ -37,7 +38,7 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
         once: exit after the search.
 
     Returns:
-        The exit code.
+        The exit code; 1 where the picture searched for is not found.
     """
     with ExitStack() as stack:
         site = stack.enter_context(DemoSite(port=site_port, delay=DELAY))
@@ -59,10 +60,10 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
             f"The graph took {time.monotonic() - start:.0f} s and {len(site.requests)} requests. "
             f"Publication: {report.rows[-1]}"
         )
-        _search(chosen, console)
+        found = find_copy(chosen, console)
         if not once:
             _stay(chosen, console)
-    return 0
+    return 0 if found else EXIT_FAILED
 
 
 def prepare(settings: Settings, console: Console, data: Path, base: str) -> Settings:
@@ -91,8 +92,8 @@ def available_model(settings: Settings, console: Console) -> str:
     return settings.model
 
 
-def _search(settings: Settings, console: Console) -> None:
-    """Search with a picture of the site, made smaller and saved as JPEG, as users find them."""
+def find_copy(settings: Settings, console: Console) -> bool:
+    """Search with a picture of the site, made smaller and saved as JPEG, as users find them; whether it is found."""
     from PIL import Image
 
     pictures = sorted((Path(__file__).parents[1] / "demo" / "art").rglob("*.png"))
@@ -105,7 +106,13 @@ def _search(settings: Settings, console: Console) -> None:
         width, height = (max(8, round(side * 0.6)) for side in small.size)
         white.convert("RGB").resize((width, height)).save(copy, quality=85)
         console.print(f"\nSearch with {chosen.name} on white, at 60 %, saved as JPEG:")
-        console.print(search(settings, str(copy), 5).text(), markup=False, soft_wrap=True)
+        answer = search(settings, (str(copy),), 5)
+    console.print(answer.text(), markup=False, soft_wrap=True)
+    first = answer.records()[0] if answer.records() else None
+    found = first is not None and chosen.name in f"{first['file']} {first['member_path']}"
+    if not found:
+        console.print(f"[red]The search did not find {chosen.name}, of which the picture is a copy.")
+    return found
 
 
 def _stay(settings: Settings, console: Console) -> None:

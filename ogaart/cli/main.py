@@ -138,7 +138,7 @@ def search(
     # A search at a server needs no settings, and nothing of what their failures are told apart by.
     with nullcontext() if server else _guard() as settings:
         with report_bus_errors(settings.data) if settings else nullcontext():
-            found = run_search(settings, list(map(plain, query)), limit, named, server)
+            found = run_search(settings, tuple(map(plain, query)), limit, named, server)
         if as_json:
             click.echo(json.dumps(found.records(), indent=2, ensure_ascii=False))
         else:

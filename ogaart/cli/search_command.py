@@ -111,13 +111,14 @@ class Answer:
 
 
 def search(
-    settings: Settings | None, questions: Sequence[str], limit: int, pairs: Pairs = (), server: str | None = None
+    settings: Settings | None, questions: tuple[str, ...], limit: int, pairs: Pairs = (), server: str | None = None
 ) -> Answer:
     """Search by pictures' paths or URLs, an image_id, or words.
 
     Args:
         settings: where the data are; unused with a server.
-        questions: the search: files are pictures, an image_id alone is a picture of the catalog, the rest are words.
+        questions: files are pictures, an image_id alone is a picture of the catalog, the rest are words. A tuple, since
+            a string by itself would be taken for its letters.
         limit: hits.
         pairs: more parameters of the search, as in its URL, such as ``("use", "sell")``.
         server: URL of a search page to use instead of the data here.

@@ -73,4 +73,4 @@ class HostRefused(ValueError):
 
 
 class ContactMissing(ValueError):
-    """The page would be served to others, who have nobody to write to."""
+    """The page would be served to others, without an address that they could write to."""

@@ -23,7 +23,7 @@ from ogaart.likeness.colours import COLOUR_NAMES, colour_names
 from ogaart.words.tokens import spellings, stems, terms, words
 
 VERSION = 2
-"""Of the tables below; a publication of another version is indexed anew when it is opened."""
+"""Of the tables below; a publication of another version is indexed again when it is opened."""
 
 # How much a word counts by where it is: a picture's own name says more of it than the title of its entry, and far more
 # than a description that mentions things.

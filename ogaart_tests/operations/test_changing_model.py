@@ -33,7 +33,7 @@ def test_the_old_collection_stays_in_service_until_the_new_one_is_published(
         old = world.generation.manifest["space"]
         requests = len(world.site.requests)
         image = str(world.sql("SELECT image_id FROM images LIMIT 1")[0][0])
-        before = search(world.settings, image, 5).records()
+        before = search(world.settings, (image,), 5).records()
         weights = tmp_path / "other.pth"
         subprocess.run([sys.executable, "-c", OTHER_WEIGHTS, str(weights)], check=True)
         monkeypatch.setenv("OGAART_WEIGHTS", str(weights))
@@ -44,7 +44,7 @@ def test_the_old_collection_stays_in_service_until_the_new_one_is_published(
         assert report.errors == []
         assert len(world.site.requests) == requests
         assert world.generation.manifest["space"] == old
-        assert search(world.settings, image, 5).records() == before
+        assert search(world.settings, (image,), 5).records() == before
         assert changed.publish().errors == []
         new = world.generation.manifest["space"]
         assert new != old

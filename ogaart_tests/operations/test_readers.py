@@ -88,7 +88,7 @@ def test_who_opens_the_file_to_write_and_is_killed_breaks_that_copy_at_most(copi
     writer = start(WRITER, catalog)
     image = some_image(copied)
 
-    assert search(copied.settings, image, 3).records()  # the service reads a store of its own
+    assert search(copied.settings, (image,), 3).records()  # the service reads a store of its own
     rebuilt = rebuild(copied.settings, copied.quiet(), "catalog")
     assert rebuilt.errors == []
     assert copied.sql("SELECT count(*) FROM images") == [(441,)]

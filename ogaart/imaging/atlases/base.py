@@ -57,7 +57,7 @@ class Atlas:
 
 
 class InvalidAtlas(ValueError):
-    """The text is an atlas of a known kind with values that cannot be meant."""
+    """The text is an atlas of a known kind with invalid values."""
 
 
 def region(name: object, x: object, y: object, width: object, height: object, *, rotated: bool = False) -> Region:

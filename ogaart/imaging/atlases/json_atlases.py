@@ -13,7 +13,7 @@ def parse(text: str) -> Iterator[Atlas]:
     """Every atlas in a JSON text; none where it is something else.
 
     Raises:
-        InvalidAtlas: it is one, with values that cannot be meant.
+        InvalidAtlas: it is one, with invalid values.
     """
     try:
         found = json.loads(text)

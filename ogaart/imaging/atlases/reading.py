@@ -39,7 +39,7 @@ def read_atlases(data: bytes) -> tuple[Atlas, ...]:
         data: the text, of at most ``MAX_BYTES``; what is longer is not read.
 
     Returns:
-        None where it is no atlas, or where its values cannot be meant: a picture is then divided by what it shows.
+        None where it is no atlas, or where its values are invalid: a picture is then divided by what it shows.
     """
     if len(data) > MAX_BYTES:
         return ()

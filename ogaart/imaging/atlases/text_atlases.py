@@ -34,7 +34,7 @@ def libgdx(text: str) -> Iterator[Atlas]:
     """The atlases of a LibGDX or Spine text: one for each of its pictures.
 
     Raises:
-        InvalidAtlas: a region's numbers cannot be meant.
+        InvalidAtlas: a region's numbers are invalid.
     """
     picture, name = "", ""
     facts: dict[str, str] = {}
@@ -78,7 +78,7 @@ def unity(text: str) -> Iterator[Atlas]:
     """The sprites of a Unity .meta; its picture has the same name without .meta.
 
     Raises:
-        InvalidAtlas: a sprite's numbers cannot be meant.
+        InvalidAtlas: a sprite's numbers are invalid.
     """
     found = (
         region(m["name"].strip().strip("\"'"), m["x"], m["y"], m["width"], m["height"])
@@ -91,7 +91,7 @@ def godot(text: str) -> Iterator[Atlas]:
     """The atlases of a Godot resource or scene: one for each picture that it cuts.
 
     Raises:
-        InvalidAtlas: a region's numbers cannot be meant.
+        InvalidAtlas: a region's numbers are invalid.
     """
     pictures = {m["id"]: m["path"] for m in _GODOT_RESOURCE.finditer(text)}
     regions: dict[str, list[Region]] = {}

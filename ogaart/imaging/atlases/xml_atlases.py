@@ -23,7 +23,7 @@ def parse(data: bytes) -> Iterator[Atlas]:
     """Every atlas in an XML text; none where it is something else, is invalid, or declares entities.
 
     Raises:
-        InvalidAtlas: it is one, with values that cannot be meant.
+        InvalidAtlas: it is one, with invalid values.
     """
     if b"<plist" in data[:2048]:
         yield from _plist(data)

@@ -35,7 +35,7 @@ _COLUMNS: Mapping[str, pa.DataType] = {
 LINKED = pa.schema(_COLUMNS)
 """Columns of the pictures that contain others: where in ``whole`` the part is, and what share of its patches agrees."""
 _IN_MEMORY = 2_000_000  # patches that are sorted at once
-_DEAD = 1 / 3  # share of pictures that are not published from which a run is written anew
+_DEAD = 1 / 3  # share of pictures that are not published from which a run is written again without them
 _GROWTH = 2
 _ASKED, _JUDGED = 4_096, 64  # patches of a picture that are looked up for its links, and agreements that are judged
 

@@ -16,7 +16,7 @@ from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 REASONS = {
     "licence": "wrong licence",
-    "stolen": "taken from somebody else’s work",
+    "stolen": "taken from another person’s work",
     "mine": "mine, and should not be here",
     "not-art": "not game art",
     "other": "something else",
