@@ -21,6 +21,10 @@ from dagster._core.executor import in_process
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._utils.interrupts import check_captured_interrupt
 
+from ogaart.orchestration.run_reaper import reap
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.settings import Settings
+
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
@@ -36,13 +40,18 @@ _OPEN_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkA
 
 _CLAIM_PAUSE = 0.5
 """Seconds between two looks at whether a run that waits for a pool slot is to end."""
+_REAP_PAUSE = 5.0
+"""Seconds between two looks at whether the slot is held by a run whose process is gone."""
 
 
 class _InterruptibleClaims(InstanceConcurrencyContext):
     """Pool slots of a run. Dagster notes a signal while a run waits for a slot, and acts on it once it has the slot.
 
-    Its own wait does not sleep either (``interval_to_next_pending_claim_check`` is never positive).
+    Its own wait does not sleep either (``interval_to_next_pending_claim_check`` is never positive), and it waits for
+    ever where the holder was killed: without a daemon only those who wait can notice that.
     """
+
+    _reaped_at = -_REAP_PAUSE
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
         if super().claim(concurrency_key, step_key, step_priority):
@@ -51,6 +60,9 @@ class _InterruptibleClaims(InstanceConcurrencyContext):
             raise DagsterExecutionInterruptedError(
                 f"interrupted while waiting for a slot of the pool {concurrency_key}"
             )
+        if time.monotonic() - self._reaped_at >= _REAP_PAUSE:
+            reap(self._instance, DataRoot.of(Settings()))
+            self._reaped_at = time.monotonic()
         time.sleep(_CLAIM_PAUSE)
         return False
 

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
+from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.pipeline.runner import MOST_RETRIES
 from ogaart.resources.site.client import SiteClient
 from ogaart_tests.fault_server import FaultServer, Serve, Status
@@ -119,6 +121,36 @@ def test_a_signal_ends_a_run_that_waits_for_a_pool_slot(tmp_path: Path, command:
         assert took < max(5.0, startup)
         assert used < 1.0  # of two seconds: it sleeps between two looks
         assert len(world.site.requests) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_waits_for_a_slot_gets_that_of_a_run_that_is_killed(tmp_path: Path) -> None:
+    with open_world(tmp_path) as world, FaultServer() as server:
+        world.discover()
+        before = len(world.site.requests)
+        server.everywhere = lambda _path: Status(503)
+        environment = os.environ | DOWN_FOR_LONG | {"OGAART_SITE": server.base}
+        holder = subprocess.Popen(COMMAND, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+        waiting = None
+        try:
+            until(lambda: server.arrivals)  # it has the slot, and waits for the site
+            waiting = subprocess.Popen([*COMMAND[:-1], "2d-art/0001"], start_new_session=True)
+            until(lambda: len(unfinished()) == 2)
+            time.sleep(3)
+            assert len(world.site.requests) == before
+            holder.kill()
+            holder.wait()
+
+            until(lambda: len(world.site.requests) > before, seconds=60)
+        finally:
+            for process in filter(None, (holder, waiting)):
+                process.kill()
+                process.wait()
+
+
+def unfinished() -> list[dg.DagsterRun]:
+    with dg.DagsterInstance.get() as instance:
+        return unfinished_runs(instance)
 
 
 class Failing(DemoSite):
