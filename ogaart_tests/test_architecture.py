@@ -1,6 +1,8 @@
 """The rules of docs/architecture.md: one order of layers that imports follow downwards, and where torch is."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
@@ -157,6 +159,15 @@ def test_torch_is_imported_in_the_embedding_worker_only() -> None:
     assert {name for name in users if not name.startswith("ogaart.resources.embedding.models.")} == {
         "ogaart.resources.embedding.worker"
     }
+
+
+def test_the_search_service_starts_without_the_engines_of_the_pipeline() -> None:
+    program = "import sys, ogaart.search.web.app; print(*{name.partition('.')[0] for name in sys.modules})"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"dagster", "duckdb", "torch"} & set(loaded) == set()
+    assert "fastapi" in loaded
 
 
 def test_modules_say_in_their_first_line_why_they_exist() -> None:

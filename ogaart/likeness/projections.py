@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
 
 from ogaart.likeness import parts
 
@@ -236,6 +235,8 @@ class Fitting:
         return Projection(self._space, parts.SPACE, blocks, self._count)
 
     def _block(self, name: str, most: int, power: float) -> Block:
+        from scipy import linalg  # for fitting alone, and slow to load
+
         mean = self._sums[name] / self._count
         covariance = self._products[name] / self._count - np.outer(mean, mean)
         largest = [max(0, len(mean) - most), len(mean) - 1]

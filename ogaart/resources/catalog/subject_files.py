@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,12 +11,15 @@ from ogaart.likeness.signatures import SIDE
 from ogaart.likeness.subjects import Subject
 from ogaart.resources.storage.derived import DerivedBytes
 
+if TYPE_CHECKING:  # the search service reads these files, and loads no DuckDB
+    import duckdb
+
 SUBJECT_IDS = "subject_ids.npy"
 SUBJECT_SIDES = "subject_sides.npy"
 SUBJECT_SIGNATURES = "subject_signatures.npy"
 
 
-def write_subjects(con: duckdb.DuckDBPyConnection, store: DerivedBytes, folder: Path) -> int:
+def write_subjects(con: "duckdb.DuckDBPyConnection", store: DerivedBytes, folder: Path) -> int:
     """Write the subjects of all published images that have one, in bounded memory.
 
     ``subject_ids.npy`` is (N,) int64, rising; ``subject_sides.npy`` (N,) int32, the smaller side in pixels, and
