@@ -19,11 +19,11 @@ LEAST_VISIBLE = 18
 """Pixels of a window that are not fully transparent."""
 LEAST_CHANGES = 7
 """Neighbouring pixels of a window, of 60 pairs, that differ: a straight edge, with six, is in every other picture."""
-DENSEST, USUAL = 2, 32
+DENSEST, USUAL = 2, 16
 """Steps: of the smallest pictures, which have few windows, and of most."""
 ENOUGH, AMPLE = 96, 384
 """Opaque patches, and patches in all, with fewer than which a picture is kept more densely than usual."""
-MOST = 16_384
+MOST = 65_536
 """Patches kept of one picture; of one with more, every second window is left out, evenly, until so many are left."""
 REPEATS = 16
 """Places kept of one patch in a picture: frames of an animation share most of theirs."""

@@ -1,7 +1,10 @@
 """Patches: what is kept of a picture, and what two pictures with equal patches prove."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from ogaart.likeness.patch_matching import Match, QueryPatches, Relation, best_of_each, match
 from ogaart.likeness.patches import (
@@ -19,6 +22,7 @@ from ogaart.likeness.patches import (
 )
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, enlarged, ground, paste, sheet, sprite
 
+LARGE_SHEET = Path(__file__).parents[2] / "ogaart/demo/art/angband-data/graf/32x32.png"
 SPRITES = [sprite(seed) for seed in range(12)]
 SHEET = sheet(SPRITES, columns=4, cell=32)
 STRANGERS = [sprite(seed) for seed in range(100, 104)]
@@ -65,15 +69,32 @@ def test_what_is_flat_or_too_small_has_none(rgba: Picture) -> None:
 
 def test_a_small_picture_is_kept_densely_and_a_huge_one_within_bounds() -> None:
     random = np.random.default_rng(1)
-    huge = np.full((900, 1200, 4), 255, np.uint8)
-    huge[..., :3] = random.integers(0, 256, (900, 1200, 3))
+    huge = np.full((1500, 2000, 4), 255, np.uint8)
+    huge[..., :3] = random.integers(0, 256, (1500, 2000, 3))
 
     small, large = patches(SPRITES[0]), patches(huge)
 
-    assert (small.step, large.step) == (2, 128)
-    assert 4_000 < len(large) <= MOST
-    assert np.ptp(large.x) > 1100
-    assert np.ptp(large.y) > 800
+    assert (small.step, large.step) == (2, 64)
+    assert MOST / 2 < len(large) <= MOST
+    assert np.ptp(large.x) > 1900
+    assert np.ptp(large.y) > 1400
+
+
+def test_a_large_sheet_keeps_enough_of_its_small_tiles() -> None:
+    rgba = np.array(Image.open(LARGE_SHEET).convert("RGBA"))
+    rgba[rgba[..., 3] == 0] = 0
+    found = patches(rgba)
+
+    proved = visible = 0
+    for top in range(0, 960, 32):
+        for left in range(0, 4096, 32):
+            if np.count_nonzero(rgba[top : top + 32, left : left + 32, 3]) > 60:
+                visible += 1
+                inside = (found.x >= left) & (found.x <= left + 26) & (found.y >= top) & (found.y <= top + 26)
+                proved += len(np.unique(found.hashes[inside])) >= 3
+
+    assert visible > 2_000
+    assert proved / visible > 0.85
 
 
 def test_patches_survive_being_stored() -> None:
