@@ -341,6 +341,8 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {_cpu()}")
     corpus = Corpus(read(options.folder, options.most, 1))
+    if not corpus.pictures:
+        raise SystemExit(f"{options.folder} holds no picture. Give the folder of your pictures.")
     began = time.perf_counter()
     corpus.of = {key: patches(rgba) for key, rgba in corpus.pictures.items()}
     each = 1000 * (time.perf_counter() - began) / len(corpus.of)

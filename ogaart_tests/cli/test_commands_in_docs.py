@@ -40,7 +40,7 @@ NOT_RUN = {
     "python -m benchmarks.words": "measures for minutes",
     "python -m benchmarks.sheets": "measures for minutes",
     "python -m benchmarks.likeness_groups FOLDER": "needs a folder of pictures in groups",
-    "python -m benchmarks.parts FOLDER": "needs a folder of sheets",
+    "python -m benchmarks.parts FOLDER --most 700 --tried 150": "needs a folder of sheets",
     "python -m benchmarks.fused_search": "makes 100,000 pictures' vectors first",
     "python -m benchmarks.default_projection": "downloads Debian's game packages",
     "make quality": "measures for minutes",

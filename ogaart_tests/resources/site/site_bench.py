@@ -15,7 +15,7 @@ QUICK: dict[str, Any] = {
     "backoff": 0.01,
     "attempts": 3,
     "timeout_connect": 1.0,
-    "timeout_read": 0.4,
+    "timeout_read": 1.0,
     "circuit_failures": 50,
     "min_rate": 0.0,
 }

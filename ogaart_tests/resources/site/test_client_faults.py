@@ -55,12 +55,12 @@ def failure_of(bench: Bench, url: str, **options: Any) -> FetchFailed:
         Status(503),
         Status(504),
         Reset(),
-        Silence(0.6),
+        Silence(1.5),
         DrippingHead(0.1),
         Cut(FILE, 0),
         Cut(FILE, 100_000),
         Cut(FILE, 100_000, reset=False),
-        Cut(FILE, 100_000, stall=0.6),
+        Cut(FILE, 100_000, stall=1.5),
         Chunked(FILE, broken=True),
         Announce(FILE, len(DATA) + 10),
     ],
@@ -196,7 +196,7 @@ def test_a_slow_drip_is_given_up(bench: Bench) -> None:
 def test_an_answer_may_not_take_for_ever(bench: Bench) -> None:
     url = bench.server.at("/pack.zip", Drip(FILE, 5000, 0.02))
 
-    failure = failure_of(bench, url, timeout_total=0.3, attempts=1)
+    failure = failure_of(bench, url, timeout_total=0.5, attempts=1)
 
     assert failure.error_class == "TooSlow"
 
