@@ -88,7 +88,7 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
         facts = index.facts(one.picture)
         whole = (facts.width * facts.enlarged, facts.height * facts.enlarged)
         is_part = one.relation is patch_matching.Relation.WHOLE
-        if _covers(one.picture_box, whole) and (is_part or _covers(one.query_box, (picture.width, picture.height))):
+        if covers(one.picture_box, whole) and (is_part or covers(one.query_box, (picture.width, picture.height))):
             into = copies  # all of it, alone on whatever ground
         else:
             into = part_of if is_part else contains
@@ -126,7 +126,7 @@ def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_que
         hit = hits.get(image_id)
         if hit is not None and hit.pixel_sha256 not in found:
             place = Place(*(one.query_box if of_query else one.picture_box))
-            cell = None if of_query else _cell(place, hit.width, hit.height)
+            cell = None if of_query else cell_of(place, hit.width, hit.height)
             found[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, one.orientation, one.share)
     return tuple(found.values())
 
@@ -154,7 +154,7 @@ def _named(hit: Hit) -> str:
     return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
 
 
-def _cell(place: Place, width: int, height: int) -> tuple[int, int] | None:
+def cell_of(place: Place, width: int, height: int) -> tuple[int, int] | None:
     """Column and row, from one, where the place is a cell of a grid of its own size."""
     columns, rows = width // max(place.width, 1), height // max(place.height, 1)
     fits = place.x % place.width == 0 and place.y % place.height == 0 and columns * rows > 1
@@ -163,7 +163,8 @@ def _cell(place: Place, width: int, height: int) -> tuple[int, int] | None:
     return place.x // place.width + 1, place.y // place.height + 1
 
 
-def _covers(box: patch_matching.Box, size: tuple[int, int]) -> bool:
+def covers(box: patch_matching.Box, size: tuple[int, int]) -> bool:
+    """Whether a box is nearly all of a picture of a size."""
     return box[2] * box[3] >= _NEARLY_ALL * size[0] * size[1]
 
 

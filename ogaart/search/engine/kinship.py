@@ -1,13 +1,15 @@
-"""What belongs to a picture: the cells of a sheet, the frames of its animation, and its family in all entries."""
+"""What belongs to a picture: cells of a sheet, frames of its animation, its family, and exact parts in all entries."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.serving_store import ServingStore
-from ogaart.search.results import Hit
+from ogaart.search.results import Hit, Place, SharedPart
+from ogaart.search.shared_parts import cell_of, covers
 
 MOST_RELATIVES = 100
+MOST_PARTS = 200
 _LABELS = {
     "pixels": "exact copy",
     "copy": "copy",
@@ -72,11 +74,21 @@ class Kinship:
         cells: of a sheet, in its order.
         frames: ids of the frames of its animation, itself among them, in order; empty where it is in none.
         family: other pictures that show the same, those of other entries first.
+        part_of: pictures that contain it, by exact pixels, those of other entries first.
+        contains: pictures that it contains, likewise.
     """
 
     cells: tuple[SheetCell, ...] = ()
     frames: tuple[int, ...] = ()
     family: tuple[Relative, ...] = ()
+    part_of: tuple[SharedPart, ...] = ()
+    contains: tuple[SharedPart, ...] = ()
+
+    @property
+    def credits_path(self) -> str | None:
+        """Path of the credits of every picture that it contains; None where it contains none."""
+        ids = ",".join(str(part.hit.image_id) for part in self.contains)
+        return f"/credits?ids={ids}" if ids else None
 
 
 def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = frozenset()) -> Kinship:
@@ -103,6 +115,8 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
         tuple(SheetCell(**dict(row)) for row in cells),
         tuple(row["image_id"] for row in frames if row["image_id"] not in blocked),
         _family(store, hit, blocked),
+        _parts(store, hit, blocked, of="part", other="whole"),
+        _parts(store, hit, blocked, of="whole", other="part"),
     )
 
 
@@ -119,3 +133,34 @@ def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Re
     return tuple(
         Relative(hits[row["image_id"]], row["kind"], row["evidence"]) for row in rows if row["image_id"] in hits
     )
+
+
+def _parts(store: ServingStore, hit: Hit, blocked: Collection[int], *, of: str, other: str) -> tuple[SharedPart, ...]:
+    """The published links of a picture: as the ``part`` of others, or as the ``whole`` that contains them."""
+    if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
+        return ()
+    rows = store.select(
+        "SELECT i.image_id, p.x, p.y, p.width, p.height, p.share FROM parts AS p"  # noqa: S608 - two constants
+        f" JOIN images AS i ON i.pixel_sha256 = p.{other} WHERE p.{of} = ?1"
+        " ORDER BY i.slug = ?2, p.width * p.height * p.share * p.share DESC, i.image_id LIMIT ?3",
+        bytes.fromhex(hit.pixel_sha256),
+        hit.slug,
+        MOST_PARTS,
+    )
+    hits = read_hits(store, [row["image_id"] for row in rows], blocked)
+    found: dict[str, SharedPart] = {}
+    for row in rows:
+        linked = hits.get(row["image_id"])
+        place = Place(row["x"], row["y"], row["width"], row["height"])
+        whole, part = (linked, hit) if other == "whole" else (hit, linked)
+        if linked is None or whole is None or part is None or covers(place, (whole.width, whole.height)):
+            continue  # what is all of the other is a copy, which the family lists
+        cell = cell_of(place, whole.width, whole.height) if other == "whole" else None
+        scale = _whole_number(part.width / max(place.width, 1)) if other == "whole" else 1.0
+        found.setdefault(linked.pixel_sha256, SharedPart(linked, place, cell, scale, 0, row["share"]))
+    return tuple(found.values())
+
+
+def _whole_number(scale: float) -> float:
+    """A scale as the whole number or unit fraction that it is but for rounded places."""
+    return float(round(scale)) if scale >= 1 else 1 / round(1 / scale)

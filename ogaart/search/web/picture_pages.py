@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from ogaart.likeness.colours import colour_names
 from ogaart.search.display.palettes import PALETTES
 from ogaart.search.display.structured import image_object, open_graph
-from ogaart.search.engine.kinship import Relative
+from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
@@ -74,6 +74,7 @@ class PicturePages:
                 return RedirectResponse(f"/image/{moved}", status_code=308)
             raise NotFound(f"no picture has the id {image_id}")
         near = self._service.look_alikes(hit, NEIGHBOURS)
+        kinship = self._service.kinship(hit)
         siblings = [other for other in self._service.siblings(hit, NEIGHBOURS + 1) if other.image_id != image_id]
         return self._templates.page(
             "image.html",
@@ -82,7 +83,8 @@ class PicturePages:
             near=near.hits,
             siblings=siblings[:NEIGHBOURS],
             licence_history=self._service.licence_history(hit),
-            relatives=self._relatives(hit),
+            relatives=_relatives(hit, kinship),
+            kinship=kinship,
             stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
             address=SearchUrl(positive=(image_id,)),
@@ -91,12 +93,6 @@ class PicturePages:
             image_object=image_object(hit, base_of(request)),
             open_graph=open_graph(hit, base_of(request)),
         )
-
-    def _relatives(self, hit: Hit) -> list[Relative]:
-        """What shows the same in other entries, without the exact copies, which are places of this very picture."""
-        known = {place.image_id for place in hit.places}
-        family = self._service.kinship(hit).family
-        return [one for one in family if one.hit.slug != hit.slug and one.hit.image_id not in known][:NEIGHBOURS]
 
     def view(self, image_id: ImageId, request: Request) -> Response:
         """The picture at full size where a browser may show it, else its thumbnail."""
@@ -131,6 +127,13 @@ class PicturePages:
         }
         media = _INLINE.get(original.format.lower(), "application/octet-stream")
         return StreamingResponse(place.blocks(), media_type=media, headers=headers)
+
+
+def _relatives(hit: Hit, kinship: Kinship) -> list[Relative]:
+    """What shows the same in other entries, without the exact copies, which are places of this very picture."""
+    known = {place.image_id for place in hit.places}
+    others = [one for one in kinship.family if one.hit.slug != hit.slug and one.hit.image_id not in known]
+    return others[:NEIGHBOURS]
 
 
 def palette_path(hit: Hit) -> str:

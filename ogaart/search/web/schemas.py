@@ -194,33 +194,6 @@ class RelativeRecord(_Record):
         )
 
 
-class ImageRecord(HitRecord):
-    """One picture of one entry, with the history of its licences and what belongs to it."""
-
-    licence_history: list[LicenceStatementRecord] = Field(description="The current statement first.")
-    cells: list[CellRecord] = Field(description="The parts of a sheet, row by row; empty for another picture.")
-    animation: list[str] = Field(description="Ids of the frames of its animation, in order; empty where it is in none.")
-    family: list[RelativeRecord] = Field(description="Other pictures that show the same; of other entries first.")
-
-    @classmethod
-    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement], kinship: Kinship, base: str = "") -> Self:
-        """The record of a hit, its entry's licence history, and what belongs to it."""
-        return cls(
-            **HitRecord.of(hit, base).model_dump(),
-            licence_history=[{**asdict(one), "licences": list(one.licences)} for one in history],
-            cells=[asdict(cell) for cell in kinship.cells],
-            animation=[str(frame) for frame in kinship.frames],
-            family=[RelativeRecord.of(relative, base) for relative in kinship.family],
-        )
-
-
-class VerdictRecord(_Record):
-    """Whether the picture of the search was found."""
-
-    relation: Relation
-    text: str
-
-
 class PlaceRecord(_Record):
     """Where a part is in the picture that contains it, in pixels."""
 
@@ -265,6 +238,37 @@ class SharedPartRecord(_Record):
             quarter_turns=part.orientation % MIRRORED, mirrored=part.orientation >= MIRRORED,
             share=round(part.share, 4),
         )  # fmt: skip
+
+
+class ImageRecord(HitRecord):
+    """One picture of one entry, with the history of its licences and what belongs to it."""
+
+    licence_history: list[LicenceStatementRecord] = Field(description="The current statement first.")
+    cells: list[CellRecord] = Field(description="The parts of a sheet, row by row; empty for another picture.")
+    animation: list[str] = Field(description="Ids of the frames of its animation, in order; empty where it is in none.")
+    family: list[RelativeRecord] = Field(description="Other pictures that show the same; of other entries first.")
+    part_of: list[SharedPartRecord] = Field(description="Pictures that contain it, by exact pixels.")
+    contains: list[SharedPartRecord] = Field(description="Pictures that it contains, by exact pixels.")
+
+    @classmethod
+    def with_history(cls, hit: Hit, history: Sequence[LicenceStatement], kinship: Kinship, base: str = "") -> Self:
+        """The record of a hit, its entry's licence history, and what belongs to it."""
+        return cls(
+            **HitRecord.of(hit, base).model_dump(),
+            licence_history=[{**asdict(one), "licences": list(one.licences)} for one in history],
+            cells=[asdict(cell) for cell in kinship.cells],
+            animation=[str(frame) for frame in kinship.frames],
+            family=[RelativeRecord.of(relative, base) for relative in kinship.family],
+            part_of=[SharedPartRecord.of(part, base) for part in kinship.part_of],
+            contains=[SharedPartRecord.of(part, base) for part in kinship.contains],
+        )
+
+
+class VerdictRecord(_Record):
+    """Whether the picture of the search was found."""
+
+    relation: Relation
+    text: str
 
 
 class HiddenCountRecord(_Record):

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from ogaart.search.engine.kinship import Kinship, SheetCell
 from ogaart.search.engine.service import SearchService
+from ogaart.search.results import Place
 from ogaart.search.web.app import create_app
 from ogaart.search.web.schemas import ImageRecord
 from ogaart.settings import Settings
@@ -18,6 +19,11 @@ SHEET, COPY, RECOLOUR = image_id("tanks", 0), image_id("robot-animated", 0), ima
 FRAMES = (image_id("robot-animated", 1), image_id("robot-animated", 2))
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "robot-animated"))
 CELL = SheetCell(0, 0, 16, 32, 32, "named", "oak", 1.0, "LibGDX: a.atlas")
+
+
+def _size(store: sqlite3.Connection, one: int) -> tuple[int, int]:
+    width, height = store.execute("SELECT width, height FROM images WHERE image_id = ?", (one,)).fetchone()
+    return width, height
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]
         ],
     )
     store.executemany("INSERT INTO frames VALUES (?, ?, ?)", [(f, FRAMES[0], n) for n, f in enumerate(FRAMES)])
+    pixels = dict(store.execute("SELECT image_id, pixel_sha256 FROM images"))
+    store.executemany(
+        "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (pixels[FRAMES[0]], pixels[SHEET], 4, 8, 16, 16, 0.9),
+            (pixels[FRAMES[1]], pixels[SHEET], 0, 0, *_size(store, SHEET), 0.9),  # all of it: a copy
+        ],
+    )
     store.commit()
     store.close()
     with SearchService(settings, GridImageReader()) as opened:
@@ -53,7 +67,28 @@ def test_a_picture_has_cells_frames_and_a_family_with_other_entries_first(servic
         (COPY, "copy", 0.97),
         (RECOLOUR, "recolour", 0.99),
     ]
-    assert service.kinship(frame) == Kinship(frames=FRAMES)
+    assert (service.kinship(frame).frames, service.kinship(frame).family) == (FRAMES, ())
+
+
+def test_a_picture_has_those_that_contain_it_and_those_that_it_contains(service: SearchService) -> None:
+    sheet, sprite = service.hit(SHEET), service.hit(FRAMES[0])
+    assert sheet is not None
+    assert sprite is not None
+
+    [whole] = service.kinship(sprite).part_of
+    [part] = service.kinship(sheet).contains
+
+    assert (whole.hit.image_id, whole.place, round(whole.share, 2)) == (SHEET, Place(4, 8, 16, 16), 0.9)
+    assert (part.hit.image_id, part.place) == (FRAMES[0], Place(4, 8, 16, 16))
+    assert service.kinship(sheet).part_of == service.kinship(sprite).contains == ()
+    assert service.kinship(sheet).credits_path == f"/credits?ids={FRAMES[0]}"
+    with TestClient(create_app(service.settings, service), base_url="http://localhost") as client:
+        page, record = client.get(f"/image/{FRAMES[0]}").text, client.get(f"/api/v1/images/{FRAMES[0]}").json()
+        containing = client.get(f"/image/{SHEET}").text
+    assert "This picture is a part of" in page
+    assert "x 4, y 8 · 16 × 16 pixels" in page
+    assert record["part_of"][0]["place"] == {"x": 4, "y": 8, "width": 16, "height": 16}
+    assert "This picture contains 1 known picture" in containing
 
 
 def test_the_record_says_where_else_under_which_licence(service: SearchService) -> None:
@@ -102,7 +137,7 @@ def test_a_publication_of_before_has_none(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     publish(settings, SOME[:1])
     store = sqlite3.connect(settings.data / "generations" / "current" / "words.sqlite")
-    for table in ("cells", "families", "frames"):
+    for table in ("cells", "families", "frames", "parts"):
         store.execute(f"DROP TABLE {table}")
     store.commit()
     store.close()
