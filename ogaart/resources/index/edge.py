@@ -12,8 +12,6 @@ import qdrant_edge as edge
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.index.base import (
-    HNSW_EF,
-    OVERSAMPLING,
     IndexBroken,
     Payload,
     Point,
@@ -22,7 +20,6 @@ from ogaart.resources.index.base import (
     Vector,
     VectorIndex,
     collection_name,
-    without_nulls,
 )
 from ogaart.resources.index.disk_room import (
     EMPTY_SHARD,
@@ -32,19 +29,17 @@ from ogaart.resources.index.disk_room import (
     require_room,
     takes_blocks_by_reading,
 )
-from ogaart.resources.index.filters import (
-    AllOf,
-    AnyOf,
-    Condition,
-    Ids,
-    IndexFilter,
-    Is,
-    NoneOf,
-    NotIds,
-    NoWords,
-    Range,
-    Words,
+from ogaart.resources.index.edge_types import (
+    FIELD_INDEXES,
+    INDEXING_KB,
+    config_of,
+    decoded,
+    encoded,
+    filter_of,
+    id_of,
+    search_params,
 )
+from ogaart.resources.index.filters import IndexFilter
 from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.readahead import read_ahead
 from ogaart.resources.storage.atomic_files import TEMPORARY, sync_folder, temporary
@@ -54,8 +49,6 @@ from ogaart.resources.storage.locks import hold, hold_read_only
 from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
 
 _SCROLL = 10_000
-_INDEXING_KB = 40_000  # a segment gets its graph above this; below it a scan is as quick and exact
-_BOOLS = frozenset(key for key, kind in PAYLOAD_KEYS.items() if kind == "bool")
 _CLOSED = "the collection is closed"
 _LEFT_ON_DISK = frozenset({"matrix.dat", "payload_storage"})  # vectors and payloads: read where a query needs them
 
@@ -165,14 +158,14 @@ class EdgeIndex(VectorIndex):
         self._require_room(bytes_of_points(len(there), 0), f"writing {len(there):,} payloads")
         for point, payload in payloads.items():
             if point in there:
-                self._write(edge.UpdateOperation.overwrite_payload([point], _encoded(payload)))
+                self._write(edge.UpdateOperation.overwrite_payload([point], encoded(payload)))
 
     def flush(self) -> None:
         """Build what graphs have become worth it, and put everything on the disk."""
         shard = self._writable()
         points = self.count()
         # A graph is built in a new segment beside those that it replaces.
-        graph = points * self.dimension * 4 > _INDEXING_KB << 10
+        graph = points * self.dimension * 4 > INDEXING_KB << 10
         self._require_room(bytes_of_points(points, self.dimension) if graph else 0, "flushing the collection")
         shard.optimize()
         shard.flush()
@@ -209,7 +202,7 @@ class EdgeIndex(VectorIndex):
         self._require_room(bytes_of_points(len(points), self.dimension), f"writing {len(points):,} points")
         self._write(
             edge.UpdateOperation.upsert_points(
-                [edge.Point(p.id, {self.vector_name: p.vector.tolist()}, _encoded(p.payload)) for p in points]
+                [edge.Point(p.id, {self.vector_name: p.vector.tolist()}, encoded(p.payload)) for p in points]
             )
         )
 
@@ -229,25 +222,25 @@ class EdgeIndex(VectorIndex):
             records, offset = self._open.scroll(
                 edge.ScrollRequest(offset=offset, limit=_SCROLL, with_payload=False, with_vector=False)
             )
-            yield from (_int(record.id) for record in records)
+            yield from (id_of(record.id) for record in records)
             if offset is None:
                 return
 
     def count(self, filter: IndexFilter | None = None) -> int:  # noqa: A002
         """The exact number of points that a filter lets through."""
-        return int(self._open.count(edge.CountRequest(exact=True, filter=_filter(filter))))
+        return int(self._open.count(edge.CountRequest(exact=True, filter=filter_of(filter))))
 
     def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
         """The points of ``ids`` in their order."""
         if not ids:
             return []
         found = {
-            _int(record.id): Record(
-                _int(record.id),
+            id_of(record.id): Record(
+                id_of(record.id),
                 np.asarray(cast("dict[str, Any]", record.vector)[self.vector_name], np.float32)
                 if with_vector
                 else None,
-                _decoded(record.payload),
+                decoded(record.payload),
             )
             for record in self._open.retrieve(list(ids), with_payload, with_vector)
         }
@@ -255,25 +248,20 @@ class EdgeIndex(VectorIndex):
 
     def facet(self, key: str, filter: IndexFilter | None = None, limit: int = 100) -> dict[str, int]:  # noqa: A002
         """How many points have each value."""
-        answer = self._open.facet(edge.FacetRequest(key, limit=limit, exact=True, filter=_filter(filter)))
+        answer = self._open.facet(edge.FacetRequest(key, limit=limit, exact=True, filter=filter_of(filter)))
         return {str(hit.value): int(hit.count) for hit in answer.hits}
 
     def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[ScoredPoint]:  # noqa: A002
-        quantization = (
-            edge.QuantizationSearchParams(ignore=True)
-            if exact
-            else edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-        )
         found = self._open.query(
             edge.QueryRequest(
                 limit=limit,
                 query=edge.Query.Nearest(direction.tolist(), using=self.vector_name),
-                filter=_filter(filter),
+                filter=filter_of(filter),
                 with_payload=False,
-                params=edge.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
+                params=search_params(limit, exact=exact),
             )
         )
-        return [ScoredPoint(_int(point.id), float(point.score)) for point in found]
+        return [ScoredPoint(id_of(point.id), float(point.score)) for point in found]
 
     # -- the shard --------------------------------------------------------------------------------------------
 
@@ -321,9 +309,9 @@ class EdgeIndex(VectorIndex):
         draft = temporary(self.path)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        shard = edge.EdgeShard.create(str(draft), _config(self.vector_name, self.dimension))
+        shard = edge.EdgeShard.create(str(draft), config_of(self.vector_name, self.dimension))
         for key, kind in PAYLOAD_KEYS.items():
-            shard.update(edge.UpdateOperation.create_field_index(key, _INDEXES[kind]()))
+            shard.update(edge.UpdateOperation.create_field_index(key, FIELD_INDEXES[kind]()))
         shard.flush()
         shard.close()
         draft.rename(self.path)
@@ -357,79 +345,3 @@ def _probe(shard: edge.EdgeShard, vector_name: str, dimension: int) -> None:
     """One search: fails where vectors have another name or length, or the files are not readable after all."""
     probe = [1.0] + [0.0] * (dimension - 1)
     shard.query(edge.QueryRequest(limit=1, query=edge.Query.Nearest(probe, using=vector_name)))
-
-
-def _int(point: Any) -> int:
-    """Narrow an id: ours are integers, the engine would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is no integer"
-    return point
-
-
-def _config(vector_name: str, dimension: int) -> edge.EdgeConfig:
-    """Vectors in float16 on the disk; graph and 2-bit codes in memory; no write-ahead log, so that others may read."""
-    return edge.EdgeConfig(
-        vectors={
-            vector_name: edge.EdgeVectorParams(
-                size=dimension,
-                distance=edge.Distance.Cosine,
-                datatype=edge.VectorStorageDatatype.Float16,
-                memory=edge.Memory.Cold,
-            )
-        },
-        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, memory=edge.Memory.Pinned),
-        quantization_config=edge.TurboQuantQuantizationConfig(
-            bits=edge.TurboQuantBitSize.Bits2, memory=edge.Memory.Pinned
-        ),
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_INDEXING_KB),
-        wal_enabled=False,
-    )
-
-
-# Mapped, and read when opened: what is copied into memory costs that memory, and 1.5 s a start at 100,000 points.
-_CACHED = edge.Memory.Cached
-_INDEXES: dict[str, Any] = {
-    "keyword": lambda: edge.KeywordIndexParams(memory=_CACHED),
-    "integer": lambda: edge.IntegerIndexParams(lookup=True, range=True, memory=_CACHED),
-    "float": lambda: edge.FloatIndexParams(memory=_CACHED),
-    "bool": lambda: edge.IntegerIndexParams(lookup=True, range=False, memory=_CACHED),  # see _encoded
-    "text": lambda: edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, memory=_CACHED),
-}
-
-
-def _encoded(payload: Payload) -> dict[str, Any]:
-    """Booleans as 0 and 1: the binding reads ``MatchValue(True)`` as the number 1, which matches no boolean."""
-    return {key: int(value) if key in _BOOLS else value for key, value in without_nulls(payload).items()}
-
-
-def _decoded(payload: Payload | None) -> dict[str, Any]:
-    return {key: bool(value) if key in _BOOLS else value for key, value in (payload or {}).items()}
-
-
-def _filter(condition: IndexFilter | None) -> edge.Filter | None:
-    if not condition:
-        return None
-    return edge.Filter(must=[_condition(part) for part in condition.parts()])
-
-
-def _condition(part: Condition) -> Any:
-    match part:
-        case AnyOf(key, values):
-            return edge.FieldCondition(key, match=edge.MatchAny(cast("list[str]", list(values))))
-        case AllOf(key, values):
-            return edge.Filter(must=[edge.FieldCondition(key, match=edge.MatchValue(value)) for value in values])
-        case NoneOf(key, values):
-            return edge.Filter(
-                must_not=[edge.FieldCondition(key, match=edge.MatchAny(cast("list[str]", list(values))))]
-            )
-        case Range(key, at_least, at_most, above, below):
-            return edge.FieldCondition(key, range=edge.RangeFloat(gte=at_least, lte=at_most, gt=above, lt=below))
-        case Is(key, value):
-            return edge.FieldCondition(key, match=edge.MatchValue(int(value)))
-        case Words(key, text):
-            return edge.FieldCondition(key, match=edge.MatchText(text))
-        case NoWords(key, text):
-            return edge.Filter(must_not=[edge.FieldCondition(key, match=edge.MatchText(text))])
-        case Ids(ids):
-            return edge.HasIdCondition(set(ids))
-        case NotIds(ids):
-            return edge.Filter(must_not=[edge.HasIdCondition(set(ids))])

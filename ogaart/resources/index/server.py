@@ -1,23 +1,15 @@
 """The collection's home on a Qdrant server or cluster, over REST or gRPC."""
 
-import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-import grpc
 import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from ogaart.resources.index.base import (
-    HNSW_EF,
-    OVERSAMPLING,
     UPSERT_BATCH,
     IndexBroken,
-    IndexUnreachable,
     Payload,
     Point,
     Record,
@@ -27,28 +19,13 @@ from ogaart.resources.index.base import (
     collection_name,
     without_nulls,
 )
-from ogaart.resources.index.filters import (
-    AllOf,
-    AnyOf,
-    Condition,
-    Ids,
-    IndexFilter,
-    Is,
-    NoneOf,
-    NotIds,
-    NoWords,
-    Range,
-    Words,
-)
+from ogaart.resources.index.filters import IndexFilter
 from ogaart.resources.index.payload import PAYLOAD_KEYS
-from ogaart.settings import Settings, shown_url
+from ogaart.resources.index.server_requests import connect, retry, where_of
+from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of, id_of, search_params
+from ogaart.settings import Settings
 
-_log = logging.getLogger(__name__)
 _SCROLL = 5_000
-_RETRIED_HTTP = frozenset({408, 429, 500, 502, 503, 504})
-_RETRIED_GRPC = frozenset(
-    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
-)
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -92,23 +69,23 @@ class ServerIndex(VectorIndex):
     def connect(cls, settings: Settings, space: str, dimension: int, *, read_only: bool = False) -> Self:
         """Open a collection on the server of the settings."""
         return cls(
-            _client(settings),
+            connect(settings),
             space,
             dimension,
             read_only=read_only,
             attempts=settings.attempts,
             backoff=min(settings.backoff, 0.5),
-            where=_where(settings),
+            where=where_of(settings),
         )
 
     @classmethod
     def discard(cls, settings: Settings, space: str) -> None:
         """Remove a collection from the server."""
-        _retry(
-            lambda: _client(settings).delete_collection(collection_name(space)),
+        retry(
+            lambda: connect(settings).delete_collection(collection_name(space)),
             settings.attempts,
             min(settings.backoff, 0.5),
-            _where(settings),
+            where_of(settings),
         )
 
     def close(self) -> None:
@@ -165,13 +142,13 @@ class ServerIndex(VectorIndex):
             records, offset = self._ask(
                 self._client.scroll, self.name, limit=_SCROLL, offset=offset, with_payload=False, with_vectors=False
             )
-            yield from (_int(record.id) for record in records)
+            yield from (id_of(record.id) for record in records)
             if offset is None:
                 return
 
     def count(self, filter: IndexFilter | None = None) -> int:  # noqa: A002
         """The exact number of points that a filter lets through."""
-        return self._ask(self._client.count, self.name, count_filter=_filter(filter), exact=True).count
+        return self._ask(self._client.count, self.name, count_filter=filter_of(filter), exact=True).count
 
     def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
         """The points of ``ids`` in their order."""
@@ -183,31 +160,26 @@ class ServerIndex(VectorIndex):
             )
             for record in records:
                 vector = self._vector(record.vector) if with_vector else None
-                found[_int(record.id)] = Record(_int(record.id), vector, dict(record.payload or {}))
+                found[id_of(record.id)] = Record(id_of(record.id), vector, dict(record.payload or {}))
         return [found[point] for point in ids if point in found]
 
     def facet(self, key: str, filter: IndexFilter | None = None, limit: int = 100) -> dict[str, int]:  # noqa: A002
         """How many points have each value."""
-        answer = self._ask(self._client.facet, self.name, key, facet_filter=_filter(filter), limit=limit, exact=True)
+        answer = self._ask(self._client.facet, self.name, key, facet_filter=filter_of(filter), limit=limit, exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
     def _search(self, direction: Vector, filter: IndexFilter, limit: int, exact: bool) -> list[ScoredPoint]:  # noqa: A002
-        quantization = (
-            models.QuantizationSearchParams(ignore=True)
-            if exact
-            else models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-        )
         answer = self._ask(
             self._client.query_points,
             self.name,
             query=direction.tolist(),
             using=self.vector_name,
-            query_filter=_filter(filter),
-            search_params=models.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization),
+            query_filter=filter_of(filter),
+            search_params=search_params(limit, exact=exact),
             limit=limit,
             with_payload=False,
         )
-        return [ScoredPoint(_int(point.id), float(point.score)) for point in answer.points]
+        return [ScoredPoint(id_of(point.id), float(point.score)) for point in answer.points]
 
     # -- the collection ---------------------------------------------------------------------------------------
 
@@ -228,7 +200,9 @@ class ServerIndex(VectorIndex):
         if not self.read_only:
             for key in PAYLOAD_KEYS.keys() - info.payload_schema.keys():
                 kind = PAYLOAD_KEYS[key]
-                self._ask(self._client.create_payload_index, self.name, key, field_schema=_INDEXES[kind], wait=True)
+                self._ask(
+                    self._client.create_payload_index, self.name, key, field_schema=FIELD_INDEXES[kind], wait=True
+                )
 
     def _create_once(self) -> None:
         """Make the collection; an attempt whose answer was lost may have made it already."""
@@ -261,106 +235,4 @@ class ServerIndex(VectorIndex):
             raise RuntimeError(f"{self.name} was opened read-only: only the qdrant_collection asset writes to it")
 
     def _ask(self, request: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return _retry(lambda: request(*args, **kwargs), self._attempts, self._backoff, self._where)
-
-
-def _where(settings: Settings) -> str:
-    return f"Qdrant at {shown_url(settings.qdrant_url or '')}"
-
-
-def _client(settings: Settings) -> QdrantClient:
-    return QdrantClient(
-        url=settings.qdrant_url,
-        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        prefer_grpc=settings.qdrant_grpc,
-        timeout=max(1, round(settings.qdrant_timeout)),
-        check_compatibility=False,  # it would send a request of its own, and only warn
-    )
-
-
-def _retry(request: Callable[[], T], attempts: int, backoff: float, where: str) -> T:
-    """Repeat a request while its failure may pass.
-
-    Raises:
-        IndexUnreachable: it still failed at the last attempt, or was refused for a reason that stays.
-    """
-    for attempt in range(1, attempts + 1):
-        try:
-            return request()
-        except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse, grpc.RpcError) as error:
-            passing, pause = _passing(error)
-            if not passing or attempt == attempts:
-                hint = _hint(error)
-                message = f"{where}, attempt {attempt} of {attempts}: {shown_url(str(error))}{hint}"
-                raise IndexUnreachable(message) from error
-            pause = max(pause, backoff * 2 ** (attempt - 1))
-            shown = shown_url(str(error))
-            _log.warning("%s: %s; attempt %d of %d in %.1f s", where, shown, attempt + 1, attempts, pause)
-            time.sleep(pause)
-    raise AssertionError("attempts is at least 1")
-
-
-def _passing(error: Exception) -> tuple[bool, float]:
-    """Whether trying again may help, and the least pause in seconds that the server requests."""
-    if isinstance(error, ResourceExhaustedResponse):
-        return True, float(error.retry_after_s)
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code in _RETRIED_HTTP, 0.0
-    if isinstance(error, grpc.RpcError):
-        return isinstance(error, grpc.Call) and error.code() in _RETRIED_GRPC, 0.0
-    return True, 0.0  # the connection failed, was cut, or took too long
-
-
-def _hint(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    if status in (401, 403):
-        return " (is QDRANT_API_KEY right?)"
-    if isinstance(error, ResponseHandlingException):
-        return " (is QDRANT_URL right and the server up? OGAART_QDRANT_TIMEOUT allows longer answers)"
-    return ""
-
-
-def _int(point: Any) -> int:
-    """Narrow an id: ours are integers, the server would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is no integer"
-    return point
-
-
-_INDEXES: dict[str, Any] = {
-    "keyword": models.PayloadSchemaType.KEYWORD,
-    "integer": models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=True),
-    "float": models.PayloadSchemaType.FLOAT,
-    "bool": models.PayloadSchemaType.BOOL,
-    "text": models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True),
-}
-
-
-def _filter(condition: IndexFilter | None) -> models.Filter | None:
-    if not condition:
-        return None
-    return models.Filter(must=[_condition(part) for part in condition.parts()])
-
-
-def _condition(part: Condition) -> models.Condition:
-    match part:
-        case AnyOf(key, values):
-            return models.FieldCondition(key=key, match=models.MatchAny(any=cast("list[str]", list(values))))
-        case AllOf(key, values):
-            return models.Filter(
-                must=[models.FieldCondition(key=key, match=models.MatchValue(value=value)) for value in values]
-            )
-        case NoneOf(key, values):
-            wanted = models.MatchAny(any=cast("list[str]", list(values)))
-            return models.Filter(must_not=[models.FieldCondition(key=key, match=wanted)])
-        case Range(key, at_least, at_most, above, below):
-            return models.FieldCondition(key=key, range=models.Range(gte=at_least, lte=at_most, gt=above, lt=below))
-        case Is(key, value):
-            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        case Words(key, text):
-            return models.FieldCondition(key=key, match=models.MatchText(text=text))
-        case NoWords(key, text):
-            return models.Filter(must_not=[models.FieldCondition(key=key, match=models.MatchText(text=text))])
-        case Ids(ids):
-            return models.HasIdCondition(has_id=list(ids))
-        case NotIds(ids):
-            return models.Filter(must_not=[models.HasIdCondition(has_id=list(ids))])
+        return retry(lambda: request(*args, **kwargs), self._attempts, self._backoff, self._where)

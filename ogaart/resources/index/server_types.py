@@ -1,0 +1,77 @@
+"""Our filters and payload keys in the types of a Qdrant server's client, and back."""
+
+from typing import Any, cast
+
+from qdrant_client import models
+
+from ogaart.resources.index.base import HNSW_EF, OVERSAMPLING
+from ogaart.resources.index.filters import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Ids,
+    IndexFilter,
+    Is,
+    NoneOf,
+    NotIds,
+    NoWords,
+    Range,
+    Words,
+)
+
+
+def id_of(point: Any) -> int:
+    """Narrow an id: ours are integers, the server would take UUIDs too."""
+    assert isinstance(point, int), f"point id {point!r} is no integer"
+    return point
+
+
+FIELD_INDEXES: dict[str, Any] = {
+    "keyword": models.PayloadSchemaType.KEYWORD,
+    "integer": models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=True),
+    "float": models.PayloadSchemaType.FLOAT,
+    "bool": models.PayloadSchemaType.BOOL,
+    "text": models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True),
+}
+
+
+def search_params(limit: int, *, exact: bool) -> models.SearchParams:
+    """How a search is made: exactly, or by graph and codes, the nearest of which are compared again as vectors."""
+    quantization = (
+        models.QuantizationSearchParams(ignore=True)
+        if exact
+        else models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+    )
+    return models.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization)
+
+
+def filter_of(condition: IndexFilter | None) -> models.Filter | None:
+    """The filter that lets the same points through."""
+    if not condition:
+        return None
+    return models.Filter(must=[_condition(part) for part in condition.parts()])
+
+
+def _condition(part: Condition) -> models.Condition:
+    match part:
+        case AnyOf(key, values):
+            return models.FieldCondition(key=key, match=models.MatchAny(any=cast("list[str]", list(values))))
+        case AllOf(key, values):
+            return models.Filter(
+                must=[models.FieldCondition(key=key, match=models.MatchValue(value=value)) for value in values]
+            )
+        case NoneOf(key, values):
+            wanted = models.MatchAny(any=cast("list[str]", list(values)))
+            return models.Filter(must_not=[models.FieldCondition(key=key, match=wanted)])
+        case Range(key, at_least, at_most, above, below):
+            return models.FieldCondition(key=key, range=models.Range(gte=at_least, lte=at_most, gt=above, lt=below))
+        case Is(key, value):
+            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+        case Words(key, text):
+            return models.FieldCondition(key=key, match=models.MatchText(text=text))
+        case NoWords(key, text):
+            return models.Filter(must_not=[models.FieldCondition(key=key, match=models.MatchText(text=text))])
+        case Ids(ids):
+            return models.HasIdCondition(has_id=list(ids))
+        case NotIds(ids):
+            return models.Filter(must_not=[models.HasIdCondition(has_id=list(ids))])
