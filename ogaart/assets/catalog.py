@@ -8,9 +8,10 @@ import dagster as dg
 import pyarrow as pa
 
 from ogaart.assets.qdrant_collection import qdrant_collection
+from ogaart.core.stages import Stage
 from ogaart.core.states import RowState
 from ogaart.pipeline.run_records import run_rows
-from ogaart.pipeline.step import OWNERS, STORED, described
+from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import (
@@ -43,7 +44,7 @@ REBUILD = "ogaart/rebuild"
     tags=STORED,
     code_version=CATALOG_VERSION,
     metadata={
-        **described(IMAGES, history=False),
+        **described(IMAGES, history=False, stage=Stage.CATALOG),
         "tables": {table.name: table.comment for table in PUBLIC},
         "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,patches,packs,manifest.json}",
     },
@@ -67,7 +68,9 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         unchanged = unchanged and server_holds(stores, newest[0])
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
-            return dg.MaterializeResult(metadata=_metadata(newest[0], RowState.UNCHANGED, None))
+            return dg.MaterializeResult(
+                metadata=column_lineage_of(context) | _metadata(newest[0], RowState.UNCHANGED, None)
+            )
         building = generations.begin(after=HistoryFiles(stores.root.history).last())
         try:
             generation, done = build(
@@ -76,7 +79,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         except BaseException:
             building.abandon()
             raise
-    return dg.MaterializeResult(metadata=_metadata(generation, RowState.NEW, done))
+    return dg.MaterializeResult(metadata=column_lineage_of(context) | _metadata(generation, RowState.NEW, done))
 
 
 def runs_table(instance: dg.DagsterInstance, home: Path, publishing: str) -> pa.Table:

@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
-from ogaart.pipeline.step import OWNERS, STORED, described
+from ogaart.core.stages import Stage
+from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
@@ -33,7 +34,7 @@ class AuditFailed(RuntimeError):
     code_version=PUBLICATION_VERSION,
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
     metadata={
-        **described(IMAGES, history=False),
+        **described(IMAGES, history=False, stage=Stage.PUBLICATION),
         "layout": "generations/current -> <number>; ogaart.duckdb -> generations/current/ogaart.duckdb",
     },
 )
@@ -53,7 +54,7 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
             context.log.info("generation %d is in service already", current.number)
             generations.switch(current.number)  # a run that was killed may have made one link of the two
             generations.prune(stores.settings.keep_generations)
-            return dg.MaterializeResult(metadata=_metadata(generation, "unchanged"))
+            return dg.MaterializeResult(metadata=column_lineage_of(context) | _metadata(generation, "unchanged"))
         checks = outcome(generation)
         if checks is None or holding_back(checks):  # materialized without the catalog's checks, or held back before
             accepted = ACCEPT_LOSSES in context.run.tags
@@ -72,7 +73,9 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
         HistoryFiles(stores.root.history).record(generation)
         generations.switch(generation.number)
         generations.prune(stores.settings.keep_generations)
-    return dg.MaterializeResult(metadata=_metadata(generations.get(generation.number), "new"))
+    return dg.MaterializeResult(
+        metadata=column_lineage_of(context) | _metadata(generations.get(generation.number), "new")
+    )
 
 
 def _metadata(generation: Generation, state: str) -> dict[str, Any]:

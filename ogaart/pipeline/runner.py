@@ -12,7 +12,7 @@ from ogaart.pipeline import checks, step_metadata
 from ogaart.pipeline.checks import CheckOutcome
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest, refresh_of_run
-from ogaart.pipeline.step import Step, open_step
+from ogaart.pipeline.step import Step, column_lineage_of, open_step
 from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.site.client import SiteDown
 
@@ -112,7 +112,7 @@ def _run_until_site_is_up(
 
 def _with_last_changes(context: dg.AssetExecutionContext, key: str, step: Step) -> dict[str, Any]:
     """The step's metadata; where it found nothing new, with the pictures and figures of the last run that did."""
-    metadata = step.metadata()
+    metadata = step.metadata() | column_lineage_of(context)
     if step.found_changes:
         return metadata
     found = context.instance.fetch_materializations(

@@ -23,6 +23,7 @@ from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
+from ogaart.resources.storage.column_lineage import sources
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
@@ -33,6 +34,7 @@ SITE = {"source": "site"}
 """Tags of an asset whose runs send requests to the site."""
 STORED = {"source": "stored"}
 """Tags of an asset that is made from what is stored."""
+COLUMN_LINEAGE = "dagster/column_lineage"
 KEPT_STEPS = 50
 
 
@@ -226,18 +228,20 @@ def open_step(
         step.note_run()
 
 
-def described(*tables: Table, history: bool = True) -> dict[str, Any]:
-    """Definition metadata of an asset: the names and column schemas of the tables it writes.
+def described(*tables: Table, history: bool = True, stage: Stage | None = None) -> dict[str, Any]:
+    """Definition metadata of an asset: the names and column schemas of the tables it writes, and its column lineage.
 
     Dagster shows the schema of the first as the asset's own; the others are metadata under their names.
 
     Args:
         tables: the tables, the main one first.
         history: whether it also writes failures and steps, as every partitioned asset does.
+        stage: the asset's stage, where it is not the one that the main table names.
     """
     others = [*tables[1:], *((FAILURES, STEPS) if history else ())]
     return {
         "dagster/column_schema": _column_schema(tables[0]),
+        **_column_lineage(stage or Stage(tables[0].stage), tables[0]),
         **{f"columns of {table.name}": _column_schema(table) for table in others},
         "dagster/table_name": tables[0].name,
         "tables": {t.name: t.comment for t in tables},
@@ -249,3 +253,18 @@ def _column_schema(table: Table) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[dg.TableColumn(c.name, type=str(c.type), description=c.comment) for c in table.columns]
     )
+
+
+def _column_lineage(stage: Stage, table: Table) -> dict[str, dg.TableColumnLineage]:
+    made_from = sources(stage, table.schema.names)
+    lineage = {
+        column: [dg.TableColumnDep(asset_key=source.value, column_name=name) for source, name in found]
+        for column, found in made_from.items()
+    }
+    return {COLUMN_LINEAGE: dg.TableColumnLineage(lineage)} if lineage else {}
+
+
+def column_lineage_of(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """An asset's column lineage, for the metadata of its materialization, where Dagster looks for it as well."""
+    defined = context.assets_def.metadata_by_key[context.asset_key]
+    return {COLUMN_LINEAGE: defined[COLUMN_LINEAGE]} if COLUMN_LINEAGE in defined else {}
