@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ogaart.resources.catalog import lineage
 from ogaart.resources.storage.sql import literal, quoted
 
 
@@ -18,14 +19,8 @@ class Macro:
     table: bool = True
 
 
-_CHAIN = """
-    FROM images AS i
-    JOIN occurrences AS o ON o.image_id = i.image_id
-    JOIN entries AS e ON e.slug = i.slug
-    LEFT JOIN members AS m ON m.slug = o.slug AND m.fid = o.fid AND m.file_sha256 = o.file_sha256
-        AND m.member_index = o.member_index
-    LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
-"""
+_OF_DESCENDANTS = frozenset({"width", "height", "embedded"})
+"""Columns of the view that ``descendants`` shows, and ``lineage`` does not."""
 
 MACROS: tuple[Macro, ...] = (
     Macro(
@@ -39,37 +34,22 @@ MACROS: tuple[Macro, ...] = (
         "lineage", "of_image",
         "Where an image comes from, one row per occurrence: member, file, entry, listing, and the run behind each.",
         f"""
-        SELECT i.image_id, i.pixel_sha256, i.indexed, i.run_id AS image_run, i.written_at AS image_at,
-            o.position, o.member_path, m.status AS member_status, o.sha256 AS member_sha256, m.run_id AS member_run,
-            m.written_at AS member_at,
-            f.fid, f.url AS file_url, f.shown_name AS file_name, f.status AS file_status, f.sha256 AS file_sha256,
-            f.fetched_at AS file_fetched_at, f.run_id AS file_run,
-            e.slug, e.url AS entry_url, e.title, e.author, e.licences, e.status AS entry_status,
-            e.page_sha256 AS entry_sha256, e.fetched_at AS entry_fetched_at, e.run_id AS entry_run,
-            e.partition, s.position AS listing_position, l.url AS listing_url, l.status AS listing_status,
-            l.sha256 AS listing_sha256, l.fetched_at AS listing_fetched_at, l.run_id AS listing_run,
-            g.space, g.segment, g."row" AS segment_row, g.status AS embedding_status, g.run_id AS embedding_run,
-            p.collection, p.payload_hash, p.run_id AS point_run
-        {_CHAIN}
-        LEFT JOIN search_results AS s ON s.slug = e.slug AND s.partition = e.partition
-        LEFT JOIN listings AS l ON l.partition = e.partition
-        LEFT JOIN embeddings AS g ON g.image_id = i.image_id
-        LEFT JOIN points AS p ON p.image_id = i.image_id
-        WHERE i.image_id = of_image ORDER BY o.position
-        """,
+        SELECT {", ".join(quoted(name) for name in lineage.COLUMNS if name not in _OF_DESCENDANTS)}
+        FROM {lineage.NAME} WHERE image_id = of_image ORDER BY position
+        """,  # noqa: S608 - names of columns
     ),
     Macro(
         "descendants", "of_slug := NULL, of_fid := NULL, of_partition := NULL",
         "Every image that came of an entry (of_slug), a file (of_fid) or a partition (of_partition), with its places.",
         f"""
-        SELECT e.partition, e.slug, e.status AS entry_status, f.fid, f.url AS file_url, f.status AS file_status,
-            o.member_path, m.status AS member_status, i.image_id, i.width, i.height, i.embedded, i.indexed
-        {_CHAIN}
-        WHERE (of_slug IS NULL OR e.slug = of_slug) AND (of_fid IS NULL OR o.fid = of_fid)
-            AND (of_partition IS NULL OR e.partition = of_partition)
+        SELECT partition, slug, entry_status, fid, file_url, file_status, member_path, member_status, image_id,
+            width, height, embedded, indexed
+        FROM {lineage.NAME}
+        WHERE (of_slug IS NULL OR slug = of_slug) AND (of_fid IS NULL OR fid = of_fid)
+            AND (of_partition IS NULL OR partition = of_partition)
             AND NOT (of_slug IS NULL AND of_fid IS NULL AND of_partition IS NULL)
-        ORDER BY e.partition, e.slug, o.fid, o.position, i.image_id
-        """,
+        ORDER BY partition, slug, fid, position, image_id
+        """,  # noqa: S608 - the view's name
     ),
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "4"
+CATALOG_VERSION = "5"
 """Raise it where a publication of the same rows would have other files: then it is published again."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 
 from ogaart.core.stages import Stage
+from ogaart.resources.catalog import lineage
 from ogaart.resources.storage.sql import literal, quoted
 
 
@@ -303,6 +304,7 @@ VIEWS: tuple[View, ...] = (
         ORDER BY partition
         """,
     ),
+    View(lineage.NAME, lineage.COMMENT, lineage.COLUMNS, lineage.SQL),
 )  # fmt: skip
 
 

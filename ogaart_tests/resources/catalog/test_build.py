@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -99,23 +98,6 @@ def test_the_file_opens_with_the_oldest_layout(world: World, index: VectorIndex)
     assert ask(found, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'ogaart'") == [
         ("v1.0.0+",)
     ]
-
-
-def test_macros_and_views_of_an_attached_catalog_work_once_it_is_the_default(world: World, index: VectorIndex) -> None:
-    world.partition("2d/0000", TWO_ENTRIES)
-    fill(index, *ALL_OF_IT)
-    found = publish(world, index)
-
-    with duckdb.connect() as con:
-        con.execute(f"ATTACH '{found.catalog}' AS art (READ_ONLY)")
-        con.execute("USE art")
-        [(image,)] = con.execute("SELECT min(image_id) FROM images").fetchall()
-        for view in VIEWS:
-            con.execute(f"FROM {view.name}")
-        assert con.execute(f"SELECT count(*) > 0 FROM lineage({image})").fetchall() == [(True,)]
-        assert con.execute(f"SELECT image_url({image}) IS NOT NULL").fetchall() == [(True,)]
-        assert con.execute("SELECT count(*) FROM descendants(of_partition := '2d/0000')").fetchall() == [(4,)]
-        assert con.execute(f"SELECT count(*) FROM similar({image})").fetchall() == [(0,)]
 
 
 def test_nothing_crawled_yet_is_an_empty_generation(world: World, index: VectorIndex) -> None:
