@@ -1,6 +1,6 @@
 """The column lineage: it names columns of earlier stages that exist, and reaches Dagster's assets and events."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
@@ -20,7 +20,7 @@ def columns_and_lineage() -> dict[Stage, tuple[list[str], dict[str, list[tuple[s
     found = {}
     graph = defs().resolve_asset_graph()
     for key in graph.toposorted_asset_keys:
-        metadata = graph.get(key).metadata
+        metadata: dict[str, Any] = dict(graph.get(key).metadata)
         schema, lineage = metadata["dagster/column_schema"], metadata.get("dagster/column_lineage")
         deps = getattr(lineage, "value", lineage)
         made_from = {} if deps is None else {
