@@ -7,9 +7,10 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.picture_parameters import Example, is_link
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import Hit
-from ogaart.search.search_url import Example, SearchUrl, is_link
+from ogaart.search.search_url import SearchUrl
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from ogaart.search.engine.link_lookup import find
 from ogaart.search.engine.service import SearchService
-from ogaart.search.search_url import is_link
+from ogaart.search.picture_parameters import is_link
 from ogaart.sites.opengameart.site import OpenGameArt
 from ogaart_tests.search.tiny_generation import SITE, image_id
 
