@@ -30,15 +30,8 @@ from ogaart.resources.storage.rows import (
     RawFileRow,
     RenamedImageRow,
 )
-from ogaart.resources.storage.schema import (
-    ATLAS_REGIONS,
-    IMAGES,
-    MEMBERS,
-    OCCURRENCES,
-    RAW_FILES,
-    RENAMED_IMAGES,
-    Table,
-)
+from ogaart.resources.storage.schema import ATLAS_REGIONS, IMAGES, MEMBERS, OCCURRENCES, RAW_FILES, RENAMED_IMAGES
+from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.tables import Row
 
 EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"

@@ -32,7 +32,8 @@ from ogaart.resources.index.opening import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.data_root import OwnerUnreadable
 from ogaart.resources.storage.packs import pack_is_as_written, read_at
-from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES, Table
+from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES
+from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import NewerFormat, TornTable
 from ogaart.resources.storage.vectors import Vectors

@@ -26,7 +26,8 @@ from ogaart.resources.site.client import Fetched
 from ogaart.resources.storage.column_lineage import sources
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.resources.storage.schema import FAILURES, STEPS, Table, by_name
+from ogaart.resources.storage.schema import FAILURES, STEPS, by_name
+from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.tables import R, Row
 
 OWNERS = ["team:data-engineering"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ogaart.resources.storage.schema import TABLES, Column, Table
+from ogaart.resources.storage.schema import TABLES
+from ogaart.resources.storage.table_types import Column, Table
 
 _HEAD = '''"""The rows of each table as types, made from ``schema.py`` by ``python -m ogaart.reference``.
 

@@ -23,8 +23,8 @@ from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.storage import schema
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import seal_holds, write_sealed
-from ogaart.resources.storage.schema import STAMP, Column, Table
 from ogaart.resources.storage.sql import literal, quoted
+from ogaart.resources.storage.table_types import STAMP, Column, Table
 
 KEPT_DAYS = 400
 """Changes of older publications are forgotten."""

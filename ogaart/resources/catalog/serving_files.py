@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from ogaart.core.stages import Stage
-from ogaart.resources.storage.schema import ENTRIES, IMAGES, STAMP, Column
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.resources.storage.sql import quoted
+from ogaart.resources.storage.table_types import STAMP, Column
 from ogaart.words.index_tables import write_word_index
 
 _BATCH = 2_000  # rows in Python at once

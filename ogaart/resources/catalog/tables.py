@@ -13,8 +13,8 @@ import pyarrow as pa
 from ogaart.core.stages import Stage
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, ListingStatus, MemberStatus
 from ogaart.resources.storage import schema
-from ogaart.resources.storage.schema import STAMP, Column, Table
 from ogaart.resources.storage.sql import literal, plain_type, quoted, select_files
+from ogaart.resources.storage.table_types import STAMP, Column, Table
 from ogaart.sites.base import FIRST_SITE
 
 FORMAT_VERSION = 1

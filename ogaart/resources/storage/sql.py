@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from ogaart.resources.storage.schema import STAMP, Table
+from ogaart.resources.storage.table_types import STAMP, Table
 
 _SQL_TYPES: tuple[tuple[pa.DataType, str], ...] = (
     (pa.string(), "VARCHAR"),

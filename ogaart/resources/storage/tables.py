@@ -23,8 +23,9 @@ from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import swap_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, Table, by_name
+from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, by_name
 from ogaart.resources.storage.sealed_json import open_json
+from ogaart.resources.storage.table_types import Table
 
 Row = Mapping[str, Any]
 """A row of any table; what handles one table's rows names their type of ``rows.py``."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ogaart.resources.storage.schema import ENTRIES, IMAGES, Column
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
+from ogaart.resources.storage.table_types import Column
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
 from ogaart.sites.licences import attribution

@@ -11,7 +11,7 @@ from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, HistoryFiles, kept
 from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.storage.schema import STAMP
+from ogaart.resources.storage.table_types import STAMP
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
     LATER,
