@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ogaart.demo.http import Request
-from ogaart_tests.world import World, copy_world, open_world
+from ogaart_tests.world import World, copy_data_root, copy_world, open_world
 
 PREFIXES = ("OGAART_", "QDRANT_", "DAGSTER_HOME")
 
@@ -44,8 +44,11 @@ class _Demo:
 @pytest.fixture(scope="session")
 def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Demo]:
     """The demo's world and the environment it was made in, which its tests alone shall see."""
-    with open_world(tmp_path_factory.mktemp("demo-world")) as world:
+    folder = tmp_path_factory.mktemp("demo-world")
+    with open_world(folder) as world:
         world.all()
+        world.unopened = folder / "unopened"
+        copy_data_root(world.settings.data, world.unopened)
         environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIXES)}
         for name in environment:
             del os.environ[name]

@@ -27,6 +27,11 @@ class World:
 
     site: DemoSite
     settings: Settings
+    unopened: Path | None = None
+    """A copy of the data root that no process has opened to search.
+
+    Such a process fills the holes of the index's files: copying them then takes a second instead of a tenth of one.
+    """
 
     def quiet(self) -> Console:
         """A console whose output is dropped."""
@@ -118,7 +123,7 @@ def copy_world(world: World, data: Path, setenv: Callable[[str, str], None]) -> 
     """
     for last in (False, False, True):
         try:
-            copy_data_root(world.settings.data, data)
+            copy_data_root(world.unopened or world.settings.data, data)
             break
         except shutil.Error:
             if last:

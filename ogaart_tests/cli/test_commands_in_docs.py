@@ -65,9 +65,11 @@ SLOW = {
     "docs/operator/changing-model.md",
     "docs/operator/daily.md",
     "docs/operator/first-crawl.md",
+    "docs/operator/moving.md",
     "docs/operator/upgrading.md",
+    "docs/search.md",
 }
-"""Pages that materialize."""
+"""Pages that materialize, publish or start a server."""
 
 SERVERS = {"ogaart up": ("OGAART_DAGSTER_PORT", "/server_info"), "ogaart serve": ("OGAART_SERVE_PORT", "/")}
 """Commands that go on until they are interrupted: the setting of their port, and a page they answer."""

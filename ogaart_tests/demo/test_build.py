@@ -28,6 +28,7 @@ def of_fid(site: DemoContent, shown: str) -> DemoFile:
     return next(file for entry in site.entries for file in entry.files if file.shown_name == shown)
 
 
+@pytest.mark.slow
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     build.build(tmp_path / "one")
     build.build(tmp_path / "two")
@@ -156,6 +157,7 @@ def test_of_a_truncated_zip_the_early_members_survive() -> None:
         assert b"".join(next(iter(found)).get_blocks()) == b"first" * 99
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_site_has_other_pictures_in_as_many_places(site: DemoContent) -> None:
     small, large = truth.tell(site), truth.tell(plan.load(copies=2))
 

@@ -74,6 +74,7 @@ def test_a_crash_and_a_hang_are_rows(faulty: Path) -> None:
     assert not list((faulty / "scratch").iterdir())
 
 
+@pytest.mark.slow
 def test_a_crash_at_every_member(faulty: Path) -> None:
     path = faulty / "file"
     path.write_bytes(zipped({f"{n}.qoi": DIES for n in range(10)}))
@@ -119,6 +120,7 @@ def test_the_parent_holds_little_of_a_large_member(unpacker: Unpacker, tmp_path:
     assert hashlib.sha256(read_at(tmp_path / "pack.zip", offset, stored)).hexdigest() == digest == row.sha256
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early(unpacker: Unpacker, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(zipped({f"{n}.png": FROG for n in range(50)}))

@@ -38,6 +38,7 @@ def test_every_block_has_length_one() -> None:
         assert np.allclose(np.linalg.norm(fused[:, place], axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_sample_makes_the_same_projection_and_another_one_another_name() -> None:
     again = fitted.__wrapped__()
 

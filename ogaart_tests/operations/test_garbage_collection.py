@@ -101,6 +101,7 @@ def test_nothing_is_deleted_while_a_run_is_in_progress(copied: World) -> None:
             garbage_collection.collect(copied.settings, delete=True)
 
 
+@pytest.mark.slow
 def test_old_runs_go_but_every_partition_stays_materialized(copied: World) -> None:
     copied.materialize(["2d-art/0000"])
     copied.materialize(["2d-art/0000"], ("search_pages",))

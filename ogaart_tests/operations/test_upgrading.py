@@ -30,6 +30,7 @@ def old_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
         yield World(site, Settings())
 
 
+@pytest.mark.slow
 def test_a_data_root_of_the_first_format_is_unchanged_and_publishes(old_world: World) -> None:
     before = old_world.sql("SELECT image_id, slug FROM images ORDER BY 1")
     add_stored_partitions(old_world.stores)

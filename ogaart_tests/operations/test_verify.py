@@ -107,6 +107,7 @@ def test_when_licences_were_first_read_survives_rot(copied: World) -> None:
     assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0002")) == first_read(others)
 
 
+@pytest.mark.slow
 def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:
     number, before, requests = copied.generation.number, content_digest(copied.generation), len(copied.site.requests)
 

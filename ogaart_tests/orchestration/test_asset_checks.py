@@ -50,6 +50,7 @@ def test_a_failing_check_holds_the_publication_back(tmp_path: Path, monkeypatch:
         assert world.generation.number > first
 
 
+@pytest.mark.slow
 def test_before_a_picture_is_embedded_there_is_nothing_to_publish_and_the_error_is_clear(tmp_path: Path) -> None:
     with open_world(tmp_path) as world:
         world.discover()

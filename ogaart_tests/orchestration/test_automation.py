@@ -80,6 +80,7 @@ def test_several_partitions_are_processed_as_a_range() -> None:
     assert [(p.key, p.ok, p.together) for p in past_runs([record], KEYS)] == [(key, False, 3) for key in KEYS[:3]]
 
 
+@pytest.mark.slow
 def test_requests_at_a_site_that_went_down_are_spent(tmp_path: Path) -> None:
     with open_world(
         tmp_path,

@@ -13,6 +13,7 @@ from ogaart_tests.world import World, open_world
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_one_partition_of_one_asset_from_its_page(tmp_path: Path) -> None:
     with open_world(tmp_path) as world:
         world.discover()
