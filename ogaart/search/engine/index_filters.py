@@ -34,6 +34,10 @@ class Conditions:
         return mask
 
 
+NO_CONDITIONS = Conditions({})
+"""Of a search without filters."""
+
+
 def resolve(filters: Filters, columns: ImageColumns, art_types: Iterable[str] = ()) -> Conditions:
     """The conditions of a search's filters in one publication.
 

@@ -39,6 +39,7 @@ from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
+from ogaart.search.filters import Filters
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Results
 from ogaart.search.shared_parts import FoundParts
@@ -265,10 +266,14 @@ class SearchService:
         """The values that filters can take in this generation, the most frequent first."""
         return self.facets(SearchQuery())
 
-    def suggestions(self, text: str, count: int) -> tuple[Suggestion, ...]:
-        """What a visitor may be typing: words, tags, authors and entries, each with a picture and a count."""
+    def suggestions(self, text: str, count: int, filters: Filters | None = None) -> tuple[Suggestion, ...]:
+        """What a visitor may be typing: words, tags, authors and entries, each with a picture and a count.
+
+        Raises:
+            InvalidParameter: a licence or an art type of the filters does not exist.
+        """
         with self.store() as (store, blocked):
-            return suggest(store, blocked, text, count)
+            return suggest(store, blocked, text, count, resolve(filters or Filters(), store.columns))
 
     def look_alikes(self, hit: Hit, count: int) -> Results:
         """Pictures of other entries that look like one, one of each entry."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from ogaart.resources.index.filters import AnyOf
 from ogaart.search.engine.image_columns import Mask
+from ogaart.search.engine.index_filters import NO_CONDITIONS, Conditions
 from ogaart.search.engine.serving_store import ServingStore
 from ogaart.words.tokens import stem, words
 
@@ -40,7 +41,9 @@ class Suggestion:
         return f"/thumb/{self.image_id}.webp"
 
 
-def suggest(store: ServingStore, blocked: Collection[int], text: str, count: int) -> tuple[Suggestion, ...]:
+def suggest(
+    store: ServingStore, blocked: Collection[int], text: str, count: int, conditions: Conditions = NO_CONDITIONS
+) -> tuple[Suggestion, ...]:
     """Suggestions for a text that is being typed, words first; none for a text without a letter.
 
     Args:
@@ -48,11 +51,12 @@ def suggest(store: ServingStore, blocked: Collection[int], text: str, count: int
         blocked: images that are not shown.
         text: what is typed so far.
         count: how many at most.
+        conditions: of the filters that are set; what they leave nothing of is not suggested.
     """
     typed = words(text)
     if not typed:
         return ()
-    shown = ~store.columns.of_ids(blocked)
+    shown = conditions.mask(store.columns) & ~store.columns.of_ids(blocked)
     before = (
         text.rstrip()[: len(text.rstrip()) - len(typed[-1])] if text.rstrip().casefold().endswith(typed[-1]) else ""
     )
@@ -62,10 +66,12 @@ def suggest(store: ServingStore, blocked: Collection[int], text: str, count: int
         if (one := _word(store, shown, f"{before}{word}", word)) is not None
     ]
     wanted = " ".join(text.split()).casefold()
+    said = {(one.text, one.count) for one in found}  # a tag that finds what its word finds says nothing new
     others: list[Suggestion] = []
     for kind, key in _KEYS.items():
         names = _beginning(store, kind, wanted)[: max(2, count // 4)]
-        others += [one for name in names if (one := _value(store, shown, kind, key, name)) is not None]
+        values = [one for name in names if (one := _value(store, shown, kind, key, name)) is not None]
+        others += [one for one in values if (one.text, one.count) not in said]
     kept = max(count - len(others), count // 2)
     return tuple([*sorted(found, key=lambda one: -one.count)[:kept], *others][:count])
 

@@ -14,6 +14,7 @@ from ogaart.search.engine.suggestions import MOST
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.filters import FILTERS
 from ogaart.search.parameters import nearest, unknown_name
 from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
@@ -75,7 +76,14 @@ class Api:
             extra={"requestBody": body},
             method="POST",
         )
-        self._add("/suggestions", self.suggestions, "suggest", "What a visitor may be typing", ALWAYS)
+        self._add(
+            "/suggestions",
+            self.suggestions,
+            "suggest",
+            "What a visitor may be typing",
+            ALWAYS,
+            extra={"parameters": [openapi(row) for row in FILTERS]},
+        )
         self._add("/images/{image_id}", self.image, "get_image", "One picture", ALWAYS)
         media = [*(one.media_type.partition(";")[0] for one in FORMATS.values()), "application/zip"]
         kinds: dict[str, dict[str, Any]] = {one: {} for one in media}
@@ -139,9 +147,17 @@ class Api:
         q: Annotated[str, Query(min_length=1, max_length=100, description="What is typed so far.")],
         limit: Annotated[int, Query(ge=1, le=MOST, description="Suggestions at most.")] = 8,
     ) -> SuggestionsRecord:
-        """Words, tags, authors and entries that begin so, each with a picture and the number of pictures it finds."""
+        """Words, tags, authors and entries that begin so, each with a picture and the number of pictures it finds.
+
+        Filters are those of the search that is being made: what they leave nothing of is not suggested.
+        """
         self._allowances.visitor(request)
-        found = self._service.suggestions(q, limit)
+        pairs = [(name, value) for name, value in request.query_params.multi_items() if name not in ("q", "limit")]
+        known = [name for row in FILTERS for name in row.names]
+        for name, _ in pairs:
+            if name not in known:
+                raise unknown_name(name, nearest(name, [*known, "q", "limit"]), ["q", "limit", *known])
+        found = self._service.suggestions(q, limit, read_search_url(pairs, strict=True).filters)
         return SuggestionsRecord(suggestions=[SuggestionRecord.of(one, _base(request)) for one in found])
 
     def image(self, image_id: ImageId, request: Request) -> ImageRecord:

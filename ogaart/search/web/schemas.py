@@ -17,6 +17,7 @@ from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.suggestions import Suggestion, SuggestionKind
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Hit, Info, LicenceStatement, Occurrence, Relation, Results, SharedPart
+from ogaart.search.web.template_filters import page_path
 
 
 class _Record(BaseModel):
@@ -301,6 +302,7 @@ class SuggestionRecord(_Record):
     value: str = Field(description="What to search for: as `q` for a word, else as the filter of that kind.")
     count: int = Field(ge=0, description="Pictures that it finds.")
     url: str = Field(description="The search.")
+    page_url: str = Field(description="The page of that entry, author or tag; of a word the search.")
     thumb_url: str = Field(description="One of the pictures.")
 
     @classmethod
@@ -308,7 +310,13 @@ class SuggestionRecord(_Record):
         """The record of a suggestion."""
         url = f"{base}/search?{urlencode([('q' if one.kind == 'word' else str(one.kind), one.value)])}"
         return cls(
-            kind=one.kind, text=one.text, value=one.value, count=one.count, url=url, thumb_url=f"{base}{one.thumb_url}"
+            kind=one.kind,
+            text=one.text,
+            value=one.value,
+            count=one.count,
+            url=url,
+            page_url=url if one.kind == "word" else f"{base}{page_path(one.kind, one.value)}",
+            thumb_url=f"{base}{one.thumb_url}",
         )
 
 

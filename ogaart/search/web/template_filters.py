@@ -93,20 +93,21 @@ def inline_code(text: str) -> Markup:
 
 def entry_path(slug: str) -> str:
     """The page of an entry."""
-    return _page("entry", slug)
+    return page_path("entry", slug)
 
 
 def author_path(name: str) -> str:
     """The page of an author."""
-    return _page("author", name)
+    return page_path("author", name)
 
 
 def tag_path(name: str) -> str:
     """The page of a tag."""
-    return _page("tag", name)
+    return page_path("tag", name)
 
 
-def _page(kind: str, name: str) -> str:
+def page_path(kind: str, name: str) -> str:
+    """The page of an entry, an author or a tag."""
     # Browsers resolve dots as steps in a path, even where they are encoded.
     return f"/search?{urlencode({kind: name})}" if name.strip(".") == "" else f"/{kind}/{quote(name, safe='')}"
 

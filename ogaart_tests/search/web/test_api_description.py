@@ -142,6 +142,17 @@ def test_suggestions_link_their_searches(client: TestClient) -> None:
         assert client.get(one["thumb_url"]).status_code == 200
 
 
+def test_suggestions_are_of_the_filters_that_are_set(client: TestClient) -> None:
+    everything = client.get("/api/v1/suggestions?q=rob").json()["suggestions"]
+    free = client.get("/api/v1/suggestions?q=rob&license=cc0&use=sell").json()["suggestions"]
+    other = client.get("/api/v1/suggestions?q=rob&licence=GPL").json()["suggestions"]
+
+    assert {one["text"]: one["count"] for one in free} == {one["text"]: one["count"] for one in everything}
+    assert not [one for one in other if one["text"] == "robot"]  # those are under CC0 alone
+    for query in ("licens=CC0", "licence=", "licence=nonsense", "like=1", "min_width=-1", "size=icon&size=large"):
+        assert client.get(f"/api/v1/suggestions?q=rob&{query}").status_code == 400, query
+
+
 def test_every_metric_says_what_it_is(client: TestClient) -> None:
     client.get("/search?q=robot")
     text = client.get("/metrics").text

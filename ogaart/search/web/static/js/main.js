@@ -7,6 +7,7 @@ import "./uses.js";
 import "./more.js";
 import "./grid_keys.js";
 import "./upload.js";
+import "./suggest.js";
 import "./hover_play.js";
 
 const has = (selector) => document.querySelector(selector) !== null;
