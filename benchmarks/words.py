@@ -77,7 +77,7 @@ class Publication:
             return store.execute(sql, values).fetchall()
 
         columns = ImageColumns(rows, rows)
-        index = WordIndex(rows, columns.entry_of, columns.rows, len(columns.slugs))
+        index = WordIndex(rows, columns.entry_of, len(columns.slugs))
         return cls(pictures, WordMatcher(index, columns.with_colour), columns)
 
     def found(self, text: str) -> list[Picture]:

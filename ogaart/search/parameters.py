@@ -178,10 +178,11 @@ class YesNo(ValueType):
         return [] if value == self.default else ["yes" if value else "no"]
 
 
+SAME_PALETTE = Weights(0.0, 0.0, 1.0)
 PRESETS: tuple[tuple[Choice, Weights], ...] = (
     (Choice("looks-the-same", "Looks the same", "shape and colours before subject"), Weights(0.5, 1.0, 1.0)),
     (Choice("other-colours", "Same thing in other colours", "colours do not count"), Weights(1.0, 1.0, 0.0)),
-    (Choice("same-palette", "Same palette", "colours alone count"), Weights(0.0, 0.0, 1.0)),
+    (Choice("same-palette", "Same palette", "colours alone count"), SAME_PALETTE),
 )
 """Weights with a name."""
 HEAVIEST = 2.0

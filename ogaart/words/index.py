@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from ogaart.words.positions import read_keys, texts_with
+
 Weights = NDArray[np.float32]
 Rows = Callable[..., list[Row]]
 """Runs one statement of SQL with its values."""
@@ -30,7 +32,6 @@ class WordIndex:
     Args:
         rows: reads the tables that ``index_tables`` writes.
         entry_of: (N,) the number of each row's entry.
-        row_of: from image ids to rows.
         entries: how many entries there are.
     """
 
@@ -38,12 +39,10 @@ class WordIndex:
         self,
         rows: Rows,
         entry_of: NDArray[np.int64],
-        row_of: Callable[[Sequence[int]], NDArray[np.int64]],
         entries: int,
     ) -> None:
         self._rows = rows
         self._entry_of = entry_of
-        self._row_of = row_of
         self._entries = entries
 
     @property
@@ -67,16 +66,21 @@ class WordIndex:
 
     def phrase(self, stemmed: Sequence[str]) -> Weights | None:
         """How much words in this order count for each image; None if they never occur so."""
-        quoted = f'"{" ".join(stemmed)}"'
-        numbers = self._rows("SELECT rowid FROM entry_phrases WHERE entry_phrases MATCH ?", quoted)
-        ids = self._rows("SELECT rowid FROM name_phrases WHERE name_phrases MATCH ?", quoted)
-        if not numbers and not ids:
+        marks = ", ".join("?" for _ in stemmed)
+        columns = "entry_numbers, entry_places, image_rows, image_places"
+        found = {
+            row["term"]: (read_keys(row[1], row[2]), read_keys(row[3], row[4]))
+            for row in self._rows(f"SELECT term, {columns} FROM positions WHERE term IN ({marks})", *stemmed)  # noqa: S608
+        }
+        if not all(one in found for one in stemmed):
+            return None
+        numbers, rows = (texts_with([found[one][n] for one in stemmed]) for n in (0, 1))
+        if not len(numbers) and not len(rows):
             return None
         of_entries = np.zeros(self._entries, np.float32)
-        of_entries[[row[0] for row in numbers]] = PHRASE_WEIGHT
+        of_entries[numbers] = PHRASE_WEIGHT
         weights = of_entries[self._entry_of]
-        rows = self._row_of([row[0] for row in ids])
-        weights[rows[rows >= 0]] += PHRASE_WEIGHT
+        weights[rows] += PHRASE_WEIGHT
         return weights
 
     def beginning(self, word: str) -> list[str]:

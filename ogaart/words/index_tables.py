@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness.colours import COLOUR_NAMES, colour_names
-from ogaart.words.tokens import spellings, stems, terms, words
+from ogaart.words.positions import Positions, position_rows
+from ogaart.words.tokens import spellings, stems, terms
 
-VERSION = 2
+VERSION = 3
 """Of the tables below; a publication of another version is indexed again when it is opened."""
 
 # How much a word counts by where it is: a picture's own name says more of it than the title of its entry, and far more
@@ -38,8 +39,8 @@ CREATE TABLE terms(term TEXT PRIMARY KEY, images INTEGER, entry_numbers BLOB, en
     image_rows BLOB, image_weights BLOB);
 CREATE TABLE vocabulary(word TEXT PRIMARY KEY, term TEXT, entries INTEGER) WITHOUT ROWID;
 CREATE TABLE image_columns(name TEXT PRIMARY KEY, type TEXT, data BLOB);
-CREATE VIRTUAL TABLE entry_phrases USING fts5(title, tags, author, description, content='');
-CREATE VIRTUAL TABLE name_phrases USING fts5(names, content='');
+CREATE TABLE positions(term TEXT PRIMARY KEY, entry_numbers BLOB, entry_places BLOB,
+    image_rows BLOB, image_places BLOB);
 CREATE TABLE word_index(version INTEGER);
 """
 
@@ -55,6 +56,14 @@ class _Postings:
         for term, weight in weighed.items():
             self.numbers[term].append(number)
             self.weights[term].append(weight)
+
+
+@dataclass
+class _Indexed:
+    """What is indexed of one kind of text."""
+
+    postings: _Postings = field(default_factory=_Postings)
+    positions: Positions = field(default_factory=Positions)
 
 
 @dataclass
@@ -85,10 +94,10 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     """
     into = target if target is not None else store
     into.executescript(TABLES)
-    of_entries, of_images, columns = _Postings(), _Postings(), _Columns()
+    of_entries, of_images, columns = _Indexed(), _Indexed(), _Columns()
     vocabulary: Counter[str] = Counter()
-    numbers = _index_entries(store, into, of_entries, columns, vocabulary)
-    _index_images(store, into, numbers, of_images, columns, vocabulary)
+    numbers = _index_entries(store, of_entries, columns, vocabulary)
+    _index_images(store, numbers, of_images, columns, vocabulary)
     arrays = {name: np.frombuffer(getattr(columns, name), getattr(columns, name).typecode) for name in vars(columns)}
     into.executemany(
         "INSERT INTO image_columns VALUES (?, ?, ?)",
@@ -96,25 +105,23 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     )
     sizes = np.bincount(arrays["entries"].astype(np.int64), minlength=len(numbers))
     into.executemany(
-        "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)", _term_rows(of_entries, of_images, arrays["entries"], sizes)
+        "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)",
+        _term_rows(of_entries.postings, of_images.postings, arrays["entries"], sizes),
+    )
+    into.executemany(
+        "INSERT INTO positions VALUES (?, ?, ?, ?, ?)", position_rows(of_entries.positions, of_images.positions)
     )
     into.executemany(
         "INSERT INTO vocabulary VALUES (?, ?, ?)",
         ((word, stems([word])[0], count) for word, count in sorted(vocabulary.items())),
     )
     into.execute("INSERT INTO word_index VALUES (?)", (VERSION,))
-    for table in ("entry_phrases", "name_phrases"):
-        into.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608 - names of ours
     into.commit()
     return len(columns.ids)
 
 
 def _index_entries(
-    store: sqlite3.Connection,
-    into: sqlite3.Connection,
-    postings: _Postings,
-    columns: _Columns,
-    vocabulary: Counter[str],
+    store: sqlite3.Connection, indexed: _Indexed, columns: _Columns, vocabulary: Counter[str]
 ) -> dict[str, int]:
     """Index the entries' own texts; returns their numbers by slug."""
     present = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
@@ -127,17 +134,15 @@ def _index_entries(
     for slug, title, tags, author, collaborators, description, posted_at, favourites in rows:
         number = numbers[slug] = len(numbers)
         authors = " ".join(filter(None, [author, *json.loads(collaborators or "[]")]))
-        named = " \n ".join(json.loads(tags or "[]"))
+        each_tag = json.loads(tags or "[]")
+        named = " \n ".join(each_tag)
         texts = ((title or "", TITLE), (named, TAGS), (authors, AUTHOR), (description or "", DESCRIPTION))
         weighed: dict[str, float] = {}
         for text, weight in texts:
             for term, count in Counter(terms(text)).items():
                 weighed[term] = weighed.get(term, 0.0) + weight * (1.0 + 0.2 * min(count - 1, 3))
-        postings.add(number, weighed)
-        into.execute(
-            "INSERT INTO entry_phrases(rowid, title, tags, author, description) VALUES (?, ?, ?, ?, ?)",
-            (number, *(" ".join(stems(words(text))) for text, _ in texts)),
-        )
+        indexed.postings.add(number, weighed)
+        indexed.positions.add(number, (title or "", *each_tag, authors, description or ""))
         vocabulary.update({*spellings(title or ""), *spellings(named), *spellings(authors)})
         columns.posted.append(_seconds(posted_at))
         columns.favourites.append(max(0, int(favourites or 0)))
@@ -146,9 +151,8 @@ def _index_entries(
 
 def _index_images(
     store: sqlite3.Connection,
-    into: sqlite3.Connection,
     numbers: Mapping[str, int],
-    postings: _Postings,
+    indexed: _Indexed,
     columns: _Columns,
     vocabulary: Counter[str],
 ) -> None:
@@ -175,11 +179,8 @@ def _index_images(
             columns.pixel_art.append(bool(art))
             columns.colours.append(_colour_bits(palette, shares))
             columns.pixels.append(pixels.setdefault(bytes(digest), len(pixels)))
-            postings.add(number, _weigh_names(names))
-            into.execute(
-                "INSERT INTO name_phrases(rowid, names) VALUES (?, ?)",
-                (image_id, " ".join(stems(words(" ".join("/".join(pair) for pair in names))))),
-            )
+            indexed.postings.add(number, _weigh_names(names))
+            indexed.positions.add(number, ("/".join(pair) for pair in names))
             seen.update(word for shown, member in names for word in spellings(_own(shown, member)))
         vocabulary.update(seen)
 

@@ -200,7 +200,8 @@ def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
     """The service's files hold the published images, each once, and nothing else."""
     with _words(generation) as store:
         images = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
-        words = np.array([row[0] for row in store.execute("SELECT rowid FROM name_phrases ORDER BY 1")], np.int64)
+        [(indexed,)] = store.execute("SELECT data FROM image_columns WHERE name = 'ids'")
+        words = np.sort(np.frombuffer(indexed, "<i8"))
         placed = store.execute("SELECT count(DISTINCT image_id) FROM places").fetchone()[0]
         orphans = store.execute(
             "SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR pack IS NULL"

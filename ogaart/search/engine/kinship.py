@@ -120,6 +120,13 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
     )
 
 
+def count_cells(store: ServingStore, image_id: int) -> int:
+    """How many cells a picture has; 0 in a publication that does not know."""
+    if not store.knows_kinship:
+        return 0
+    return int(store.select("SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)[0]["cells"])
+
+
 def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Relative, ...]:
     rows = store.select(
         "SELECT f.image_id, f.kind, f.evidence FROM families AS own JOIN families AS f USING (family_id)"

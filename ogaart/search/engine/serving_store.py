@@ -99,7 +99,7 @@ class ServingStore:
         self._has_renamed = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed'"))
         indexed = self._rows if self._has_word_index() else self._index_in_memory()
         self.columns = ImageColumns(indexed, self._rows)
-        self.words = WordIndex(indexed, self.columns.entry_of, self.columns.rows, len(self.columns.slugs))
+        self.words = WordIndex(indexed, self.columns.entry_of, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
         self.knows_kinship = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'families'"))
         self._has_renamed_entries = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed_entries'"))

@@ -30,7 +30,7 @@ from ogaart.search.web.guards import (
 )
 from ogaart.search.web.info_pages import InfoPages
 from ogaart.search.web.listing_pages import ListingPages
-from ogaart.search.web.methods import HeadMiddleware
+from ogaart.search.web.methods import HeadMiddleware, RevalidationMiddleware
 from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, RequestMetricsMiddleware
 from ogaart.search.web.openapi import describe
 from ogaart.search.web.pages import SearchPages
@@ -95,6 +95,7 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
     for routes in pages:
         app.include_router(routes.router)
     describe(app)
+    app.add_middleware(RevalidationMiddleware)
     app.add_middleware(HeadMiddleware)
     # Inside the layers below, so that what those answer stays as small as it is. Pictures and zips are compressed.
     app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=6, exclude_content_types=_COMPRESSED)

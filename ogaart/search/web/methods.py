@@ -1,8 +1,10 @@
-"""HTTP methods that every route answers alike: HEAD is GET without a body, and OPTIONS names the methods."""
+"""HTTP for every route alike: HEAD is GET without a body, OPTIONS names the methods, what a client has is not sent."""
 
+import hashlib
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +32,65 @@ class HeadMiddleware:
             await self._app(scope, receive, without_body)
         finally:
             scope["method"] = "HEAD"
+
+
+class RevalidationMiddleware:
+    """Names each page and JSON answer by its content (ETag), and answers 304 to a client that has it already.
+
+    Browsers keep such an answer and ask each time whether it is still the same, so that nothing is shown that has been
+    taken down. Files and pictures have rules of their own.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        held: Message | None = None
+
+        async def named(message: Message) -> None:
+            nonlocal held
+            if message["type"] == "http.response.start" and _is_revalidated(message):
+                held = message
+                return
+            if held is not None and message["type"] == "http.response.body":
+                start, held = held, None
+                if not message.get("more_body"):  # a streamed answer goes as it is
+                    message = _revalidated(scope, start, message)
+                await send(start)
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+def _is_revalidated(start: Message) -> bool:
+    headers = Headers(raw=start["headers"])
+    kind = headers.get("content-type", "").partition(";")[0]
+    own = "etag" in headers or "no-store" in headers.get("cache-control", "")
+    return start["status"] == 200 and kind in _REVALIDATED and not own
+
+
+def _revalidated(scope: Scope, start: Message, body: Message) -> Message:
+    """Add the name to an answer, and make it a 304 where the client has it; returns the body to send."""
+    name = f'W/"{hashlib.sha256(body.get("body", b"")).hexdigest()[:20]}"'  # weak: it may be compressed on its way
+    headers = MutableHeaders(raw=start["headers"])
+    headers["ETag"] = name
+    headers.setdefault("Cache-Control", "private, no-cache")
+    wanted = Headers(scope=scope).get("if-none-match", "")
+    known = {one.strip().removeprefix("W/") for one in wanted.split(",")}
+    if known & {name.removeprefix("W/"), "*"}:
+        start["status"] = 304
+        del headers["content-length"]
+        del headers["content-type"]
+        body = {**body, "body": b""}
+    start["headers"] = headers.raw
+    return body
+
+
+_REVALIDATED = frozenset({"text/html", "application/json", "application/atom+xml"})
 
 
 def allowed_methods(request: Request, routers: Sequence[APIRouter]) -> tuple[str, ...]:

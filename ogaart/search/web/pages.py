@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from ogaart.search.display.changes import Copy, changes
+from ogaart.search.engine.kinship import count_cells
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
@@ -29,10 +30,11 @@ _COPIES = (Relation.SAME, Relation.NEAR)
 
 @dataclass(frozen=True)
 class WholePicture:
-    """The picture that a part can be taken of: where it is shown, and its pixels where they are known."""
+    """The picture that a part can be taken of: where it is shown, its pixels where they are known, its stored cells."""
 
     view: str
     hit: Hit | None = None
+    cells: int = 0
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,10 @@ class SearchPages:
     def _whole(self, address: SearchUrl, resolved: ResolvedQuery) -> WholePicture | None:
         first = address.cropped or (address.positive[0] if len(address.positive) == 1 and not address.negative else "")
         if isinstance(first, int) and not (address.upload or address.url):
-            return WholePicture(f"/view/{first}", self._service.hit(first))
+            hit = self._service.hit(first)
+            with self._service.store() as (store, _):
+                cells = count_cells(store, first)
+            return WholePicture(f"/view/{first}", hit, cells)
         return WholePicture(resolved.picture_url) if resolved.picture_url else None
 
 

@@ -5,14 +5,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from ogaart.likeness.colours import colour_names
 from ogaart.search.display.palettes import PALETTES
 from ogaart.search.display.structured import image_object, open_graph
 from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
-from ogaart.search.filters import Filters
+from ogaart.search.parameters import SAME_PALETTE
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.web.allowances import Allowances
@@ -137,6 +136,5 @@ def _relatives(hit: Hit, kinship: Kinship) -> list[Relative]:
 
 
 def palette_path(hit: Hit) -> str:
-    """Pictures like this one that have its main colours; empty where it shows none."""
-    names = colour_names([int(colour[1:], 16) for colour in hit.palette], hit.palette_shares)
-    return SearchUrl(positive=(hit.image_id,), filters=Filters(colours=tuple(sorted(names)))).path() if names else ""
+    """Pictures with the colours of this one, whatever they show."""
+    return SearchUrl(positive=(hit.image_id,), weights=SAME_PALETTE).path()

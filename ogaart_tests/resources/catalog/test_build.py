@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -244,8 +245,9 @@ def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, 
     found = publish(world, index)
 
     assert words(found, "SELECT images FROM terms WHERE term = ?", "foret") == [(len(ALL_OF_IT),)]
-    named = words(found, "SELECT rowid FROM name_phrases ORDER BY rowid")
-    assert [row[0] for row in named] == sorted(image_id(*pair) for pair in ALL_OF_IT)
+    indexed: Any
+    [(indexed,)] = words(found, "SELECT data FROM image_columns WHERE name = 'ids'")
+    assert sorted(np.frombuffer(indexed, "<i8")) == sorted(image_id(*pair) for pair in ALL_OF_IT)
     oak = image_id("oak", "oak")
     assert words(found, "SELECT shown_name, member_path FROM places WHERE image_id = ? ORDER BY rowid", oak) == [
         ("oak.png", ""), ("pack.zip", "art/oak.png")]  # fmt: skip

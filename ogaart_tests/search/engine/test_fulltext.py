@@ -65,7 +65,7 @@ def publication() -> Publication:
         return store.execute(sql, values).fetchall()
 
     columns = ImageColumns(rows, rows)
-    index = WordIndex(rows, columns.entry_of, columns.rows, len(columns.slugs))
+    index = WordIndex(rows, columns.entry_of, len(columns.slugs))
     names = {100 * e + n: Path(name).stem for e, entry in enumerate(ENTRIES) for n, (name, _) in enumerate(entry[3])}
     return Publication(WordMatcher(index, columns.with_colour), columns, names)
 
@@ -85,6 +85,14 @@ def found(publication: Publication, text: str) -> list[str]:
         ("BARREL wooden", ["barrel_01"]),
         ('"wooden barrel"', ["barrel_01"]),
         ('"barrel wooden"', []),
+        ('"barrels and crates"', ["wood #1 + metal"]),
+        ('"barrels crates"', []),  # another word is between
+        ('"prop ann"', []),  # a tag and the author are two texts
+        ('"png playership"', []),
+        ('"png player ship 1"', ["playerShip1_blue"]),
+        ('"ship blue"', []),
+        ('"nosuchword barrel"', []),
+        ('ship -"enemy red"', ["playerShip1_blue"]),
         ("wood -crates", ["barrel_01"]),  # wooden begins so
         ("foret", ["惑星地球"]),
         ("100% wood #1 + metal.png", ["wood #1 + metal"]),

@@ -608,7 +608,7 @@ def test_a_publication_of_before_has_its_words_indexed_when_it_is_opened(tmp_pat
     with SearchService(settings, GridImageReader()) as service:
         new = service.search(SearchQuery(words="aliens blue", limit=100))
     with sqlite3.connect(store) as connection:
-        for table in ("terms", "vocabulary", "image_columns", "entry_phrases", "name_phrases", "word_index"):
+        for table in ("terms", "vocabulary", "image_columns", "positions", "word_index"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("CREATE VIRTUAL TABLE words USING fts5(title, tags, author, description, names, content='')")
 

@@ -343,6 +343,28 @@ def test_credits_download(client: TestClient) -> None:
         assert "LICENSES/LicenseRef-OGA-BY-3.0.txt" in opened.namelist()
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/search?q=robot", f"/image/{ROBOT}", "/about", "/api/v1/info", "/feed.atom?q=robot"],
+)
+def test_what_a_browser_has_is_not_sent_again(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
+    head = client.head(path, headers={"If-None-Match": first.headers["etag"]})
+    changed = client.get(path, headers={"If-None-Match": '"other"'})
+
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert "content-security-policy" in again.headers
+    assert head.status_code == 304
+    assert (changed.status_code, changed.text) == (200, first.text)
+
+
+def test_errors_and_what_must_not_be_kept_have_no_etag(client: TestClient) -> None:
+    for path in ("/nothing", "/search?q=ship&licens=CC0", "/surprise", "/api/v1/images/1"):
+        assert "etag" not in client.get(path).headers, path
+
+
 def test_static_files_are_kept_for_a_year_under_their_version_only(client: TestClient) -> None:
     found = re.search(r'href="(/static/[0-9a-f]{10}/ogaart\.css)"', client.get("/").text)
     assert found is not None

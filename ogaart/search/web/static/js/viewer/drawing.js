@@ -1,9 +1,9 @@
 // What the viewer shows: the picture at its zoom with hard pixels, the grid over it, and the box that is chosen.
 /**
  * @param {HTMLCanvasElement} canvas as large as the stage
- * @param state image, zoom, x, y (the picture's corner on the stage), grid, box
+ * @param state image, zoom, x, y (the picture's corner on the stage), grid or cells, box
  */
-export function draw(canvas, { image, width, height, zoom, x, y, grid, box }) {
+export function draw(canvas, { image, width, height, zoom, x, y, grid, cells, box }) {
   const ratio = devicePixelRatio || 1;
   const { clientWidth, clientHeight } = canvas;
   canvas.width = Math.round(clientWidth * ratio);
@@ -14,7 +14,8 @@ export function draw(canvas, { image, width, height, zoom, x, y, grid, box }) {
   context.drawImage(image, x, y, width * zoom, height * zoom);
   context.strokeStyle = "rgb(127 127 127 / .55)";
   context.strokeRect(x - 0.5, y - 0.5, width * zoom + 1, height * zoom + 1);
-  if (grid) drawGrid(context, grid, { width, height, zoom, x, y });
+  if (cells) drawCells(context, cells, { zoom, x, y });
+  else if (grid) drawGrid(context, grid, { width, height, zoom, x, y });
   if (box) drawBox(context, box, { zoom, x, y });
 }
 
@@ -35,7 +36,20 @@ function drawGrid(context, grid, { width, height, zoom, x, y }) {
     context.moveTo(x, sharp(y + at * zoom));
     context.lineTo(x + width * zoom, sharp(y + at * zoom));
   });
-  // Two colours, so that lines are seen on light and on dark pictures.
+  strokeTwice(context);
+}
+
+function drawCells(context, cells, { zoom, x, y }) {
+  context.beginPath();
+  for (const cell of cells) {
+    const [left, top] = [Math.round(x + cell.left * zoom) + 0.5, Math.round(y + cell.top * zoom) + 0.5];
+    context.rect(left, top, Math.round(cell.width * zoom), Math.round(cell.height * zoom));
+  }
+  strokeTwice(context);
+}
+
+/** In two colours, so that lines are seen on light and on dark pictures. */
+function strokeTwice(context) {
   context.strokeStyle = "rgb(255 255 255 / .75)";
   context.stroke();
   context.setLineDash([3, 3]);

@@ -80,6 +80,23 @@ export function cellAt(grid, x, y) {
   return left === null || top === null ? null : { left, top, width: grid.width, height: grid.height };
 }
 
+/** The grid that stored cells lie in, nearly: the size of the first one, where they begin, and the gap between two. */
+export function gridOf(stored) {
+  const [first] = stored;
+  const beside = stored.find((cell) => cell.top === first.top && cell.left > first.left);
+  const gap = beside ? beside.left - first.left - first.width : 0;
+  const { width, height } = first;
+  return { width, height, left: first.left, top: first.top, spacing: gap > 0 && gap < width ? gap : 0 };
+}
+
+/** The stored cell that a pixel is in, the smallest where they overlap; null between cells. */
+export function storedCellAt(stored, x, y) {
+  const inside = stored.filter(
+    (cell) => x >= cell.left && y >= cell.top && x < cell.left + cell.width && y < cell.top + cell.height,
+  );
+  return inside.sort((a, b) => a.width * a.height - b.width * b.height)[0] || null;
+}
+
 /** All whole cells of a picture, row by row, without the empty ones. */
 export function cells(grid, pixels) {
   const found = [];

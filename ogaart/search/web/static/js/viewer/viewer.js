@@ -2,7 +2,7 @@
 import { say } from "../toast.js";
 import { draw } from "./drawing.js";
 import { load, Player } from "./playing.js";
-import { cellAt, cells, findGrid } from "./sheet_grid.js";
+import { cellAt, cells, findGrid, gridOf, storedCellAt } from "./sheet_grid.js";
 
 const ZOOMS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 const SIDES = ["left", "top", "width", "height"];
@@ -22,15 +22,18 @@ let state = null;
 
 function show() {
   if (!state) return;
-  draw(canvas, { ...state, grid: part("grid").checked ? state.grid : null });
+  const gridShown = part("grid").checked;
+  draw(canvas, { ...state, grid: gridShown ? state.grid : null, cells: gridShown ? state.cells : null });
   part("zoom").textContent = state.zoom < 1 ? `1/${1 / state.zoom}` : `${state.zoom}×`;
   for (const name of SIDES) if (document.activeElement !== fields[name]) fields[name].value = state.box?.[name] ?? "";
   for (const [name, field] of Object.entries(gridFields)) {
     if (document.activeElement !== field) field.value = state.grid[name];
   }
   part("apply").disabled = !state.box;
-  const cell = part("grid").checked ? `, cells of ${state.grid.width} × ${state.grid.height}` : "";
-  const box = state.box ? `; chosen: ${SIDES.map((name) => state.box[name]).join(", ")}` : "";
+  const size = `${state.grid.width} × ${state.grid.height}`;
+  const cell = !gridShown ? "" : state.cells ? `, a sheet of ${state.cells.length} cells` : `, cells of ${size}`;
+  const name = state.box?.name ? `${state.box.name}, ` : "";
+  const box = state.box ? `; chosen: ${name}${SIDES.map((side) => state.box[side]).join(", ")}` : "";
   part("status").textContent = `${state.width} × ${state.height} pixels${cell}${box}`;
 }
 
@@ -60,11 +63,15 @@ function setBox(box) {
     const width = clamp(Math.round(box.width) || 1, 1, state.width);
     const height = clamp(Math.round(box.height) || 1, 1, state.height);
     const left = clamp(Math.round(box.left) || 0, 0, state.width - width);
-    box = { left, top: clamp(Math.round(box.top) || 0, 0, state.height - height), width, height };
+    const { name } = box;
+    box = { left, top: clamp(Math.round(box.top) || 0, 0, state.height - height), width, height, name };
   }
   state.box = box;
   show();
 }
+
+/** The cell of a pixel: one that is stored with the picture, else one of the grid. */
+const cellUnder = (x, y) => (state.cells ? storedCellAt(state.cells, x, y) : cellAt(state.grid, x, y));
 
 function pixelAt(event) {
   const area = canvas.getBoundingClientRect();
@@ -131,7 +138,7 @@ for (const name of ["pointerup", "pointercancel"]) {
     if (drag && !drag.pinch && !drag.pans && !drag.moved) {
       const { x, y } = drag.start;
       const inside = x >= 0 && y >= 0 && x < state.width && y < state.height;
-      if (inside) setBox(part("grid").checked ? cellAt(state.grid, x, y) : { left: x, top: y, width: 1, height: 1 });
+      if (inside) setBox(part("grid").checked ? cellUnder(x, y) : { left: x, top: y, width: 1, height: 1 });
     }
     if (!pointers.size) drag = null;
   });
@@ -168,6 +175,10 @@ stage.addEventListener("keydown", (event) => {
       return show();
     }
     const { left, top, width, height } = state.box;
+    if (event.altKey && state.cells && !event.shiftKey) {
+      const now = state.cells.findIndex((cell) => SIDES.every((name) => cell[name] === state.box[name]));
+      return setBox(state.cells[clamp(now + x + y, 0, state.cells.length - 1)]);
+    }
     const by = event.altKey ? [state.grid.width + state.grid.spacing, state.grid.height + state.grid.spacing] : [1, 1];
     if (event.shiftKey) return setBox({ left, top, width: width + x * by[0], height: height + y * by[1] });
     return setBox({ left: left + x * by[0], top: top + y * by[1], width, height });
@@ -179,7 +190,7 @@ stage.addEventListener("keydown", (event) => {
     0: fit,
     g: () => part("grid").click(),
     p: () => part("play").click(),
-    b: () => setBox({ left: 0, top: 0, width: state.grid.width, height: state.grid.height }),
+    b: () => setBox(state.cells?.[0] || { left: 0, top: 0, width: state.grid.width, height: state.grid.height }),
     Enter: search,
   };
   if (actions[event.key]) {
@@ -200,19 +211,23 @@ for (const [name, field] of Object.entries(gridFields)) {
   field.addEventListener("input", () => {
     const least = name === "width" || name === "height" ? 1 : 0;
     if (field.value !== "") state.grid = { ...state.grid, [name]: clamp(Math.round(Number(field.value)), least, 4096) };
+    state.cells = null;
     part("grid").checked = true;
     show();
   });
 }
 part("size").addEventListener("change", (event) => {
   const size = Number(event.target.value);
-  const found = size ? { width: size, height: size, left: 0, top: 0, spacing: 0 } : findGrid(state.pixels);
+  state.cells = size ? null : state.stored;
+  const found = size ? { width: size, height: size, left: 0, top: 0, spacing: 0 } : foundGrid();
   part("grid").checked = Boolean(found);
   if (found) state.grid = found;
   else say("No regular grid was found: set its size");
   show();
 });
 part("grid").addEventListener("change", show);
+
+const foundGrid = () => (state.stored ? gridOf(state.stored) : findGrid(state.pixels));
 part("speed").addEventListener("input", (event) => {
   player.perSecond = clamp(Number(event.target.value) || 8, 1, 60);
   if (player.playing) player.play(player.frames);
@@ -234,8 +249,8 @@ async function framesToPlay() {
     return images.map((image) => ({ image, left: 0, top: 0, width: image.naturalWidth, height: image.naturalHeight }));
   }
   if (!part("grid").checked) return [];
-  const all = cells(state.grid, state.pixels);
-  const row = state.box && cellAt(state.grid, state.box.left, state.box.top);
+  const all = state.cells || cells(state.grid, state.pixels);
+  const row = state.box && cellUnder(state.box.left, state.box.top);
   const chosen = row ? all.filter((cell) => cell.top === row.top) : all;
   return chosen.map((cell) => ({ image: state.canvas, ...cell }));
 }
@@ -247,9 +262,19 @@ part("apply").addEventListener("click", search);
 dialog.addEventListener("close", () => player.stop());
 new ResizeObserver(() => state && show()).observe(stage);
 
+/** The cells that the catalog has of a sheet, from the API; null where it has none. */
+async function storedCells(url) {
+  try {
+    const { cells: found } = await (await fetch(url)).json();
+    return found.length > 1 ? found.map(({ x, y, ...rest }) => ({ left: x, top: y, ...rest })) : null;
+  } catch {
+    return null; // the grid is found from the pixels instead
+  }
+}
+
 /** Open the viewer for a button's picture: see templates/viewer.html for its attributes. */
 export async function open(button) {
-  const { view, width, height, search: target, box, frames, play } = button.dataset;
+  const { view, width, height, search: target, box, frames, play, cells: stored } = button.dataset;
   let image;
   try {
     image = await load(view);
@@ -266,9 +291,10 @@ export async function open(button) {
   state = {
     ...size, exact, image, canvas: pixels, pixels: context.getImageData(0, 0, size.width, size.height),
     search: target, zoom: 1, x: 0, y: 0, box: null, frames: (frames || "").split(" ").filter(Boolean),
-    grid: { width: 16, height: 16, left: 0, top: 0, spacing: 0 },
+    grid: { width: 16, height: 16, left: 0, top: 0, spacing: 0 }, stored: stored ? await storedCells(stored) : null,
   }; // prettier-ignore
-  const found = findGrid(state.pixels);
+  state.cells = state.stored;
+  const found = foundGrid();
   if (found) state.grid = found;
   part("grid").checked = Boolean(found);
   part("size").value = "";
