@@ -1,8 +1,8 @@
 """What is said of 200 pictures that are not there: the verdicts on made pictures and on art of other games.
 
-Half of the pictures are made (sprites, tiles, shapes, backgrounds, buttons), half are taken evenly from a folder of art,
-such as that of ``benchmarks.likeness_groups``; without one, all are made. "An exact copy", "a near copy", "a part" and
-"contains known ones" are false of every one of them. "Similar" is an opinion: nearer than unrelated pictures are.
+Half of the pictures are made (sprites, tiles, shapes, backgrounds, buttons), half are taken evenly from a folder of
+art, such as that of ``benchmarks.likeness_groups``; without one, all are made. "An exact copy", "a near copy", "a part"
+and "contains known ones" are false of every one of them. "Similar" is an opinion: nearer than unrelated pictures are.
 
     .venv/bin/python -m benchmarks.absent --data FOLDER [--art FOLDER] [--show]
 

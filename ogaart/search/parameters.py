@@ -229,6 +229,12 @@ def preset_of(weights: Weights) -> str:
     return next((choice.value for choice, known in PRESETS if known == weights), "")
 
 
+def weights_label(weights: Weights) -> str:
+    """Weights as a visitor reads them: the label of a preset, or what counts and how much."""
+    named = next((choice.label for choice, known in PRESETS if known == weights), "")
+    return named or f"subject {weights.subject:g}, shape {weights.shape:g}, colours {weights.colours:g}"
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a search: the row from which its URL, OpenAPI, the API page and the command line are made.

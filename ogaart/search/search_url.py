@@ -20,6 +20,7 @@ from ogaart.search.parameters import (
     YesNo,
     nearest,
     unknown_name,
+    weights_label,
 )
 from ogaart.search.picture_parameters import MAX_LINK, Crop, Example, Examples, Token, is_token
 from ogaart.search.query import MAX_DEPTH, MAX_PAGE_SIZE, PAGE_SIZE, Box, Sort
@@ -95,7 +96,7 @@ class SearchUrl:
         return f"/search?{query}" if query else "/search"
 
     def chips(self) -> tuple["Chip", ...]:
-        """Words and each value of each filter, with the URL of this search without it."""
+        """Words, each value of each filter and what counts, with the URL of this search without it."""
         found = [Chip("words", "words", self.words.strip(), self.path(words=""))] if self.words.strip() else []
         for name in self.filters.active():
             row, value = BY_FIELD[name], self.filters[name]
@@ -106,6 +107,8 @@ class SearchUrl:
                 rest = tuple(other for other in value if other != one)
                 url = self.filtered(**{name: rest}) if rest else self.lifted(name)
                 found.append(Chip(name, row.label, row.kind.shown(one), url))
+        if self.visual and self.weights != USUAL:
+            found.append(Chip("weights", "what counts", weights_label(self.weights), self.path(weights=USUAL)))
         return tuple(found)
 
     def respelled(self, field: str, value: str, usual: str) -> str:
@@ -174,7 +177,7 @@ class Chip:
     """One value that narrows a search.
 
     Attributes:
-        field: ``words``, or a filter's.
+        field: ``words``, ``weights``, or a filter's.
         label: what the page calls the filter.
         value: as a visitor reads it.
         url: the same search without it.
