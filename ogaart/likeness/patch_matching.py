@@ -13,19 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.patches import (
-    DENSEST,
-    MIRRORED,
-    ORIENTATIONS,
-    SIDE,
-    Hashes,
-    Patches,
-    hashed,
-    oriented,
-    sampled,
-    turned_back,
-    undo_enlargement,
-)
+from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
+from ogaart.likeness.patches import DENSEST, SIDE, Hashes, Patches, hashed, sampled, undo_enlargement
 
 COMMON = 200
 """Pictures with a patch from which on it tells of none."""
@@ -100,7 +89,7 @@ class Match:
         query_box: x, y, width, height in pixels of the query: where the shared part is.
         picture_box: the same in pixels of the picture.
         scale: by how much the query shows it larger than the picture is.
-        orientation: how the query is to be turned to match; see ``patches.oriented``.
+        orientation: how the query is to be turned to match; see ``orientations.oriented``.
         votes: patches that agree.
         weight: their sum, rare ones counting more.
         share: of the smaller one's patches that could agree.
@@ -168,7 +157,7 @@ class QueryPatches:
         return self.middle.nbytes + sum(13 * len(patches) for _, patches in self.upright)
 
     def turned(self, orientation: int) -> Patches:
-        """The patches of the picture turned and mirrored; see ``patches.oriented``."""
+        """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
         found = hashed(oriented(self.middle, orientation), DENSEST).at_most(ASKED_TURNED)
         # What lies left of the middle, above it, right of it and below it, in the turned picture.
         height, width = self.middle.shape[:2]
@@ -285,7 +274,7 @@ def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, r
     x, y, size = patches.x.astype(np.int64), patches.y.astype(np.int64), SIDE * factor
     within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
     votes, opaque = len(rows), int(np.count_nonzero(patches.opaque[rows]))
-    query_share = votes / max(int(np.count_nonzero(within & comparable)), 1)
+    query_share = _share_of_query(patches, rows, within, step)
     thinned = facts.step / step
     picture_share = max(
         votes / max(facts.patches * thinned, 1.0),
@@ -312,6 +301,23 @@ def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, r
         agreement.picture, relation, box, _times(of_picture, facts.enlarged), factor / facts.enlarged, 0,
         votes, agreement.weight, min(share, 1.0), claimed,
     )  # fmt: skip
+
+
+def _share_of_query(patches: Patches, rows: NDArray[np.int64], within: NDArray[np.bool_], step: int) -> float:
+    """The share that agrees of the query's patches that the index keeps at one place.
+
+    It keeps all multiples of the step, and more of small sprites, nobody knows how many: of those that could be kept,
+    the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
+    """
+    agreeing = patches.hashes[rows]
+    share, level = 0.0, step
+    while level >= patches.step:
+        voting, could = agreeing & np.uint64(level - 1), patches.hashes & np.uint64(level - 1)
+        kinds = len(np.unique(agreeing[voting == 0]))
+        if level == step or kinds >= _LEAST_KINDS:
+            share = max(share, np.count_nonzero(voting == 0) / max(int(np.count_nonzero(within & (could == 0))), 1))
+        level //= 2
+    return float(share)
 
 
 def _times(box: Box, factor: int) -> Box:

@@ -12,6 +12,8 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.islands import more_of_small_sprites
+
 SPACE = "patches-1"
 """Name and version of the patches: the derived space that keeps them. Other patches of the same pixels need another."""
 SIDE = 6
@@ -50,7 +52,7 @@ class Patches:
         width: pixels of the picture in which the places are, so after an enlargement was undone.
         height: likewise.
         enlarged: by how much the picture was a whole-number enlargement; 1 for most.
-        step: hashes are multiples of it.
+        step: hashes are multiples of it, but for those of small sprites of sheets.
     """
 
     hashes: Hashes
@@ -104,19 +106,27 @@ def patches(rgba: NDArray[np.uint8]) -> Patches:
         rgba: (H, W, 4) uint8 canonical pixels: RGB zero where alpha is 0.
 
     Returns:
-        At most ``MOST``; none of a picture without windows that are visible and not flat.
+        At most ``MOST``, and more of small sprites of sheets (``islands``), whose hashes are not all multiples of the
+        step; none of a picture without windows that are visible and not flat.
     """
     reduced, enlarged = undo_enlargement(rgba)
-    first = DENSEST if reduced.shape[0] * reduced.shape[1] <= _DENSE_PIXELS else USUAL
-    found = hashed(reduced, first, enlarged).without_repeats()
-    if len(found) < AMPLE and first > DENSEST:
-        found = hashed(reduced, DENSEST, enlarged).without_repeats()
+    every = hashed(reduced, DENSEST, enlarged)
+    if reduced.shape[0] * reduced.shape[1] > _DENSE_PIXELS and len(every) >= AMPLE * USUAL // DENSEST:
+        found = every.thinned(USUAL).without_repeats()
+    else:
+        found = every.without_repeats()
     while found.step < USUAL:
         thinner = found.thinned(found.step * 2)
         if int(np.count_nonzero(thinner.opaque)) < ENOUGH and len(thinner) < AMPLE:
             break
         found = thinner
-    return found.at_most(MOST)
+    found = found.at_most(MOST)
+    more = more_of_small_sprites(reduced[..., 3] != 0, every.hashes, every.x, every.y, found.step)
+    if not len(more):
+        return found
+    few = every._where(more, found.step).without_repeats()
+    both = [(one.hashes, one.x, one.y, one.opaque) for one in (found, few)]
+    return _joined(both, found.width, found.height, enlarged, found.step)
 
 
 def hashed(rgba: NDArray[np.uint8], step: int, enlarged: int = 1) -> Patches:
@@ -172,35 +182,6 @@ def undo_enlargement(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     if factor < 2 or factor > MAX_ENLARGEMENT or min(width, height) // factor < SIDE:
         return rgba, 1
     return np.ascontiguousarray(rgba[::factor, ::factor]), factor
-
-
-ORIENTATIONS, MIRRORED = 8, 4
-"""Upright, three quarter turns, and from ``MIRRORED`` on the same mirrored."""
-
-
-def oriented(rgba: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """A view of a picture turned by so many quarter turns, and mirrored from the fourth on; 0 leaves it as it is."""
-    return np.rot90(rgba[:, ::-1] if orientation >= MIRRORED else rgba, orientation % 4)
-
-
-def turned_back(box: tuple[int, int, int, int], orientation: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """Where a box of an oriented picture is in the picture itself.
-
-    Args:
-        box: x, y, width, height in the oriented picture.
-        orientation: as of ``oriented``.
-        width: of the picture itself.
-        height: of the picture itself.
-    """
-    x, y, w, h = box
-    # Each quarter turn of numpy is against the clock: (x, y) of a picture W wide comes to (y, W - 1 - x).
-    sides = [(width, height), (height, width)]
-    for turn in range(orientation % 4, 0, -1):
-        before = sides[(turn - 1) % 2][0]
-        x, y, w, h = before - y - h, x, h, w
-    if orientation >= MIRRORED:
-        x = width - x - w
-    return x, y, w, h
 
 
 def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:

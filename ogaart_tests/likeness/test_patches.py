@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
 from ogaart.likeness.patch_matching import Match, QueryPatches, Relation, best_of_each, match
 from ogaart.likeness.patches import (
     MOST,
-    ORIENTATIONS,
     hashed,
     no_patches,
-    oriented,
     packed,
     patches,
     sampled,
-    turned_back,
     undo_enlargement,
     unpacked,
 )
@@ -95,6 +93,20 @@ def test_a_large_sheet_keeps_enough_of_its_small_tiles() -> None:
 
     assert visible > 2_000
     assert proved / visible > 0.85
+
+
+def test_small_sprites_of_a_sheet_keep_more_of_their_few_patches() -> None:
+    icons = [sprite(seed, 13, 13) for seed in range(60)]
+    icon_sheet = sheet(icons, columns=10, cell=20)
+    large = [paste(icon_sheet, sprite(n, 180, 70), 10, 20) for n in (90, 91)]  # most patches are of something large
+    index = MemoryIndex(icon_sheet, *STRANGERS, *large)
+
+    named = [{one.picture for one in claims(icon, index)} for icon in icons[50:]]  # in a row that nothing covers
+
+    assert index.of[0].step == 16
+    assert all(found >= {0, 5, 6} for found in named)
+    assert len(index.of[0]) < 60 * 16
+    assert not any(claims(sprite(seed, 13, 13), index) for seed in range(200, 210))
 
 
 def test_patches_survive_being_stored() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from ogaart.likeness.patches import MIRRORED
+from ogaart.likeness.orientations import MIRRORED
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.suggestions import Suggestion, SuggestionKind
