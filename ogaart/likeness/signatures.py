@@ -21,6 +21,7 @@ MIRRORED, TURNED = 0.998, 0.996
 _ORIENTATIONS = np.array([1.0, TURNED, TURNED, TURNED, MIRRORED, TURNED, TURNED, TURNED], np.float32)
 """What each of the eight orientations counts: upright and its quarter turns, mirrored and those of that."""
 _FLAT = 6  # of 255: what JPEG makes of one colour
+_FAINT, _SPECKS = 3.0, 8.0  # of 255: deviations of a night sky, and of what is left of a texture without its "ground"
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
@@ -39,8 +40,17 @@ def signature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def flat(query: NDArray[np.uint8]) -> bool:
-    """Whether a miniature is of one colour, or empty: it then fits every other flat picture, and tells of none."""
-    return bool(np.ptp(query.reshape(-1, 4).astype(np.int16), axis=0).max() <= _FLAT)
+    """Whether a miniature shows next to nothing: it then fits every other such picture, and tells of none."""
+    return bool(which_are_flat(query[None])[0])
+
+
+def which_are_flat(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which miniatures (N, 32, 32, 4) are of one colour but for faint noise, or empty but for a few specks."""
+    pixels = miniatures.reshape(len(miniatures), SIDE * SIDE, 4)
+    deviation = pixels.std(axis=1, dtype=np.float32).max(axis=1)
+    of_one_alpha = np.ptp(pixels[..., 3].astype(np.int16), axis=1) <= _FLAT
+    one_colour = np.ptp(pixels.astype(np.int16), axis=1).max(axis=1) <= _FLAT
+    return np.asarray(one_colour | (deviation < np.where(of_one_alpha, _FAINT, _SPECKS)))
 
 
 def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:

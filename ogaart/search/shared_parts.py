@@ -19,7 +19,8 @@ _ASSEMBLED = 0.8
 """Share of a picture's patches that are in known pictures, from which on it is assembled from them."""
 _AS_GOOD = 0.85
 """Share of the best match's share of agreeing patches, below which another match is of a similar picture only."""
-_PARTS_SCORE, _COPIES_SCORE = 0.9, 0.09
+_LEAST_SCORE, _PARTS_SCORE, _COPIES_SCORE = 0.9, 0.09, 0.095
+"""Likeness of what is proved: copies by exact pixels come before those by the miniature, which has 0.99 at most."""
 
 SameImages = Callable[[str], Sequence[int]]
 
@@ -53,8 +54,10 @@ class FoundParts:
             (Relation.CONTAINED, self.contains),
         ):
             for image_id, one in pairs:
-                piece = relation is Relation.CONTAINED
-                score = _PARTS_SCORE * one.share if piece else _PARTS_SCORE + _COPIES_SCORE * one.share
+                if relation is Relation.CONTAINED:
+                    score = _LEAST_SCORE * one.share
+                else:
+                    score = _LEAST_SCORE + (_COPIES_SCORE if relation is Relation.NEAR else _PARTS_SCORE) * one.share
                 found.setdefault(image_id, (score, relation))
         return found
 

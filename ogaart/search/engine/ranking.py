@@ -100,13 +100,14 @@ def compare(
         subjects: those of the points.
 
     Returns:
-        By id, of those whose signature is known.
+        By id, of those whose signature is known and shows something.
     """
     forms = [form for form in (reference, reference.subject) if form and not signatures.flat(form.signature)]
     if not forms or not points:
         return {}
     queries = np.stack([form.signature for form in forms])
     places = np.flatnonzero(known)
+    places = places[~signatures.which_are_flat(rows[places])]
     found: dict[int, Near] = {}
 
     def note(place: int, closenesses: NDArray[np.float32], side: int) -> None:
@@ -118,9 +119,10 @@ def compare(
     for place, near in zip(places.tolist(), signatures.closenesses(queries, rows[places]), strict=True):
         note(place, near, sides.get(points[place].id, 0))
     if subjects is not None:
-        ways = signatures.closenesses(queries, subjects.rows)
-        for place, near, side in zip(subjects.places.tolist(), ways, subjects.sides.tolist(), strict=True):
-            note(place, near, side)
+        shown = np.flatnonzero(~signatures.which_are_flat(subjects.rows))
+        ways = signatures.closenesses(queries, subjects.rows[shown])
+        for n, near in zip(shown.tolist(), ways, strict=True):
+            note(int(subjects.places[n]), near, int(subjects.sides[n]))
     return found
 
 
@@ -203,6 +205,6 @@ def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relat
         known = best.get(image_id)
         if known is None:
             best[image_id] = Ranked(image_id, score, relation)
-        elif known.relation is not Relation.NEAR:
+        elif known.relation is not Relation.NEAR or relation is Relation.NEAR:
             best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=relation)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.index.base import ScoredPoint
-from ogaart.search.engine.ranking import ReferenceImage, Subjects, compare, rank
+from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, compare, rank, with_parts
 from ogaart.search.results import Relation
 
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
@@ -111,3 +111,39 @@ def test_a_copy_of_an_icon_needs_its_colours_too() -> None:
     assert relation_of_third(red) is Relation.NEAR
     assert relation_of_third(blue) is Relation.SIMILAR
     assert relation_of_third(()) is Relation.NEAR  # a publication that does not know
+
+
+def nearly_black(seed: int) -> NDArray[np.uint8]:
+    """A night sky: stars so faint that nothing else tells it from any other."""
+    picture = np.zeros((32, 32, 4), np.uint8)
+    picture[..., 3] = 255
+    picture[..., :3] += (np.random.default_rng(seed).random((32, 32, 1)) < 0.05).astype(np.uint8) * 10
+    return picture
+
+
+def specks(seed: int) -> NDArray[np.uint8]:
+    """What is left of a texture of which nearly all was taken for the ground."""
+    picture = np.zeros((32, 32, 4), np.uint8)
+    picture[np.random.default_rng(seed).random((32, 32)) < 0.02] = 40
+    return picture
+
+
+def test_what_shows_next_to_nothing_is_a_copy_of_nothing() -> None:
+    rows = np.stack([nearly_black(1), specks(2), np.full((32, 32, 4), (0, 0, 0, 255), np.uint8)])
+    textured = (miniature(4) // 6).astype(np.uint8)
+    textured[..., 3] = 255
+
+    for query in (nearly_black(7), specks(7), textured):
+        assert Relation.NEAR not in [relation for _, relation in ranked(ReferenceImage(query, side=64), rows)]
+    flat = Subjects(np.arange(3), rows, np.full(3, 64, np.int32))
+    pictures = np.stack([miniature(1), miniature(2), miniature(3)])
+    found = compare(ReferenceImage(nearly_black(7), 64), POINTS, SIDES, pictures, np.ones(3, np.bool_), flat)
+    assert not any(one.copy for one in found.values())
+
+
+def test_of_two_near_copies_the_one_that_all_pixels_prove_is_first() -> None:
+    nearest = [Ranked(1, 0.99, Relation.NEAR), Ranked(2, 0.988, Relation.NEAR)]
+
+    found = with_parts(nearest, {2: (0.995, Relation.NEAR), 3: (0.95, Relation.PART)})
+
+    assert [(one.image_id, one.score) for one in found] == [(2, 0.995), (1, 0.99), (3, 0.95)]
