@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ogaart.likeness.patch_matching import ASKED, Match, QueryPatches, best_of_each, match
+from ogaart.likeness.patch_matching import Match, best_of_each, match
 from ogaart.likeness.patches import DENSEST, ENOUGH, Patches, patches
+from ogaart.likeness.query_patches import ASKED, QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Run, merge_runs, write_run
 

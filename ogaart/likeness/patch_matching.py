@@ -13,20 +13,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
-from ogaart.likeness.patches import DENSEST, SIDE, Hashes, Patches, hashed, sampled, undo_enlargement
+from ogaart.likeness.orientations import ORIENTATIONS, turned_back
+from ogaart.likeness.patches import SIDE, Hashes, Patches
+from ogaart.likeness.query_patches import QueryPatches
 
 COMMON = 200
 """Pictures with a patch from which on it tells of none."""
-FACTORS = (2, 3, 4)
-"""Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
-ASKED, ASKED_TURNED = 32_768, 4_096
-"""Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
 POSTINGS = 400_000
 """Places that are weighed, those of the rarest patches first."""
 JUDGED = 256
 """Agreements that are judged at one scale, the most votes first."""
-_HASHED, _HASHED_TURNED = 1 << 22, 1 << 16  # pixels of a query that are hashed: of a larger one, its middle
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
 _CLAIMED_WEIGHT = 1.8
 
@@ -113,72 +109,6 @@ class Match:
         return self.query_box[2] * self.query_box[3] * self.share**2
 
 
-@dataclass(frozen=True)
-class QueryPatches:
-    """The patches of a query, and what is needed to look for it turned and mirrored.
-
-    Attributes:
-        upright: enlargement and patches: of the picture as it is, and of what is enlarged somewhere in it.
-        middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
-        right: where the middle begins.
-        down: likewise.
-        width: pixels of the picture after an enlargement of the whole was undone.
-        height: likewise.
-        enlarged: by how much it was enlarged.
-    """
-
-    upright: tuple[tuple[int, Patches], ...]
-    middle: NDArray[np.uint8]
-    right: int
-    down: int
-    width: int
-    height: int
-    enlarged: int
-
-    @classmethod
-    def of(cls, rgba: NDArray[np.uint8]) -> "QueryPatches":
-        """Those of a picture, (H, W, 4) uint8 canonical pixels."""
-        reduced, enlarged = undo_enlargement(rgba)
-        height, width = reduced.shape[:2]
-        part, right, down = _middle(reduced, _HASHED)
-        found = [(factor, hashed(part, DENSEST) if factor == 1 else sampled(part, factor, DENSEST))
-                 for factor in (1, *FACTORS)]  # fmt: skip
-        upright = tuple(
-            (factor, patches.at_most(ASKED).moved(right, down, width, height))
-            for factor, patches in found
-            if len(patches)
-        )
-        middle, right, down = _middle(reduced, _HASHED_TURNED)
-        return cls(upright, np.ascontiguousarray(middle), right, down, width, height, enlarged)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory, about."""
-        return self.middle.nbytes + sum(13 * len(patches) for _, patches in self.upright)
-
-    def turned(self, orientation: int) -> Patches:
-        """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
-        found = hashed(oriented(self.middle, orientation), DENSEST).at_most(ASKED_TURNED)
-        # What lies left of the middle, above it, right of it and below it, in the turned picture.
-        height, width = self.middle.shape[:2]
-        across = [self.right, self.width - self.right - width]
-        left, right = across[::-1] if orientation >= MIRRORED else across
-        sides = [left, self.down, right, self.height - self.down - height]
-        for _ in range(orientation % MIRRORED):
-            sides = [*sides[1:], sides[0]]
-        whole = (self.width, self.height) if orientation % 2 == 0 else (self.height, self.width)
-        return found.moved(sides[0], sides[1], *whole)
-
-
-def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], int, int]:
-    """The middle of a picture, of at most so many pixels and of its shape, and where it begins."""
-    height, width = rgba.shape[:2]
-    share = min(1.0, math.sqrt(pixels / (height * width)))
-    rows, columns = max(SIDE, int(height * share)), max(SIDE, int(width * share))
-    down, right = max(0, (height - rows) // 2), max(0, (width - columns) // 2)
-    return rgba[down : down + rows, right : right + columns], right, down
-
-
 def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
@@ -253,36 +183,47 @@ def _agreements(patches: Patches, factor: int, postings: Postings, judged: int) 
 
 def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex, judged: int) -> Iterator[Match]:
     taken: dict[int, list[Box]] = {}
+    extents = _Extents(patches)
     for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
-        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows])
+        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], extents)
         if one is not None and not any(overlap(box, one.query_box) for box in taken.get(one.picture, ())):
             taken.setdefault(one.picture, []).append(one.query_box)
             yield one
 
 
-def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, rows: NDArray[np.int64]) -> Match | None:
+def _judge(
+    patches: Patches, factor: int, agreement: _Agreement, facts: Facts, rows: NDArray[np.int64], extents: "_Extents"
+) -> Match | None:
     """What an agreement proves."""
     left, top = agreement.x, agreement.y
     right, bottom = left + factor * facts.width, top + factor * facts.height
     inner = (max(left, 0), max(top, 0), min(right, patches.width), min(bottom, patches.height))
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
         return None
+    of_picture = (
+        (inner[0] - left) // factor, (inner[1] - top) // factor,
+        -(-(inner[2] - inner[0]) // factor), -(-(inner[3] - inner[1]) // factor),
+    )  # fmt: skip
+    found = Match(
+        agreement.picture, Relation.OVERLAP, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
+        _times(of_picture, facts.enlarged), factor / facts.enlarged, 0, len(rows), agreement.weight, 0.0, False,
+    )  # fmt: skip
+    if agreement.weight < _CLAIMED_WEIGHT:
+        return found  # a candidate, and no proof, however much of it agrees
     # Both keep the multiples of the larger step: of those, which could agree?
     step = max(patches.step, facts.step)
-    comparable = (patches.hashes & np.uint64(step - 1)) == 0
-    x, y, size = patches.x.astype(np.int64), patches.y.astype(np.int64), SIDE * factor
-    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
-    votes, opaque = len(rows), int(np.count_nonzero(patches.opaque[rows]))
-    query_share = _share_of_query(patches, rows, within, step)
     thinned = facts.step / step
+    opaque = int(np.count_nonzero(patches.opaque[rows]))
     picture_share = max(
-        votes / max(facts.patches * thinned, 1.0),
+        len(rows) / max(facts.patches * thinned, 1.0),
         opaque / max(facts.opaque * thinned, _LEAST_KINDS),  # on another ground only these are left
     )
     picture_inside = inner == (left, top, right, bottom)
+    whole = inner == (0, 0, patches.width, patches.height)
     # Patches of another scale than the query's own do not tell of the rest of it.
-    query_inside = inner == (0, 0, patches.width, patches.height) or (factor == 1 and not (comparable & ~within).any())
+    query_inside = whole or (factor == 1 and _inside(extents.of(step), inner))
+    query_share = _share_of_query(patches, rows, inner, SIDE * factor, step) if query_inside else 0.0
     relation, share = Relation.OVERLAP, min(query_share, picture_share)
     if query_inside and (query_share >= picture_share or not picture_inside):
         relation, share = Relation.WHOLE, query_share
@@ -290,25 +231,43 @@ def _judge(patches: Patches, factor: int, agreement: _Agreement, facts: Facts, r
         relation, share = Relation.PART, picture_share
     claimed = (
         share >= _CLAIMED_SHARE[Relation.WHOLE if query_inside and picture_inside else relation]
-        and agreement.weight >= _CLAIMED_WEIGHT
         and len(np.unique(patches.hashes[rows])) >= _LEAST_KINDS
     )
-    box = (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1])
-    of_picture = (
-        (inner[0] - left) // factor, (inner[1] - top) // factor, -(-box[2] // factor), -(-box[3] // factor)
-    )  # fmt: skip
-    return Match(
-        agreement.picture, relation, box, _times(of_picture, facts.enlarged), factor / facts.enlarged, 0,
-        votes, agreement.weight, min(share, 1.0), claimed,
-    )  # fmt: skip
+    return replace(found, relation=relation, share=min(share, 1.0), claimed=claimed)
 
 
-def _share_of_query(patches: Patches, rows: NDArray[np.int64], within: NDArray[np.bool_], step: int) -> float:
-    """The share that agrees of the query's patches that the index keeps at one place.
+class _Extents:
+    """Where the patches of a query are that are multiples of a step: left, top, right and bottom of all windows."""
+
+    def __init__(self, patches: Patches) -> None:
+        self._patches = patches
+        self._known: dict[int, Box | None] = {}
+
+    def of(self, step: int) -> Box | None:
+        """None where there are none."""
+        if step not in self._known:
+            kept = (self._patches.hashes & np.uint64(step - 1)) == 0
+            x, y = self._patches.x[kept], self._patches.y[kept]
+            some = (int(x.min()), int(y.min()), int(x.max()) + SIDE, int(y.max()) + SIDE) if len(x) else None
+            self._known[step] = some
+        return self._known[step]
+
+
+def _inside(extent: Box | None, box: Box) -> bool:
+    """Whether what extends so far lies in a box of left, top, right and bottom; nothing lies anywhere."""
+    return extent is None or (
+        extent[0] >= box[0] and extent[1] >= box[1] and extent[2] <= box[2] and extent[3] <= box[3]
+    )
+
+
+def _share_of_query(patches: Patches, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
+    """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
 
     It keeps all multiples of the step, and more of small sprites, nobody knows how many: of those that could be kept,
     the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
     """
+    x, y = patches.x.astype(np.int64), patches.y.astype(np.int64)
+    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
     agreeing = patches.hashes[rows]
     share, level = 0.0, step
     while level >= patches.step:

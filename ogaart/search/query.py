@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness.fusion import USUAL, Weights
-from ogaart.likeness.patch_matching import QueryPatches
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ogaart.likeness import patch_matching
-from ogaart.likeness.patch_matching import Match, QueryPatches, best_of_each, match
+from ogaart.likeness.patch_matching import Match, best_of_each, match
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit, Place, Relation, SharedPart, Verdict

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
-from ogaart.likeness.patch_matching import Match, QueryPatches, Relation, best_of_each, match
+from ogaart.likeness.patch_matching import Match, Relation, best_of_each, match
 from ogaart.likeness.patches import (
     MOST,
     hashed,
@@ -18,6 +18,7 @@ from ogaart.likeness.patches import (
     undo_enlargement,
     unpacked,
 )
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, enlarged, ground, paste, sheet, sprite
 
 LARGE_SHEET = Path(__file__).parents[2] / "ogaart/demo/art/angband-data/graf/32x32.png"

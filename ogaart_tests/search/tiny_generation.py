@@ -23,8 +23,8 @@ from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import Picture, decode
 from ogaart.likeness import features, signatures
 from ogaart.likeness.grounds import without_ground
-from ogaart.likeness.patch_matching import QueryPatches
 from ogaart.likeness.patches import patches as patches_of
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point

@@ -19,7 +19,7 @@ from ogaart.imaging.unpacker import Unpacker
 from ogaart.likeness import features, parts, signatures
 from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.noise import is_noise
-from ogaart.likeness.patch_matching import QueryPatches
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
 from ogaart.search.errors import TooLarge

@@ -1,0 +1,82 @@
+"""The patches of a query, dense enough to meet what any picture of the index keeps: at each scale, and turned."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.likeness.orientations import MIRRORED, oriented
+from ogaart.likeness.patches import DENSEST, SIDE, Patches, hashed, sampled, undo_enlargement
+
+FACTORS = (2, 3, 4)
+"""Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
+ASKED, ASKED_TURNED = 32_768, 4_096
+"""Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
+_HASHED, _HASHED_TURNED = 1 << 22, 1 << 16  # pixels of a query that are hashed: of a larger one, its middle
+
+
+@dataclass(frozen=True)
+class QueryPatches:
+    """The patches of a query, and what is needed to look for it turned and mirrored.
+
+    Attributes:
+        upright: enlargement and patches: of the picture as it is, and of what is enlarged somewhere in it.
+        middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
+        right: where the middle begins.
+        down: likewise.
+        width: pixels of the picture after an enlargement of the whole was undone.
+        height: likewise.
+        enlarged: by how much it was enlarged.
+    """
+
+    upright: tuple[tuple[int, Patches], ...]
+    middle: NDArray[np.uint8]
+    right: int
+    down: int
+    width: int
+    height: int
+    enlarged: int
+
+    @classmethod
+    def of(cls, rgba: NDArray[np.uint8]) -> "QueryPatches":
+        """Those of a picture, (H, W, 4) uint8 canonical pixels."""
+        reduced, enlarged = undo_enlargement(rgba)
+        height, width = reduced.shape[:2]
+        part, right, down = _middle(reduced, _HASHED)
+        found = [(factor, hashed(part, DENSEST) if factor == 1 else sampled(part, factor, DENSEST))
+                 for factor in (1, *FACTORS)]  # fmt: skip
+        upright = tuple(
+            (factor, patches.at_most(ASKED).moved(right, down, width, height))
+            for factor, patches in found
+            if len(patches)
+        )
+        middle, right, down = _middle(reduced, _HASHED_TURNED)
+        return cls(upright, np.ascontiguousarray(middle), right, down, width, height, enlarged)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, about."""
+        return self.middle.nbytes + sum(13 * len(patches) for _, patches in self.upright)
+
+    def turned(self, orientation: int) -> Patches:
+        """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
+        found = hashed(oriented(self.middle, orientation), DENSEST).at_most(ASKED_TURNED)
+        # What lies left of the middle, above it, right of it and below it, in the turned picture.
+        height, width = self.middle.shape[:2]
+        across = [self.right, self.width - self.right - width]
+        left, right = across[::-1] if orientation >= MIRRORED else across
+        sides = [left, self.down, right, self.height - self.down - height]
+        for _ in range(orientation % MIRRORED):
+            sides = [*sides[1:], sides[0]]
+        whole = (self.width, self.height) if orientation % 2 == 0 else (self.height, self.width)
+        return found.moved(sides[0], sides[1], *whole)
+
+
+def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], int, int]:
+    """The middle of a picture, of at most so many pixels and of its shape, and where it begins."""
+    height, width = rgba.shape[:2]
+    share = min(1.0, math.sqrt(pixels / (height * width)))
+    rows, columns = max(SIDE, int(height * share)), max(SIDE, int(width * share))
+    down, right = max(0, (height - rows) // 2), max(0, (width - columns) // 2)
+    return rgba[down : down + rows, right : right + columns], right, down
