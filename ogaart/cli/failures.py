@@ -25,6 +25,8 @@ from ogaart.settings import Settings, what_is_wrong
 REPAIR = "run `ogaart verify --repair`"
 _MAKE_ROOM = "delete what is not needed (`ogaart gc --yes`), or move the data root to another disk"
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_OUT_OF_PLACE = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP})
+"""Something else in the place of a file or a folder."""
 _HELD = ("Could not set lock on file", "database is locked")
 """How DuckDB and SQLite report that another process has a database open for writing."""
 
@@ -65,8 +67,8 @@ def exit_codes() -> Mapping[type[Exception], int]:
             ),
             EXIT_USAGE,
         ),
-        DiscoveryFailed: EXIT_PARTLY,
         **dict.fromkeys((SiteDown, FetchFailed, SweepRejected, ListingRefused, PageUnreadable), EXIT_SITE_DOWN),
+        DiscoveryFailed: EXIT_PARTLY,
         **dict.fromkeys(
             (DataRootRefused, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat), EXIT_REFUSED
         ),
@@ -103,6 +105,10 @@ def _of_system(cause: OSError) -> str:
     reason = (cause.strerror or str(cause) or type(cause).__name__).lower()
     if is_disk_full(cause):
         return f"{where}{reason}: {_MAKE_ROOM}"
+    if cause.errno == errno.ENOENT:
+        return f"{where}{reason}: if it belongs to the data root, {REPAIR}"
+    if cause.errno in _OUT_OF_PLACE:
+        return f"{where}{reason}: if a file of the data root belongs there, move this away, then {REPAIR}"
     if cause.errno in _FORBIDDEN:
         return f"{where}{reason}: change its owner or mode, or set OGAART_DATA to a folder that you may write"
     return f"{where}{reason}"

@@ -16,6 +16,7 @@ from ogaart.settings import Settings
 
 Pairs = Sequence[tuple[str, str]]
 SECONDS = 60.0
+UNAVAILABLE = 503
 _COMMON = ("png", "jpg", "jpeg", "jfif", "gif", "webp", "bmp", "dib", "tga", "svg", "ico", "cur", "tif", "tiff", "dds")
 _ENDINGS = frozenset([*_COMMON, "psd", "psb", "xcf", "ase", "aseprite", "kra", "ora", "pcx", "xpm"])
 """Endings of picture files: an argument with one of them means a file."""
@@ -125,6 +126,7 @@ def search(
 
     Raises:
         NothingPublished: there is no publication yet.
+        IndexBroken, IndexUnreachable, EmbedderBroken, DecisionsUnreadable: the data here cannot be searched.
         click.UsageError: the search or a parameter is invalid, or a picture cannot be read or does not exist.
         click.ClickException: the server does not answer.
     """
@@ -140,12 +142,13 @@ def search(
 
 
 def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path]], fields: Pairs) -> dict[str, Any]:
+    from ogaart.cli.failures import exit_codes
     from ogaart.core.image_ids import parse_image_id
     from ogaart.search.engine.query_resolver import QueryResolver
     from ogaart.search.engine.service import SearchService
     from ogaart.search.engine.uploads import Uploads
     from ogaart.search.engine.visitors import LOCAL
-    from ogaart.search.errors import InvalidParameter, NothingPublished
+    from ogaart.search.errors import InvalidParameter
     from ogaart.search.search_url import read_search_url
     from ogaart.search.web.problems import KNOWN, problem_of
     from ogaart.search.web.schemas import ResultsRecord
@@ -166,10 +169,10 @@ def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path
                 raise InvalidParameter("the search is empty: pass words, a picture or an image_id")
             results = service.search(resolver.resolve(address, LOCAL).query)
             return ResultsRecord.of(results, following=None, upload=None).model_dump(mode="json")
-    except NothingPublished:
-        raise
     except KNOWN as cause:
         problem = problem_of(cause)
+        if problem.status >= UNAVAILABLE and isinstance(cause, tuple(exit_codes())):
+            raise  # what is wrong is not the search: its operator is the one who reads this
         raise click.UsageError(f"{_shown(words, files)}{problem.detail}. {problem.way_out}") from cause
 
 

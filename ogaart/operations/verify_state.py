@@ -138,7 +138,14 @@ def _dagster(home: Path) -> Iterator[DamagedFile]:
 
 
 def _lines(path: Path, way_out: str) -> Iterator[DamagedFile]:
-    for number in damaged_lines(path.read_bytes()) if path.exists() else ():
+    try:
+        damaged = damaged_lines(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except OSError as cause:
+        yield path, f"{(cause.strerror or type(cause).__name__).lower()}: restore the file from a backup", False
+        return
+    for number in damaged:
         yield path, f"line {number} is not as it was written: {way_out}", False
 
 

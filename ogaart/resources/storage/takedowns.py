@@ -57,12 +57,17 @@ def decision_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Every line of the file of decisions, lifted ones too; none where there is no file.
 
     Raises:
-        DecisionsUnreadable: a line is not a decision, or not as it was written.
+        DecisionsUnreadable: a line is not a decision, or not as it was written; or the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except FileNotFoundError as cause:
+        if path.is_symlink():
+            raise DecisionsUnreadable(f"{path} links to {path.readlink()}, which is missing: put it back") from cause
         return
+    except OSError as cause:
+        reason = (cause.strerror or type(cause).__name__).lower()
+        raise DecisionsUnreadable(f"{path}: {reason}; restore the file from a backup") from cause
     except UnicodeDecodeError as cause:
         number = cause.object[: cause.start].count(b"\n") + 1
         raise DecisionsUnreadable(f"{path}, line {number}: not UTF-8; restore the line from a backup") from cause

@@ -1,0 +1,132 @@
+"""Files of a data root that are missing, empty, nonsense, something else, or valid and not what they should hold."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Damage = Callable[[Path], None]
+
+FILES: dict[str, str] = {
+    "decisions": "decisions.jsonl",
+    "visitors' reports": "reports.jsonl",
+    "owner": "owner.json",
+    "Dagster's settings": "dagster/dagster.yaml",
+    "their hash": "dagster/dagster.yaml.sha256",
+    "deleted runs": "dagster/deleted_runs.jsonl",
+    "who runs the services": "dagster/services.json",
+    "runs": "dagster/history/runs.db",
+    "events": "dagster/history/runs/index.db",
+    "schedules": "dagster/schedules/schedules.db",
+    "the link to the catalog": "ogaart.duckdb",
+    "the link to the publication": "generations/current",
+    "manifest": "generations/*/manifest.json",
+    "audits": "generations/*/audits.json",
+    "checks": "generations/*/checks.json",
+    "inputs": "generations/*/inputs.json",
+    "hashes": "generations/*/hashes.json",
+    "catalog": "generations/*/ogaart.duckdb",
+    "words": "generations/*/words.sqlite",
+    "signatures": "generations/*/signatures.npy",
+    "ids of signatures": "generations/*/signature_ids.npy",
+    "fused vectors": "generations/*/fused.npy",
+    "projection": "generations/*/projection.npz",
+    "subjects": "generations/*/subject_signatures.npy",
+    "patches": "generations/*/patches/*/heads.npy",
+    "links of patches": "generations/*/patches/links.parquet",
+    "published index": "generations/*/index/*/edge_config.json",
+    "published segment": "generations/*/index/*/segments/*/segment.json",
+    "published pack": "generations/*/packs/*/*/*.zip",
+    "history of publications": "history/publications.parquet",
+    "changes": "history/changes.parquet",
+    "state of the site": "site/127*.json",
+    "robots.txt": "site/robots/*.json",
+    "sweep": "site/sweeps/*.json",
+    "fetch record": "site/fetches/*/*.json",
+    "page": "blobs/*/*/*",
+    "entries": "tables/entries/*/*/*.parquet",
+    "images": "tables/images/*/*/*.parquet",
+    "failures": "tables/failures/*/*/*.parquet",
+    "steps": "tables/steps/raw_files/*/*.parquet",
+    "pack": "packs/*/*/*.zip",
+    "vectors": "vectors/*/*.parquet",
+    "weights": "vectors/weights.json",
+    "parts": "derived/parts*/*.parquet",
+    "identity of the index": "index/*/identity.json",
+    "index": "index/*/shard/*/edge_config.json",
+    "lock": "locks/swap.lock",
+}
+"""One file of each kind that commands read, by where it is."""
+
+ANY: dict[str, Damage] = {
+    "missing": lambda _: None,
+    "empty": lambda path: path.write_bytes(b"") and None,
+    "nonsense": lambda path: path.write_bytes(b"\xff\x00nonsense\n" * 30) and None,
+    "a folder": lambda path: path.mkdir(),
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+}
+
+
+def _text(text: str) -> Damage:
+    return lambda path: path.write_text(text + "\n") and None
+
+
+JSON: dict[str, Damage] = {
+    f"the JSON {text}": _text(text) for text in ("[]", "{}", "null", "7", '"x"', '{"a": {"b": [1, null]}}', '{"a": ')
+}
+YAML: dict[str, Damage] = {
+    f"the YAML {text!r}": _text(text)
+    for text in (
+        "nonsense: true",
+        "- a",
+        "hello",
+        "a: [",
+        "run_monitoring: 7",
+        "run_launcher:\n  module: no_such\n  class: X",
+        "storage:\n  sqlite:\n    base_dir: [1]",
+        "concurrency:\n  pools: many",
+    )
+}
+
+
+def damages(path: Path) -> dict[str, Damage]:
+    """What can be wrong with a file, by its name."""
+    more = JSON if path.suffix in {".json", ".jsonl"} else YAML if path.suffix == ".yaml" else {}
+    return ANY | more
+
+
+def file_of(data: Path, kind: str) -> Path:
+    """The file of a kind below a data root: there already, or where it would be.
+
+    Raises:
+        LookupError: this data root has none.
+    """
+    found = sorted(path for path in data.glob(FILES[kind]) if path.is_file() or path.is_symlink())
+    if not found and "*" in FILES[kind]:
+        raise LookupError(f"no {FILES[kind]} under {data}")
+    return found[0] if found else data / FILES[kind]
+
+
+def spoiled(path: Path) -> Iterator[str]:
+    """Damage a file in each way, one after the other, and put it back at the end."""
+    kept = path.with_name(f".kept-{path.name}")
+    was = path.exists() or path.is_symlink()
+    if was:
+        path.rename(kept)
+    try:
+        for name, damage in damages(path).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            damage(path)
+            yield name
+            remove(path)
+    finally:
+        remove(path)
+        if was:
+            kept.rename(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
