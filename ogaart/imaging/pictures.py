@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ogaart.imaging import canonical
 from ogaart.imaging.errors import Reason, Unreadable
-from ogaart.imaging.formats import aseprite, bmp, errors, layered_zip, png, psd, svg, tiff, xcf
+from ogaart.imaging.formats import aseprite, bmp, errors, ico, layered_zip, png, psd, svg, tiff, xcf
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
         raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, message) from cause
     except DECODER_ERRORS as cause:
         # What only resembles a TGA or PCX and does not decode was none.
-        raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, _said(kind, cause)) from cause
+        reason = Reason.UNSUPPORTED if _is_unread(cause) else Reason.CORRUPT
+        raise Unreadable(reason if kind.certain else Reason.NOT_A_PICTURE, _said(kind, cause)) from cause
     if not picture.rgba[..., 3].any():
         raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: {_INVISIBLE.get(kind.format, 'fully transparent')}")
     return picture
@@ -152,9 +153,20 @@ def refuse_unknown(kind: FileType) -> None:
         raise Unreadable(Reason.UNSUPPORTED, f"{kind.format}: unsupported picture format")
 
 
+_UNREAD = re.compile(r"(?:un|not |not yet )(?:supported|implemented)|unknown compression", re.IGNORECASE)
+
+
+def _is_unread(cause: Exception) -> bool:
+    """Whether a decoder says that it does not read a variant, rather than that a file is damaged."""
+    text = str(cause)
+    return isinstance(cause, NotImplementedError) or ("(0)" not in text and _UNREAD.search(text) is not None)
+
+
 def _said(kind: FileType, cause: Exception) -> str:
     """The decoder's complaint as a sentence; a lone name (of a key, of a type) says nothing."""
     text = str(cause)
+    if cause.args and isinstance(cause.args[0], bytes):
+        text = cause.args[0].decode("ascii", "backslashreplace").rstrip("\0")
     if isinstance(cause, LookupError | AttributeError | TypeError) or len(text.split()) < 2:
         return f"{kind.format}: damaged or ends early"
     return f"{kind.format}: {text}"
@@ -212,6 +224,9 @@ def _decode(source: Path | bytes, name: str, limits: Limits) -> Picture:
         "bmp": _decode_bit_fields,
         "png": _decode_png,
         "jpg": _decode_jpeg,
+        "ico": _decode_icon,
+        "cur": _decode_icon,
+        "tga": _decode_tga,
     }
     picture = own[name](source, limits) if name in own else None
     if picture is None:
@@ -247,6 +262,7 @@ def _decode_layered_zip(source: Path | bytes, limits: Limits) -> Picture:
 
 def _decode_bit_fields(source: Path | bytes, limits: Limits) -> Picture | None:
     data = _bytes_of(source)
+    bmp.refuse_embedded(data)
     fields = bmp.bit_fields(data)
     if fields is None:
         return None
@@ -256,7 +272,31 @@ def _decode_bit_fields(source: Path | bytes, limits: Limits) -> Picture | None:
 
 def _decode_png(source: Path | bytes, limits: Limits) -> Picture:
     data = _bytes_of(source)
+    if png.is_apples(data):
+        raise errors.Unsupported("Apple's variant of PNG (CgBI)")
     return _decode_raster(png.pixel_chunks(data) if png.has_other_chunks(data) else data, "png", limits)
+
+
+def _decode_icon(source: Path | bytes, limits: Limits) -> Picture:
+    """An icon or cursor, as Pillow reads it; where that fails or shows nothing, its good sizes with their masks."""
+    try:
+        picture = _decode_raster(source, type_of(source).format, limits)
+    except DECODER_ERRORS:
+        if (again := ico.repaired(_bytes_of(source))) is None:
+            raise
+        return _decode_raster(again, "ico", limits)
+    if picture.rgba[..., 3].any() or (again := ico.repaired(_bytes_of(source))) is None:
+        return picture
+    return _decode_raster(again, "ico", limits)
+
+
+def _decode_tga(source: Path | bytes, limits: Limits) -> Picture:
+    """A TGA; the fourth byte of its pixels is no alpha where the header says so and it is 0 throughout."""
+    picture = _decode_raster(source, "tga", limits)
+    head = _head(source)[:18]
+    if picture.rgba[..., 3].any() or head[2] not in (2, 10) or head[16] != 32 or head[17] & 15:
+        return picture
+    return _decode_raster(source, "tga", limits, opaque=True)
 
 
 _JPEG_END = b"\xff\xd9"
@@ -283,13 +323,13 @@ def _decode_jpeg(source: Path | bytes, limits: Limits) -> Picture:
         return dataclasses.replace(picture, note=f"jpg: ends without its end marker{rest}")
 
 
-def _decode_raster(source: Path | bytes, name: str, limits: Limits) -> Picture:
+def _decode_raster(source: Path | bytes, name: str, limits: Limits, *, opaque: bool = False) -> Picture:
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     with Image.open(stream, formats=PILLOW_FORMATS[name]) as image:
         _check_size(image, limits)
         mode = image.mode
         frames = int(getattr(image, "n_frames", 1)) if name in ANIMATED else 1
-        rgba = canonical.rgba_of(image)
+        rgba = canonical.rgba_of(image.convert("RGB") if opaque else image)
         if frames > 1 and canonical.is_empty(rgba):
             rgba = _first_informative(image, frames, limits, rgba)
     return Picture(rgba, mode, name, frames)

@@ -15,17 +15,19 @@ from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 3
+REVISION = 4
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
-EARLIER = 2
-"""The revision before, whose results can differ in texts alone."""
+RECENT = frozenset({2, 3})
+"""Revisions whose results differ from these of revision 4 in a few formats alone."""
+_SINCE_RECENT = frozenset({"unknown", "mp4", "riff", "ico", "cur", "tga", "png", "bmp", "dds"})
+"""Formats of which a result other than a picture may differ from that of a recent revision."""
 _ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj", ".tmj", ".tres", ".tscn", ".meta"})
 """Endings of texts that were passed over and may be texture atlases."""
-_UNKNOWN = frozenset({"unknown", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
+_UNKNOWN = frozenset({"unknown", "mp4", "riff", "ico", "cur", "tga", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
 """Types of members that were passed over and may be pictures or archives now."""
 _ANIMATED = frozenset({"gif", "webp", "png", "tiff", "avif"})
 _ORIENTED = frozenset({"png", "jpg", "webp", "tiff", "avif"})
@@ -72,8 +74,8 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
         return not result.path or PurePosixPath(result.path).suffix.lower() in _ATLASES
     if result.status == MemberStatus.PICTURE and result.colours == 1 and not result.has_alpha:
         return result.format in _ANIMATED  # an animation that begins with a frame of one colour
-    if result.revision == EARLIER:
-        return False
+    if result.revision in RECENT:
+        return result.status != MemberStatus.PICTURE and result.format in _SINCE_RECENT
     if result.status == MemberStatus.FAILED:
         return result.error_class in _REREAD
     if result.status != MemberStatus.PICTURE:

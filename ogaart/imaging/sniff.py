@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ogaart.imaging.unread_pictures import unread_picture
+
 HEAD_BYTES = 36 << 10
 """How many first bytes ``sniff`` needs: an ISO image is known by bytes at 32 KiB."""
 TEXT_BYTES = 4096
@@ -24,7 +26,7 @@ class Kind(StrEnum):
     VECTOR = "vector"  # SVG
     ARCHIVE = "archive"  # holds members
     COMPRESSED = "compressed"  # one stream: a tar or a single file
-    UNSUPPORTED = "unsupported"  # an archive of a known format that is not read
+    UNSUPPORTED = "unsupported"  # an archive or a picture of a known format that is not read
     OTHER = "other"
 
 
@@ -140,6 +142,8 @@ def sniff(head: bytes) -> FileType:
         for magic, name in table:
             if head.startswith(magic):
                 return _layered_zip(head) if name == "zip" else FileType(kind, name)
+    if (unread := unread_picture(head)) is not None:
+        return FileType(Kind.UNSUPPORTED, unread)
     return _by_structure(head) or _by_text(head) or _by_other_magic(head) or _by_header_fields(head)
 
 
@@ -158,7 +162,11 @@ def _layered_zip(head: bytes) -> FileType:
 def _by_structure(head: bytes) -> FileType | None:
     """Types whose magic is in several places."""
     if head[:4] == b"RIFF":
-        forms = {b"WEBP": (Kind.PICTURE, "webp"), b"WAVE": (Kind.OTHER, "wav"), b"AVI ": (Kind.OTHER, "avi")}
+        forms = {
+            b"WEBP": (Kind.PICTURE, "webp"),
+            b"WAVE": (Kind.OTHER, "wav"),
+            b"AVI ": (Kind.OTHER, "avi"),
+        }
         kind, name = forms.get(head[8:12], (Kind.OTHER, "riff"))
         return FileType(kind, name)
     if head[4:8] == b"ftyp":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
 from ogaart.core.states import MemberStatus
-from ogaart.imaging.revisions import EARLIER, REVISION, Result, may_differ, members_are_renamed
+from ogaart.imaging.revisions import RECENT, REVISION, Result, may_differ, members_are_renamed
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.step import Step
 from ogaart.resources.storage.packs import PackWriter, read_at
@@ -89,7 +89,7 @@ class StoredPictures:
         rows = self._members.get(key, [])
         earlier = {
             fingerprint(self._version, key[2]): 0,
-            fingerprint(self._version, key[2], EARLIER): EARLIER,
+            **{fingerprint(self._version, key[2], revision): revision for revision in RECENT},
         }
         old = [row for row in rows if row["fingerprint"] != self.wanted(key[2])]
         if any(row["fingerprint"] not in earlier for row in old):

@@ -14,7 +14,7 @@ from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.revisions import EARLIER, Result, may_differ
+from ogaart.imaging.revisions import RECENT, Result, may_differ
 from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES
 from ogaart_tests.imaging.builders import FROG, png, zipped
 from ogaart_tests.imaging.test_cases import XMP, chunk, png_with
@@ -98,10 +98,14 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
         (Result("not_a_picture", None, "xcf"), b"", True),
         (Result("not_a_picture", None, "text", path="a/readme.txt"), b"", False),
         (Result("not_a_picture", None, "text", path="a/trees.json"), b"", True),  # may be a texture atlas
-        (Result("not_a_picture", None, "text", path="a/trees.png.meta", revision=EARLIER), b"", True),
+        (Result("not_a_picture", None, "text", path="a/trees.png.meta", revision=max(RECENT)), b"", True),
         (Result("not_a_picture", None, "text"), b"", True),  # a file itself, whose name is not known here
-        (Result("not_a_picture", None, "xcf", revision=EARLIER), b"", False),
-        (Result("picture", None, "png", "RGBA", 0, revision=EARLIER), b"", False),
+        (Result("not_a_picture", None, "xcf", revision=max(RECENT)), b"", False),
+        (Result("picture", None, "png", "RGBA", 0, revision=max(RECENT)), b"", False),
+        (Result("not_a_picture", None, "tga", revision=max(RECENT)), b"", True),
+        (Result("not_a_picture", None, "unknown", revision=min(RECENT)), b"", True),
+        (Result("failed", "Corrupt", "png", revision=max(RECENT)), b"", True),
+        (Result("failed", "Corrupt", "psd", revision=max(RECENT)), b"", False),
         (Result("junk", None, None), b"", False),
     ],
 )

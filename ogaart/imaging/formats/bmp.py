@@ -7,9 +7,10 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging.formats.errors import Damaged, TooManyPixels
+from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
 
 _BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_EMBEDDED = {4: "JPEG", 5: "PNG"}
 _READ_BY_PILLOW = {
     (16, 0xF800, 0x7E0, 0x1F, 0),
     (16, 0x7C00, 0x3E0, 0x1F, 0),
@@ -19,6 +20,18 @@ _READ_BY_PILLOW = {
     (32, 0xFF, 0xFF00, 0xFF0000, 0xFF000000),
     (32, 0xFF0000, 0xFF00, 0xFF, 0xFF000000),
 }
+
+
+def refuse_embedded(data: bytes) -> None:
+    """Refuse a BMP that is the envelope of a JPEG or PNG, as printers are sent.
+
+    Raises:
+        Unsupported: it is one.
+    """
+    if len(data) >= 34:
+        header, bits, compression = struct.unpack_from("<I10xHI", data, 14)
+        if header >= 40 and bits == 0 and compression in _EMBEDDED:
+            raise Unsupported(f"a {_EMBEDDED[compression]} inside")
 
 
 def bit_fields(data: bytes) -> tuple[int, int, int, int, int] | None:

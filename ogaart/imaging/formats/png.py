@@ -8,12 +8,31 @@ import zlib
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"})
 """Chunks that pixels depend on."""
+_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+"""Of these the chunks of an animation: where its control is damaged, the picture is shown without it."""
 _ORIENTATION = b"eXIf"
+
+
+def is_apples(data: bytes | memoryview) -> bool:
+    """Whether it is Apple's variant (CgBI), whose pixels are stored in another way."""
+    return bytes(data[12:16]) == b"CgBI"
 
 
 def has_other_chunks(data: bytes | memoryview) -> bool:
     """Whether any chunk is there that ``pixel_chunks`` would leave out."""
-    return any(name not in _PIXELS for name, _, _ in _chunks(memoryview(data)))
+    view = memoryview(data)
+    chunks = _chunks(view)
+    return any(name not in _PIXELS for name, _, _ in chunks) or _animation_is_damaged(view, chunks)
+
+
+def _animation_is_damaged(view: memoryview, chunks: list[tuple[bytes, int, int]]) -> bool:
+    """Whether the control of an animation that stands before the pixels is damaged."""
+    for name, start, end in chunks:
+        if name == b"IDAT":
+            return False
+        if name in _ANIMATION and not _fits(view[start:end]):
+            return True
+    return False
 
 
 def pixel_chunks(data: bytes | memoryview) -> bytes:
@@ -25,8 +44,10 @@ def pixel_chunks(data: bytes | memoryview) -> bytes:
     view = memoryview(data)
     kept = [view[: len(SIGNATURE)]]
     end = len(SIGNATURE)
-    for name, start, end in _chunks(view):
-        if name in _PIXELS or (name == _ORIENTATION and _fits(view[start:end])):
+    chunks = _chunks(view)
+    wanted = _PIXELS - _ANIMATION if _animation_is_damaged(view, chunks) else _PIXELS
+    for name, start, end in chunks:
+        if name in wanted or (name == _ORIENTATION and _fits(view[start:end])):
             kept.append(view[start:end])
     kept.append(view[end:])
     return b"".join(kept)

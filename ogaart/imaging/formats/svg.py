@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import resvg
 from PIL import Image
 
-from ogaart.imaging.formats.errors import Damaged, Invisible, TooManyBytes
+from ogaart.imaging.formats.errors import Damaged, Invisible, TooManyBytes, Unsupported
 
 MAX_BYTES = 32 << 20
 MAX_SIDE = 4096
@@ -40,6 +40,8 @@ def render(data: bytes, max_pixels: int) -> Image.Image:
         else:
             size = (max(1, int(width * scale)), max(1, int(height * scale)))
             png = resvg.render(tree, (scale, 0.0, 0.0, 0.0, scale, 0.0), None, None, size, (0, 0, 0, 0))
+    except RecursionError as cause:
+        raise Unsupported("its elements are nested too deeply") from cause
     except (ValueError, RuntimeError, OverflowError) as cause:
         raise Damaged(f"{cause}") from cause
     except BaseException as cause:
