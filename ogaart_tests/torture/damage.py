@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 FILES: dict[str, str] = {
     "decisions": "decisions.jsonl",
@@ -59,15 +59,15 @@ FILES: dict[str, str] = {
 
 ANY: dict[str, Damage] = {
     "missing": lambda _: None,
-    "empty": lambda path: path.write_bytes(b"") and None,
-    "nonsense": lambda path: path.write_bytes(b"\xff\x00nonsense\n" * 30) and None,
+    "empty": lambda path: path.write_bytes(b""),
+    "nonsense": lambda path: path.write_bytes(b"\xff\x00nonsense\n" * 30),
     "a folder": lambda path: path.mkdir(),
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
 }
 
 
 def _text(text: str) -> Damage:
-    return lambda path: path.write_text(text + "\n") and None
+    return lambda path: path.write_text(text + "\n")
 
 
 JSON: dict[str, Damage] = {
