@@ -151,7 +151,7 @@ def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path
     from ogaart.search.errors import InvalidParameter
     from ogaart.search.search_url import read_search_url
     from ogaart.search.web.problems import KNOWN, problem_of
-    from ogaart.search.web.schemas import ResultsRecord
+    from ogaart.search.web.schemas.results import ResultsRecord
 
     try:
         read_search_url(fields, strict=True)  # before anything is opened

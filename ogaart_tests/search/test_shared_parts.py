@@ -15,7 +15,7 @@ from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Relation, Results, Verdict
-from ogaart.search.web.schemas import ResultsRecord
+from ogaart.search.web.schemas.results import ResultsRecord
 from ogaart.settings import Settings
 from ogaart_tests.likeness.patch_art import Picture, enlarged, ground, paste, sheet, sprite
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, image_id, pictures, png, publish

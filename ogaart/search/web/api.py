@@ -21,7 +21,9 @@ from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
 from ogaart.search.web.openapi import ALWAYS, OF_PICTURES, ImageId, openapi, problems, schema
-from ogaart.search.web.schemas import ImageRecord, InfoRecord, ResultsRecord, SuggestionRecord, SuggestionsRecord
+from ogaart.search.web.schemas.images import ImageRecord
+from ogaart.search.web.schemas.results import InfoRecord, ResultsRecord
+from ogaart.search.web.schemas.suggestions import SuggestionRecord, SuggestionsRecord
 
 
 def _either(description: str) -> dict[str, Any]:

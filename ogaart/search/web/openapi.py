@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path
 
 from ogaart.search.parameters import MAX_TEXT, MAX_VALUES, Parameter, Text, Texts, Whole
-from ogaart.search.web.schemas import ProblemRecord
+from ogaart.search.web.schemas.problems import ProblemRecord
 
 ImageId = Annotated[int, Path(ge=0, lt=1 << 63, description="The picture, by its image_id.")]
 """An image_id in a path: as large as the store's integers."""

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
 from markupsafe import Markup, escape
 
@@ -89,27 +88,6 @@ def sentence(text: str) -> str:
 def inline_code(text: str) -> Markup:
     """HTML of a text whose parts between backticks are code; everything is escaped."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
-
-
-def entry_path(slug: str) -> str:
-    """The page of an entry."""
-    return page_path("entry", slug)
-
-
-def author_path(name: str) -> str:
-    """The page of an author."""
-    return page_path("author", name)
-
-
-def tag_path(name: str) -> str:
-    """The page of a tag."""
-    return page_path("tag", name)
-
-
-def page_path(kind: str, name: str) -> str:
-    """The page of an entry, an author or a tag."""
-    # Browsers resolve dots as steps in a path, even where they are encoded.
-    return f"/search?{urlencode({kind: name})}" if name.strip(".") == "" else f"/{kind}/{quote(name, safe='')}"
 
 
 def with_count(hint: str, count: int | None) -> str:

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ogaart.likeness.fusion import USUAL
+from ogaart.search import page_paths
 from ogaart.search.display import frames, grounds, licence_terms
 from ogaart.search.engine.facets import EMPTY
 from ogaart.search.filters import BY_FIELD
@@ -59,11 +60,11 @@ class Templates:
                 "size",
                 "sentence",
                 "inline_code",
-                "entry_path",
-                "author_path",
-                "tag_path",
             )
         } | {
+            "entry_path": page_paths.entry_path,
+            "author_path": page_paths.author_path,
+            "tag_path": page_paths.tag_path,
             "ground": grounds.ground,
             "frames": frames.collapsed,
             "terms": licence_terms.terms,

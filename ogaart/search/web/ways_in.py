@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse, Response
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import InvalidParameter
+from ogaart.search.page_paths import author_path
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
 from ogaart.search.web.allowances import Allowances
-from ogaart.search.web.template_filters import author_path
 from ogaart.search.web.templating import Templates
 
 _ATOM = "http://www.w3.org/2005/Atom"

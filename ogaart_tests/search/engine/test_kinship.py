@@ -11,7 +11,7 @@ from ogaart.search.engine.kinship import Kinship, SheetCell
 from ogaart.search.engine.service import SearchService
 from ogaart.search.results import Place
 from ogaart.search.web.app import create_app
-from ogaart.search.web.schemas import ImageRecord
+from ogaart.search.web.schemas.images import ImageRecord
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
 

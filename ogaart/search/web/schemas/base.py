@@ -1,0 +1,9 @@
+"""What every record of an answer is: a value."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True)

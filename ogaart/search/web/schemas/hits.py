@@ -1,0 +1,125 @@
+"""A picture of an entry, with every occurrence of it, and the columns that the tables declare as served."""
+
+from typing import Any, Self
+
+import pyarrow as pa
+from pydantic import ConfigDict, Field
+
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
+from ogaart.search.results import Hit, Occurrence, Relation
+from ogaart.search.web.schemas.base import Record
+
+
+class OccurrenceRecord(Record):
+    """One file or archive member that holds the same pixels."""
+
+    image_id: str = Field(description="The picture as part of that entry.")
+    slug: str = Field(description="The entry's name in its URL.")
+    title: str
+    author: str
+    licences: list[str] = Field(description="Any one of them may be chosen.")
+    page_url: str
+    file: str = Field(description="The file's name as its entry shows it.")
+    file_url: str
+    member_path: str = Field(description="Path inside the file, where that is an archive.")
+    format: str
+    bytes: int = Field(ge=0)
+    fid: int | None = Field(description="The site's file id; negative where it states none.")
+    file_sha256: str
+    sha256: str = Field(description="Hash of the picture file's own bytes.")
+
+    @classmethod
+    def of(cls, place: Occurrence) -> Self:
+        """The record of a place."""
+        fields = {name: getattr(place, name) for name in cls.model_fields if name not in ("image_id", "licences")}
+        return cls(image_id=str(place.image_id), licences=list(place.licences), **fields)
+
+
+def _describe_served(described: dict[str, Any]) -> None:
+    """Add every served column to the JSON schema of a hit: what it means is declared once, in ``storage.schema``."""
+    for column in (*IMAGES.served, *ENTRIES.served):
+        # A publication may lack a value, or, from before, a whole column.
+        one: dict[str, Any] = {"type": [_json_type(column.type), "null"], "description": column.comment}
+        if isinstance(column.type, pa.ListType):
+            one["items"] = {"type": _json_type(column.type.value_type)}
+        described["properties"].setdefault(column.served_name, one)
+
+
+def _json_type(arrow: pa.DataType) -> str:
+    for known, name in (
+        (pa.types.is_list, "array"),
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+    ):
+        if known(arrow):
+            return name
+    return "number" if pa.types.is_floating(arrow) else "string"
+
+
+class HitRecord(Record):
+    """One picture of one entry: the fields below, and every other column that the tables declare as served."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_describe_served)
+
+    image_id: str = Field(description="Made of entry and pixels: never changes.")
+    score: float | None = Field(ge=0, le=1.001, description="Similarity, 0 to 1; null in a search without pictures.")
+    relation: Relation | None = Field(description="How it relates to the picture, where the search is one picture.")
+    slug: str
+    title: str
+    author: str
+    author_url: str
+    collaborators: list[str] = Field(description="Co-authors; each is credited as the author is.")
+    licences: list[str] = Field(description="Any one of them may be chosen.")
+    licence_urls: list[str]
+    notice: str = Field(description="The author's own wording of the credit; it takes precedence.")
+    attribution: str = Field(description="The credit line: the notice, else the usual wording.")
+    page_url: str = Field(description="The entry on its site.")
+    art_type: str
+    tags: list[str]
+    posted_at: str
+    fetched_at: str
+    file: str
+    file_url: str
+    member_path: str
+    width: int = Field(ge=0)
+    height: int = Field(ge=0)
+    format: str
+    frames: int = Field(ge=0)
+    has_alpha: bool
+    pixel_art: bool
+    colours: int = Field(ge=0)
+    palette: list[str]
+    pixel_sha256: str
+    url: str = Field(description="Its page here.")
+    thumb_url: str
+    original_url: str
+    places: list[OccurrenceRecord] = Field(description="Every occurrence of the same pixels, in all entries.")
+    folded_count: int = Field(ge=0, description="Hits under this one: near-identical ones, or of the same entry.")
+    folded: list["HitRecord"]
+    why: dict[str, float] = Field(
+        description="How alike it is in subject, shape and colours, 0 to 1, where a search with pictures compared that."
+    )
+    entry_more: int = Field(
+        ge=0, description="Further pictures of its entry that the search has, where it shows one: list them by `entry`."
+    )
+
+    @classmethod
+    def of(cls, hit: Hit, base: str = "") -> Self:
+        """The record of a hit; ``base`` is the server's URL, before the paths on it."""
+        made = {
+            "url": f"{base}{hit.url}",
+            "thumb_url": f"{base}{hit.thumb_url}",
+            "original_url": f"{base}{hit.original_url}",
+            "image_id": str(hit.image_id),
+            "score": None if hit.score is None else round(hit.score, 4),
+            "licences": [licence.name for licence in hit.licences],
+            "licence_urls": [licence.url for licence in hit.licences],
+            "collaborators": list(hit.collaborators),
+            "tags": list(hit.tags),
+            "palette": list(hit.palette),
+            "places": [OccurrenceRecord.of(place) for place in hit.places],
+            "why": {side: round(value, 3) for side, value in hit.why.items()},
+            "folded": [HitRecord.of(other, base) for other in hit.folded],
+        }
+        made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}
+        return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
