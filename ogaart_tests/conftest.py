@@ -1,7 +1,10 @@
 """What tests share: the demo, materialized and published once on each worker."""
 
+import contextlib
+import fcntl
 import os
 import signal
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +30,25 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _handle: None)
         yield
+
+
+_GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x00020000
+"""ext4's requests to read and write a folder's attributes, and the attribute that ``chattr +T`` sets."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let ext4 put the files of each test into a region of the disk of its own, as ``chattr +T`` does.
+
+    ext4 waits minutes before it uses the number of a deleted file again, and until then passes over it whenever a file
+    is made in that region. In the one region of all tests, whose data roots are deleted after each, a thousand new
+    files took 0.35 s of system time; apart they take 0.02 s.
+    """
+    handle = os.open(tmp_path_factory.getbasetemp(), os.O_RDONLY)
+    with contextlib.suppress(OSError):  # another file system
+        [flags] = struct.unpack("l", fcntl.ioctl(handle, _GET_FLAGS, struct.pack("l", 0)))
+        fcntl.ioctl(handle, _SET_FLAGS, struct.pack("l", flags | _TOP_FOLDER))
+    os.close(handle)
 
 
 @dataclass(frozen=True)
