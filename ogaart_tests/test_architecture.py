@@ -148,7 +148,7 @@ def test_pure_packages_stay_pure(package: str) -> None:
     assert broken == []
 
 
-def test_torch_is_imported_in_the_embedding_worker_only() -> None:
+def test_torch_is_imported_in_the_processes_that_embed_only() -> None:
     users = {
         name
         for name, path in modules().items()
@@ -157,7 +157,9 @@ def test_torch_is_imported_in_the_embedding_worker_only() -> None:
     }
 
     assert {name for name in users if not name.startswith("ogaart.resources.embedding.models.")} == {
-        "ogaart.resources.embedding.worker"
+        "ogaart.resources.embedding.worker",
+        "ogaart.resources.embedding.measurement_worker",
+        *(f"ogaart.resources.embedding.backends.{name}" for name in ("base", "ncnn_f32", "openvino_f32", "torch_f32")),
     }
 
 

@@ -17,8 +17,10 @@ from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.sheet_cells import SheetCells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.resources.embedding.backend_choice import WORTH_MEASURING
 from ogaart.resources.embedding.batches import Batch, Failure, Picture
 from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.measurement import measure_backends
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
 from ogaart.resources.storage.schema import CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
@@ -156,6 +158,8 @@ def _read_pictures(
         derived.store(kept)
         kept.clear()
 
+    if len(missing) >= WORTH_MEASURING:
+        measure_backends(step.stores.settings)
     step.progress.begin(len(keys), "pictures")
     with embedder:
         for batch in embedder.read(pictures()):
@@ -173,6 +177,8 @@ def _read_pictures(
                 rows = 0
         store()
         step.extra["worker_peak_bytes"] = embedder.peak_bytes
+    if embedded:
+        step.notes["backend"] = f"{embedder.choice.backend}: {embedder.choice.reason}"
     step.extra["embedded"] = embedded
     step.counts[RowState.PENDING] = 0
     return reasons

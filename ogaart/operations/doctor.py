@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import requests
 
 from ogaart.imaging.find_libarchive import find_libarchive
+from ogaart.resources.embedding.backend_choice import Measured, choose
 from ogaart.resources.embedding.embedder import Embedder, EmbedderBroken
 from ogaart.resources.embedding.registry import (
     EmbeddingModel,
@@ -70,7 +71,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _libarchive()
     yield from _storage(settings)
     yield _queries(settings)
-    yield _weights(settings)
+    yield from _model(settings)
     yield _collection(settings)
     yield _chromium()
     contact = settings.contact or "empty: set OGAART_CONTACT to a mail address or URL before reading the real site"
@@ -113,21 +114,33 @@ def _queries(settings: Settings) -> Finding:
     return Finding("queries", True, f"{settings.queries}: {', '.join(queries)}")
 
 
-def _weights(settings: Settings) -> Finding:
+def _model(settings: Settings) -> Iterator[Finding]:
     """Starts the model with its weights; nothing is downloaded, but their source is tried where they are missing."""
     name = f"weights of {settings.model}"
     try:
         found = find_weights(settings)
         space = VectorSpace.of(settings)
         if found.path is None:
-            return _downloadable(name, model_named(settings.model))
+            yield _downloadable(name, model_named(settings.model))
+            return
+        requested = choose(settings)
         with Embedder(settings) as embedder:
             embedder.start()
+            used = embedder.choice
     except EmbedderBroken as cause:
-        return Finding(name, False, f"{found.path} does not load as weights of {settings.model}: {cause}")
+        yield Finding(name, False, f"{found.path} does not load as weights of {settings.model}: {cause}")
+        return
     except (WeightsMissing, OSError) as cause:
-        return Finding(name, False, str(cause))
-    return Finding(name, True, f"{found.path}; space {space.name}")
+        yield Finding(name, False, str(cause))
+        return
+    yield Finding(name, True, f"{found.path}; space {space.name}")
+    others = "; ".join(_measured(row) for row in used.measured if row.backend != used.backend)
+    detail = f"{used.backend}: {used.reason}" + (f" ({others})" if others else "")
+    yield Finding("embedding back end", used.backend == requested.backend, detail, needed=False)
+
+
+def _measured(row: Measured) -> str:
+    return f"{row.backend}: {row.refused or f'{row.milliseconds} ms'}"
 
 
 def _downloadable(name: str, model: EmbeddingModel) -> Finding:

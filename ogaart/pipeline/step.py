@@ -58,6 +58,8 @@ class Step:
         self.now = datetime.now(UTC)
         self.counts: Counter[RowState] = Counter()
         self.extra: dict[str, int] = {}
+        self.notes: dict[str, str] = {}
+        """What else the Dagster UI shows of this step, in words."""
         self.checks: dict[str, CheckOutcome] = {}
         self.progress = progress or Progress()
         self.refresh = refresh
@@ -156,6 +158,7 @@ class Step:
                 self.counts[s] for s in (RowState.NEW, RowState.STALE, RowState.UNCHANGED)
             ),
             **self.extra,
+            **self.notes,
             "peak_bytes": peak_bytes(),
             "written": {name: written for name, (_, written) in self._sizes.items()},
             "rows": {name: rows for name, (rows, _) in self._sizes.items()},

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
+from ogaart.resources.embedding.backend_choice import TORCH, Choice, choose
 from ogaart.resources.embedding.batches import Batch, Failure, Picture, Reading
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
@@ -62,6 +63,7 @@ class Embedder:
         self._lock = threading.Lock()
         self._model = model_named(settings.model)
         self.space = VectorSpace.of(settings)
+        self._choice: Choice | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +86,13 @@ class Embedder:
     def pid(self) -> int | None:
         """The child's process id, where one runs."""
         return self._child.pid if self._child else None
+
+    @property
+    def choice(self) -> Choice:
+        """The back end in use, and why it is this one; it is final once a child has started."""
+        if self._choice is None:
+            self._choice = choose(self._settings)
+        return self._choice
 
     def start(self) -> None:
         """Start the child now, so that the first picture need not wait.
@@ -258,28 +267,44 @@ class Embedder:
         if self._weights.path is None:
             _log.info("the weights of %s are downloaded first: %s", self._model.name, self._model.source)
         started = time.monotonic()
+        try:
+            child, hello = self._start()
+        except ChildLost as error:
+            if self.choice.backend == TORCH:
+                raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
+            self._fall_back(str(error))
+            return self._ready()
+        self._peak = max(self._peak, hello.fields["peak"])
+        if hello.fields["kind"] == "weights-missing":
+            child.kill()
+            raise WeightsMissing(hello.fields["message"])
+        if hello.fields["reason"]:
+            self._fall_back(hello.fields["reason"])
+        _log.info("%s loaded in %.1f s by %s", self.space.name, time.monotonic() - started, self.choice.backend)
+        self._child = child
+        return child
+
+    def _start(self) -> tuple[Child, protocol.Message]:
         child = Child("ogaart.resources.embedding.worker", "the embedding process", _environment())
         start = {
             "op": "start",
             "model": self._model.name,
             "weights": str(self._weights.path) if self._weights.path else "",
+            "backend": self.choice.backend,
+            "conversions": str(self.choice.folder),
             "threads": self._settings.embed_threads,
             "limits": dataclasses.asdict(Limits.from_settings(self._settings)),
         }
         try:
-            hello = child.request(start, seconds=START_SECONDS)
-        except ChildLost as error:
-            raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
+            return child, child.request(start, seconds=START_SECONDS)
         except BaseException:
             child.kill()
             raise
-        self._peak = max(self._peak, hello.fields["peak"])
-        if hello.fields["kind"] == "weights-missing":
-            child.kill()
-            raise WeightsMissing(hello.fields["message"])
-        _log.info("%s loaded in %.1f s", self.space.name, time.monotonic() - started)
-        self._child = child
-        return child
+
+    def _fall_back(self, reason: str) -> None:
+        """Use PyTorch from here on."""
+        _log.warning("%s is not used: %s; PyTorch embeds instead", self.choice.backend, reason)
+        self._choice = dataclasses.replace(self.choice, backend=TORCH, reason=f"{self.choice.backend}: {reason}")
 
 
 def _environment() -> dict[str, str]:

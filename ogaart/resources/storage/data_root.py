@@ -69,6 +69,11 @@ class DataRoot:
         return self.root / "projections"
 
     @property
+    def models(self) -> Path:
+        """Embedding models converted for faster libraries, with what was measured of them; made again where missing."""
+        return self.root / "models"
+
+    @property
     def index(self) -> Path:
         """The working collection, where it lives in the process."""
         return self.root / "index"

@@ -55,7 +55,7 @@ def clean_up_leftovers(root: DataRoot) -> list[Path]:
 def _candidates(root: DataRoot) -> Iterable[Path]:
     """Temporary names at the few depths where stores make them: a walk through all blobs would take minutes."""
     wanted = f"{TEMPORARY}*"
-    for folder in (root.root, root.blobs, root.generations, root.history, root.scratch):
+    for folder in (root.root, root.blobs, root.models, root.generations, root.history, root.scratch):
         yield from folder.glob(wanted)
     for folder in (root.site, root.vectors, root.derived, root.index):
         for pattern in (wanted, f"*/{wanted}", f"*/*/{wanted}"):

@@ -20,12 +20,12 @@ from PIL import Image
 from torchvision.models import vgg16
 
 from ogaart.likeness import parts
+from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
 from ogaart.resources.embedding.batches import Picture
 from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
 from ogaart.resources.embedding.models.base import downloads
 from ogaart.resources.embedding.preprocessing import PREPARATION
 from ogaart.resources.embedding.registry import VectorSpace, find_weights, model_named
-from ogaart.resources.embedding.worker import LoadedModel
 from ogaart.settings import Settings
 
 LITE0_SPACE = f"efficientnet_lite0-57934424-{PREPARATION}"

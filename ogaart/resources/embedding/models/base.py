@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -80,6 +81,21 @@ class EmbeddingModel(ABC):
     @abstractmethod
     def forward(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
         """Normalised pictures (N, 3, H, W) through the layers of ``build`` to vectors (N, dimension)."""
+
+    def backbone(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
+        """Normalised pictures (N, 3, H, W) to what the layers of ``dense`` start from, (N, K).
+
+        Other back ends than PyTorch convert this part. A model without such layers leaves it as it is.
+        """
+        return self.forward(body, pixels)
+
+    def dense(self, body: "nn.Module") -> "Sequence[nn.Linear]":
+        """The fully connected layers from ``backbone`` to the vector, with a ReLU after each.
+
+        Their weights are read once for a whole batch, which is what they cost where they are large.
+        """
+        del body
+        return ()
 
     def not_available(self, cause: str) -> str:
         """The message where the published weights are not available."""

@@ -1,8 +1,9 @@
 """VGG16 of torchvision, IMAGENET1K_V1: the second fully connected layer after its ReLU, 4,096 numbers."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.error import URLError
 
 from ogaart.resources.embedding.models.base import EmbeddingModel, WeightsMissing, downloads
@@ -63,6 +64,16 @@ class Vgg16(EmbeddingModel):
     def forward(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
         """Features, pooling, fc1, ReLU, fc2, ReLU (dropout does nothing in inference)."""
         return cast("torch.Tensor", body(pixels))
+
+    def backbone(self, body: "nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
+        """Features and pooling, (N, 25088)."""
+        layers = cast("Any", body)
+        return cast("torch.Tensor", layers.avgpool(layers.features(pixels)).flatten(1))
+
+    def dense(self, body: "nn.Module") -> "Sequence[nn.Linear]":
+        """fc1 and fc2."""
+        classifier = cast("nn.Sequential", body.classifier)
+        return cast("Sequence[nn.Linear]", (classifier[0], classifier[3]))
 
 
 MODEL = Vgg16()

@@ -1,0 +1,133 @@
+"""Which back end a machine embeds with: measured once for a model's weights, kept beside the conversions."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ogaart.resources.embedding.backends.base import Backend
+from ogaart.resources.embedding.backends.ncnn_f32 import NcnnBackend
+from ogaart.resources.embedding.backends.openvino_f32 import OpenVinoBackend
+from ogaart.resources.embedding.registry import find_weights, model_named
+from ogaart.resources.storage.atomic_files import read_json, write_json
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.settings import Settings
+
+TORCH = "torch"
+"""The back end that is always there, and by which the others are verified."""
+BACKENDS: Mapping[str, Backend] = MappingProxyType({b.name: b for b in (NcnnBackend(), OpenVinoBackend())})
+"""The back ends beside PyTorch, all of ``ogaart[fast]``."""
+WORTH_MEASURING = 512
+"""Pictures to embed at which the conversion and its measurement, about a minute for VGG16, pay for themselves."""
+_FILE = "choice.json"
+_VERSION = 1
+_INSTRUCTIONS = {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_int8", "asimd", "asimddp", "bf16"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One back end, measured.
+
+    Attributes:
+        backend: its name.
+        milliseconds: CPU time of one picture, on one thread; None where it cannot be used.
+        cosine: the smallest between its vectors and PyTorch's.
+        refused: why it cannot be used; empty where it can.
+    """
+
+    backend: str
+    milliseconds: float | None
+    cosine: float
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The back end to embed with.
+
+    Attributes:
+        backend: its name.
+        folder: of the model's conversions.
+        reason: why it is this one.
+        measured: every back end that was measured; empty where none was.
+    """
+
+    backend: str
+    folder: Path
+    reason: str
+    measured: tuple[Measured, ...] = ()
+
+
+def conversions(settings: Settings) -> Path:
+    """The folder of the conversions of the settings' model and weights.
+
+    Raises:
+        UnknownModel: the settings name a model that is not available.
+        WeightsMissing: see ``find_weights``.
+    """
+    model = model_named(settings.model)
+    return DataRoot.of(settings).models / f"{model.name}-{find_weights(settings).sha256}"
+
+
+def choose(settings: Settings) -> Choice:
+    """The back end that was measured as the fastest here; PyTorch where none was measured, and why.
+
+    Raises:
+        UnknownModel: the settings name a model that is not available.
+        WeightsMissing: see ``find_weights``.
+    """
+    folder = conversions(settings)
+    if not any(backend.installed() for backend in BACKENDS.values()):
+        return Choice(TORCH, folder, "ogaart[fast] is not installed")
+    kept = read_json(folder / _FILE)
+    if not isinstance(kept, dict) or kept.get("version") != _VERSION:
+        return Choice(TORCH, folder, f"not measured yet: a step that embeds {WORTH_MEASURING} pictures measures first")
+    if kept["machine"] != machine():
+        return Choice(TORCH, folder, "measured on another processor or with other packages: it is measured again")
+    measured = tuple(Measured(**row) for row in kept["measured"])
+    backend, reason = fastest(measured)
+    return Choice(backend, folder, reason, measured)
+
+
+def keep(folder: Path, measured: tuple[Measured, ...]) -> None:
+    """Write what was measured into a folder of conversions."""
+    write_json(
+        folder / _FILE,
+        {"version": _VERSION, "machine": machine(), "measured": [asdict(row) for row in measured]},
+        indent=1,
+    )
+
+
+def fastest(measured: tuple[Measured, ...]) -> tuple[str, str]:
+    """The name of the back end that takes the least CPU time, and that time beside PyTorch's, in words."""
+    usable = {row.backend: row.milliseconds for row in measured if row.milliseconds is not None}
+    best = min(usable, key=lambda name: usable[name], default=TORCH)
+    if best not in usable or TORCH not in usable:
+        return TORCH, "no other back end can be used here"
+    said = f"{usable[best]:.1f} ms of one core a picture"
+    if best == TORCH:
+        return best, said
+    return best, f"{said}, {usable[TORCH] / usable[best]:.1f} times as fast as PyTorch ({usable[TORCH]:.1f} ms)"
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """What the measurement depends on: the processor, and the versions of the packages."""
+    versions: dict[str, str | None] = {}
+    for backend in BACKENDS.values():
+        versions |= backend.versions()
+    return {"processor": _processor(), "packages": versions}
+
+
+def _processor() -> str:
+    """The processor's name and the instructions that matter to the back ends; a virtual machine's name says little."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = sorted(_INSTRUCTIONS & set(facts.get("flags", facts.get("Features", "")).split()))
+    return f"{facts.get('model name', platform.machine())} ({', '.join(flags)})"

@@ -1,0 +1,70 @@
+"""The parent's side of a measurement: starts the process that makes it, and puts its result in place."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH, Choice, choose, conversions
+from ogaart.resources.embedding.registry import WeightsMissing, find_weights
+from ogaart.resources.storage.atomic_files import sync_folder, temporary
+from ogaart.settings import Settings
+from ogaart.workers.process import Child, ChildLost, clean_environment
+
+SECONDS = 1800.0
+NEEDED_BYTES = 4 << 30
+"""Room that the conversions of the largest model take, with what its converters write in between."""
+_log = logging.getLogger(__name__)
+
+
+def measure_backends(settings: Settings) -> Choice:
+    """Convert and measure what has not been measured on this machine, and return the back end to embed with.
+
+    Whatever fails leaves PyTorch, with the reason in the choice; nothing is measured where ``ogaart[fast]`` is not
+    installed, the weights have yet to be downloaded, or the disk has no room.
+
+    Raises:
+        UnknownModel: the settings name a model that is not available.
+        WeightsMissing: see ``find_weights``, or the weights do not load.
+    """
+    before = choose(settings)
+    weights = find_weights(settings).path
+    if before.measured or weights is None or not any(backend.installed() for backend in BACKENDS.values()):
+        return before
+    folder = conversions(settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder.parent).free) < NEEDED_BYTES + settings.min_free_bytes:
+        return Choice(TORCH, folder, f"not measured: {free / 2**30:.1f} GiB of disk are free")
+    draft = temporary(folder)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    _log.info("the embedding back ends are measured first, which takes about a minute")
+    try:
+        _run(settings, weights, draft)
+        _replace(folder, draft)
+    except ChildLost as error:
+        return Choice(TORCH, folder, f"not measured: {error}")
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return choose(settings)
+
+
+def _run(settings: Settings, weights: Path, draft: Path) -> None:
+    environment = {**clean_environment(("LANG",)), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    child = Child("ogaart.resources.embedding.measurement_worker", "the measuring process", environment)
+    try:
+        request = {"model": settings.model, "weights": str(weights.resolve()), "folder": str(draft.resolve())}
+        answer = child.request(request, seconds=SECONDS)
+    finally:
+        child.kill()
+    if answer.fields["kind"] == "weights-missing":
+        raise WeightsMissing(answer.fields["message"])
+
+
+def _replace(folder: Path, draft: Path) -> None:
+    """Put the draft in place of the folder; a process that has its files mapped keeps the old ones."""
+    former = draft.with_name(f"{draft.name}-former")
+    if folder.exists():
+        folder.replace(former)
+    draft.replace(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(former, ignore_errors=True)
