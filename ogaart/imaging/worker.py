@@ -29,6 +29,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
 from ogaart.likeness import features
+from ogaart.likeness.premultiplied import premultiplied
 from ogaart.workers import protocol, serving
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class DecodingWorker:
     def _picture(self, member: Member, path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
         loose = member.data is None
         picture = pictures.decode(path if member.data is None else member.data, self._limits)
-        about = features.describe(picture.rgba)
+        multiplied = premultiplied(picture.rgba)
+        about = features.describe(picture.rgba, multiplied)
         if loose:
             with path.open("rb") as stream:
                 member.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -177,7 +179,7 @@ class DecodingWorker:
             "pixel_art": about.pixel_art,
         }
         content = () if member.data is None else (member.data,)
-        return row, (thumbnails.webp(picture.rgba), about.signature, *content)
+        return row, (thumbnails.webp(picture.rgba, multiplied), about.signature, *content)
 
 
 def _loose_atlas(path: Path, head: bytes, size: int) -> Member | None:

@@ -11,13 +11,14 @@ from PIL import Image
 from ogaart.likeness.signatures import signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 MAX_COLOURS = 65_536
 PALETTE = 8
 _BAND_PIXELS = 1 << 20
+_COLOUR = np.uint32(0xFFFFFF)
+_INVISIBLE = np.uint32(0xFFFFFF)
+"""A pixel, read as a number with alpha in its highest byte, is visible above this."""
 _SAMPLE_PIXELS = 1 << 13
 _SAME_SHADE = 30.0
 
@@ -43,25 +44,25 @@ class Features:
     signature: bytes
 
 
-def describe(rgba: NDArray[np.uint8]) -> Features:
+def describe(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> Features:
     """Describe a picture.
 
     Args:
         rgba: (H, W, 4) uint8 canonical pixels.
+        picture: the same, premultiplied, where that has been computed.
     """
-    alpha = rgba[..., 3]
-    has_alpha = bool(alpha.min(initial=255) < 255)
+    alpha = np.ascontiguousarray(rgba[..., 3])
+    opaque, visible = int(np.count_nonzero(alpha == 255)), int(np.count_nonzero(alpha))
     colours = _count_colours(rgba)
     palette, shares = _palette(rgba)
-    visible = int(np.count_nonzero(alpha))
-    soft = int(np.count_nonzero((alpha > 0) & (alpha < 255))) / max(1, visible)
+    soft = (visible - opaque) / max(1, visible)
     return Features(
-        has_alpha=has_alpha,
+        has_alpha=opaque < alpha.size,
         colours=colours,
         palette=palette,
         palette_shares=shares,
         pixel_art=_is_pixel_art(rgba.shape[1], rgba.shape[0], colours, soft),
-        signature=signature(rgba).tobytes(),
+        signature=signature(rgba, picture).tobytes(),
     )
 
 
@@ -81,33 +82,36 @@ def _is_pixel_art(width: int, height: int, colours: int, soft: float) -> bool:
     return (max(width, height) <= 64 and colours <= 256) or (width * height <= 1024 * 1024 and colours <= 64)
 
 
-def _visible(rgba: NDArray[np.uint8]) -> Iterator[NDArray[np.uint32]]:
-    """The visible pixels as 0xRRGGBB, in bands of bounded memory."""
-    flat = rgba.reshape(-1, 4)
-    for start in range(0, len(flat), _BAND_PIXELS):
-        band = flat[start : start + _BAND_PIXELS]
-        seen = band[band[:, 3] > 0]
-        if len(seen):
-            yield _packed(seen)
-
-
 def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     wide = pixels.astype(np.uint32)
     return np.asarray((wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2], dtype=np.uint32)
 
 
 def _count_colours(rgba: NDArray[np.uint8]) -> int:
-    # One bit of 2^24 for each colour: counting costs the same whatever the picture's size.
-    seen = np.zeros(1 << 24, dtype=np.bool_) if rgba.size > 1 << 18 else None
-    known: NDArray[np.uint32] = np.zeros(0, dtype=np.uint32)
-    for band in _visible(rgba):
+    """Distinct colours of visible pixels, up to ``MAX_COLOURS``, in bands of bounded memory."""
+    flat = np.ascontiguousarray(rgba).view("<u4").reshape(-1)
+    # One bit of 2^24 for each colour of a large picture: counting costs the same whatever its size.
+    seen = np.zeros(1 << 24, dtype=np.bool_) if flat.size > _BAND_PIXELS else None
+    for start in range(0, len(flat), _BAND_PIXELS):
+        band = _without_repeats(flat[start : start + _BAND_PIXELS])
+        band = band[band > _INVISIBLE] & _COLOUR
         if seen is None:
-            known = np.union1d(known, band)
-            continue
+            band.sort()
+            return min(MAX_COLOURS, len(_without_repeats(band)))
         seen[band] = True
         if np.count_nonzero(seen) >= MAX_COLOURS:
             return MAX_COLOURS
-    return min(MAX_COLOURS, len(known) if seen is None else int(np.count_nonzero(seen)))
+    return 0 if seen is None else int(np.count_nonzero(seen))
+
+
+def _without_repeats(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The values without those that equal the one before: drawn pictures have long runs of one colour."""
+    if len(values) < 2:
+        return values
+    first = np.empty(len(values), np.bool_)
+    first[0] = True
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
 
 
 def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ogaart.likeness.premultiplied import premultiplied
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,17 +27,18 @@ _FAINT, _SPECKS = 3.0, 8.0  # of 255: deviations of a night sky, and of what is 
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
-def signature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def signature(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> NDArray[np.uint8]:
     """Make the miniature.
 
     Args:
         rgba: (H, W, 4) uint8 canonical pixels.
+        picture: the same, premultiplied, where that has been computed.
 
     Returns:
         (32, 32, 4) uint8, alpha-premultiplied; antialiased where the picture is larger
         and interpolated where it is smaller, so that copies of a small picture at other sizes look alike.
     """
-    picture = Image.fromarray(rgba).convert("RGBa")
+    picture = picture or premultiplied(rgba)
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).copy()
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ogaart.likeness.premultiplied import premultiplied
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,7 +31,6 @@ def prepare(rgba: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    picture = Image.fromarray(rgba)
-    small = np.asarray(picture.convert("RGBa").resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint16)
+    small = np.asarray(premultiplied(rgba).resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint16)
     on_grey = small[..., :3] + ((255 - small[..., 3:]) * GREY + 127) // 255
     return np.asarray(np.minimum(on_grey, 255), dtype=np.uint8)
