@@ -23,4 +23,4 @@ def premultiplied(rgba: NDArray[np.uint8], *, opaque: bool | None = None) -> Ima
     if not opaque:
         return Image.fromarray(rgba).convert("RGBa")
     height, width = rgba.shape[:2]
-    return Image.frombuffer("RGBa", (width, height), np.ascontiguousarray(rgba).data, "raw", "RGBa", 0, 1)
+    return Image.frombuffer("RGBa", (width, height), np.ascontiguousarray(rgba), "raw", "RGBa", 0, 1)
