@@ -86,9 +86,12 @@ class Answer:
         for one in found["unknown"]:
             near = f"; the nearest are {', '.join(one['nearest'])}" if one["nearest"] else ""
             lines.append(f"{one['name']}: nothing has {one['value']!r}{near}")
-        lines += [
-            f"{one['name']} hides {one['count']} of {found['looked_at']}" for one in found["hidden"] if one["count"]
-        ]
+        if hiding := [one for one in found["hidden"] if one["count"]]:
+            from ogaart.search.filters import FILTERS
+
+            names = {row.field: row.name for row in FILTERS}
+            looked_at = found["looked_at"]
+            lines += [f"{names.get(one['name'], one['name'])} hides {one['count']} of {looked_at}" for one in hiding]
         for part in found.get("part_of", ()):  # a server of before has none
             place = part["place"]
             cell = f", column {part['column']}, row {part['row']}" if part["column"] is not None else ""
@@ -173,7 +176,7 @@ def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path
         problem = problem_of(cause)
         if problem.status >= UNAVAILABLE and isinstance(cause, tuple(exit_codes())):
             raise  # what is wrong is not the search: its operator is the one who reads this
-        raise click.UsageError(f"{_shown(words, files)}{problem.detail}. {problem.way_out}") from cause
+        raise click.UsageError(f"{_shown(words, files)}{_sentence(problem.detail)} {problem.way_out}") from cause
 
 
 def _search_server(server: str, words: str, files: Sequence[tuple[str, Path]], fields: Pairs) -> dict[str, Any]:
@@ -195,7 +198,7 @@ def _search_server(server: str, words: str, files: Sequence[tuple[str, Path]], f
             f"{server} does not answer as a search page does ({type(cause).__name__})"
         ) from cause
     if not answer.ok and isinstance(found, dict):
-        raise click.UsageError(f"{_shown(words, files)}{found.get('detail')}. {found.get('way_out')}")
+        raise click.UsageError(f"{_shown(words, files)}{_sentence(found.get('detail', ''))} {found.get('way_out')}")
     if not isinstance(found, dict) or "hits" not in found:
         raise click.ClickException(f"{server} does not answer as a search page does (no hits)")
     return found
@@ -205,6 +208,11 @@ def _shown(words: str, files: Sequence[tuple[str, Path]]) -> str:
     """What was searched for, before a message."""
     text = " ".join([*(str(path) for _, path in files), *([words] if words else [])])
     return f"{text}: " if text else ""
+
+
+def _sentence(text: str) -> str:
+    """A text with a full stop, unless it ends as a sentence does."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _example(name: str, value: str) -> Path | None:

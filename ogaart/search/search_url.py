@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -108,7 +109,7 @@ class SearchUrl:
                 url = self.filtered(**{name: rest}) if rest else self.lifted(name)
                 found.append(Chip(name, row.label, row.kind.shown(one), url))
         if self.visual and self.weights != USUAL:
-            found.append(Chip("weights", "what counts", weights_label(self.weights), self.path(weights=USUAL)))
+            found.append(Chip("weights", "likeness by", weights_label(self.weights), self.path(weights=USUAL)))
         return tuple(found)
 
     def respelled(self, field: str, value: str, usual: str) -> str:
@@ -238,9 +239,10 @@ PARAMETERS: tuple[Parameter, ...] = (
 NAMES: tuple[str, ...] = tuple(name for row in PARAMETERS for name in row.names)
 """Every name that is read, aliases included."""
 _CANONICAL = {name: row.name for row in PARAMETERS for name in row.names}
+_FILTER_NAMES = frozenset(name for row in FILTERS for name in row.names)
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|"
-    r"_ga|_gl|_hs\w+|hs\w+|mkt_tok|vero_id|oly_\w+|ref|ref_src|ref_url|referrer|si",
+    r"_ga|_gl|_hs\w+|hsa_\w+|hsctatracking|mkt_tok|vero_id|oly_\w+|ref|ref_src|ref_url|referrer|si",
     re.IGNORECASE,
 )
 """Names that other sites add to links, which mean nothing here."""
@@ -271,6 +273,9 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
         if len(values) > 1 and not row.kind.many and (strict or row in FILTERS):
             raise InvalidParameter(f"{row.name}: {len(values)} values; it takes one")
     read = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
+    for row in PARAMETERS:
+        if given.get(row.name) and read[row.field] == ():  # commas alone: what should narrow must not be dropped
+            raise InvalidParameter(f"{row.name}: {given[row.name][-1][:80]!r} names nothing; leave the parameter out")
     filters = Filters(**{row.field: read.pop(row.field) for row in FILTERS})
     if not given.get("limit"):
         read["limit"] = page_size
@@ -291,9 +296,10 @@ def unknown_parameter(name: str) -> InvalidParameter:
 
 
 def is_near_miss(name: str) -> bool:
-    """Whether a name is nearly that of a parameter, signs and capitals aside."""
-    plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-    return bool(difflib.get_close_matches(plain, NAMES, cutoff=0.7))
+    """Whether a name is nearly that of a parameter, or has that of a filter in it, signs and capitals aside."""
+    plain = re.sub(r"[^a-z0-9]+", "_", unicodedata.normalize("NFKC", name).casefold()).strip("_")
+    parts = {part for word in plain.split("_") for part in (word, word.removesuffix("s"))}
+    return not parts.isdisjoint(_FILTER_NAMES) or bool(difflib.get_close_matches(plain, NAMES, cutoff=0.7))
 
 
 def known_parameters(pairs: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ogaart.search.engine.listings import entries_like, entries_of, pictures_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
 from ogaart.search.filters import Filters
-from ogaart.search.search_url import SearchUrl
+from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.templating import Templates
 
@@ -32,6 +32,8 @@ class ListingPages:
 
     def entry(self, name: str, request: Request, page: PageNumber = 1) -> Response:
         """All pictures of an entry, with its licence and credit, and the entries that look like it."""
+        if (narrowed := _narrowed("entry", name, request)) is not None:
+            return narrowed
         self._allowances.search(request)
         found = pictures_of(self._service, name, PAGE, (page - 1) * PAGE)
         if found is None or not found.hits:
@@ -57,6 +59,8 @@ class ListingPages:
         return self._list("tag", name, request, page)
 
     def _list(self, kind: str, name: str, request: Request, page: int) -> Response:
+        if (narrowed := _narrowed(kind, name, request)) is not None:
+            return narrowed
         self._allowances.search(request)
         found = entries_of(self._service, kind, name, PAGE, (page - 1) * PAGE)
         if found is None or not found.entries:
@@ -70,3 +74,16 @@ class ListingPages:
             page=page,
             pages=-(-found.total // PAGE),
         )
+
+
+def _narrowed(kind: str, name: str, request: Request) -> Response | None:
+    """Leads to the search with what else the URL holds, which these pages do not filter by; None where that is nothing.
+
+    Raises:
+        InvalidParameter: a name is nearly that of a parameter, or a value is outside its type or limits.
+    """
+    known, _ = known_parameters((key, value) for key, value in request.query_params.multi_items() if key != "page")
+    address = read_search_url(known)
+    if address.empty:
+        return None
+    return RedirectResponse(read_search_url([*known, (kind, name)]).path(), status_code=303)

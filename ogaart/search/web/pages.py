@@ -84,8 +84,11 @@ class SearchPages:
             self.router.add_api_route(path, route, methods=["GET", "HEAD"])
         self.router.add_api_route("/search", self.upload, methods=["POST"])
 
-    def home(self) -> Response:
-        """The first page: the search bar, doors, favourites and what is new."""
+    def home(self, request: Request) -> Response:
+        """The first page: the search bar, doors, favourites and what is new; a search in its URL is made."""
+        address = read_search_url(known_parameters(request.query_params.multi_items())[0])
+        if not address.empty:
+            return RedirectResponse(address.path(), status_code=303)
         try:
             shown = self._showcase.pictures()
         except NothingPublished:
@@ -98,7 +101,8 @@ class SearchPages:
         """Lead to what is like some picture of the catalog."""
         self._allowances.search(request)
         found = self._service.sample(1, seed=secrets.randbelow(1 << 31))
-        target = SearchUrl(positive=(found[0].image_id,)).path() if found else "/"
+        filters = read_search_url(known_parameters(request.query_params.multi_items())[0]).filters
+        target = SearchUrl(positive=(found[0].image_id,), filters=filters).path() if found else "/"
         return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
     def robots(self) -> Response:

@@ -171,6 +171,18 @@ def test_two_filters_hold_together(client: TestClient, rows: dict[str, Row]) -> 
         ("use=commercial", 400, "Known are sell"),
         ("q=ship&whatever=1", 400, "unknown parameter"),
         ("q=ship&licence=", 400, "the value is empty"),
+        ("q=ship&licence=%E3%80%80", 400, "the value is empty"),
+        ("q=ship&tag=,", 400, "names nothing"),
+        ("q=ship&tag=%20,%20,", 400, "names nothing"),
+        ("q=ship&like=,", 400, "names nothing"),
+        ("q=ship&licence=,", 400, "does not exist"),
+        ("q=ship&use=sell,drm", 400, "did you mean 'sell' or 'drm'"),
+        ("q=ship&min_width=%EF%BC%96%EF%BC%94", 400, "not a whole number"),
+        ("q=ship&min_width=-1", 400, "not a whole number"),
+        ("q=ship&min_width=64&min_width=1", 400, "2 values"),
+        ("q=ship&alpha=true", 400, "does not exist"),
+        ("q=ship&amp;licence=CC0", 400, "did you mean 'licence'"),
+        ("q=ship&filter[licence]=CC0", 400, "did you mean 'licence'"),
         ("author=Ken", 200, "Kenney"),
         ("tag=robots", 200, "robot"),
         ("entry=robot-animate", 200, "robot-animated"),
@@ -188,8 +200,24 @@ def test_what_is_unknown_is_said(client: TestClient, query: str, status: int, sa
 def test_pages_refuse_near_misses_and_name_what_they_ignore(client: TestClient) -> None:
     assert client.get("/search?q=ship&licens=CC0").status_code == 400
     assert client.get("/search?q=ship&licence=CC-BYY").status_code == 400
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in "licence")
+    for name in ("hsize", "filter[size]", "licence[]", "LICENCE", wide, "where.author", "tags", "max-width", "Colors"):
+        assert client.get(f"/search?q=ship&{name}=x").status_code == 400, name
+    assert client.get("/search?q=ship&tag=,").status_code == 400
     assert "“theme”" in client.get("/search?q=ship&theme=dark").text
     assert "ignored" not in client.get("/search?q=ship&utm_source=x&fbclid=y").text
+
+
+@pytest.mark.parametrize("page", ["/", "/author/Kenney", "/tag/robot", "/entry/robot-animated", "/surprise"])
+def test_pages_that_do_not_filter_lead_to_the_search_that_does(client: TestClient, page: str) -> None:
+    narrowed = client.get(f"{page}?licence=cc0&size=icon&utm_source=x", follow_redirects=False)
+
+    assert narrowed.status_code == 303
+    assert {"licence=cc0", "size=icon"} <= set(narrowed.headers["location"].partition("?")[2].split("&"))
+    assert client.get(narrowed.headers["location"]).status_code == 200
+    assert client.get(f"{page}?licens=CC0").status_code == 400
+    assert client.get(f"{page}?size=nonsense").status_code == 400
+    assert client.get(f"{page}?utm_source=x&page=1").status_code == 200
 
 
 def test_pages_show_every_value_with_its_own_removal_and_what_is_meant(client: TestClient) -> None:
