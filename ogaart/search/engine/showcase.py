@@ -1,6 +1,7 @@
 """The pictures of the first page: favourites, the newest, and a picture for each of six doors."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ogaart.search.engine.service import SearchService
@@ -34,6 +35,7 @@ pictures AS (
     FROM chosen AS c JOIN images AS i USING (slug))
 SELECT image_id FROM pictures WHERE choice = 1 ORDER BY heavy, nth LIMIT ?1
 """
+_TELLING, _FLAT = 6, 0.7  # fewest colours of a door's picture, largest share of one
 _ORDERS = {"favourites": "favourites DESC, posted_at DESC", "newest": "posted_at DESC"}
 
 
@@ -87,20 +89,33 @@ class Showcase:
                 one_each(store, "newest", FAVOURITES + NEWEST),
             )
         shown = set(favourites)
+        doors: list[Door] = []
+        for label, words in DOORS:
+            if (door := self._door(label, words, {one.hit.slug for one in doors})) is not None:
+                doors.append(door)
         return HomePictures(
             tuple(self._service.hits(favourites)),
             tuple(self._service.hits([i for i in newest if i not in shown]))[:NEWEST],
-            tuple(door for label, words in DOORS if (door := self._door(label, words)) is not None),
+            tuple(doors),
         )
 
-    def _door(self, label: str, words: str) -> Door | None:
-        found = self._service.search(SearchQuery(words=words, limit=12))
-        # The most favoured of the best matches: a door shows what many liked, in a small thumbnail.
-        best = max(
-            found.hits,
-            key=lambda hit: (max(hit.width, hit.height) <= 256, hit.columns.get("favourites") or 0),
-            default=None,
-        )
+    def _door(self, label: str, words: str, taken: Collection[str]) -> Door | None:
+        found = self._service.search(SearchQuery(words=words, limit=24, group=True))
+
+        def rank(hit: Hit) -> tuple[bool, bool, bool, bool, int]:
+            # The most favoured of the best matches, in a small thumbnail: of an entry that no other door shows, no
+            # fragment, and not of nearly one colour, which tells nothing.
+            short, long = sorted((hit.width, hit.height))
+            telling = hit.colours >= _TELLING and max(hit.palette_shares, default=1.0) < _FLAT
+            return (
+                hit.slug not in taken,
+                short >= 16 and long <= 3 * short,
+                telling,
+                long <= 256,
+                hit.columns.get("favourites") or 0,
+            )
+
+        best = max(found.hits, key=rank, default=None)
         return None if best is None else Door(label, SearchUrl(words=words).path(), found.total or 0, best)
 
 

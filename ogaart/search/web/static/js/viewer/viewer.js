@@ -5,6 +5,7 @@ import { load, Player } from "./playing.js";
 import { cellAt, cells, findGrid, gridOf, storedCellAt } from "./sheet_grid.js";
 
 const ZOOMS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+const SURE = 0.7; // confidence from which stored cells are preferred to a regular grid
 const SIDES = ["left", "top", "width", "height"];
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const dialog = document.querySelector("[data-viewer]");
@@ -262,10 +263,13 @@ part("apply").addEventListener("click", search);
 dialog.addEventListener("close", () => player.stop());
 new ResizeObserver(() => state && show()).observe(stage);
 
-/** The cells that the catalog has of a sheet, from the API; null where it has none. */
-async function storedCells(url) {
+/** The cells that the catalog has of a sheet, from the API; null where it has none, or others are plainer to see. */
+async function storedCells(url, pixels) {
   try {
     const { cells: found } = await (await fetch(url)).json();
+    const unsure = found.every((cell) => cell.kind !== "named" && cell.confidence < SURE);
+    const rows = found.every(({ width, height }) => Math.max(width, height) > 6 * Math.min(width, height));
+    if (unsure && (rows || findGrid(pixels))) return null;
     return found.length > 1 ? found.map(({ x, y, ...rest }) => ({ left: x, top: y, ...rest })) : null;
   } catch {
     return null; // the grid is found from the pixels instead
@@ -291,8 +295,9 @@ export async function open(button) {
   state = {
     ...size, exact, image, canvas: pixels, pixels: context.getImageData(0, 0, size.width, size.height),
     search: target, zoom: 1, x: 0, y: 0, box: null, frames: (frames || "").split(" ").filter(Boolean),
-    grid: { width: 16, height: 16, left: 0, top: 0, spacing: 0 }, stored: stored ? await storedCells(stored) : null,
+    grid: { width: 16, height: 16, left: 0, top: 0, spacing: 0 }, stored: null,
   }; // prettier-ignore
+  if (stored) state.stored = await storedCells(stored, state.pixels);
   state.cells = state.stored;
   const found = foundGrid();
   if (found) state.grid = found;
