@@ -39,6 +39,8 @@ NOT_RUN = {
     "python -m benchmarks.search_load --data FOLDER": "makes 100,000 pictures' vectors first",
     "python -m benchmarks.words": "measures for minutes",
     "python -m benchmarks.sheets": "measures for minutes",
+    "python -m benchmarks.absent --data FOLDER --art FOLDER": "needs a folder of other games' art",
+    "python -m benchmarks.page_weight --data FOLDER": "measures for minutes",
     "python -m benchmarks.likeness_groups FOLDER": "needs a folder of pictures in groups",
     "python -m benchmarks.parts FOLDER --most 700 --tried 150": "needs a folder of sheets",
     "python -m benchmarks.fused_search": "makes 100,000 pictures' vectors first",

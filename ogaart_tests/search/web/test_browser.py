@@ -210,6 +210,10 @@ def test_a_folded_hit_opens(page: Page) -> None:
     folded.locator("summary").click()
 
     expect(folded.locator("img").first).to_be_visible()
+    count = int(folded.locator("summary").inner_text().splitlines()[0].removeprefix("+").split()[0])
+    expect(folded.locator("li")).to_have_count(min(count, 24))
+    own = page.locator(".card:has(.folded[open])").get_attribute("data-card")
+    assert folded.locator(f'a[href="/image/{own}"]').count() == 0
 
 
 @slow

@@ -6,6 +6,7 @@ import "./trim.js";
 import "./uses.js";
 import "./more.js";
 import "./grid_keys.js";
+import "./unfold.js";
 import "./upload.js";
 import "./suggest.js";
 import "./hover_play.js";

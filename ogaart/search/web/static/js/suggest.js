@@ -22,7 +22,7 @@ const element = (name, attributes, ...children) => {
 
 function build() {
   list = element("ul", { class: "suggestions", id: "suggestions", role: "listbox", "aria-label": "Suggestions", hidden: "" });
-  spoken = element("span", { class: "hidden-visually", role: "status" });
+  spoken = element("span", { class: "hidden-visually", "aria-live": "polite" });
   form.querySelector(".bar").append(list, spoken);
   const attributes = { role: "combobox", "aria-autocomplete": "list", "aria-controls": "suggestions", "aria-expanded": "false" };
   for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
