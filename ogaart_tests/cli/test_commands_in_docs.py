@@ -62,6 +62,7 @@ FRESH = {"README.md", "docs/operator/first-crawl.md"}
 
 SLOW = {
     "README.md",
+    "docs/architecture.md",
     "docs/dagster.md",
     "docs/operator/backup.md",
     "docs/operator/changing-model.md",
@@ -71,7 +72,7 @@ SLOW = {
     "docs/operator/upgrading.md",
     "docs/search.md",
 }
-"""Pages that materialize, publish or start a server."""
+"""Pages that materialize, publish, make the reference or start a server."""
 
 SERVERS = {"ogaart up": ("OGAART_DAGSTER_PORT", "/server_info"), "ogaart serve": ("OGAART_SERVE_PORT", "/")}
 """Commands that go on until they are interrupted: the setting of their port, and a page they answer."""

@@ -68,6 +68,7 @@ def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.Monkey
     assert "unchanged" in found["embeddings"]["2d-art/0002"]
 
 
+@pytest.mark.slow
 def test_the_catalog_lists_runs_that_failed_or_wrote_nothing_and_its_own(
     copied: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_speed_that_was_not_measured_is_left_open() -> None:
     assert estimate(SITE, delay=1, dimension=8, seconds_per_picture=None).embedding_hours is None
 
 
+@pytest.mark.slow
 def test_before_the_first_crawl_only_robots_and_one_result_page_are_requested(tmp_path: Path) -> None:
     with open_world(tmp_path, DemoSite()) as world:
         stores = Stores(world.settings)
@@ -76,6 +77,7 @@ def test_before_the_first_crawl_only_robots_and_one_result_page_are_requested(tm
         assert len(world.site.requests) == 2
 
 
+@pytest.mark.slow
 def test_a_job_shows_the_plan_in_the_ui(demo_world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = (

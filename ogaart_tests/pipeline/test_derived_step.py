@@ -32,6 +32,7 @@ def test_every_embedded_picture_has_its_parts(demo_world: World) -> None:
     assert {len(content) for content in contents.values()} == {parts.RAW_BYTES}
 
 
+@pytest.mark.slow
 def test_a_data_root_without_parts_gets_them_by_embeddings_alone(copied: World) -> None:
     before = stored(copied).get(sorted(pixels(copied)))
     shutil.rmtree(copied.stores.root.derived)

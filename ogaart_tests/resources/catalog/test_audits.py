@@ -184,6 +184,7 @@ def test_what_the_site_withdrew_is_not_a_loss(world: World, index: VectorIndex) 
     assert failed(run_audits(publish(world, index), index, previous=before)) == {}
 
 
+@pytest.mark.slow
 def test_equal_contents_have_equal_digests_whenever_they_were_read(tmp_path: Path) -> None:
     digests = []
     for root, when in (("a", LATER), ("b", LATER.replace(year=2025))):

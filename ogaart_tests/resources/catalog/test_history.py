@@ -108,6 +108,7 @@ def test_changes_are_carried_on(world: World, index: VectorIndex, files: History
     assert ask(third, "SELECT count(*), count(published_at) FROM publications") == [(3, 2)]
 
 
+@pytest.mark.slow
 def test_what_never_came_into_service_is_not_carried(world: World, index: VectorIndex, files: HistoryFiles) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     first = published(world, index, files)

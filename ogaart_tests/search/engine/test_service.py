@@ -433,6 +433,7 @@ def test_what_is_blocked_is_gone_at_once_and_comes_back_when_lifted(  # type: ig
         assert service.hit(number) is not None
 
 
+@pytest.mark.slow
 def test_the_service_follows_a_new_generation_mid_traffic(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     publish(settings, ENTRIES[:4])

@@ -114,6 +114,7 @@ def test_a_refused_body_may_not_go_on_for_ever(service: SearchService) -> None:
         assert is_cut_off(endless, bytes(100))
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_cut_off(service: SearchService) -> None:
     with served(service) as port, connect(port) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
