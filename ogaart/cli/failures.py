@@ -37,8 +37,8 @@ def exit_codes() -> Mapping[type[Exception], int]:
     from ogaart.core.errors import BadChoice, NoListing, SpaceInUse, TooFewPictures
     from ogaart.core.partitions import BadPartition
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
+    from ogaart.resources.catalog.cut import CatalogFailed
     from ogaart.resources.catalog.generations import GenerationMissing
-    from ogaart.resources.catalog.tables import CatalogFailed
     from ogaart.resources.embedding.embedder import EmbedderBroken
     from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing
     from ogaart.resources.index.base import IndexBroken, IndexUnreachable

@@ -17,8 +17,8 @@ from libarchive.entry import FileType as EntryType
 from ogaart.core.states import MemberStatus
 from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
+from ogaart.imaging.archive_members import Member, Stop
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
-from ogaart.imaging.atlases.base import Atlas
 from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk, unpacked_name
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from ogaart.imaging.limits import Limits
 
-Bytes = bytes  # the type, in classes that have a field of that name
 BOMB_FLOOR = 10 << 20
 """Ratios are not checked below this many unpacked bytes: small files of one colour pack very well."""
 
@@ -43,35 +42,6 @@ _ODD_KINDS = {
     EntryType.BLOCK_DEVICE: "device",
     EntryType.SOCKET: "socket",
 }
-
-
-@dataclass
-class Member:
-    """One member of a file, as found.
-
-    ``data`` holds the bytes where it is a picture yet to be decoded, ``atlases`` what a text says of those beside it.
-    """
-
-    index: str
-    path: str
-    status: MemberStatus
-    reason: Reason | None = None
-    message: str | None = None
-    format: str | None = None
-    bytes: int | None = None
-    sha256: str | None = None
-    data: Bytes | None = None
-    is_archive: bool = False
-    certain: bool = True
-    atlases: tuple[Atlas, ...] = ()
-
-
-class Stop(Exception):
-    """The file's unpacking ends here, with one last row."""
-
-    def __init__(self, last: Member) -> None:
-        super().__init__(last.message)
-        self.last = last
 
 
 @dataclass

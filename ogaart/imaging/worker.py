@@ -22,7 +22,8 @@ from PIL import Image
 from ogaart.core.states import MemberStatus
 from ogaart.imaging import identity, pictures, self_extracting, thumbnails
 from ogaart.imaging.archive_headers import last_volume
-from ogaart.imaging.archives import Member, Stop, Walk
+from ogaart.imaging.archive_members import Member, Stop
+from ogaart.imaging.archives import Walk
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
 from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable

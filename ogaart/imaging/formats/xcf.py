@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from ogaart.imaging.formats import layers
 from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
 from ogaart.imaging.formats.layers import Mode, Pixels
 from ogaart.imaging.formats.xcf_modes import PASS_THROUGH, mode_of
+from ogaart.imaging.formats.xcf_reader import Layer, Reader, unpack_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,66 +26,6 @@ TILE = 64
 _COMPRESSIONS = {0: "none", 1: "RLE", 2: "zlib"}
 _BASE_TYPES = {0: "RGB", 1: "grey", 2: "indexed"}
 _EIGHT_BIT_GAMMA = {4: (0,), 5: (150,), 6: (150,)}
-
-
-@dataclass
-class _Layer:
-    """One layer's header: what the compositing needs of it."""
-
-    width: int
-    height: int
-    kind: int
-    pixels: int
-    mask: int
-    opacity: float = 1.0
-    visible: bool = True
-    mode: int = 0
-    left: int = 0
-    top: int = 0
-    apply_mask: bool = True
-    show_mask: bool = False
-    floating: bool = False
-    group: bool = False
-    path: tuple[int, ...] = ()
-    spaces: tuple[int, int, int] = (0, 0, 0)
-    members: list[_Layer] = field(default_factory=list)
-
-
-class _Reader:
-    """Big-endian numbers of an XCF by place."""
-
-    def __init__(self, data: bytes | memoryview) -> None:
-        self.data = memoryview(data)
-        self.place = 0
-        self.wide = False
-
-    def take(self, form: str) -> tuple[int, ...]:
-        """Numbers at the place; moves on."""
-        layout = struct.Struct(f">{form}")
-        if not 0 <= self.place <= len(self.data) - layout.size:
-            raise Damaged(f"XCF ends early: {len(self.data):,} bytes, {layout.size} expected at {self.place:,}")
-        values = layout.unpack_from(self.data, self.place)
-        self.place += layout.size
-        return values
-
-    def number(self) -> int:
-        """One uint32."""
-        return self.take("I")[0]
-
-    def pointer(self) -> int:
-        """One place in the file: 64 bits from version 11 on."""
-        return self.take("Q" if self.wide else "I")[0]
-
-    def skip_text(self) -> None:
-        """Pass over a string."""
-        length = self.number()
-        self.place += length
-
-    def bytes(self, place: int, most: int) -> memoryview:
-        """At most ``most`` bytes from a place."""
-        if not 0 < place < len(self.data):
-            raise Damaged(f"XCF points to byte {place:,} of {len(self.data):,}")
-        return self.data[place : place + most]
 
 
 def decode(data: bytes | memoryview, max_pixels: int) -> tuple[NDArray[np.uint8], str]:
@@ -108,7 +48,7 @@ class _Image:
     """One XCF file."""
 
     def __init__(self, data: bytes | memoryview, max_pixels: int) -> None:
-        self._reader = reader = _Reader(data)
+        self._reader = reader = Reader(data)
         self._max_pixels = max_pixels
         self._budget = 16 * max_pixels
         version = bytes(reader.data[9:13])
@@ -175,7 +115,7 @@ class _Image:
                     raise Unsupported(f"XCF of compression {self.compression}")
             reader.place = start + length
 
-    def _read_layers(self) -> list[_Layer]:
+    def _read_layers(self) -> list[Layer]:
         """The tree of layers, topmost first."""
         reader = self._reader
         places: list[int] = []
@@ -183,8 +123,8 @@ class _Image:
             places.append(place)
             if len(places) > MAX_LAYERS:
                 raise Unsupported(f"XCF of more than {MAX_LAYERS:,} layers")
-        tree: list[_Layer] = []
-        by_path: dict[tuple[int, ...], _Layer] = {}
+        tree: list[Layer] = []
+        by_path: dict[tuple[int, ...], Layer] = {}
         for place in places:
             layer = self._read_layer(place)
             if layer.floating and layer.visible:
@@ -196,12 +136,12 @@ class _Image:
             by_path[layer.path or (len(tree) - 1,)] = layer
         return tree
 
-    def _read_layer(self, place: int) -> _Layer:
+    def _read_layer(self, place: int) -> Layer:
         reader = self._reader
         reader.place = place
         width, height, kind = reader.take("III")
         reader.skip_text()
-        found = _Layer(width, height, kind, 0, 0)
+        found = Layer(width, height, kind, 0, 0)
         while True:
             prop, length = reader.take("II")
             start = reader.place
@@ -212,7 +152,7 @@ class _Image:
         found.pixels, found.mask = reader.pointer(), reader.pointer()
         return found
 
-    def _read_layer_property(self, layer: _Layer, prop: int, length: int) -> None:
+    def _read_layer_property(self, layer: Layer, prop: int, length: int) -> None:
         reader = self._reader
         if prop == 5:
             layer.floating = True
@@ -242,7 +182,7 @@ class _Image:
                 (mode, value, blend) if prop == 36 else (mode, composite, value)
             )  # fmt: skip
 
-    def _place_all(self, canvas: Pixels, found: list[_Layer], *, bottom: bool) -> None:
+    def _place_all(self, canvas: Pixels, found: list[Layer], *, bottom: bool) -> None:
         """Composite layers, bottom to top.
 
         Args:
@@ -270,7 +210,7 @@ class _Image:
             else:
                 layers.place(canvas, self._pixels(layer), layer.left, layer.top, layer.opacity, mode, self._mask(layer))
 
-    def _mask(self, layer: _Layer) -> NDArray[np.uint8] | None:
+    def _mask(self, layer: Layer) -> NDArray[np.uint8] | None:
         """A layer's mask, (h, w) uint8, where it has one that is applied."""
         if not layer.mask or not (layer.apply_mask or layer.show_mask):
             return None
@@ -290,7 +230,7 @@ class _Image:
             reader.place += length
         return self._tiles(reader.pointer(), width, height, 1)[..., 0]
 
-    def _pixels(self, layer: _Layer) -> NDArray[np.uint8]:
+    def _pixels(self, layer: Layer) -> NDArray[np.uint8]:
         """A layer's own pixels as RGBA, (h, w, 4) uint8."""
         self._check_size(layer.width, layer.height)
         if layer.kind >> 1 != self.base or layer.kind > 5:
@@ -337,38 +277,7 @@ class _Image:
             except zlib.error as cause:
                 raise Damaged(f"XCF tile: {cause}") from cause
         else:
-            return _unpack_runs(self._reader.bytes(place, 4 * length + 1024), count, channels)
+            return unpack_runs(self._reader.bytes(place, 4 * length + 1024), count, channels)
         if len(raw) < length:
             raise Damaged(f"XCF tile of {len(raw):,} bytes instead of {length:,}")
         return np.frombuffer(raw, np.uint8, length)
-
-
-def _unpack_runs(data: memoryview, count: int, channels: int) -> NDArray[np.uint8]:
-    """A tile's run-length encoding: one stream for each channel."""
-    planes = np.empty((channels, count), np.uint8)
-    place = 0
-    try:
-        for plane in planes:
-            filled = 0
-            while filled < count:
-                code = data[place]
-                place += 1
-                length = code + 1 if code < 128 else 256 - code
-                if code in (127, 128):
-                    length = data[place] << 8 | data[place + 1]
-                    place += 2
-                if filled + length > count:
-                    raise Damaged("XCF tile with a run longer than the tile")
-                if code < 128:
-                    plane[filled : filled + length] = data[place]
-                    place += 1
-                else:
-                    run = data[place : place + length]
-                    if len(run) < length:
-                        raise Damaged("XCF tile ends early")
-                    plane[filled : filled + length] = np.frombuffer(run, np.uint8)
-                    place += length
-                filled += length
-    except IndexError as cause:
-        raise Damaged("XCF tile ends early") from cause
-    return planes.T

@@ -5,7 +5,6 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 ``build()`` does all of it.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,9 +24,12 @@ from ogaart.likeness.signatures import SIDE, SIGNATURE_BYTES
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
+from ogaart.resources.catalog.cut import open_cut
 from ogaart.resources.catalog.fused_vectors import FusedSource, write_fused
+from ogaart.resources.catalog.generation_files import file_sizes, link_packs
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
+from ogaart.resources.catalog.index_facts import index_facts
 from ogaart.resources.catalog.kinship import write_kinship
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
@@ -46,8 +48,6 @@ from ogaart.resources.storage.takedowns import Takedowns
 _BATCH = 2_000  # rows in Python at once
 _NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
-_SAMPLED = 400  # points whose cosines show what is typical: 80,000 pairs
-_ENOUGH = 30
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class CatalogBuild:
         # An old layout on purpose: analysts' tools of many ages open the file.
         self._con.execute(f"ATTACH {catalog} AS catalog (STORAGE_VERSION 'v1.0.0')")
         self._con.execute("USE catalog")
-        layout.open_cut(self._con, source.cut, source.space)
+        open_cut(self._con, source.cut, source.space)
         self._choose()
 
     def __enter__(self) -> "CatalogBuild":
@@ -257,7 +257,7 @@ class CatalogBuild:
             **info,
             "counts": counts,
             "reconciled": _outcome(reconciled, indexed) if reconciled is not None else None,
-            "files": _sizes(self.path),
+            "files": file_sizes(self.path),
             "hashed": True,
         }
         write_json(self.path / names.MANIFEST, manifest, indent=1)
@@ -340,42 +340,6 @@ def build(
     return manifest, done
 
 
-def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
-    """What those who search must know of a collection.
-
-    Args:
-        index: the collection.
-        ids: the ids that it holds, rising; every n-th of them is looked at.
-
-    Returns:
-        ``dimension``, and ``typical_cosine``: what half of all pairs of pictures stay below, the same for the same
-        points; None of fewer than 30 points.
-    """
-    sample = ids[:: max(1, len(ids) // _SAMPLED)][:_SAMPLED]
-    found = index.retrieve(sample.tolist(), with_vector=True, with_payload=False)
-    vectors = [record.vector for record in found if record.vector is not None]
-    typical = None
-    if len(vectors) >= _ENOUGH:
-        cosines = np.stack(vectors) @ np.stack(vectors).T
-        typical = round(float(np.median(cosines[np.triu_indices(len(vectors), 1)])), 2)
-    return {"dimension": index.dimension, "typical_cosine": typical}
-
-
-def link_packs(source: Path, target: Path) -> int:
-    """Hard-link every pack of a cut into a generation; copies where links cannot be made. How many there are."""
-    count = 0
-    target.mkdir(parents=True, exist_ok=True)
-    for pack in sorted(source.rglob("*.zip")):
-        link = target / pack.relative_to(source)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(pack, link)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(pack, link)
-        count += 1
-    return count
-
-
 def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
     """What reconciliation did, and which lost points the caller has not repaired since."""
     lost = np.setdiff1d(done.missing, indexed)
@@ -385,12 +349,3 @@ def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
         "repaired": len(done.missing) - len(lost),
         "missing_ids": lost[:_NAMED].tolist(),
     }
-
-
-def _sizes(path: Path) -> dict[str, int]:
-    """Bytes of each file and folder directly under ``path``, but the index: its engine rewrites files to read them."""
-    sizes = {}
-    for item in sorted(p for p in path.iterdir() if p.name != names.INDEX):
-        files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
-        sizes[item.name] = sum(file.stat().st_size for file in files)
-    return sizes

@@ -1,28 +1,24 @@
 """The catalog's tables: from a frozen cut of the stages' Parquet files to typed, keyed, commented DuckDB tables.
 
-Of an entry that several partitions hold, the rows of one partition win in every table: see ``_choose_winners``.
+Of an entry that several partitions hold, the rows of one partition win in every table: see ``cut``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from ogaart.core.stages import Stage
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, ListingStatus, MemberStatus
+from ogaart.resources.catalog.cut import CatalogFailed
 from ogaart.resources.storage import schema
-from ogaart.resources.storage.sql import literal, plain_type, quoted, select_files
+from ogaart.resources.storage.sql import literal, plain_type, quoted
 from ogaart.resources.storage.table_types import STAMP, Column, Table
 from ogaart.sites.base import FIRST_SITE
 
 FORMAT_VERSION = 1
 """Version of the catalog's own layout; rises when a public table or view changes meaning."""
-
-
-class CatalogFailed(RuntimeError):
-    """The catalog cannot be built from this cut."""
 
 
 RUNS = Table(
@@ -195,90 +191,6 @@ def sql_type(table: str, column: Column) -> str:
 def _enum_name(words: type[StrEnum]) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in words.__name__).lstrip("_")
 
-
-# -- the cut ----------------------------------------------------------------------------------------------------------
-
-
-def open_cut(con: duckdb.DuckDBPyConnection, cut: Path, space: str) -> None:
-    """Make temporary views ``cut_<table>`` over a cut's files, and the temporary table ``winners(slug, partition)``.
-
-    Args:
-        con: the building connection.
-        cut: folder with ``tables/<table>/<stage>/<query>/<page>.parquet``.
-        space: vector space that the catalog is built for.
-
-    Raises:
-        CatalogFailed: a file is of a newer format than this program knows.
-    """
-    for table in schema.TABLES:
-        files = sorted(str(path) for path in (cut / "tables" / table.name).rglob("*.parquet"))
-        _refuse_newer(con, table, files)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {select_files(con, table, files)}")
-    _choose_winners(con, space)
-
-
-def _refuse_newer(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> None:
-    if not files:
-        return
-    found = con.execute(
-        "SELECT file_name, decode(value) FROM parquet_kv_metadata($files)"
-        " WHERE decode(key) = 'ogaart.format_version' AND decode(value)::INT > $known LIMIT 1",
-        {"files": list(files), "known": table.format_version},
-    ).fetchall()
-    for file, version in found:
-        raise CatalogFailed(
-            f"{file} has format {version} of table {table.name}, this program knows {table.format_version}: "
-            "upgrade ogaart"
-        )
-
-
-def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
-    """Of an entry that several partitions hold, the newest ``fetched_at`` wins, in every table.
-
-    A partition whose later stages have not taken the entry up yet loses against one that is through with it:
-    otherwise an entry that slid to another page would be lost from search until that page's run ends. Of the keys of
-    one entry (equal numbers), one wins: one that is through with its stages, a listed one, a name before a number.
-    """
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE winners AS
-        WITH unfinished AS (
-            SELECT slug, partition FROM cut_file_links AS l ANTI JOIN cut_raw_files AS r USING (slug, partition, url)
-                WHERE l.role = 'file'
-            UNION ALL
-            SELECT slug, partition FROM cut_raw_files AS r ANTI JOIN cut_members AS m USING (slug, partition, fid)
-                WHERE r.status = 'ok'
-            UNION ALL
-            SELECT slug, partition FROM cut_images
-                ANTI JOIN (SELECT * FROM cut_embeddings WHERE space = $space) USING (image_id, partition)
-            UNION ALL
-            SELECT slug, partition FROM cut_entries ANTI JOIN cut_file_links USING (slug, partition)
-        ),
-        stored AS (
-            SELECT slug, partition, fetched_at, nid, status, coalesce(site, $first_site) AS site,
-                CASE status WHEN 'failed' THEN true
-                    WHEN 'ok' THEN (slug, partition) IN (SELECT (slug, partition) FROM unfinished)
-                    ELSE false END AS unfinished
-            FROM cut_entries
-        ),
-        won AS (
-            FROM stored QUALIFY row_number() OVER (
-                PARTITION BY slug ORDER BY unfinished, fetched_at DESC NULLS LAST, partition DESC) = 1
-        )
-        SELECT slug, partition, nid IS NULL OR status NOT IN ('ok', 'withheld') OR row_number() OVER (
-            PARTITION BY site, nid, status IN ('ok', 'withheld')
-            ORDER BY unfinished, slug NOT IN (SELECT slug FROM cut_search_results), slug LIKE '/%', slug) = 1
-            AS won
-        FROM won
-        """,
-        {"space": space, "first_site": FIRST_SITE},
-    )
-    con.execute("CREATE OR REPLACE TEMP TABLE superseded AS SELECT slug, partition FROM winners WHERE NOT won")
-    con.execute("DELETE FROM winners WHERE NOT won")
-    con.execute("ALTER TABLE winners DROP COLUMN won")
-
-
-# -- the tables -------------------------------------------------------------------------------------------------------
 
 _OF_WINNER = "SELECT t.* FROM cut_{name} AS t SEMI JOIN winners USING (slug, partition)"
 _ALL = "SELECT * FROM cut_{name}"

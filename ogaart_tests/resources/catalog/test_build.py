@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ogaart.resources.catalog.build import CatalogBuild, Source, index_facts
+from ogaart.resources.catalog.build import CatalogBuild, Source
+from ogaart.resources.catalog.cut import CatalogFailed
+from ogaart.resources.catalog.index_facts import index_facts
 from ogaart.resources.catalog.macros import MACROS
-from ogaart.resources.catalog.tables import KEYS, PUBLIC, RUNS, CatalogFailed
+from ogaart.resources.catalog.tables import KEYS, PUBLIC, RUNS
 from ogaart.resources.catalog.views import VIEWS
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.edge import EdgeIndex

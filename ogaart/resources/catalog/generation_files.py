@@ -1,0 +1,31 @@
+"""Files of a generation as files: packs linked into it, and the bytes that it takes."""
+
+import os
+import shutil
+from pathlib import Path
+
+from ogaart.resources.catalog import generations as names
+
+
+def link_packs(source: Path, target: Path) -> int:
+    """Hard-link every pack of a cut into a generation; copies where links cannot be made. How many there are."""
+    count = 0
+    target.mkdir(parents=True, exist_ok=True)
+    for pack in sorted(source.rglob("*.zip")):
+        link = target / pack.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(pack, link)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(pack, link)
+        count += 1
+    return count
+
+
+def file_sizes(path: Path) -> dict[str, int]:
+    """Bytes of each file and folder directly under ``path``, but the index: its engine rewrites files to read them."""
+    sizes = {}
+    for item in sorted(p for p in path.iterdir() if p.name != names.INDEX):
+        files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
+        sizes[item.name] = sum(file.stat().st_size for file in files)
+    return sizes
