@@ -34,7 +34,7 @@ _HELD = ("Could not set lock on file", "database is locked")
 @cache
 def exit_codes() -> Mapping[type[Exception], int]:
     """Every declared failure with its exit code; a subclass that comes before its base has its own."""
-    from ogaart.core.errors import BadChoice, NoListing, SpaceInUse, TooFewPictures
+    from ogaart.core.errors import BadChoice, InstanceConfigInvalid, NoListing, SpaceInUse, TooFewPictures
     from ogaart.core.partitions import BadPartition
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
     from ogaart.resources.catalog.cut import CatalogFailed
@@ -73,7 +73,8 @@ def exit_codes() -> Mapping[type[Exception], int]:
             (DataRootRefused, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat), EXIT_REFUSED
         ),
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
-        **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing, DecisionsUnreadable), EXIT_DAMAGED),
+        **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED),
+        **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
         **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),
         OSError: EXIT_REFUSED,
@@ -94,7 +95,7 @@ def describe(cause: Exception) -> tuple[int, str]:
     if isinstance(cause, duckdb.Error | sqlite3.Error | sqlalchemy.exc.DatabaseError):
         return _of_database(cause)
     text = str(cause)
-    if code == EXIT_DAMAGED and "ogaart " not in text:
+    if code == EXIT_DAMAGED and "ogaart " not in text and "the shipped file takes its place" not in text:
         text = f"{text}: {REPAIR}"
     return code, text
 

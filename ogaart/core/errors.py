@@ -15,3 +15,7 @@ class SpaceInUse(RuntimeError):
 
 class TooFewPictures(RuntimeError):
     """Fewer pictures than a projection can be fitted to."""
+
+
+class InstanceConfigInvalid(ValueError):
+    """The data root's dagster.yaml has a key or a value that Dagster does not accept, or is no YAML mapping."""

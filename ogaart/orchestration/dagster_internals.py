@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._check import CheckError
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
@@ -35,6 +36,9 @@ LOCATION = "ogaart"
 """Name of the code location."""
 REPOSITORY_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
 """Tags of a run of the code location: the UI lists those on a job's page, and no runs without them."""
+
+CONFIG_ERRORS = (dg.DagsterError, CheckError, AttributeError, ImportError, LookupError, TypeError, ValueError)
+"""What Dagster raises for a dagster.yaml with a key or a value that it does not know."""
 
 _OPEN_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 

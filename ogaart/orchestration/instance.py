@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 from sqlalchemy.exc import DatabaseError
 
-from ogaart.orchestration.dagster_internals import REPOSITORY_TAGS, interruptible_claims
+from ogaart.core.errors import InstanceConfigInvalid
+from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
@@ -91,11 +93,12 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
     Raises:
         DataRootRefused: Dagster's own files are damaged.
+        InstanceConfigInvalid: its dagster.yaml is not valid.
     """
     home = prepare_home(settings)
     with ExitStack() as stack:
         try:
-            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance = stack.enter_context(_configured_instance(home / "dagster.yaml"))
             instance.event_log_storage.get_concurrency_keys()  # a database of its own, opened by its first query
             reap(instance, DataRoot.of(settings))
         except DatabaseError as cause:
@@ -107,6 +110,26 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 "what was fetched, made and published is stored elsewhere and is complete"
             ) from cause
         yield instance
+
+
+def _configured_instance(config: Path) -> dg.DagsterInstance:
+    """The instance that a dagster.yaml describes.
+
+    Raises:
+        InstanceConfigInvalid: it describes none.
+    """
+    way_out = f"correct it, or delete it and {hash_note(config).name} beside it: the shipped file takes its place"
+    try:
+        is_mapping = isinstance(yaml.safe_load(config.read_text(encoding="utf-8")), dict)
+        instance = dg.DagsterInstance.get() if is_mapping else None
+    except (*CONFIG_ERRORS, yaml.YAMLError) as cause:
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        reason = next((line for line in lines if line.startswith("Error 1: ")), (lines or [type(cause).__name__])[0])
+        reason = reason.removeprefix("Error 1: ").partition(" Expected: ")[0].rstrip(".")
+        raise InstanceConfigInvalid(f"Dagster does not accept {config} ({reason}): {way_out}") from cause
+    if instance is None:
+        raise InstanceConfigInvalid(f"{config} is not a YAML mapping: {way_out}")
+    return instance
 
 
 def run_job(

@@ -7,6 +7,7 @@ import ogaart
 from ogaart.orchestration import dagster_internals
 
 PURPOSES = {
+    "dagster._check.CheckError": "to tell of a value in dagster.yaml that Dagster does not expect",
     "dagster._core.definitions.run_request.InstigatorType": "to list the states of schedules, and not of sensors",
     "dagster._core.scheduler.instigation.InstigatorStatus": "to list those that are turned on",
     "dagster._core.execution.backfill.BulkActionsFilter": "to list the backfills that have not ended",

@@ -1,8 +1,16 @@
 """Files of a data root that are missing, empty, nonsense, something else, or valid and not what they should hold."""
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
+
+from ogaart.demo.server import DemoSite
+from ogaart_tests.torture.small_site import records
+from ogaart_tests.world import copy_world, open_world
 
 Damage = Callable[[Path], object]
 
@@ -130,3 +138,41 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@dataclass
+class Damaged:
+    """What was tried, and how commands ended that should not end so."""
+
+    tried: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def try_damages(folder: Path, seed: int, number: int) -> Damaged:
+    """Run commands, each on a fresh copy of a small platform with one damaged file, all three chosen at random."""
+    from ogaart_tests.cli.test_failures import READING, SITE, WRITING, faults, typed
+
+    chance, result = random.Random(seed), Damaged()
+    commands = (*READING, *SITE, *WRITING)
+    with (
+        open_world(folder, DemoSite(per_page=24, site=records()), OGAART_ATTEMPTS="1") as world,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        world.all()
+        patch.setenv("OGAART_MIN_FREE_BYTES", "1000")
+        patch.setenv("OGAART_LOCK_SECONDS", "0.1")
+        (folder / "work").mkdir()
+        patch.chdir(folder / "work")
+        for _ in range(number):
+            copied = copy_world(world, folder / "work" / "data", patch.setenv)
+            path = file_of(copied.settings.data, kind := chance.choice(list(FILES)))
+            name = chance.choice(list(damages(path)))
+            remove(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            damages(path)[name](path)
+            words = chance.choice(commands)
+            result.tried += 1
+            result.problems += [f"{kind} is {name}: {' '.join(words)}: {fault}" for fault in faults(typed(*words))]
+            shutil.rmtree(folder / "work" / "data")
+            shutil.rmtree(folder / "work" / "backup", ignore_errors=True)
+    return result

@@ -8,17 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.attack import Force, attack, p95
+from ogaart_tests.torture.damage import try_damages
 from ogaart_tests.torture.deceit import deceit
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
 from ogaart_tests.torture.mutations import try_files, try_pages
+from ogaart_tests.torture.page_faults import page_faults
+from ogaart_tests.torture.rot import rot
 from ogaart_tests.torture.running import World, run
 from ogaart_tests.torture.service import serving
 from ogaart_tests.torture.small_site import small_site
 from ogaart_tests.torture.spoils import BATCHES, Spoiler
 from ogaart_tests.torture.storm import storm
+from ogaart_tests.tracing import AVAILABLE
 
 BENCHES = 2
 """Benches that strike at the same time."""
@@ -36,6 +42,7 @@ class Sizes:
     files: int = 8_000
     pages: int = 5_000
     malformed: int = 6_000
+    damages: int = 150
 
     def lasting(self, seconds: float) -> "Sizes":
         """The same with a storm of another length."""
@@ -97,6 +104,45 @@ def spoils(root: Path, sizes: Sizes) -> Part:
     part.row("files torn or rotten, of every kind", sum(map(len, BATCHES)))
     part.row("of these not noticed or not repaired", len(part.problems))
     part.row("clock set back an hour between two runs", "1")
+    return part
+
+
+def rotten_files(root: Path, sizes: Sizes) -> Part:
+    """A flipped bit in each file that any command reads, as seen by the kernel."""
+    part = Part()
+    if not AVAILABLE:
+        part.row("files that commands read: not traced, which needs Linux", "0")
+        return part
+    root.mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as inner:
+        inner.chdir(root)
+        seen = rot(root, sizes.seed, lambda data: inner.setenv("OGAART_DATA", str(data)))
+    part.row("files that commands read, each with a flipped bit", seen.read)
+    part.row("kinds of files of which one was damaged and repaired", seen.kinds)
+    part.row("of these not noticed or not repaired", len(seen.problems))
+    part.problems += [f"rot: {problem}" for problem in seen.problems]
+    return part
+
+
+def full_disk(root: Path, sizes: Sizes) -> Part:
+    """The disk is full under the mapped files of the index."""
+    part = Part()
+    seen = page_faults(root)
+    part.row("runs with a full disk under mapped files", seen.skipped or seen.runs)
+    part.row("of these ended by SIGBUS, with the disk named", seen.bus_errors)
+    part.row("of these with anything lost, or silent", len(seen.problems))
+    part.problems += [f"page faults: {problem}" for problem in seen.problems]
+    return part
+
+
+def damaged_files(root: Path, sizes: Sizes) -> Part:
+    """Commands with files that are missing, empty, nonsense, folders, or of another content."""
+    part = Part()
+    root.mkdir(parents=True)
+    seen = try_damages(root, sizes.seed, sizes.damages)
+    part.row("commands with a damaged file", seen.tried)
+    part.row("of these ended in a traceback or without a sentence", len(seen.problems))
+    part.problems += [f"damage: {problem}" for problem in seen.problems]
     return part
 
 
@@ -207,6 +253,9 @@ def _statuses(counts: "dict[int, int]") -> str:
 PARTS: dict[str, Callable[[Path, Sizes], Part]] = {
     "kills": kills,
     "spoils": spoils,
+    "rot": rotten_files,
+    "damage": damaged_files,
+    "pagefaults": full_disk,
     "site": hostile_site,
     "lies": lying_site,
     "content": hostile_content,
