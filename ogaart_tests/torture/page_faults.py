@@ -23,8 +23,8 @@ from ogaart_tests.torture.running import Ended, Group, World, run
 from ogaart_tests.torture.small_site import small_site
 
 MiB = 1 << 20
-SIZE = 512 * MiB
-LEFT = (0, 1 * MiB, 8 * MiB, 40 * MiB)
+SIZE = 1024 * MiB
+LEFT = (0, 8 * MiB, 300 * MiB)
 """Bytes that are left when a run begins."""
 THIEVES = (0.5, 1.5, 3.0)
 """Seconds into a run after which another process takes all room."""
