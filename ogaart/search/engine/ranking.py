@@ -16,6 +16,12 @@ WITNESSED_BELOW = 24  # pixels: miniatures of smaller pictures are near by chanc
 AGREEMENT = 0.6  # of palettes: nine of ten true copies of icons agree so far
 Palette = tuple[tuple[int, float], ...]
 Palettes = Callable[[Sequence[int]], Mapping[int, Palette]]
+Cosines = Mapping[int, Mapping[str, float]]
+ALIKE_SHAPE, LIKE_SHAPE, LIKE_LAYOUT = (
+    0.8,
+    0.6,
+    0.75,
+)  # cosines of parts of which a copy of an icon has the first or both
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
 
 
@@ -126,18 +132,35 @@ def compare(
     return found
 
 
-def _unwitnessed(reference: ReferenceImage, near: Mapping[int, Near], palettes: Palettes) -> dict[int, Near]:
-    """Those that would be copies of a small picture, but do not have its colours: as near as what is no copy yet."""
+def _unwitnessed(
+    reference: ReferenceImage, near: Mapping[int, Near], palettes: Palettes, cosines: Cosines
+) -> dict[int, Near]:
+    """Those that would be copies of a small picture, but lack a second witness: as near as what is no copy yet.
+
+    The second witness is the main colours, and where parts are known, these too.
+    """
     small = [image_id for image_id, one in near.items() if one.copy and one.side < WITNESSED_BELOW]
     colours = palettes(small) if small else {}
     found: dict[int, Near] = {}
     for image_id in small:
         forms = [form.palette for form in (reference, reference.subject) if form and form.palette]
         theirs = colours.get(image_id, ())
-        if forms and theirs and max(palette_agreement(one, theirs) for one in forms) < AGREEMENT:
+        other_colours = forms and theirs and max(palette_agreement(one, theirs) for one in forms) < AGREEMENT
+        if other_colours or not _alike_in_parts(cosines.get(image_id, {})):
             one = near[image_id]
             found[image_id] = replace(one, closeness=likeness.near_copy(one.side) - 0.001)
     return found
+
+
+def _alike_in_parts(cosines: Mapping[str, float]) -> bool:
+    """Whether parts, where they are known, may be those of a copy: on another ground the shape alone is the same.
+
+    Of 33 true copies of icons all but those mirrored or turned are so; those are proved by exact pixels.
+    """
+    if "shape" not in cosines:
+        return True
+    shape, layout = cosines["shape"], cosines.get("layout", 0.0)
+    return shape >= LEAST_SHAPE and shape + layout / 2 >= LEAST_LIKE
 
 
 def rank(
@@ -148,6 +171,7 @@ def rank(
     known: NDArray[np.bool_],
     subjects: Subjects | None = None,
     palettes: Palettes | None = None,
+    cosines: Cosines | None = None,
     *,
     compares: bool,
     typical: float,
@@ -164,6 +188,7 @@ def rank(
         known: (N,) bool.
         subjects: the points without their ground.
         palettes: reads the main colours of points: the second witness of copies of small pictures.
+        cosines: of the parts of points, by id, where they are known: the third.
         compares: whether points have a relation to the query, since it is one picture.
         typical: cosine that unrelated pictures stay below; see ``likeness.relation``.
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
@@ -171,7 +196,7 @@ def rank(
     """
     near = compare(reference, points, sides, rows, known, subjects) if reference is not None else {}
     if reference is not None and palettes is not None:
-        near.update(_unwitnessed(reference, near, palettes))
+        near.update(_unwitnessed(reference, near, palettes, cosines or {}))
     fits: dict[int, float] = {}
     crops = reference is not None and reference.cropped is not False and not signatures.flat(reference.signature)
     if reference is not None and crops and near and not any(one.copy for one in near.values()):

@@ -236,6 +236,7 @@ class Search:
             known,
             subjects,
             self.store.palettes,
+            {image_id: hit.cosines for image_id, hit in self.candidates.found.items()},
             compares=self._compares,
             typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
             share=self.candidates.closeness_share,

@@ -1,5 +1,7 @@
 """What the index found is ordered by cosine, and a copy or a part's source comes before what is only similar."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -147,3 +149,21 @@ def test_of_two_near_copies_the_one_that_all_pixels_prove_is_first() -> None:
     found = with_parts(nearest, {2: (0.995, Relation.NEAR), 3: (0.95, Relation.PART)})
 
     assert [(one.image_id, one.score) for one in found] == [(2, 0.995), (1, 0.99), (3, 0.95)]
+
+
+def test_a_copy_of_an_icon_needs_its_shape_too_where_that_is_known() -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    icon = ReferenceImage(miniature(3), side=16, palette=((0xFF0000, 1.0),))
+
+    def relation_of(cosines: dict[int, dict[str, float]]) -> Relation | None:
+        found = rank(POINTS, dict.fromkeys(SIDES, 16), icon, rows, np.ones(3, np.bool_), None, no_palettes, cosines,
+                     compares=True, typical=0.75, share=0.3)  # fmt: skip
+        return next(one.relation for one in found if one.image_id == 3)
+
+    def no_palettes(_ids: Sequence[int]) -> dict[int, tuple[tuple[int, float], ...]]:
+        return {3: ((0xFF0000, 1.0),)}
+
+    assert relation_of({3: {"shape": 0.65, "layout": 0.08}}) is Relation.SIMILAR  # a snowball and a capsule
+    assert relation_of({3: {"shape": 0.96, "layout": 0.29}}) is Relation.NEAR  # on magenta
+    assert relation_of({3: {"shape": 0.63, "layout": 1.0}}) is Relation.NEAR  # as JPEG
+    assert relation_of({}) is Relation.NEAR
