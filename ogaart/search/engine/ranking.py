@@ -17,11 +17,7 @@ AGREEMENT = 0.6  # of palettes: nine of ten true copies of icons agree so far
 Palette = tuple[tuple[int, float], ...]
 Palettes = Callable[[Sequence[int]], Mapping[int, Palette]]
 Cosines = Mapping[int, Mapping[str, float]]
-ALIKE_SHAPE, LIKE_SHAPE, LIKE_LAYOUT = (
-    0.8,
-    0.6,
-    0.75,
-)  # cosines of parts of which a copy of an icon has the first or both
+LEAST_SHAPE, LEAST_LIKE = 0.6, 0.9  # cosine of a copied icon's shape, and that with half of the layout's
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
 
 
