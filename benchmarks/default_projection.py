@@ -103,7 +103,10 @@ def main() -> None:
     """Download, read, fit, write."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
-    folder: Path = arguments.parse_args().folder.resolve()
+    arguments.add_argument("--target", type=Path, default=TARGET, help="the file to write (default: the package's own)")
+    options = arguments.parse_args()
+    folder: Path = options.folder.resolve()
+    target: Path = options.target
     (folder / "art").mkdir(parents=True, exist_ok=True)
     download(folder)
     settings = Settings(data=folder / "data", model="efficientnet_lite0", max_pixels=16_000_000)
@@ -132,10 +135,10 @@ def main() -> None:
         raw = np.frombuffer(b"".join(contents[key] for key in some), np.uint8).reshape(len(some), parts.RAW_BYTES)
         fitting.add(vectors.get(some), raw)
     projection = fitting.finish()
-    TARGET.write_bytes(projection.to_bytes())
+    target.write_bytes(projection.to_bytes())
     print(
         f"{projection.name}: {projection.pictures:,} pictures, {projection.dimension} numbers, "
-        f"{TARGET.stat().st_size:,} bytes"
+        f"{target.stat().st_size:,} bytes"
     )
 
 

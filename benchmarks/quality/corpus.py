@@ -110,9 +110,7 @@ def demo_corpus(strangers: int = 7) -> Corpus:
         picture = _read(path, plan.Art().read(path))
         if picture is not None and picture.pixels in slugs:
             found.setdefault(picture.pixels, Picture(path, picture.rgba, slugs[picture.pixels]))
-    art = plan.Art(variant=strangers)
-    other = [picture for path in paths if (picture := _read(path, art.read(path))) is not None]
-    sheets, rest = _made_sheets(other)
+    sheets, rest = _made_sheets(_strangers(strangers))
     if sheets:
         content.entries.append(_entry("made-sheets", "sheet maker", [sheet.picture for sheet in sheets], 0))
     pictures_ = list(found.values())
@@ -124,8 +122,20 @@ def demo_corpus(strangers: int = 7) -> Corpus:
     return Corpus(content, pictures_, kinds, sheets, rest)
 
 
-def folder_corpus(folder: Path) -> Corpus:
+def _strangers(variant: int) -> list[Picture]:
+    """The demo's art in other colours and sizes."""
+    art = plan.Art(variant=variant)
+    return [picture for path in sorted(art.manifest) if (picture := _read(path, art.read(path))) is not None]
+
+
+def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
     """One's own pictures: each subfolder that holds pictures is a group and an entry; those at the top have no group.
+
+    What is pasted beside them into scenes and sheets is of the demo's art.
+
+    Args:
+        folder: which.
+        strangers: which variant of the demo's art.
 
     Raises:
         ValueError: there is no readable picture.
@@ -149,7 +159,8 @@ def folder_corpus(folder: Path) -> Corpus:
         everything.extend(owned)
         entries.append(_entry(slug, f"author of {name}", owned, number))
     groups = [frozenset(p.pixels for p in members) for name, members in by_folder.items() if name != "."]
-    return Corpus(DemoContent(entries), everything, {"same folder": [g for g in groups if len(g) > 1]})
+    kinds = {"same folder": [g for g in groups if len(g) > 1]}
+    return Corpus(DemoContent(entries), everything, kinds, strangers=_strangers(strangers))
 
 
 def _read(name: str, data: bytes) -> Picture | None:

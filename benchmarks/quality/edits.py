@@ -115,7 +115,9 @@ def scene_with(picture: Picture, chance: random.Random, strangers: Sequence[Pict
     width, height = _SCENE
     scene = Image.new("RGBA", _SCENE, (*(chance.randint(60, 230) for _ in range(3)), 255))
     tiles = [p for p in strangers if p.rgba[..., 3].min() == 255 and 16 <= max(p.rgba.shape[:2]) <= 128]
-    tile = chance.choice(tiles).image.resize((32, 32), Image.Resampling.NEAREST)
+    tile = (chance.choice(tiles).image if tiles else Image.new("RGBA", (1, 1), "grey")).resize(
+        (32, 32), Image.Resampling.NEAREST
+    )
     for row in range(chance.randint(1, 3)):
         for left in range(0, width, 32):
             scene.alpha_composite(tile, (left, height - 32 * (row + 1)))
@@ -135,8 +137,8 @@ def sheet_with(picture: Picture, chance: random.Random, strangers: Sequence[Pict
     """A sheet of 4 x 4 pictures, of which only one is known."""
     cell = min(max(32, *picture.image.size), 512)
     sheet = Image.new("RGBA", (4 * cell, 4 * cell))
-    members = [p.image for p in chance.sample(list(strangers), 15)]
-    at = chance.randrange(16)
+    members = [p.image for p in chance.sample(list(strangers), min(15, len(strangers)))]
+    at = chance.randint(0, len(members))
     members.insert(at, picture.image)
     box = None
     for number, image in enumerate(members):

@@ -1,0 +1,81 @@
+"""`make quality` measures a folder of one's own, and the script of the default projection works from end to end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.default_projection import PACKAGES
+from benchmarks.quality.corpus import folder_corpus
+from benchmarks.quality.edits import EDITS
+from ogaart.demo import plan
+from ogaart.likeness.projections import Projection
+from ogaart.resources.embedding.projections import default_projection
+
+
+def pictures(count: int) -> dict[str, bytes]:
+    """Small pictures of the demo's art by their path, from all over it."""
+    art = plan.Art()
+    paths = sorted(path for path in art.manifest if path.endswith(".png"))
+    return {path: art.read(path) for path in paths[:: max(1, len(paths) // count)][:count]}
+
+
+def folder_of(root: Path, groups: int, each: int) -> Path:
+    """A folder with subfolders of pictures, and one picture at the top."""
+    found = iter(pictures(groups * each + 1).values())
+    for group in range(groups):
+        (root / f"group {group}").mkdir(parents=True)
+        for n in range(each):
+            (root / f"group {group}" / f"{n}.png").write_bytes(next(found))
+    (root / "alone.png").write_bytes(next(found))
+    return root
+
+
+def run(module: str, *arguments: str, home: Path) -> str:
+    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("OGAART_")}, "TORCH_HOME": str(home)}
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1_500, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return done.stdout
+
+
+def test_every_edit_can_be_made_of_a_folder_with_a_single_picture(tmp_path: Path) -> None:
+    corpus = folder_corpus(folder_of(tmp_path, 0, 0))
+    [picture] = corpus.pictures
+
+    for strangers in ((), corpus.pictures, corpus.strangers[:40]):
+        assert all(edit.query(picture, strangers).content for edit in EDITS)
+    assert corpus.groups == {"same folder": []}
+    assert len(corpus.strangers) > 100
+
+
+@pytest.mark.slow
+def test_a_folder_of_ones_own_is_measured_and_a_model_without_weights_is_not(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "own", groups=3, each=3)
+
+    text = run("benchmarks.quality", "--folder", str(folder), "--pictures", "1", home=tmp_path)
+
+    assert "## efficientnet_lite0: 10 pictures" in text
+    assert "| same folder | 2 |" in text
+    assert "| enlarged x2 | 1 |" in text
+    assert "vgg16: not measured, its published weights are not on this machine" in text
+
+
+@pytest.mark.slow
+def test_the_script_of_the_default_projection_fits_one(tmp_path: Path) -> None:
+    found = list(pictures(2 * len(PACKAGES)).items())
+    for n, (package, _, _) in enumerate(PACKAGES):  # as if each had been downloaded and unpacked
+        (tmp_path / "art" / package).mkdir(parents=True)
+        for path, content in found[2 * n : 2 * n + 2]:
+            (tmp_path / "art" / package / Path(path).name).write_bytes(content)
+    target = tmp_path / "projection.npz"
+
+    text = run("benchmarks.default_projection", str(tmp_path), "--target", str(target), home=tmp_path)
+
+    fitted = Projection.from_bytes(target.read_bytes())
+    assert fitted.name in text
+    assert (fitted.space, fitted.parts) == (default_projection().space, default_projection().parts)
+    assert 40 < fitted.pictures <= 2 * len(PACKAGES)
+    assert list(fitted.places) == list(default_projection().places)
