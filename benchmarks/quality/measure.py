@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.corpus import Corpus, Picture
+from benchmarks.quality.costs import Cost, costs
 from benchmarks.quality.edits import EDITS, PART, Edit, Query, as_it_is, shows_something
 from benchmarks.quality.rankings import Miniature, Model, Part, Patches, Ranking, Seen, Squashed, place, share_in
 from ogaart.imaging.limits import Limits
@@ -58,6 +59,7 @@ class Measured:
     edits: dict[str, Tally]
     relatives: dict[str, Tally]
     absent: Tally
+    costs: Sequence[Cost] = ()
 
 
 class Bench:
@@ -78,6 +80,7 @@ class Bench:
         root = DataRoot.of(settings)
         generation = Generations(root.generations).current()
         assert generation is not None, f"{settings.data}: nothing is published"
+        self.generation = generation
         vectors = Vectors(root.vectors, generation.manifest["space"])
         held = vectors.keys()
         self.pictures = [p for pixels, p in published.items() if pixels in held]
@@ -223,6 +226,7 @@ def measure(
             for picture, group in spread(members, 2 * pictures):
                 bench.related(tally, picture, group)
         _hold_out(bench, done.absent, edits, pictures)
+        done.costs = costs([picture.rgba for picture in spread(bench.pictures, pictures)], bench.generation)
         return done
 
 

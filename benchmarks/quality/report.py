@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.quality.costs import Cost
 from benchmarks.quality.measure import DEFAULT, Measured, Tally
 
 _Z = 1.96
@@ -89,8 +90,20 @@ def tables(measured: Measured) -> str:
         f"With half of the entries held out, {_share(measured.absent.false, interval=True)} of "
         f"{len(measured.absent.false)} searches for a picture that is not there claim one, and "
         f"{_share(measured.absent.right, interval=True)} say that there is no similar picture.",
+        *cost_table(measured.costs),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def cost_table(costs: Sequence[Cost]) -> list[str]:
+    """What each part costs, as lines; none where it was not measured."""
+    rows = [
+        [one.name, f"{one.stored:,.0f}" if one.stored else "", f"{one.published:,.0f}" if one.published else "",
+         f"{one.milliseconds:.1f}" if one.milliseconds else ""]
+        for one in costs
+    ]  # fmt: skip
+    head = ["part", "bytes stored", "bytes published", "CPU ms"]
+    return ["", "### What a picture costs", "", *_table(head, rows)] if rows else []
 
 
 def document(introduction: str, measured: Sequence[Measured], missing: Sequence[str], command: str) -> str:
