@@ -11,16 +11,20 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # Two processes share the tests; each test module stays on one of them.
 WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: demo test test-slow torture soak quality check-wheel format lint types clean
+.PHONY: demo test test-slow cluster torture soak quality check-wheel format lint types clean
 
 demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
 
 test: $(STAMP) libarchive lint types
-	$(BIN)/pytest -m "not slow" $(WORKERS) $(ARGS)
+	$(BIN)/pytest -m "not slow and not cluster" $(WORKERS) $(ARGS)
 
 test-slow: $(STAMP) libarchive
 	$(BIN)/pytest -m slow --timeout 1500 $(WORKERS) $(ARGS)
+
+# PostgreSQL, Redis and Celery workers over one data root; apt-get install redis-server postgresql
+cluster: $(STAMP) libarchive
+	$(BIN)/pytest -m cluster ogaart_tests/cluster $(ARGS)
 
 torture: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m ogaart_tests.torture $(ARGS)

@@ -5,8 +5,9 @@ import dagster as dg
 from ogaart import assets
 from ogaart.orchestration import jobs, schedules, sensors
 from ogaart.orchestration.asset_checks import catalog_checks
-from ogaart.orchestration.dagster_internals import interruptible_executor
+from ogaart.orchestration.executors import executor_for
 from ogaart.orchestration.instance import refuse_split_root
+from ogaart.orchestration.loggers import choose_log_format
 from ogaart.resources.platform import Platform
 from ogaart.settings import Settings
 
@@ -23,7 +24,13 @@ def defs() -> dg.Definitions:
 
 
 def build_definitions() -> dg.Definitions:
-    """The asset graph and what runs it; the in-process executor, since several runs work in parallel."""
+    """The asset graph and what runs it.
+
+    Raises:
+        ExtraMissing: the package of the executor that ``OGAART_EXECUTOR`` names is not installed.
+    """
+    settings = Settings()
+    choose_log_format(settings)
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(assets),
         asset_checks=[catalog_checks],
@@ -31,5 +38,5 @@ def build_definitions() -> dg.Definitions:
         schedules=schedules.SCHEDULES,
         sensors=sensors.SENSORS,
         resources={"platform": Platform()},
-        executor=interruptible_executor(),
+        executor=executor_for(settings),
     )

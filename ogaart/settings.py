@@ -6,6 +6,7 @@ The README's table of settings is made from the descriptions here.
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticUndefined
@@ -132,12 +133,37 @@ class Settings(BaseSettings):
         0.2, ge=0, le=1, description="Largest share of failed files that passes the check."
     )
 
+    executor: Literal["in_process", "celery", "k8s"] = Field(
+        "in_process",
+        description="Where the steps of runs that Dagster launches are executed: in_process (in the run's process), "
+        "celery (by workers: `ogaart worker`) or k8s (each in a Kubernetes job).",
+    )
+    celery_broker: SecretStr | None = Field(
+        None,
+        description="URL of the Redis server that passes steps to Celery workers; default: redis://127.0.0.1:6379/0.",
+    )
+
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Format of log lines: text, or json, an object a line with run, step, partition and URL.",
+    )
+
     serve_host: str = Field("127.0.0.1", description="Address the search page listens on.")
     hosts: str = Field("", description="Names of the search page besides localhost, comma-separated; `*`: any.")
     cors_origins: str = Field(
         "*", description="Origins whose pages may use the API in a browser, comma-separated; `*`: any; empty: none."
     )
     serve_port: int = Field(8080, ge=0, le=65535, description="Port of the search page.")
+    dagster_database: SecretStr | None = Field(
+        None,
+        description="PostgreSQL database of Dagster's instance: postgresql+psycopg2://user:password@host/name; "
+        "unset: SQLite under the data root.",
+    )
+    concurrent_runs: int | None = Field(
+        None,
+        ge=1,
+        description="Runs at a time; unset: what dagster.yaml says, 3. With workers, at least one for each of them.",
+    )
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
     failure_webhook: SecretStr | None = Field(None, description="URL to which each failed run is sent as JSON (POST).")
     failure_command: SecretStr | None = Field(
@@ -177,6 +203,22 @@ class Settings(BaseSettings):
         """Accept HTTP URLs; the message does not repeat the value, which may hold a secret."""
         if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
             raise ValueError("expected a URL that begins with http:// or https://")
+        return value
+
+    @field_validator("celery_broker")
+    @classmethod
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        """Accept URLs of Redis servers; the message does not repeat the value, which may hold a password."""
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("expected the URL of a Redis server, such as redis://127.0.0.1:6379/0")
+        return value
+
+    @field_validator("dagster_database")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        """Accept what Dagster can open: with the bare scheme, SQLAlchemy would choose another driver."""
+        if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
+            raise ValueError("expected a URL that begins with postgresql+psycopg2://")
         return value
 
     @field_validator("contact")

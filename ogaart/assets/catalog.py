@@ -12,6 +12,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.states import RowState
 from ogaart.pipeline.run_records import run_rows
 from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import (
@@ -41,7 +42,8 @@ REBUILD = "ogaart/rebuild"
     group_name="publication",
     kinds={"duckdb", "sqlite", "qdrant"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.CATALOG, STORED),
+    op_tags=step_tags(Stage.CATALOG),
     code_version=CATALOG_VERSION,
     metadata={
         **described(IMAGES, history=False, stage=Stage.CATALOG),

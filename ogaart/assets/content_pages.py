@@ -16,6 +16,7 @@ from ogaart.pipeline.entry_reader import EntryReader
 from ogaart.pipeline.renamed_entries import RenamedEntries
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.rows import EntryRow, LicenceHistoryRow
@@ -32,7 +33,8 @@ CONTENT_PAGES_VERSION = "1"
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=SITE,
+    tags=asset_tags(Stage.CONTENT_PAGES, SITE),
+    op_tags=step_tags(Stage.CONTENT_PAGES),
     code_version=CONTENT_PAGES_VERSION,
     pool="site",
     metadata=described(ENTRIES, LICENCE_HISTORY),

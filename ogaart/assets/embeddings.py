@@ -17,6 +17,7 @@ from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.sheet_cells import SheetCells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.embedding.backend_choice import WORTH_MEASURING
 from ogaart.resources.embedding.batches import Batch, Failure, Picture
 from ogaart.resources.embedding.embedder import Embedder
@@ -35,7 +36,8 @@ EMBEDDINGS_VERSION = "1"
     group_name="vectors",
     kinds={"pytorch", "parquet"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.EMBEDDINGS, STORED),
+    op_tags=step_tags(Stage.EMBEDDINGS),
     code_version=EMBEDDINGS_VERSION,
     pool="embedder",
     metadata=described(EMBEDDINGS, CELLS),

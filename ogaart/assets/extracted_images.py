@@ -18,6 +18,7 @@ from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, file_of, picture_name, thumbnail_name
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.atomic_files import temporary
@@ -43,7 +44,8 @@ EXTRACTION_VERSION = f"{UNPACKER_VERSION}.{PIXELS_VERSION}"
     group_name="images",
     kinds={"python", "file"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.EXTRACTED_IMAGES, STORED),
+    op_tags=step_tags(Stage.EXTRACTED_IMAGES),
     code_version=f"{EXTRACTION_VERSION}.{REVISION}",
     metadata=described(IMAGES, OCCURRENCES, MEMBERS, ATLAS_REGIONS),
     check_specs=[

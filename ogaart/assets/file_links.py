@@ -12,6 +12,7 @@ from ogaart.core.states import EntryStatus, FileRole, RowState
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow, FileLinkRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
@@ -29,7 +30,8 @@ FILE_LINKS_VERSION = "1"
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.FILE_LINKS, STORED),
+    op_tags=step_tags(Stage.FILE_LINKS),
     code_version=FILE_LINKS_VERSION,
     metadata=described(FILE_LINKS),
     check_specs=[

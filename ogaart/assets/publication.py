@@ -8,6 +8,7 @@ import dagster as dg
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
 from ogaart.core.stages import Stage
 from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
@@ -30,7 +31,8 @@ class AuditFailed(RuntimeError):
     group_name="publication",
     kinds={"duckdb"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.PUBLICATION, STORED),
+    op_tags=step_tags(Stage.PUBLICATION),
     code_version=PUBLICATION_VERSION,
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(days=3), fail_window=timedelta(days=7)),
     metadata={

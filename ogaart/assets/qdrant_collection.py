@@ -13,6 +13,7 @@ from ogaart.core.states import EntryStatus, RowState
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
@@ -32,7 +33,8 @@ BATCH = 256
     group_name="vectors",
     kinds={"qdrant"},
     owners=OWNERS,
-    tags=STORED,
+    tags=asset_tags(Stage.QDRANT_COLLECTION, STORED),
+    op_tags=step_tags(Stage.QDRANT_COLLECTION),
     code_version=COLLECTION_VERSION,
     pool="collection",
     metadata=described(POINTS),

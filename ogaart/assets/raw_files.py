@@ -15,6 +15,7 @@ from ogaart.pipeline import acceptance
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.storage.rows import EntryRow, FileLinkRow, RawFileRow
@@ -30,7 +31,8 @@ GONE = {404: FileStatus.MISSING, 410: FileStatus.MISSING, 401: FileStatus.FORBID
     group_name="crawl",
     kinds={"python", "file"},
     owners=OWNERS,
-    tags=SITE,
+    tags=asset_tags(Stage.RAW_FILES, SITE),
+    op_tags=step_tags(Stage.RAW_FILES),
     code_version=RAW_FILES_VERSION,
     pool="site",
     metadata=described(RAW_FILES),

@@ -13,6 +13,7 @@ from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
+from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
@@ -31,7 +32,8 @@ SEARCH_PAGES_VERSION = "1"
     group_name="crawl",
     kinds={"python", "parquet"},
     owners=OWNERS,
-    tags=SITE,
+    tags=asset_tags(Stage.SEARCH_PAGES, SITE),
+    op_tags=step_tags(Stage.SEARCH_PAGES),
     code_version=SEARCH_PAGES_VERSION,
     pool="site",
     metadata=described(SEARCH_RESULTS, LISTINGS),

@@ -34,7 +34,14 @@ _HELD = ("Could not set lock on file", "database is locked")
 @cache
 def exit_codes() -> Mapping[type[Exception], int]:
     """Every declared failure with its exit code; a subclass that comes before its base has its own."""
-    from ogaart.core.errors import BadChoice, InstanceConfigInvalid, NoListing, SpaceInUse, TooFewPictures
+    from ogaart.core.errors import (
+        BadChoice,
+        ExtraMissing,
+        InstanceConfigInvalid,
+        NoListing,
+        SpaceInUse,
+        TooFewPictures,
+    )
     from ogaart.core.partitions import BadPartition
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
     from ogaart.resources.catalog.cut import CatalogFailed
@@ -59,6 +66,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
                 BadPartition,
                 BadChoice,
                 ContactMissing,
+                ExtraMissing,
                 InvalidQueries,
                 UnknownSite,
                 UnknownModel,
@@ -120,6 +128,8 @@ def _of_database(cause: Exception) -> tuple[int, str]:
     text = _first_line(getattr(cause, "orig", None) or cause)
     if is_disk_full(cause):
         return EXIT_REFUSED, f"the disk is full ({text}): {_MAKE_ROOM}"
+    if type(getattr(cause, "orig", None)).__module__.startswith("psycopg"):
+        return EXIT_REFUSED, f"Dagster's database does not respond ({text}): start it, or set OGAART_DAGSTER_DATABASE"
     if any(sign in text for sign in _HELD):
         return EXIT_REFUSED, f"{text}: close the program that has it open for writing"
     if "readonly database" in text or "unable to open database" in text:

@@ -189,6 +189,20 @@ def up(host: str, port: int | None) -> None:
 
 
 @main.command()
+@click.argument("queues", nargs=-1, required=True, metavar="QUEUE...", type=click.Choice(["site", "cpu", "gpu"]))
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="Steps at a time.")
+def worker(queues: tuple[str, ...], processes: int) -> None:
+    """Execute steps from QUEUE for runs with OGAART_EXECUTOR=celery, until stopped.
+
+    One worker in all takes steps from site, any number from cpu, and those that run the embedding model from gpu.
+    """
+    from ogaart.operations.workers import run_worker
+
+    with _guard() as settings:
+        sys.exit(run_worker(settings, queues, processes))
+
+
+@main.command()
 @click.option("--once", is_flag=True, help="Exit after the demo search.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True, help="Data root."

@@ -1,4 +1,4 @@
-"""The operator's commands: plan, retry, gc, verify, rebuild, backup, fit-projection."""
+"""The operator's commands: metrics, plan, retry, gc, verify, rebuild, backup, fit-projection."""
 
 from pathlib import Path
 
@@ -114,4 +114,27 @@ def fit_projection(as_json: bool) -> None:
         finish(fit_projection(settings), as_json=as_json)
 
 
-COMMANDS = (plan, retry, gc, verify, rebuild, backup, fit_projection)
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, with --port.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Serve them at /metrics on this port until stopped.")
+def metrics(host: str, port: int | None) -> None:
+    """Print the metrics of the pipeline in Prometheus' text format, or serve them.
+
+    Those of the search page are at its own /metrics.
+    """
+    import signal
+    from threading import Event
+
+    from ogaart.operations.metrics import pipeline_metrics, serve_metrics
+
+    with guard() as settings:
+        if port is None:
+            click.echo(pipeline_metrics(settings), nl=False)
+            return
+        stopped = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        serve_metrics(settings, host, port, stopped)
+
+
+COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, fit_projection)

@@ -19,3 +19,7 @@ class TooFewPictures(RuntimeError):
 
 class InstanceConfigInvalid(ValueError):
     """The data root's dagster.yaml has a key or a value that Dagster does not accept, or is no YAML mapping."""
+
+
+class ExtraMissing(RuntimeError):
+    """A package that only some settings need is not installed."""

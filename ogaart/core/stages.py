@@ -18,6 +18,40 @@ class Stage(StrEnum):
     PUBLICATION = "publication"
 
 
+class WorkerKind(StrEnum):
+    """The kinds of workers that steps are sent to; also the names of their queues."""
+
+    SITE = "site"
+    """Sends the requests to the site: one worker, since the site sees one client with one delay."""
+    CPU = "cpu"
+    """Unpacks, indexes and publishes: as many workers as there are cores to spare."""
+    GPU = "gpu"
+    """Runs the embedding model: on a machine with an accelerator, or on any other where there is none."""
+
+
+@dataclass(frozen=True)
+class StepNeeds:
+    """What a step of a stage needs of the machine that runs it.
+
+    Attributes:
+        worker: the kind of worker.
+        cpus: cores that it keeps busy.
+        memory_mib: resident memory that it usually takes, in MiB.
+        most_memory_mib: memory beyond which it may be ended, in MiB; above the limits that it keeps by itself.
+    """
+
+    worker: WorkerKind
+    cpus: float
+    memory_mib: int
+    most_memory_mib: int
+
+
+_READING = StepNeeds(WorkerKind.SITE, cpus=0.25, memory_mib=512, most_memory_mib=1_536)
+_UNPACKING = StepNeeds(WorkerKind.CPU, cpus=1.0, memory_mib=1_024, most_memory_mib=4_096)
+_EMBEDDING = StepNeeds(WorkerKind.GPU, cpus=2.0, memory_mib=2_048, most_memory_mib=4_096)
+_INDEXING = StepNeeds(WorkerKind.CPU, cpus=1.0, memory_mib=1_024, most_memory_mib=4_096)
+
+
 @dataclass(frozen=True)
 class StageFacts:
     """The properties of a stage that other modules depend on.
@@ -26,23 +60,25 @@ class StageFacts:
         reads_site: its run sends requests to the site.
         partitioned: it is materialized for each partition; otherwise once for all of them.
         backed_up: backups keep its rows and packs, since making them again costs requests or many CPU hours.
+        needs: what its step needs of the machine that runs it.
     """
 
     reads_site: bool
     partitioned: bool
     backed_up: bool
+    needs: StepNeeds
 
 
 STAGES: dict[Stage, StageFacts] = {
-    Stage.SEARCH_PAGES: StageFacts(reads_site=True, partitioned=True, backed_up=True),
-    Stage.CONTENT_PAGES: StageFacts(reads_site=True, partitioned=True, backed_up=True),
-    Stage.FILE_LINKS: StageFacts(reads_site=True, partitioned=True, backed_up=True),
-    Stage.RAW_FILES: StageFacts(reads_site=True, partitioned=True, backed_up=True),
-    Stage.EXTRACTED_IMAGES: StageFacts(reads_site=False, partitioned=True, backed_up=False),
-    Stage.EMBEDDINGS: StageFacts(reads_site=False, partitioned=True, backed_up=False),
-    Stage.QDRANT_COLLECTION: StageFacts(reads_site=False, partitioned=True, backed_up=False),
-    Stage.CATALOG: StageFacts(reads_site=False, partitioned=False, backed_up=False),
-    Stage.PUBLICATION: StageFacts(reads_site=False, partitioned=False, backed_up=False),
+    Stage.SEARCH_PAGES: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
+    Stage.CONTENT_PAGES: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
+    Stage.FILE_LINKS: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
+    Stage.RAW_FILES: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
+    Stage.EXTRACTED_IMAGES: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_UNPACKING),
+    Stage.EMBEDDINGS: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_EMBEDDING),
+    Stage.QDRANT_COLLECTION: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_INDEXING),
+    Stage.CATALOG: StageFacts(reads_site=False, partitioned=False, backed_up=False, needs=_INDEXING),
+    Stage.PUBLICATION: StageFacts(reads_site=False, partitioned=False, backed_up=False, needs=_INDEXING),
 }
 
 PARTITION_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.partitioned)

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.atomic_files import TEMPORARY
+from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
 from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
 
@@ -87,7 +87,7 @@ def _mirror(
         if target.exists() and same(target.stat(), status):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
+        draft = target.with_name(f"{TEMPORARY}{process_mark()}-{target.name}")
         shutil.copy2(path, draft)
         draft.replace(target)
         copied += 1

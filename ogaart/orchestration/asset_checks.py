@@ -6,6 +6,8 @@ import dagster as dg
 
 from ogaart import assets
 from ogaart.assets.catalog import catalog
+from ogaart.core.stages import Stage
+from ogaart.pipeline.step_needs import step_tags
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import ADVISORY, as_metadata, assess, holding_back, outcome
 from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
@@ -28,6 +30,7 @@ DESCRIPTIONS = {
         dg.AssetCheckSpec(name, asset=catalog, description=text, blocking=name not in ADVISORY)
         for name, text in DESCRIPTIONS.items()
     ],
+    op_tags=step_tags(Stage.CATALOG),
 )
 def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Check the newest generation; one in service that passed already is not looked at again."""

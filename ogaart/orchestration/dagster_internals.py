@@ -7,7 +7,7 @@ test of this module states what each is for.
 import runpy
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution import context_creation_job
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.execution.retries import RetryMode as RetryMode
 from dagster._core.executor import in_process
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._utils.interrupts import check_captured_interrupt
@@ -72,12 +74,14 @@ class _InterruptibleClaims(InstanceConcurrencyContext):
 
 
 @contextmanager
-def interruptible_claims() -> Iterator[None]:
+def interruptible_claims(module: Any = in_process) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end a run of this process also while it waits for a pool slot.
 
     ``execute_in_process`` always uses Dagster's own executor, so the class that it makes is replaced meanwhile.
+
+    Args:
+        module: the module of the executor that waits.
     """
-    module: Any = in_process
     before = module.InstanceConcurrencyContext
     module.InstanceConcurrencyContext = _InterruptibleClaims
     try:
@@ -103,6 +107,39 @@ def interruptible_executor() -> dg.ExecutorDefinition:
     return dg.ExecutorDefinition(
         original.name, original.config_schema, executor_creation_fn=create, description=original.description
     )
+
+
+def celery_execution(plan_context: Any, plan: Any, track: Callable[..., Any]) -> Iterator[Any]:
+    """Execute a plan by dagster-celery's own loop: one task for each step, in the queue that its tag names.
+
+    Args:
+        plan_context: the run's context.
+        plan: its execution plan.
+        track: called with the run's context, the step and the result of the task that was sent for it; returns what
+            the loop looks at instead.
+    """
+    from dagster_celery import core_execution_loop
+    from dagster_celery.executor import _submit_task
+
+    def submit(app: Any, context: Any, step: Any, queue: str, priority: int, known_state: Any) -> Any:
+        return track(context, step, _submit_task(app, context, step, queue, priority, known_state))
+
+    with interruptible_claims(core_execution_loop):
+        yield from core_execution_loop.core_celery_execution_loop(plan_context, plan, step_execution_fn=submit)
+
+
+def log_runs_with(console: dg.LoggerDefinition) -> None:
+    """Let the runs of this process log to the terminal with ``console``, in the place of Dagster's coloured lines.
+
+    A logger of the definitions is used only by runs whose config names it, which those of backfills do not.
+    """
+    module: Any = context_creation_job
+
+    def loggers(instance: dg.DagsterInstance | None) -> list[tuple[dg.LoggerDefinition, dict[str, str]]]:
+        level = (instance.python_log_level if instance is not None else None) or "DEBUG"
+        return [(console, {"name": "dagster", "log_level": level})]
+
+    module.default_system_loggers = loggers
 
 
 def is_schedule_on(instance: dg.DagsterInstance, name: str) -> bool:
@@ -149,5 +186,6 @@ def webserver_app(instance: dg.DagsterInstance, workspace: Path) -> Iterator["St
 
 def run_daemon(workspace: Path) -> None:
     """Run Dagster's daemon in this process, as the command ``dagster-daemon run`` does, until it is interrupted."""
-    sys.argv = ["dagster-daemon", "run", "--workspace", str(workspace), "--code-server-log-level", "warning"]
+    formats = ["--log-format", "json"] if Settings().log_format == "json" else []
+    sys.argv = ["dagster-daemon", "run", "--workspace", str(workspace), "--code-server-log-level", "warning", *formats]
     runpy.run_module("dagster._daemon", run_name="__main__")

@@ -1,6 +1,7 @@
 """The project's own Dagster instance: its home under the data root, made before anything opens it, and runs on it."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ogaart.core.errors import InstanceConfigInvalid
 from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
+from ogaart.orchestration.extras import require_extra
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
@@ -43,13 +45,21 @@ def instance_config() -> Path:
     return shipped_file("dagster.yaml")
 
 
+ON_POSTGRES = b"""storage:
+  postgres:
+    postgres_url: { env: OGAART_DAGSTER_DATABASE }
+"""
+"""What follows the committed dagster.yaml where Dagster's instance is in PostgreSQL."""
+_LIMIT = re.compile(rb"(max_concurrent_runs: )\d+")
+
+
 def prepare_home(settings: Settings) -> Path:
     """Make DAGSTER_HOME under the data root and set it in the environment; returns it."""
     root = DataRoot.of(settings)
     root.claim()
     root.require_writable()
     root.dagster.mkdir(parents=True, exist_ok=True)
-    _keep_config(root.dagster / "dagster.yaml", instance_config().read_bytes())
+    _keep_config(root.dagster / "dagster.yaml", settings)
     os.environ["DAGSTER_HOME"] = str(root.dagster)
     return root.dagster
 
@@ -72,16 +82,33 @@ def refuse_split_root(settings: Settings) -> None:
         )
 
 
-def _keep_config(path: Path, shipped: bytes) -> None:
+def _keep_config(path: Path, settings: Settings) -> None:
     """Put the instance's configuration in place, unless it is there; an operator's own file stays as it is.
 
     A file that is a beginning of the shipped one was cut off by a kill, and is replaced: with it Dagster would not
-    start, or would run without limits. The hash of what is in place is noted beside it, unless one is there: who
-    changes the file deletes the note.
+    start, or would run without limits. So is the shipped one for other settings. The hash of what is in place is noted
+    beside it, unless one is there: who changes the file deletes the note.
+
+    Raises:
+        DataRootRefused: an operator's own file does not name the database that the settings name.
+        ExtraMissing: the package for that database is not installed.
     """
+    shipped = instance_config().read_bytes()
     kept = path.read_bytes() if path.exists() else b""
-    if len(kept) < len(shipped) and shipped.startswith(kept):
-        write_durably(path, shipped)
+    limit = settings.concurrent_runs
+    wanted = shipped if limit is None else _LIMIT.sub(rb"\g<1>%d" % limit, shipped, count=1)
+    plain = kept if limit is None else _LIMIT.sub(_LIMIT.search(shipped)[0], kept, count=1)  # type: ignore[index]
+    if settings.dagster_database is not None:
+        require_extra("postgres")
+        wanted += ON_POSTGRES
+    ours = (shipped + ON_POSTGRES).startswith(plain)
+    if settings.dagster_database is not None and not ours and b"postgres" not in kept:
+        raise DataRootRefused(
+            f"OGAART_DAGSTER_DATABASE is set, but {path} is your own and names no PostgreSQL database: delete the "
+            f"file, or add to it:\n{ON_POSTGRES.decode()}"
+        )
+    if ours and kept != wanted:
+        write_durably(path, wanted)
         note_hash(path)
     elif not hash_note(path).exists():
         note_hash(path)

@@ -9,12 +9,13 @@ from pydantic import Field
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.partitions import PARTITION_SET, search_pages_partitions
-from ogaart.core.stages import COLLECTION_STAGES, OFFLINE_STAGES, SITE_STAGES
+from ogaart.core.stages import COLLECTION_STAGES, OFFLINE_STAGES, SITE_STAGES, Stage
 from ogaart.orchestration import run_history
 from ogaart.orchestration.asset_checks import all_check_keys
 from ogaart.orchestration.launcher import PAST
 from ogaart.pipeline import crawl_plan, discovery
 from ogaart.pipeline.refresh_tags import REFRESH
+from ogaart.pipeline.step_needs import step_tags
 from ogaart.resources.platform import Platform
 
 ROWS = "rows"
@@ -27,7 +28,11 @@ class DiscoverConfig(dg.Config):
     refresh: bool = Field(False, description="Refetch every result page, even recent ones.")
 
 
-@dg.op(pool="site", description="Read all result pages of every query and add their partitions.")
+@dg.op(
+    pool="site",
+    tags=step_tags(Stage.SEARCH_PAGES),
+    description="Read all result pages of every query and add their partitions.",
+)
 def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platform: Platform) -> None:
     """Sweep each configured query, add the partition keys it has, and report one row a query.
 
@@ -97,7 +102,11 @@ class PlanConfig(dg.Config):
     offline: bool = Field(False, description="Send no request: use the result pages that are stored.")
 
 
-@dg.op(pool="embedder", description="Estimate a crawl from one result page a query, and measure the embedding model.")
+@dg.op(
+    pool="embedder",
+    tags=step_tags(Stage.EMBEDDINGS),
+    description="Estimate a crawl from one result page a query, and measure the embedding model.",
+)
 def work_out_plan(context: dg.OpExecutionContext, config: PlanConfig, platform: Platform) -> None:
     """Log the estimate, row by row, and attach it to the run."""
     rows = crawl_plan.plan(platform.stores, offline=config.offline).rows
@@ -113,7 +122,10 @@ def plan() -> None:
     work_out_plan()
 
 
-@dg.op(description="Delete runs that are old and that nothing shown in the UI is derived from.")
+@dg.op(
+    tags=step_tags(Stage.PUBLICATION),
+    description="Delete runs that are old and that nothing shown in the UI is derived from.",
+)
 def delete_old_runs(context: dg.OpExecutionContext, platform: Platform) -> None:
     """Delete old runs and their files, and report what was deleted."""
     since = datetime.now(UTC) - PAST - timedelta(days=1)  # the autopilot reads its runs of the last days

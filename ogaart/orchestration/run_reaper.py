@@ -12,13 +12,17 @@ import dagster as dg
 import psutil
 
 from ogaart.orchestration.run_status import LAUNCHED
+from ogaart.resources.storage.atomic_files import HOST_SPACE, process_mark, process_space
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import bus_error_note, run_lock
 from ogaart.resources.storage.locks import forget, is_free
 from ogaart.workers.bus_errors import disk_full
 
 PROCESS_TAG = ".dagster/ogaart_process"
-"""Tag of runs that a command started in its own process: ``<pid>:<start time>``. The UI hides tags that begin so."""
+"""Tag of runs that a command started in its own process: its ``process_mark`` and start time, with a colon between.
+
+The UI hides tags that begin so.
+"""
 FORMER_PROCESS_TAG = "ogaart/process"
 """The same tag on runs of versions in which the UI showed it."""
 
@@ -29,7 +33,7 @@ GRACE = timedelta(minutes=5)
 def process_tag() -> dict[str, str]:
     """The tag that names this process, so that its runs are known to be dead once it is."""
     me = psutil.Process()
-    return {PROCESS_TAG: f"{me.pid}:{me.create_time():.2f}"}
+    return {PROCESS_TAG: f"{process_mark()}:{me.create_time():.2f}"}
 
 
 def reap(instance: dg.DagsterInstance, root: DataRoot, now: datetime | None = None) -> list[str]:
@@ -60,8 +64,9 @@ def _what_ended_it(note: Path, root: DataRoot) -> str:
 
 
 def _alive(process: str | None, lock: Path, since: datetime, now: datetime) -> bool:
-    if process is not None:
-        pid, _, started = process.partition(":")
+    if process is not None and _is_visible(process):
+        mark, _, started = process.partition(":")
+        pid = mark.partition("n")[0]
         try:
             return f"{psutil.Process(int(pid)).create_time():.2f}" == started
         except psutil.NoSuchProcess:
@@ -69,3 +74,9 @@ def _alive(process: str | None, lock: Path, since: datetime, now: datetime) -> b
     if lock.exists():
         return not is_free(lock)
     return now - since < GRACE
+
+
+def _is_visible(process: str) -> bool:
+    """Whether the process of a tag would be seen from here: that of another container is not."""
+    _, _, space = process.partition(":")[0].partition("n")
+    return int(space or HOST_SPACE) == process_space()

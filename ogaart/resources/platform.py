@@ -14,7 +14,7 @@ from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers
 from ogaart.resources.storage.lock_names import bus_error_note, run_lock
-from ogaart.resources.storage.locks import forget, hold
+from ogaart.resources.storage.locks import hold_together
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
 from ogaart.sites.base import Site, SiteQuery
@@ -74,9 +74,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         note = bus_error_note(stores.root, run_id) if run_id is not None else None
         self._held.enter_context(report_bus_errors(stores.root.root, note))
         if run_id is not None:
-            lock = run_lock(stores.root, run_id)
-            self._held.enter_context(hold(lock, what=f"run {run_id}"))
-            self._held.callback(forget, lock)
+            self._held.enter_context(hold_together(run_lock(stores.root, run_id), what=f"run {run_id}"))
         self._held.callback(stores.close)
         fault(Fault.RUN_STARTED)
         stores.tables.clean_up()

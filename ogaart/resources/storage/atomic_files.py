@@ -9,6 +9,8 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.sealed_json import open_json, seal_json
 
 TEMPORARY = ".tmp-"
+HOST_SPACE = 0xEFFFFFFC
+"""The namespace of process ids of a Linux machine itself, outside all containers: a constant of the kernel."""
 """Prefix of every temporary name; one whose process has ended may be deleted."""
 
 
@@ -30,9 +32,23 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+def process_mark() -> str:
+    """This process in a temporary name: its id, and in a container the namespace that this id is of."""
+    space = process_space()
+    return f"{os.getpid()}" if space == HOST_SPACE else f"{os.getpid()}n{space}"
+
+
+def process_space() -> int:
+    """The namespace of process ids that this process is in; ``HOST_SPACE`` where the system has no such thing."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return HOST_SPACE
+
+
 def temporary(path: Path) -> Path:
     """A temporary name beside ``path``, of this process alone."""
-    return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    return path.with_name(f"{TEMPORARY}{process_mark()}-{path.name}")
 
 
 def read_json(path: Path) -> Any:

@@ -5,7 +5,6 @@ do no harm. Reading checks nothing; ``verify`` does, against a disk that rots.
 """
 
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder
+from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark, sync_file, sync_folder
 
 CHUNK = 1 << 20
 
@@ -100,7 +99,7 @@ class Blobs:
         """Write a blob piece by piece; it is stored when the block ends well, and nothing is when it raises."""
         self.root.mkdir(parents=True, exist_ok=True)
         # The process id tells the clean-up whose it was; the rest tells two threads of one process apart.
-        draft = self.root / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}"
+        draft = self.root / f"{TEMPORARY}{process_mark()}-{uuid.uuid4().hex}"
         try:
             with draft.open("xb") as out:
                 writer = BlobWriter(out)

@@ -10,8 +10,13 @@ from ogaart.resources.storage.data_root import DataRoot
 
 
 def run_lock(root: DataRoot, run_id: str) -> Path:
-    """Held by a run's process for as long as it lives."""
+    """Held by every process of a run for as long as it lives: by several where workers execute its steps."""
     return root.locks / "runs" / f"{run_id}.lock"
+
+
+def task_lock(root: DataRoot, task_id: str) -> Path:
+    """Held by the worker that executes a step; there, and free, once that worker has ended it or was killed."""
+    return root.locks / "tasks" / f"{task_id}.lock"
 
 
 def bus_error_note(root: DataRoot, run_id: str) -> Path:

@@ -75,6 +75,47 @@ def hold_read_only(path: Path, timeout: float = 0.0, what: str = "") -> Iterator
         yield
 
 
+@contextmanager
+def hold_together(path: Path, timeout: float = 10.0, what: str = "") -> Iterator[None]:
+    """Hold ``path`` as one of several processes: it is free, for ``is_free`` and ``hold``, once the last has ended.
+
+    The last one to leave deletes the file.
+
+    Args:
+        path: the lock file; created where it is missing.
+        timeout: seconds to wait for a process that holds it alone.
+        what: what the lock protects, for the error.
+
+    Raises:
+        Locked: a process held it alone all the time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break  # else another process deleted the file between the two calls
+        except FileNotFoundError:
+            pass  # deleted between the two looks
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise Locked(
+                    f"{what or path.name} is held by another process ({_holder(path)}), waited {timeout:g} s: "
+                    "wait for that run to end, or cancel it"
+                ) from None
+        file.close()
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        with file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            forget(path)
+
+
 def forget(path: Path) -> None:
     """Delete the files of a lock that is not needed again."""
     path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder
+from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark, sync_file, sync_folder
 from ogaart.resources.storage.leftovers import is_leftover
 
 _BLOCK = 1 << 16
@@ -53,7 +53,7 @@ def private_copy(path: Path, scratch: Path | None) -> Iterator[Path]:
     for leftover in place.glob(f"{TEMPORARY}*-copy-*"):
         if is_leftover(leftover):
             shutil.rmtree(leftover, ignore_errors=True)  # two processes may find the same one
-    with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-copy-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{process_mark()}-copy-", dir=place) as folder:
         copy = Path(folder) / path.name
         copy_tree(path, copy, durable=False)
         yield copy

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from uvicorn.config import LOGGING_CONFIG
 
+from ogaart.core.json_logs import log_as_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.visitor_reports import VisitorReports
 from ogaart.search.engine.concurrency import ConcurrencyLimit
@@ -145,6 +147,9 @@ def serve(settings: Settings) -> None:
     require_contact(settings)
     keep_memory()
     compute_in_own_thread()
+    as_json = settings.log_format == "json"
+    if as_json:
+        log_as_json()
     uvicorn.run(
         create_app(settings, warm=True),
         host=settings.serve_host,
@@ -152,6 +157,7 @@ def serve(settings: Settings) -> None:
         # URLs hold upload tokens and what people look for: they are not logged.
         access_log=False,
         log_level="info",
+        log_config=None if as_json else LOGGING_CONFIG,
         http=guarded(settings.connections),
         ws="none",
     )

@@ -1,10 +1,16 @@
 """What killed processes left is deleted by the next run, and nothing else."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
+from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers, is_leftover
 
@@ -51,3 +57,24 @@ def test_other_names_are_no_leftovers(tmp_path: Path) -> None:
     for name in (".tmp-", ".tmp-x-y", "tmp-1-x", "blob"):
         (tmp_path / name).write_bytes(b"")
         assert not is_leftover(tmp_path / name)
+
+
+def test_what_a_process_of_another_container_writes_stays_for_a_day(tmp_path: Path) -> None:
+    fresh, old = tmp_path / f".tmp-{dead_pid()}n4026539999-fresh", tmp_path / f".tmp-{dead_pid()}n4026539999-old"
+    for draft, age in ((fresh, 3600), (old, 2 * 86_400)):
+        draft.write_bytes(b"half")
+        os.utime(draft, (time.time() - age,) * 2)
+
+    assert clean_up_leftovers(DataRoot(tmp_path)) == [old]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_a_process_in_a_container_says_so_in_its_names(tmp_path: Path) -> None:
+    program = f"from pathlib import Path; from {temporary.__module__} import temporary; print(temporary(Path('x')))"
+
+    said = subprocess.check_output(["unshare", "--pid", "--fork", sys.executable, "-c", program], text=True).strip()
+
+    draft = tmp_path / said
+    draft.write_bytes(b"half")
+    assert re.fullmatch(r"\.tmp-\d+n\d+-x", said)
+    assert not is_leftover(draft)

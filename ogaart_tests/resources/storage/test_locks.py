@@ -4,12 +4,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from ogaart.resources.storage.locks import Locked, hold, is_free
+from ogaart.resources.storage.locks import Locked, hold, hold_together, is_free
 
 HOLD = """
 import sys, time
@@ -22,9 +22,9 @@ with hold(Path(sys.argv[1])):
 
 
 @contextmanager
-def held_elsewhere(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def held_elsewhere(path: Path, program: str = HOLD) -> Iterator["subprocess.Popen[bytes]"]:
     """Another process that holds the lock."""
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         try:
@@ -81,3 +81,42 @@ def test_a_waiting_run_gets_the_lock_when_the_holder_dies(tmp_path: Path) -> Non
         other.kill()
         with hold(path, timeout=10):
             pass
+
+
+def held_together_elsewhere(path: Path) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+    """Another process that holds the lock as one of several."""
+    return held_elsewhere(path, HOLD.replace("hold(", "hold_together(").replace("import hold", "import hold_together"))
+
+
+def test_a_lock_that_several_hold_is_free_once_the_last_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with held_together_elsewhere(path) as other:
+        with hold_together(path):
+            assert not is_free(path)
+        assert not is_free(path)
+
+        other.kill()
+        other.wait()
+
+    assert is_free(path)
+
+
+def test_the_last_of_several_holders_deletes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with hold_together(path):
+        with hold_together(path):
+            pass
+        assert path.exists()
+        assert not is_free(path)
+
+    assert not path.exists()
+
+
+def test_several_holders_wait_for_one_that_holds_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with (
+        held_elsewhere(path) as other,
+        pytest.raises(Locked, match=rf"run 1 is held by another process \(process {other.pid}\), waited 0\.1 s"),
+        hold_together(path, timeout=0.1, what="run 1"),
+    ):
+        raise AssertionError("held twice")

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import SecretStr
 
 from ogaart.orchestration.instance import instance_config, prepare_home
 from ogaart.resources.catalog.audits import Audit
@@ -69,6 +71,37 @@ def test_an_operators_own_configuration_of_the_instance_stays(tmp_path: Path, mo
     config.write_text("telemetry:\n  enabled: false\n")
 
     prepare_home(Settings(data=tmp_path))
+
+    assert config.read_text() == "telemetry:\n  enabled: false\n"
+
+
+DATABASE = SecretStr("postgresql+psycopg2://ogaart@db.example/dagster")
+
+
+def test_a_database_and_a_number_of_runs_change_the_shipped_configuration_of_the_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    config = tmp_path / "dagster" / "dagster.yaml"
+    prepare_home(Settings(data=tmp_path))
+
+    prepare_home(Settings(data=tmp_path, dagster_database=DATABASE, concurrent_runs=12))
+
+    found = yaml.safe_load(config.read_text())
+    assert found["storage"] == {"postgres": {"postgres_url": {"env": "OGAART_DAGSTER_DATABASE"}}}
+    assert found["concurrency"]["runs"] == {"max_concurrent_runs": 12}
+    prepare_home(Settings(data=tmp_path, concurrent_runs=3))
+    assert config.read_bytes() == instance_config().read_bytes()
+
+
+def test_an_own_configuration_without_the_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    config = tmp_path / "dagster" / "dagster.yaml"
+    config.parent.mkdir()
+    config.write_text("telemetry:\n  enabled: false\n")
+
+    with pytest.raises(DataRootRefused, match=r"dagster\.yaml is your own .* delete the file, or add"):
+        prepare_home(Settings(data=tmp_path, dagster_database=DATABASE))
 
     assert config.read_text() == "telemetry:\n  enabled: false\n"
 

@@ -1,0 +1,1 @@
+"""Several processes over one data root: PostgreSQL, Redis and Celery workers, all real and on loopback."""

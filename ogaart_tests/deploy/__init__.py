@@ -1,0 +1,1 @@
+"""The files under deploy/, as far as they can be checked without Docker, Kubernetes and a running systemd."""
