@@ -22,8 +22,9 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_status import ENDED, UNFINISHED
 from ogaart.resources.catalog.generations import CURRENT, Generations
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.schema import FAILURES, STEPS, Table
+from ogaart.resources.storage.schema import FAILURES, STEPS
 from ogaart.resources.storage.sql import select_files
+from ogaart.resources.storage.table_types import Table
 from ogaart.settings import Settings
 
 FRESH = 15.0
