@@ -38,6 +38,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
         BadChoice,
         ExtraMissing,
         InstanceConfigInvalid,
+        InstanceUnreachable,
         NoListing,
         SpaceInUse,
         TooFewPictures,
@@ -78,7 +79,8 @@ def exit_codes() -> Mapping[type[Exception], int]:
         **dict.fromkeys((SiteDown, FetchFailed, SweepRejected, ListingRefused, PageUnreadable), EXIT_SITE_DOWN),
         DiscoveryFailed: EXIT_PARTLY,
         **dict.fromkeys(
-            (DataRootRefused, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat), EXIT_REFUSED
+            (DataRootRefused, InstanceUnreachable, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat),
+            EXIT_REFUSED,
         ),
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
         **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED),

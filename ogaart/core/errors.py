@@ -23,3 +23,7 @@ class InstanceConfigInvalid(ValueError):
 
 class ExtraMissing(RuntimeError):
     """A package that only some settings need is not installed."""
+
+
+class InstanceUnreachable(RuntimeError):
+    """The database of Dagster's instance does not respond, or refuses to be used."""

@@ -13,9 +13,9 @@ import dagster as dg
 import yaml
 from sqlalchemy.exc import DatabaseError
 
-from ogaart.core.errors import InstanceConfigInvalid
+from ogaart.core.errors import InstanceConfigInvalid, InstanceUnreachable
 from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
-from ogaart.orchestration.extras import require_extra
+from ogaart.orchestration.extras import database_errors, require_extra
 from ogaart.orchestration.run_reaper import process_tag, reap
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
@@ -121,6 +121,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     Raises:
         DataRootRefused: Dagster's own files are damaged.
         InstanceConfigInvalid: its dagster.yaml is not valid.
+        InstanceUnreachable: its PostgreSQL database does not respond.
     """
     home = prepare_home(settings)
     with ExitStack() as stack:
@@ -128,6 +129,12 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             instance = stack.enter_context(_configured_instance(home / "dagster.yaml"))
             instance.event_log_storage.get_concurrency_keys()  # a database of its own, opened by its first query
             reap(instance, DataRoot.of(settings))
+        except database_errors(settings) as cause:
+            reason = (str(cause.__cause__ or cause).strip().splitlines() or [type(cause).__name__])[0]
+            raise InstanceUnreachable(
+                f"the database of Dagster's instance does not respond ({reason}): start it, or correct "
+                "OGAART_DAGSTER_DATABASE"
+            ) from cause
         except DatabaseError as cause:
             if type(cause) is not DatabaseError:  # such as one that is locked for the moment
                 raise
