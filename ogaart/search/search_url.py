@@ -143,6 +143,10 @@ class SearchUrl:
             positive=_without(self.positive, example), negative=_without(self.negative, example), crop=crop
         )
 
+    def without_pictures(self) -> str:
+        """The URL of this search by its words and filters alone."""
+        return self.path(upload="", url="", positive=(), negative=(), crop=None, weights=USUAL)
+
     @property
     def cropped(self) -> Example | None:
         """Which of the positive examples the crop is of; None where it is of the upload or the link, or of none."""

@@ -360,6 +360,17 @@ def test_what_a_browser_has_is_not_sent_again(client: TestClient, path: str) -> 
     assert (changed.status_code, changed.text) == (200, first.text)
 
 
+def test_the_picture_that_is_searched_with_is_a_chip_in_the_box(client: TestClient) -> None:
+    narrowed = client.get(f"/search?like={ROBOT}&q=robot&licence=CC0&weights=same-palette").text
+    several = client.get(f"/search?like={ROBOT}&unlike={CARD}").text
+
+    chip = narrowed[narrowed.index('<span class="in-box">') :].partition("</label>")[0]
+    assert f'src="/thumb/{ROBOT}.webp"' in chip
+    assert 'href="/search?q=robot&amp;licence=CC0"' in chip
+    assert "<b>2<span" in several
+    assert "in-box" not in client.get("/search?q=robot").text
+
+
 def test_errors_and_what_must_not_be_kept_have_no_etag(client: TestClient) -> None:
     for path in ("/nothing", "/search?q=ship&licens=CC0", "/surprise", "/api/v1/images/1"):
         assert "etag" not in client.get(path).headers, path
