@@ -109,11 +109,20 @@ class Generations:
         self.root = root
 
     def current(self) -> Generation | None:
-        """The generation in service; None before the first switch. Hold on to the answer: it is resolved once."""
+        """The generation in service; None before the first switch. Hold on to the answer: it is resolved once.
+
+        Raises:
+            GenerationMissing: the link is none, or leads to no generation that can be read.
+        """
         link = self.root / CURRENT
         if not link.is_symlink():
+            if link.exists():
+                raise GenerationMissing(f"{link} is not a link to a publication: delete it, then run `ogaart publish`")
             return None
-        return self.get(int(link.readlink().name))
+        name = link.readlink().name
+        if not _NUMBERED.fullmatch(name):
+            raise GenerationMissing(f"{link} leads to {name!r}, which is not a publication: run `ogaart publish`")
+        return self.get(int(name))
 
     def get(self, number: int) -> Generation:
         """One generation by number.

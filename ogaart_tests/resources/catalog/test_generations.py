@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -178,3 +179,22 @@ def test_a_torn_generation_does_not_keep_its_successors_out(generations: Generat
     generations.switch(make(generations, "four").number)
     assert generations.prune(2) == [1, 3]
     assert generations.replaceable() == generations.current() == generations.get(4)
+
+
+@pytest.mark.parametrize("spoil", [lambda p: p.symlink_to("nowhere"), lambda p: p.mkdir(), lambda p: p.touch()])
+def test_a_link_that_leads_to_no_publication_says_so_and_is_replaced(
+    generations: Generations, spoil: Callable[[Path], None]
+) -> None:
+    make(generations, "one")
+    generations.switch(1)
+    link = generations.root / "current"
+    link.unlink()
+    spoil(link)
+
+    with pytest.raises(GenerationMissing, match=r"current .* run `ogaart publish`"):
+        generations.current()
+    assert generations.replaceable() is None
+
+    if not link.is_dir():
+        generations.switch(1)
+        assert generations.current() == generations.get(1)
