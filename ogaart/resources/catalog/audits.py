@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.vectors import Vectors
 
 _BATCH = 10_000
@@ -206,7 +207,7 @@ def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
         orphans = store.execute(
             "SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR pack IS NULL"
         ).fetchone()[0]
-    signatures = np.load(generation.signature_ids)
+    signatures = load_array(generation.signature_ids)
     packs = {row for row in _packs(generation) if not (generation.path / row).exists()}
     counts = {
         "published": len(published),

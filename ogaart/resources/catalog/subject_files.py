@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.signatures import SIDE
 from ogaart.likeness.subjects import Subject
+from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.derived import DerivedBytes
 
 if TYPE_CHECKING:  # the search service reads these files, and loads no DuckDB
@@ -73,10 +74,10 @@ class SubjectFiles:
 
     def __init__(self, folder: Path) -> None:
         there = (folder / SUBJECT_IDS).exists()
-        self._ids: NDArray[np.int64] = np.load(folder / SUBJECT_IDS) if there else np.zeros(0, np.int64)
-        self._sides: NDArray[np.int32] = np.load(folder / SUBJECT_SIDES) if there else np.zeros(0, np.int32)
+        self._ids: NDArray[np.int64] = load_array(folder / SUBJECT_IDS) if there else np.zeros(0, np.int64)
+        self._sides: NDArray[np.int32] = load_array(folder / SUBJECT_SIDES) if there else np.zeros(0, np.int32)
         # Mapped, not read: a search touches a hundred.
-        self._signatures = np.load(folder / SUBJECT_SIGNATURES, mmap_mode="r") if len(self._ids) else None
+        self._signatures = load_array(folder / SUBJECT_SIGNATURES, mapped=True) if len(self._ids) else None
 
     def find(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
         """The subjects of those images that have one.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patch_matching import Facts
 from ogaart.likeness.patches import Hashes, Patches
+from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 
 PREFIX = "run-"
@@ -61,7 +62,7 @@ class Run:
     def _array(self, name: str) -> NDArray[Any]:
         file = self.path / f"{name}.npy"
         # A memmap is a slow array: each access of a slice makes another one.
-        return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+        return np.asarray(load_array(file, mapped=True))
 
     @cached_property
     def heads(self) -> NDArray[np.uint32]:

@@ -16,6 +16,7 @@ from ogaart.likeness import fusion
 from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
+from ogaart.resources.storage.arrays import load_array
 from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.query import QueryPicture
 
@@ -45,8 +46,8 @@ class FusedIndex:
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
-        self._rows: NDArray[np.int8] = np.load(path / FUSED, mmap_mode="r")
-        self.ids: NDArray[np.int64] = np.load(path / FUSED_IDS)
+        self._rows: NDArray[np.int8] = load_array(path / FUSED, mapped=True)
+        self.ids: NDArray[np.int64] = load_array(path / FUSED_IDS)
         self._columns = columns.rows(self.ids)
         self._entries = columns.entry_of
         authors = columns.values["author"]

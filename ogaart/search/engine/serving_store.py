@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.catalog.subject_files import SubjectFiles
+from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.packs import read_at
 from ogaart.search.engine.fulltext import WordMatcher
 from ogaart.search.engine.image_columns import ImageColumns
@@ -85,9 +86,9 @@ class ServingStore:
         # The file never changes once published, so SQLite need not look for locks or a journal.
         self._uri = f"{(path / 'words.sqlite').as_uri()}?mode=ro&immutable=1"
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        self._ids: NDArray[np.int64] = np.load(path / "signature_ids.npy")
+        self._ids: NDArray[np.int64] = load_array(path / "signature_ids.npy")
         # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
-        self._signatures: NDArray[np.uint8] = np.load(path / "signatures.npy", mmap_mode="r")
+        self._signatures: NDArray[np.uint8] = load_array(path / "signatures.npy", mapped=True)
         self.subjects = SubjectFiles(path)
         self.info = self._read_info(number)
         # Publications of before have no such table and no such column.
