@@ -1,15 +1,15 @@
-"""The parent's side of embedding: pictures go in, unit vectors come out, whatever a picture does to the child process.
+"""The parent's side of embedding: pictures go in, unit vectors come out, whatever a picture does to a child process.
 
-Pictures are decoded and prepared one at a time, so the picture at which the child breaks is known; what was prepared
-before it is kept here.
+One child reads pictures, one at a time, so the picture at which it breaks is known; what it prepared before is kept
+here. Another holds the model, and computes a batch while the next one is read.
 """
 
 import dataclasses
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.resources.embedding.backend_choice import TORCH, Choice, choose
 from ogaart.resources.embedding.batches import Batch, Failure, Picture, Reading
+from ogaart.resources.embedding.kept_child import EmbedderBroken, KeptChild
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
 from ogaart.settings import Settings
@@ -30,19 +31,14 @@ __all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "Picture", "Weights
 
 _FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+READER_SECONDS = 60.0
 START_SECONDS = 1800.0
 """Half a gigabyte of weights may have to come over a slow line first."""
-MAX_LOSSES = 3
-"""Children that may break in a row, each with another picture, before something else than pictures is to blame."""
 _log = logging.getLogger(__name__)
 
 
-class EmbedderBroken(RuntimeError):
-    """The child process breaks at everything: no picture's fault."""
-
-
 class Embedder:
-    """Embeds pictures by the settings' model in a child process, started by the first picture.
+    """Embeds pictures by the settings' model in child processes, started by the first picture.
 
     A context manager; threads may share one, and then wait for each other.
 
@@ -57,10 +53,8 @@ class Embedder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._weights = find_weights(settings)
-        self._child: Child | None = None
-        self._peak = 0
-        self._losses = 0
-        self._lock = threading.Lock()
+        self._reader = KeptChild(self._start_reader)
+        self._worker = KeptChild(self._start_worker)
         self._model = model_named(settings.model)
         self.space = VectorSpace.of(settings)
         self._choice: Choice | None = None
@@ -72,20 +66,24 @@ class Embedder:
         self.close()
 
     def close(self) -> None:
-        """End the child process."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+        """End the child processes."""
+        self._reader.close()
+        self._worker.close()
 
     @property
     def peak_bytes(self) -> int:
         """Largest resident size a child has reported."""
-        return self._peak
+        return max(self._reader.peak, self._worker.peak)
 
     @property
     def pid(self) -> int | None:
-        """The child's process id, where one runs."""
-        return self._child.pid if self._child else None
+        """The process id of the child with the model, where one runs."""
+        return self._worker.pid
+
+    @property
+    def reader_pid(self) -> int | None:
+        """The process id of the child that reads pictures, where one runs."""
+        return self._reader.pid
 
     @property
     def choice(self) -> Choice:
@@ -95,14 +93,13 @@ class Embedder:
         return self._choice
 
     def start(self) -> None:
-        """Start the child now, so that the first picture need not wait.
+        """Start the model's child now, so that the first picture need not wait.
 
         Raises:
             WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child does not start.
         """
-        with self._lock:
-            self._ready()
+        self._worker.start()
 
     def embed(self, pictures: Iterable[tuple[str, bytes | Path]]) -> Iterator[Batch]:
         """Decode, prepare and embed pictures.
@@ -122,6 +119,8 @@ class Embedder:
     def read(self, pictures: Iterable[Picture]) -> Iterator[Batch]:
         """Decode pictures once each, for the model's vector and the derived spaces that want them.
 
+        While the model computes a batch, the pictures of the next one are read.
+
         Args:
             pictures: taken as they are needed.
 
@@ -132,15 +131,20 @@ class Embedder:
             WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child breaks at everything.
         """
+        with ThreadPoolExecutor(1, "embedding") as model:
+            for batch in _ahead(model.submit(self._finish, reading) for reading in self._readings(pictures)):
+                yield batch.result()
+
+    def _readings(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
+        """Pictures read, ``embed_batch`` together."""
         reading = Reading()
         for picture in pictures:
-            with self._lock:
-                self._read(picture, reading)
+            self._read(picture, reading)
             if reading.count >= self._settings.embed_batch:
-                yield self._finish(reading)
+                yield reading
                 reading = Reading()
         if reading.count:
-            yield self._finish(reading)
+            yield reading
 
     def embed_rgba(self, pictures: Sequence[NDArray[np.uint8]]) -> Batch:
         """Embed pictures already decoded; keys are their places in the sequence.
@@ -160,7 +164,8 @@ class Embedder:
         """Have the child read one picture; what breaks the child twice is a failure, of derived spaces if it can be."""
         reading.count += 1
         try:
-            answer = self._request_twice(*self._reading_request(picture), self._settings.member_seconds)
+            fields, source = self._reading_request(picture)
+            answer = self._reader.request(fields, source, self._settings.member_seconds, retry=True)
         except ChildLost as error:
             lost = Failure(picture.key, Reason.WORKER_CRASHED, str(error))
             for space in picture.derive:
@@ -196,13 +201,12 @@ class Embedder:
     def _embed(self, prepared: list[tuple[str, NDArray[np.uint8]]], failures: list[Failure]) -> Batch:
         """Embed prepared pictures together; where that breaks the child, each alone."""
         keys = [key for key, _ in prepared]
-        with self._lock:
-            try:
-                vectors = self._vectors([pixels for _, pixels in prepared])
-            except ChildLost as error:
-                _log.warning("%s with %d pictures: each is tried alone", error, len(prepared))
-                keys, vectors, lost = self._singly(prepared)
-                failures = [*failures, *lost]
+        try:
+            vectors = self._vectors([pixels for _, pixels in prepared])
+        except ChildLost as error:
+            _log.warning("%s with %d pictures: each is tried alone", error, len(prepared))
+            keys, vectors, lost = self._singly(prepared)
+            failures = [*failures, *lost]
         norms = np.linalg.norm(vectors, axis=1)
         good = np.isfinite(norms) & (norms > 0)
         bad = [
@@ -232,38 +236,26 @@ class Embedder:
         if not prepared:
             return np.empty((0, self.space.dimension), np.float32)
         pixels = np.ascontiguousarray(np.stack(prepared))
-        answer = self._request({"op": "embed", "count": len(pixels)}, (pixels,), 60.0 + 20.0 * len(pixels))
+        answer = self._worker.request({"op": "embed", "count": len(pixels)}, (pixels,), 60.0 + 20.0 * len(pixels))
         return np.frombuffer(answer.blobs[0], np.float32).reshape(len(pixels), self.space.dimension)
 
-    # -- the child --------------------------------------------------------------------------------------------
+    # -- the children -----------------------------------------------------------------------------------------
 
-    def _request_twice(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
+    def _start_reader(self) -> Child:
+        child = Child(
+            "ogaart.resources.embedding.reader", "the process that reads pictures", clean_environment((), ("OMP_",))
+        )
+        limits = dataclasses.asdict(Limits.from_settings(self._settings))
         try:
-            return self._request(fields, blobs, seconds)
+            child.request({"limits": limits, "size": self._model.input_size}, seconds=READER_SECONDS)
         except ChildLost as error:
-            _log.warning("%s: retrying in a new process", error)
-            return self._request(fields, blobs, seconds)
-
-    def _request(self, fields: dict[str, Any], blobs: Sequence[Any], seconds: float) -> protocol.Message:
-        child = self._ready()
-        try:
-            answer = child.request(fields, blobs, seconds=seconds)
-        except ChildLost as error:
-            self._child = None
-            self._losses += 1
-            if self._losses > 3 * MAX_LOSSES:  # each picture may cost three
-                raise EmbedderBroken(f"{self._losses} children broke one after the other, the last: {error}") from error
-            raise
+            raise EmbedderBroken(f"{error}; it did not start") from error
         except BaseException:
-            self.close()  # a late answer would be taken for the next request's
+            child.kill()
             raise
-        self._losses = 0
-        self._peak = max(self._peak, answer.fields["peak"])
-        return answer
+        return child
 
-    def _ready(self) -> Child:
-        if self._child is not None:
-            return self._child
+    def _start_worker(self) -> Child:
         if self._weights.path is None:
             _log.info("the weights of %s are downloaded first: %s", self._model.name, self._model.source)
         started = time.monotonic()
@@ -273,15 +265,14 @@ class Embedder:
             if self.choice.backend == TORCH:
                 raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
             self._fall_back(str(error))
-            return self._ready()
-        self._peak = max(self._peak, hello.fields["peak"])
+            return self._start_worker()
+        self._worker.peak = max(self._worker.peak, hello.fields["peak"])
         if hello.fields["kind"] == "weights-missing":
             child.kill()
             raise WeightsMissing(hello.fields["message"])
         if hello.fields["reason"]:
             self._fall_back(hello.fields["reason"])
         _log.info("%s loaded in %.1f s by %s", self.space.name, time.monotonic() - started, self.choice.backend)
-        self._child = child
         return child
 
     def _start(self) -> tuple[Child, protocol.Message]:
@@ -293,7 +284,6 @@ class Embedder:
             "backend": self.choice.backend,
             "conversions": str(self.choice.folder),
             "threads": self._settings.embed_threads,
-            "limits": dataclasses.asdict(Limits.from_settings(self._settings)),
         }
         try:
             return child, child.request(start, seconds=START_SECONDS)
@@ -305,6 +295,17 @@ class Embedder:
         """Use PyTorch from here on."""
         _log.warning("%s is not used: %s; PyTorch embeds instead", self.choice.backend, reason)
         self._choice = dataclasses.replace(self.choice, backend=TORCH, reason=f"{self.choice.backend}: {reason}")
+
+
+def _ahead(batches: Iterable[Future[Batch]]) -> Iterator[Future[Batch]]:
+    """Each one once the next has been submitted."""
+    before: Future[Batch] | None = None
+    for batch in batches:
+        if before is not None:
+            yield before
+        before = batch
+    if before is not None:
+        yield before
 
 
 def _environment() -> dict[str, str]:

@@ -5,7 +5,6 @@ It knows nothing of Dagster and ends with its parent. What a hostile picture bre
 """
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,14 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.imaging import pictures
-from ogaart.imaging.errors import Unreadable
-from ogaart.imaging.limits import Limits
 from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH
 from ogaart.resources.embedding.backends.base import ConversionUnusable
 from ogaart.resources.embedding.backends.converted import ConvertedModel
-from ogaart.resources.embedding.derivations import DERIVATIONS
-from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import WeightsMissing, model_named
 from ogaart.workers import protocol, serving
 
@@ -37,7 +31,6 @@ class EmbeddingWorker:
 
     def __init__(self, fields: dict[str, Any]) -> None:
         threads = int(fields["threads"]) or os.cpu_count() or 1
-        self._limits = Limits(**fields["limits"])
         self._size = model_named(fields["model"]).input_size
         self.backend, self.reason = fields["backend"], ""
         """The back end in use, and why it is not the one that was requested."""
@@ -61,39 +54,11 @@ class EmbeddingWorker:
         loaded = LoadedModel(model_named(fields["model"]), weights)
         return loaded, ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
-    def answer(self, request: protocol.Message) -> tuple[dict[str, Any], tuple[Any, ...]]:
-        """Carry out ``read`` (a picture's bytes or path) or ``embed`` (prepared pictures)."""
-        if request.fields["op"] == "read":
-            try:
-                path = request.fields["path"]
-                source = Path(path) if path else bytes(request.blobs[0])
-                rgba = pictures.decode(source, self._limits).rgba
-                inputs = [prepare(rgba, self._size)] if request.fields["embed"] else []
-            except Unreadable as error:
-                return {"kind": "failed", "error_class": error.error_class, "message": error.message}, ()
-            except FileNotFoundError as error:
-                return {"kind": "failed", "error_class": "FileNotFoundError", "message": str(error)}, ()
-            except MemoryError:
-                return {"kind": "failed", "error_class": "OutOfMemory", "message": "not enough memory to decode it"}, ()
-            derived, failed = _derive(rgba, request.fields["derive"])
-            return {"kind": "read", "derived": list(derived), "failed": failed}, (*inputs, *derived.values())
+    def answer(self, request: protocol.Message) -> NDArray[np.float32]:
+        """Embed prepared pictures."""
         count = int(request.fields["count"])
         prepared = np.frombuffer(request.blobs[0], np.uint8).reshape(count, self._size, self._size, 3)
-        return {"kind": "vectors"}, (np.ascontiguousarray(self._model.embed(prepared, self._pool)),)
-
-
-def _derive(rgba: NDArray[np.uint8], spaces: Sequence[str]) -> tuple[dict[str, bytes], dict[str, tuple[str, str]]]:
-    """What each derived space keeps of a picture, and (error class, message) of the spaces that failed."""
-    derived: dict[str, bytes] = {}
-    failed: dict[str, tuple[str, str]] = {}
-    for space in spaces:
-        try:
-            derived[space] = DERIVATIONS[space](rgba)
-        except MemoryError:
-            failed[space] = "OutOfMemory", f"not enough memory for {space}"
-        except (ValueError, ArithmeticError, LookupError) as error:
-            failed[space] = type(error).__name__, f"{space}: {error}"
-    return derived, failed
+        return np.ascontiguousarray(self._model.embed(prepared, self._pool))
 
 
 def main() -> None:
@@ -111,7 +76,7 @@ def main() -> None:
         return
     reply({"kind": "ready", "backend": worker.backend, "reason": worker.reason})
     while True:
-        reply(*worker.answer(requests.get()))
+        reply({"kind": "vectors"}, (worker.answer(requests.get()),))
 
 
 if __name__ == "__main__":

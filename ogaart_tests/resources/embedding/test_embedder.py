@@ -221,6 +221,47 @@ def test_a_killed_child_is_replaced_and_nothing_is_lost(embedder: Embedder) -> N
     assert not any(batch.failures for batch in batches)
 
 
+def test_a_killed_reader_is_replaced_and_the_model_stays_loaded(embedder: Embedder) -> None:
+    embedder.start()
+    model = embedder.pid
+
+    def pictures() -> Iterator[tuple[str, bytes]]:
+        for i in range(6):
+            if i == 2:
+                assert embedder.reader_pid is not None
+                os.kill(embedder.reader_pid, 9)
+            yield str(i), png(i)
+
+    batches = list(embedder.embed(pictures()))
+
+    assert list(by_key(batches)) == [str(i) for i in range(6)]
+    assert not any(batch.failures for batch in batches)
+    assert embedder.pid == model
+
+
+def test_the_next_batch_is_read_before_a_batch_is_handed_over(embedder: Embedder) -> None:
+    taken: list[int] = []
+
+    def pictures() -> Iterator[tuple[str, bytes]]:
+        for i in range(12):
+            taken.append(i)
+            yield str(i), png(i)
+
+    batches = embedder.embed(pictures())
+
+    assert next(batches).keys == ("0", "1", "2", "3")
+    assert len(taken) == 8  # the model computes those four while the caller stores the first
+    batches.close()  # type: ignore[attr-defined]
+
+
+def test_derived_bytes_alone_need_no_model(tmp_path: Path) -> None:
+    with Embedder(lite0(tmp_path)) as embedder:
+        (batch,) = embedder.read([Picture("parts", png(3), False, (parts.SPACE,))])
+
+        assert batch.derived[parts.SPACE].keys() == {"parts"}
+        assert embedder.pid is None
+
+
 @pytest.mark.slow
 def test_a_picture_that_hangs_the_child_twice_is_a_failure_of_its_own(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hangs")

@@ -1,0 +1,69 @@
+"""The child process that reads pictures for embedding: ``python -m ogaart.resources.embedding.reader``.
+
+It decodes each picture once, prepares it for the model and computes the derived bytes, while another process holds the
+model. What a hostile picture breaks here is that picture's row, and costs no reload of the model.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.imaging import pictures
+from ogaart.imaging.errors import Unreadable
+from ogaart.imaging.limits import Limits
+from ogaart.resources.embedding.derivations import DERIVATIONS
+from ogaart.resources.embedding.preprocessing import prepare
+from ogaart.workers import protocol, serving
+
+
+def read(request: protocol.Message, limits: Limits, size: int) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Decode a picture, from bytes or a path; its prepared pixels and derived bytes, as far as they are wanted."""
+    try:
+        path = request.fields["path"]
+        source = Path(path) if path else bytes(request.blobs[0])
+        rgba = pictures.decode(source, limits).rgba
+        inputs = [prepare(rgba, size)] if request.fields["embed"] else []
+    except Unreadable as error:
+        return {"kind": "failed", "error_class": error.error_class, "message": error.message}, ()
+    except FileNotFoundError as error:
+        return {"kind": "failed", "error_class": "FileNotFoundError", "message": str(error)}, ()
+    except MemoryError:
+        return {"kind": "failed", "error_class": "OutOfMemory", "message": "not enough memory to decode it"}, ()
+    derived, failed = _derive(rgba, request.fields["derive"])
+    return {"kind": "read", "derived": list(derived), "failed": failed}, (*inputs, *derived.values())
+
+
+def _derive(rgba: NDArray[np.uint8], spaces: Sequence[str]) -> tuple[dict[str, bytes], dict[str, tuple[str, str]]]:
+    """What each derived space keeps of a picture, and (error class, message) of the spaces that failed."""
+    derived: dict[str, bytes] = {}
+    failed: dict[str, tuple[str, str]] = {}
+    for space in spaces:
+        try:
+            derived[space] = DERIVATIONS[space](rgba)
+        except MemoryError:
+            failed[space] = "OutOfMemory", f"not enough memory for {space}"
+        except (ValueError, ArithmeticError, LookupError) as error:
+            failed[space] = type(error).__name__, f"{space}: {error}"
+    return derived, failed
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe."""
+    out, requests = serving.open_pipes()
+
+    def reply(fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
+        protocol.send(out.write, {**fields, **serving.memory()}, blobs)
+        out.flush()
+
+    start = requests.get().fields
+    limits, size = Limits(**start["limits"]), int(start["size"])
+    reply({"kind": "ready"})
+    while True:
+        reply(*read(requests.get(), limits, size))
+
+
+if __name__ == "__main__":
+    main()
