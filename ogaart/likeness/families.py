@@ -31,7 +31,7 @@ _SHARE = 0.05  # squared difference of coarse miniatures, as a share of the stro
 _BATCH = 2048
 
 
-class Kinship(StrEnum):
+class KinKind(StrEnum):
     """How two pictures are the same."""
 
     PIXELS = "pixels"  # the very pixels
@@ -54,7 +54,7 @@ class Kin:
 
     one: int
     other: int
-    kind: Kinship
+    kind: KinKind
     evidence: float
 
 
@@ -79,7 +79,7 @@ def find_kin(
     """
     found: dict[tuple[int, int], Kin] = {}
     for one, other in _runs_of_equals(pixels):
-        found[one, other] = Kin(one, other, Kinship.PIXELS, 1.0)
+        found[one, other] = Kin(one, other, KinKind.PIXELS, 1.0)
     if len(pixels) < 2:
         return list(found.values())
     facts = _Facts.of(signatures)
@@ -217,20 +217,20 @@ def _compared(
             ):
                 alike = _edges_alike(query, candidate)
                 if alike >= _RECOLOUR:
-                    yield Kin(one, other, Kinship.RECOLOUR, round(alike, 3))
+                    yield Kin(one, other, KinKind.RECOLOUR, round(alike, 3))
 
 
-def _kind(one: NDArray[np.int64], other: NDArray[np.int64], near: float, *, named: bool) -> Kinship | None:
+def _kind(one: NDArray[np.int64], other: NDArray[np.int64], near: float, *, named: bool) -> KinKind | None:
     """What a pair is whose miniatures are so near."""
     shapes = one[0] * other[1], one[1] * other[0]
     if max(shapes) > 1.05 * min(shapes):  # a miniature is square whatever the picture's shape
         return None
     if named and near >= 0.8:
-        return Kinship.FORMAT
+        return KinKind.FORMAT
     same = bool((one == other).all())
     if near < (NEAR if same else NEAR_IN_SIZE) or min(one.min(), other.min()) < LEAST_SIDE:
         return None
-    return Kinship.COPY if same else Kinship.SIZE
+    return KinKind.COPY if same else KinKind.SIZE
 
 
 def _edges_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

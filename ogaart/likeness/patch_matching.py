@@ -27,7 +27,7 @@ _LEAST_VOTES, _LEAST_KINDS = 2, 3
 _CLAIMED_WEIGHT = 1.8
 
 
-class Relation(StrEnum):
+class PartRelation(StrEnum):
     """What a picture of the index is to the query."""
 
     WHOLE = "whole"  # the query is a part of it
@@ -36,7 +36,7 @@ class Relation(StrEnum):
 
 
 # Pieces of a scene are covered in part; frames of one animation share half of their patches.
-_CLAIMED_SHARE = {Relation.WHOLE: 0.6, Relation.PART: 0.5, Relation.OVERLAP: math.inf}
+_CLAIMED_SHARE = {PartRelation.WHOLE: 0.6, PartRelation.PART: 0.5, PartRelation.OVERLAP: math.inf}
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
 
@@ -93,7 +93,7 @@ class Match:
     """
 
     picture: int
-    relation: Relation
+    relation: PartRelation
     query_box: Box
     picture_box: Box
     scale: float
@@ -206,7 +206,7 @@ def _judge(
         -(-(inner[2] - inner[0]) // factor), -(-(inner[3] - inner[1]) // factor),
     )  # fmt: skip
     found = Match(
-        agreement.picture, Relation.OVERLAP, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
+        agreement.picture, PartRelation.OVERLAP, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
         _times(of_picture, facts.enlarged), factor / facts.enlarged, 0, len(rows), agreement.weight, 0.0, False,
     )  # fmt: skip
     if agreement.weight < _CLAIMED_WEIGHT:
@@ -224,13 +224,13 @@ def _judge(
     # Patches of another scale than the query's own do not tell of the rest of it.
     query_inside = whole or (factor == 1 and _inside(extents.of(step), inner))
     query_share = _share_of_query(patches, rows, inner, SIDE * factor, step) if query_inside else 0.0
-    relation, share = Relation.OVERLAP, min(query_share, picture_share)
+    relation, share = PartRelation.OVERLAP, min(query_share, picture_share)
     if query_inside and (query_share >= picture_share or not picture_inside):
-        relation, share = Relation.WHOLE, query_share
+        relation, share = PartRelation.WHOLE, query_share
     elif picture_inside:
-        relation, share = Relation.PART, picture_share
+        relation, share = PartRelation.PART, picture_share
     claimed = (
-        share >= _CLAIMED_SHARE[Relation.WHOLE if query_inside and picture_inside else relation]
+        share >= _CLAIMED_SHARE[PartRelation.WHOLE if query_inside and picture_inside else relation]
         and len(np.unique(patches.hashes[rows])) >= _LEAST_KINDS
     )
     return replace(found, relation=relation, share=min(share, 1.0), claimed=claimed)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.sheets import art
-from ogaart.likeness.families import Kin, Kinship, families, find_kin
+from ogaart.likeness.families import Kin, KinKind, families, find_kin
 from ogaart.likeness.frames import animations, numbered
 from ogaart.likeness.signatures import signature
 
@@ -48,9 +48,9 @@ def test_each_kind_is_named() -> None:
     found = kin_of([sprite, *others, sprite.copy(), resized(sprite, 2), recoloured(sprite)])
 
     kinds = {kin.kind: (kin.one, kin.other) for kin in found if kin.one == 0}
-    assert kinds[Kinship.PIXELS] == (0, len(others) + 1)
-    assert kinds[Kinship.SIZE] == (0, len(others) + 2)
-    assert kinds[Kinship.RECOLOUR] == (0, len(others) + 3)
+    assert kinds[KinKind.PIXELS] == (0, len(others) + 1)
+    assert kinds[KinKind.SIZE] == (0, len(others) + 2)
+    assert kinds[KinKind.RECOLOUR] == (0, len(others) + 3)
 
 
 def test_a_twin_is_the_same_name_in_another_format() -> None:
@@ -60,7 +60,7 @@ def test_a_twin_is_the_same_name_in_another_format() -> None:
     twin = kin_of([sprite, soft], ["oak", "oak"], ["png", "svg"])
     namesake = kin_of([sprite, SPRITES[40]], ["oak", "oak"], ["png", "svg"])
 
-    assert [kin.kind for kin in twin] == [Kinship.FORMAT]
+    assert [kin.kind for kin in twin] == [KinKind.FORMAT]
     assert namesake == []
 
 
@@ -70,7 +70,7 @@ def test_flat_pictures_have_no_kin_but_their_equals(picture: Pixels) -> None:
     other[0, 0] = (1, 2, 3, 4)
 
     assert kin_of([picture, other]) == []
-    assert [kin.kind for kin in kin_of([picture, picture])] == [Kinship.PIXELS]
+    assert [kin.kind for kin in kin_of([picture, picture])] == [KinKind.PIXELS]
 
 
 def test_icons_are_too_small_to_prove_anything() -> None:
@@ -82,11 +82,11 @@ def test_icons_are_too_small_to_prove_anything() -> None:
 def test_strangers_are_in_no_family() -> None:
     pictures = [picture for folder, all_of in sorted(art().items()) for picture in all_of[:1]]
 
-    assert [kin for kin in kin_of(pictures) if kin.kind is not Kinship.RECOLOUR] == []
+    assert [kin for kin in kin_of(pictures) if kin.kind is not KinKind.RECOLOUR] == []
 
 
 def test_families_are_what_is_linked() -> None:
-    links = [Kin(1, 4, Kinship.COPY, 1.0), Kin(0, 3, Kinship.SIZE, 1.0), Kin(3, 4, Kinship.COPY, 1.0)]
+    links = [Kin(1, 4, KinKind.COPY, 1.0), Kin(0, 3, KinKind.SIZE, 1.0), Kin(3, 4, KinKind.COPY, 1.0)]
 
     assert families(6, links).tolist() == [0, 0, 2, 0, 0, 5]
 

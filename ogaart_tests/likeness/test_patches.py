@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
-from ogaart.likeness.patch_matching import Match, Relation, best_of_each, match
+from ogaart.likeness.patch_matching import Match, PartRelation, best_of_each, match
 from ogaart.likeness.patches import (
     MOST,
     hashed,
@@ -160,7 +160,7 @@ def test_a_sprite_is_found_in_its_sheet_with_its_place() -> None:
 
     [found] = claims(SPRITES[6], index)
 
-    assert (found.picture, found.relation, found.picture_box) == (4, Relation.WHOLE, (64, 32, 24, 24))
+    assert (found.picture, found.relation, found.picture_box) == (4, PartRelation.WHOLE, (64, 32, 24, 24))
     assert (found.query_box, found.scale, found.orientation) == ((0, 0, 24, 24), 1, 0)
 
 
@@ -182,7 +182,7 @@ def test_however_it_is_enlarged_turned_or_cropped(change: "object", scale: int) 
     [found] = claims(np.ascontiguousarray(change(SPRITES[6])), index)  # type: ignore[operator]
 
     x, y, width, height = found.picture_box
-    assert (found.picture, found.relation, found.scale) == (4, Relation.WHOLE, scale)
+    assert (found.picture, found.relation, found.scale) == (4, PartRelation.WHOLE, scale)
     assert x >= 64
     assert y >= 32
     assert x + width <= 88
@@ -195,7 +195,7 @@ def test_a_scene_contains_its_pieces_each_at_its_place_and_scale() -> None:
 
     found = {one.picture: (one.relation, one.query_box, one.scale) for one in claims(scene, index)}
 
-    assert found == {1: (Relation.PART, (17, 31, 24, 24), 1), 3: (Relation.PART, (150, 60, 48, 48), 2)}
+    assert found == {1: (PartRelation.PART, (17, 31, 24, 24), 1), 3: (PartRelation.PART, (150, 60, 48, 48), 2)}
 
 
 def test_a_piece_behind_another_is_still_claimed() -> None:

@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ogaart.likeness.families import Kin, Kinship, families, find_kin
+from ogaart.likeness.families import Kin, KinKind, families, find_kin
 from ogaart.likeness.frames import animations
 from ogaart.resources.catalog.tables import FAMILIES, FRAMES, create_table
 
@@ -58,7 +58,7 @@ def _family_rows(number: list[int], kin: list[Kin]) -> list[dict[str, object]]:
             if one not in best or pair.evidence > best[one][0]:
                 best[one] = (pair.evidence, other, pair)
     heads = families(len(number), kin)
-    copies = families(len(number), [pair for pair in kin if pair.kind is not Kinship.RECOLOUR])
+    copies = families(len(number), [pair for pair in kin if pair.kind is not KinKind.RECOLOUR])
     return [
         {
             "family_id": number[int(heads[place])],

@@ -24,7 +24,7 @@ class UnknownModel(ValueError):
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsFile:
     """Which weights a run uses.
 
     Attributes:
@@ -98,7 +98,7 @@ def model_label(name: str) -> str:
     return model.label if model is not None else name
 
 
-def find_weights(settings: Settings) -> Weights:
+def find_weights(settings: Settings) -> WeightsFile:
     """Where the chosen model's weights are; hashes a file only when it is new or was changed.
 
     Raises:
@@ -109,16 +109,16 @@ def find_weights(settings: Settings) -> Weights:
     if settings.weights is not None:
         if not settings.weights.is_file():
             raise WeightsMissing(f"OGAART_WEIGHTS={settings.weights} is not a file: {model.way_out}")
-        return Weights(settings.weights, _sha256(settings, settings.weights)[:8])
+        return WeightsFile(settings.weights, _sha256(settings, settings.weights)[:8])
     path = model.published_weights()
     if path is None:
-        return Weights(None, model.sha256)
+        return WeightsFile(None, model.sha256)
     if not (digest := _sha256(settings, path)).startswith(model.sha256):
         raise WeightsMissing(
             f"{path} has sha256 {digest[:8]}…, the weights of {model.name} have {model.sha256}…: "
             f"it is damaged; delete it, then {model.way_out}"
         )
-    return Weights(path, model.sha256)
+    return WeightsFile(path, model.sha256)
 
 
 def _sha256(settings: Settings, path: Path) -> str:

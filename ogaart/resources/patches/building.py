@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ogaart.likeness.patch_matching import Match, Relation, match_patches
+from ogaart.likeness.patch_matching import Match, PartRelation, match_patches
 from ogaart.likeness.patches import Patches, no_patches, unpacked
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Keys, Run, as_keys, contained, link_run, merge_runs, runs_in, write_run
@@ -153,7 +153,7 @@ def _link_rows(key: str, patches: Patches, matches: Iterable[Match], index: Patc
         other = index.key(one.picture)
         if other == key:
             continue
-        is_part = one.relation is Relation.WHOLE
+        is_part = one.relation is PartRelation.WHOLE
         part, whole = (key, other) if is_part else (other, key)
         box = one.picture_box if is_part else tuple(side * patches.enlarged for side in one.query_box)
         place = dict(zip(("x", "y", "width", "height"), box, strict=True))

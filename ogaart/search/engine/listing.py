@@ -16,7 +16,7 @@ FIRST_SORTED = 2_000
 POPULAR_TAGS = 12
 
 
-class Listing(Search):
+class WordSearch(Search):
     """One query without pictures over one open generation."""
 
     def results(self) -> Results:

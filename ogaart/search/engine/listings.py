@@ -42,7 +42,7 @@ class EntryPictures:
 
 
 @dataclass(frozen=True)
-class ListedEntry:
+class EntrySummary:
     """One entry of a list: a picture that stands for it, and how many it has."""
 
     hit: Hit
@@ -62,7 +62,7 @@ class EntryList:
     """
 
     name: str
-    entries: tuple[ListedEntry, ...]
+    entries: tuple[EntrySummary, ...]
     total: int
     pictures: int
     licences: tuple[tuple[str, int], ...]
@@ -116,7 +116,7 @@ def entries_of(service: SearchService, kind: str, name: str, limit: int, offset:
     counted = Counter(licence for texts in licences.values() for licence in json.loads(texts))
     return EntryList(
         spelled,
-        tuple(ListedEntry(hits[ids[0]], len(ids)) for ids in shown if ids[0] in hits),
+        tuple(EntrySummary(hits[ids[0]], len(ids)) for ids in shown if ids[0] in hits),
         len(found),
         sum(map(len, found.values())),
         tuple(counted.most_common()),

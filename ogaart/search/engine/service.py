@@ -30,7 +30,7 @@ from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
-from ogaart.search.engine.listing import Listing
+from ogaart.search.engine.listing import WordSearch
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
@@ -309,7 +309,7 @@ class SearchService:
             if query.visual:
                 results = Search(opened, query, blocked, conditions, self._remembered, self._parts).visual()
             else:
-                results = Listing(opened, query, blocked, conditions).results()
+                results = WordSearch(opened, query, blocked, conditions).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
 
 
