@@ -91,7 +91,7 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
             continue
         facts = index.facts(one.picture)
         whole = (facts.width * facts.enlarged, facts.height * facts.enlarged)
-        is_part = one.relation is patch_matching.Relation.WHOLE
+        is_part = one.relation is patch_matching.PartRelation.WHOLE
         if covers(one.picture_box, whole) and (is_part or covers(one.query_box, (picture.width, picture.height))):
             into = copies  # all of it, alone on whatever ground
         else:

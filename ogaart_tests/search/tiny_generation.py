@@ -32,6 +32,7 @@ from ogaart.resources.index.opening import open_index
 from ogaart.resources.index.payload import payload
 from ogaart.resources.patches.runs import write_run
 from ogaart.resources.storage.blobs import Blobs
+from ogaart.resources.storage.rows import EntryRow, ImageRow
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 from ogaart.sites.licences import lookup
@@ -254,14 +255,14 @@ def _write_picture(
          file, member, sha, hashlib.sha256(content).hexdigest(), picture.format, len(content),
          inner if entry.archive else None, len(content) if entry.archive else None),
     )  # fmt: skip
-    image = {
+    image: ImageRow = {
         "pixel_sha256": pixels, "width": width, "height": height, "has_alpha": seen.has_alpha, "frames": picture.frames,
-        "pixel_art": seen.pixel_art, "colours": seen.colours, "palette": seen.palette,
-        "palette_shares": seen.palette_shares,
+        "pixel_art": seen.pixel_art, "colours": seen.colours, "palette": list(seen.palette),
+        "palette_shares": list(seen.palette_shares),
     }  # fmt: skip
-    content_page = {
-        "slug": entry.slug, "title": entry.title, "author": entry.author, "tags": entry.tags, "art_type": "2D Art",
-        "collaborators": entry.collaborators,
-        "licences": entry.licences, "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC),
+    content_page: EntryRow = {
+        "slug": entry.slug, "title": entry.title, "author": entry.author, "art_type": "2D Art",
+        "tags": list(entry.tags), "collaborators": list(entry.collaborators), "licences": list(entry.licences),
+        "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC),
     }  # fmt: skip
     return Point(number, vector_of(rgba), payload(image, content_page, (file, member))), signatures.signature(rgba)

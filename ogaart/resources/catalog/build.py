@@ -166,9 +166,7 @@ class CatalogBuild:
                     SELECT slug, partition, fid, any_value(shown_name) AS shown_name
                     FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
                 GROUP BY image_id)
-            SELECT i.image_id, i.slug, i.pixel_sha256, i.width, i.height, i.has_alpha, i.colours, i.palette,
-                i.palette_shares, i.pixel_art, e.title, e.author, e.collaborators, e.tags, e.licences, e.art_type,
-                e.description, e.fetched_at, n.shown, n.paths, l.hashes
+            SELECT i AS image, e AS entry, n.shown, n.paths, l.hashes
             FROM won_images AS i SEMI JOIN eligible USING (image_id) JOIN won_entries AS e USING (slug)
             LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
             ORDER BY i.image_id
@@ -176,8 +174,9 @@ class CatalogBuild:
         ).to_arrow_reader(_BATCH)
         for batch in reader:
             for row in batch.to_pylist():
-                found = payload(row, row, [*(row["shown"] or ()), *(row["paths"] or ())])
-                yield Eligible(row["image_id"], row["pixel_sha256"], found, frozenset(row["hashes"] or ()))
+                image, entry = row["image"], row["entry"]
+                found = payload(image, entry, [*(row["shown"] or ()), *(row["paths"] or ())])
+                yield Eligible(image["image_id"], image["pixel_sha256"], found, frozenset(row["hashes"] or ()))
 
     def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
         """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""

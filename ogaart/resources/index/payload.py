@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ogaart.likeness.colours import colour_names
 from ogaart.sites.licences import uses
+
+if TYPE_CHECKING:
+    from ogaart.resources.storage.rows import EntryRow, ImageRow
 
 VERSION = "payload-1"
 """Part of every payload's hash: raise it when a key is added or changes meaning."""
@@ -39,7 +42,7 @@ _WORDS_LIMIT = 4_000  # characters; an archive of ten thousand tiles must not br
 _UNHASHED = frozenset({"fetched_at"})
 
 
-def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
+def payload(image: "ImageRow", entry: "EntryRow", names: Iterable[str | None]) -> dict[str, Any]:
     """The payload of an image's point, with every key that a filter of the search needs.
 
     Args:
@@ -49,7 +52,7 @@ def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[
             description, fetched_at.
         names: shown names and member paths of the image's occurrences, in any order.
     """
-    width, height = int(image["width"]), int(image["height"])
+    width, height = int(image["width"] or 0), int(image["height"] or 0)
     licences: Sequence[str] = entry["licences"] or []
     tags: Sequence[str] = entry["tags"] or []
     collaborators: Sequence[str] = entry.get("collaborators") or []
@@ -75,7 +78,7 @@ def payload(image: Mapping[str, Any], entry: Mapping[str, Any], names: Iterable[
     }
 
 
-def words(entry: Mapping[str, Any], names: Iterable[str | None]) -> str:
+def words(entry: "EntryRow", names: Iterable[str | None]) -> str:
     """All text by which an image is found: title, tags, authors, names, description; cut at 4,000 characters."""
     parts = [entry["title"], *(entry["tags"] or []), entry["author"], *(entry.get("collaborators") or [])]
     parts += [*unique_names(names), entry["description"]]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from sqlite3 import Row
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Ids, Is, NoneOf, NotIds, Range
 from ogaart.resources.index.payload import payload
 from ogaart.sites.licences import uses
+
+if TYPE_CHECKING:
+    from ogaart.resources.storage.rows import EntryRow, ImageRow
 
 Mask = NDArray[np.bool_]
 Counts = tuple[tuple[str, int], ...]
@@ -173,13 +176,16 @@ class ImageColumns:
 
     def _of_payload(self, key: str) -> NDArray[Any]:
         """The numbers of a key that has no array of its own, from the images' rows: read once, when first needed."""
-        nothing_of_entry = dict.fromkeys(("slug", "title", "author", "tags", "licences", "art_type", "description"))
+        nothing_of_entry: EntryRow = {
+            "slug": "", "title": None, "author": None, "tags": None, "licences": None, "art_type": None,
+            "description": None, "fetched_at": None,
+        }  # fmt: skip
         values = np.zeros(len(self.ids))
         for row in self._stored_rows("SELECT * FROM images"):
             image = dict(row) | {name: json.loads(row[name] or "[]") for name in ("palette", "palette_shares")}
             place = self.rows([row["image_id"]])[0]
             if place >= 0:
-                values[place] = payload(image, {**nothing_of_entry, "fetched_at": None}, ())[key]
+                values[place] = payload(cast("ImageRow", image), nothing_of_entry, ())[key]
         return values
 
     def _any_of(self, key: str, names: Sequence[str]) -> Mask:

@@ -1,17 +1,17 @@
 """The payload: every key that filters need, and a hash that shows when a point is out of date."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from ogaart.reference.tables import tables_markdown
 from ogaart.resources.catalog.tables import PUBLIC
 from ogaart.resources.index.payload import PAYLOAD_KEYS, payload, payload_hash
+from ogaart.resources.storage.rows import EntryRow, ImageRow
 
-IMAGE: dict[str, Any] = {
+IMAGE: ImageRow = {
     "pixel_sha256": "ab" * 32, "width": 30, "height": 20, "has_alpha": False, "pixel_art": True, "colours": 2,
     "palette": [0xFF0000], "palette_shares": [1.0],
 }  # fmt: skip
-ENTRY: dict[str, Any] = {
+ENTRY: EntryRow = {
     "slug": "oak", "title": "Oak", "author": "Ann", "tags": ["tree"], "licences": ["CC0", "Homemade"],
     "art_type": "2D Art", "description": "A tall tree", "fetched_at": datetime(2024, 5, 1, tzinfo=UTC),
 }  # fmt: skip
@@ -27,7 +27,7 @@ def test_it_has_the_keys_that_the_index_knows() -> None:
 
 
 def test_what_a_page_does_not_say_is_empty() -> None:
-    bare = {**ENTRY, "author": None, "tags": None, "licences": None, "description": None, "fetched_at": None}
+    bare: EntryRow = {**ENTRY, "author": None, "tags": None, "licences": None, "description": None, "fetched_at": None}
 
     found = payload(IMAGE, bare, [None, ""])
 
