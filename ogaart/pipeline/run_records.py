@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import dagster as dg
 
@@ -15,6 +15,17 @@ DELETED = "deleted_runs.jsonl"
 _BATCH = 500
 
 
+class RunRow(TypedDict):
+    """A row of the catalog's table ``runs``; times in microseconds since 1970, UTC."""
+
+    run_id: str
+    job: str
+    partition: str | None
+    status: str
+    started_at: int | None
+    ended_at: int | None
+
+
 def run_records(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
     """Every run of the instance, newest first."""
     cursor = None
@@ -23,8 +34,8 @@ def run_records(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
         cursor = records[-1].dagster_run.run_id
 
 
-def run_row(record: dg.RunRecord) -> dict[str, Any]:
-    """A run as a row: run_id, job, partition, status, started_at and ended_at (microseconds since 1970, UTC)."""
+def run_row(record: dg.RunRecord) -> RunRow:
+    """A run as a row."""
     run = record.dagster_run
     return {
         "run_id": run.run_id,
@@ -36,7 +47,7 @@ def run_row(record: dg.RunRecord) -> dict[str, Any]:
     }
 
 
-def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: float) -> list[dict[str, Any]]:
+def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: float) -> list[RunRow]:
     """Every run, also those that failed, wrote nothing, wait or were deleted from Dagster's history.
 
     Args:
@@ -50,7 +61,7 @@ def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: 
     for record in run_records(instance):
         row = run_row(record)
         if row["run_id"] == publishing:
-            row |= {"status": dg.DagsterRunStatus.SUCCESS.value, "ended_at": _micros(now)}
+            row["status"], row["ended_at"] = dg.DagsterRunStatus.SUCCESS.value, _micros(now)
         rows[row["run_id"]] = row
     return list(rows.values())
 
@@ -64,7 +75,7 @@ def remember_deleted(home: Path, records: Iterable[dg.RunRecord]) -> None:
             out.write(lines if out.read() in {b"", b"\n"} else b"\n" + lines)  # a kill may have cut the last line off
 
 
-def _deleted(home: Path) -> Iterator[dict[str, Any]]:
+def _deleted(home: Path) -> Iterator[RunRow]:
     path = home / DELETED
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
@@ -72,7 +83,7 @@ def _deleted(home: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             continue  # cut off by a kill: the run was not deleted then, and its row follows; or damaged
         if isinstance(row, dict) and "run_id" in row:
-            yield row
+            yield cast("RunRow", row)
 
 
 def _range(tags: Mapping[str, str]) -> str | None:

@@ -16,7 +16,8 @@ from ogaart.orchestration.instance import run_job
 from ogaart.orchestration.jobs import clean_up
 from ogaart.orchestration.run_history import delete_old_runs, find_old_runs
 from ogaart.orchestration.schedules import clean_up_daily
-from ogaart.pipeline.run_records import DELETED, run_rows
+from ogaart.pipeline.run_records import DELETED, RunRow, run_rows
+from ogaart.resources.catalog.tables import RUNS
 
 PARTITIONS = dg.DynamicPartitionsDefinition(name="pages")
 
@@ -129,3 +130,7 @@ def test_cleaning_up_is_a_job_that_runs_daily(tmp_path: Path, monkeypatch: pytes
     assert outcome.metadata["delete_old_runs"]["runs_kept"] == 1
     assert isinstance(launched, dg.RunRequest)
     assert clean_up_daily.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_type_of_a_run_s_row_has_the_columns_of_the_table() -> None:
+    assert list(RunRow.__annotations__) == [column.name for column in RUNS.columns]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging.identity import image_id
-from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.generations import AuditRow, Generation
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.vectors import Vectors
@@ -38,9 +38,9 @@ class Audit:
     message: str
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> AuditRow:
         """As JSON, for the generation's ``audits.json``."""
-        return asdict(self)
+        return {"name": self.name, "passed": self.passed, "message": self.message, "counts": self.counts}
 
 
 def run_audits(

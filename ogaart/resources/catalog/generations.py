@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.atomic_files import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_json
@@ -35,7 +35,17 @@ AUDITS = "audits.json"
 INPUTS = "inputs.json"
 HASHES = "hashes.json"
 CURRENT = "current"
-_AUDIT_KEYS = {"name", "passed", "message"}
+
+
+class AuditRow(TypedDict):
+    """What one audit found, as the generation's ``audits.json`` holds it."""
+
+    name: str
+    passed: bool
+    message: str
+    counts: Mapping[str, int]
+
+
 _NUMBERED = re.compile(r"\d{6,}")
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
@@ -89,12 +99,12 @@ class Generation:
         return self.path / PATCHES
 
     @property
-    def audits(self) -> list[dict[str, Any]]:
+    def audits(self) -> list["AuditRow"]:
         """What the audits found; empty before they ran, or where the file is torn: then they run again."""
         found: Any = read_json(self.path / AUDITS)
         found = found.get("audits") if isinstance(found, dict) else found  # a list alone, before files were sealed
         whole = isinstance(found, list) and all(isinstance(row, dict) and row.keys() >= _AUDIT_KEYS for row in found)
-        return found if whole else []
+        return cast("list[AuditRow]", found) if whole else []
 
     @property
     def passed(self) -> bool:
@@ -189,7 +199,7 @@ class Generations:
             _point(catalog, target)
         return chosen
 
-    def record(self, number: int, audits: list[dict[str, Any]]) -> None:
+    def record(self, number: int, audits: "list[AuditRow]") -> None:
         """Write what the audits found next to the generation's files."""
         path = self.get(number).path / AUDITS
         write_json(path, {"audits": audits}, indent=1)

@@ -53,7 +53,7 @@ def read_decisions(path: Path, version: int = 0) -> Takedowns:
     return Takedowns(version, **{_PLURALS[kind]: tuple(found) for kind, found in values.items()})
 
 
-def decision_lines(path: Path) -> Iterator[dict[str, Any]]:
+def decision_lines(path: Path) -> Iterator[Decision]:
     """Every line of the file of decisions, lifted ones too; none where there is no file.
 
     Raises:
@@ -102,7 +102,7 @@ def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = Fals
         lift: take an earlier decision back.
         now: when; by default this moment.
     """
-    decision: dict[str, Any] = {
+    decision: Decision = {
         "what": what,
         "value": value,
         "reason": reason,
