@@ -54,11 +54,16 @@ def listing(settings: Settings) -> list[dict[str, str]]:
     path = DataRoot.of(settings).decisions
     blocked = read_decisions(path)
     newest = {(found["what"], found["value"]): found for found in decision_lines(path)}
-    values = {"entry": blocked.entries, "author": blocked.authors, "pixels": blocked.pixels}
+    values: dict[Kind, tuple[str, ...]] = {
+        "entry": blocked.entries,
+        "author": blocked.authors,
+        "pixels": blocked.pixels,
+    }
     return [
-        {"what": what, "value": value, **{k: newest[what, value].get(k, "") for k in ("reason", "decided_at")}}
+        {"what": what, "value": value, "reason": of.get("reason", ""), "decided_at": of.get("decided_at", "")}
         for what, found in values.items()
         for value in found
+        for of in [newest[what, value]]
     ]
 
 

@@ -46,6 +46,7 @@ class AuditRow(TypedDict):
     counts: Mapping[str, int]
 
 
+_AUDIT_KEYS = {"name", "passed", "message"}
 _NUMBERED = re.compile(r"\d{6,}")
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 

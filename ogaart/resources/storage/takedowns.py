@@ -12,11 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from ogaart.resources.storage.sealed_json import SealBroken, open_json, seal_json
 
 Kind = Literal["entry", "author", "pixels"]
+
+
+class Decision(TypedDict):
+    """A line of the file; ``lifted`` takes an earlier one back."""
+
+    what: Kind
+    value: str
+    reason: NotRequired[str]
+    decided_at: NotRequired[str]
+    lifted: NotRequired[bool]
 
 
 class DecisionsUnreadable(ValueError):
