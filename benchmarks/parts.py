@@ -274,7 +274,9 @@ def on_white(rgba: Picture) -> Picture:
     return made
 
 
-def report(bench: Bench, absent: dict[str, Picture], grounds: Sequence[Picture], tried: int) -> None:
+def report(
+    bench: Bench, absent: dict[str, Picture], grounds: Sequence[Picture], tried: int, *, only_sheets: bool = False
+) -> None:
     """Print the table of hits, and the false claims."""
     random = np.random.default_rng(3)
     fitting = [
@@ -290,6 +292,8 @@ def report(bench: Bench, absent: dict[str, Picture], grounds: Sequence[Picture],
     print("| query | tried | first | place right | claimed | with a false claim | ms p50 | ms p95 |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     print(from_sheets(bench, random, tried).row("sprite cut from a sheet"))
+    if only_sheets:
+        return
     for name, edit in (
         ("cropped to 60 %", crop),
         ("enlarged x2", enlarged),
@@ -338,6 +342,7 @@ def main() -> None:
     parser.add_argument("--absent", type=Path, help="pictures of other art; without it no false claims are counted")
     parser.add_argument("--most", type=int, default=3000, help="pictures that are indexed")
     parser.add_argument("--tried", type=int, default=150, help="queries of each kind")
+    parser.add_argument("--only-sheets", action="store_true", help="try only sprites cut from sheets")
     parser.add_argument("--scale", type=int, default=0, help="size of an index to measure, filled with made-up patches")
     options = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {_cpu()}")
@@ -359,7 +364,7 @@ def main() -> None:
         real = list(corpus.of.items())
         runs = [write_run(Path(scratch) / "real", real)]
         print(f"index: {runs[0].nbytes / len(real) / 1000:.1f} KB a picture")
-        report(Bench(corpus, PatchRuns(runs)), absent, opaque, options.tried)
+        report(Bench(corpus, PatchRuns(runs)), absent, opaque, options.tried, only_sheets=options.only_sheets)
         if options.scale:
             began = time.perf_counter()
             runs = filled(Path(scratch) / "large", real, options.scale)

@@ -1,7 +1,7 @@
 """The fused vectors of one generation: every picture is compared with a query, with any weights and any filter."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.query import QueryPicture
 
 Matrix = NDArray[np.float32]
+Linked = Callable[[int], Collection[int]]
 _MORE = 100  # rows that are compared exactly beyond those wanted: int8 moves scores by up to 0.01
 _SAMPLED, _ENOUGH = 300, 30  # pictures whose pairs show what is typical
 _COMPARED, _NEAR_COPIES, _COPY = 60, 20, 0.9  # pictures compared with all, and what is a copy of one in another entry
@@ -36,15 +37,20 @@ class FusedHit:
     cosines: Mapping[str, float]
 
 
+def _unlinked(_image_id: int) -> Collection[int]:
+    return ()
+
+
 class FusedIndex:
     """Exact search over ``fused.npy``; safe to use from many threads.
 
     Args:
         path: the generation's folder.
         columns: of the generation's images, for filters.
+        linked: the images that share exact parts with one; they are not unrelated, whoever made them.
     """
 
-    def __init__(self, path: Path, columns: Columns) -> None:
+    def __init__(self, path: Path, columns: Columns, linked: Linked = _unlinked) -> None:
         self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
         self._rows: NDArray[np.int8] = load_array(path / FUSED, mapped=True)
         self.ids: NDArray[np.int64] = load_array(path / FUSED_IDS)
@@ -54,13 +60,14 @@ class FusedIndex:
         of_entries = np.full(len(columns.slugs), -1)
         of_entries[authors.entries[::-1]] = authors.values[::-1]  # the first of several
         self._authors = of_entries[self._entries]
+        self._linked = linked
         self._lock = threading.Lock()
         self._typical: LRUCache[Weights, float] = LRUCache(_REMEMBERED)
 
     @classmethod
-    def open(cls, path: Path, columns: Columns) -> Self | None:
+    def open(cls, path: Path, columns: Columns, linked: Linked = _unlinked) -> Self | None:
         """The index of a generation; None where it was published without one."""
-        return cls(path, columns) if (path / FUSED).exists() else None
+        return cls(path, columns, linked) if (path / FUSED).exists() else None
 
     @property
     def with_subject(self) -> bool:
@@ -86,8 +93,8 @@ class FusedIndex:
     def unrelated(self) -> float | None:
         """The score, by the usual weights, that nine of ten pictures stay below with all that are unrelated.
 
-        Those are of other entries and authors, and no near copies. By every n-th picture, as ``catalog.unrelated`` has
-        it of the model's cosine; None of fewer than 30.
+        Those are of other entries and authors, no near copies, and share no exact part. By every n-th picture, as
+        ``catalog.unrelated`` has it of the model's cosine; None of fewer than 30.
         """
         best: list[float] = []
         for row in range(0, len(self.ids), max(1, len(self.ids) // _COMPARED)):
@@ -95,7 +102,8 @@ class FusedIndex:
             passing = (self._entries != self._entries[own]) & (self._authors != self._authors[own])
             direction = self.projection.restore(np.asarray(self._rows[row]))
             hits = self.nearest(direction, fusion.USUAL, passing, _NEAR_COPIES)
-            best += [hit.score for hit in hits if hit.score < _COPY][:1]
+            linked = self._linked(int(self.ids[row]))
+            best += [hit.score for hit in hits if hit.score < _COPY and hit.image_id not in linked][:1]
         return float(np.quantile(best, 0.9)) if len(best) >= _ENOUGH else None
 
     def of_pictures(self, pictures: Sequence[QueryPicture], space: str) -> Matrix:

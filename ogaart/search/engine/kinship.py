@@ -127,6 +127,19 @@ def count_cells(store: ServingStore, image_id: int) -> int:
     return int(store.select("SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)[0]["cells"])
 
 
+def linked_with(store: ServingStore, image_id: int) -> frozenset[int]:
+    """The images that contain one or are contained in it, by exact pixels."""
+    if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
+        return frozenset()
+    rows = store.select(
+        "WITH own AS (SELECT pixel_sha256 FROM images WHERE image_id = ?)"
+        " SELECT image_id FROM images WHERE pixel_sha256 IN"
+        " (SELECT whole FROM parts WHERE part IN own UNION SELECT part FROM parts WHERE whole IN own)",
+        image_id,
+    )
+    return frozenset(row["image_id"] for row in rows)
+
+
 def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Relative, ...]:
     rows = store.select(
         "SELECT f.image_id, f.kind, f.evidence FROM families AS own JOIN families AS f USING (family_id)"

@@ -28,7 +28,7 @@ from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.facets import Facets, count_values
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
-from ogaart.search.engine.kinship import Kinship, read_kinship
+from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
 from ogaart.search.engine.listing import WordSearch
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
@@ -106,7 +106,7 @@ class SearchService:
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
             )
             patches = PatchRuns.open(generation.patches)
-            fused = FusedIndex.open(generation.path, store.columns)
+            fused = FusedIndex.open(generation.path, store.columns, lambda image_id: linked_with(store, image_id))
             if fused is not None and fused.with_subject:
                 _ = fused.unrelated  # half a second at 100,000, which no search should wait for
             opened = OpenGeneration(generation.number, store, index, patches, fused)

@@ -137,3 +137,13 @@ def test_a_model_without_a_projection_ranks_by_its_own_cosine_and_the_parts(copi
     assert usual.hits[0].slug == "robot-animated"
     assert usual.hits[0].why.keys() == {"subject", "shape", "colours"}
     assert palette.hits[0].why.keys() == {"colours"}
+
+
+def test_what_shares_exact_parts_is_not_taken_for_unrelated(demo_world: World, index: FusedIndex) -> None:
+    everything = frozenset(index.ids.tolist())
+    store = ServingStore(demo_world.generation.path, 1)
+
+    linked = FusedIndex(demo_world.generation.path, store.columns, lambda _: everything)
+
+    assert linked.unrelated is None
+    store.close()
