@@ -82,7 +82,7 @@ def test_a_picture_has_those_that_contain_it_and_those_that_it_contains(service:
     assert (part.hit.image_id, part.place) == (FRAMES[0], Place(4, 8, 16, 16))
     assert service.kinship(sheet).part_of == service.kinship(sprite).contains == ()
     with service.store() as (store, _):
-        assert (linked_with(store, SHEET), linked_with(store, FRAMES[0])) == ({*FRAMES}, {SHEET})
+        assert (linked_with(store, SHEET), linked_with(store, FRAMES[0])) == (frozenset(FRAMES), frozenset({SHEET}))
     assert service.kinship(sheet).credits_path == f"/credits?ids={FRAMES[0]}"
     with TestClient(create_app(service.settings, service), base_url="http://localhost") as client:
         page, record = client.get(f"/image/{FRAMES[0]}").text, client.get(f"/api/v1/images/{FRAMES[0]}").json()
