@@ -1,5 +1,6 @@
 """The partition's points in the collection: new and changed ones are upserted, nothing else is touched."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.embedding.registry import VectorSpace
-from ogaart.resources.index.base import Point
+from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.payload import payload, payload_hash
 from ogaart.resources.platform import Platform
@@ -57,45 +58,63 @@ def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> 
 
 
 def upsert(step: Step) -> None:
-    """Bring the partition's points up to date, flush, then write the ledger."""
+    """Bring the partition's points up to date, flush, then write the ledger.
+
+    Where nothing changed and the collection is as its last writer closed it, it is not opened.
+    """
     stores = step.stores
-    space = VectorSpace.of(stores.settings)
-    payloads = _payloads(step, space.name)
+    collection = Collection(stores, VectorSpace.of(stores.settings))
+    payloads = _payloads(step, collection.space)
+    hashes = {i: payload_hash(content) for i, content in payloads.items()}
     stored = {row["image_id"]: row for row in stores.tables.read(POINTS, step.partition)}
-    collection = Collection(stores, space)
-    with collection.writer() as index:
+
+    def wanted() -> dict[int, str]:
         identity = collection.identity
-        hashes = {i: payload_hash(content) for i, content in payloads.items()}
-        wanted = {
-            i: fingerprint(COLLECTION_VERSION, identity, space.name, content["pixel_sha256"], hashes[i])
+        return {
+            i: fingerprint(COLLECTION_VERSION, identity, collection.space, content["pixel_sha256"], hashes[i])
             for i, content in payloads.items()
         }
-        plan = compare({i: row["fingerprint"] for i, row in stored.items()}, wanted)
-        vectors = Vectors(stores.root.vectors, space.name)
-        step.progress.begin(len(plan.work), "points")
-        for start in range(0, len(plan.work), BATCH):
-            numbers = plan.work[start : start + BATCH]
-            matrix = vectors.get([payloads[i]["pixel_sha256"] for i in numbers])
-            index.upsert([Point(i, vector, payloads[i]) for i, vector in zip(numbers, matrix, strict=True)])
-            fault(Fault.POINTS_UPSERTED)
-            step.progress.advance(len(numbers))
-        if plan.work:
-            index.flush()
-            fault(Fault.INDEX_FLUSHED)
-        sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
-        missing = len(sample) - len(index.retrieve(sample, with_payload=False))
+
+    prints = wanted()
+    plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
+    if plan.work or not collection.untouched():
+        with collection.writer() as index:
+            prints = wanted()  # opening may have begun a new collection
+            plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
+            _upsert(step, index, plan.work, payloads, Vectors(stores.root.vectors, collection.space))
+            sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
+            missing = len(sample) - len(index.retrieve(sample, with_payload=False))
         step.check("points_stored", missing == 0, f"{missing} of {len(sample)} points looked up are not stored")
-        rows = [
-            stored[i]
-            if i in stored and stored[i]["fingerprint"] == wanted[i]
-            else step.stamp(
-                {"image_id": i, "collection": identity, "space": space.name, "payload_hash": hashes[i]}, wanted[i]
-            )
-            for i in payloads
-        ]
-        step.extra["upserted"] = len(plan.work)
-        step.count(plan)
-        step.commit({POINTS: (list(stored.values()), rows)})
+    else:
+        step.check("points_stored", True, f"{len(stored)} points, and no file of the collection has changed")
+    identity = collection.identity
+    rows = [
+        stored[i]
+        if i in stored and stored[i]["fingerprint"] == prints[i]
+        else step.stamp(
+            {"image_id": i, "collection": identity, "space": collection.space, "payload_hash": hashes[i]}, prints[i]
+        )
+        for i in payloads
+    ]
+    step.extra["upserted"] = len(plan.work)
+    step.count(plan)
+    step.commit({POINTS: (list(stored.values()), rows)})
+
+
+def _upsert(
+    step: Step, index: VectorIndex, work: Sequence[int], payloads: dict[int, dict[str, Any]], vectors: Vectors
+) -> None:
+    """Write points to the collection, durable on return."""
+    step.progress.begin(len(work), "points")
+    for start in range(0, len(work), BATCH):
+        numbers = work[start : start + BATCH]
+        matrix = vectors.get([payloads[i]["pixel_sha256"] for i in numbers])
+        index.upsert([Point(i, vector, payloads[i]) for i, vector in zip(numbers, matrix, strict=True)])
+        fault(Fault.POINTS_UPSERTED)
+        step.progress.advance(len(numbers))
+    if work:
+        index.flush()
+        fault(Fault.INDEX_FLUSHED)
 
 
 def _publishable(entry: EntryRow) -> bool:

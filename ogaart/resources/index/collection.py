@@ -1,5 +1,6 @@
 """The working collection: one writer at a time, and an identity that tells a rebuilt collection from the old one."""
 
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken, VectorIndex
 from ogaart.resources.index.opening import discard_index, open_index
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.atomic_files import write_json
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.lock_names import collection_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.sealed_json import open_json
@@ -43,6 +44,37 @@ class Collection:
                 yield index
             finally:
                 index.close()
+            self._note_closed()
+
+    def untouched(self) -> bool:
+        """Whether the collection is, file by file, as its last writer closed it; never with a server.
+
+        Its points are then those of the ledger without a look at them: whatever ends a writer early, removes a file or
+        puts another in its place changes a name, a size or a time.
+        """
+        if self._settings.qdrant_url is not None or self._named() is None:
+            return False
+        closed = read_json(self._closed_file)
+        files = self._files()
+        return bool(files) and isinstance(closed, dict) and closed.get("files") == files
+
+    def _note_closed(self) -> None:
+        if self._settings.qdrant_url is None and not self.untouched():
+            write_json(self._closed_file, {"files": self._files()})
+
+    def _files(self) -> dict[str, list[int]]:
+        """Size and time of each file of the shard, by its path in it."""
+        shard = self.folder / "shard"
+        found = {}
+        for path in sorted(shard.rglob("*")) if shard.is_dir() else ():
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                found[str(path.relative_to(shard))] = [status.st_size, status.st_mtime_ns]
+        return found
+
+    @property
+    def _closed_file(self) -> Path:
+        return self.folder / "closed.json"
 
     def _open(self) -> VectorIndex:
         shard = self.folder / "shard"
