@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # Two processes share the tests; each test module stays on one of them.
 WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: demo test test-slow cluster torture soak quality check-wheel format lint types clean
+.PHONY: demo test test-slow cluster torture soak quality bench check-wheel format lint types clean
 
 demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
@@ -34,6 +34,9 @@ soak: $(STAMP) libarchive
 
 quality: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m benchmarks.quality $(ARGS)
+
+bench: $(STAMP) libarchive
+	$(BIN)/python -W ignore -m benchmarks.stages $(ARGS)
 
 check-wheel: $(STAMP) libarchive
 	$(BIN)/python tools/check_wheel.py
