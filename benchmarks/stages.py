@@ -103,7 +103,7 @@ def _visible(path: Path) -> bool:
     from PIL import Image
 
     with Image.open(path) as picture:
-        return bool(picture.convert("RGBA").getextrema()[3][1])
+        return picture.convert("RGBA").getchannel("A").getbbox() is not None
 
 
 def drawn_weights(path: Path) -> None:
@@ -189,7 +189,7 @@ def table(kept: dict[str, Any]) -> str:
     decode = kept["decoding"]
     times = decode["milliseconds"]
     baseline = next(name for name in times if name not in {LOOP, THIS})
-    rows = []
+    rows: list[tuple[str, str, str, float, float | None]] = []
     for label, name, aim in (
         ("VGG16 fc2, exact", "vgg16", 2.2),
         ("EfficientNet-Lite0, exact", "efficientnet_lite0", 2.3),

@@ -24,7 +24,7 @@ def written(folder: Path) -> Collection:
     """A collection of one point, closed."""
     collection = Collection(Stores(Settings(data=folder)), SPACE)
     with collection.writer() as index:
-        index.upsert([Point(1, np.ones(4, np.float32) / 2, {"slug": "a"})])
+        index.upsert([Point(1, np.full(4, 0.5, np.float32), {"slug": "a"})])
         index.flush()
     return collection
 
@@ -72,7 +72,7 @@ def test_a_writer_that_fails_leaves_a_touched_collection(tmp_path: Path) -> None
 
     def fail() -> None:
         with collection.writer() as index:
-            index.upsert([Point(2, np.ones(4, np.float32) / 2, {"slug": "b"})])
+            index.upsert([Point(2, np.full(4, 0.5, np.float32), {"slug": "b"})])
             index.flush()
             raise RuntimeError("killed")
 
