@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     model: str = Field("vgg16", description="The embedding model: vgg16, efficientnet_lite0, or one that was added.")
     weights: Path | None = Field(None, description="A state dict (.pth) for the model; default: its published weights.")
 
+    database_url: SecretStr | None = Field(
+        None,
+        description="A PostgreSQL database for the state, such as `postgresql://user:password@host/ogaart`, for this "
+        "data root alone; unset: SQLite in the data root.",
+    )
     qdrant_url: str | None = Field(
         None,
         validation_alias=AliasChoices("QDRANT_URL", "qdrant_url"),
@@ -196,6 +201,14 @@ class Settings(BaseSettings):
         if shown_url(value) != value:
             raise ValueError("no user name or password is sent to the site: remove it from the URL")
         return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        """Accept URLs of PostgreSQL; the message does not repeat the value, which may hold a password."""
+        if value is not None and not re.match(r"postgres(ql(\+\w+)?)?://", value.get_secret_value()):
+            raise ValueError("expected a URL that begins with postgresql://; unset it to use SQLite in the data root")
+        return value
 
     @field_validator("failure_webhook")
     @classmethod

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resources.index", "resources.patches"),
     ("resources.platform",),
     ("resources.site", "resources.embedding"),
+    ("resources.state",),
     ("resources.storage",),
     ("sites", "imaging", "demo"),
     ("words",),

@@ -51,6 +51,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
     from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing
     from ogaart.resources.index.base import IndexBroken, IndexUnreachable
     from ogaart.resources.site.errors import FetchFailed, SiteDown
+    from ogaart.resources.state.database import StateDamaged, StateRefused
     from ogaart.resources.storage.arrays import ArrayDamaged
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
@@ -80,11 +81,20 @@ def exit_codes() -> Mapping[type[Exception], int]:
         **dict.fromkeys((SiteDown, FetchFailed, SweepRejected, ListingRefused, PageUnreadable), EXIT_SITE_DOWN),
         DiscoveryFailed: EXIT_PARTLY,
         **dict.fromkeys(
-            (DataRootRefused, InstanceUnreachable, Locked, SpaceInUse, TooFewPictures, IndexUnreachable, NewerFormat),
+            (
+                DataRootRefused,
+                InstanceUnreachable,
+                Locked,
+                SpaceInUse,
+                StateRefused,
+                TooFewPictures,
+                IndexUnreachable,
+                NewerFormat,
+            ),
             EXIT_REFUSED,
         ),
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
-        **dict.fromkeys((TornTable, SegmentDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED),
+        **dict.fromkeys((TornTable, SegmentDamaged, StateDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED),
         **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid, ArrayDamaged), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
         **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),

@@ -1,4 +1,4 @@
-"""The operator's commands: metrics, plan, retry, gc, verify, rebuild, backup, fit-projection."""
+"""The operator's commands: metrics, plan, retry, gc, verify, rebuild, backup, upgrade, fit-projection."""
 
 from pathlib import Path
 
@@ -100,6 +100,17 @@ def backup(folder: Path, as_json: bool) -> None:
         finish(backup.backup(settings, folder), as_json=as_json)
 
 
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be upgraded, and do nothing.")
+@JSON
+def upgrade(dry_run: bool, as_json: bool) -> None:
+    """Bring what earlier versions stored to the format of this one; no request, and nothing stored is lost."""
+    from ogaart.operations import upgrade
+
+    with guard() as settings:
+        finish(upgrade.upgrade(settings, dry_run=dry_run), as_json=as_json)
+
+
 @click.command("fit-projection")
 @JSON
 def fit_projection(as_json: bool) -> None:
@@ -137,4 +148,4 @@ def metrics(host: str, port: int | None) -> None:
         serve_metrics(settings, host, port, stopped)
 
 
-COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, fit_projection)
+COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, upgrade, fit_projection)

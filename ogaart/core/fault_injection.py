@@ -22,6 +22,7 @@ class Fault(StrEnum):
     BODY_RECEIVED = "body_received"
     BLOB_DRAFTED = "blob_drafted"
     BLOB_WRITTEN = "blob_written"
+    STATE_DRAFTED = "state_drafted"
     FETCH_RECORDED = "fetch_recorded"
     SWEEP_STORED = "sweep_stored"
     PARTITIONS_ADDED = "partitions_added"

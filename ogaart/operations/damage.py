@@ -19,6 +19,7 @@ class Damage:
         points: points to delete from the collection.
         discard: vector space whose collection is removed first; its points are written again from the vectors.
         generation: number of a damaged generation, which is deleted once another one is in service.
+        fetch_records: make the fetch records' database and journal again from what is intact in either.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Damage:
     points: tuple[int, ...] = ()
     discard: str = ""
     generation: int = 0
+    fetch_records: bool = False
 
     def row(self) -> dict[str, str]:
         """As a row of the report."""

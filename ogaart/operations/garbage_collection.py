@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 from ogaart.resources.index.opening import discard_index
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.derived import DerivedBytes
@@ -34,7 +35,6 @@ from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.schema import EMBEDDINGS
-from ogaart.resources.storage.sealed_json import open_json
 from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import Tables
@@ -44,6 +44,8 @@ from ogaart.settings import Settings
 COLUMNS = ("what", "items", "MB", "deleted")
 RECORD_GRACE = timedelta(days=7)
 """How long a fetch record that no row refers to is kept: a later run may use it."""
+SUPERSEDED = 1 << 20
+"""Bytes of superseded lines for which the journal of fetch records is written again."""
 SCRATCH_GRACE = timedelta(hours=6)
 """A file under ``scratch`` is kept this long after it was last written."""
 BLOB_GRACE = timedelta(days=1)
@@ -52,12 +54,13 @@ BLOB_GRACE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Item:
-    """Something that can be deleted: its kind, its path, the bytes that become free, and how it is deleted."""
+    """Something that can be deleted: its kind, its path, the bytes that become free, how it is deleted, how many."""
 
     what: str
     path: Path
     bytes: int
     delete: Callable[[], object]
+    count: int = 1
 
 
 def collect(settings: Settings, *, delete: bool = False, space: str | None = None) -> Report:
@@ -73,7 +76,7 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
         SpaceInUse: ``space`` is in use, or does not exist.
     """
     stores = Stores(settings)
-    with ExitStack() as held:
+    with closing(stores), ExitStack() as held:
         if delete:
             _hold_out_runs(stores, held)
         items = list(_space(stores, space) if space is not None else everything(stores))
@@ -86,7 +89,13 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
             size = round(sum(item.bytes for item in group) / 1e6, 3)
             paths = [str(item.path) for item in group[:20]]
             report.rows.append(
-                {"what": what, "items": len(group), "MB": size, "deleted": "yes" if delete else "no", "first": paths}
+                {
+                    "what": what,
+                    "items": sum(item.count for item in group),
+                    "MB": size,
+                    "deleted": "yes" if delete else "no",
+                    "first": paths,
+                }
             )
     if items and not delete:
         report.errors.append("Nothing deleted (dry run). Run `ogaart gc --yes` to delete.")
@@ -171,24 +180,33 @@ def _column(con: duckdb.DuckDBPyConnection, query: str) -> set[str]:
 
 def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
     """Fetch records of URLs that no row names any more, and blobs that neither a row nor a kept record names."""
-    now = datetime.now(UTC)
-    kept: set[str] = set()
-    for path in (stores.root.site / "fetches").glob("*/*.json"):
-        try:
-            record = open_json(path.read_bytes())
-            url, sha256, checked = record["url"], record["sha256"], datetime.fromisoformat(record["checked_at"])
-        except (ValueError, KeyError, TypeError):
-            yield _file("damaged fetch records", path)
-            continue
-        if url not in used.urls and now - checked > RECORD_GRACE:
-            yield _file("fetch records", path)
-        elif sha256 is not None:
-            kept.add(sha256)
+    now, fetches = datetime.now(UTC), stores.fetch_records
+    records = fetches.all()
+    old = {record.url for record in records if record.url not in used.urls and now - record.checked_at > RECORD_GRACE}
+    kept = {record.sha256 for record in records if record.url not in old}
     oldest = now.timestamp() - BLOB_GRACE.total_seconds()
     for path in stores.root.blobs.glob("*/*/*"):
         unused = path.name not in used.blobs and path.name not in kept
         if unused and not path.name.startswith(".") and path.stat().st_mtime < oldest:
             yield Item("blobs", path, path.stat().st_size, lambda path=path: _unlink_old(path, oldest))  # type: ignore[misc]
+    superseded = fetches.superseded()
+    if old:
+        size = superseded + sum(record.line_bytes for record in records if record.url in old)
+        yield Item("fetch records", fetches.journal, size, partial(_forget, fetches, old), len(old))
+    elif superseded > SUPERSEDED:
+        yield Item("superseded lines of fetch records", fetches.journal, superseded, partial(_forget, fetches, old))
+    for path, record in fetches.earlier_files():
+        if record is None:
+            yield _file("damaged fetch records", path)
+
+
+def _forget(fetches: FetchRecords, urls: set[str]) -> None:
+    """Delete fetch records; a disk that is still full keeps them for the next time."""
+    try:
+        fetches.forget(urls)
+    except (OSError, sqlalchemy.exc.OperationalError) as cause:
+        if not is_disk_full(cause):
+            raise
 
 
 def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:

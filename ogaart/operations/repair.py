@@ -36,6 +36,9 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     if not found:
         return report
     add_stored_partitions(stores)
+    if any(problem.fetch_records for problem in found):
+        stores.fetch_records.repair()
+        stores.close()
     for problem in found:
         _remove(stores, problem)
     starts: dict[str, int] = {}

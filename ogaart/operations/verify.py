@@ -30,6 +30,8 @@ from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.opening import open_index
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.fetch_records import FetchRecords
+from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.data_root import OwnerUnreadable
 from ogaart.resources.storage.packs import pack_is_as_written, read_at
 from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES
@@ -76,6 +78,10 @@ class Verification:
         for path, problem, removable in damaged_state(root):
             generation = int(path.parent.name) if path.parent.parent == root.generations else 0
             yield Damage("state", str(path), problem, remove=(path,) if removable else (), generation=generation)
+        state = StateDatabase(self.stores.settings, read_only=True)
+        with closing(state):
+            for where, problem in FetchRecords(state, root.site).damage():
+                yield Damage("state", where, problem, fetch_records=True)
         yield from damaged_journals(self.stores.tables, root)
         if not self.quick:
             for path, problem, _ in damaged_weights(self.stores.settings):

@@ -6,9 +6,7 @@ SQLite itself. What the program makes again is removed by a repair; what it cann
 
 import hashlib
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import yaml
@@ -21,6 +19,7 @@ from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, Gener
 from ogaart.resources.catalog.quality import CHECKS
 from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
+from ogaart.resources.state.database import sqlite_problem
 from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
@@ -132,7 +131,7 @@ def _dagster(home: Path) -> Iterator[DamagedFile]:
     yield from _json(home / "services.json", (), "`ogaart up` writes it again", True)
     yield from _lines(home / DELETED, "delete it; the table runs lacks that run")
     for path in sorted(home.rglob("*.db")) if home.is_dir() else ():
-        if problem := _database_problem(path):
+        if problem := sqlite_problem(path):
             way_out = f"stop `ogaart up`, move {home / 'history'} and {home / 'schedules'} away, then run"
             yield path, f"{problem}: {way_out} `ogaart rebuild catalog`", False
 
@@ -178,15 +177,3 @@ def _parsed(path: Path, check: Callable[[bytes], str], way_out: str, removable: 
         problem = (str(cause).splitlines() or [type(cause).__name__])[0]
     if problem:
         yield path, f"{problem}: {way_out}", removable
-
-
-def _database_problem(path: Path) -> str:
-    """What SQLite finds wrong with a database that others may be writing; empty where it is intact."""
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
-            [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
-    except sqlite3.OperationalError:
-        return ""  # held by a writer, or on a read-only disk with a journal to replay: nothing is known of it
-    except sqlite3.DatabaseError as cause:
-        return str(cause)
-    return "" if result == "ok" else str(result).replace("\n", " ")

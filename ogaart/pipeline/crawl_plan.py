@@ -18,7 +18,6 @@ from ogaart.pipeline.crawl_estimate import CRAWL_DELAY, GB, Estimate, Known, est
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.storage.table_views import connect
 from ogaart.settings import Settings
 from ogaart.sites.base import SiteQuery
@@ -89,7 +88,7 @@ def _listing(stores: Stores, query: SiteQuery, *, offline: bool) -> Listing:
     settings = stores.settings
     url = stores.site_rules.listing_url(query, 0)
     if offline:
-        record = FetchRecords(stores.root.site / "fetches").read(url)
+        record = stores.fetch_records.read(url)
         sha256 = record.sha256 if record is not None else None
         if sha256 is None or not stores.blobs.has(sha256):
             raise NoListing(f"query {query.name!r}: no result page is stored; run `ogaart plan` without --offline")

@@ -1,13 +1,13 @@
 """Dagster's runs, with those that were deleted from its history, as rows of the catalog's table ``runs``."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict, cast
 
 import dagster as dg
 
-from ogaart.resources.storage.sealed_json import open_json, seal_json
+from ogaart.resources.storage.sealed_json import open_json
+from ogaart.resources.storage.sealed_lines import append_lines
 
 DELETED = "deleted_runs.jsonl"
 """File in DAGSTER_HOME with one row for each run that was deleted from Dagster's history."""
@@ -68,11 +68,7 @@ def run_rows(instance: dg.DagsterInstance, home: Path, *, publishing: str, now: 
 
 def remember_deleted(home: Path, records: Iterable[dg.RunRecord]) -> None:
     """Keep the rows of runs that are about to be deleted from Dagster's history."""
-    lines = b"".join(seal_json(run_row(record)) + b"\n" for record in records)
-    if lines:
-        with (home / DELETED).open("a+b") as out:
-            out.seek(max(0, out.seek(0, os.SEEK_END) - 1))
-            out.write(lines if out.read() in {b"", b"\n"} else b"\n" + lines)  # a kill may have cut the last line off
+    append_lines(home / DELETED, map(run_row, records))
 
 
 def _deleted(home: Path) -> Iterator[RunRow]:

@@ -9,7 +9,9 @@ from pydantic import PrivateAttr
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.client import SiteClient
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import clean_up_partials
+from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers
@@ -40,9 +42,21 @@ class Stores:
         self._open = ExitStack()
 
     @cached_property
+    def state(self) -> StateDatabase:
+        """The database of state, opened when first used."""
+        state = StateDatabase(self.settings)
+        self._open.callback(state.close)
+        return state
+
+    @cached_property
+    def fetch_records(self) -> FetchRecords:
+        """What the site returned for each URL."""
+        return FetchRecords(self.state, self.root.site)
+
+    @cached_property
     def site(self) -> SiteClient:
         """The client of the site, opened when first used."""
-        client = SiteClient(self.settings, self.blobs, self.root.site)
+        client = SiteClient(self.settings, self.blobs, self.root.site, state=self.state)
         self._open.callback(client.close)
         return client
 

@@ -12,7 +12,7 @@ import pytest
 from ogaart.core.errors import SpaceInUse
 from ogaart.operations import garbage_collection, run_history
 from ogaart.orchestration.instance import open_instance
-from ogaart.resources.site.fetch_records import FetchRecord, FetchRecords
+from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.partial_downloads import Head, PartialDownload
 from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.vectors import Vectors
@@ -42,7 +42,7 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     page = stores.blobs.put(b"its page")
     _aged(stores.blobs.path(page), 30)
     old = datetime.now(UTC) - timedelta(days=30)
-    fetches = FetchRecords(stores.root.site / "fetches")
+    fetches = stores.fetch_records
     fetches.write(FetchRecord(gone, gone, 200, page, 8, None, None, None, None, 1, old, old))
     shard = stores.root.index / copied.generation.manifest["space"] / "broken-0123"
     (shard / "deep").mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     assert stray.exists()
     assert draft.exists()
     garbage_collection.collect(copied.settings, delete=True)
-    assert not any(path.exists() for path in (stray, shard, draft, fetches.path(gone), stores.blobs.path(page)))
+    assert not any(path.exists() for path in (stray, shard, draft, stores.blobs.path(page)))
     assert recent.exists()
     assert found(garbage_collection.collect(copied.settings)) == {}
     assert content_digest(copied.generation) == before
@@ -151,7 +151,7 @@ def test_partial_downloads_that_nothing_resumes_are_deleted_and_the_others_stay(
     for path in (*old, *in_use):
         _aged(path, 60)
 
-    with FetchRecords(site / "fetches").hold(copied.site.base + "/in-use.zip"):
+    with copied.stores.fetch_records.hold(copied.site.base + "/in-use.zip"):
         listed = found(garbage_collection.collect(copied.settings))
         garbage_collection.collect(copied.settings, delete=True)
 

@@ -44,7 +44,6 @@ ROT: list[object] = [
     pytest.param(lambda d: cut(newest(d) / "manifest.json"), False, id="manifest.json cut off"),
     pytest.param(lambda d: flip(d / "dagster" / "dagster.yaml", b":", b"\x01"), True, id="dagster.yaml"),
     pytest.param(lambda d: flip(d / "owner.json", b'"host"', b'"hose"'), False, id="a key of owner.json"),
-    pytest.param(lambda d: garble(next((d / "site" / "fetches").rglob("*.json"))), True, id="a fetch record"),
     pytest.param(lambda d: garble(d / "dagster" / "history" / "runs.db"), False, id="Dagster's runs"),
     pytest.param(lambda d: garble(d / "decisions.jsonl"), False, id="decisions"),
 ]

@@ -1,9 +1,8 @@
 """One bad answer is not the truth: what was read before stays until the site has proven otherwise."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,11 +73,12 @@ def read(world: World, *, refresh: bool = False, due: datetime | None = None) ->
 
 def pass_time(world: World, passed: timedelta) -> None:
     """Let failures and fetch records be older, as if time had passed."""
-    for path in (world.stores.root.site / "fetches").rglob("*.json"):
-        record = json.loads(path.read_bytes())
-        for name in ("fetched_at", "checked_at"):
-            record[name] = (datetime.fromisoformat(record[name]) - passed).isoformat()
-        path.write_text(json.dumps(record))
+    with closing(world.stores) as stores:
+        for record in stores.fetch_records.all():
+            older = dataclasses.replace(
+                record, fetched_at=record.fetched_at - passed, checked_at=record.checked_at - passed
+            )
+            stores.fetch_records.write(older)
     tables = world.stores.tables
     for stage in SITE_STAGES:
         rows: list[FailureRow] = []

@@ -30,6 +30,11 @@ def rotten(path: Path) -> None:
     _replace(path, bytes(data))
 
 
+def gone(path: Path) -> None:
+    """Delete a file."""
+    path.unlink()
+
+
 def _replace(path: Path, data: bytes) -> None:
     path.unlink()  # hard links and read-only modes: another file of that name, as a bad disk would leave
     path.write_bytes(data)
@@ -71,7 +76,7 @@ class Spoil:
 BATCHES = (
     (
         Spoil("blob of an archive", "blobs/*/*/*", rotten, b"PK"),
-        Spoil("fetch record", "site/fetches/*/*.json", torn, noticed=False),
+        Spoil("database of state", "state.db", torn),
         Spoil("pack", "packs/extracted_images/2d-art/0001.zip", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", torn),
         Spoil("catalog", "generations/0*/ogaart.duckdb", torn),
@@ -80,6 +85,7 @@ BATCHES = (
     ),
     (
         Spoil("blob of a picture", "blobs/*/*/*", torn, b"\x89PNG"),
+        Spoil("journal of fetch records", "site/fetches.jsonl", rotten),
         Spoil("table of entries", "tables/entries/content_pages/2d-art/0000.parquet", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", rotten),
         Spoil("derived segment", "derived/*/segment-*.parquet", torn),
@@ -90,6 +96,7 @@ BATCHES = (
     ),
     (
         Spoil("blob of a page", "blobs/*/*/*", rotten, b"<!DOCTYPE"),
+        Spoil("journal of fetch records", "site/fetches.jsonl", torn),
         Spoil("state of the site", "site/127.0.0.1*.json", torn, noticed=False),
         Spoil("table of images", "tables/images/extracted_images/2d-art/0001.parquet", torn),
         Spoil("shard", "index/*/shard/*/edge_config.json", torn),
@@ -99,11 +106,13 @@ BATCHES = (
     ),
     (
         Spoil("ledger of points", "tables/points/qdrant_collection/2d-art/0000.parquet", torn),
+        Spoil("database of state", "state.db", rotten, noticed=False),
         Spoil("pack", "packs/extracted_images/2d-art/0000.zip", rotten),
         Spoil("index copy", "generations/0*/index/*/edge_config.json", torn),
         Spoil("hashes of weights", "vectors/weights.json", torn, noticed=False),
     ),
     (
+        Spoil("database of state", "state.db", gone, noticed=False),
         Spoil("failures of files", "tables/failures/raw_files/2d-art/0001.parquet", torn),
         Spoil("failures of members", "tables/failures/extracted_images/2d-art/0000.parquet", torn),
         Spoil("digest of what was published", "generations/0*/inputs.json", torn),

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from ogaart.resources.site.download import Accept, Call, Downloader, Received, record_of_refusal
 from ogaart.resources.site.errors import FetchFailed, SiteDown, SiteRefuses, UnexpectedContent
-from ogaart.resources.site.fetch_records import FETCHES, FetchRecord, FetchRecords
+from ogaart.resources.site.fetch_record import FetchRecord
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.fetcher import REFUSALS, Fetcher, SiteStats
 from ogaart.resources.site.partial_downloads import PARTIAL
 from ogaart.resources.site.site_state import Refusal
 from ogaart.resources.site.waits import Waits
+from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 
@@ -69,17 +71,24 @@ class SiteClient:
     Args:
         settings: site, contact, delay, time-outs, attempts, limits.
         blobs: where bodies are stored.
-        root: folder of the fetch records, partial downloads, robots.txt and the platform-wide lock.
+        root: folder of the fetch records' journal, partial downloads, robots.txt and the platform-wide lock.
         on_event: receives each retry, pause and long wait with its cause, as one line of text.
+        state: the database of state; None: one of the client's own.
     """
 
     def __init__(
-        self, settings: Settings, blobs: Blobs, root: Path, on_event: Callable[[str], None] | None = None
+        self,
+        settings: Settings,
+        blobs: Blobs,
+        root: Path,
+        on_event: Callable[[str], None] | None = None,
+        state: StateDatabase | None = None,
     ) -> None:
         self.stats = SiteStats()
         self._settings = settings
         self._blobs = blobs
-        self._records = FetchRecords(root / FETCHES)
+        self._state = state or StateDatabase(settings)
+        self._records = FetchRecords(self._state, root)
         self._waits = Waits(on_event)
         self._fetcher = Fetcher(settings, root, self.stats, self._waits)
         self._downloader = Downloader(
@@ -199,8 +208,9 @@ class SiteClient:
         return self._fetcher.crawl_delay(fetch=fetch)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, those of the database too."""
         self._fetcher.close()
+        self._state.close()
 
     def _check_refusals(self) -> None:
         state = self._fetcher.throttle.state()

@@ -9,7 +9,8 @@ import requests
 
 from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, UnexpectedContent
-from ogaart.resources.site.fetch_records import FetchRecord, FetchRecords
+from ogaart.resources.site.fetch_record import FetchRecord
+from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.fetcher import Effort, Fetcher, SiteStats
 from ogaart.resources.site.headers import announced_length, bad_header, reason_of, text_of
 from ogaart.resources.site.partial_downloads import Head, PartialDownload

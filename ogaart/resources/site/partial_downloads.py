@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.site.fetch_records import FETCHES, url_key
+from ogaart.resources.site.fetch_record import url_key
+from ogaart.resources.site.fetch_records import FETCHES
 from ogaart.resources.storage.atomic_files import TEMPORARY, temporary
 from ogaart.resources.storage.lock_names import fetch_lock
 from ogaart.resources.storage.locks import Locked, hold

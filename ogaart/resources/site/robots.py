@@ -17,7 +17,7 @@ from protego import Protego
 from ogaart.core.user_agent import PRODUCT
 from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown, SiteRefuses
-from ogaart.resources.site.fetch_records import url_key
+from ogaart.resources.site.fetch_record import url_key
 from ogaart.resources.site.headers import announced_length, reason_of
 from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.lock_names import robots_lock

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from ogaart.resources.site.errors import SiteDown, SiteRefuses
-from ogaart.resources.site.fetch_records import url_key
+from ogaart.resources.site.fetch_record import url_key
 from ogaart.resources.site.site_state import DAY, Refusal, SiteState, Span, load_state, save_state
 from ogaart.resources.site.waits import WORTH_TELLING, Waits
 from ogaart.resources.storage.lock_names import host_lock

@@ -40,8 +40,13 @@ class DataRoot:
 
     @property
     def site(self) -> Path:
-        """Fetch records, partial downloads, robots.txt and the platform-wide delay."""
+        """The journal of fetch records, partial downloads, robots.txt and the platform-wide delay."""
         return self.root / "site"
+
+    @property
+    def state(self) -> Path:
+        """The database of state, where it is SQLite."""
+        return self.root / "state.db"
 
     @property
     def tables(self) -> Path:

@@ -34,6 +34,11 @@ def swap_lock(root: DataRoot) -> Path:
     return root.locks / "swap.lock"
 
 
+def state_lock(root: DataRoot) -> Path:
+    """Held while the database of state is brought to the program's version."""
+    return root.locks / "state.lock"
+
+
 def services_lock(root: DataRoot) -> Path:
     """Held by the command that runs the Dagster UI and daemon on the data root."""
     return root.locks / "services.lock"
@@ -62,6 +67,11 @@ def host_lock(site: Path, host: str) -> Path:
 def fetch_lock(records: Path, key: str) -> Path:
     """Held while a URL is fetched: one lock for all URLs whose key begins alike, since one each would only pile up."""
     return records / key[:2] / "lock"
+
+
+def journal_lock(journal: Path) -> Path:
+    """Held while lines are added to a journal, and while the database follows them."""
+    return journal.with_suffix(".lock")
 
 
 def robots_lock(stored: Path) -> Path:

@@ -33,6 +33,13 @@ def seal_json(fields: Mapping[str, Any], *, indent: int | None = None) -> bytes:
     return text.replace(_UNSEALED, hashlib.sha256(text).hexdigest().encode(), 1)
 
 
+def seal_of(fields: Mapping[str, Any]) -> str:
+    """The hash in the seal of a JSON object, as one line."""
+    found = _FIRST.match(seal_json(fields))
+    assert found is not None
+    return found[1].decode()
+
+
 def open_json(data: bytes) -> Any:
     """What a JSON text holds, without its seal.
 

@@ -5,8 +5,6 @@ line with ``"lifted": true`` takes the decision back. The file is the record: li
 ``ogaart block`` are sealed, so that a damaged name does not put back what was blocked; one written by hand is not.
 """
 
-import io
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
-from ogaart.resources.storage.sealed_json import SealBroken, open_json, seal_json
+from ogaart.resources.storage.sealed_json import SealBroken, open_json
+from ogaart.resources.storage.sealed_lines import append_lines
 
 Kind = Literal["entry", "author", "pixels"]
 
@@ -120,25 +119,7 @@ def decide(path: Path, what: Kind, value: str, reason: str, *, lift: bool = Fals
     }
     if lift:
         decision["lifted"] = True
-    line = seal_json(decision) + b"\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One write at the end of the file: a concurrent reader sees all of the line or nothing of it.
-    with path.open("ab", buffering=0) as file:
-        if file.tell() and path.read_bytes()[-1:] != b"\n":
-            line = b"\n" + line  # an editor left the last line without its end
-        _append(file, line)
-
-
-def _append(file: io.FileIO, line: bytes) -> None:
-    """Write a line at the end of a file, or none of it: half a line on a full disk would make all unreadable."""
-    end = file.tell()
-    try:
-        while line:
-            line = line[file.write(line) :]  # a full disk takes a part first, then raises
-        os.fsync(file.fileno())
-    except OSError:
-        file.truncate(end)
-        raise
+    append_lines(path, [decision])
 
 
 class Decisions:

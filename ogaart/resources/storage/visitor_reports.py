@@ -3,16 +3,15 @@
 One JSON object a line: a report, or ``{"id": …, "closed_at": …, "outcome": …}``, which closes one.
 """
 
-import os
 import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from ogaart.resources.storage.sealed_json import open_json, seal_json
+from ogaart.resources.storage.sealed_json import open_json
+from ogaart.resources.storage.sealed_lines import append_lines
 
 REASONS = {
     "licence": "wrong licence",
@@ -78,14 +77,16 @@ class VisitorReports:
         )
         if self._path.exists() and self._path.stat().st_size > MAX_BYTES:
             raise ReportsFull(f"{self._path} holds more than {MAX_BYTES >> 20} MB: move it away")
-        self._append({key: value for key, value in asdict(report).items() if value})
+        with self._lock:
+            append_lines(self._path, [{key: value for key, value in asdict(report).items() if value}])
         return report
 
     def close(self, report_id: str, outcome: str) -> bool:
         """Close a report; False where no open one has this id."""
         if all(report.id != report_id for report in self.open()):
             return False
-        self._append({"id": report_id, "closed_at": _now(), "outcome": _one_line(outcome, 1_000)})
+        with self._lock:
+            append_lines(self._path, [{"id": report_id, "closed_at": _now(), "outcome": _one_line(outcome, 1_000)}])
         return True
 
     def all(self) -> list[VisitorReport]:
@@ -113,21 +114,6 @@ class VisitorReports:
                 continue
             if isinstance(found, dict) and isinstance(found.get("id"), str):
                 yield {key: str(value) for key, value in found.items()}
-
-    def _append(self, values: dict[str, Any]) -> None:
-        line = seal_json(values) + b"\n"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self._path.open("ab", buffering=0) as file:
-            # A line that a full disk tore is ended first, so that this one stays whole.
-            if file.tell() and not self._ends_whole():
-                line = b"\n" + line
-            file.write(line)
-            os.fsync(file.fileno())
-
-    def _ends_whole(self) -> bool:
-        with self._path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
 
 
 def _one_line(text: str, longest: int) -> str:

@@ -1,12 +1,16 @@
 """What the tests of the client share: a fault server, a data root, and clients in a hurry."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ogaart.resources.site.client import SiteClient
+from ogaart.resources.site.fetch_record import FetchRecord
+from ogaart.resources.site.fetch_records import FetchRecords
+from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.settings import Settings
 from ogaart_tests.fault_server import FaultServer
@@ -36,6 +40,11 @@ class Bench:
     def client(self, on_event: Any = None, **changes: Any) -> SiteClient:
         """A client in a hurry."""
         return SiteClient(self.settings(**changes), self.blobs, self.root / "site", on_event)
+
+    def record(self, url: str) -> FetchRecord | None:
+        """The fetch record of a URL, as another process would read it."""
+        with closing(StateDatabase(self.settings())) as state:
+            return FetchRecords(state, self.root / "site").read(url)
 
     def leftovers(self) -> list[str]:
         """Names of temporary and partial files under the data root."""

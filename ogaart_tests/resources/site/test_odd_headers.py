@@ -5,7 +5,6 @@ import gzip
 import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
-from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart_tests.fault_server import Cut, Encoded, Raw, Redirect, Serve
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -120,7 +119,7 @@ def test_what_cannot_be_sent_back_is_not_kept(bench: Bench, line: bytes) -> None
     again = client.get(url, refresh=True, conditional=True)
 
     assert again.status == 200
-    record = FetchRecords(bench.root / "site" / "fetches").read(url)
+    record = bench.record(url)
     assert record is not None
     kept = f"{record.etag}{record.last_modified}{record.content_type}"
     assert kept.isprintable()

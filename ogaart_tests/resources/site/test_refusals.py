@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from ogaart.resources.site.client import SiteClient, SiteDown, SiteRefuses
-from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart_tests.fault_server import Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -22,7 +21,7 @@ def pages(bench: Bench, count: int) -> list[str]:
 
 def recorded(bench: Bench, urls: list[str]) -> list[int | None]:
     """The statuses that the fetch records hold for URLs."""
-    records = [FetchRecords(bench.root / "site" / "fetches").read(url) for url in urls]
+    records = [bench.record(url) for url in urls]
     return [record.status if record is not None else None for record in records]
 
 

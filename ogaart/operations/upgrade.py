@@ -1,0 +1,47 @@
+"""``ogaart upgrade``: brings what earlier versions stored in the data root to the format of this one, in place.
+
+What is not upgraded yet is read as it is. Killed at any point it loses nothing; the next time it does the rest.
+"""
+
+from contextlib import closing
+
+from ogaart.core.exit_codes import EXIT_DAMAGED
+from ogaart.core.report import Report
+from ogaart.operations.preconditions import refuse_while_running
+from ogaart.resources.platform import Stores
+from ogaart.settings import Settings
+
+COLUMNS = ("what", "files", "MB", "upgraded")
+
+
+def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
+    """Make rows of the database of state from the files of versions before, and delete the files.
+
+    Args:
+        settings: the settings.
+        dry_run: only count.
+
+    Raises:
+        Locked: a run is in progress.
+    """
+    report = Report(COLUMNS)
+    with closing(Stores(settings)) as stores:
+        if not dry_run:
+            stores.root.require_writable()
+            refuse_while_running(stores)
+        files = list(stores.fetch_records.earlier_files())
+        whole = [(path, record) for path, record in files if record is not None]
+        size = sum(path.stat().st_size for path, _ in whole)
+        if whole and not dry_run:
+            stores.fetch_records.adopt(whole)
+        done = "no" if dry_run else "yes"
+        report.rows.append({"what": "fetch records", "files": len(whole), "MB": round(size / 1e6, 3), "upgraded": done})
+    if damaged := [path for path, record in files if record is None]:
+        report.errors.append(
+            f"{len(damaged)} files are damaged, such as {damaged[0]}: run `ogaart verify --repair`; their URLs are "
+            "requested again when they are needed"
+        )
+        report.exit_code = EXIT_DAMAGED
+    elif whole and dry_run:
+        report.errors.append("Nothing changed (dry run). Run `ogaart upgrade` to upgrade.")
+    return report

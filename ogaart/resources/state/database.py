@@ -1,0 +1,240 @@
+"""The database of state, opened: SQLite under the data root, or the PostgreSQL that ``OGAART_DATABASE_URL`` names.
+
+It is brought to this program's version when it is first opened. Nothing dear is stored in it alone: what it holds can
+be made again from the objects, or from journals, under the data root.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.full_disk import is_disk_full
+from ogaart.resources.state.migrations import REVISIONS
+from ogaart.resources.state.schema import METADATA
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.lock_names import state_lock
+from ogaart.resources.storage.locks import hold
+from ogaart.settings import Settings
+
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
+_WRITES = "ogaart_writes"
+
+
+class StateRefused(RuntimeError):
+    """The database of state cannot be reached, or is of a newer version."""
+
+
+class StateDamaged(RuntimeError):
+    """The database of state is not as it was written."""
+
+
+class StateDatabase:
+    """The database of state; opened when it is first used, for any number of threads.
+
+    Args:
+        settings: the data root, or the URL of a PostgreSQL database.
+        read_only: change nothing: for ``verify``, also on a read-only disk. SQLite alone.
+    """
+
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self._root = DataRoot.of(settings)
+        self._url = settings.database_url
+        self._read_only = read_only
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the database is SQLite."""
+        return self._root.state if self._url is None else None
+
+    @property
+    def where(self) -> str:
+        """The file, or the URL without the password."""
+        return str(self.path) if self._url is None else _engine_url(self._url.get_secret_value()).render_as_string()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one moment.
+
+        Raises:
+            StateRefused: the database cannot be reached, or is of a newer version.
+            StateDamaged: it is not as it was written.
+        """
+        with self._in_words(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction: all of it is on disk when the block ends well, and nothing of it where it raises.
+
+        Raises:
+            StateRefused: the database cannot be reached, or is of a newer version.
+            StateDamaged: it is not as it was written.
+        """
+        with self._in_words(), _writer(self._engine) as connection:
+            yield connection
+            fault(Fault.STATE_DRAFTED)
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        engine = self.__dict__.pop("_engine", None)
+        if engine is not None:
+            engine.dispose()
+
+    def discard(self) -> None:
+        """Remove everything in it; whoever keeps rows in it makes them again."""
+        self.close()
+        if self.path is None:
+            with self.writing() as connection:
+                for table in reversed(METADATA.sorted_tables):
+                    connection.execute(sa.delete(table))
+            return
+        for suffix in ("-wal", "-shm", ""):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        if self._url is not None:
+            engine = _postgres(self._url.get_secret_value())
+        else:
+            engine = _sqlite(self._root.state, read_only=self._read_only)
+        _keep_from_children(engine)
+        if not self._read_only:
+            _migrate(engine, self._root)
+        return engine
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.NoSuchModuleError) as cause:
+            if is_disk_full(cause) or (self.path is not None and isinstance(cause, sa.exc.OperationalError)):
+                raise  # its own words: full, held by another process, not readable for this user
+            first = (str(getattr(cause, "orig", None) or cause).strip().splitlines() or [""])[0]
+            if self.path is not None:
+                raise StateDamaged(f"{self.path}: {first}: run `ogaart verify --repair`") from cause
+            raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}") from cause
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, newest: str = "") -> None:
+    """Insert rows, or replace those of the same key.
+
+    Args:
+        connection: within a transaction that writes.
+        table: a table with a primary key.
+        rows: all columns of each.
+        newest: name of a column; a stored row that has a larger value there is kept.
+    """
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    values: Mapping[str, Any] = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    unless = statement.excluded[newest] >= table.c[newest] if newest else None
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values, where=unless), rows)
+
+
+def sqlite_problem(path: Path) -> str:
+    """What SQLite finds wrong with a database that others may be writing; empty where it is intact."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
+    except sqlite3.OperationalError:
+        return ""  # held by a writer, or on a read-only disk with a journal to replay: nothing is known of it
+    except sqlite3.DatabaseError as cause:
+        return str(cause)
+    return "" if result == "ok" else str(result).replace("\n", " ")
+
+
+def _sqlite(path: Path, *, read_only: bool) -> sa.Engine:
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    name = f"file:{path}?mode=ro&uri=true" if read_only else str(path)
+    engine = sa.create_engine(f"sqlite:///{name}", connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")  # damage is told by the seals of rows
+        connection.isolation_level = None  # transactions begin below: the driver's own leave out changes of the schema
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # What writes says so at once: two readers that both went on to write would each wait for the other.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: str) -> sa.Engine:
+    # What is read within a transaction is of one moment, as with SQLite.
+    return sa.create_engine(_engine_url(url), isolation_level="REPEATABLE READ", pool_pre_ping=True)
+
+
+def _engine_url(text: str) -> sa.URL:
+    url = sa.engine.make_url(text)
+    # SQLAlchemy's default is another driver than Dagster's.
+    return url.set(drivername="postgresql+psycopg2") if url.drivername in {"postgres", "postgresql"} else url
+
+
+@contextmanager
+def _writer(engine: sa.Engine) -> Iterator[sa.Connection]:
+    with engine.connect() as connection, connection.execution_options(**{_WRITES: True}).begin():
+        yield connection
+
+
+def _keep_from_children(engine: sa.Engine) -> None:
+    """Let a forked process open connections of its own: its parent's, used by both, would mix their answers."""
+
+    @sa.event.listens_for(engine, "connect")
+    def note(_connection: object, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @sa.event.listens_for(engine, "checkout")
+    def check(_connection: object, record: Any, proxy: Any) -> None:
+        if record.info["pid"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise sa.exc.DisconnectionError("opened by another process")
+
+
+def _migrate(engine: sa.Engine, root: DataRoot) -> None:
+    """Bring the database to this program's version, or leave it as it is."""
+    if _version(engine) == REVISIONS[-1]:
+        return
+    with hold(state_lock(root), timeout=BUSY_SECONDS, what="the database of state"):
+        version = _version(engine)
+        if version == REVISIONS[-1]:
+            return  # another process was quicker
+        if version is not None and version not in REVISIONS:
+            raise StateRefused(
+                f"the database of state has version {version}, this program's is {REVISIONS[-1]}: use the program that "
+                "wrote it, or a newer one"
+            )
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", "ogaart.resources.state:migrations")
+        with _writer(engine) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _version(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return None if version is None else str(version)

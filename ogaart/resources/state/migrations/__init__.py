@@ -1,0 +1,4 @@
+"""Versions of the database of state, as Alembic's migrations."""
+
+REVISIONS = ("0001",)
+"""Every version, oldest first; the last is this program's."""

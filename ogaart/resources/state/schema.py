@@ -1,0 +1,58 @@
+"""Tables of the database of state, as the newest migration leaves them."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, TypeDecorator
+
+METADATA = MetaData()
+
+
+class StrangersText(TypeDecorator[str]):
+    r"""A text of the outside world: what is not ASCII or printable is stored escaped (``\xe9``, ``\ud800``, ``\x00``).
+
+    PostgreSQL stores no NUL, and neither database stores half of a surrogate pair.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """Escape it."""
+        return None if value is None else value.encode("unicode_escape").decode("ascii")
+
+    def process_result_value(self, value: Any, dialect: Any) -> str | None:  # noqa: ARG002
+        """Take the escapes back; a damaged text stays as it is, for its row's seal to tell."""
+        try:
+            return None if value is None else str(value).encode("ascii").decode("unicode_escape")
+        except UnicodeError:
+            return str(value)
+
+
+FETCH_RECORDS = Table(
+    "fetch_records",
+    METADATA,
+    Column("key", String(64), primary_key=True, comment="sha256 of the URL, in hex."),
+    Column("url", StrangersText, nullable=False),
+    Column("final_url", StrangersText, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("sha256", String(64)),
+    Column("bytes", BigInteger, nullable=False),
+    Column("etag", StrangersText),
+    Column("last_modified", StrangersText),
+    Column("content_type", StrangersText),
+    Column("content_encoding", StrangersText),
+    Column("attempts", Integer, nullable=False),
+    Column("fetched_at", String(32), nullable=False),
+    Column("checked_at", String(32), nullable=False),
+    Column("seal", String(64), nullable=False, comment="Hash of the record's line in its journal."),
+)
+"""The last complete response of each URL (``FetchRecord``); times are ISO 8601 in UTC."""
+
+JOURNALS = Table(
+    "journals",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("id", String(64), nullable=False, comment="Id in the first line of the journal's file."),
+    Column("position", BigInteger, nullable=False, comment="Bytes of it whose lines are rows."),
+)
+"""How far the rows follow the journals from which they can be made again."""

@@ -1,0 +1,189 @@
+"""The database of state on SQLite and on PostgreSQL: versions, transactions, and what is said where it fails."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from ogaart.cli.failures import describe
+from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused, upsert
+from ogaart.resources.state.migrations import REVISIONS
+from ogaart.resources.state.schema import JOURNALS, METADATA
+from ogaart.settings import Settings
+from ogaart_tests.postgres import PASSWORD, Postgres, postgres
+
+__all__ = ["postgres"]
+
+BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=BACKENDS)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """A data root with either database."""
+    if request.param == "sqlite":
+        return Settings(data=tmp_path)
+    server: Postgres = request.getfixturevalue("postgres")
+    return Settings(data=tmp_path, database_url=SecretStr(server.fresh("database")))
+
+
+@pytest.fixture
+def state(settings: Settings) -> Iterator[StateDatabase]:
+    with closing(StateDatabase(settings)) as database:
+        yield database
+
+
+def positions(state: StateDatabase) -> dict[str, int]:
+    with state.reading() as connection:
+        return {row.name: row.position for row in connection.execute(sa.select(JOURNALS))}
+
+
+def put(state: StateDatabase, name: str, position: int, *, newest: str = "") -> None:
+    with state.writing() as connection:
+        upsert(connection, JOURNALS, [{"name": name, "id": "a", "position": position}], newest=newest)
+
+
+def test_migrations_make_the_tables_that_the_program_declares(state: StateDatabase) -> None:
+    with state.reading() as connection:
+        dialect, inspector = connection.dialect, sa.inspect(connection)
+        made = {
+            name: [(c["name"], c["type"].compile(dialect), c["nullable"]) for c in inspector.get_columns(name)]
+            for name in inspector.get_table_names()
+        }
+        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+
+    del made["alembic_version"]
+    assert made == {
+        table.name: [(c.name, c.type.compile(dialect), c.nullable) for c in table.columns]
+        for table in METADATA.sorted_tables
+    }
+    assert version == REVISIONS[-1]
+
+
+def test_every_migration_is_listed() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", "ogaart.resources.state:migrations")
+
+    found = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+
+    assert tuple(reversed(found)) == REVISIONS
+
+
+def test_rows_are_replaced_unless_the_stored_one_is_newer(state: StateDatabase) -> None:
+    for position, newest in ((5, ""), (3, "position"), (4, "")):
+        put(state, "x", position, newest=newest)
+
+    assert positions(state) == {"x": 4}
+
+
+def test_a_transaction_that_fails_leaves_nothing(state: StateDatabase) -> None:
+    put(state, "x", 1)
+
+    def fail() -> None:
+        with state.writing() as connection:
+            upsert(connection, JOURNALS, [{"name": "y", "id": "a", "position": 2}])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+
+    assert positions(state) == {"x": 1}
+
+
+def test_a_newer_version_is_refused_and_left_as_it_is(settings: Settings, state: StateDatabase) -> None:
+    with state.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    state.close()
+
+    with pytest.raises(StateRefused, match="version 9999, this program's is"):
+        positions(state)
+
+
+def test_a_forked_process_opens_connections_of_its_own(state: StateDatabase) -> None:
+    put(state, "parent", 1)
+
+    child = os.fork()
+    if child == 0:
+        put(state, "child", 2)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    put(state, "parent", 3)
+    assert positions(state) == {"parent": 3, "child": 2}
+
+
+def test_what_is_discarded_is_made_again_empty(state: StateDatabase) -> None:
+    put(state, "x", 1)
+
+    state.discard()
+
+    assert positions(state) == {}
+
+
+def test_sqlite_syncs_each_transaction_and_lets_readers_on(tmp_path: Path) -> None:
+    with closing(StateDatabase(Settings(data=tmp_path))) as state, state.writing() as connection:
+        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+        with closing(StateDatabase(Settings(data=tmp_path))) as other:
+            seen = positions(other)
+
+    assert pragmas == ["wal", 2]
+    assert seen == {}
+
+
+@pytest.mark.parametrize("harm", [b"nonsense" * 2000, b"half"], ids=["garbled", "torn"])
+def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, harm: bytes) -> None:
+    with closing(StateDatabase(Settings(data=tmp_path))) as state:
+        put(state, "x", 1)
+        state.close()
+        path = tmp_path / "state.db"
+        path.write_bytes(path.read_bytes()[:5000] if harm == b"half" else harm)
+
+        with pytest.raises(StateDamaged) as caught:
+            positions(state)
+
+    code, sentence = describe(caught.value)
+    assert code == 8
+    assert str(path) in sentence
+    assert "run `ogaart verify --repair`" in sentence
+
+
+def test_a_database_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ogaart.resources.state.database.BUSY_SECONDS", 0.05)
+    with closing(StateDatabase(Settings(data=tmp_path))) as state:
+        put(state, "x", 1)
+        with closing(sqlite3.connect(tmp_path / "state.db")) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(sa.exc.OperationalError) as caught:
+                put(state, "x", 2)
+
+    assert describe(caught.value) == (5, "database is locked: close the program that has it open for writing")
+
+
+def test_a_server_that_does_not_respond_is_named_without_its_password(tmp_path: Path) -> None:
+    url = SecretStr(f"postgresql://ogaart:{PASSWORD}@127.0.0.1:9/state")
+
+    with closing(StateDatabase(Settings(data=tmp_path, database_url=url))) as state, pytest.raises(StateRefused) as no:
+        positions(state)
+
+    code, sentence = describe(no.value)
+    assert code == 5
+    assert "127.0.0.1:9/state" in sentence
+    assert PASSWORD not in sentence + repr(no.value) + repr(Settings(data=tmp_path, database_url=url))
+
+
+def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="begins with postgresql://") as caught:
+        Settings(data=tmp_path, database_url=SecretStr(f"mysql://ogaart:{PASSWORD}@host/state"))
+
+    assert PASSWORD not in str(caught.value)
