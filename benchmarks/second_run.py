@@ -22,21 +22,24 @@ MOST = 0.03
 PASS = """
 import time
 from rich.console import Console
-from ogaart import work
-from ogaart.resources import embedder, index_edge
+from ogaart.operations import runs
+from ogaart.resources.embedding import embedder
+from ogaart.resources.index import edge
 from ogaart.settings import Settings
-import json, sys
+import json, os, sys
 settings, console = Settings(), Console(quiet=True)
 ready = time.time()
-reports = {"discover": work.discover(settings, console)}
+reports = {"discover": runs.discover(settings, console)}
 after = {"discover": time.time()}
-reports["materialize"] = work.materialize(settings, console, None)
+reports["materialize"] = runs.materialize(settings, console, None)
 after["materialize"] = time.time()
-reports["publish"] = work.publish(settings, console)
+reports["publish"] = runs.publish(settings, console)
 after["publish"] = time.time()
+taken = os.times()
 rows = reports["materialize"].rows
 print(json.dumps({
     "ready": ready,
+    "cpu": round(taken.user + taken.system + taken.children_user + taken.children_system, 2),
     "after": after,
     "errors": [error for report in reports.values() for error in report.errors],
     "requests": sum(r.get("requests", 0) for r in rows) + sum(r["requests"] for r in reports["discover"].rows),

@@ -78,6 +78,7 @@ def postgres() -> Iterator[Postgres]:
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    pytest.importorskip("psycopg2")
     with running(programs) as server:
         yield server
 

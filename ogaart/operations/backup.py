@@ -1,9 +1,9 @@
 """``ogaart backup``: copies what cannot be derived again; the copy is a data root of one moment.
 
-Copied are the bytes of the site, the fetch records that say where they came from, the rows parsed from them, the
-vectors (derived, but expensive), the decisions, the history of publications, and the Dagster instance. Left out is
-what ``ogaart materialize --all`` and ``ogaart publish`` make again without a request: packs and pictures, the
-collection, the publications.
+Copied are the bytes of the site, the journal of fetch records that says where they came from, the rows parsed from
+them, the vectors (derived, but expensive), the decisions, the history of publications, and the Dagster instance. Left
+out is what ``ogaart materialize --all`` and ``ogaart publish`` make again without a request: packs and pictures, the
+collection, the publications; and the database of state, which is made again from its journals when it is next opened.
 """
 
 import os

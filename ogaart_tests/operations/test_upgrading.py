@@ -1,7 +1,9 @@
 """A data root of the first format, made by an earlier version and committed, opens and needs nothing made again."""
 
+import shutil
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from click.testing import CliRunner
 from ogaart.cli.main import main
 from ogaart.demo.server import DemoSite
 from ogaart.operations.preconditions import add_stored_partitions
+from ogaart.resources.site.fetch_record import FetchRecord
+from ogaart.resources.site.fetch_records import FetchRecords
+from ogaart.resources.state.database import StateDatabase
 from ogaart.settings import Settings
 from ogaart_tests.make_data_v1 import ARCHIVE, PORT, environment, small_site
 from ogaart_tests.world import World
@@ -47,6 +52,41 @@ def test_a_data_root_of_the_first_format_is_unchanged_and_publishes(old_world: W
     assert old_world.site.requests == []
     assert old_world.sql("SELECT image_id, slug FROM images ORDER BY 1") == before
     assert len(before) >= 10
+
+
+def fetch_records(world: World) -> dict[str, FetchRecord]:
+    with closing(world.stores) as stores:
+        return {record.url: record for record in stores.fetch_records.all()}
+
+
+def test_files_of_fetch_records_become_rows_by_one_command(old_world: World) -> None:
+    files = list((old_world.settings.data / "site" / "fetches").glob("*/*.json"))
+    before = fetch_records(old_world)
+
+    tried, done, again = (CliRunner().invoke(main, ["upgrade", *words]) for words in (["--dry-run"], [], []))
+
+    assert (tried.exit_code, done.exit_code, again.exit_code) == (0, 0, 0), done.output
+    assert f"{len(files)}" in tried.stdout
+    assert not any(path.exists() for path in files)
+    assert fetch_records(old_world) == before
+    assert len(before) == len(files)
+    add_stored_partitions(old_world.stores)
+    shutil.rmtree(old_world.settings.data / "tables")  # all of them are made from the stored responses
+    assert old_world.discover().errors == []
+    assert old_world.materialize(assets=("search_pages", "content_pages", "file_links", "raw_files")).errors == []
+    assert old_world.site.requests == []
+    with closing(StateDatabase(old_world.settings, read_only=True)) as state:
+        assert list(FetchRecords(state, old_world.settings.data / "site").damage()) == []
+
+
+def test_a_dry_run_changes_nothing(old_world: World) -> None:
+    site = old_world.settings.data / "site"
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+
+    assert CliRunner().invoke(main, ["upgrade", "--dry-run"]).exit_code == 0
+
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+    assert not (old_world.settings.data / "state.db").exists()
 
 
 def test_it_is_small_enough_to_be_committed() -> None:

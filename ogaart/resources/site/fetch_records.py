@@ -117,7 +117,7 @@ class FetchRecords:
             return
         try:
             with self._state.reading() as connection:
-                follows = connection.execute(sa.select(JOURNALS).where(_OURS)).one_or_none()
+                follows = connection.execute(_POSITION).one_or_none()
                 rows = {row.url: row for row in connection.execute(sa.select(FETCH_RECORDS))}
         except StateDamaged as cause:
             yield self._state.where, str(cause)
@@ -184,7 +184,7 @@ class FetchRecords:
         if self._follows:
             return
         with self._state.reading() as connection:
-            follows = connection.execute(sa.select(JOURNALS).where(_OURS)).one_or_none()
+            follows = connection.execute(_POSITION).one_or_none()
         head, size = self._journal.head(), self._journal.size()
         if head is not None and (follows is None or (follows.id, follows.position) != (head.id, size)):
             with self._locked():
@@ -199,7 +199,7 @@ class FetchRecords:
         if head is None:
             return
         with self._state.writing() as connection:
-            follows = connection.execute(sa.select(JOURNALS).where(_OURS)).one_or_none()
+            follows = connection.execute(_POSITION).one_or_none()
             known = follows is not None and follows.id == head.id and follows.position <= self._journal.size()
             start = follows.position if follows is not None and known else 0
             if follows is not None and head.follows and follows.id == head.follows:
@@ -229,7 +229,7 @@ class FetchRecords:
             return  # what follows in the file is not readable
 
 
-_OURS = JOURNALS.c.name == FETCHES
+_POSITION = sa.select(JOURNALS).where(JOURNALS.c.name == FETCHES)
 _BY_KEY = sa.select(FETCH_RECORDS).where(FETCH_RECORDS.c.key == sa.bindparam("key"))
 
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,11 @@ class StateDatabase:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
+        except ModuleNotFoundError as cause:
+            raise StateRefused(
+                f"OGAART_DATABASE_URL: its driver is not installed ({cause}): `pip install psycopg2-binary`, for a URL "
+                "that begins with postgresql://"
+            ) from cause
         except (sa.exc.DBAPIError, sa.exc.NoSuchModuleError) as cause:
             if is_disk_full(cause) or (self.path is not None and isinstance(cause, sa.exc.OperationalError)):
                 raise  # its own words: full, held by another process, not readable for this user
@@ -135,12 +140,17 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     """
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
+    connection.execute(_upsert(connection.dialect.name, table, newest), rows)
+
+
+@cache
+def _upsert(dialect: str, table: sa.Table, newest: str) -> sa.Insert:
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     keys = [column.name for column in table.primary_key]
     values: Mapping[str, Any] = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
     unless = statement.excluded[newest] >= table.c[newest] if newest else None
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values, where=unless), rows)
+    replacing: sa.Insert = statement.on_conflict_do_update(index_elements=keys, set_=values, where=unless)
+    return replacing
 
 
 def sqlite_problem(path: Path) -> str:

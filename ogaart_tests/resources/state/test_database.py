@@ -182,6 +182,15 @@ def test_a_server_that_does_not_respond_is_named_without_its_password(tmp_path: 
     assert PASSWORD not in sentence + repr(no.value) + repr(Settings(data=tmp_path, database_url=url))
 
 
+def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    url = SecretStr(f"postgresql+pg8000://ogaart:{PASSWORD}@127.0.0.1:9/state")
+
+    with closing(StateDatabase(Settings(data=tmp_path, database_url=url))) as state, pytest.raises(StateRefused) as no:
+        positions(state)
+
+    assert "pip install psycopg2-binary" in str(no.value)
+
+
 def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="begins with postgresql://") as caught:
         Settings(data=tmp_path, database_url=SecretStr(f"mysql://ogaart:{PASSWORD}@host/state"))

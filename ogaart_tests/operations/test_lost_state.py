@@ -1,0 +1,41 @@
+"""A lost database of state: the next command makes it again, or verify names it and repairs it, without requests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ogaart.cli.main import main
+from ogaart.core.stages import SITE_STAGES
+from ogaart_tests.world import World
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[100] ^= 4  # the kind of the first page
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [torn, flipped, Path.unlink])
+@pytest.mark.parametrize("name", ["state.db", "site/fetches.jsonl"])
+def test_it_is_made_again_without_requests(copied: World, harm: Callable[[Path], None], name: str) -> None:
+    harm(copied.settings.data / name)
+    noticed = CliRunner().invoke(main, ["verify", "--quick"]).exit_code == 8
+
+    repaired = CliRunner().invoke(main, ["verify", "--repair", "--quick"])
+
+    assert noticed or (harm, name) == (Path.unlink, "state.db")
+    assert repaired.exit_code == 0, repaired.output
+    assert CliRunner().invoke(main, ["verify", "--quick"]).exit_code == 0
+    for stage in SITE_STAGES:
+        for path in (copied.settings.data / "tables").glob(f"*/{stage.value}/2d-art/0000.parquet"):
+            path.unlink()
+    before = len(copied.site.requests)
+    assert copied.materialize(["2d-art/0000"], tuple(stage.value for stage in SITE_STAGES)).errors == []
+    assert len(copied.site.requests) == before
