@@ -22,15 +22,17 @@ def flipped(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("harm", [torn, flipped, Path.unlink])
-@pytest.mark.parametrize("name", ["state.db", "site/fetches.jsonl"])
-def test_it_is_made_again_without_requests(copied: World, harm: Callable[[Path], None], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [("state.db", torn), ("state.db", flipped), ("state.db", Path.unlink), ("site/fetches.jsonl", torn)],
+)
+def test_it_is_made_again_without_requests(copied: World, name: str, harm: Callable[[Path], None]) -> None:
     harm(copied.settings.data / name)
     noticed = CliRunner().invoke(main, ["verify", "--quick"]).exit_code == 8
 
     repaired = CliRunner().invoke(main, ["verify", "--repair", "--quick"])
 
-    assert noticed or (harm, name) == (Path.unlink, "state.db")
+    assert noticed == (harm is not Path.unlink)
     assert repaired.exit_code == 0, repaired.output
     assert CliRunner().invoke(main, ["verify", "--quick"]).exit_code == 0
     for stage in SITE_STAGES:
