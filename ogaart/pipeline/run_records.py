@@ -6,8 +6,7 @@ from typing import TypedDict, cast
 
 import dagster as dg
 
-from ogaart.resources.storage.sealed_json import open_json
-from ogaart.resources.storage.sealed_lines import append_lines
+from ogaart.resources.storage.sealed_json import append_lines, open_json
 
 DELETED = "deleted_runs.jsonl"
 """File in DAGSTER_HOME with one row for each run that was deleted from Dagster's history."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.storage.atomic_files import write_durably
-from ogaart.resources.storage.sealed_json import open_json, seal_json
-from ogaart.resources.storage.sealed_lines import append_lines, whole_lines
+from ogaart.resources.storage.sealed_json import append_lines, open_json, seal_json, whole_lines
 
 
 @dataclass(frozen=True)

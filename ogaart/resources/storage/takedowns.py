@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
-from ogaart.resources.storage.sealed_json import SealBroken, open_json
-from ogaart.resources.storage.sealed_lines import append_lines
+from ogaart.resources.storage.sealed_json import SealBroken, append_lines, open_json
 
 Kind = Literal["entry", "author", "pixels"]
 

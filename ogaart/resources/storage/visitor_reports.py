@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ogaart.resources.storage.sealed_json import open_json
-from ogaart.resources.storage.sealed_lines import append_lines
+from ogaart.resources.storage.sealed_json import append_lines, open_json
 
 REASONS = {
     "licence": "wrong licence",
