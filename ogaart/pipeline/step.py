@@ -260,10 +260,9 @@ def _column_schema(table: Table) -> dg.TableSchema:
 
 
 def _column_lineage(stage: Stage, table: Table) -> dict[str, dg.TableColumnLineage]:
-    made_from = sources(stage, table.schema.names)
     lineage = {
-        column: [dg.TableColumnDep(asset_key=source.value, column_name=name) for source, name in found]
-        for column, found in made_from.items()
+        column: [dg.TableColumnDep(asset_key=source, column_name=name) for source, name in found]
+        for column, found in sources(stage, table).items()
     }
     return {COLUMN_LINEAGE: dg.TableColumnLineage(lineage)} if lineage else {}
 

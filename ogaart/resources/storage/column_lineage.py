@@ -1,86 +1,41 @@
-"""Which columns of the stages before it each column of a stage's main table is made from, for Dagster's lineage."""
+"""Which columns of the stages before it each column of an asset's main table is made from, for Dagster's lineage."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from ogaart.core.stages import Stage
-
-Source = tuple[Stage, str]
-"""A stage and a column of its main table."""
+from ogaart.resources.storage.table_types import Source, Table
 
 LINEAGE_COLUMNS = frozenset({"partition", "fingerprint", "run_id", "written_at", "link_run_id"})
 """Columns about the row itself: they are made of no other column."""
 
-
-@dataclass(frozen=True)
-class Derivation:
-    """What the columns of a stage's main table are made from.
-
-    Attributes:
-        usual: the sources of each column that is not named below.
-        columns: the sources of the others; empty: settings, or a setting's name.
-    """
-
-    usual: tuple[Source, ...] = ()
-    columns: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
-
-
-def _same(stage: Stage, *columns: str) -> dict[str, tuple[Source, ...]]:
-    """Columns that are taken over from a stage's columns of the same names."""
-    return {column: ((stage, column),) for column in columns}
-
-
-_PAYLOAD = (
-    *((Stage.CONTENT_PAGES, column) for column in
-      ("slug", "title", "author", "collaborators", "tags", "licences", "art_type", "description")),
-    (Stage.FILE_LINKS, "shown_name"),
-    *((Stage.EXTRACTED_IMAGES, column) for column in
-      ("pixel_sha256", "width", "height", "has_alpha", "pixel_art", "colours", "palette", "palette_shares")),
-)  # fmt: skip
-_ID = ((Stage.RAW_FILES, "slug"), (Stage.RAW_FILES, "sha256"))
-_FLAGS: dict[str, tuple[Source, ...]] = {
-    "embedded": ((Stage.EMBEDDINGS, "status"), (Stage.EMBEDDINGS, "space")),
-    "indexed": ((Stage.QDRANT_COLLECTION, "image_id"), (Stage.CONTENT_PAGES, "status")),
-    "blocked": ((Stage.CONTENT_PAGES, "slug"), (Stage.CONTENT_PAGES, "author")),
+_FLAGS: Mapping[str, tuple[Source, ...]] = {
+    "embedded": (("embeddings", "status"), ("embeddings", "space")),
+    "indexed": (("qdrant_collection", "image_id"), ("content_pages", "status")),
+    "blocked": (("content_pages", "slug"), ("content_pages", "author")),
 }
-
-DERIVATIONS: Mapping[Stage, Derivation] = {
-    Stage.SEARCH_PAGES: Derivation(),
-    Stage.CONTENT_PAGES: Derivation(((Stage.SEARCH_PAGES, "url"),), _same(Stage.SEARCH_PAGES, "slug", "url")),
-    Stage.FILE_LINKS: Derivation(((Stage.CONTENT_PAGES, "page_sha256"),), _same(Stage.CONTENT_PAGES, "slug")),
-    Stage.RAW_FILES: Derivation(((Stage.FILE_LINKS, "url"),), _same(Stage.FILE_LINKS, "fid", "slug", "url")),
-    Stage.EXTRACTED_IMAGES: Derivation(
-        ((Stage.RAW_FILES, "sha256"),), {**_same(Stage.RAW_FILES, "slug"), "image_id": _ID, "pixels_version": ()}
-    ),
-    Stage.EMBEDDINGS: Derivation(
-        ((Stage.EXTRACTED_IMAGES, "pixel_sha256"),),
-        {**_same(Stage.EXTRACTED_IMAGES, "image_id", "pixel_sha256"), "model": (), "space": ()},
-    ),
-    Stage.QDRANT_COLLECTION: Derivation(
-        (), {**_same(Stage.EMBEDDINGS, "image_id", "space"), "collection": (), "payload_hash": _PAYLOAD}
-    ),
-}
-"""Of the partitioned stages; the catalog's and the publication's columns are those of the stage before, and flags."""
+"""Of the columns that the catalog adds to its table of images."""
 
 
-def sources(stage: Stage, columns: Iterable[str]) -> dict[str, tuple[Source, ...]]:
-    """The sources of each of a stage's columns; columns that are made of no other are left out.
+def sources(stage: Stage, table: Table) -> dict[str, tuple[Source, ...]]:
+    """The sources of each column of an asset's main table; columns that are made of no other are left out.
+
+    The tables say so where they are declared. The catalog's columns are those of the stage whose table it unites, and
+    flags; the publication's are the catalog's.
 
     Args:
-        stage: the stage.
-        columns: the names of its main table's columns.
+        stage: the asset's stage.
+        table: its main table.
     """
-    found = {}
-    for column in columns:
+    found: dict[str, tuple[Source, ...]] = {}
+    for column in table.schema.names:
         if column in LINEAGE_COLUMNS:
             continue
         if stage is Stage.CATALOG:
-            made_from = _FLAGS.get(column, ((Stage.EXTRACTED_IMAGES, column),))
+            made_from: tuple[Source, ...] = _FLAGS.get(column, ((table.stage, column),))
         elif stage is Stage.PUBLICATION:
-            made_from = ((Stage.CATALOG, column),)
+            made_from = ((Stage.CATALOG.value, column),)
         else:
-            derivation = DERIVATIONS.get(stage, Derivation())
-            made_from = derivation.columns.get(column, derivation.usual)
+            made_from = table.sources.get(column, table.made_from)
         if made_from:
             found[column] = made_from
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ogaart.resources.storage.table_types import STAMP, TEXTS, Column, Table
+from ogaart.resources.storage.table_types import STAMP, TEXTS, Column, Table, taken_over
 
 if TYPE_CHECKING:
     from ogaart.resources.storage import rows
@@ -88,6 +88,8 @@ ENTRIES: "Table[rows.EntryRow]" = Table(
         Column("licence_since", STAMP, "When the page was first read with these licences.", served=True),
         *_LINEAGE,
     ),
+    made_from=(("search_pages", "url"),),
+    sources=taken_over("search_pages", "slug", "url"),
 )  # fmt: skip
 
 LICENCE_HISTORY: "Table[rows.LicenceHistoryRow]" = Table(
@@ -120,6 +122,8 @@ FILE_LINKS: "Table[rows.FileLinkRow]" = Table(
         Column("length", pa.int64(), "Exact length in bytes the page states."),
         *_LINEAGE,
     ),
+    made_from=(("content_pages", "page_sha256"),),
+    sources=taken_over("content_pages", "slug"),
 )  # fmt: skip
 
 RAW_FILES: "Table[rows.RawFileRow]" = Table(
@@ -137,6 +141,8 @@ RAW_FILES: "Table[rows.RawFileRow]" = Table(
         Column("checked_at", STAMP, "When the site last served or confirmed them."),
         *_LINEAGE,
     ),
+    made_from=(("file_links", "url"),),
+    sources=taken_over("file_links", "fid", "slug", "url"),
 )  # fmt: skip
 
 MEMBERS: "Table[rows.MemberRow]" = Table(
@@ -188,6 +194,12 @@ IMAGES: "Table[rows.ImageRow]" = Table(
         Column("thumb_length", pa.int64(), "Its length in bytes.", always=True),
         *_LINEAGE,
     ),
+    made_from=(("raw_files", "sha256"),),
+    sources={
+        **taken_over("raw_files", "slug"),
+        "image_id": (("raw_files", "slug"), ("raw_files", "sha256")),
+        "pixels_version": (),
+    },
 )  # fmt: skip
 
 OCCURRENCES: "Table[rows.OccurrenceRow]" = Table(
@@ -260,6 +272,8 @@ EMBEDDINGS: "Table[rows.EmbeddingRow]" = Table(
         Column("status", pa.string(), "ok or failed.", always=True),
         *_LINEAGE,
     ),
+    made_from=(("extracted_images", "pixel_sha256"),),
+    sources={**taken_over("extracted_images", "image_id", "pixel_sha256"), "model": (), "space": ()},
 )  # fmt: skip
 
 CELLS: "Table[rows.CellRow]" = Table(
@@ -282,6 +296,14 @@ CELLS: "Table[rows.CellRow]" = Table(
     ),
 )  # fmt: skip
 
+_PAYLOAD = (
+    *(("content_pages", column) for column in
+      ("slug", "title", "author", "collaborators", "tags", "licences", "art_type", "description")),
+    ("file_links", "shown_name"),
+    *(("extracted_images", column) for column in
+      ("pixel_sha256", "width", "height", "has_alpha", "pixel_art", "colours", "palette", "palette_shares")),
+)  # fmt: skip
+
 POINTS: "Table[rows.PointRow]" = Table(
     "points", "qdrant_collection", "The ledger of what the collection holds for each image.", ("image_id",),
     (
@@ -291,6 +313,7 @@ POINTS: "Table[rows.PointRow]" = Table(
         Column("payload_hash", pa.string(), "sha256 of the payload.", always=True),
         *_LINEAGE,
     ),
+    sources={**taken_over("embeddings", "image_id", "space"), "collection": (), "payload_hash": _PAYLOAD},
 )  # fmt: skip
 
 FAILURES: "Table[rows.FailureRow]" = Table(

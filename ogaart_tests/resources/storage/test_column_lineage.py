@@ -8,6 +8,7 @@ import pytest
 from ogaart.core.stages import Stage
 from ogaart.definitions import defs
 from ogaart.resources.storage.column_lineage import LINEAGE_COLUMNS, sources
+from ogaart.resources.storage.schema import SEARCH_RESULTS
 
 if TYPE_CHECKING:
     from ogaart_tests.world import World
@@ -71,7 +72,7 @@ def test_only_settings_the_site_and_the_run_are_made_from_no_column() -> None:
         ("embeddings", "space"),
         ("qdrant_collection", "collection"),
     }
-    assert sources(Stage.SEARCH_PAGES, ["slug"]) == {}
+    assert sources(Stage.SEARCH_PAGES, SEARCH_RESULTS) == {}
 
 
 def test_a_materialization_carries_it_too(demo_world: "World") -> None:
