@@ -41,6 +41,7 @@ def run(module: str, *arguments: str, home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_edit_can_be_made_of_a_folder_with_a_single_picture(tmp_path: Path) -> None:
     corpus = folder_corpus(folder_of(tmp_path, 0, 0))
     [picture] = corpus.pictures
