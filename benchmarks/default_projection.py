@@ -19,7 +19,7 @@ import numpy as np
 
 from ogaart.likeness import parts
 from ogaart.likeness.projections import Fitting
-from ogaart.resources.embedding.batches import Picture
+from ogaart.resources.embedding.batches import EmbedderInput
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.projections import DEFAULT
 from ogaart.resources.storage.derived import DerivedBytes
@@ -116,11 +116,11 @@ def main() -> None:
         held = vectors.keys() & derived.keys()
         paths = sample(folder)
 
-        def pictures() -> Iterator[Picture]:
+        def pictures() -> Iterator[EmbedderInput]:
             for path in paths:
                 key = str(path.relative_to(folder))
                 if key not in held:
-                    yield Picture(key, path, True, (parts.SPACE,))
+                    yield EmbedderInput(key, path, True, (parts.SPACE,))
 
         for batch in embedder.read(pictures()):
             if batch.keys:

@@ -23,7 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from benchmarks.default_projection import download, is_taken
 from ogaart.likeness import parts
 from ogaart.likeness.fusion import USUAL, Weights, fused_score
-from ogaart.resources.embedding.batches import Picture
+from ogaart.resources.embedding.batches import EmbedderInput
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.projections import default_projection
 from ogaart.settings import Settings
@@ -108,7 +108,7 @@ def read(folder: Path, paths: list[Path]) -> tuple[list[str], NDArray[np.float32
     settings = Settings(data=folder / "data", model="efficientnet_lite0")
     keys, vectors, raw = [], [], []
     with Embedder(settings) as embedder:
-        for batch in embedder.read(Picture(str(path), path, True, (parts.SPACE,)) for path in paths):
+        for batch in embedder.read(EmbedderInput(str(path), path, True, (parts.SPACE,)) for path in paths):
             for key, vector in zip(batch.keys, batch.vectors, strict=True):
                 keys.append(key)
                 vectors.append(vector)

@@ -35,7 +35,7 @@ from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.settings import Settings
 from ogaart.sites.licences import LICENCES, uses
 from ogaart.words.index_tables import write_word_index

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexUnreachable
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.index.opening import discard_index
+from ogaart.resources.index.factory import discard_index
 from ogaart.resources.platform import Stores
 from ogaart.settings import Settings, shown_url, what_is_wrong
 

@@ -19,7 +19,7 @@ from ogaart.pipeline.sheet_cells import SheetCells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.embedding.backend_choice import WORTH_MEASURING
-from ogaart.resources.embedding.batches import Batch, Failure, Picture
+from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.measurement import measure_backends
 from ogaart.resources.platform import Platform
@@ -144,10 +144,10 @@ def _read_pictures(
         occurrences.setdefault(pixels[row["image_id"]], row)
     keys = sorted(missing | lacking.keys())
 
-    def pictures() -> Iterator[Picture]:
+    def pictures() -> Iterator[EmbedderInput]:
         for key in keys:
             content = picture_bytes(step.stores, occurrences[key])
-            yield Picture(key, content, key in missing, lacking.get(key, ()))
+            yield EmbedderInput(key, content, key in missing, lacking.get(key, ()))
 
     reasons: dict[str, Failure] = {}
     kept: list[Batch] = []

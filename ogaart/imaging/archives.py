@@ -19,7 +19,7 @@ from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.archive_members import Member, Stop
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
-from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
+from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.names import is_junk, unpacked_name
 from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of

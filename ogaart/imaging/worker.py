@@ -25,13 +25,13 @@ from ogaart.imaging.archive_headers import last_volume
 from ogaart.imaging.archive_members import Member, Stop
 from ogaart.imaging.archives import Walk
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
-from ogaart.imaging.atlases.reading import may_be_atlas, read_atlases
+from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
 from ogaart.likeness import features
 from ogaart.likeness.premultiplied import premultiplied
-from ogaart.workers import protocol, serving
+from ogaart.workers import child, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class DecodingWorker:
         else:
             self._unpack(request.fields)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self._send({"kind": "end", **serving.memory()})
+        self._send({"kind": "end", **child.memory()})
         self._out.flush()
 
     def _send(self, fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
@@ -219,14 +219,14 @@ def main() -> None:
     """Serve until the parent closes the pipe."""
     logging.disable(logging.WARNING)
     _use_utf8()
-    out, requests = serving.open_pipes()
+    out, requests = child.open_pipes()
     start = requests.get()
     limits = Limits(**start.fields["limits"])
     Image.MAX_IMAGE_PIXELS = limits.max_pixels  # a second line: Pillow looks at pictures inside pictures too
     Image.init()
     worker = DecodingWorker(out, limits, Path(start.fields["scratch"]))
     _limit_address_space(limits.worker_bytes)
-    protocol.send(out.write, {"kind": "ready", **serving.memory()})
+    protocol.send(out.write, {"kind": "ready", **child.memory()})
     out.flush()
     while True:
         worker.answer(requests.get())

@@ -28,7 +28,7 @@ from ogaart.resources.embedding.registry import (
     model_named,
 )
 from ogaart.resources.index.base import IndexBroken
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.settings import Settings, shown_url
 from ogaart.sites.errors import InvalidQueries, UnknownSite

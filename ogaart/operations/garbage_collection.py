@@ -25,7 +25,7 @@ from ogaart.core.stages import Stage
 from ogaart.operations.preconditions import refuse_while_processes_run, refuse_while_running
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
-from ogaart.resources.index.opening import discard_index
+from ogaart.resources.index.factory import discard_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned

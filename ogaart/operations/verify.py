@@ -28,7 +28,7 @@ from ogaart.operations.verify_state import damaged_journals, damaged_state, dama
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase

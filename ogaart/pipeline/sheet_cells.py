@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ogaart.core.staleness import fingerprint
-from ogaart.imaging.atlases.reading import picture_of
+from ogaart.imaging.atlases.reader import picture_of
 from ogaart.likeness import sheets
 from ogaart.likeness.sheets import Cell, CellKind
 from ogaart.pipeline.derived_step import DerivedStep

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ogaart.imaging.atlases.base import MAX_BYTES, MAX_REGIONS, Atlas, Region
-from ogaart.imaging.atlases.reading import may_be_atlas, picture_of, read_atlases
+from ogaart.imaging.atlases.reader import may_be_atlas, picture_of, read_atlases
 
 FRAME = {"frame": {"x": 2, "y": 4, "w": 16, "h": 24}, "rotated": False, "trimmed": False}
 PLIST = (

@@ -24,7 +24,7 @@ from ogaart.orchestration import launcher
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.orchestration.launch_policy import LaunchReason
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart_tests.world import World, open_world
 
 PER_PAGE = 3

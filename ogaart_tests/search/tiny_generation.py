@@ -28,7 +28,7 @@ from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.payload import payload
 from ogaart.resources.patches.runs import write_run
 from ogaart.resources.storage.blobs import Blobs

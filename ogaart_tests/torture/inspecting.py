@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ogaart.orchestration.run_status import UNFINISHED
 from ogaart.resources.catalog.generations import Generation, Generations
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest

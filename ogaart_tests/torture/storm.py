@@ -27,7 +27,7 @@ from ogaart.demo.model import DemoEntry
 from ogaart.demo.server import DemoSite
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import check_recall
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.torture import steps

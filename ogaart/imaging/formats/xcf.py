@@ -16,7 +16,7 @@ from ogaart.imaging.formats import layers
 from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
 from ogaart.imaging.formats.layers import Mode, Pixels
 from ogaart.imaging.formats.xcf_modes import PASS_THROUGH, mode_of
-from ogaart.imaging.formats.xcf_reader import Layer, Reader, unpack_runs
+from ogaart.imaging.formats.xcf_reader import Reader, XcfLayer, unpack_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +115,7 @@ class _Image:
                     raise Unsupported(f"XCF of compression {self.compression}")
             reader.place = start + length
 
-    def _read_layers(self) -> list[Layer]:
+    def _read_layers(self) -> list[XcfLayer]:
         """The tree of layers, topmost first."""
         reader = self._reader
         places: list[int] = []
@@ -123,8 +123,8 @@ class _Image:
             places.append(place)
             if len(places) > MAX_LAYERS:
                 raise Unsupported(f"XCF of more than {MAX_LAYERS:,} layers")
-        tree: list[Layer] = []
-        by_path: dict[tuple[int, ...], Layer] = {}
+        tree: list[XcfLayer] = []
+        by_path: dict[tuple[int, ...], XcfLayer] = {}
         for place in places:
             layer = self._read_layer(place)
             if layer.floating and layer.visible:
@@ -136,12 +136,12 @@ class _Image:
             by_path[layer.path or (len(tree) - 1,)] = layer
         return tree
 
-    def _read_layer(self, place: int) -> Layer:
+    def _read_layer(self, place: int) -> XcfLayer:
         reader = self._reader
         reader.place = place
         width, height, kind = reader.take("III")
         reader.skip_text()
-        found = Layer(width, height, kind, 0, 0)
+        found = XcfLayer(width, height, kind, 0, 0)
         while True:
             prop, length = reader.take("II")
             start = reader.place
@@ -152,7 +152,7 @@ class _Image:
         found.pixels, found.mask = reader.pointer(), reader.pointer()
         return found
 
-    def _read_layer_property(self, layer: Layer, prop: int, length: int) -> None:
+    def _read_layer_property(self, layer: XcfLayer, prop: int, length: int) -> None:
         reader = self._reader
         if prop == 5:
             layer.floating = True
@@ -182,7 +182,7 @@ class _Image:
                 (mode, value, blend) if prop == 36 else (mode, composite, value)
             )  # fmt: skip
 
-    def _place_all(self, canvas: Pixels, found: list[Layer], *, bottom: bool) -> None:
+    def _place_all(self, canvas: Pixels, found: list[XcfLayer], *, bottom: bool) -> None:
         """Composite layers, bottom to top.
 
         Args:
@@ -210,7 +210,7 @@ class _Image:
             else:
                 layers.place(canvas, self._pixels(layer), layer.left, layer.top, layer.opacity, mode, self._mask(layer))
 
-    def _mask(self, layer: Layer) -> NDArray[np.uint8] | None:
+    def _mask(self, layer: XcfLayer) -> NDArray[np.uint8] | None:
         """A layer's mask, (h, w) uint8, where it has one that is applied."""
         if not layer.mask or not (layer.apply_mask or layer.show_mask):
             return None
@@ -230,7 +230,7 @@ class _Image:
             reader.place += length
         return self._tiles(reader.pointer(), width, height, 1)[..., 0]
 
-    def _pixels(self, layer: Layer) -> NDArray[np.uint8]:
+    def _pixels(self, layer: XcfLayer) -> NDArray[np.uint8]:
         """A layer's own pixels as RGBA, (h, w, 4) uint8."""
         self._check_size(layer.width, layer.height)
         if layer.kind >> 1 != self.base or layer.kind > 5:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Layer:
+class XcfLayer:
     """One layer's header: what the compositing needs of it."""
 
     width: int
@@ -34,7 +34,7 @@ class Layer:
     group: bool = False
     path: tuple[int, ...] = ()
     spaces: tuple[int, int, int] = (0, 0, 0)
-    members: list[Layer] = field(default_factory=list)
+    members: list[XcfLayer] = field(default_factory=list)
 
 
 class Reader:

@@ -39,7 +39,7 @@ from ogaart.resources.catalog.views import create_views
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
-from ogaart.resources.patches.building import LINKED, build_patches
+from ogaart.resources.patches.build import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.sql import literal

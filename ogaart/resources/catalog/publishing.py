@@ -22,7 +22,7 @@ from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import read_json, temporary, write_json

@@ -17,7 +17,7 @@ from ogaart.resources.catalog.withdrawals import check_withdrawals
 from ogaart.resources.embedding.registry import VectorSpace, model_named
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, latest_sweep
 from ogaart.resources.storage.atomic_files import read_json, write_json

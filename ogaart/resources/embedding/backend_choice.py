@@ -45,7 +45,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """The back end to embed with.
 
     Attributes:
@@ -72,7 +72,7 @@ def conversions(settings: Settings) -> Path:
     return DataRoot.of(settings).models / f"{model.name}-{find_weights(settings).sha256}"
 
 
-def choose(settings: Settings) -> Choice:
+def choose(settings: Settings) -> BackendChoice:
     """The back end that was measured as the fastest here; PyTorch where none was measured, and why.
 
     Raises:
@@ -81,15 +81,19 @@ def choose(settings: Settings) -> Choice:
     """
     folder = conversions(settings)
     if not any(backend.installed() for backend in BACKENDS.values()):
-        return Choice(TORCH, folder, "ogaart[fast] is not installed")
+        return BackendChoice(TORCH, folder, "ogaart[fast] is not installed")
     kept = read_json(folder / _FILE)
     if not isinstance(kept, dict) or kept.get("version") != _VERSION:
-        return Choice(TORCH, folder, f"not measured yet: a step that embeds {WORTH_MEASURING} pictures measures first")
+        return BackendChoice(
+            TORCH, folder, f"not measured yet: a step that embeds {WORTH_MEASURING} pictures measures first"
+        )
     if kept["machine"] != machine():
-        return Choice(TORCH, folder, "measured on another processor or with other packages: it is measured again")
+        return BackendChoice(
+            TORCH, folder, "measured on another processor or with other packages: it is measured again"
+        )
     measured = tuple(Measured(**row) for row in kept["measured"])
     backend, reason = fastest(measured)
-    return Choice(backend, folder, reason, measured)
+    return BackendChoice(backend, folder, reason, measured)
 
 
 def keep(folder: Path, measured: tuple[Measured, ...]) -> None:

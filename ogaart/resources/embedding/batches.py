@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbedderInput:
     """A picture to read.
 
     Attributes:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
-from ogaart.resources.embedding.backend_choice import TORCH, Choice, choose
-from ogaart.resources.embedding.batches import Batch, Failure, Picture, Reading
+from ogaart.resources.embedding.backend_choice import TORCH, BackendChoice, choose
+from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure, Reading
 from ogaart.resources.embedding.kept_child import EmbedderBroken, KeptChild
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
@@ -27,7 +27,7 @@ from ogaart.settings import Settings
 from ogaart.workers import protocol
 from ogaart.workers.process import Child, ChildLost, clean_environment
 
-__all__ = ["Batch", "Embedder", "EmbedderBroken", "Failure", "Picture", "WeightsMissing"]
+__all__ = ["Batch", "Embedder", "EmbedderBroken", "EmbedderInput", "Failure", "WeightsMissing"]
 
 _FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -57,7 +57,7 @@ class Embedder:
         self._worker = KeptChild(self._start_worker)
         self._model = model_named(settings.model)
         self.space = VectorSpace.of(settings)
-        self._choice: Choice | None = None
+        self._choice: BackendChoice | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +86,7 @@ class Embedder:
         return self._reader.pid
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> BackendChoice:
         """The back end in use, and why it is this one; it is final once a child has started."""
         if self._choice is None:
             self._choice = choose(self._settings)
@@ -114,9 +114,9 @@ class Embedder:
             WeightsMissing: the weights are missing and cannot be downloaded.
             EmbedderBroken: the child breaks at everything.
         """
-        return self.read(Picture(key, source) for key, source in pictures)
+        return self.read(EmbedderInput(key, source) for key, source in pictures)
 
-    def read(self, pictures: Iterable[Picture]) -> Iterator[Batch]:
+    def read(self, pictures: Iterable[EmbedderInput]) -> Iterator[Batch]:
         """Decode pictures once each, for the model's vector and the derived spaces that want them.
 
         While the model computes a batch, the pictures of the next one are read.
@@ -135,7 +135,7 @@ class Embedder:
             for batch in _ahead(model.submit(self._finish, reading) for reading in self._readings(pictures)):
                 yield batch.result()
 
-    def _readings(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
+    def _readings(self, pictures: Iterable[EmbedderInput]) -> Iterator[Reading]:
         """Pictures read, ``embed_batch`` together."""
         reading = Reading()
         for picture in pictures:
@@ -160,7 +160,7 @@ class Embedder:
 
     # -- the steps --------------------------------------------------------------------------------------------
 
-    def _read(self, picture: Picture, reading: Reading) -> None:
+    def _read(self, picture: EmbedderInput, reading: Reading) -> None:
         """Have the child read one picture; what breaks the child twice is a failure, of derived spaces if it can be."""
         reading.count += 1
         try:
@@ -189,7 +189,7 @@ class Embedder:
             reading.underived.setdefault(space, []).append(Failure(picture.key, error_class, message))
 
     @staticmethod
-    def _reading_request(picture: Picture) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    def _reading_request(picture: EmbedderInput) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         path = str(picture.source) if isinstance(picture.source, Path) else ""
         fields = {"op": "read", "path": path, "embed": picture.embed, "derive": picture.derive}
         return fields, () if isinstance(picture.source, Path) else (picture.source,)

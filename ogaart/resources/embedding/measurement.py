@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH, Choice, choose, conversions
+from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH, BackendChoice, choose, conversions
 from ogaart.resources.embedding.registry import WeightsMissing, find_weights
 from ogaart.resources.storage.atomic_files import sync_folder, temporary
 from ogaart.settings import Settings
@@ -16,7 +16,7 @@ NEEDED_BYTES = 4 << 30
 _log = logging.getLogger(__name__)
 
 
-def measure_backends(settings: Settings) -> Choice:
+def measure_backends(settings: Settings) -> BackendChoice:
     """Convert and measure what has not been measured on this machine, and return the back end to embed with.
 
     Whatever fails leaves PyTorch, with the reason in the choice; nothing is measured where ``ogaart[fast]`` is not
@@ -33,7 +33,7 @@ def measure_backends(settings: Settings) -> Choice:
     folder = conversions(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder.parent).free) < NEEDED_BYTES + settings.min_free_bytes:
-        return Choice(TORCH, folder, f"not measured: {free / 2**30:.1f} GiB of disk are free")
+        return BackendChoice(TORCH, folder, f"not measured: {free / 2**30:.1f} GiB of disk are free")
     draft = temporary(folder)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -42,7 +42,7 @@ def measure_backends(settings: Settings) -> Choice:
         _run(settings, weights, draft)
         _replace(folder, draft)
     except ChildLost as error:
-        return Choice(TORCH, folder, f"not measured: {error}")
+        return BackendChoice(TORCH, folder, f"not measured: {error}")
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return choose(settings)

@@ -25,7 +25,7 @@ from ogaart.resources.embedding.backends.converted import (
 )
 from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
 from ogaart.resources.embedding.registry import EmbeddingModel, WeightsMissing, model_named
-from ogaart.workers import protocol, serving
+from ogaart.workers import child, protocol
 
 PICTURES = 16
 ROUNDS = 3
@@ -118,7 +118,7 @@ def _milliseconds(
 
 def main() -> None:
     """Carry out one request, then end."""
-    out, requests = serving.open_pipes()
+    out, requests = child.open_pipes()
     fields = requests.get().fields
     try:
         measure(model_named(fields["model"]), Path(fields["weights"]), Path(fields["folder"]))
@@ -126,7 +126,7 @@ def main() -> None:
         answer = {"kind": "weights-missing", "message": str(error)}
     else:
         answer = {"kind": "measured"}
-    protocol.send(out.write, {**answer, **serving.memory()})
+    protocol.send(out.write, {**answer, **child.memory()})
     out.flush()
 
 

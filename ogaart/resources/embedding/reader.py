@@ -16,7 +16,7 @@ from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.resources.embedding.derivations import DERIVATIONS
 from ogaart.resources.embedding.preprocessing import prepare
-from ogaart.workers import protocol, serving
+from ogaart.workers import child, protocol
 
 
 def read(request: protocol.Message, limits: Limits, size: int) -> tuple[dict[str, Any], tuple[Any, ...]]:
@@ -52,10 +52,10 @@ def _derive(rgba: NDArray[np.uint8], spaces: Sequence[str]) -> tuple[dict[str, b
 
 def main() -> None:
     """Serve until the parent closes the pipe."""
-    out, requests = serving.open_pipes()
+    out, requests = child.open_pipes()
 
     def reply(fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
-        protocol.send(out.write, {**fields, **serving.memory()}, blobs)
+        protocol.send(out.write, {**fields, **child.memory()}, blobs)
         out.flush()
 
     start = requests.get().fields

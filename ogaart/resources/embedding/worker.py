@@ -16,7 +16,7 @@ from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH
 from ogaart.resources.embedding.backends.base import ConversionUnusable
 from ogaart.resources.embedding.backends.converted import ConvertedModel
 from ogaart.resources.embedding.registry import WeightsMissing, model_named
-from ogaart.workers import protocol, serving
+from ogaart.workers import child, protocol
 
 
 class Model(Protocol):
@@ -63,10 +63,10 @@ class EmbeddingWorker:
 
 def main() -> None:
     """Serve until the parent closes the pipe."""
-    out, requests = serving.open_pipes()
+    out, requests = child.open_pipes()
 
     def reply(fields: dict[str, Any], blobs: tuple[Any, ...] = ()) -> None:
-        protocol.send(out.write, {**fields, **serving.memory()}, blobs)
+        protocol.send(out.write, {**fields, **child.memory()}, blobs)
         out.flush()
 
     try:

@@ -52,7 +52,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Record:
+class RetrievedPoint:
     """A point as retrieved; ``vector`` (D,) float32 of length 1 and ``payload`` only where requested."""
 
     id: int
@@ -145,7 +145,9 @@ class VectorIndex(ABC):
         """The exact number of points that a filter lets through."""
 
     @abstractmethod
-    def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True
+    ) -> list[RetrievedPoint]:
         """The points of ``ids`` in their order; those that are not there are left out."""
 
     @abstractmethod

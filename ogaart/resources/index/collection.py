@@ -9,7 +9,7 @@ from pathlib import Path
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken, VectorIndex
-from ogaart.resources.index.opening import discard_index, open_index
+from ogaart.resources.index.factory import discard_index, open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.lock_names import collection_lock

@@ -15,7 +15,7 @@ from ogaart.resources.index.base import (
     IndexBroken,
     Payload,
     Point,
-    Record,
+    RetrievedPoint,
     ScoredPoint,
     Vector,
     VectorIndex,
@@ -230,12 +230,14 @@ class EdgeIndex(VectorIndex):
         """The exact number of points that a filter lets through."""
         return int(self._open.count(edge.CountRequest(exact=True, filter=filter_of(filter))))
 
-    def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True
+    ) -> list[RetrievedPoint]:
         """The points of ``ids`` in their order."""
         if not ids:
             return []
         found = {
-            id_of(record.id): Record(
+            id_of(record.id): RetrievedPoint(
                 id_of(record.id),
                 np.asarray(cast("dict[str, Any]", record.vector)[self.vector_name], np.float32)
                 if with_vector

@@ -12,7 +12,7 @@ from ogaart.resources.index.base import (
     IndexBroken,
     Payload,
     Point,
-    Record,
+    RetrievedPoint,
     ScoredPoint,
     Vector,
     VectorIndex,
@@ -150,9 +150,11 @@ class ServerIndex(VectorIndex):
         """The exact number of points that a filter lets through."""
         return self._ask(self._client.count, self.name, count_filter=filter_of(filter), exact=True).count
 
-    def retrieve(self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[int], *, with_vector: bool = False, with_payload: bool = True
+    ) -> list[RetrievedPoint]:
         """The points of ``ids`` in their order."""
-        found: dict[int, Record] = {}
+        found: dict[int, RetrievedPoint] = {}
         for start in range(0, len(ids), _SCROLL):
             batch = list(ids[start : start + _SCROLL])
             records = self._ask(
@@ -160,7 +162,7 @@ class ServerIndex(VectorIndex):
             )
             for record in records:
                 vector = self._vector(record.vector) if with_vector else None
-                found[id_of(record.id)] = Record(id_of(record.id), vector, dict(record.payload or {}))
+                found[id_of(record.id)] = RetrievedPoint(id_of(record.id), vector, dict(record.payload or {}))
         return [found[point] for point in ids if point in found]
 
     def facet(self, key: str, filter: IndexFilter | None = None, limit: int = 100) -> dict[str, int]:  # noqa: A002

@@ -18,7 +18,7 @@ from ogaart.imaging.errors import Unreadable
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
@@ -30,7 +30,6 @@ from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
-from ogaart.search.engine.listing import WordSearch
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
@@ -38,6 +37,7 @@ from ogaart.search.engine.search import NearestPoints, Search
 from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
+from ogaart.search.engine.word_search import WordSearch
 from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
 from ogaart.search.filters import Filters
 from ogaart.search.query import Box, QueryPicture, SearchQuery

@@ -21,7 +21,7 @@ from torchvision.models import vgg16
 
 from ogaart.likeness import parts
 from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
-from ogaart.resources.embedding.batches import Picture
+from ogaart.resources.embedding.batches import EmbedderInput
 from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
 from ogaart.resources.embedding.models.base import downloads
 from ogaart.resources.embedding.preprocessing import PREPARATION
@@ -191,10 +191,10 @@ def test_pictures_that_cannot_be_read_are_failures_and_the_others_are_embedded(
 
 def test_a_picture_is_decoded_once_for_its_vector_and_its_parts(embedder: Embedder) -> None:
     pictures = [
-        Picture("both", png(1), True, (parts.SPACE,)),
-        Picture("vector", png(2)),
-        Picture("parts", png(3), False, (parts.SPACE,)),
-        Picture("cut", png(4)[:60], False, (parts.SPACE,)),
+        EmbedderInput("both", png(1), True, (parts.SPACE,)),
+        EmbedderInput("vector", png(2)),
+        EmbedderInput("parts", png(3), False, (parts.SPACE,)),
+        EmbedderInput("cut", png(4)[:60], False, (parts.SPACE,)),
     ]
 
     (batch,) = embedder.read(pictures)
@@ -256,7 +256,7 @@ def test_the_next_batch_is_read_before_a_batch_is_handed_over(embedder: Embedder
 
 def test_derived_bytes_alone_need_no_model(tmp_path: Path) -> None:
     with Embedder(lite0(tmp_path)) as embedder:
-        (batch,) = embedder.read([Picture("parts", png(3), False, (parts.SPACE,))])
+        (batch,) = embedder.read([EmbedderInput("parts", png(3), False, (parts.SPACE,))])
 
         assert batch.derived[parts.SPACE].keys() == {"parts"}
         assert embedder.pid is None
@@ -281,7 +281,10 @@ def test_a_picture_that_hangs_lacks_its_derived_bytes_too(tmp_path: Path) -> Non
 
     with Embedder(lite0(tmp_path, member_seconds=1.5)) as embedder:
         (batch,) = embedder.read(
-            [Picture("a", png(1), True, (parts.SPACE,)), Picture("hangs", tmp_path / "hangs", True, (parts.SPACE,))]
+            [
+                EmbedderInput("a", png(1), True, (parts.SPACE,)),
+                EmbedderInput("hangs", tmp_path / "hangs", True, (parts.SPACE,)),
+            ]
         )
 
     assert batch.keys == ("a",)

@@ -15,7 +15,7 @@ from qdrant_client import QdrantClient
 from ogaart.resources.index.base import (
     IndexBroken,
     Point,
-    Record,
+    RetrievedPoint,
     ScoredPoint,
     UnknownPoints,
     VectorIndex,
@@ -23,6 +23,7 @@ from ogaart.resources.index.base import (
 )
 from ogaart.resources.index.disk_room import takes_blocks_by_reading
 from ogaart.resources.index.edge import EdgeIndex
+from ogaart.resources.index.factory import discard_index, open_index
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -36,7 +37,6 @@ from ogaart.resources.index.filters import (
     Range,
     Words,
 )
-from ogaart.resources.index.opening import discard_index, open_index
 from ogaart.resources.index.server import ServerIndex
 from ogaart.resources.storage.locks import Locked
 from ogaart.settings import Settings
@@ -233,7 +233,7 @@ def test_what_was_upserted_comes_back(index: VectorIndex) -> None:
     assert "author" not in records[1].payload  # a missing value is left out
     assert records[0].vector is not None
     assert np.abs(records[0].vector - MATRIX[250]).max() < 1e-3
-    assert index.retrieve([POINTS[0].id], with_payload=False) == [Record(POINTS[0].id, None, {})]
+    assert index.retrieve([POINTS[0].id], with_payload=False) == [RetrievedPoint(POINTS[0].id, None, {})]
     assert index.retrieve([]) == []
     assert list(index.ids()) == sorted(point.id for point in POINTS)
 

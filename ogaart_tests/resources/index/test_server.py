@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ogaart.resources.index.base import IndexBroken, IndexUnreachable, VectorIndex, collection_name
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.settings import Settings
 
 SPACE = "vgg16-397923af-grey-squash-1"

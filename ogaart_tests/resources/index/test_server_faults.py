@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ogaart.resources.index.base import IndexUnreachable, Point, VectorIndex, collection_name
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.payload import payload_hash
 from ogaart.resources.index.reconciliation import Eligible, reconcile, repair
 from ogaart.resources.storage.vectors import Vectors
@@ -105,7 +105,7 @@ def test_a_server_that_goes_away_fails_the_step_and_the_next_run_repairs_it(stub
 UPSERT_FOR_EVER = """
 import sys
 from ogaart_tests.resources.index.test_server_faults import DIMENSION, SPACE, points
-from ogaart.resources.index.opening import open_index
+from ogaart.resources.index.factory import open_index
 from ogaart.settings import Settings
 settings = Settings(qdrant_url=sys.argv[1])
 index = open_index(settings, settings.data, SPACE, DIMENSION)

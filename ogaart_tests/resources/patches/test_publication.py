@@ -11,7 +11,7 @@ import pytest
 from ogaart.likeness.patch_matching import match
 from ogaart.likeness.patches import SPACE, packed, patches
 from ogaart.likeness.query_patches import QueryPatches
-from ogaart.resources.patches.building import build_patches
+from ogaart.resources.patches.build import build_patches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Run, merge_runs, runs_in, write_run
 from ogaart.resources.storage.derived import DerivedBytes

@@ -1,4 +1,4 @@
-"""Opening the collection: a Qdrant server where one is configured, else the in-process engine."""
+"""Opens the collection: a Qdrant server where one is configured, else the in-process engine."""
 
 from pathlib import Path
 
