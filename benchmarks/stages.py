@@ -68,7 +68,7 @@ if sys.argv[2] == "plain":
         plain(path)
     spent = time.process_time() - began
 else:
-    spent = unpacked(files) - unpacked(files[:1])  # the start of the process and its libraries are no part of it
+    spent = unpacked(files) - unpacked(files[:1])  # the start of the process and its libraries are not part of it
 print(1000 * spent / len(files), peak)
 """
 

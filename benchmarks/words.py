@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Publication:
-    """An index of words in memory, and what is asked of it."""
+    """An index of words in memory, and the queries on it."""
 
     pictures: Sequence[Picture]
     matcher: WordMatcher

@@ -291,7 +291,7 @@ def _decode_icon(source: Path | bytes, limits: Limits) -> Picture:
 
 
 def _decode_tga(source: Path | bytes, limits: Limits) -> Picture:
-    """A TGA; the fourth byte of its pixels is no alpha where the header says so and it is 0 throughout."""
+    """A TGA; the fourth byte of its pixels is not alpha where the header says so and it is 0 throughout."""
     picture = _decode_raster(source, "tga", limits)
     head = _head(source)[:18]
     if picture.rgba[..., 3].any() or head[2] not in (2, 10) or head[16] != 32 or head[17] & 15:

@@ -46,7 +46,7 @@ def unread_picture(head: bytes) -> str | None:
 
 
 def _by_later_bytes(head: bytes) -> str | None:
-    """Formats whose magic is not at the start, or stands in two places."""
+    """Formats whose magic is not at the start, or is in two places."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and b"avif" not in head[16:64]:
         return "heic"
     if head[:4] == b"RIFF" and head[8:12] == b"ACON":

@@ -263,7 +263,7 @@ def _inside(extent: Box | None, box: Box) -> bool:
 def _share_of_query(patches: Patches, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
     """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
 
-    It keeps all multiples of the step, and more of small sprites, nobody knows how many: of those that could be kept,
+    It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
     the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
     """
     x, y = patches.x.astype(np.int64), patches.y.astype(np.int64)

@@ -172,7 +172,7 @@ def undo_enlargement(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """The picture before a whole-number enlargement, and by how much it was enlarged; 1 where it was not."""
     pixels = _packed(rgba)
     height, width = pixels.shape
-    # A run of equal pixels that is no multiple of a number rules that number out: the greatest common divisor is left.
+    # A run of equal pixels that is not a multiple of a number excludes it: the greatest common divisor is left.
     factor = int(np.gcd(width, height))
     for axis in (1, 0):
         if factor > 1:

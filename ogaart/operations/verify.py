@@ -236,7 +236,7 @@ class Verification:
             yield Damage("vectors", str(vectors.folder), problem, one(stage, partition))
 
     def derived(self, con: duckdb.DuckDBPyConnection) -> Iterator[Damage]:
-        """Segments of derived bytes are intact; a picture that lacks some is no damage: the next run computes them."""
+        """Segments of derived bytes are intact; a picture that lacks some is not damage: the next run computes them."""
         for path, reason, partitions in damaged_derived(self.stores.root, con, quick=self.quick):
             redo = frozenset((Stage.EMBEDDINGS.value, partition) for partition in partitions)
             yield Damage("derived", str(path), reason, redo, (path,))

@@ -68,7 +68,7 @@ def _projections(root: DataRoot) -> Iterator[DamagedFile]:
 
 
 def damaged_journals(tables: Tables, root: DataRoot) -> Iterator[Damage]:
-    """Journals of steps that were killed amid their renames, and can be read no more: their steps are made again."""
+    """Journals of steps that were killed during their renames and cannot be read any more: their steps run again."""
     for path in sorted((root.tables / ".journal").glob("*.json")):
         problem = "" if path.name.startswith(TEMPORARY) else damaged_journal(path)
         if not problem:

@@ -19,7 +19,7 @@ Rows = Callable[..., list[Row]]
 
 PHRASE_WEIGHT = 12.0
 MOST_EXPANDED = 64
-"""Terms that the beginning of a word stands for at most."""
+"""Terms that the beginning of a word is completed to at most."""
 _SHORTEST_CORRECTED = 4
 _TWO_TYPOS = 6  # letters of a word that may have two wrong ones
 _MOST_WORDS = 60_000

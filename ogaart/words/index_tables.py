@@ -1,7 +1,7 @@
 """Writes the index of terms: from the rows of words.sqlite to postings, a vocabulary, and one array a column.
 
 Images are numbered entry by entry, in the order of their names, so that a term of an entry's own text is stored once
-and stands for all its pictures. A search then adds arrays instead of visiting rows.
+and represents all its pictures. A search then adds arrays instead of visiting rows.
 """
 
 import json

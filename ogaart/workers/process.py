@@ -33,7 +33,7 @@ class ChildLost(RuntimeError):
 class Child:
     """A running ``python -m <module>`` that reads requests from stdin and answers on stdout.
 
-    It must end when its stdin does, so that it never outlives this process: see ``serving``.
+    It must end when its stdin does, so that it never outlives this process: see ``child``.
 
     Args:
         module: the module to run.

@@ -35,12 +35,25 @@ def test_every_make_target_shown_is_one() -> None:
     assert {name for name in shown if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)} == set()
 
 
-def test_the_tree_names_every_package() -> None:
+def test_the_tree_shows_the_folders_that_exist() -> None:
     _, _, tree = README.partition("```text\nogaart/\n")
     tree, _, _ = tree.partition("```")
+    packages = {path.parent for path in (ROOT / "ogaart").glob("*/__init__.py")} | {
+        path.parent for path in (ROOT / "ogaart").glob("resources/*/__init__.py")
+    }
+    within = [ROOT, ROOT / "ogaart", ROOT / "ogaart" / "resources", ROOT / "ogaart" / "search"]
 
+    shown = set(re.findall(r"\b([a-z_]+(?:/|\.py\b))", tree))
+
+    assert {f"{path.name}/" for path in packages} | {"definitions.py", "settings.py"} <= shown
+    assert {name for name in shown if not any((folder / name).exists() for folder in within)} == set()
+
+
+def test_the_architecture_names_every_package() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = "".join(line.partition(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
     packages = {
-        path.parent.relative_to(ROOT / "ogaart").parts[0] for path in (ROOT / "ogaart").glob("*/__init__.py")
-    } | {"definitions.py", "settings.py"}
-
-    assert {name for name in packages if not re.search(rf"\b{re.escape(name)}(/|\b)", tree)} == set()
+        path.parent for depth in ("*", "resources/*") for path in (ROOT / "ogaart").glob(f"{depth}/__init__.py")
+    }
+    packages.remove(ROOT / "ogaart" / "resources")  # a namespace, each of whose packages has a row
+    assert [str(path) for path in packages if f"{path.relative_to(ROOT / 'ogaart')}/`" not in rows] == []

@@ -1,4 +1,4 @@
-"""Reads any text that may be a texture atlas; a text that is none has no atlases."""
+"""Reads any text that may be a texture atlas; any other text has none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_atlases(data: bytes) -> tuple[Atlas, ...]:
         data: the text, of at most ``MAX_BYTES``; what is longer is not read.
 
     Returns:
-        None where it is no atlas, or where its values are invalid: a picture is then divided by what it shows.
+        None where it is not an atlas, or where its values are invalid: a picture is then divided by what it shows.
     """
     if len(data) > MAX_BYTES:
         return ()

@@ -1,4 +1,4 @@
-"""Icons and cursors that Pillow's readers give up on: one bad size among good ones, a cursor of PNG, no alpha."""
+"""Icons and cursors that Pillow's readers reject: one bad size among good ones, a cursor of PNG, no alpha."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_ENTRIES = 1024
 def repaired(data: bytes) -> bytes | None:
     """The same pictures as an icon that Pillow reads.
 
-    Sizes that are no picture are left out, a cursor becomes an icon, and of 32-bit pictures whose alpha is 0 in every
+    Sizes that are not pictures are left out, a cursor becomes an icon, and of 32-bit pictures whose alpha is 0 in every
     pixel the mask decides what is transparent, as in Windows.
 
     Returns:

@@ -26,7 +26,7 @@ def has_other_chunks(data: bytes | memoryview) -> bool:
 
 
 def _animation_is_damaged(view: memoryview, chunks: list[tuple[bytes, int, int]]) -> bool:
-    """Whether the control of an animation that stands before the pixels is damaged."""
+    """Whether the control of an animation, before the pixels, is damaged."""
     for name, start, end in chunks:
         if name == b"IDAT":
             return False

@@ -21,7 +21,7 @@ _HREFS = ("href", "{http://www.w3.org/1999/xlink}href")
 def render(data: bytes, max_pixels: int) -> Image.Image:
     """Draw an SVG at its natural size, scaled down where that is over ``MAX_SIDE`` or the pixel limit.
 
-    Text is not drawn: no fonts are loaded, since the same file must give the same pixels on every machine.
+    Text is not drawn: no fonts are loaded, since the same file must have the same pixels on every machine.
 
     Returns:
         An RGBA picture.

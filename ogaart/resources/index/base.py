@@ -112,7 +112,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def delete(self, ids: Sequence[int]) -> None:
-        """Remove points; ids that are not there are no error."""
+        """Remove points; ids that are not there are ignored."""
 
     @abstractmethod
     def set_payload(self, payloads: Mapping[int, Payload]) -> None:
@@ -124,7 +124,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release the collection, flushed; twice is no error."""
+        """Release the collection, flushed; a second call does nothing."""
 
     @abstractmethod
     def copy_to(self, dest: Path) -> None:

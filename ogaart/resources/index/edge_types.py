@@ -26,7 +26,7 @@ _BOOLS = frozenset(key for key, kind in PAYLOAD_KEYS.items() if kind == "bool")
 
 def id_of(point: Any) -> int:
     """Narrow an id: ours are integers, the engine would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is no integer"
+    assert isinstance(point, int), f"point id {point!r} is not an integer"
     return point
 
 

@@ -86,7 +86,7 @@ def words(entry: "EntryRow", names: Iterable[str | None]) -> str:
 
 
 def unique_names(names: Iterable[str | None]) -> list[str]:
-    """The names without empty ones and repetitions, sorted, so that their order where they came from is no matter."""
+    """The names without empty ones and repetitions, sorted, so that their order at the source does not matter."""
     return sorted({name for name in names if name})
 
 

@@ -22,7 +22,7 @@ from ogaart.resources.index.filters import (
 
 def id_of(point: Any) -> int:
     """Narrow an id: ours are integers, the server would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is no integer"
+    assert isinstance(point, int), f"point id {point!r} is not an integer"
     return point
 
 

@@ -284,7 +284,7 @@ def _take_back(call: Call, *, failed: bool = True) -> None:
 
 
 def _continues(response: requests.Response, kept: Head, size: int) -> bool:
-    """Whether a 206 goes on where the kept bytes end, in the same file."""
+    """Whether a 206 continues where the kept bytes end, in the same file."""
     unit, _, span = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = span.partition("/")
     start = span.partition("-")[0]

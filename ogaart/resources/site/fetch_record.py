@@ -70,7 +70,7 @@ class FetchRecord:
         return len(seal_json(self.fields())) + 1
 
     def is_younger_than(self, age: timedelta, now: datetime | None = None) -> bool:
-        """Whether the site confirmed it less than ``age`` ago; a time that far in the future is no proof."""
+        """Whether the site confirmed it less than ``age`` ago; a time that far in the future proves nothing."""
         return abs((now or datetime.now(UTC)) - self.checked_at) < age
 
     def confirmed(self, now: datetime) -> "FetchRecord":

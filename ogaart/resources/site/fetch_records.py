@@ -1,7 +1,7 @@
 """Fetch records: rows of the database of state, made from a journal to which each is added first.
 
 A record is the proof that a URL need not be requested again. Its line is on disk before its row, and rows follow the
-journal by position: whoever opens the records, or adds one, first adds the rows that a killed process did not. A
+journal by position: a process that opens the records, or adds one, first adds the rows that a killed process did not. A
 database that was deleted is made again in the same way.
 """
 

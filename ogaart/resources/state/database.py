@@ -25,7 +25,7 @@ from ogaart.resources.storage.locks import hold
 from ogaart.settings import Settings
 
 BUSY_SECONDS = 30.0
-"""How long a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
+"""Seconds that a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
 _WRITES = "ogaart_writes"
 
 
@@ -90,7 +90,7 @@ class StateDatabase:
             engine.dispose()
 
     def discard(self) -> None:
-        """Remove everything in it; whoever keeps rows in it makes them again."""
+        """Remove everything in it; the stores that keep rows in it make them again."""
         self.close()
         if self.path is None:
             with self.writing() as connection:

@@ -15,7 +15,7 @@ from typing import Any
 
 _HASH_DIGITS = 64
 _UNSEALED = b"0" * _HASH_DIGITS
-"""What stands in place of the hash while it is computed."""
+"""What is in place of the hash while it is computed."""
 _FIRST = re.compile(rb'\s*\{\s*"seal": "(.{64})"', re.DOTALL)
 _LAST = re.compile(rb'"sealed": true\s*\}\s*\Z')
 

@@ -89,7 +89,7 @@ class VisitorReports:
         return True
 
     def all(self) -> list[VisitorReport]:
-        """Every report, the oldest first. A line that is no report, such as a torn one, is passed over."""
+        """Every report, the oldest first. A line that is not a report, such as a torn one, is skipped."""
         found: dict[str, dict[str, str]] = {}
         for line in self._lines():
             if line["id"] in found:

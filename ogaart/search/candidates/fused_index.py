@@ -47,7 +47,7 @@ class FusedIndex:
     Args:
         path: the generation's folder.
         columns: of the generation's images, for filters.
-        linked: the images that share exact parts with one; they are not unrelated, whoever made them.
+        linked: the images that share exact parts with one; they are not unrelated, by any author.
     """
 
     def __init__(self, path: Path, columns: Columns, linked: Linked = _unlinked) -> None:

@@ -102,7 +102,7 @@ def narrow(
 
 
 def _licences(value: str, known: tuple[str, ...]) -> list[str]:
-    """All versions that a name stands for; one where it has a version."""
+    """All versions that a name means; one where it has a version."""
     names = versions_of(value, known)
     if not names:
         raise unknown_value("licence", value, known)

@@ -13,7 +13,7 @@ from ogaart.search.query import SearchQuery
 from ogaart.search.results import Hit
 
 LIKE_IT = 12  # entries that look like another
-_EXAMPLES = 3  # pictures of an entry that stand for it there
+_EXAMPLES = 3  # pictures that represent an entry there
 _OF_ENTRY = """
 SELECT i.image_id, i.width, i.height, min(coalesce(p.shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
 FROM images AS i LEFT JOIN places AS p USING (image_id) WHERE i.slug = ? GROUP BY i.image_id
@@ -43,7 +43,7 @@ class EntryPictures:
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """One entry of a list: a picture that stands for it, and how many it has."""
+    """One entry of a list: a picture that represents it, and how many it has."""
 
     hit: Hit
     count: int

@@ -1,6 +1,6 @@
 """One query over one open generation: finds, ranks, collapses, and counts what the filters hide.
 
-Here are searches with pictures; ``listing`` has those with words and filters alone.
+Here are searches with pictures; ``word_search`` has those with words and filters alone.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -37,7 +37,7 @@ MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are 
 LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
 _SUBJECT = "Background removed: searched with the subject of your picture."
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
-SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one stands for it
+SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one represents it
 
 
 @dataclass(frozen=True)
@@ -370,7 +370,7 @@ class Search:
         )
 
     def _members(self, fold: CollapsedHits, siblings: list[int]) -> list[int]:
-        """What is shown under a hit: what was collapsed into it, or of an entry that it stands for the first ones."""
+        """What is shown under a hit: what was collapsed into it, or the first ones of the entry that it represents."""
         return list(dict.fromkeys(siblings)) if self.query.group and siblings else fold.members[:FOLDED_SHOWN]
 
     def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: list[int], more: int) -> Hit:

@@ -37,8 +37,8 @@ class HeadMiddleware:
 class RevalidationMiddleware:
     """Names each page and JSON answer by its content (ETag), and answers 304 to a client that has it already.
 
-    Browsers keep such an answer and ask each time whether it is still the same, so that nothing is shown that has been
-    taken down. Files and pictures have rules of their own.
+    Browsers keep such an answer and check each time whether it is still the same, so that nothing taken down is shown.
+    Files and pictures have rules of their own.
     """
 
     def __init__(self, app: ASGIApp) -> None:

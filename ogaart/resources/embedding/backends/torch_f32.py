@@ -24,7 +24,7 @@ _NOT_LOADED = (
     pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, LookupError, ImportError, AttributeError,
     TypeError, MemoryError, OverflowError, struct.error,
 )  # fmt: skip
-"""What torch and its unpickler raise at bytes that are no state dict."""
+"""What torch and its unpickler raise at bytes that are not a state dict."""
 _FORBIDDEN = re.compile(r"(?i)unsupported (?:global: )?GLOBAL (\S+)")
 
 

@@ -1,7 +1,7 @@
 // Suggestions under the words, as a combobox: arrows move, Enter chooses, Escape closes; the words stay as typed.
 const MOST = 8;
 const LONGEST = 100; // characters that the API completes
-const PAUSE = 90; // milliseconds without a key before the server is asked
+const PAUSE = 90; // milliseconds without a key before a request is sent
 const KINDS = { word: "", tag: "tag", author: "author", entry: "entry" };
 const form = document.querySelector("[data-search]");
 const input = form?.querySelector("[name=q]");
