@@ -210,6 +210,7 @@ class _OwnPage:
         self._attempt = attempt
         self._nid = None if old is None else old["nid"]
         self._readable = old is not None and old["status"] not in TOMBSTONES
+        self._was_art = self._readable and old is not None and old["status"] != EntryStatus.NOT_ART
         self._confirm_after = timedelta(hours=step.stores.settings.confirm_hours)
         self.other: str | None = None
 
@@ -218,13 +219,15 @@ class _OwnPage:
         return contradiction(page, self._slug, self._rules.number_of(self._url) or self._nid, led_to)
 
     def check(self, page: EntryPage, final_url: str) -> None:
-        """Refuse another entry's page, unless that is confirmed, or the entry is gone already.
+        """Refuse another entry's page, or one of another kind, unless that is confirmed, or the entry is gone already.
 
         Raises:
             PageOfAnother: it is one.
         """
         self.other = None
         reason = self._contradiction(page, final_url)
+        if reason is None and self._was_art and page.status is EntryStatus.NOT_ART:
+            reason = "a page of another kind in the place of an entry that was readable"
         if reason is None or (self._nid is not None and not self._readable):
             return
         if not self._step.failures.confirms(self._url, self._attempt, reason, self._confirm_after):

@@ -20,9 +20,11 @@ MAX_NESTING = 2_000
 MAX_TAG_BYTES = 64 << 10
 """A page with a longer tag is refused: the parser's time grows with the square of a tag's attributes."""
 
-_TAG = re.compile(rb"<!--.*?(?:--!?>|\Z)|<(/?)([A-Za-z][A-Za-z0-9]*)", re.DOTALL)
-_LONG_TAG = re.compile(rb"<[A-Za-z]")
-_END = re.compile(rb"</html\s*>", re.IGNORECASE)
+_TAG = re.compile(rb"<!--(?:-?>|.*?(?:--!?>|\Z))|<(/?)([A-Za-z][A-Za-z0-9]*)", re.DOTALL)
+_PAGE_TAG = re.compile(
+    rb"<!--(?:-?>|.*?(?:--!?>|\Z))|<script\b.*?(?:</script\b|\Z)|<(/?)html\b", re.DOTALL | re.IGNORECASE
+)
+_OPENED = re.compile(rb"<[A-Za-z]")
 _VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
 _BLOCKS = frozenset(
     {"address", "article", "aside", "blockquote", "dd", "div", "dl", "dt", "fieldset", "figure", "footer", "form",
@@ -37,27 +39,28 @@ def parse(html: bytes) -> LexborHTMLParser:
     """Parse a page's bytes, as UTF-8 with replacement of what is not.
 
     Raises:
-        PageUnreadable: the page is empty or ends without ``</html>``.
+        PageUnreadable: the page is empty, ends without ``</html>``, or a second page begins in it.
         PageOverLimit: the page is larger, longer or nested deeper than is parsed.
     """
     if len(html) > MOST_PAGE_BYTES:
         raise PageOverLimit(f"page of {len(html):,} bytes: more than {MOST_PAGE_BYTES:,} are not parsed")
     if not html.strip():
         raise PageUnreadable("empty page: the site answered without content; fetch it again")
-    # A connection cut in the middle leaves a page that parses, with the last of its rows or files missing.
-    if not _END.search(html):
-        raise PageUnreadable(f"page of {len(html):,} bytes ends without </html>: cut off, or no HTML; fetch it again")
     _check_shape(html)
+    _check_whole(html)
     return LexborHTMLParser(html.decode("utf-8-sig", "replace"))
 
 
 def _check_shape(html: bytes) -> None:
     """Refuse, in one linear pass, what would take the parser long."""
     for piece in html.split(b">"):
-        if len(piece) > MAX_TAG_BYTES and (start := _LONG_TAG.search(piece)):
+        if len(piece) > MAX_TAG_BYTES and (start := _OPENED.search(piece)):
             length = len(piece) - start.start()
             if length > MAX_TAG_BYTES:
                 raise PageOverLimit(f"a tag of {length:,} bytes: more than {MAX_TAG_BYTES:,} are not parsed")
+    # What looks like a comment to a pattern may be text or an attribute to a parser: what is in it counts here.
+    if sum(1 for _ in _OPENED.finditer(html)) > MAX_TAGS:
+        raise PageOverLimit(f"more than {MAX_TAGS:,} tags: the page is not parsed")
     opened: Counter[bytes] = Counter()
     depth = 0
     for tags, match in enumerate(_TAG.finditer(html)):
@@ -74,6 +77,22 @@ def _check_shape(html: bytes) -> None:
             depth -= 1
         if depth > MAX_NESTING:
             raise PageOverLimit(f"nested deeper than {MAX_NESTING:,} elements: the page is not parsed")
+
+
+def _check_whole(html: bytes) -> None:
+    """Refuse a page that was cut off: it parses, with the last of its rows or files missing.
+
+    A server that fails in the middle of a page may send its page of an error behind the first half.
+    """
+    ends = pages = 0
+    for match in _PAGE_TAG.finditer(html):
+        if match[1] is not None:
+            ends += bool(match[1])
+            pages += not match[1]
+    if not ends:
+        raise PageUnreadable(f"page of {len(html):,} bytes ends without </html>: cut off, or no HTML; fetch it again")
+    if pages > 1:
+        raise PageUnreadable(f"page of {len(html):,} bytes: another page begins in it; fetch it again")
 
 
 def walk(top: LexborNode, enter: Callable[[LexborNode], bool] | None = None) -> Iterator[LexborNode]:

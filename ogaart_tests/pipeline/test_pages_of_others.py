@@ -81,6 +81,20 @@ def test_an_entry_whose_url_has_another_page_for_good_is_gone(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_page_of_another_kind_is_believed_the_second_time(tmp_path: Path) -> None:
+    notice = b'<html><body><div class="node node-page view-mode-full">We are moving servers</div></body></html>'
+    with odd(tmp_path) as (site, world):
+        site.instead[PAGE] = DemoResponse(200, notice)
+        assert read(world, refresh=True).errors == ()
+        once = statuses(world), failures(world)
+        pass_time(world, timedelta(hours=7))
+        read(world)
+
+        assert once == (GOOD, [("OtherPage", 200)])
+        assert (statuses(world), failures(world)) == (GOOD | {"entry-01": "not_art"}, [])
+
+
+@pytest.mark.slow
 def test_an_entry_posted_anew_under_its_name_is_believed_the_second_time(tmp_path: Path) -> None:
     with odd(tmp_path) as (site, world):
         site.edit("entry-01", nid=77, title="Posted again")

@@ -33,8 +33,15 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_INVISIBLE = re.compile("[\ufeff\u200b-\u200d\u2060\x00]")
+# Written by people, and as clear to us as to them: "User-agent: ogaart/1.0", "Crawl-delay: 10 s", "Crawl-delay: 2,5".
+_VERSIONED_AGENT = re.compile(r"^([ \t]*user-?agent[ \t]*:[ \t]*[\w.-]+)/[^#\n]*", re.MULTILINE | re.IGNORECASE)
+_DELAY = re.compile(
+    r"^([ \t]*crawl-?delay[ \t]*:[ \t]*)(\d+)(?:[.,](\d+))?[ \t]*(?:s|secs?|seconds?)?\.?[ \t]*(?=#|$)",
+    re.MULTILINE | re.IGNORECASE | re.ASCII,
+)
 _RULE = re.compile(
-    r"^[ \t]*(?:user-?agents?|(?:dis)?allow|crawl-?delay|request-?rate|visit-?time|sitemaps?|site-?map|host|noindex|"
+    r"^[ \t]*(?:user-?agents?|disallow|crawl-?delay|request-?rate|visit-?time|sitemaps?|site-?map|noindex|"
     r"clean-?param|content-signal|content-usage)[ \t]*:",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -86,13 +93,20 @@ def decode_robots(content: bytes) -> str:
 
 
 def _plain(text: str) -> str:
-    return _LINE_ENDS.sub("\n", text.lstrip("\ufeff"))
+    return _LINE_ENDS.sub("\n", _INVISIBLE.sub("", text))
+
+
+def _standard(text: str) -> str:
+    """The rules as the standard writes them: agents without versions, delays as plain numbers of seconds."""
+    text = _VERSIONED_AGENT.sub(r"\1", text)
+    return _DELAY.sub(lambda found: f"{found[1]}{found[2]}.{found[3] or 0} ", text)
 
 
 def is_robots(text: str) -> bool:
     """Whether a text may be a robots.txt: it has no line but comments, or at least one with a rule's name.
 
-    An error message such as ``Error: no database`` is none, and must not count as "all is allowed".
+    An error message such as ``Error: no database`` is none, and must not count as "all is allowed". Nor do ``Host``
+    and ``Allow`` prove one: they are headers too, which servers print in their messages.
     """
     lines = [line for line in (line.strip() for line in text.split("\n")) if line and not line.startswith("#")]
     if not lines:
@@ -113,7 +127,7 @@ class Rules:
 
     def __init__(self, answer: RobotsAnswer, fetched_at: float) -> None:
         self.fetched_at = fetched_at
-        self._rules = Protego.parse(_plain(answer.text) if answer.status == 200 else "")
+        self._rules = Protego.parse(_standard(_plain(answer.text)) if answer.status == 200 else "")
 
     def allow(self, url: str) -> bool:
         """Whether ``url`` may be requested."""

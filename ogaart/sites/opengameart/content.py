@@ -34,6 +34,8 @@ _NODE_PATH = re.compile(r"/node/(\d{1,18})/?\Z", re.ASCII)
 _NODE_TYPE = "node-type-"
 # Classes that Drupal's themes put beside a node's type; they describe how it is shown.
 _NO_TYPES = frozenset({"promoted", "sticky", "unpublished", "preview", "teaser"})
+# Any field may be missing; what has none of these, nor a number or a name, is an empty frame.
+_ESSENTIAL = frozenset({"title", "author-submitter", "field-art-licenses", "field-art-files"})
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 _SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
 # The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
@@ -76,6 +78,9 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         _require_other_node(page, url)
         return EntryPage(slug, url, EntryStatus.NOT_ART, nid=_nid(page, ()), canonical=canonical)
     parts = _take_apart(art)
+    nid = _nid(page, parts.loose)
+    if nid is None and canonical is None and not parts.fields.keys() & _ESSENTIAL:
+        raise PageForeign(f"{url!r}: an entry without number, title, author, licences and files; fetch it again")
     names, urls = _licences(parts.fields.get("field-art-licenses"), base)
     author, author_url, submitter = _author(parts.fields.get("author-submitter"), base)
     files, ignored = file_links(parts.fields.get("field-art-files"), slug, base)
@@ -83,7 +88,7 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         slug=slug,
         url=url,
         status=EntryStatus.WITHHELD if not files and _withheld(parts) else EntryStatus.OK,
-        nid=_nid(page, parts.loose),
+        nid=nid,
         title=_title(parts.fields.get("title")),
         author=author,
         author_url=author_url,
@@ -116,7 +121,7 @@ def _require_other_node(page: LexborHTMLParser, url: str) -> None:
         PageForeign: it does not.
     """
     body = classes(page.body) if page.body is not None else frozenset()
-    types = {name.removeprefix(_NODE_TYPE) for name in body if name.startswith(_NODE_TYPE)}
+    types = {name.removeprefix(_NODE_TYPE) for name in body if name.startswith(_NODE_TYPE)} - {""}
     for node in page.css("div.node.view-mode-full"):
         types |= {name.removeprefix("node-") for name in classes(node) if name.startswith("node-")}
     if types - _NO_TYPES:

@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
-from ogaart.resources.site.robots import decode_robots, is_robots
+from ogaart.resources.site.robots import RobotsAnswer, Rules, decode_robots, is_robots
 from ogaart_tests.fault_server import Announce, Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -50,11 +50,13 @@ def test_rules_are_obeyed_in_any_encoding(bench: Bench, content: bytes) -> None:
         b"Under maintenance. Come back soon.",
         b'{"error": "rate limited"}',
         b"Error: the database is down\nRequest-Id: 12\n",
+        b"503 Backend fetch failed\nHost: example.org\nServer: Varnish\n",
+        b"405 Method Not Allowed\nAllow: GET, HEAD\n",
         b"Contact: mailto:security@example.org\nExpires: 2027-01-01T00:00:00Z\n",
         gzip.compress(RULES.encode()),
         b"\x89PNG\r\n\x1a\n" + bytes(100),
     ],
-    ids=["html", "html with bom", "words", "json", "an error", "security.txt", "gzip", "png"],
+    ids=["html", "html with bom", "words", "json", "an error", "a proxy", "headers", "security.txt", "gzip", "png"],
 )
 def test_what_is_not_a_robots_txt_is_a_site_out_of_reach(bench: Bench, content: bytes) -> None:
     bench.server.at("/robots.txt", Serve(content, "text/plain"))
@@ -116,6 +118,33 @@ def test_a_delay_of_nonsense_is_none(bench: Bench, delay: str) -> None:
     bench.server.at("/robots.txt", Serve(f"User-agent: *\nCrawl-delay: {delay}\n".encode()))
 
     assert bench.client().get(bench.server.at("/x", Serve(b"x"))).status == 200
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "User-agent: ogaart/1.0 (any)\nDisallow: /no\n\nUser-agent: *\nDisallow:\n",
+        "Sitemap: /map.xml\n\ufeffUser-agent: *\nDisallow: /no\n",
+        "\u200bUser-agent: *\nDisallow: /no\n",
+        "User-agent: *\x00\nDisallow: /no\x00\n",
+    ],
+    ids=["version", "mark inside", "zero width", "nul"],
+)
+def test_rules_are_read_as_their_author_meant_them(rules: str) -> None:
+    read = Rules(RobotsAnswer(200, decode_robots(rules.encode())), 0.0)
+
+    assert (read.allow("http://site/no"), read.allow("http://site/yes")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [("10s", 10.0), ("10 seconds # please", 10.0), ("2,5", 2.5), ("2.5", 2.5), ("7#", 7.0), ("-5", 0.0), ("5 1", 0.0)],
+)
+def test_a_delay_is_read_with_its_unit(delay: str, seconds: float) -> None:
+    text = decode_robots(f"User-agent: *\nCrawl-delay: {delay}\nDisallow: /no\n".encode())
+    rules = Rules(RobotsAnswer(200, text), 0.0)
+
+    assert (max(rules.delay, 0.0), rules.allow("http://site/no")) == (seconds, False)
 
 
 def test_comments_and_nothing_are_a_robots_txt() -> None:

@@ -264,6 +264,8 @@ HOME = (
         pytest.param(MAINTENANCE, id="maintenance"),
         pytest.param(HOME, id="the front page with news"),
         pytest.param("<html><body><h1>Checking your browser</h1></body></html>", id="a guard's page"),
+        pytest.param('<html><body class="node-type-">One moment</body></html>', id="a body without a type"),
+        pytest.param('<html><body><div class="node node-art view-mode-full"></div></body></html>', id="an empty frame"),
         pytest.param(
             saved(PLAIN).replace("node node-art view-mode-full", "node node-art view-mode-teaser"), id="no entry in it"
         ),
@@ -297,6 +299,11 @@ def test_a_page_that_proves_another_type_is_not_art(old: str, new: str) -> None:
         (b"", "empty page"),
         (b"\x89PNG\r\n\x1a\n", "</html>"),
         (saved(PLAIN).encode()[:7000], "cut off"),
+        (saved(PLAIN).encode()[:7000] + b"</p><!-- </html> -->", "cut off"),
+        (saved(PLAIN).replace("<head>", "<head><script>x='</html>'</script>").encode()[:7000], "cut off"),
+        (saved(PLAIN).encode()[:7000] + b"<!DOCTYPE html><html><body>An error</body></html>", "another page begins"),
+        (b"<html><body><!-->" + b"<div>" * 50_000 + b"</body></html>", "nested deeper"),
+        (b"<html><body><i title='<!--'>" + b"<i></i>" * 70_000 + b"</body></html>", "tags"),
         (b"<html><body>" + b"<div>" * 50_000 + b"</body></html>", "nested deeper"),
         (b"<html><body>" + b"<i></i>" * 50_000 + b"</body></html>", "tags"),
         (b"<html><body>" + b" " * MOST_PAGE_BYTES + b"</body></html>", "bytes"),
