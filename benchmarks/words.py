@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ogaart.search.engine.fulltext import WordMatcher
-from ogaart.search.engine.image_columns import ImageColumns
+from ogaart.search.store.fulltext import WordMatcher
+from ogaart.search.store.image_columns import ImageColumns
 from ogaart.words.index import WordIndex
 from ogaart.words.index_tables import write_word_index
 

@@ -9,8 +9,8 @@ from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.takedowns import Kind, decide, decision_lines, read_decisions
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.filters import Filters
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.settings import Settings
 from ogaart.sites.base import Site
 from ogaart.sites.registry import open_site

@@ -13,7 +13,7 @@ from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import decide, read_decisions
 from ogaart.search.engine import link_lookup
-from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.registry import open_site
 from ogaart_tests.pipeline.test_changing_site import Days, days, entry
 

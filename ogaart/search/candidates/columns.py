@@ -1,4 +1,4 @@
-"""What candidates need of a publication's images: a view of ``engine.image_columns``, which is built upon them."""
+"""What candidates need of a publication's images: a view of ``store.image_columns``, which is built upon them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ Mask = NDArray[np.bool_]
 
 
 class Columns(Protocol):
-    """The images of one publication; see ``engine.image_columns.ImageColumns``."""
+    """The images of one publication; see ``store.image_columns.ImageColumns``."""
 
     @property
     def entry_of(self) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.search.engine.serving_store import Brief
+from ogaart.search.store.serving_store import Brief
 
 # Squared difference of two coarse signatures, as a share of the stronger one, up to which two pictures are variants of
 # one. Within an entry the frames of an animation may differ more than pictures of different people ever should.

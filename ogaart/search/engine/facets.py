@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import Condition
-from ogaart.search.engine.image_columns import Counts, Mask
 from ogaart.search.engine.search import Search
 from ogaart.search.filters import FILTERS, Filter, Filters
 from ogaart.search.parameters import SomeOf, YesNo
+from ogaart.search.store.image_columns import Counts, Mask
 
 MOST = 100
 """Tags and authors that are counted, the most frequent ones; of licences and types all."""

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.resources.storage.table_types import Column
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.licences import attribution
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ogaart.resources.index.filters import AnyOf, Condition, Ids, IndexFilter, NoneOf, NotIds
-from ogaart.search.engine.image_columns import ImageColumns, Mask
 from ogaart.search.filters import Filters
 from ogaart.search.parameters import nearest, unknown_value
 from ogaart.search.results import UnknownValue
+from ogaart.search.store.image_columns import ImageColumns, Mask
 from ogaart.sites.licences import LICENCES, versions_of
 
 _KEYS = {"authors": "author", "tags": "tags", "entry": "slug"}

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ogaart.search.engine.hits import read_hits
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.results import Hit, Place, SharedPart
 from ogaart.search.shared_parts import cell_of, covers
+from ogaart.search.store.serving_store import ServingStore
 
 MOST_RELATIVES = 100
 MOST_PARTS = 200

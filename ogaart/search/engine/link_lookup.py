@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ogaart.core.image_ids import parse_image_id
-from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.base import Site
 
 # The page of a picture here, whatever name this server goes by; no other site has numbers so long.

@@ -11,8 +11,8 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.candidates.fused_index import FusedIndex
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.errors import NothingPublished
+from ogaart.search.store.serving_store import ServingStore
 
 logger = logging.getLogger(__name__)
 

@@ -19,16 +19,16 @@ from ogaart.search.candidates.candidates import Candidates
 from ogaart.search.candidates.fused_index import FusedHit
 from ogaart.search.engine import index_filters, likeness
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
-from ogaart.search.engine.fulltext import Matches
 from ogaart.search.engine.hits import judged, read_hits
-from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_parts
-from ogaart.search.engine.serving_store import Brief
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Hit, Relation, Results
 from ogaart.search.shared_parts import FoundParts, find_parts
+from ogaart.search.store.fulltext import Matches
+from ogaart.search.store.image_columns import Mask
+from ogaart.search.store.serving_store import Brief
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FURTHER = 200  # points of each further round

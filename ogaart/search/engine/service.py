@@ -34,7 +34,6 @@ from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.search import NearestPoints, Search
-from ogaart.search.engine.serving_store import FileSlice, Original, ServingStore
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.engine.word_search import WordSearch
@@ -43,6 +42,8 @@ from ogaart.search.filters import Filters
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Results
 from ogaart.search.shared_parts import FoundParts
+from ogaart.search.store.picture_files import FileSlice, Original
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 

@@ -5,10 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ogaart.search.engine.service import SearchService
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
+from ogaart.search.store.serving_store import ServingStore
 
 # Rows of ten, six and four, and a page of 150 KB with all its pictures.
 FAVOURITES = 20

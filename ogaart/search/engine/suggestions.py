@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from ogaart.resources.index.filters import AnyOf
-from ogaart.search.engine.image_columns import Mask
 from ogaart.search.engine.index_filters import NO_CONDITIONS, Conditions
-from ogaart.search.engine.serving_store import ServingStore
+from ogaart.search.store.image_columns import Mask
+from ogaart.search.store.serving_store import ServingStore
 from ogaart.words.tokens import stem, words
 
 SuggestionKind = Literal["word", "tag", "author", "entry"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ogaart.search.engine.collapsing import Collapser
-from ogaart.search.engine.serving_store import Brief
+from ogaart.search.store.serving_store import Brief
 
 
 def signature(value: int, seed: int = 0) -> np.ndarray:

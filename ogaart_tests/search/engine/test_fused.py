@@ -14,11 +14,11 @@ from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
 from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.service import SearchService
-from ogaart.search.engine.serving_store import ServingStore
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Relation
+from ogaart.search.store.serving_store import ServingStore
 from ogaart_tests.world import World
 
 ART = Path(demo.__file__).parent / "art"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ogaart.search.engine.fulltext import WordMatcher, read_terms
-from ogaart.search.engine.image_columns import ImageColumns
+from ogaart.search.store.fulltext import WordMatcher, read_terms
+from ogaart.search.store.image_columns import ImageColumns
 from ogaart.words.index import WordIndex
 from ogaart.words.index_tables import write_word_index
 

@@ -2,12 +2,9 @@
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,14 +13,13 @@ from numpy.typing import NDArray
 from ogaart.resources.catalog.subject_files import SubjectFiles
 from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.packs import read_at
-from ogaart.search.engine.fulltext import WordMatcher
-from ogaart.search.engine.image_columns import ImageColumns
 from ogaart.search.filters import Filters
 from ogaart.search.results import Info, LicenceStatement
+from ogaart.search.store.database import ServingDatabase
+from ogaart.search.store.fulltext import WordMatcher
+from ogaart.search.store.image_columns import ImageColumns
+from ogaart.search.store.picture_files import REMEDY, Original
 from ogaart.words.index import WordIndex
-from ogaart.words.index_tables import VERSION, write_word_index
-
-_REMEDY = "publish again to renew the packs"
 
 
 @dataclass(frozen=True)
@@ -41,38 +37,6 @@ class Brief:
     """The same for all frames of an animation; None: it is in none."""
 
 
-@dataclass(frozen=True)
-class Original:
-    """Where a picture file's own bytes are: a slice of a pack, or a whole blob."""
-
-    name: str
-    format: str
-    pack: Path | None
-    offset: int
-    length: int
-    blob_sha256: str
-
-
-@dataclass(frozen=True)
-class FileSlice:
-    """Bytes on disk: part of a file, or all of it."""
-
-    path: Path
-    offset: int
-    length: int
-
-    def read(self) -> bytes:
-        """All of them at once."""
-        return read_at(self.path, self.offset, self.length, remedy=_REMEDY)
-
-    def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
-        """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory."""
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            for start in range(0, self.length, size):
-                yield file.read(min(size, self.length - start))
-
-
 class ServingStore:
     """Reads of one generation's folder; safe to use from many threads.
 
@@ -83,75 +47,27 @@ class ServingStore:
 
     def __init__(self, path: Path, number: int) -> None:
         self.path = path
-        # The file never changes once published, so SQLite need not look for locks or a journal.
-        self._uri = f"{(path / 'words.sqlite').as_uri()}?mode=ro&immutable=1"
-        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._database = ServingDatabase(path / "words.sqlite")
+        self._rows = self._database.rows
         self._ids: NDArray[np.int64] = load_array(path / "signature_ids.npy")
         # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
         self._signatures: NDArray[np.uint8] = load_array(path / "signatures.npy", mapped=True)
         self.subjects = SubjectFiles(path)
         self.info = self._read_info(number)
-        # Publications of before have no such table and no such column.
-        self._has_licence_history = bool(self._rows("SELECT name FROM sqlite_master WHERE name = 'licence_history'"))
-        self._has_collaborators = "collaborators" in {
-            row["name"] for row in self._rows("SELECT name FROM pragma_table_info('entries')")
-        }
-        # Generations published by earlier versions do not have it.
-        self._has_renamed = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed'"))
-        indexed = self._rows if self._has_word_index() else self._index_in_memory()
+        # Publications of earlier versions lack some tables and columns.
+        self._has_licence_history = self._database.has("licence_history")
+        self._has_collaborators = self._database.has("entries", "collaborators")
+        self._has_renamed = self._database.has("renamed")
+        self._has_renamed_entries = self._database.has("renamed_entries")
+        self.knows_kinship = self._database.has("families")
+        indexed = self._database.word_rows()
         self.columns = ImageColumns(indexed, self._rows)
         self.words = WordIndex(indexed, self.columns.entry_of, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
-        self.knows_kinship = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'families'"))
-        self._has_renamed_entries = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'renamed_entries'"))
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except Empty:
-                return
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._idle.get_nowait()
-        except Empty:
-            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA mmap_size = 268435456")
-        try:
-            yield connection
-        finally:
-            self._idle.put(connection)
-
-    def _rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
-
-    def _has_word_index(self) -> bool:
-        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'word_index'"):
-            return False
-        return [row["version"] for row in self._rows("SELECT version FROM word_index")] == [VERSION]
-
-    def _index_in_memory(self) -> Callable[..., list[sqlite3.Row]]:
-        """Index the words of a publication of before, which has no such index of its own."""
-        memory = sqlite3.connect(":memory:", check_same_thread=False)
-        memory.row_factory = sqlite3.Row
-        lock = threading.Lock()
-        with self._connection() as connection:
-            connection.row_factory = None
-            try:
-                write_word_index(connection, memory)
-            finally:
-                connection.row_factory = sqlite3.Row
-
-        def rows(sql: str, *values: Any) -> list[sqlite3.Row]:
-            with lock, closing(memory.execute(sql, values)) as cursor:
-                return cursor.fetchall()
-
-        return rows
+        self._database.close()
 
     def select(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Rows of a query over words.sqlite, for lists that only one module needs."""
@@ -325,7 +241,7 @@ class ServingStore:
         if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
             return None
         row = rows[0]
-        return read_at(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], remedy=_REMEDY)
+        return read_at(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], remedy=REMEDY)
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
