@@ -262,3 +262,9 @@ def _clean(point: Point) -> Point:
 def without_nulls(payload: Payload) -> dict[str, Any]:
     """The payload's keys that have a value."""
     return {key: value for key, value in payload.items() if value is not None}
+
+
+def id_of(point: Any) -> int:
+    """Narrow an id that Qdrant returned: ours are integers, Qdrant would take UUIDs too."""
+    assert isinstance(point, int), f"point id {point!r} is not an integer"
+    return point

@@ -20,6 +20,7 @@ from ogaart.resources.index.base import (
     Vector,
     VectorIndex,
     collection_name,
+    id_of,
 )
 from ogaart.resources.index.disk_room import (
     EMPTY_SHARD,
@@ -36,7 +37,6 @@ from ogaart.resources.index.edge_types import (
     decoded,
     encoded,
     filter_of,
-    id_of,
     search_params,
 )
 from ogaart.resources.index.filters import IndexFilter

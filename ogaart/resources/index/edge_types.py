@@ -24,12 +24,6 @@ INDEXING_KB = 40_000  # a segment gets its graph above this; below it a scan is 
 _BOOLS = frozenset(key for key, kind in PAYLOAD_KEYS.items() if kind == "bool")
 
 
-def id_of(point: Any) -> int:
-    """Narrow an id: ours are integers, the engine would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is not an integer"
-    return point
-
-
 def config_of(vector_name: str, dimension: int) -> edge.EdgeConfig:
     """Vectors in float16 on the disk; graph and 2-bit codes in memory; no write-ahead log, so that others may read."""
     return edge.EdgeConfig(

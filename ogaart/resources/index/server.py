@@ -17,12 +17,13 @@ from ogaart.resources.index.base import (
     Vector,
     VectorIndex,
     collection_name,
+    id_of,
     without_nulls,
 )
 from ogaart.resources.index.filters import IndexFilter
 from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.server_requests import connect, retry, where_of
-from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of, id_of, search_params
+from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of, search_params
 from ogaart.settings import Settings
 
 _SCROLL = 5_000

@@ -19,13 +19,6 @@ from ogaart.resources.index.filters import (
     Words,
 )
 
-
-def id_of(point: Any) -> int:
-    """Narrow an id: ours are integers, the server would take UUIDs too."""
-    assert isinstance(point, int), f"point id {point!r} is not an integer"
-    return point
-
-
 FIELD_INDEXES: dict[str, Any] = {
     "keyword": models.PayloadSchemaType.KEYWORD,
     "integer": models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=True),
