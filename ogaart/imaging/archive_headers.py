@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_HEADERS = 100_000
 _PARTS = "volumes are not joined"
+_NO_DECODER = "Decompression internal error"
+"""What libarchive says of a 7z's members behind one for whose compression it has no decoder."""
 _RAR4, _RAR5 = b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0"
 _RAR3_VERSION, _STORED = 29, 0x30
 _RAR5_HEADER_MOST = 2 << 20
@@ -31,7 +33,9 @@ class Envelope:
 
     Attributes:
         volume: a sentence, if it is one volume of a set; else empty.
+        unread: whether a member of a solid archive was met whose compression is not supported.
         locked: whether something encrypted was met.
+        solid: whether members can be packed together, so that one that cannot be unpacked hides those behind it.
         old: the program that made it, if its headers are of a kind that libarchive takes for damage.
         hint: a sentence on the probable cause of damage; empty if unknown.
         refused: members that cannot be read from this file alone, by their number: the reason.
@@ -42,14 +46,19 @@ class Envelope:
     refused: dict[int, tuple[Reason, str]] = field(default_factory=dict)
     old: str = ""
     locked: bool = field(default=False, init=False)
+    unread: bool = field(default=False, init=False)
+    solid: bool = False
 
     def explain(self, reason: Reason, message: str) -> tuple[Reason, str]:
         """Class and message of a failure, in the light of the headers."""
         self.locked = self.locked or reason is Reason.ENCRYPTED
+        self.unread = self.unread or (self.solid and reason is Reason.UNSUPPORTED)
         if reason is not Reason.CORRUPT:
             return reason, message
         if self.locked:  # members after an encrypted one cannot be reached, which looks like damage
             return Reason.ENCRYPTED, f"follows an encrypted member ({message})"
+        if self.unread and _NO_DECODER in message:
+            return Reason.UNSUPPORTED, f"packed together with a member that is not supported ({message})"
         if self.volume:
             return Reason.MULTI_VOLUME, f"{self.volume} ({message})"
         if self.old:
@@ -217,6 +226,7 @@ def _zip(file: _Bytes, envelope: Envelope) -> None:
 
 def _seven_zip(file: _Bytes, envelope: Envelope) -> None:
     offset, length = struct.unpack_from("<QQ", file.at(12, 16))
+    envelope.solid = True
     missing = 32 + offset + length - file.length
     if missing > 0:
         envelope.hint = f"its last {missing:,} bytes are missing: truncated, or the first volume of a set; {_PARTS}"

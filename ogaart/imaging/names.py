@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 MAX_NAME = 1024
 """Characters kept of a name."""
@@ -10,7 +11,8 @@ MAX_NAME = 1024
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "$recycle.bin", "@eadir"}
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".z", ".lzma", ".lz", ".lz4", ".svgz")
 _KANA = re.compile(r"[\u3041-\u30fa]")
-_KANJI = re.compile(r"[\u4e00-\u9fff]")
+_COMMON_KANJI = range(0x88, 0x99)
+"""First bytes in CP932 of the kanji in everyday use."""
 
 
 def decode_name(raw: bytes) -> str:
@@ -34,8 +36,14 @@ def _japanese(raw: bytes) -> str | None:
         text = raw.decode("cp932")
     except UnicodeDecodeError:
         return None
-    # European names also decode as CP932, into symbols and half-width katakana; kana or kanji pairs are rare there.
-    return text if _KANA.search(text) or len(_KANJI.findall(text)) >= 2 else None
+    # European names also decode as CP932: into symbols, half-width katakana, rare kanji and single common ones. Kana,
+    # or two common kanji in a row, are rare there.
+    common = [_is_common_kanji(character) for character in text]
+    return text if _KANA.search(text) or any(a and b for a, b in pairwise(common)) else None
+
+
+def _is_common_kanji(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff" and character.encode("cp932")[0] in _COMMON_KANJI
 
 
 def printable(text: str) -> str:

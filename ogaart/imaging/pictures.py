@@ -178,6 +178,7 @@ def _unreadable(cause: errors.FormatError, kind: FileType, limits: Limits) -> Un
         return _too_many_pixels(str(cause), limits)
     reasons = {
         errors.Unsupported: Reason.UNSUPPORTED,
+        errors.Encrypted: Reason.ENCRYPTED,
         errors.TooManyBytes: Reason.TOO_LARGE,
         errors.Invisible: Reason.NOT_A_PICTURE,
     }

@@ -15,16 +15,22 @@ from ogaart.core.states import MemberStatus
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 4
+REVISION = 5
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
-RECENT = frozenset({2, 3})
-"""Revisions whose results differ from these of revision 4 in a few formats alone."""
-_SINCE_RECENT = frozenset({"unknown", "mp4", "riff", "ico", "cur", "tga", "png", "bmp", "dds"})
-"""Formats of which a result other than a picture may differ from that of a recent revision."""
+RECENT = frozenset({2, 3, 4})
+"""Revisions whose results differ from these of revision 5 in a few formats alone."""
+_SINCE_4 = frozenset({"unknown", "kra", "ora"})
+"""Formats of which a result other than a picture may differ from that of revision 4."""
+_SINCE_2 = _SINCE_4 | {"mp4", "riff", "ico", "cur", "tga", "png", "bmp", "dds"}
+"""Formats of which a result other than a picture may differ from that of revision 2 or 3."""
+_LINEAR = "32 bits"
+"""How the mode of a PSD ends whose pixels were shown without their gamma."""
+_LIBRARIES = frozenset({".a", ".lib"})
+"""Endings of static libraries, which were read as archives, some of them as damaged ones."""
 _ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj", ".tmj", ".tres", ".tscn", ".meta"})
 """Endings of texts that were passed over and may be texture atlases."""
 _UNKNOWN = frozenset({"unknown", "mp4", "riff", "ico", "cur", "tga", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
@@ -75,7 +81,11 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     if result.status == MemberStatus.PICTURE and result.colours == 1 and not result.has_alpha:
         return result.format in _ANIMATED  # an animation that begins with a frame of one colour
     if result.revision in RECENT:
-        return result.status != MemberStatus.PICTURE and result.format in _SINCE_RECENT
+        if result.status == MemberStatus.FAILED and PurePosixPath(result.path).suffix.lower() in _LIBRARIES:
+            return True
+        if result.status == MemberStatus.PICTURE:
+            return result.format == "psd" and str(result.mode).endswith(_LINEAR)
+        return result.format in (_SINCE_4 if result.revision == 4 else _SINCE_2)
     if result.status == MemberStatus.FAILED:
         return result.error_class in _REREAD
     if result.status != MemberStatus.PICTURE:

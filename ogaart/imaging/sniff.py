@@ -114,6 +114,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"Kaydara FBX", "fbx"),
 )
+_OBJECT_LIBRARY = re.compile(
+    rb"!<(?:thin>\n|arch>\n(?:/ {15}|/SYM64/ {8}|//? {14}|__\.SYMDEF|#1/[\d ]{13}.{42}`\n__\.SYMDEF))", re.DOTALL
+)
+"""Static and import libraries: ar archives whose first member is a table of symbols or of names."""
 _ISO_BRANDS = {b"avif": "avif", b"avis": "avif"}
 _ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s>/])")
 _DOCTYPE = re.compile(rb"<![^\[>]*(?:\[(?:[^\]\"']|\"[^\"]*\"|'[^']*')*\]\s*)?>")
@@ -133,6 +137,8 @@ def sniff(head: bytes) -> FileType:
     """
     if not head:
         return FileType(Kind.OTHER, "empty")
+    if _OBJECT_LIBRARY.match(head):
+        return FileType(Kind.OTHER, "object library")
     for kind, table in (
         (Kind.PICTURE, _PICTURES),
         (Kind.ARCHIVE, _ARCHIVES),
@@ -212,7 +218,9 @@ def _is_tar(head: bytes) -> bool:
         stored = int(head[148:156].strip(b"\0 ") or b"x", 8)
     except ValueError:
         return False
-    return stored == sum(head[:148]) + 8 * 32 + sum(head[156:512])
+    header = head[:148] + 8 * b" " + head[156:512]
+    # Old programs add the bytes as signed numbers, which differs where a name has other letters than ASCII's.
+    return stored in (sum(header), sum(header) - 256 * sum(byte > 127 for byte in header))
 
 
 def _is_lzma(head: bytes) -> bool:

@@ -199,3 +199,88 @@ def test_a_unity_package_has_the_names_of_its_assets(unpack: Unpack, unpacker: U
     assert case.member_path == "Assets/Hero/hero.png"
     ordinary = unpack(tarred({"abcdef/asset": FROG, "abcdef/preview.png": BUSH}, "gz"))
     assert [r.member_path for r in ordinary if r.content] == ["abcdef/asset", "abcdef/preview.png"]
+
+
+def library(*members: tuple[bytes, bytes]) -> bytes:
+    """An ar archive as compilers' librarians write it."""
+    rest = b"0".ljust(12) + b"0     0     644     %-10d`\n"
+    return b"!<arch>\n" + b"".join(name.ljust(16) + rest % len(data) + data for name, data in members)
+
+
+LIBRARIES = {
+    "import library": library(
+        (b"/", bytes(4)), (b"/", bytes(8)), (b"//", b"a_very_long_name.obj\0\0"), (b"/0", bytes(20))
+    ),
+    "static library": library((b"/", bytes(4)), (b"//", b"a_very_long_name.o/\n"), (b"/0", b"\x7fELF" + bytes(20))),
+    "BSD's": library((b"__.SYMDEF", bytes(8)), (b"a.o", bytes(20))),
+    "Apple's": library((b"#1/20", b"__.SYMDEF SORTED".ljust(20, b"\0") + bytes(8)), (b"a.o", bytes(20))),
+    "without symbols": library((b"//", b"a_very_long_name.o/\n"), (b"/0", bytes(20))),
+    "thin": b"!<thin>\n" + library((b"/", bytes(4)))[8:],
+}
+
+
+@pytest.mark.parametrize("data", LIBRARIES.values(), ids=LIBRARIES)
+def test_a_library_of_machine_code_is_not_a_damaged_archive(data: bytes, unpack: Unpack) -> None:
+    [row] = unpack(data)
+    assert (row.status, row.format, row.error_class) == (MemberStatus.NOT_A_PICTURE, "object library", None)
+
+    rows = unpack(zipped({"lib/png.lib": data, "b.png": BUSH}))
+    assert [(r.member_path, r.status) for r in rows] == [
+        ("lib/png.lib", MemberStatus.NOT_A_PICTURE),
+        ("b.png", MemberStatus.PICTURE),
+    ]
+
+
+def test_an_ar_of_pictures_is_read(unpack: Unpack) -> None:
+    [row] = unpack(library((b"bush.png/", BUSH)))
+    assert (row.member_path, row.content) == ("bush.png", BUSH)
+
+
+@pytest.mark.parametrize("name", ["décor/flèche.png", "ÿ.png", "Straße/Bäume.png"])
+def test_a_tar_whose_checksum_adds_signed_bytes_is_read(name: str, unpack: Unpack) -> None:
+    data = bytearray(tarred({"x" * len(name): FROG}))
+    data[: len(name)] = name.encode("latin-1")
+    header = data[:148] + b" " * 8 + data[156:512]
+    data[148:156] = b"%06o\0 " % sum(byte - 256 * (byte > 127) for byte in header)
+
+    for packed, pictures in ((bytes(data), 1), (zipped({"old.tar": bytes(data), "b.png": BUSH}), 2)):
+        rows = unpack(packed)
+        assert len([r for r in rows if r.status is MemberStatus.PICTURE]) == pictures, rows
+        assert FROG in [r.content for r in rows]
+
+
+def solid_7z(codec: bytes, members: dict[str, bytes]) -> bytes:
+    """A 7z by hand: members of less than 16 KiB in one stream by the codec of that id, stored as it is."""
+
+    def number(value: int) -> bytes:
+        return bytes([0x80 | value >> 8, value & 0xFF])
+
+    packed = b"".join(members.values())
+    sizes = [number(len(data)) for data in members.values()]
+    names = "".join(f"{name}\0" for name in members).encode("utf-16-le")
+    folder = b"\x07\x0b\x01\x00\x01" + bytes([len(codec)]) + codec + b"\x0c" + number(len(packed)) + b"\x00"
+    parts = b"\x08\x0d" + bytes([len(members)]) + b"\x09" + b"".join(sizes[:-1]) + b"\x00\x00"
+    files = b"\x05" + bytes([len(members)]) + b"\x11" + bytes([len(names) + 1]) + b"\x00" + names + b"\x00"
+    header = b"\x01\x04\x06\x00\x01\x09" + number(len(packed)) + b"\x00" + folder + parts + files + b"\x00"
+    start = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(start)) + start + packed + header
+
+
+@pytest.mark.parametrize(
+    "codec", [b"\x04\xf7\x11\x01", b"\x04\xf7\x11\x04", b"\x04\xf7\x11\x02"], ids=["zstd", "lz4", "brotli"]
+)
+def test_what_is_packed_with_an_unsupported_member_is_not_damaged(codec: bytes, unpack: Unpack) -> None:
+    members = {"a.png": FROG, "b.png": BUSH, "c.png": BUSH}
+    stored = unpack(solid_7z(b"\0", members))
+    assert [r.content for r in stored] == list(members.values())
+
+    packed = solid_7z(codec, members)
+    for rows in (unpack(packed), unpack(zipped({"art.7z": packed}))[1:]):
+        assert [r.error_class for r in rows] == [Reason.UNSUPPORTED] * 3, rows
+        assert "packed together with a member that is not supported" in str(rows[2].message)
+
+
+def test_damage_in_a_solid_7z_is_still_damage(unpack: Unpack) -> None:
+    whole = written({"a.png": FROG, "b.png": BUSH}, "7zip")
+    broken = whole[:200] + bytes(64) + whole[264:]
+    assert {r.error_class for r in unpack(broken) if r.error_class} == {Reason.CORRUPT}

@@ -217,16 +217,36 @@ def test_aseprite_tilemaps() -> None:
 # -- PSD
 
 
+LIGHT = np.array([[0, 1, 13, 55, 113, 128, 255]], np.uint8)
+SHOWN = np.array([[0, 13, 64, 128, 178, 188, 255]], np.uint8)
+"""The amounts of light as sRGB's samples: 255 * (1.055 * (n / 255) ** (1 / 2.4) - 0.055)."""
+
+
+def test_a_psd_of_32_bits_is_shown_with_its_gamma() -> None:
+    dark, solid_alpha = np.zeros_like(LIGHT), np.full_like(LIGHT, 255)
+    expected = np.dstack([SHOWN, dark, dark + 255, solid_alpha])
+    for version in (1, 2):
+        for extra in ([], [dark, dark]):
+            planes = [LIGHT, dark, solid_alpha, *extra]
+            assert np.array_equal(pictures.decode(psd(planes, depth=32, version=version), LIMITS).rgba, expected)
+    grey = pictures.decode(psd([LIGHT], mode=1, depth=32), LIMITS)
+    assert np.array_equal(grey.rgba, np.dstack([SHOWN, SHOWN, SHOWN, solid_alpha]))
+    assert grey.mode.endswith("32 bits")
+
+    odd = np.array([7, -1, np.inf, np.nan, 0, 0, 0], ">f4").tobytes()
+    brighter = psd([LIGHT], mode=1, depth=32)
+    assert pictures.decode(brighter[: -len(odd)] + odd, LIMITS).rgba[0, :4, 0].tolist() == [255, 0, 255, 0]
+
+
 def test_psd_variants_are_their_reference_pixels() -> None:
     random = np.random.default_rng(5)
     red, green, blue, extra = (random.integers(0, 256, (6, 5), np.uint8) for _ in range(4))
     expected = np.dstack([red, green, blue, np.full_like(red, 255)])
-    for depth in (8, 16, 32):
+    for depth in (8, 16):
         for version in (1, 2):
             for planes in ([red, green, blue], [red, green, blue, extra, extra], [red, green, blue, *[extra] * 3]):
                 decoded = pictures.decode(psd(planes, depth=depth, version=version), LIMITS)
-                close = np.abs(decoded.rgba.astype(int) - expected).max()
-                assert close <= (1 if depth == 32 else 0), (depth, version, len(planes))
+                assert np.array_equal(decoded.rgba, expected), (depth, version, len(planes))
     alpha = np.where(extra > 127, 255, 0).astype(np.uint8)
     seen = pictures.decode(psd([red, green, blue, alpha]), LIMITS).rgba
     assert np.array_equal(seen, np.where(alpha[..., None] > 0, np.dstack([red, green, blue, alpha]), 0))
@@ -276,6 +296,32 @@ def test_the_merged_picture_of_a_layered_zip(mimetype: bytes, form: str, unpacke
     assert np.array_equal(uploaded.rgba, decoded.rgba)
     del members["mergedimage.png"]
     assert reason_of(zipped(members, 0))[0] is Reason.UNSUPPORTED
+
+
+def merged_as(*, method: int | None = None, flags: int = 0) -> bytes:
+    """An OpenRaster file whose merged picture states another compression method, or flags."""
+    data = bytearray(zipped({"mimetype": b"image/openraster", "mergedimage.png": FROG}, 0))
+    for magic, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.rindex(magic) + at
+        struct.pack_into("<HH", data, place, flags, 0 if method is None else method)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "words"),
+    [
+        (merged_as(flags=1), Reason.ENCRYPTED, "mergedimage.png is encrypted; its password is not known"),
+        (merged_as(flags=0x41, method=99), Reason.ENCRYPTED, "encrypted"),  # AES
+        (merged_as(method=9), Reason.UNSUPPORTED, "compression method"),  # Deflate64
+        (merged_as(method=98), Reason.UNSUPPORTED, "compression method"),  # PPMd
+        (merged_as(method=8), Reason.CORRUPT, "ora: "),
+    ],
+)
+def test_a_merged_picture_that_cannot_be_unpacked_says_why(data: bytes, reason: Reason, words: str) -> None:
+    found, message = reason_of(data)
+
+    assert found is reason
+    assert words in message
 
 
 def test_layered_files_are_pictures_as_uploads(unpacker: Unpacker) -> None:

@@ -75,6 +75,10 @@ def test_names() -> None:
     assert decode_name("für.png".encode()) == "für.png"
     assert decode_name("für.png".encode("cp437")) == "für.png"
     assert decode_name("剣と盾.png".encode("cp932")) == "剣と盾.png"
+    assert decode_name("背景1.png".encode("cp932")) == "背景1.png"
+    for name in ("décor/flèche.png", "crème brûlée.png", "Bäume im Grün.png"):  # rare kanji in CP932
+        assert decode_name(name.encode("latin-1")) == name.encode("latin-1").decode("cp437")
+    assert decode_name("forêt_fenêtre.png".encode("cp437")) == "forêt_fenêtre.png"  # single kanji
     assert decode_name(b"\x1b[31m\n") == "\\x1b[31m\\n"
 
 

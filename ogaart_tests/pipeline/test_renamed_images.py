@@ -102,9 +102,16 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
         (Result("not_a_picture", None, "text"), b"", True),  # a file itself, whose name is not known here
         (Result("not_a_picture", None, "xcf", revision=max(RECENT)), b"", False),
         (Result("picture", None, "png", "RGBA", 0, revision=max(RECENT)), b"", False),
-        (Result("not_a_picture", None, "tga", revision=max(RECENT)), b"", True),
+        (Result("not_a_picture", None, "tga", revision=3), b"", True),
+        (Result("not_a_picture", None, "tga", revision=4), b"", False),
+        (Result("not_a_picture", None, "unknown", revision=4), b"", True),  # may be a tar of an old program
+        (Result("failed", "Corrupt", "ora", revision=4), b"", True),
+        (Result("picture", None, "psd", "RGB, 32 bits", 5, revision=4), b"", True),
+        (Result("picture", None, "psd", "RGB, 16 bits", 5, revision=4), b"", False),
+        (Result("failed", "Corrupt", None, path="lib/PNG.LIB", revision=4), b"", True),
+        (Result("failed", "Corrupt", None, path="a/b.zip", revision=4), b"", False),
         (Result("not_a_picture", None, "unknown", revision=min(RECENT)), b"", True),
-        (Result("failed", "Corrupt", "png", revision=max(RECENT)), b"", True),
+        (Result("failed", "Corrupt", "png", revision=min(RECENT)), b"", True),
         (Result("failed", "Corrupt", "psd", revision=max(RECENT)), b"", False),
         (Result("junk", None, None), b"", False),
     ],

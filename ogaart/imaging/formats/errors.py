@@ -13,6 +13,10 @@ class Unsupported(FormatError):
     """A variant of the format that is not read, named in the message."""
 
 
+class Encrypted(FormatError):
+    """The bytes of the picture are encrypted."""
+
+
 class Invisible(FormatError):
     """The bytes are not a picture: it would show nothing."""
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 import io
 import logging
 import struct
+from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from ogaart.imaging.formats.errors import Damaged, TooManyPixels, Unsupported
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from psd_tools import PSDImage
 
 MODES = {0: "bitmap", 1: "grey", 2: "indexed", 3: "RGB", 4: "CMYK", 7: "multichannel", 8: "duotone", 9: "Lab"}
 _READ = {0, 1, 2, 3, 4, 8}
@@ -19,6 +25,8 @@ _PLAIN = {(1, 1), (2, 1), (3, 3)}
 """(colour mode, channels) of 8 bits in which a merged picture can hold nothing but its colours."""
 _RGBA = 4
 _COMPOSITE_MODES = {1, 3, 4, 8}
+_LINEAR_DEPTH = 32
+"""Bits of a sample that is an amount of light: such files have no gamma, which makes dark what is shown as it is."""
 
 
 def header(data: bytes) -> tuple[int, int, int, int, int, int]:
@@ -98,6 +106,8 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
         # Several channels beside the colours and nothing that makes one of them transparency: saved selections.
         planes = [document.topil(channel) for channel in range(3)]
         image = Image.merge("RGB", [plane for plane in planes if plane is not None])
+    if image is not None and depth == _LINEAR_DEPTH:
+        return _with_gamma(document, image.convert("RGBA")), about
     if image is None:
         if mode not in _COMPOSITE_MODES or not len(document):
             raise Unsupported(f"{name} without a merged picture, in {about}")
@@ -105,6 +115,9 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
             image = document.composite(apply_icc=False)
         except ImportError as cause:
             raise Unsupported(f"{name} without a merged picture, whose layers need a vector renderer") from cause
+        if depth == _LINEAR_DEPTH:
+            table = _srgb(np.arange(256) / 255).tolist()
+            image = Image.merge("RGBA", [*(b.point(table) for b in image.convert("RGB").split()), _alpha(image)])
     return _to_rgba(image), about
 
 
@@ -112,3 +125,26 @@ def _to_rgba(image: Image.Image) -> Image.Image:
     if image.mode == "CMYK":
         return image.convert("RGB").convert("RGBA")
     return image.convert("RGBA")
+
+
+def _with_gamma(document: PSDImage, image: Image.Image) -> Image.Image:
+    """The merged picture of a file of 32 bits, in sRGB's gamma.
+
+    Args:
+        document: the file.
+        image: its merged picture in RGBA without gamma, whose alpha is right.
+    """
+    samples = document.numpy("color")
+    colours = np.broadcast_to(_srgb(samples), (image.height, image.width, 3))
+    return Image.fromarray(np.dstack([colours, np.asarray(_alpha(image))]), "RGBA")
+
+
+def _srgb(light: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Amounts of light from 0 to 1 as sRGB's samples of 8 bits (IEC 61966-2-1); more light than white is white."""
+    light = np.clip(np.nan_to_num(light), 0, 1)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
+
+
+def _alpha(image: Image.Image) -> Image.Image:
+    return image.convert("RGBA").getchannel("A")
