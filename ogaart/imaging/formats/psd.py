@@ -143,7 +143,8 @@ def _srgb(light: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Amounts of light from 0 to 1 as sRGB's samples of 8 bits (IEC 61966-2-1); more light than white is white."""
     light = np.clip(np.nan_to_num(light), 0, 1)
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * encoded).astype(np.uint8)
+    samples: NDArray[np.uint8] = np.rint(255 * encoded).astype(np.uint8)
+    return samples
 
 
 def _alpha(image: Image.Image) -> Image.Image:
