@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ogaart.core.states import MemberStatus
+from ogaart.imaging import unity
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
@@ -104,6 +105,12 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
 def members_are_renamed(paths: Iterable[str]) -> bool:
     """Whether a file's members get other names or become one picture: Unity packages, Krita and OpenRaster files."""
     return any(_UNITY.search(path) or path.rpartition("!/")[2] == _LAYERED_ZIP for path in paths)
+
+
+def has_icon_before_assets(paths: Iterable[str]) -> bool:
+    """Whether a file's members include a Unity package that begins with its icon, which was not taken for one."""
+    names = [path.rpartition("!/")[2].removeprefix("./") for path in paths]
+    return unity.ICON in names and any(_UNITY.search(name) for name in names)
 
 
 def _turned_by_other_than_exif(name: str, data: bytes | memoryview) -> bool:

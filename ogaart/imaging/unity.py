@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from ogaart.imaging.sniff import FileType
 
 MAX_ASSETS = 100_000
+ICON = ".icon.png"
+"""The icon of a package of the Asset Store, in front of its assets."""
 _MEMBER = re.compile(r"(?:\./)?([0-9a-fA-F]{6,64})/(asset|asset\.meta|pathname|preview\.png|)")
+_BEFORE_ASSETS = frozenset({".", "./", ICON, f"./{ICON}"})
 _PATHNAME_BYTES = 4096
 
 
@@ -39,7 +42,7 @@ def assets_of(stream: IO[bytes], kind: FileType) -> dict[str, str]:
     try:
         with opened(stream, kind) as archive:
             first = None if archive.is_raw else archive.next()
-            while first is not None and first.name in (".", "./"):
+            while first is not None and first.name in _BEFORE_ASSETS:
                 first = archive.next()
             if first is None or archive.is_raw or _MEMBER.fullmatch(first.name) is None:
                 return {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
 from ogaart.core.states import MemberStatus
-from ogaart.imaging.revisions import RECENT, REVISION, Result, may_differ, members_are_renamed
+from ogaart.imaging.revisions import RECENT, REVISION, Result, has_icon_before_assets, may_differ, members_are_renamed
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.step import Step
 from ogaart.resources.storage.packs import PackWriter, read_at
@@ -96,6 +96,8 @@ class StoredPictures:
             return rows
         first = [row for row in old if earlier[row["fingerprint"]] == 0]
         if first and members_are_renamed(row["member_path"] or "" for row in first):
+            return rows
+        if has_icon_before_assets(row["member_path"] or "" for row in old):
             return rows
         stale = [row for row in old if self._may_differ(key, row, earlier[row["fingerprint"]])]
         different = {row["member_index"] for row in stale}

@@ -201,6 +201,19 @@ def test_a_unity_package_has_the_names_of_its_assets(unpack: Unpack, unpacker: U
     assert [r.member_path for r in ordinary if r.content] == ["abcdef/asset", "abcdef/preview.png"]
 
 
+@pytest.mark.parametrize("before", [".icon.png", "./.icon.png"])
+def test_a_unity_package_may_begin_with_its_icon(before: str, unpack: Unpack) -> None:
+    guid = "0123456789abcdef0123456789abcdef"
+    folder = "./" if before.startswith("./") else ""
+    asset = {"pathname": b"Assets/hero.png", "asset": FROG, "preview.png": BUSH}
+    data = tarred({before: BUSH} | {f"{folder}{guid}/{name}": content for name, content in asset.items()}, "gz")
+
+    for rows, prefix in ((unpack(data), ""), (unpack(zipped({"p.unitypackage": data})), "p.unitypackage!/")):
+        assert [(r.member_path, r.content) for r in rows if r.content] == [(f"{prefix}Assets/hero.png", FROG)]
+    ordinary = unpack(tarred({before: BUSH, "art/frog.png": FROG}, "gz"))
+    assert [r.member_path for r in ordinary if r.content] == ["art/frog.png"]
+
+
 def library(*members: tuple[bytes, bytes]) -> bytes:
     """An ar archive as compilers' librarians write it."""
     rest = b"0".ljust(12) + b"0     0     644     %-10d`\n"

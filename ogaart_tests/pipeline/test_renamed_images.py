@@ -14,7 +14,7 @@ from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.revisions import RECENT, Result, may_differ
+from ogaart.imaging.revisions import RECENT, Result, has_icon_before_assets, may_differ
 from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES
 from ogaart_tests.imaging.builders import FROG, png, zipped
 from ogaart_tests.imaging.test_cases import XMP, chunk, png_with
@@ -118,3 +118,16 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
 )
 def test_what_may_differ(result: Result, content: bytes, expected: bool) -> None:
     assert may_differ(result, lambda: content) is expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        ([".icon.png", f"{'a' * 32}/pathname", f"{'a' * 32}/asset"], True),
+        (["p.unitypackage!/./.icon.png", f"p.unitypackage!/./{'a' * 32}/pathname"], True),
+        ([f"{'a' * 32}/pathname", "Assets/hero.png"], False),
+        ([".icon.png", "art/frog.png"], False),
+    ],
+)
+def test_packages_that_begin_with_their_icon_are_unpacked_again(paths: list[str], expected: bool) -> None:
+    assert has_icon_before_assets(paths) is expected
