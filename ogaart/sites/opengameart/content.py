@@ -19,7 +19,7 @@ from ogaart.sites.opengameart.links import file_links, preview_links
 from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
 from ogaart.sites.records import EntryPage
 
-CONTENT_VERSION = "2"
+CONTENT_VERSION = "3"
 """Rises when the same page would yield another record, its links apart."""
 
 _FIELD = "field-name-"
@@ -36,6 +36,7 @@ _NODE_TYPE = "node-type-"
 _NO_TYPES = frozenset({"promoted", "sticky", "unpublished", "preview", "teaser"})
 # Any field may be missing; what has none of these, nor a number or a name, is an empty frame.
 _ESSENTIAL = frozenset({"title", "author-submitter", "field-art-licenses", "field-art-files"})
+_BETWEEN_NAMES = re.compile(r"[,;|/•·&]|\band\b|\bwith\b", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 _SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
 # The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
@@ -163,6 +164,11 @@ def _items(field: LexborNode | None) -> Iterator[LexborNode]:
         yield from (node for node in markup.walk(field, lambda node: not is_item(node)) if is_item(node))
 
 
+def _contents(field: LexborNode | None) -> list[LexborNode]:
+    """What a field without items holds beside its label."""
+    return [] if field is None else [node for node in field.iter() if "field-label" not in classes(node)]
+
+
 def _item(field: LexborNode | None) -> str | None:
     """The first item's text on one line."""
     return markup.line(next(_items(field), None))
@@ -216,12 +222,28 @@ def _further_authors(field: LexborNode | None, author: str | None, submitter: st
 
 
 def _collaborators(field: LexborNode | None, author: str | None, others: list[str]) -> tuple[str, ...]:
-    """The further authors, one an item or one a link, each once and without the author; ``others`` come first."""
+    """The further authors, in the page's order, each once and without the author; ``others`` come first.
+
+    A name is a link or a line of text; text beside links is taken apart at what separates names in a list.
+    """
     names = dict.fromkeys(others)
-    for item in _items(field):
+    for item in list(_items(field)) or _contents(field):
         links = [name for node in markup.walk(item) if is_link(node) and (name := markup.line(node))]
-        names.update(dict.fromkeys(links or [name for name in (markup.line(item),) if name]))
+        texts = _texts_beside_links(item) if links else markup.prose(item).split("\n")
+        names.update(dict.fromkeys(links + [name for text in texts if (name := text.strip(" \t()[]"))]))
     return tuple(name for name in names if name != author)
+
+
+def _texts_beside_links(item: LexborNode) -> list[str]:
+    outside = [item, *markup.walk(item, lambda node: not is_link(node))]
+    pieces = (
+        " ".join((child.text_content or "").split())
+        for node in outside
+        if not is_link(node) and node.tag not in {"script", "style"}
+        for child in node.iter(include_text=True)
+        if child.is_text_node
+    )
+    return [text for piece in pieces for text in _BETWEEN_NAMES.split(piece)]
 
 
 def _notice(fields: dict[str, LexborNode]) -> str | None:

@@ -22,7 +22,7 @@ _VIEW = "view-display-id-search_art_advanced"
 _FEW = 3
 """A page of so few rows may have none that is usable; where more rows are unusable the template has changed."""
 _NUMBER = r"(\d[\d.,\s]{0,14})"
-_HEADER = re.compile(rf"Displaying\s+{_NUMBER}\s*[-–—]\s*{_NUMBER}\s*of\s+{_NUMBER}", re.ASCII | re.IGNORECASE)
+_HEADER = re.compile(rf"Displaying\s+{_NUMBER}\s*[-–—]\s*{_NUMBER}\s*of\s+{_NUMBER}(?!\d)", re.ASCII | re.IGNORECASE)
 # The search engine's own words where a theme shows them outside the usual message box.
 _REFUSAL = re.compile(r"at least one (?:positive )?keyword[^.\n]{0,200}", re.IGNORECASE)
 

@@ -481,10 +481,26 @@ def test_authors_in_odd_markup(
         (["<ul><li><a href='/users/ben'>Ben</a></li><li><a href='/users/cid'>Cid</a></li></ul>"], ("Ben", "Cid")),
         (["", "&nbsp;", "<a href='/users/ben'>Ben</a>", "<a href='/users/ben'>Ben</a>"], ("Ben",)),
         (["Ben", "<b>Cid</b>"], ("Ben", "Cid")),
+        (["Plain Bob, <a href='/users/a'>a</a> and Dee"], ("a", "Plain Bob", "Dee")),
+        (["Ben<br>Cid Ann"], ("Ben", "Cid Ann")),
+        (["<ul><li>Ben</li><li>Cid, Jr.</li></ul>"], ("Ben", "Cid, Jr.")),
     ],
 )
 def test_collaborators_in_odd_markup(items: list[str], names: tuple[str, ...]) -> None:
     assert collaborators("".join(map(item, items))).collaborators == names
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        ("<a href='/users/ben'>Ben</a> <a href='/users/cid'>Cid</a>", ("Ben", "Cid")),
+        ("<p>Ben</p><p>Cid</p>", ("Ben", "Cid")),
+        ("<span class='username'>Ben</span>", ("Ben",)),
+        ("", ()),
+    ],
+)
+def test_collaborators_of_a_field_without_items(field: str, names: tuple[str, ...]) -> None:
+    assert collaborators(field).collaborators == names
 
 
 def item(inside: str) -> str:
