@@ -1,6 +1,7 @@
 """Middleware before every route: security headers, host names, and which other sites' pages may use the API."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 
 from fastapi import Request
@@ -26,6 +27,7 @@ PROBES = frozenset({"/healthz", "/metrics"})
 
 SHARED = ("/api/", "/thumb/", "/original/", "/view/")
 """What other sites' pages may read: the API, and the pictures that it links."""
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]@/]*))(?::\d{0,5})?", re.ASCII)
 _READABLE = ("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Link")
 
 
@@ -113,11 +115,10 @@ class AllowedHostsMiddleware:
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, in small letters, without port, brackets and final dot."""
+    """The name in a Host header, in small letters, without port, brackets and final dot; a malformed one as it is."""
     header = header.strip().lower()
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0].rstrip(".")
+    found = _HOST.fullmatch(header)
+    return header if found is None else found[1] or found[2].rstrip(".")
 
 
 def allowed_hosts(setting: str) -> frozenset[str]:

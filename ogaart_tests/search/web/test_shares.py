@@ -260,7 +260,10 @@ def test_a_bundle_that_is_read_too_slowly_ends(settings: Settings, monkeypatch: 
         assert request(port, BAD, path)[0] == 200
 
 
-FOREIGN = ("evil.example", "evil.example:80", "localhost.evil.example", "192.0.2.7", "[2001:db8::1]")
+FOREIGN = (
+    "evil.example", "evil.example:80", "localhost.evil.example", "192.0.2.7", "[2001:db8::1]",
+    "localhost:80@evil.example", "localhost:evil.example", "[::1]evil.example",
+)  # fmt: skip
 PATHS = ("/", "/search?q=robot", "/api/v1/info", "/search/", "/image/5", "/static/ogaart.css")
 
 
@@ -274,8 +277,15 @@ def test_a_foreign_host_name_is_refused_and_never_reflected(settings: Settings) 
 
 
 def test_names_that_are_allowed(settings: Settings) -> None:
-    with served(settings, hosts="other.example, pictures.example") as port:
-        for host in ("localhost", "127.0.0.1:8080", "[::1]:1", "pictures.example", "Pictures.Example.:443"):
+    with served(settings, hosts="other.example, pictures.example, 2001:db8::7") as port:
+        for host in (
+            "localhost",
+            "127.0.0.1:8080",
+            "[::1]:1",
+            "pictures.example",
+            "Pictures.Example.:443",
+            "[2001:db8::7]",
+        ):
             assert request(port, BAD, "/", Host=host)[0] == 200
             moved = request(port, BAD, "/about/?x=1", Host=host)
             assert (moved[0], moved[2]["Location"]) == (307, "/about?x=1")
