@@ -122,11 +122,12 @@ def _is_graphql(scope: Scope) -> bool:
 
 
 def _changes_something(query: str) -> bool:
-    """Whether a GraphQL document holds anything but queries; one that cannot be parsed is not executed anyway."""
+    """Whether a GraphQL document holds anything but queries; one that cannot be parsed may, where it says so."""
     try:
         document = parse(query)
     except (GraphQLError, RecursionError):
-        return False
+        # Nested too deeply for the stack here, perhaps not for the one on which the UI parses it.
+        return "mutation" in query or "subscription" in query
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     return any(node.operation != OperationType.QUERY for node in operations)
 

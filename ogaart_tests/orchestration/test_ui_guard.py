@@ -42,7 +42,21 @@ def test_the_ui_s_own_pages_and_command_line_clients_command_it(client: TestClie
     assert client.get("/graphql", params={"query": READ}).json()["data"]["version"] == dg.__version__
 
 
-@pytest.mark.parametrize("query", [MUTATION, f"query A {READ} mutation B {{ setNuxSeen }}", f"# {READ}\n{MUTATION}"])
+DEEP = "{ setNuxSeen " * 400 + "}" * 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        MUTATION,
+        f"query A {READ} mutation B {{ setNuxSeen }}",
+        f"# {READ}\n{MUTATION}",
+        f"mutation {DEEP}",
+        f"query A {READ} mutation B {DEEP}",
+        f"mutation A(a: {'[' * 400}Int{']' * 400}) {{ setNuxSeen }}",
+    ],
+    ids=["plain", "beside a query", "after a comment", "deep", "deep beside a query", "deep variable"],
+)
 def test_a_mutation_by_get_is_refused_from_any_client(client: TestClient, query: str) -> None:
     assert client.get("/graphql", params={"query": query}).status_code == 405
     assert client.get("/graphql", params=[("query", query), ("query", READ)]).status_code == 405
