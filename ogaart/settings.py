@@ -18,6 +18,7 @@ UNUSABLE_IN_PATHS = re.compile(r"[?%*\[\x00-\x1f\x7f\ud800-\udfff]")
 """URLs of databases end at ``?`` and decode ``%``; ``*`` and ``[`` are patterns of file names; the rest is not text."""
 
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/?#\s\"]*@")
+_SECRET_PARAMETER = re.compile(r"""([?&](?:ssl)?(?:password|api[_-]?key|access_token)=)[^&\s'"#)]+""", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 MOST_PAGE_BYTES = 16 * MiB
@@ -271,7 +272,7 @@ class Settings(BaseSettings):
 
 def shown_url(text: str) -> str:
     """A URL, or a text with URLs in it, as it may be printed, logged or stored: without user names and passwords."""
-    return _USERINFO.sub(r"\1", text)
+    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1", text))
 
 
 _SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}

@@ -23,6 +23,13 @@ SECRET = "hunter2"
         (f"cannot reach 'grpc+tls://me:p@{SECRET}@[::1]:1/': no", "cannot reach 'grpc+tls://[::1]:1/': no"),
         (f"{Path(f'https://me:{SECRET}@host/q.toml')}", "https:/host/q.toml"),
         (f'["http://a", "http://me:{SECRET}@b"]', '["http://a", "http://b"]'),
+        (f"(postgresql://host:5/db?password={SECRET}): refused", "(postgresql://host:5/db?password=***): refused"),
+        (f"http://qdrant/x?y=1&api_key={SECRET}&z=2", "http://qdrant/x?y=1&api_key=***&z=2"),
+        (
+            f"'postgresql://h/db?sslmode=require&SSLPassword={SECRET}'",
+            "'postgresql://h/db?sslmode=require&SSLPassword=***'",
+        ),
+        ("https://opengameart.org/a.png?itok=abc&keys=b", "https://opengameart.org/a.png?itok=abc&keys=b"),
         ("https://medium.com/@me, me@example.org", "https://medium.com/@me, me@example.org"),
         ("https://opengameart.org/content/a@b", "https://opengameart.org/content/a@b"),
     ],
