@@ -22,7 +22,7 @@ from ogaart.resources.state.schema import METADATA
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import state_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.settings import Settings
+from ogaart.settings import Settings, shown_url
 
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
@@ -58,7 +58,9 @@ class StateDatabase:
     @property
     def where(self) -> str:
         """The file, or the URL without the password."""
-        return str(self.path) if self._url is None else _engine_url(self._url.get_secret_value()).render_as_string()
+        if self._url is None:
+            return str(self.path)
+        return shown_url(_engine_url(self._url.get_secret_value()).render_as_string())
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -170,8 +170,9 @@ def test_a_database_that_another_program_holds_is_not_called_damaged(
     assert describe(caught.value) == (5, "database is locked: close the program that has it open for writing")
 
 
-def test_a_server_that_does_not_respond_is_named_without_its_password(tmp_path: Path) -> None:
-    url = SecretStr(f"postgresql://ogaart:{PASSWORD}@127.0.0.1:9/state")
+@pytest.mark.parametrize("text", ["ogaart:{}@127.0.0.1:9/state", "127.0.0.1:9/state?user=ogaart&password={}"])
+def test_a_server_that_does_not_respond_is_named_without_its_password(text: str, tmp_path: Path) -> None:
+    url = SecretStr(f"postgresql://{text.format(PASSWORD)}")
 
     with closing(StateDatabase(Settings(data=tmp_path, database_url=url))) as state, pytest.raises(StateRefused) as no:
         positions(state)
