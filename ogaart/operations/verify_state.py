@@ -41,6 +41,10 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     yield from _json(root.vectors / "weights.json", (), "it is made again from the weights", True)
     for path in sorted(root.index.glob("*/identity.json")):
         yield from _json(path, ("identity",), "the collection is written again from the vectors", True)
+    for path in sorted(root.index.glob("*/closed.json")):
+        yield from _json(path, ("files",), "the next run compares the collection's points instead", True)
+    for path in sorted(root.models.glob("*/*.json")):
+        yield from _json(path, (), "it is measured again", True)
     for path in sorted(root.site.rglob("*.json")) if root.site.is_dir() else ():
         keys = ("url", "sha256", "checked_at") if "fetches" in path.parts else ()
         yield from _json(path, keys, "it is fetched again", True)

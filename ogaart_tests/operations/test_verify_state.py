@@ -43,6 +43,9 @@ ROT: list[object] = [
     ),
     pytest.param(lambda d: cut(newest(d) / "manifest.json"), False, id="manifest.json cut off"),
     pytest.param(lambda d: flip(d / "dagster" / "dagster.yaml", b":", b"\x01"), True, id="dagster.yaml"),
+    pytest.param(
+        lambda d: flip(next(d.glob("index/*/closed.json")), b'"files"', b'"fires"'), True, id="a key of closed.json"
+    ),
     pytest.param(lambda d: flip(d / "owner.json", b'"host"', b'"hose"'), False, id="a key of owner.json"),
     pytest.param(lambda d: garble(d / "dagster" / "history" / "runs.db"), False, id="Dagster's runs"),
     pytest.param(lambda d: garble(d / "decisions.jsonl"), False, id="decisions"),

@@ -19,7 +19,7 @@ def test_a_picture_is_sent_as_it_is_and_its_words_with_it(page: Page) -> None:
     page.set_input_files("[data-file]", CARD_FILE)
     page.fill("[name=q]", "card")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("upload=.*q=card|q=card.*upload="))
+    page.wait_for_url(re.compile("upload=.*q=card|q=card.*upload="), timeout=60_000)
 
     expect(page.get_by_role("heading", level=1)).to_contain_text("This exact picture")
     expect(page.get_by_text("made this picture smaller")).to_have_count(0)
@@ -42,7 +42,7 @@ def test_what_is_refused_is_explained_on_the_page(browser: Browser, site: str) -
 
     expect(page.get_by_role("heading", level=1)).to_have_text("No readable picture")
     page.set_input_files("[data-file]", CARD_FILE)
-    page.wait_for_url(re.compile("upload="))
+    page.wait_for_url(re.compile("upload="), timeout=60_000)
     page.close()
 
 
@@ -57,7 +57,7 @@ def test_without_a_connection_the_page_stays(browser: Browser, site: str) -> Non
     expect(page.locator("[data-progress]")).to_be_hidden()
     context.set_offline(False)
     page.set_input_files("[data-file]", CARD_FILE)
-    page.wait_for_url(re.compile("upload="))
+    page.wait_for_url(re.compile("upload="), timeout=60_000)
     context.close()
 
 
@@ -68,5 +68,5 @@ def test_a_kept_picture_is_another_example(page: Page) -> None:
     page.get_by_text("Another picture").click()
     page.locator("[data-kept]").get_by_role("link", name="Less like this").click()
 
-    page.wait_for_url(re.compile("unlike="))
+    page.wait_for_url(re.compile("unlike="), timeout=60_000)
     expect(page.locator(".query-picture.disliked")).to_be_visible()

