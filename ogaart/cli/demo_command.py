@@ -56,9 +56,10 @@ def run(settings: Settings, console: Console, *, data: Path, site_port: int, onc
                 console.print(f"[red]{error}")
             if report.exit_code:
                 return report.exit_code
+        published = report.rows[-1]
         console.print(
             f"The graph took {time.monotonic() - start:.0f} s and {len(site.requests)} requests. "
-            f"Publication: {report.rows[-1]}"
+            f"Publication {published['generation']}: {published['entries']} entries, {published['images']} pictures."
         )
         found = find_copy(chosen, console)
         if not once:

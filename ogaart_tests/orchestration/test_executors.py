@@ -59,9 +59,9 @@ def test_the_setting_names_the_executor_of_launched_runs(name: str, monkeypatch:
 
 
 def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGES, "celery", "dagster_celery_of_nobody")
+    monkeypatch.setitem(PACKAGES, "celery", "dagster_celery_of_tests")
 
-    with pytest.raises(ExtraMissing, match=r"dagster-celery-of-nobody is not installed: .*'ogaart\[celery\]'"):
+    with pytest.raises(ExtraMissing, match=r"dagster-celery-of-tests is not installed: .*'ogaart\[celery\]'"):
         require_extra("celery")
 
 
