@@ -56,3 +56,17 @@ JOURNALS = Table(
     Column("position", BigInteger, nullable=False, comment="Bytes of it whose lines are rows."),
 )
 """How far the rows follow the journals from which they can be made again."""
+
+POINTERS = Table(
+    "pointers",
+    METADATA,
+    Column("kind", String(64), primary_key=True, comment="A table's name, or `packs`."),
+    Column("stage", String(64), primary_key=True),
+    Column("partition", String(255), primary_key=True),
+    Column("object", Text, nullable=False, comment="Path under the data root."),
+    Column("sequence", BigInteger, nullable=False, comment="Number of its commit in the stage's partition."),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False, comment="Hash in the object's own seal; empty: has none."),
+    Column("seal", String(64), nullable=False, comment="Hash of the other columns."),
+)
+"""Which object is current for each table, or pack, of a stage's partition (``Pointer``)."""
