@@ -49,7 +49,7 @@ def backup(settings: Settings, folder: Path) -> Report:
     _mirror(report, "vectors", _files(root.vectors), root.root, folder, same=_same_size)
     _mirror(report, "derived", _files(root.derived), root.root, folder, same=_same_size)
     _mirror(report, "projections", _files(root.projections), root.root, folder, same=lambda _old, _new: False)
-    for name, path in (("decisions", root.decisions), ("reports", root.reports)):
+    for name, path in (("decisions", root.decisions), ("reports", root.reports), ("identity", root.identity)):
         _mirror(report, name, [path] if path.exists() else [], root.root, folder, same=lambda _old, _new: False)
     _mirror(report, "history", _files(root.history), root.root, folder, same=lambda _old, _new: False)
     queries = folder / "queries.toml"

@@ -29,6 +29,8 @@ from ogaart.resources.embedding.registry import (
 )
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.state.database import StateDatabase, StateRefused, sqlite_problem
+from ogaart.resources.state.root_identity import id_of
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.settings import Settings, shown_url
 from ogaart.sites.errors import InvalidQueries, UnknownSite
@@ -70,6 +72,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is required")
     yield _libarchive()
     yield from _storage(settings)
+    yield _state(settings)
     yield _queries(settings)
     yield from _model(settings)
     yield _collection(settings)
@@ -104,6 +107,20 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(root.root).free
     enough = free >= settings.min_free_bytes
     yield Finding("disk", enough, f"{free / 2**30:.1f} GiB free, {settings.min_free_bytes / 2**30:.1f} GiB required")
+
+
+def _state(settings: Settings) -> Finding:
+    """Opens the database of state; a server's is claimed for this data root where it is new."""
+    root = DataRoot.of(settings)
+    if settings.database_url is None:
+        problem = sqlite_problem(root.state) if root.state.exists() else ""
+        detail = f"{problem}: run `ogaart verify --repair`" if problem else "SQLite (OGAART_DATABASE_URL is not set)"
+        return Finding("database of state", not problem, f"{root.state}: {detail}")
+    try:
+        with closing(StateDatabase(settings)) as state, state.reading():
+            return Finding("database of state", True, f"{state.where} belongs to this data root, id {id_of(root)}")
+    except StateRefused as cause:
+        return Finding("database of state", False, str(cause))
 
 
 def _queries(settings: Settings) -> Finding:

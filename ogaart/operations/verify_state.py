@@ -38,6 +38,7 @@ _JOURNAL = re.compile(rf"(?P<stage>{'|'.join(stage.value for stage in Stage)})-(
 def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     """Every damaged file of state under a data root."""
     yield from _json(root.root / "owner.json", ("host",), "delete it if no other host uses this data root", False)
+    yield from _json(root.identity, ("id",), "restore it from a backup; `ogaart doctor` names the id", False)
     yield from _json(root.vectors / "weights.json", (), "it is made again from the weights", True)
     for path in sorted(root.index.glob("*/identity.json")):
         yield from _json(path, ("identity",), "the collection is written again from the vectors", True)

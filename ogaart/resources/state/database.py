@@ -17,8 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.full_disk import is_disk_full
+from ogaart.resources.state import root_identity
 from ogaart.resources.state.migrations import REVISIONS
-from ogaart.resources.state.schema import METADATA
+from ogaart.resources.state.schema import DATA_ROOT, METADATA
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import state_lock
 from ogaart.resources.storage.locks import hold
@@ -97,6 +98,8 @@ class StateDatabase:
         if self.path is None:
             with self.writing() as connection:
                 for table in reversed(METADATA.sorted_tables):
+                    if table is DATA_ROOT:
+                        continue
                     connection.execute(sa.delete(table))
             return
         for suffix in ("-wal", "-shm", ""):
@@ -111,7 +114,18 @@ class StateDatabase:
         _keep_from_children(engine)
         if not self._read_only:
             _migrate(engine, self._root)
+        if self._url is not None:
+            self._require_own(engine)
         return engine
+
+    def _require_own(self, engine: sa.Engine) -> None:
+        try:
+            if not self._read_only:
+                root_identity.claim(lambda: _writer(engine), self._root)
+            with engine.connect() as connection:
+                root_identity.require_own(connection, self._root, self.where)
+        except root_identity.OtherDataRoot as cause:
+            raise StateRefused(f"OGAART_DATABASE_URL: {cause}") from cause
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

@@ -70,3 +70,13 @@ POINTERS = Table(
     Column("seal", String(64), nullable=False, comment="Hash of the other columns."),
 )
 """Which object is current for each table, or pack, of a stage's partition (``Pointer``)."""
+
+DATA_ROOT = Table(
+    "data_root",
+    METADATA,
+    Column("row", Integer, primary_key=True, comment="Always 1: a database has one data root."),
+    Column("id", String(32), nullable=False, comment="The same as in the data root's root.json."),
+    Column("host", StrangersText, nullable=False, comment="Host that used the database first."),
+    Column("path", StrangersText, nullable=False, comment="Folder of the data root there."),
+)
+"""The data root that a PostgreSQL database belongs to; empty in SQLite, whose file lies in its data root."""

@@ -49,6 +49,11 @@ class DataRoot:
         return self.root / "state.db"
 
     @property
+    def identity(self) -> Path:
+        """The id by which a PostgreSQL database of state knows the data root."""
+        return self.root / "root.json"
+
+    @property
     def tables(self) -> Path:
         """One Parquet file for each (table, stage, partition)."""
         return self.root / "tables"

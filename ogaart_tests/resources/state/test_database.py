@@ -1,6 +1,8 @@
 """The database of state on SQLite and on PostgreSQL: versions, transactions, and what is said where it fails."""
 
+import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +15,7 @@ from pydantic import SecretStr
 from ogaart.cli.failures import describe
 from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused, upsert
 from ogaart.resources.state.migrations import REVISIONS
-from ogaart.resources.state.schema import JOURNALS, METADATA
+from ogaart.resources.state.schema import DATA_ROOT, JOURNALS, METADATA
 from ogaart.settings import Settings
 from ogaart_tests.postgres import PASSWORD, Postgres, postgres
 
@@ -190,6 +192,38 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
         positions(state)
 
     assert "pip install psycopg2-binary" in str(no.value)
+
+
+@pytest.mark.slow
+def test_a_database_of_another_data_root_is_refused_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
+    url = SecretStr(postgres.fresh("shared"))
+    first, second = (Settings(data=tmp_path / name, database_url=url) for name in ("first", "second"))
+    with closing(StateDatabase(first)) as state:
+        put(state, "x", 1)
+        state.discard()  # repaired: it still belongs to the same data root
+
+    with closing(StateDatabase(second)) as state, pytest.raises(StateRefused, match="belongs to another") as refused:
+        positions(state)
+
+    code, sentence = describe(refused.value)
+    assert code == 5
+    assert (str(first.data) in sentence, str(second.data) in sentence, PASSWORD in sentence) == (True, True, False)
+    (line,) = re.findall(r"write (\{.*\}) to", sentence)
+    (second.data / "root.json").parent.mkdir(exist_ok=True)
+    (second.data / "root.json").write_text(line)
+    with closing(StateDatabase(second)) as state:
+        assert positions(state) == {}
+
+
+@pytest.mark.slow
+def test_a_data_root_takes_its_id_to_a_new_database(tmp_path: Path, postgres: Postgres) -> None:
+    ids = set()
+    for name in ("old", "new"):
+        settings = Settings(data=tmp_path, database_url=SecretStr(postgres.fresh(name)))
+        with closing(StateDatabase(settings)) as state, state.reading() as connection:
+            ids.add(connection.execute(sa.select(DATA_ROOT.c.id)).scalar_one())
+
+    assert ids == {json.loads((tmp_path / "root.json").read_text())["id"]}
 
 
 def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
