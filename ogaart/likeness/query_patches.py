@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness.orientations import MIRRORED, oriented
-from ogaart.likeness.patches import DENSEST, SIDE, Patches, hashed, sampled, undo_enlargement
+from ogaart.likeness.patches import DENSEST, LARGEST_SIDE, SIDE, Patches, hashed, sampled, undo_enlargement
 
 FACTORS = (2, 3, 4)
 """Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
@@ -25,7 +25,7 @@ class QueryPatches:
         middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
         right: where the middle begins.
         down: likewise.
-        width: pixels of the picture after an enlargement of the whole was undone.
+        width: pixels of the picture after an enlargement of the whole was undone, at most ``LARGEST_SIDE``.
         height: likewise.
         enlarged: by how much it was enlarged.
     """
@@ -40,8 +40,9 @@ class QueryPatches:
 
     @classmethod
     def of(cls, rgba: NDArray[np.uint8]) -> "QueryPatches":
-        """Those of a picture, (H, W, 4) uint8 canonical pixels."""
+        """Those of a picture, (H, W, 4) uint8 canonical pixels; of one with longer sides, of what the index keeps."""
         reduced, enlarged = undo_enlargement(rgba)
+        reduced = reduced[:LARGEST_SIDE, :LARGEST_SIDE]  # places are kept in 16 bits
         height, width = reduced.shape[:2]
         part, right, down = _middle(reduced, _HASHED)
         found = [(factor, hashed(part, DENSEST) if factor == 1 else sampled(part, factor, DENSEST))
@@ -52,7 +53,8 @@ class QueryPatches:
             if len(patches)
         )
         middle, right, down = _middle(reduced, _HASHED_TURNED)
-        return cls(upright, np.ascontiguousarray(middle), right, down, width, height, enlarged)
+        # A copy: a view would keep the whole picture in memory.
+        return cls(upright, middle.copy(), right, down, width, height, enlarged)
 
     @property
     def nbytes(self) -> int:

@@ -72,5 +72,12 @@ class HostRefused(ValueError):
         super().__init__(f"this server does not answer to the name {host[:80]!r}")
 
 
+class ForeignPage(ValueError):
+    """A page of another site caused a request that stores something."""
+
+    def __init__(self) -> None:
+        super().__init__("a page of another site caused this request")
+
+
 class ContactMissing(ValueError):
     """The page would be served to others, without an address that they could write to."""

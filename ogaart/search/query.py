@@ -142,6 +142,14 @@ class QueryPicture:
     noise: bool = False
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory, about; without the thumbnail, which is kept by itself."""
+        arrays = (self.signature, self.vector, self.parts)
+        own = sum(array.nbytes for array in arrays if array is not None)
+        patches = self.patches.nbytes if self.patches is not None else 0
+        return own + patches + (self.subject.nbytes if self.subject is not None else 0)
+
+    @property
     def blank(self) -> bool:
         """Whether nothing of it can be seen."""
         return not self.signature[..., 3].any()

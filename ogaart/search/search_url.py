@@ -244,6 +244,8 @@ NAMES: tuple[str, ...] = tuple(name for row in PARAMETERS for name in row.names)
 """Every name that is read, aliases included."""
 _CANONICAL = {name: row.name for row in PARAMETERS for name in row.names}
 _FILTER_NAMES = frozenset(name for row in FILTERS for name in row.names)
+MAX_PARAMETERS = 300
+"""Parameters of a URL, repeated ones too: each name that is not known is compared with all that are."""
 _TRACKING = re.compile(
     r"utm_\w+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|"
     r"_ga|_gl|_hs\w+|hsa_\w+|hsctatracking|mkt_tok|vero_id|oly_\w+|ref|ref_src|ref_url|referrer|si",
@@ -264,7 +266,7 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
         InvalidParameter: a name is unknown, a value is outside its type or limits, or there are too many.
     """
     given: dict[str, list[str]] = {}
-    for name, value in pairs:
+    for name, value in _not_too_many(pairs):
         if name not in _CANONICAL:
             raise unknown_parameter(name)
         values = given.setdefault(_CANONICAL[name], [])
@@ -306,15 +308,23 @@ def is_near_miss(name: str) -> bool:
     return not parts.isdisjoint(_FILTER_NAMES) or bool(difflib.get_close_matches(plain, NAMES, cutoff=0.7))
 
 
+def _not_too_many(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    found = list(pairs)
+    if len(found) > MAX_PARAMETERS:
+        raise InvalidParameter(f"{len(found):,} parameters; at most {MAX_PARAMETERS} are allowed")
+    return found
+
+
 def known_parameters(pairs: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
     """The parameters of a page's URL that are read, and the names of those that are not, tracking ones left out.
 
     Raises:
-        InvalidParameter: a name is nearly that of a parameter: what it should filter must not be dropped.
+        InvalidParameter: a name is nearly that of a parameter: what it should filter must not be dropped; or there are
+            too many.
     """
     known: list[tuple[str, str]] = []
     ignored: list[str] = []
-    for name, value in pairs:
+    for name, value in _not_too_many(pairs):
         if name in _CANONICAL:
             known.append((name, value))
         elif not _TRACKING.fullmatch(name):

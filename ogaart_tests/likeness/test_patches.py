@@ -9,6 +9,7 @@ from PIL import Image
 from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
 from ogaart.likeness.patch_matching import Match, PartRelation, best_of_each, match
 from ogaart.likeness.patches import (
+    LARGEST_SIDE,
     MOST,
     hashed,
     no_patches,
@@ -229,3 +230,17 @@ def test_frames_that_share_half_of_their_pixels_are_not_parts_of_each_other() ->
     other[:, 11:] = sprite(200)[:, 11:]
 
     assert claims(other, MemoryIndex(SPRITES[4])) == []
+
+
+@pytest.mark.parametrize("shape", [(70_000, 12), (12, 70_000), (140_000, 7)])
+def test_a_query_with_a_very_long_side_is_looked_for_by_the_part_that_the_index_keeps(shape: tuple[int, int]) -> None:
+    """Places are kept in 16 bits; the middle of such a picture lies beyond them, and turned so does its beginning."""
+    rgba = np.full((*shape, 4), 255, np.uint8)
+    rgba[..., :3] = np.random.default_rng(1).integers(0, 255, (*shape, 3))
+
+    query = QueryPatches.of(rgba)
+
+    assert max(query.width, query.height) == LARGEST_SIDE
+    for one in (*(found for _, found in query.upright), *(query.turned(turn) for turn in range(8))):
+        assert len(one)
+    assert query.middle.base is None  # nothing keeps the whole picture in memory

@@ -8,7 +8,7 @@ import pytest
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 from ogaart.search.query import Box, PixelBox
-from ogaart.search.search_url import PARAMETERS, SearchUrl, known_parameters, read_search_url
+from ogaart.search.search_url import MAX_PARAMETERS, PARAMETERS, SearchUrl, known_parameters, read_search_url
 
 
 def read(url: str) -> SearchUrl:
@@ -206,3 +206,14 @@ def test_every_chip_removes_its_own_value_alone() -> None:
 )
 def test_one_hit_of_each_entry_is_the_default_where_it_hides_nothing(query: str, each: bool) -> None:
     assert read(f"/search?{query}").one_each is each
+
+
+def test_a_url_with_more_parameters_than_any_search_has_is_refused_before_they_are_compared() -> None:
+    foreign = [(f"zq{n}", "1") for n in range(MAX_PARAMETERS + 1)]
+    assert len(known_parameters(foreign[1:])[1]) == MAX_PARAMETERS
+
+    for pairs in (foreign, foreign * 40, [("q", "robot")] * (MAX_PARAMETERS + 1)):
+        with pytest.raises(InvalidParameter, match="at most 300 are allowed"):
+            known_parameters(pairs)
+        with pytest.raises(InvalidParameter, match="at most 300 are allowed"):
+            read_search_url(pairs)

@@ -1,5 +1,7 @@
 """Where bytes of published pictures are: slices of packs, and blobs."""
 
+import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +37,19 @@ class FileSlice:
         return read_at(self.path, self.offset, self.length, remedy=REMEDY)
 
     def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
-        """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory."""
-        with self.path.open("rb", buffering=0) as file:
+        """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory.
+
+        Raises:
+            OSError: the file is missing or shorter than that; at once, before the first block.
+        """
+        file = self.path.open("rb", buffering=0)
+        if os.fstat(file.fileno()).st_size < self.offset + self.length:
+            file.close()
+            raise OSError(f"{self.path} ends before offset {self.offset} + {self.length} bytes: {REMEDY}")
+        return self._read(file, size)
+
+    def _read(self, file: io.FileIO, size: int) -> Iterator[bytes]:
+        with file:
             file.seek(self.offset)
             for start in range(0, self.length, size):
                 yield file.read(min(size, self.length - start))

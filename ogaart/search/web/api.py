@@ -20,6 +20,7 @@ from ogaart.search.search_url import PARAMETERS, SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
+from ogaart.search.web.methods import wants_body
 from ogaart.search.web.openapi import ALWAYS, OF_PICTURES, ImageId, openapi, problems, schema
 from ogaart.search.web.schemas.images import ImageRecord
 from ogaart.search.web.schemas.results import InfoRecord, ResultsRecord
@@ -181,7 +182,8 @@ class Api:
     ) -> Response:
         """What to credit for several pictures, by author, each entry once; as a zip with the pictures themselves."""
         visitor = self._allowances.visitor(request) if format == "zip" else self._allowances.search(request)
-        return self._credits_routes.export(format, self._credits_routes.make(ids, rely), visitor)
+        routes = self._credits_routes
+        return routes.export(format, lambda: routes.make(ids, rely), visitor, with_body=wants_body(request))
 
     def info(self) -> InfoRecord:
         """Model, size and age of what is searched."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -22,6 +23,7 @@ from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
 from ogaart.search.results import Hit, Info
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import read_form
+from ogaart.search.web.methods import wants_body
 from ogaart.search.web.templating import Templates
 
 MOST = 400  # pictures in one list: as many ids as fit an address
@@ -68,6 +70,7 @@ class BundleResponse(StreamingResponse):
     Args:
         bundle: what to send.
         release: called when it ends, however it does.
+        with_body: whether anything is sent beside the headers.
         rate: bytes a second at which it has to be read, on average.
         seconds: beside that.
     """
@@ -77,11 +80,12 @@ class BundleResponse(StreamingResponse):
         bundle: Bundle,
         release: Callable[[], None],
         *,
+        with_body: bool = True,
         rate: float = BUNDLE_RATE,
         seconds: float = BUNDLE_SECONDS,
     ) -> None:
         headers = {"Content-Disposition": 'attachment; filename="ogaart-pictures.zip"'}
-        super().__init__(bundle.blocks(), media_type="application/zip", headers=headers)
+        super().__init__(bundle.blocks() if with_body else iter(()), media_type="application/zip", headers=headers)
         self._seconds = seconds + bundle.length / rate
         self._release = release
 
@@ -122,8 +126,8 @@ class CreditsRoutes:
             raise NotFound("none of these pictures is published" if wanted else "no picture ids were passed")
         return make_credits(hits, read_rely(rely))
 
-    def export(self, form: str, owed: Credits, visitor: Visitor) -> Response:
-        """The credits as a file.
+    def export(self, form: str, read: Callable[[], Credits], visitor: Visitor, *, with_body: bool = True) -> Response:
+        """The credits that ``read`` returns as a file; a zip is charged, and takes its place, before they are read.
 
         Raises:
             InvalidParameter: the format does not exist.
@@ -131,12 +135,12 @@ class CreditsRoutes:
             TooBusy: too many zips are being sent.
         """
         if form == "zip":
-            return self._bundle(owed, visitor)
+            return self._bundle(read, visitor, with_body)
         if form not in FORMATS:
             raise InvalidParameter(f"format: {form[:40]!r}; expected one of {', '.join([*FORMATS, 'zip'])}")
         chosen = FORMATS[form]
         return Response(
-            chosen.render(owed),
+            chosen.render(read()),
             media_type=chosen.media_type,
             headers={"Content-Disposition": f'attachment; filename="{chosen.file_name}"'},
         )
@@ -169,15 +173,18 @@ class CreditsRoutes:
         if not (ids or entry):
             return RedirectResponse("/credits", status_code=303)
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
-        return self.export(form, self._of_entry(entry, rely) if entry else self.make(ids, rely), visitor)
+
+        def read() -> Credits:
+            return self._of_entry(entry, rely) if entry else self.make(ids, rely)
+
+        return self.export(form, read, visitor, with_body=wants_body(request))
 
     async def download_many(self, form: str, request: Request) -> Response:
         """An export of more pictures than fit a URL: ids and licences relied on come as a form."""
         sent = await read_form(request, self._service.settings)
         ids, rely = ([value for name, value in sent.pairs if name == wanted] for wanted in ("ids", "rely"))
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
-        owed = await run_in_threadpool(self.make, ids, rely, ENTRY_MOST)
-        return await run_in_threadpool(self.export, form, owed, visitor)
+        return await run_in_threadpool(self.export, form, lambda: self.make(ids, rely, ENTRY_MOST), visitor)
 
     def _of_entry(self, slug: str, rely: list[str]) -> Credits:
         found = pictures_of(self._service, slug, ENTRY_MOST)
@@ -189,15 +196,16 @@ class CreditsRoutes:
             )
         return make_credits(found.hits, read_rely(rely))
 
-    def _bundle(self, owed: Credits, visitor: Visitor) -> Response:
+    def _bundle(self, read: Callable[[], Credits], visitor: Visitor, with_body: bool) -> Response:
         def file_of(hit: Hit) -> PictureFile | None:
             found = self._service.original_file(hit.image_id)
             return found[1] if found is not None else None
 
         visitor.charge()
-        bundle = make_bundle(owed, file_of)
-        self._bundles.enter(visitor.client)
-        return BundleResponse(bundle, lambda: self._bundles.leave(visitor.client))
+        with ExitStack() as held:
+            held.enter_context(self._bundles.held(visitor.client))
+            bundle = make_bundle(read(), file_of)
+            return BundleResponse(bundle, held.pop_all().close, with_body=with_body)
 
     def _info(self) -> Info | None:
         try:

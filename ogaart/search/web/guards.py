@@ -1,15 +1,16 @@
-"""Middleware before every route: security headers, host names, and which other sites' pages may use the API."""
+"""Guards: security headers, host names, and what the pages of other sites may use."""
 
 import ipaddress
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.search.errors import HostRefused
+from ogaart.search.errors import ForeignPage, HostRefused
 
 HEADERS = {
     # Scripts and styles from this server's files only: a title that smuggles markup in has nothing to run.
@@ -112,6 +113,22 @@ class AllowedHostsMiddleware:
         except ValueError:
             return False
         return address.is_loopback or host == (scope.get("server") or ("",))[0]
+
+
+def require_own_page(request: Request) -> None:
+    """Refuse what a page of another site makes a visitor's browser send; other programs send neither header.
+
+    Raises:
+        ForeignPage: it comes from there.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        own = site in {"same-origin", "none"}
+    else:  # an old browser, or a page without HTTPS; this site's own pages may have the origin "null" there
+        origin = urlsplit(request.headers.get("origin", "null"))
+        own = not origin.netloc or host_name(origin.netloc) == host_name(request.headers.get("host", ""))
+    if not own:
+        raise ForeignPage
 
 
 def host_name(header: str) -> str:

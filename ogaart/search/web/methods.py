@@ -8,6 +8,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_HEAD = "ogaart.head"
+"""Key of a request's scope: it is a HEAD, whatever its method says."""
+
+
+def wants_body(request: Request) -> bool:
+    """Whether the body of the answer is sent; one that costs much is not made for a HEAD."""
+    return _HEAD not in request.scope
+
 
 class HeadMiddleware:
     """Answers HEAD as GET, without the body."""
@@ -27,7 +35,7 @@ class HeadMiddleware:
             await send(message)
 
         # In place: the layers around read the route from this scope.
-        scope["method"] = "GET"
+        scope["method"], scope[_HEAD] = "GET", True
         try:
             await self._app(scope, receive, without_body)
         finally:

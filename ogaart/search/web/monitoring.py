@@ -1,6 +1,8 @@
 """Health and metrics for operators: whether searches are answered, and how many, in Prometheus' text format."""
 
+import threading
 import time
+from collections.abc import Callable
 
 import psutil
 from fastapi import APIRouter
@@ -15,7 +17,32 @@ from ogaart.search.errors import NothingPublished
 
 # Any word can be sent as a method: what is none of these is counted as one.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+REPORTS_SECONDS = 10.0  # for which a count of reports holds: a full file of them takes a third of a second to read
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Remembered:
+    """A number that costs much to count: the last count holds for some seconds.
+
+    Args:
+        count: counts.
+        seconds: how long a count holds, from its end.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, count: Callable[[], float], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count = count
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: tuple[float, float] | None = None
+
+    def __call__(self) -> float:
+        """The number."""
+        with self._lock:
+            if self._last is None or self._clock() >= self._last[1]:
+                self._last = self._count(), self._clock() + self._seconds
+            return self._last[0]
 
 
 class RequestMetrics:
@@ -93,9 +120,12 @@ class MonitoringRoutes:
         return Response(generate_latest(self._registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def _measure(self, uploads: Uploads, reports: VisitorReports) -> None:
-        gauges = {
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "uploads_kept": ("Visitors' pictures in memory.", lambda: len(uploads)),
-            "reports_open": ("Reports of visitors that the operator has not closed.", lambda: len(reports.open())),
+            "reports_open": (
+                "Reports of visitors that the operator has not closed.",
+                Remembered(lambda: len(reports.open()), REPORTS_SECONDS),
+            ),
             "resident_bytes": ("Resident memory of this process.", lambda: psutil.Process().memory_info().rss),
             "generation": ("Number of the publication that is searched; 0: none yet.", lambda: self._published()[0]),
             "images": ("Pictures in that publication.", lambda: self._published()[1]),

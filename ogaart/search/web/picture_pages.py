@@ -14,7 +14,9 @@ from ogaart.search.errors import NotFound
 from ogaart.search.parameters import SAME_PALETTE
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
+from ogaart.search.store.picture_files import FileSlice
 from ogaart.search.web.allowances import Allowances
+from ogaart.search.web.methods import wants_body
 from ogaart.search.web.openapi import ImageId
 from ogaart.search.web.static_files import FOREVER
 from ogaart.search.web.template_filters import fit
@@ -102,7 +104,7 @@ class PicturePages:
         media = _INLINE.get(original.format.lower())
         if media is None or place.length > VIEW_BYTES:
             return self.thumbnail(image_id, request)
-        return Response(place.read(), media_type=media, headers={"Cache-Control": _DAY})
+        return _file(request, place, media, {"Cache-Control": _DAY})
 
     def palette(self, image_id: ImageId, form: str) -> Response:
         """The main colours as a palette file."""
@@ -113,7 +115,7 @@ class PicturePages:
         headers = {"Content-Disposition": f'attachment; filename="{image_id}.{form}"'}
         return Response(PALETTES[form](name, hit.palette), media_type="text/plain; charset=utf-8", headers=headers)
 
-    def original(self, image_id: ImageId) -> Response:
+    def original(self, image_id: ImageId, request: Request) -> Response:
         """The picture file's own bytes, to keep."""
         found = self._service.original_file(image_id)
         if found is None:
@@ -121,11 +123,17 @@ class PicturePages:
         original, place = found
         headers = {
             "Cache-Control": _DAY,
-            "Content-Length": str(place.length),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
         }
         media = _INLINE.get(original.format.lower(), "application/octet-stream")
-        return StreamingResponse(place.blocks(), media_type=media, headers=headers)
+        return _file(request, place, media, headers)
+
+
+def _file(request: Request, place: FileSlice, media_type: str, headers: dict[str, str]) -> Response:
+    """Sends a file block by block: a client that reads slowly holds one block in memory. HEAD reads nothing of it."""
+    headers = {**headers, "Content-Length": str(place.length)}
+    blocks = place.blocks() if wants_body(request) else iter(())
+    return StreamingResponse(blocks, media_type=media_type, headers=headers)
 
 
 def _relatives(hit: Hit, kinship: Kinship) -> list[Relative]:

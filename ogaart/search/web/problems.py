@@ -9,6 +9,7 @@ from ogaart.resources.storage.takedowns import DecisionsUnreadable
 from ogaart.resources.storage.visitor_reports import ReportsFull
 from ogaart.search.errors import (
     BundleTooLarge,
+    ForeignPage,
     HostRefused,
     InvalidParameter,
     LinkFailed,
@@ -71,6 +72,7 @@ _ANSWERS: dict[type[Exception], _Answer] = {
     HostRefused: _Answer(
         400, "Unknown host", "Use the name that the operator published; operators list names in OGAART_HOSTS."
     ),
+    ForeignPage: _Answer(403, "Foreign page", "Open the picture on this site, and report it from its page."),
     UploadGone: _Answer(410, "Upload gone", "Upload the picture again; its new URL works for another hour."),
     NotFound: _Answer(404, "Not found", "Search for it; it may have moved."),
     TooLarge: _Answer(413, "Too large", "Save the picture smaller or as JPEG, and try again."),

@@ -13,6 +13,7 @@ from ogaart.search.errors import InvalidParameter, NotFound
 from ogaart.search.results import Hit
 from ogaart.search.web.allowances import RateLimit, client_of
 from ogaart.search.web.forms import read_form
+from ogaart.search.web.guards import require_own_page
 from ogaart.search.web.templating import Templates
 
 PER_MINUTE = 3
@@ -37,6 +38,7 @@ class ReportPages:
 
     async def report(self, request: Request) -> Response:
         """Store a report."""
+        require_own_page(request)
         sent = dict((await read_form(request, self._service.settings)).pairs)
         self._limit.take(client_of(request))
         reason = sent.get("reason", "")

@@ -10,6 +10,7 @@ from ogaart.resources.storage.visitor_reports import MAX_BYTES, ReportsFull, Vis
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import ContactMissing
 from ogaart.search.web.app import create_app, require_contact
+from ogaart.search.web.monitoring import Remembered
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import image_id
 
@@ -97,3 +98,42 @@ def test_a_page_for_others_names_a_contact(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.2.1"])
 def test_a_page_for_this_machine_needs_none(host: str) -> None:
     require_contact(Settings(serve_host=host, contact=""))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 200),  # its own page, which sends no referrer
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://localhost:8080"}, 200),  # an old browser
+        ({"Origin": "null"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:9000"}, 403),  # another port of this machine
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+    ],
+)
+def test_a_page_of_another_site_cannot_report(
+    service: SearchService, settings_here: Settings, headers: dict[str, str], status: int
+) -> None:
+    with TestClient(create_app(settings_here, service), base_url="http://localhost") as client:
+        answer = client.post("/report", data={"image": str(ROBOT), "reason": "other"}, headers=headers)
+
+    assert answer.status_code == status
+    assert len(VisitorReports(settings_here.data / "reports.jsonl").open()) == (status == 200)
+
+
+def test_reports_are_not_counted_again_for_each_look_at_the_metrics() -> None:
+    now, counted = 0.0, 0
+
+    def count() -> float:
+        nonlocal counted
+        counted += 1
+        return counted
+
+    remembered = Remembered(count, 10.0, clock=lambda: now)
+
+    assert [remembered(), remembered()] == [1, 1]
+    now = 11.0
+    assert [remembered(), remembered()] == [2, 2]

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from ogaart.search.credits.bundle import Bundle
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import DECODING, FETCHING, SearchService
 from ogaart.search.query import Box, QueryPicture
+from ogaart.search.store.picture_files import FileSlice
 from ogaart.search.web import credits_routes
 from ogaart.search.web.allowances import client_of
 from ogaart.search.web.app import create_app
@@ -239,6 +241,51 @@ def test_a_bundle_is_sent_as_it_is_made_and_one_at_a_time_to_a_client(
             with zipfile.ZipFile(io.BytesIO(sent[1])) as opened:
                 assert opened.testzip() is None
         assert request(port, BAD, f"/credits/zip?ids={ids}")[0] == 200  # its place was returned
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/credits/zip?ids={image_id('tanks', 0)}", "/credits/zip?entry=tanks",
+     f"/api/v1/credits?format=zip&ids={image_id('tanks', 0)}"],
+)  # fmt: skip
+def test_a_bundle_is_charged_before_its_pictures_are_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    with served(settings, uploads_per_minute=1) as port:
+        assert request(port, BAD, path)[0] == 200
+        read = threading.Event()
+        monkeypatch.setattr(credits_routes, "make_credits", lambda *_: read.set())
+
+        assert request(port, BAD, path)[0] == 429
+        assert not read.is_set()
+
+
+def test_the_head_of_a_file_reads_nothing_of_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = image_id("tanks", 0)
+    paths = (f"/original/{number}", f"/view/{number}", f"/credits/zip?ids={number}")
+    with served(settings) as port:
+        got = {path: request(port, BAD, path) for path in paths}
+        read = threading.Event()
+        monkeypatch.setattr(FileSlice, "_read", lambda *_: read.set())
+        for path in paths:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(BAD, 0))
+            connection.request("HEAD", path)
+            with connection.getresponse() as answer:
+                assert (answer.status, answer.read()) == (200, b"")
+                assert answer.headers["Content-Length"] == got[path][2]["Content-Length"]
+                assert answer.headers["Content-Type"] == got[path][2]["Content-Type"]
+
+    assert not read.is_set()
+
+
+@pytest.mark.parametrize("path", ["/view/{}", "/original/{}"])
+def test_a_picture_that_is_not_there_is_an_error_and_no_cut_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    whole = FileSlice.blocks
+    monkeypatch.setattr(FileSlice, "blocks", lambda one: whole(replace(one, length=one.length + (1 << 30))))
+    with served(settings) as port:
+        assert request(port, BAD, path.format(image_id("tanks", 0)))[0] == 500
 
 
 def test_a_bundle_that_is_read_too_slowly_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
