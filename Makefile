@@ -8,8 +8,10 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
-# Two processes share the tests; each test module stays on one of them.
-WORKERS ?= -n 2 --dist loadfile
+# Two processes share the tests; each test module stays on one of them, and the tests of the shared demo do.
+WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# The tests start hundreds of Python processes, each of which would compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow cluster torture soak quality bench check-wheel format lint types clean
 

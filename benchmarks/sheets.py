@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def shown(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Box | None:
     return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
 
 
+@cache
 def art() -> dict[str, list[Pixels]]:
     """The pictures by folder, those of 12 to 160 pixels a side."""
     found: dict[str, list[Pixels]] = {}
@@ -65,9 +67,9 @@ def art() -> dict[str, list[Pixels]]:
             path = ART / row["file"]
             if path.suffix.lower() not in (".png", ".gif", ".webp"):
                 continue
-            pixels = np.asarray(Image.open(path).convert("RGBA"))
-            if min(pixels.shape[:2]) >= 12 and max(pixels.shape[:2]) <= 160:
-                found.setdefault(str(path.parent), []).append(pixels)
+            with Image.open(path) as picture:
+                if min(picture.size) >= 12 and max(picture.size) <= 160:
+                    found.setdefault(str(path.parent), []).append(np.asarray(picture.convert("RGBA")))
     return {folder: pictures for folder, pictures in found.items() if len(pictures) >= 4}
 
 

@@ -1,4 +1,4 @@
-"""What tests share: the demo, materialized and published once on each worker."""
+"""What tests share: the demo, materialized and published once; and which worker runs which tests."""
 
 import contextlib
 import fcntl
@@ -22,6 +22,27 @@ def pytest_configure() -> None:
     """Let Ctrl-C through: a shell's background job ignores it, and Dagster would make SIGTERM ignored as well."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONGEST = ("test_short", "test_changing_site", "test_renamed_entries", "test_dagster_operations")
+"""Test modules that take minutes: they begin first, so that no worker waits for another at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker run all tests of the shared demo, which then is made once, and one each test module.
+
+    The groups are read by ``--dist loadgroup``, which starts them in the order of the tests.
+    """
+    for item in items:
+        demo = "_demo" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if demo else item.path.stem))
+
+    def place(item: pytest.Item) -> int:
+        [group] = next(item.iter_markers("xdist_group")).args
+        return ("demo", *LONGEST, group).index(group)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from ogaart_tests.extending.recipe import changed_files, copy_package, follow, run_in
 
@@ -25,6 +24,8 @@ EMBED = """
 
 @pytest.mark.slow
 def test_a_model_is_one_file(tmp_path: Path) -> None:
+    import torch
+
     copy = copy_package(tmp_path)
     follow("A model", copy)
     torch.save({"0.weight": torch.ones(3, 1, 1, 1)}, copy / "weights.pth")

@@ -1,6 +1,7 @@
 """Copies, sizes, twins in other formats and recolours are found; what only looks like them is not."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from ogaart.likeness.frames import animations, numbered
 from ogaart.likeness.signatures import signature
 
 Pixels = NDArray[np.uint8]
-SPRITES = [picture for folder in sorted(art()) for picture in art()[folder] if min(picture.shape[:2]) >= 48]
+
+
+@cache
+def sprites() -> list[Pixels]:
+    """The demo's pictures of 48 to 160 pixels a side."""
+    return [picture for _, pictures in sorted(art().items()) for picture in pictures if min(picture.shape[:2]) >= 48]
 
 
 def resized(pixels: Pixels, factor: float) -> Pixels:
@@ -38,12 +44,12 @@ def kin_of(pictures: Sequence[Pixels], names: Sequence[str] = (), formats: Seque
 
 def colourful() -> Pixels:
     """A sprite with an outline of its own and colours to change."""
-    return next(p for p in SPRITES if 0.2 < (p[..., 3] == 0).mean() < 0.8 and np.ptp(p[..., :3].mean(axis=2)) > 100)
+    return next(p for p in sprites() if 0.2 < (p[..., 3] == 0).mean() < 0.8 and np.ptp(p[..., :3].mean(axis=2)) > 100)
 
 
 def test_each_kind_is_named() -> None:
     sprite = colourful()
-    others = [picture for picture in SPRITES[::17] if picture is not sprite][:15]
+    others = [picture for picture in sprites()[::17] if picture is not sprite][:15]
 
     found = kin_of([sprite, *others, sprite.copy(), resized(sprite, 2), recoloured(sprite)])
 
@@ -58,7 +64,7 @@ def test_a_twin_is_the_same_name_in_another_format() -> None:
     soft = resized(resized(sprite, 0.5), 4)
 
     twin = kin_of([sprite, soft], ["oak", "oak"], ["png", "svg"])
-    namesake = kin_of([sprite, SPRITES[40]], ["oak", "oak"], ["png", "svg"])
+    namesake = kin_of([sprite, sprites()[40]], ["oak", "oak"], ["png", "svg"])
 
     assert [kin.kind for kin in twin] == [KinKind.FORMAT]
     assert namesake == []

@@ -15,12 +15,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import torch
 from PIL import Image
-from torchvision.models import vgg16
 
 from ogaart.likeness import parts
-from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
 from ogaart.resources.embedding.batches import EmbedderInput
 from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
 from ogaart.resources.embedding.models.base import downloads
@@ -62,6 +59,9 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
 @pytest.fixture(scope="module")
 def random_vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seeded weights for VGG16's real architecture, scaled so that signals neither vanish nor grow; in halves."""
+    import torch
+    from torchvision.models import vgg16
+
     with torch.device("meta"):
         shapes = vgg16(weights=None).state_dict()
     random = torch.Generator().manual_seed(1)
@@ -128,6 +128,8 @@ def test_nothing_in_nothing_out(embedder: Embedder) -> None:
 
 def test_lite0_sees_what_it_was_trained_on() -> None:
     """The weights themselves show how their inputs were normalised: (x - 127) / 128 over ImageNet's mean picture."""
+    import torch
+
     weights = find_weights(Settings(model="efficientnet_lite0")).path
     assert weights is not None
     state = torch.load(weights, weights_only=True)
@@ -143,6 +145,11 @@ def test_lite0_sees_what_it_was_trained_on() -> None:
 
 @pytest.mark.slow
 def test_vgg16_is_torchvisions_up_to_the_second_relu(random_vgg16: Path, tmp_path: Path) -> None:
+    import torch
+    from torchvision.models import vgg16
+
+    from ogaart.resources.embedding.preprocessing import prepare
+
     settings = Settings(data=tmp_path, model="vgg16", weights=random_vgg16)
     picture = np.full((40, 40, 4), 255, np.uint8)
     picture[10:30, 10:30, :3] = (200, 30, 90)
@@ -155,8 +162,6 @@ def test_vgg16_is_torchvisions_up_to_the_second_relu(random_vgg16: Path, tmp_pat
         reference = vgg16(weights=None)
     reference.load_state_dict(state, assign=True)
     reference.eval()
-    from ogaart.resources.embedding.preprocessing import prepare
-
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     pixels = torch.from_numpy((prepare(picture, 224) / 255 - mean) / deviation).float().permute(2, 0, 1)[None]
     with torch.inference_mode():
@@ -336,6 +341,8 @@ with Embedder(Settings(data=Path(sys.argv[1]), model="efficientnet_lite0")) as e
 def test_the_space_of_downloaded_weights_is_known_before_they_are_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
     assert VectorSpace.of(Settings(data=tmp_path, model="vgg16")).name == f"vgg16-397923af-{PREPARATION}"
@@ -370,19 +377,32 @@ def test_a_path_that_is_not_a_file_is_an_error(tmp_path: Path) -> None:
         Embedder(lite0(tmp_path, weights=tmp_path / "nowhere.pth"))
 
 
+def ones(*shape: int) -> Any:
+    """A tensor of ones."""
+    import torch
+
+    return torch.ones(shape)
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("make", "message"),
     [
-        ({"classifier.0.weight": torch.ones(2, 2)}, r"has shape None, expected \(64, 3, 3, 3\)"),
-        ({"features.0.weight": torch.ones(64, 3, 5, 5)}, r"has shape \(64, 3, 5, 5\), expected \(64, 3, 3, 3\)"),
-        ([torch.ones(1)], "holds a list, expected a state dict"),
-        ({"x": Path("/")}, "more than tensors"),
-        (None, "not a state dict"),
+        (lambda: {"classifier.0.weight": ones(2, 2)}, r"has shape None, expected \(64, 3, 3, 3\)"),
+        (lambda: {"features.0.weight": ones(64, 3, 5, 5)}, r"has shape \(64, 3, 5, 5\), expected \(64, 3, 3, 3\)"),
+        (lambda: [ones(1)], "holds a list, expected a state dict"),
+        (lambda: {"x": Path("/")}, "more than tensors"),
+        (lambda: None, "not a state dict"),
     ],
 )
-def test_a_file_of_something_else_is_an_error_that_names_it(tmp_path: Path, content: Any, message: str) -> None:
+def test_a_file_of_something_else_is_an_error_that_names_it(
+    tmp_path: Path, make: Callable[[], Any], message: str
+) -> None:
+    import torch
+
+    from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
+
     path = tmp_path / "weights.pth"
-    if content is None:
+    if (content := make()) is None:
         path.write_bytes(b"PK\x03\x04 not really")
     else:
         torch.save(content, path)
@@ -417,6 +437,8 @@ def published() -> bytes:
 def test_what_is_not_a_state_dict_is_named_with_the_way_out(
     make: Callable[[], bytes], message: str, tmp_path: Path
 ) -> None:
+    from ogaart.resources.embedding.backends.torch_f32 import LoadedModel
+
     path = tmp_path / "weights.pth"
     path.write_bytes(make())
 
