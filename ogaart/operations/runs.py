@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
 
 import dagster as dg
 from rich.console import Console
@@ -16,9 +16,13 @@ from ogaart.core.states import RowState
 from ogaart.definitions import build_definitions
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.jobs import ROWS, DiscoverConfig, PlanConfig
+from ogaart.orchestration.launch_policy import TOGETHER, idle_partitions
+from ogaart.orchestration.launcher import RANGE_END, RANGE_START, partition_keys
+from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline import crawl_plan
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.publishing import held_back
+from ogaart.resources.platform import Stores
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 
@@ -69,6 +73,9 @@ def materialize(
 ) -> Report:
     """Materialize partitions, one run each; a failed run does not stop the others.
 
+    Neighbours on which nothing is to be fetched or processed share a run, up to ten of them: starting runs and steps is
+    what such a pass costs. Where one of them fails, each has a run of its own after all.
+
     Args:
         settings: the settings.
         console: where progress is shown.
@@ -86,17 +93,53 @@ def materialize(
     report = Report(("partition", "asset", *COUNTS, "requests"))
     with open_instance(settings) as instance:
         chosen = known_keys(instance, keys)
+
+        def run(first: str, last: str) -> Outcome:
+            where = {RANGE_START: first, RANGE_END: last} if first != last else {}
+            partition = None if where else first
+            return run_job(
+                instance, definitions, None, partition=partition, assets=assets or ASSETS, tags=where, verbose=verbose
+            )
+
         with _progress(console) as progress:
             task = progress.add_task("materialize", total=len(chosen))
-            for key in chosen:
-                progress.update(task, description=f"materialize {key}")
-                outcome = run_job(instance, definitions, None, partition=key, assets=assets or ASSETS, verbose=verbose)
-                add_outcome(report, key, outcome)
-                progress.advance(task)
+            for group in _groups(settings, instance, chosen):
+                progress.update(task, description=f"materialize {group[0]}")
+                outcome = run(group[0], group[-1])
+                together = outcome.success or len(group) == 1
+                for key in group:
+                    add_outcome(report, key, outcome if together else run(key, key))
+                    progress.advance(task)
     if report.errors:
         report.exit_code = EXIT_PARTLY
     report.notes += losses(report)
     return report
+
+
+def _groups(settings: Settings, instance: dg.DagsterInstance, chosen: Sequence[str]) -> list[list[str]]:
+    """The partitions of each run, in the order of ``chosen``: neighbours without work together, others alone."""
+    if len(chosen) == 1:
+        return [list(chosen)]
+    keys = partition_keys(instance)
+    stores = Stores(settings)
+    try:
+        idle = idle_partitions(partition_statuses(stores, keys, datetime.now(UTC)))
+    finally:
+        stores.close()
+    place = {key: n for n, key in enumerate(keys)}
+    groups: list[list[str]] = []
+    for key in chosen:
+        before = groups[-1] if groups else []
+        if (
+            before
+            and len(before) < TOGETHER
+            and idle.issuperset((before[-1], key))
+            and place[key] == place[before[-1]] + 1
+        ):
+            before.append(key)
+        else:
+            groups.append([key])
+    return groups
 
 
 def losses(report: Report) -> list[str]:
@@ -154,7 +197,7 @@ def _few(names: Sequence[str]) -> str:
 def add_outcome(report: Report, key: str, outcome: Outcome) -> None:
     """Add what the run of a partition did, one row per asset, and its errors."""
     for name in ASSETS:
-        metadata: Mapping[str, Any] | None = outcome.metadata.get(name)
+        metadata = outcome.partitions.get(key, {}).get(name)
         if metadata is not None:
             numbers = {k: v for k, v in metadata.items() if isinstance(v, int | float)}
             shown = {k: metadata.get(k, 0) for k in (*COUNTS, "requests")}

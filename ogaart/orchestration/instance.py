@@ -38,6 +38,8 @@ class Outcome:
     errors: tuple[str, ...]
     metadata: Mapping[str, Mapping[str, Any]]
     """Materialization metadata by asset name, of the run's last partition; of jobs of ops, output metadata by op."""
+    partitions: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """Materialization metadata by partition and asset name."""
 
 
 def instance_config() -> Path:
@@ -212,16 +214,19 @@ def run_job(
     errors = [failure_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
         event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
     ]
-    metadata = {
-        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key is not None
-    }
+    metadata: dict[str, dict[str, Any]] = {}
+    partitions: dict[str, dict[str, dict[str, Any]]] = {}
+    for event in result.get_asset_materialization_events():
+        if event.asset_key is not None:
+            facts = {k: v.value for k, v in event.materialization.metadata.items()}
+            metadata[event.asset_key.path[-1]] = facts
+            if event.partition is not None:
+                partitions.setdefault(event.partition, {})[event.asset_key.path[-1]] = facts
     for event in result.all_events:
         if event.is_successful_output and event.step_output_data.metadata:
             facts = {k: v.value for k, v in event.step_output_data.metadata.items()}
             metadata.setdefault(str(event.step_key), facts)
-    return Outcome(result.run_id, result.success, tuple(errors), metadata)
+    return Outcome(result.run_id, result.success, tuple(errors), metadata, partitions)
 
 
 @contextmanager

@@ -213,6 +213,15 @@ def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past
     return found
 
 
+def idle_partitions(statuses: Sequence[PartitionStatus]) -> frozenset[str]:
+    """The partitions on which ``decide`` would launch nothing but a refresh: a run on them finds nothing to fetch."""
+    known = {slug for s in statuses for slug in s.entries}
+    listed_in = _listed_in(statuses, set())
+    return frozenset(
+        s.key for s in statuses if s.listed is not None and _need(s, known, listed_in, FILES_PER_ENTRY) is None
+    )
+
+
 class _Budget:
     """The requests that may still be made today."""
 

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from ogaart.assets.catalog import REBUILD, runs_table
-from ogaart.core.stages import Stage
+from ogaart.core.exit_codes import EXIT_PARTLY
+from ogaart.core.stages import PARTITION_STAGES, Stage
 from ogaart.definitions import defs
 from ogaart.operations.runs import publish
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
@@ -66,6 +67,34 @@ def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.Monkey
     assert sorted(found["embeddings"]) == ["2d-art/0000", "2d-art/0002"]
     assert sorted(found["extracted_images"]) == KEYS
     assert "unchanged" in found["embeddings"]["2d-art/0002"]
+
+
+def test_partitions_without_work_share_a_run_of_the_command_line(copied: World) -> None:
+    report = copied.materialize()
+
+    assert report.errors == []
+    assert [row["partition"] for row in report.rows] == [key for key in KEYS for _ in PARTITION_STAGES]
+    assert len({row["run_id"] for row in report.rows}) == 1
+
+
+def test_one_of_them_that_fails_is_the_only_one_reported(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
+    with hold(step_lock(copied.stores.root, Stage.EMBEDDINGS, "2d-art/0001"), what="the partition, by another process"):
+        report = copied.materialize(assets=("embeddings", "qdrant_collection"))
+
+    assert report.exit_code == EXIT_PARTLY
+    [error] = report.errors
+    assert error.startswith("2d-art/0001, run ")
+    assert [row["partition"] for row in report.rows if row["asset"] == "qdrant_collection"] == [KEYS[0], KEYS[2]]
+
+
+def test_a_partition_with_work_has_a_run_of_its_own(copied: World) -> None:
+    copied.stores.tables.commit(Stage.EMBEDDINGS, "2d-art/0001", {"steps": []})  # as if killed before this stage
+
+    report = copied.materialize()
+
+    assert report.errors == []
+    assert len({row["run_id"] for row in report.rows}) == len(KEYS)
 
 
 @pytest.mark.slow
