@@ -71,7 +71,7 @@ def embed(step: Step) -> None:
     vectors = Vectors(stores.root.vectors, space)
     derived = DerivedStep(step, images)
     wanted = {i: fingerprint(EMBEDDINGS_VERSION, space, row["pixel_sha256"]) for i, row in images.items()}
-    held = vectors.keys()
+    held = vectors.locate({row["pixel_sha256"] for row in images.values()}).keys()
     failing = {
         i
         for i, row in images.items()

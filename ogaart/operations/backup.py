@@ -18,6 +18,7 @@ from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
+from ogaart.resources.storage.key_index import FILE as KEYS
 from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
 
@@ -66,7 +67,8 @@ def _kept_tables(cut: Path) -> list[Path]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*") if folder.is_dir() else ():
-        if path.is_file() and not path.name.startswith(TEMPORARY) and path.suffix not in {".lock", ".holder", ".part"}:
+        left_out = path.name.startswith(TEMPORARY) or path.suffix in {".lock", ".holder", ".part"} or path.name == KEYS
+        if path.is_file() and not left_out:
             yield path
 
 

@@ -23,6 +23,7 @@ from ogaart.resources.state.database import sqlite_problem
 from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
+from ogaart.resources.storage.key_index import FILE, is_damaged
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.resources.storage.sealed_json import damaged_lines, open_json
 from ogaart.resources.storage.tables import Tables, damaged_journal
@@ -44,6 +45,9 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
         yield from _json(path, ("identity",), "the collection is written again from the vectors", True)
     for path in sorted(root.index.glob("*/closed.json")):
         yield from _json(path, ("files",), "the next run compares the collection's points instead", True)
+    for path in sorted((*root.vectors.glob(f"*/{FILE}"), *root.derived.glob(f"*/{FILE}"))):
+        if is_damaged(path):
+            yield path, "not as it was written: the key columns of the segments are read instead", True
     for path in sorted(root.models.glob("*/*.json")):
         yield from _json(path, (), "it is measured again", True)
     for path in sorted(root.site.rglob("*.json")) if root.site.is_dir() else ():

@@ -34,7 +34,7 @@ class DerivedStep:
         """
         lacking: dict[str, tuple[str, ...]] = {}
         for space, store in self._stores.items():
-            held = store.keys()
+            held = store.locate({image["pixel_sha256"] for image in self._images.values()}).keys()
             for number, image in self._images.items():
                 pixels = image["pixel_sha256"]
                 if pixels in held or number in without:

@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
+from ogaart.resources.storage.key_index import KeyIndex, Place, segment_sizes
 
 SEGMENT_ROWS = 512
 """Most rows of a segment, and so the most that a killed step loses."""
 _PREFIX, _SUFFIX = "segment-", ".parquet"
+_LEAST_NEW, _NEW_SHARE = 4096, 0.02
+"""The file of keys is written again when so many rows, and such a share of it, are missing in it."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +73,9 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         self.folder = root / space
         self.space = space
         self._locations: dict[str, LocationT] = {}
-        self._read: set[str] = set()
+        self._read: dict[str, dict[str, LocationT]] = {}
+        self._index: KeyIndex | None = None
+        """Rows of older segments; the newer ones are in ``_locations``."""
         self._damaged: dict[str, str] = {}
 
     @property
@@ -79,19 +84,28 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         return dict(self._damaged)
 
     def keys(self) -> set[str]:
-        """Keys of all rows held; reads the key column of segments not seen before."""
+        """Keys of all rows held: of half a million, 60 MB; ``locate`` looks up some."""
         self._refresh()
-        return set(self._locations)
+        return self._locations.keys() | (self._index.all_keys() if self._index is not None else set())
 
     def locate(self, keys: Iterable[str]) -> dict[str, LocationT]:
         """Where each key's row lies; keys without one are left out."""
         self._refresh()
-        return {key: self._locations[key] for key in keys if key in self._locations}
+        found: dict[str, LocationT] = {}
+        older: list[str] = []
+        for key in keys:
+            if key in self._locations:
+                found[key] = self._locations[key]
+            else:
+                older.append(key)
+        if self._index is not None:
+            found |= {key: self._location(place) for key, place in self._index.find(older).items()}
+        return found
 
     def scan(self) -> Iterator[ScanT]:
         """All segments, one at a time, in the order of their names; damaged ones are left out and noted."""
         self._refresh()
-        for name in sorted(self._read - self._damaged.keys()):
+        for name in sorted(self._known() - self._damaged.keys()):
             try:
                 yield self._read_whole(name)
             except SegmentDamaged:
@@ -133,10 +147,15 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         for draft in self.folder.glob(".tmp-*"):
             draft.unlink(missing_ok=True)
         self._forget()
+        self._index = None
         self._damaged.clear()
         return len(removed)
 
     # -- what each store implements ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def _location(self, place: Place) -> LocationT:
+        """A row's place as this store tells it."""
 
     @abstractmethod
     def _read_locations(self, name: str) -> dict[str, LocationT]:
@@ -178,22 +197,48 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         self._drafted()
         draft.replace(path)  # also where the name exists: the content is equal, unless that file is damaged
         self._damaged.pop(name, None)
-        self._read.add(name)
+        self._read[name] = locations
         self._locations.update(locations)
         return name
 
     def _sync(self) -> None:
-        """Make the names of written segments durable."""
+        """Make the names of written segments durable, and the file of keys complete once many rows are new to it."""
         sync_folder(self.folder)
         self._written()
+        self._refresh()
+        older = len(self._index.key) if self._index is not None else 0
+        if len(self._locations) > max(_LEAST_NEW, older * _NEW_SHARE):
+            self._index = self._complete_index()
+            self._index.write(self.folder)
+            self._forget()
+
+    def _complete_index(self) -> KeyIndex:
+        present = segment_sizes(self.folder, _PREFIX, _SUFFIX)
+        sizes = {name: size for name, size in present.items() if self._index is None or name not in self._index.sizes}
+        rows = [
+            (key, Place(place.segment, place.row, getattr(place, "norm", 0.0)))
+            for name, locations in self._read.items()
+            if name in sizes
+            for key, place in locations.items()
+        ]
+        newer = KeyIndex.of({name: sizes[name] for name in sorted({place.segment for _, place in rows})}, rows)
+        return newer if self._index is None else self._index.merged(newer)
+
+    def _known(self) -> set[str]:
+        return self._read.keys() | (self._index.sizes.keys() if self._index is not None else set())
 
     def _refresh(self) -> None:
         """Learn the keys of segments that appeared, forget those that went."""
-        present = {p.name for p in self.folder.glob(f"{_PREFIX}*{_SUFFIX}")} if self.folder.is_dir() else set()
-        gone = self._read - present
-        if gone:
+        present = segment_sizes(self.folder, _PREFIX, _SUFFIX)
+        if self._index is None:
+            self._index = KeyIndex.read(self.folder)
+        if self._index is not None:
+            sizes = self._index.sizes
+            other = {name for name in sizes if present.get(name) != sizes[name] or name in self._damaged}
+            self._index = self._index.without(other) if other else self._index
+        if self._read.keys() - present.keys():
             self._forget()
-        for name in sorted(present - self._read - self._damaged.keys()):
+        for name in sorted(present.keys() - self._known() - self._damaged.keys()):
             try:
                 locations = self._read_locations(name)
             except FileNotFoundError:
@@ -201,7 +246,7 @@ class Segments(ABC, Generic[LocationT, ScanT]):
             except (pa.ArrowException, OSError) as error:
                 self._note_damage(name, f"{type(error).__name__}: {error}")
             else:
-                self._read.add(name)
+                self._read[name] = locations
                 self._locations.update(locations)
 
     def _forget(self) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.storage.key_index import Place
 from ogaart.resources.storage.segments import SEGMENT_ROWS, SegmentDamaged, Segments, texts
 
 __all__ = ["SEGMENT_ROWS", "Scanned", "SegmentDamaged", "VectorLocation", "Vectors"]
@@ -140,6 +141,9 @@ class Vectors(Segments[VectorLocation, Scanned]):
     def _copy_rows(self, scanned: Scanned, rows: Sequence[int]) -> None:
         chosen = list(rows)
         self.add([scanned.keys[i] for i in chosen], scanned.vectors[chosen], scanned.norms[chosen])
+
+    def _location(self, place: Place) -> VectorLocation:
+        return VectorLocation(*place)
 
     def _read_locations(self, name: str) -> dict[str, VectorLocation]:
         rows = pq.read_table(self.folder / name, columns=["key", "norm"])
