@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     member_seconds: float = Field(60.0, gt=0, description="Seconds one member may take to unpack and decode.")
     worker_bytes: int = Field(2 * GiB, gt=0, description="Address space a decoding worker may use beyond its start.")
 
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where the embedding model computes; auto: a GPU that PyTorch can use, else the processor."
+    )
     embed_batch: int = Field(32, ge=1, description="Pictures in one batch of the embedding model.")
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: as many as cores.")
 

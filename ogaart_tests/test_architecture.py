@@ -160,7 +160,10 @@ def test_torch_is_imported_in_the_processes_that_embed_only() -> None:
     assert {name for name in users if not name.startswith("ogaart.resources.embedding.models.")} == {
         "ogaart.resources.embedding.worker",
         "ogaart.resources.embedding.measurement_worker",
-        *(f"ogaart.resources.embedding.backends.{name}" for name in ("base", "ncnn_f32", "openvino_f32", "torch_f32")),
+        *(
+            f"ogaart.resources.embedding.backends.{name}"
+            for name in ("base", "ncnn_f32", "openvino_f32", "torch_f32", "torch_device")
+        ),
     }
 
 

@@ -96,6 +96,14 @@ def choose(settings: Settings) -> BackendChoice:
     return BackendChoice(backend, folder, reason, measured)
 
 
+def gpu_is_possible(settings: Settings) -> bool:
+    """Whether it is worth loading PyTorch to look for a GPU; its gigabyte is not needed for a faster back end."""
+    if settings.device != "auto":
+        return settings.device != "cpu"
+    drivers = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"))
+    return (platform.system(), platform.machine()) == ("Darwin", "arm64") or any(path.exists() for path in drivers)
+
+
 def keep(folder: Path, measured: tuple[Measured, ...]) -> None:
     """Write what was measured into a folder of conversions."""
     write_json(

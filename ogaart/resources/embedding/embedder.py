@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
-from ogaart.resources.embedding.backend_choice import TORCH, BackendChoice, choose
+from ogaart.resources.embedding.backend_choice import TORCH, BackendChoice, choose, gpu_is_possible
 from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure, Reading
 from ogaart.resources.embedding.kept_child import EmbedderBroken, KeptChild
 from ogaart.resources.embedding.preprocessing import prepare
@@ -270,6 +270,14 @@ class Embedder:
         if hello.fields["kind"] == "weights-missing":
             child.kill()
             raise WeightsMissing(hello.fields["message"])
+        if hello.fields["kind"] == "device-unusable":
+            child.kill()
+            raise EmbedderBroken(
+                f"OGAART_DEVICE={self._settings.device}: {hello.fields['message']}; install a build of PyTorch for "
+                "this device, or set OGAART_DEVICE=auto"
+            )
+        if hello.fields["device"]:
+            self._choice = dataclasses.replace(self.choice, backend=TORCH, reason=hello.fields["device"])
         if hello.fields["reason"]:
             self._fall_back(hello.fields["reason"])
         _log.info("%s loaded in %.1f s by %s", self.space.name, time.monotonic() - started, self.choice.backend)
@@ -284,6 +292,7 @@ class Embedder:
             "backend": self.choice.backend,
             "conversions": str(self.choice.folder),
             "threads": self._settings.embed_threads,
+            "device": self._settings.device if gpu_is_possible(self._settings) else "",
         }
         try:
             return child, child.request(start, seconds=START_SECONDS)

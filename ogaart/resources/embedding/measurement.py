@@ -4,7 +4,14 @@ import logging
 import shutil
 from pathlib import Path
 
-from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH, BackendChoice, choose, conversions
+from ogaart.resources.embedding.backend_choice import (
+    BACKENDS,
+    TORCH,
+    BackendChoice,
+    choose,
+    conversions,
+    gpu_is_possible,
+)
 from ogaart.resources.embedding.registry import WeightsMissing, find_weights
 from ogaart.resources.storage.atomic_files import sync_folder, temporary
 from ogaart.settings import Settings
@@ -19,8 +26,8 @@ _log = logging.getLogger(__name__)
 def measure_backends(settings: Settings) -> BackendChoice:
     """Convert and measure what has not been measured on this machine, and return the back end to embed with.
 
-    Whatever fails leaves PyTorch, with the reason in the choice; nothing is measured where ``ogaart[fast]`` is not
-    installed, the weights have yet to be downloaded, or the disk has no room.
+    Whatever fails leaves PyTorch, with the reason in the choice; nothing is measured where there may be a GPU,
+    ``ogaart[fast]`` is not installed, the weights have yet to be downloaded, or the disk has no room.
 
     Raises:
         UnknownModel: the settings name a model that is not available.
@@ -28,7 +35,12 @@ def measure_backends(settings: Settings) -> BackendChoice:
     """
     before = choose(settings)
     weights = find_weights(settings).path
-    if before.measured or weights is None or not any(backend.installed() for backend in BACKENDS.values()):
+    if (
+        gpu_is_possible(settings)
+        or before.measured
+        or weights is None
+        or not any(backend.installed() for backend in BACKENDS.values())
+    ):
         return before
     folder = conversions(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)

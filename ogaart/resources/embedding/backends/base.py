@@ -21,6 +21,10 @@ class ConversionUnusable(RuntimeError):
     """A converted model is missing, damaged, or computes something else than the model; the message says why."""
 
 
+class DeviceUnusable(RuntimeError):
+    """A device is missing, or computes other vectors than the processor; the message says why."""
+
+
 class Backbone(Protocol):
     """A model's backbone, opened; threads may share it."""
 
