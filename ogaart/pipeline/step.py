@@ -17,13 +17,13 @@ from ogaart.core.staleness import Plan
 from ogaart.core.states import RowState
 from ogaart.pipeline import step_metadata
 from ogaart.pipeline.checks import CheckOutcome
+from ogaart.pipeline.column_lineage import sources
 from ogaart.pipeline.failure_log import FailureLog
 from ogaart.pipeline.gallery import Gallery
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
-from ogaart.resources.storage.column_lineage import sources
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS, by_name

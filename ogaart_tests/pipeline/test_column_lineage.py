@@ -7,7 +7,7 @@ import pytest
 
 from ogaart.core.stages import Stage
 from ogaart.definitions import defs
-from ogaart.resources.storage.column_lineage import LINEAGE_COLUMNS, sources
+from ogaart.pipeline.column_lineage import LINEAGE_COLUMNS, sources
 from ogaart.resources.storage.schema import SEARCH_RESULTS
 
 if TYPE_CHECKING:
