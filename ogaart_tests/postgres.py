@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ class Postgres:
     """A running server."""
 
     port: int
+    restart: Callable[[], None]
+    """Ends it as a crash would, and starts it again over its data."""
 
     def url(self, database: str = "postgres") -> str:
         """The URL of a database, as ``OGAART_DATABASE_URL`` may hold it."""
@@ -58,14 +60,15 @@ def running(programs: Path) -> Iterator[Postgres]:
             shutil.chown(path, user)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        server = Postgres(probe.getsockname()[1])
+        port = probe.getsockname()[1]
     options = ["--no-sync", "--encoding=UTF8", "--auth=scram-sha-256", "--username=ogaart", f"--pwfile={secret}"]
     try:
         _call([programs / "initdb", f"--pgdata={data}", "--locale=C", *options], user)
-        flags = f"-h 127.0.0.1 -p {server.port} -k {folder} -c fsync=off"
-        _call([programs / "pg_ctl", "start", "-w", f"--pgdata={data}", f"--log={folder / 'log'}", "-o", flags], user)
+        flags = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        start = [f"--pgdata={data}", f"--log={folder / 'log'}", "-o", flags]
+        _call([programs / "pg_ctl", "start", "-w", *start], user)
         try:
-            yield server
+            yield Postgres(port, lambda: _call([programs / "pg_ctl", "restart", "-w", "-m", "immediate", *start], user))
         finally:
             _call([programs / "pg_ctl", "stop", "-w", "-m", "immediate", f"--pgdata={data}"], user)
     finally:

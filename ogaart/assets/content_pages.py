@@ -18,7 +18,6 @@ from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
-from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.rows import EntryRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, LICENCE_HISTORY, SEARCH_RESULTS
 from ogaart.resources.storage.takedowns import decide, read_decisions
@@ -102,7 +101,7 @@ def _left_entry(step: Step, reader: EntryReader, slug: str, url: str, old: Entry
     """An entry that left its listing: requested again only if a later complete sweep lacks it as well."""
     if reader.refreshes(slug, old):
         return reader.read(slug, url, old)
-    sweep = latest_sweep(step.stores.root.site, step.query)
+    sweep = step.stores.sweeps.latest(step.query)
     if (
         sweep is None
         or slug in sweep.slugs

@@ -16,7 +16,7 @@ from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
-from ogaart.resources.site.sweeps import Sweep, latest_sweep
+from ogaart.resources.site.sweeps import Sweep
 from ogaart.resources.storage.rows import ListingRow, SearchResultRow
 from ogaart.resources.storage.schema import LISTINGS, SEARCH_RESULTS
 from ogaart.sites.base import SiteQuery
@@ -64,7 +64,7 @@ def read_page(step: Step) -> None:
             f"which has {', '.join(stores.queries)}"
         )
     url = stores.site_rules.listing_url(query, step.page)
-    sweep = latest_sweep(stores.root.site, step.query)  # what is older than it may contradict it
+    sweep = stores.sweeps.latest(step.query)  # what is older than it may contradict it
     times = [sweep.at] if sweep is not None else []
     if step.refresh is not None and step.refresh.only is None and not step.refresh.due:
         times.append(step.refresh.before)

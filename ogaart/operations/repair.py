@@ -16,6 +16,7 @@ from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
+from ogaart.resources.state.facts import delete_damaged_facts, intact_facts, put_back
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS
@@ -37,8 +38,12 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
         return report
     add_stored_partitions(stores)
     if any(problem.fetch_records for problem in found):
+        facts = intact_facts(stores.state)
         stores.fetch_records.repair()
+        put_back(stores.state, facts)
         stores.close()
+    elif any(problem.facts for problem in found):
+        delete_damaged_facts(stores.state)
     for problem in found:
         _remove(stores, problem)
     starts: dict[str, int] = {}

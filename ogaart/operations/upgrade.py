@@ -9,6 +9,7 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.operations.preconditions import refuse_while_running
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.earlier_facts import adopt_facts, earlier_facts
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "MB", "upgraded")
@@ -31,17 +32,27 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
             refuse_while_running(stores)
         files = list(stores.fetch_records.earlier_files())
         whole = [(path, record) for path, record in files if record is not None]
-        size = sum(path.stat().st_size for path, _ in whole)
+        facts = list(earlier_facts(stores.root.site))
+        known = [found for found in facts if found.fact is not None]
+        for what, paths in (
+            ("fetch records", [path for path, _ in whole]),
+            ("the delay, robots.txt and sweeps", [found.path for found in known]),
+        ):
+            size = sum(path.stat().st_size for path in paths)
+            done = "no" if dry_run else "yes"
+            report.rows.append({"what": what, "files": len(paths), "MB": round(size / 1e6, 3), "upgraded": done})
         if whole and not dry_run:
             stores.fetch_records.adopt(whole)
-        done = "no" if dry_run else "yes"
-        report.rows.append({"what": "fetch records", "files": len(whole), "MB": round(size / 1e6, 3), "upgraded": done})
-    if damaged := [path for path, record in files if record is None]:
+        if known and not dry_run:
+            adopt_facts(stores.state, known)
+    damaged = [path for path, record in files if record is None]
+    damaged += [found.path for found in facts if found.fact is None]
+    if damaged:
         report.errors.append(
             f"{len(damaged)} files are damaged, such as {damaged[0]}: run `ogaart verify --repair`; their URLs are "
             "requested again when they are needed"
         )
         report.exit_code = EXIT_DAMAGED
-    elif whole and dry_run:
+    elif (whole or known) and dry_run:
         report.errors.append("Nothing changed (dry run). Run `ogaart upgrade` to upgrade.")
     return report

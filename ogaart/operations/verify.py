@@ -32,6 +32,7 @@ from ogaart.resources.index.factory import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.facts import damaged_facts
 from ogaart.resources.storage.data_root import OwnerUnreadable
 from ogaart.resources.storage.packs import pack_is_as_written, read_at
 from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES
@@ -82,6 +83,8 @@ class Verification:
         with closing(state):
             for where, problem in FetchRecords(state, root.site).damage():
                 yield Damage("state", where, problem, fetch_records=True)
+            for kind, name in damaged_facts(state):
+                yield Damage("state", state.where, f"{kind} {name}: not as it was written", facts=True)
         yield from damaged_journals(self.stores.tables, root)
         if not self.quick:
             for path, problem, _ in damaged_weights(self.stores.settings):

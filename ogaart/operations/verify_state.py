@@ -19,6 +19,7 @@ from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, Gener
 from ogaart.resources.catalog.quality import CHECKS
 from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
+from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.database import sqlite_problem
 from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
 from ogaart.resources.storage.data_root import DataRoot
@@ -53,6 +54,9 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     for path in sorted(root.site.rglob("*.json")) if root.site.is_dir() else ():
         keys = ("url", "sha256", "checked_at") if "fetches" in path.parts else ()
         yield from _json(path, keys, "it is fetched again", True)
+    for path in sorted(root.site.glob("*.jsonl")):
+        if path.name != JOURNAL:
+            yield from _lines(path, "it is written again", removable=True)
     yield from _projections(root)
     yield from _generations(root)
     try:
@@ -145,7 +149,7 @@ def _dagster(home: Path) -> Iterator[DamagedFile]:
             yield path, f"{problem}: {way_out} `ogaart rebuild catalog`", False
 
 
-def _lines(path: Path, way_out: str) -> Iterator[DamagedFile]:
+def _lines(path: Path, way_out: str, *, removable: bool = False) -> Iterator[DamagedFile]:
     try:
         damaged = damaged_lines(path.read_bytes())
     except FileNotFoundError:
@@ -154,7 +158,7 @@ def _lines(path: Path, way_out: str) -> Iterator[DamagedFile]:
         yield path, f"{(cause.strerror or type(cause).__name__).lower()}: restore the file from a backup", False
         return
     for number in damaged:
-        yield path, f"line {number} is not as it was written: {way_out}", False
+        yield path, f"line {number} is not as it was written: {way_out}", removable
 
 
 def _json(path: Path, keys: tuple[str, ...], way_out: str, removable: bool) -> Iterator[DamagedFile]:

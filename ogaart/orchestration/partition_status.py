@@ -10,7 +10,7 @@ from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
 from ogaart.core.states import FileRole, FileStatus
 from ogaart.orchestration.launch_policy import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep
+from ogaart.resources.site.sweeps import Sweep, SweepPage
 from ogaart.resources.storage.rows import StepRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, LISTINGS, RAW_FILES, SEARCH_RESULTS, STEPS
 from ogaart.resources.storage.tables import Tables
@@ -18,7 +18,7 @@ from ogaart.resources.storage.tables import Tables
 
 def sweeps(stores: Stores) -> dict[str, Sweep]:
     """The last accepted sweep of every configured query that has one."""
-    found = {name: latest_sweep(stores.root.site, name) for name in stores.queries}
+    found = {name: stores.sweeps.latest(name) for name in stores.queries}
     return {name: sweep for name, sweep in found.items() if sweep is not None}
 
 

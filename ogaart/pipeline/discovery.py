@@ -10,7 +10,7 @@ from ogaart.pipeline import acceptance
 from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.errors import FetchFailed
-from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
+from ogaart.resources.site.sweeps import Sweep, SweepPage
 from ogaart.sites.base import SiteQuery
 from ogaart.sites.errors import ListingRefused, ListingUnreadable, PageUnreadable
 from ogaart.sites.records import Listing, tolerated_gap
@@ -162,7 +162,7 @@ def _sweep_once(
             break
     found = replace(accept(query.name, pages), url=stores.site_rules.listing_url(query, 0))
     _require_plausible(stores, found)
-    store_sweep(stores.root.site, found)
+    stores.sweeps.store(found)
     return Discovery(found, warnings_of(pages), sum(page.from_store for page in pages))
 
 
@@ -175,14 +175,14 @@ def _require_plausible(stores: Stores, found: Sweep) -> None:
     Raises:
         SweepRejected: it is refused; the last sweep stays.
     """
-    last = latest_sweep(stores.root.site, found.query)
+    last = stores.sweeps.latest(found.query)
     if last is None or last.total - found.total <= MANY or 2 * found.total >= last.total or last.url != found.url:
         return
     first = last.fewer_at or found.at
     due = first + timedelta(hours=stores.settings.confirm_hours)
     if last.fewer_at is not None and found.at >= due:
         return
-    store_sweep(stores.root.site, replace(last, fewer_at=first))
+    stores.sweeps.store(replace(last, fewer_at=first))
     raise SweepRejected(
         f"query {found.query}: the site counts {found.total:,} entries, it counted {last.total:,} at "
         f"{last.at:%Y-%m-%d %H:%M} UTC: so many fewer count if a sweep from {due:%Y-%m-%d %H:%M} UTC on finds them too"

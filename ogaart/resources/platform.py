@@ -11,6 +11,7 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.client import SiteClient
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import clean_up_partials
+from ogaart.resources.site.sweeps import Sweeps
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
@@ -52,6 +53,11 @@ class Stores:
     def fetch_records(self) -> FetchRecords:
         """What the site returned for each URL."""
         return FetchRecords(self.state, self.root.site)
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        """What each query held when all its pages were read at once."""
+        return Sweeps(self.state, self.root.site)
 
     @cached_property
     def site(self) -> SiteClient:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
@@ -15,6 +16,7 @@ from ogaart.operations.preconditions import add_stored_partitions
 from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.schema import FACTS
 from ogaart.settings import Settings
 from ogaart_tests.make_data_v1 import ARCHIVE, PORT, environment, small_site
 from ogaart_tests.world import World
@@ -67,6 +69,11 @@ def test_files_of_fetch_records_become_rows_by_one_command(old_world: World) -> 
 
     assert (tried.exit_code, done.exit_code, again.exit_code) == (0, 0, 0), done.output
     assert f"{len(files)}" in tried.stdout
+    site = old_world.settings.data / "site"
+    assert list(site.rglob("*.json")) == []
+    with closing(StateDatabase(old_world.settings)) as state, state.reading() as connection:
+        kinds = sorted(connection.scalars(sa.select(FACTS.c.kind)))
+    assert kinds == ["robots", "site", "sweep"]
     assert not any(path.exists() for path in files)
     assert fetch_records(old_world) == before
     assert len(before) == len(files)

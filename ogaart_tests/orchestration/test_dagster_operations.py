@@ -1,16 +1,20 @@
 """A data engineer's day in the Dagster UI: the switch, one stage again, a check that holds back, what came in."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from ogaart.core.states import RowState
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
+from ogaart.resources.site.sweeps import KIND
+from ogaart.resources.state.schema import FACTS
 from ogaart.resources.storage.schema import ENTRIES, POINTS, STEPS
 from ogaart.resources.storage.tables import Row
 from ogaart_tests.orchestration.test_dagster_ui import choose_partition
@@ -79,7 +83,8 @@ def test_one_switch_lets_the_site_be_followed(desk: Desk, page: Page) -> None:
     new.posted_at = new.posted_at.replace(year=2031)
     new.files[1].missing = True
     desk.world.site.add_entry(new)
-    (desk.world.stores.root.site / "sweeps" / "2d-art.json").unlink()  # as if the last sweep were days old
+    with closing(desk.world.stores) as stores, stores.state.writing() as connection:
+        connection.execute(sa.delete(FACTS).where(FACTS.c.kind == KIND))  # as if the last sweep were days old
     tables = desk.world.stores.tables
 
     page.goto(f"{desk.base}/automation")

@@ -13,7 +13,6 @@ from ogaart.demo.server import DemoSite
 from ogaart.operations.retry import FailureSelection, retry
 from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected, sweep
 from ogaart.resources.site.client import SiteDown
-from ogaart.resources.site.sweeps import latest_sweep
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, Days, entry
 from ogaart_tests.world import World, open_world
 
@@ -122,7 +121,7 @@ def test_a_site_that_never_holds_still_is_refused_and_the_sweep_before_stays(tmp
         site.before = stir
         with pytest.raises(SweepRejected, match="2d-art"):
             swept(world)
-        kept = latest_sweep(world.stores.root.site, "2d-art")
+        kept = world.stores.sweeps.latest("2d-art")
         assert kept is not None
         assert kept.slugs == before
 
@@ -155,7 +154,7 @@ def test_whatever_changes_meanwhile_the_next_quiet_sweep_is_right(seed: int, tmp
         site.before = lambda _target, _nth: None
 
         assert swept(world) == site.slugs
-        kept = latest_sweep(world.stores.root.site, "2d-art")
+        kept = world.stores.sweeps.latest("2d-art")
         assert kept is not None
         assert kept.total == len(site.slugs)
 
@@ -187,7 +186,7 @@ def test_rules_that_change_in_the_middle_of_a_sweep_hold_from_then_on(tmp_path: 
         with pytest.raises((SiteDown, RuntimeError), match=r"robots\.txt"):
             swept(world)
         assert site.asked == 2
-        assert latest_sweep(world.stores.root.site, "2d-art") is None
+        assert world.stores.sweeps.latest("2d-art") is None
 
         site.robots = ROBOTS
         assert swept(world, refresh=False) == site.slugs

@@ -11,7 +11,6 @@ from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
 from ogaart.demo.server import DemoSite
 from ogaart.pipeline.discovery import Discovery, DiscoveryFailed, sweep
-from ogaart.resources.site.sweeps import latest_sweep
 from ogaart.resources.storage.schema import FAILURES, SEARCH_RESULTS
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
@@ -170,7 +169,7 @@ def test_other_queries_go_on_and_the_failure_is_one_sentence(tmp_path: Path) -> 
 
         with pytest.raises(DiscoveryFailed) as raised:
             world.discover()
-        kept = latest_sweep(world.stores.root.site, "robots")
+        kept = world.stores.sweeps.latest("robots")
 
     assert re.fullmatch(r"query 2d-art: .*: no element of class .* 1 other queries are done", str(raised.value))
     assert kept is not None

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ from ogaart.demo.server import DemoSite
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.discovery import MANY, Discovery, DiscoveryFailed, sweep
 from ogaart.resources.site.client import FetchFailed
-from ogaart.resources.site.sweeps import latest_sweep
-from ogaart.resources.storage.sealed_json import open_json, seal_json
 from ogaart_tests.pipeline.test_changing_site import FIRST_POST
 from ogaart_tests.world import World, open_world
 
@@ -57,10 +56,11 @@ def swept(world: World) -> Discovery:
 
 
 def hours_pass(world: World, hours: float) -> None:
-    path = world.stores.root.site / "sweeps" / "2d-art.json"
-    facts = open_json(path.read_bytes())
-    facts["fewer_at"] = (datetime.fromisoformat(facts["fewer_at"]) - timedelta(hours=hours)).isoformat()
-    path.write_bytes(seal_json(facts))
+    sweeps = world.stores.sweeps
+    known = sweeps.latest("2d-art")
+    assert known is not None
+    assert known.fewer_at is not None
+    sweeps.store(replace(known, fewer_at=known.fewer_at - timedelta(hours=hours)))
 
 
 def test_a_search_that_finds_nothing_all_at_once_is_not_believed(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_search_that_finds_nothing_all_at_once_is_not_believed(tmp_path: Path)
                 DiscoveryFailed, match=r"counts 0 entries, it counted 60 .* if a sweep from .* finds them"
             ):
                 swept(world)
-        during = latest_sweep(world.stores.root.site, "2d-art")
+        during = world.stores.sweeps.latest("2d-art")
         site.empty_from = None
         well = swept(world).sweep
 

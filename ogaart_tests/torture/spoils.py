@@ -80,8 +80,6 @@ BATCHES = (
         Spoil("pack", "packs/extracted_images/2d-art/0001.zip", torn),
         Spoil("segment", "vectors/*/segment-*.parquet", torn),
         Spoil("catalog", "generations/0*/ogaart.duckdb", torn),
-        Spoil("robots.txt as kept", "site/robots/*.json", torn, noticed=False),
-        Spoil("sweep", "site/sweeps/*.json", torn, noticed=False),
     ),
     (
         Spoil("blob of a picture", "blobs/*/*/*", torn, b"\x89PNG"),
@@ -97,7 +95,7 @@ BATCHES = (
     (
         Spoil("blob of a page", "blobs/*/*/*", rotten, b"<!DOCTYPE"),
         Spoil("journal of fetch records", "site/fetches.jsonl", torn),
-        Spoil("state of the site", "site/127.0.0.1*.json", torn, noticed=False),
+        Spoil("delay in force", "site/127.0.0.1*.jsonl", torn, noticed=False),
         Spoil("table of images", "tables/images/extracted_images/2d-art/0001.parquet", torn),
         Spoil("shard", "index/*/shard/*/edge_config.json", torn),
         Spoil("manifest", "generations/0*/manifest.json", torn),

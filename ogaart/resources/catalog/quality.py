@@ -19,7 +19,7 @@ from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.sweeps import Sweep, latest_sweep
+from ogaart.resources.site.sweeps import Sweep
 from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.takedowns import read_decisions
@@ -49,7 +49,7 @@ def assess(
     """
     space = space_of(generation)
     vectors = Vectors(stores.root.vectors, space.name)
-    swept = [sweep for name in stores.queries if (sweep := latest_sweep(stores.root.site, name)) is not None]
+    swept = [sweep for name in stores.queries if (sweep := stores.sweeps.latest(name)) is not None]
     with ExitStack() as stack:
         if stores.settings.qdrant_url is not None:
             index = stack.enter_context(Collection(stores, space).writer())

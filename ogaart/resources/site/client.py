@@ -4,7 +4,6 @@
 request at a time for the whole platform, resuming a partial download where there is one.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,7 +70,7 @@ class SiteClient:
     Args:
         settings: site, contact, delay, time-outs, attempts, limits.
         blobs: where bodies are stored.
-        root: folder of the fetch records' journal, partial downloads, robots.txt and the platform-wide lock.
+        root: folder of the fetch records' journal, partial downloads and the platform-wide lock.
         on_event: receives each retry, pause and long wait with its cause, as one line of text.
         state: the database of state; None: one of the client's own.
     """
@@ -90,7 +89,7 @@ class SiteClient:
         self._state = state or StateDatabase(settings)
         self._records = FetchRecords(self._state, root)
         self._waits = Waits(on_event)
-        self._fetcher = Fetcher(settings, root, self.stats, self._waits)
+        self._fetcher = Fetcher(settings, self._state, root, self.stats, self._waits)
         self._downloader = Downloader(
             settings, blobs, self._records, root / PARTIAL, self._fetcher, self.stats, self._record_refusal
         )
@@ -178,15 +177,16 @@ class SiteClient:
 
     def wait_until_up(self, seconds: float) -> None:
         """Wait for a site that is down; ends early once a request of any process is answered well again."""
-        began = time.time()
         throttle = self._fetcher.throttle
+        began = throttle.now()
         self._waits.sleep(
             seconds, f"{throttle.host} is down", lambda: throttle.state().answered_at > began and self.is_open()
         )
 
     def is_open(self) -> bool:
         """Whether a request may be sent now: neither the circuit is open nor a pause in force."""
-        state, now = self._fetcher.throttle.state(), time.time()
+        throttle = self._fetcher.throttle
+        state, now = throttle.state(), throttle.now()
         return not state.shut.left(now) and state.pause.left(now) <= self._settings.max_wait
 
     def requests_of_last_day(self) -> int:

@@ -19,6 +19,7 @@ from ogaart.resources.site.earlier_records import EarlierRecords
 from ogaart.resources.site.fetch_journal import FetchJournal
 from ogaart.resources.site.fetch_record import FORMAT_VERSION, FetchRecord, url_key
 from ogaart.resources.state.database import StateDamaged, StateDatabase, sqlite_problem, upsert
+from ogaart.resources.state.locks import exclusive
 from ogaart.resources.state.schema import FETCH_RECORDS, JOURNALS
 from ogaart.resources.storage.lock_names import fetch_lock, journal_lock
 from ogaart.resources.storage.sealed_json import damaged_lines, seal_of
@@ -163,8 +164,7 @@ class FetchRecords:
         All URLs share 256 lock files, since one each would never be cleaned up.
         """
         path = fetch_lock(self._locks, url_key(url))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path):
+        with exclusive(self._state, path):
             yield
 
     @contextmanager

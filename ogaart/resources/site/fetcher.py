@@ -13,11 +13,12 @@ import requests
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown
 from ogaart.resources.site.headers import check_framing, joined, reason_of, redirect_target, retry_after, shown, text_of
-from ogaart.resources.site.robots import Robots, RobotsAnswer, read_robots
+from ogaart.resources.site.robots import FOLDER, Robots, RobotsAnswer, read_robots
 from ogaart.resources.site.site_state import Refusal
 from ogaart.resources.site.throttle import Throttle, Turn
 from ogaart.resources.site.transport import Transport
 from ogaart.resources.site.waits import Waits
+from ogaart.resources.state.database import StateDatabase
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
@@ -68,19 +69,20 @@ class Fetcher:
 
     Args:
         settings: site, contact, delay, time-outs, attempts, back-off, circuit.
-        root: folder of robots.txt and the platform-wide lock.
+        state: the database of state.
+        root: the data root's folder for the site.
         stats: counted up.
         waits: sleeps and reports.
     """
 
-    def __init__(self, settings: Settings, root: Path, stats: SiteStats, waits: Waits) -> None:
+    def __init__(self, settings: Settings, state: StateDatabase, root: Path, stats: SiteStats, waits: Waits) -> None:
         self._settings = settings
         self._stats = stats
         self._rules = open_site(settings)
         self._waits = waits
         # One lock for all of the site's host names: they are one machine.
-        self.throttle = Throttle(root, urlsplit(settings.site).netloc, settings, waits)
-        self._robots = Robots(root / "robots", settings.robots_hours * 3600, self._fetch_robots)
+        self.throttle = Throttle(state, root, urlsplit(settings.site).netloc, settings, waits)
+        self._robots = Robots(state, root / FOLDER, settings.robots_hours * 3600, self._fetch_robots)
         self._transport = Transport(settings)
 
     def is_on_site(self, url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What robots.txt allows and how long it wants us to wait; stored with its age, one file for each origin."""
+"""What robots.txt allows and how long it wants us to wait; stored with its age, one fact for each origin."""
 
 import codecs
 import io
@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from filelock import FileLock
 from protego import Protego
 
 from ogaart.core.user_agent import PRODUCT
@@ -19,9 +18,13 @@ from ogaart.resources.site.body import BodyLimits, BodyTooLarge, body
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed, SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_record import url_key
 from ogaart.resources.site.headers import announced_length, reason_of
-from ogaart.resources.storage.atomic_files import read_json, write_json
+from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.facts import Facts
+from ogaart.resources.state.locks import exclusive
+from ogaart.resources.storage.atomic_files import read_json
 from ogaart.resources.storage.lock_names import robots_lock
 
+KIND = FOLDER = "robots"
 MAX_BYTES = 512 << 10
 """What is read of a robots.txt; RFC 9309 requires 500 KiB at least."""
 
@@ -147,7 +150,8 @@ class Robots:
     """The rules of each origin; read again when they are too old.
 
     Args:
-        folder: where they are stored.
+        state: the database of state, in which they are stored.
+        folder: where their locks are, and the files of versions before.
         max_age: seconds after which one is requested again.
         fetch: requests the robots.txt at a URL, politely.
         clock: the wall clock.
@@ -155,12 +159,14 @@ class Robots:
 
     def __init__(
         self,
+        state: StateDatabase,
         folder: Path,
         max_age: float,
         fetch: Callable[[str], RobotsAnswer],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        self._state = state
+        self._facts = Facts(state, KIND)
         self._folder = folder
         self._max_age = max_age
         self._fetch = fetch
@@ -179,7 +185,7 @@ class Robots:
         if rules is None or not self._is_fresh(rules):
             rules = self._load(origin)
             if rules is None or not self._is_fresh(rules):
-                with FileLock(robots_lock(self._path(origin))):
+                with exclusive(self._state, robots_lock(self._path(origin))):
                     rules = self._load(origin)  # another process may have been quicker
                     if rules is None or not self._is_fresh(rules):
                         rules = self._request(origin)
@@ -209,7 +215,9 @@ class Robots:
             return None
 
     def _stored(self, origin: str) -> dict[str, object]:
-        kept = read_json(self._path(origin))
+        kept = self._facts.read(origin)
+        if kept is None:
+            kept = read_json(self._path(origin))
         return kept if isinstance(kept, dict) and kept.get("origin") == origin else {}
 
     def _request(self, origin: str) -> Rules:
@@ -229,5 +237,5 @@ class Robots:
             # One answer, or an empty one, proves nothing: the rules are obeyed until a second one.
             answer = RobotsAnswer(200, str(before["text"]))
         kept = {"origin": origin, "fetched_at": now, "status": answer.status, "text": answer.text, "missing": missing}
-        write_json(self._path(origin), kept)
+        self._facts.write(origin, kept)
         return Rules(answer, now)

@@ -1,11 +1,9 @@
 """What all processes know about the site: the delay, the pause, the circuit, refusals, the requests of a day."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-
-from ogaart.resources.storage.sealed_json import open_json, seal_json
+from typing import Any
 
 DAY = 86_400.0
 STRETCH = 600
@@ -54,7 +52,7 @@ class Refusal:
 
 @dataclass
 class SiteState:
-    """What all processes know about the site; stored beside the lock as JSON.
+    """What all processes know about the site.
 
     Attributes:
         asked_at: wall clock at the last response's first byte.
@@ -107,25 +105,14 @@ class SiteState:
         self.refusals = [*(r for r in self.refusals if r.url != refusal.url), refusal]
 
 
-def load_state(file: Path) -> SiteState:
-    """The state as stored; where it is not readable, the last request may have been just now."""
-    try:
-        fields = open_json(file.read_bytes())
-        fields["pause"] = Span(**fields["pause"])
-        fields["shut"] = Span(**fields["shut"])
-        fields["refusals"] = _refusals(fields.get("refusals", []))
-        return SiteState(**fields)
-    except FileNotFoundError:
-        return SiteState()
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return SiteState(in_flight=True)
+def state_of(fields: Mapping[str, Any]) -> SiteState:
+    """The state whose fields, as ``asdict`` returns them, were stored.
 
-
-def save_state(file: Path, state: SiteState) -> None:
-    """Replace the state; one fixed draft name will do, since only the lock's holder writes."""
-    draft = file.with_suffix(".new")
-    draft.write_bytes(seal_json(asdict(state)))
-    draft.replace(file)
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they are not a state's.
+    """
+    spans = {name: Span(**fields[name]) for name in ("pause", "shut")}
+    return SiteState(**{**fields, **spans, "refusals": _refusals(fields.get("refusals", []))})
 
 
 def _refusals(stored: Iterable[dict[str, object]]) -> list[Refusal]:

@@ -1,4 +1,7 @@
-"""Accepted sweeps: what a whole query held when all its pages were read at once."""
+"""Accepted sweeps: what a whole query held when all its pages were read at once; a fact for each query.
+
+A lost one is swept again, from the stored result pages where they are recent.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import read_json, write_json
+from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.facts import Facts
+from ogaart.resources.storage.atomic_files import read_json
+
+KIND = "sweep"
+FOLDER = "sweeps"
 
 
 @dataclass(frozen=True)
@@ -43,32 +51,41 @@ class Sweep:
         return frozenset(slug for page in self.pages for slug in page.slugs)
 
 
-def _path(root: Path, query: str) -> Path:
-    return root / "sweeps" / f"{query}.json"
+class Sweeps:
+    """The newest accepted sweep of each query.
 
+    Args:
+        state: the database of state.
+        site: the data root's folder for the site, where versions before kept files.
+    """
 
-def latest_sweep(root: Path, query: str) -> Sweep | None:
-    """The newest accepted sweep of a query; None where there is none, or its file is damaged: then sweep again."""
-    found = read_json(_path(root, query))
-    try:
-        return Sweep(
-            query=query,
-            at=datetime.fromisoformat(found["at"]),
-            total=int(found["total"]),
-            # A version that did not keep the pages apart stored their number, which cannot be iterated over.
-            pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
-            url=found.get("url", ""),
-            fewer_at=datetime.fromisoformat(found["fewer_at"]) if found.get("fewer_at") else None,
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
+    def __init__(self, state: StateDatabase, site: Path) -> None:
+        self._facts = Facts(state, KIND)
+        self._earlier = site / FOLDER
 
+    def latest(self, query: str) -> Sweep | None:
+        """The newest accepted sweep of a query; None where there is none, or it is damaged: then sweep again."""
+        try:
+            found = self._facts.read(query)
+            if found is None:
+                found = read_json(self._earlier / f"{query}.json")
+            return Sweep(
+                query=query,
+                at=datetime.fromisoformat(found["at"]),
+                total=int(found["total"]),
+                # A version that did not keep the pages apart stored their number, which cannot be iterated over.
+                pages=tuple(SweepPage(datetime.fromisoformat(p["at"]), frozenset(p["slugs"])) for p in found["pages"]),
+                url=found.get("url", ""),
+                fewer_at=datetime.fromisoformat(found["fewer_at"]) if found.get("fewer_at") else None,
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
 
-def store_sweep(root: Path, sweep: Sweep) -> None:
-    """Keep an accepted sweep as the newest."""
-    pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
-    facts: dict[str, Any] = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages, "url": sweep.url}
-    if sweep.fewer_at is not None:
-        facts["fewer_at"] = sweep.fewer_at.isoformat()
-    write_json(_path(root, sweep.query), facts)
-    fault(Fault.SWEEP_STORED)
+    def store(self, sweep: Sweep) -> None:
+        """Keep an accepted sweep as the newest."""
+        pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]
+        facts: dict[str, Any] = {"at": sweep.at.isoformat(), "total": sweep.total, "pages": pages, "url": sweep.url}
+        if sweep.fewer_at is not None:
+            facts["fewer_at"] = sweep.fewer_at.isoformat()
+        self._facts.write(sweep.query, facts)
+        fault(Fault.SWEEP_STORED)

@@ -7,17 +7,17 @@ library keeps a delay over several processes that may be killed at any point.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
-
 from ogaart.resources.site.errors import SiteDown, SiteRefuses
 from ogaart.resources.site.fetch_record import url_key
-from ogaart.resources.site.site_state import DAY, Refusal, SiteState, Span, load_state, save_state
-from ogaart.resources.site.waits import WORTH_TELLING, Waits
-from ogaart.resources.storage.lock_names import host_lock
+from ogaart.resources.site.site_state import DAY, Refusal, SiteState, Span
+from ogaart.resources.site.site_state_store import HeldState, SiteStateStore
+from ogaart.resources.site.waits import Waits
+from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.locks import LockLost
 from ogaart.settings import Settings
 
 LONGEST_SHUT = 3600.0
@@ -102,15 +102,17 @@ class Throttle:
     """Grants turns to send a request to one host, one at a time over all processes.
 
     Args:
-        folder: where the host's lock and ``<host>.json`` are.
+        state: the database of state.
+        folder: where the host's lock is, and the journal of what is in force.
         host: host, with its port where it has one.
-        settings: circuit_failures, circuit_urls, circuit_seconds, max_wait.
+        settings: circuit_failures, circuit_urls, circuit_seconds, max_wait, timeout_connect.
         waits: sleeps and reports.
-        clock: the wall clock; persisted, so it is the same for all processes, but it may jump.
+        clock: the wall clock, which may jump; where the database is on a server, that one's counts.
     """
 
     def __init__(
         self,
+        state: StateDatabase,
         folder: Path,
         host: str,
         settings: Settings,
@@ -118,12 +120,9 @@ class Throttle:
         clock: Callable[[], float] = time.time,
     ) -> None:
         name = host.rpartition("@")[2].replace(":", "_").replace("[", "").replace("]", "")
-        folder.mkdir(parents=True, exist_ok=True)
         self.host = host.rpartition("@")[2]
         self.waits = waits or Waits()
-        self.now = clock
-        self._lock = FileLock(host_lock(folder, name), poll_interval=0.02)
-        self._file = folder / f"{name}.json"
+        self._store = SiteStateStore(state, folder, name, clock)
         self._settings = settings
         # This process's own memory, by a clock that does not jump; the later of both clocks wins.
         self._asked_at = float("-inf")
@@ -142,33 +141,65 @@ class Throttle:
         Raises:
             SiteDown: the circuit is open, or the site wants a pause longer than ``max_wait``.
         """
-        with self._held():
-            state = self.state()
-            try:
-                self._count_late(state)
-                self._refuse_while_shut(state)
-                self.check_pause(state)
-            except SiteDown:
-                save_state(self._file, state)
-                raise
-            if delay is not None:
-                state.delay = delay
-            seconds = self._wait(state, max(state.delay, self._settings.delay))
-            self.waits.sleep(seconds, f"the next request to {self.host} is due then")
-            state.pause = Span()
-            state.asked_at, state.in_flight = self.now(), True
-            state.count(state.asked_at)
-            save_state(self._file, state)
+        with ExitStack() as stack:
+            while True:
+                try:
+                    held = stack.enter_context(self._held())
+                    state = self._begin(held, delay)
+                    break
+                except LockLost as cause:  # nothing was sent yet
+                    self.waits.tell(f"{cause}: waiting for another turn to send a request to {self.host}")
+                    stack.close()
             try:
                 yield Turn(self, state, url)
             finally:
                 self._asked_at = time.monotonic()
-                state.asked_at, state.in_flight = self.now(), False
-                save_state(self._file, state)
+                self._end(held, state, stack)
+
+    def _begin(self, held: HeldState, delay: float | None) -> SiteState:
+        """Wait until a request may be sent, and store that it is sent now."""
+        state = held.load()
+        try:
+            self._count_late(state)
+            self._refuse_while_shut(state)
+            self.check_pause(state)
+        except SiteDown:
+            held.save(state)
+            raise
+        if delay is not None:
+            state.delay = delay
+        seconds = self._wait(state, max(state.delay, self._settings.delay), shared=held.lock.shared)
+        self.waits.sleep(seconds, f"the next request to {self.host} is due then")
+        state.pause = Span()
+        state.asked_at, state.in_flight = self.now(), True
+        state.count(state.asked_at)
+        held.save(state)
+        return state
+
+    def _end(self, held: HeldState, state: SiteState, lock: ExitStack) -> None:
+        """Store that the response has begun, and what it was; also where the lock was lost meanwhile."""
+        sent_at = state.asked_at
+        state.asked_at, state.in_flight = self.now(), False
+        try:
+            held.save(state)
+        except LockLost:
+            lock.close()
+            with self._held() as again:
+                newest = again.load()
+                if newest.asked_at != sent_at:  # another process has sent a request since
+                    if state.pause.left(self.now()) > newest.pause.left(self.now()):
+                        newest.pause = state.pause
+                    newest.asked_at = max(newest.asked_at, state.asked_at)
+                    state = newest
+                again.save(state)
+
+    def now(self) -> float:
+        """Seconds since 1970, by the clock that all processes share."""
+        return self._store.now()
 
     def state(self) -> SiteState:
         """What is known about the site now, read without waiting for a turn."""
-        return load_state(self._file)
+        return self._store.read()
 
     def requests_of_last_day(self) -> int:
         """Requests that all processes together sent in the last 24 hours, failed and redirected ones included."""
@@ -181,13 +212,13 @@ class Throttle:
             record: makes one durable.
             before: wall clock when the good response was requested.
         """
-        with self._held():
-            state = self.state()
+        with self._held() as held:
+            state = held.load()
             confirmed = [refusal for refusal in state.refusals if refusal.at <= before]
             for refusal in confirmed:
                 record(refusal)
             state.refusals = [refusal for refusal in state.refusals if refusal.at > before]
-            save_state(self._file, state)
+            held.save(state)
 
     def refuse(self, also: str) -> SiteRefuses:
         """Open the circuit since the site refuses us, and drop the refusals in a row: none of them was an answer.
@@ -195,11 +226,11 @@ class Throttle:
         Args:
             also: what it refused besides, for the message.
         """
-        with self._held():
-            state = self.state()
+        with self._held() as held:
+            state = held.load()
             seconds = self._open_circuit(state)
             refusals, state.refusals = state.refusals, []
-            save_state(self._file, state)
+            held.save(state)
         last = f", last {refusals[-1].status} for {refusals[-1].url}" if refusals else ""
         message = (
             f"{self.host} refused {len(refusals)} URLs in a row{last}, {also}: it refuses this crawler; "
@@ -254,18 +285,10 @@ class Throttle:
         """Take back the last turn's success; written down with the next turn, since the lock is no longer ours."""
         self._late = late
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> AbstractContextManager[HeldState]:
         """Hold the host's lock; a long wait for another process is reported."""
-        try:
-            self._lock.acquire(timeout=WORTH_TELLING)
-        except Timeout:
-            self.waits.tell(f"waiting for other processes that are sending requests to {self.host}")
-            self._lock.acquire()
-        try:
-            yield
-        finally:
-            self._lock.release()
+        message = f"waiting for other processes that are sending requests to {self.host}"
+        return self._store.held(lambda: self.waits.tell(message))
 
     def _open_circuit(self, state: SiteState) -> float:
         seconds: float = min(self._settings.circuit_seconds * 2.0**state.trips, LONGEST_SHUT)
@@ -295,8 +318,10 @@ class Throttle:
     def _pause_left(self, state: SiteState) -> float:
         return max(state.pause.left(self.now()), self._pause_until - time.monotonic())
 
-    def _wait(self, state: SiteState, delay: float) -> float:
+    def _wait(self, state: SiteState, delay: float, *, shared: bool) -> float:
         """Seconds to sleep now; the pause is known to be short enough."""
         since_answer = delay if state.in_flight else Span(state.asked_at, delay).left(self.now())
+        if state.in_flight and shared:  # its sender may live, and still be opening its connection
+            since_answer = max(delay, Span(state.asked_at, self._settings.timeout_connect + delay).left(self.now()))
         own = self._asked_at + delay - time.monotonic()
         return max(since_answer, own, self._pause_left(state), 0.0)

@@ -6,6 +6,7 @@ be made again from the objects, or from journals, under the data root.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache, cached_property
@@ -27,7 +28,10 @@ from ogaart.settings import Settings, shown_url
 
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
+_PAUSE = 0.5
+_KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _WRITES = "ogaart_writes"
+_SYNCED = "ogaart_synced"
 
 
 class StateRefused(RuntimeError):
@@ -63,6 +67,11 @@ class StateDatabase:
             return str(self.path)
         return shown_url(_engine_url(self._url.get_secret_value()).render_as_string())
 
+    @property
+    def folder(self) -> Path:
+        """The data root."""
+        return self._root.root
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that sees one moment.
@@ -71,20 +80,46 @@ class StateDatabase:
             StateRefused: the database cannot be reached, or is of a newer version.
             StateDamaged: it is not as it was written.
         """
-        with self._in_words(), self._engine.connect() as connection, connection.begin():
+        with self._in_words(), self._connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, synced: bool = True) -> Iterator[sa.Connection]:
         """A transaction: all of it is on disk when the block ends well, and nothing of it where it raises.
+
+        Args:
+            synced: whether SQLite syncs it, so that it survives a power cut; a killed process loses it in no case.
 
         Raises:
             StateRefused: the database cannot be reached, or is of a newer version.
             StateDamaged: it is not as it was written.
         """
-        with self._in_words(), _writer(self._engine) as connection:
+        options = {_WRITES: True, _SYNCED: synced}
+        with self._in_words(), self._connect() as connection, connection.execution_options(**options).begin():
             yield connection
             fault(Fault.STATE_DRAFTED)
+
+    @contextmanager
+    def connection(self) -> Iterator[sa.Connection]:
+        """A connection of the caller's own, without a transaction.
+
+        Raises:
+            StateRefused: the database cannot be reached, or is of a newer version.
+        """
+        with self._in_words(), self._connect() as connection:
+            yield connection
+
+    def _connect(self) -> sa.Connection:
+        """A connection; to a server that was there before and is being restarted, for a while again and again."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            engine = self._engine
+            try:
+                return engine.connect()
+            except sa.exc.OperationalError:
+                if self._url is None or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""
@@ -198,7 +233,11 @@ def _sqlite(path: Path, *, read_only: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         # What writes says so at once: two readers that both went on to write would each wait for the other.
-        writes = connection.get_execution_options().get(_WRITES)
+        options = connection.get_execution_options()
+        writes, synced = options.get(_WRITES), options.get(_SYNCED, True)
+        if writes and connection.info.get(_SYNCED, True) != synced:
+            connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            connection.info[_SYNCED] = synced
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
@@ -206,7 +245,17 @@ def _sqlite(path: Path, *, read_only: bool) -> sa.Engine:
 
 def _postgres(url: str) -> sa.Engine:
     # What is read within a transaction is of one moment, as with SQLite.
-    return sa.create_engine(_engine_url(url), isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    engine = sa.create_engine(_engine_url(url), isolation_level="REPEATABLE READ", pool_pre_ping=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # A host that lost its power holds its locks until the server notices.
+        with connection.cursor() as cursor:
+            for name, value in _KEEPALIVE.items():
+                cursor.execute(f"SET {name} = {value}")
+        connection.commit()
+
+    return engine
 
 
 def _engine_url(text: str) -> sa.URL:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text, TypeDecorator
 
 METADATA = MetaData()
 
@@ -80,3 +80,12 @@ DATA_ROOT = Table(
     Column("path", StrangersText, nullable=False, comment="Folder of the data root there."),
 )
 """The data root that a PostgreSQL database belongs to; empty in SQLite, whose file lies in its data root."""
+
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("kind", String(16), primary_key=True),
+    Column("name", StrangersText, primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="JSON with its seal; kind and name are in it."),
+)
+"""Small facts that change (``resources/state/facts.py``): the throttle's state, robots.txt, sweeps."""

@@ -3,14 +3,22 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from ogaart.resources.site.client import FetchFailed, SiteDown
+from ogaart.resources.site.site_state import SiteState, Span
+from ogaart.resources.site.site_state_store import KIND
 from ogaart.resources.site.throttle import Throttle
-from ogaart.resources.storage.sealed_json import open_json, seal_json
+from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.facts import read_fact, write_fact
+from ogaart.resources.state.schema import FACTS
+from ogaart.resources.storage.sealed_json import seal_json
 from ogaart.settings import Settings
 from ogaart_tests.fault_server import Cut, Redirect, Reset, Serve, Status
 from ogaart_tests.resources.site.site_bench import QUICK, Bench, bench
@@ -253,7 +261,8 @@ class Clock:
 
 def throttle(folder: Path, clock: Clock, **changes: Any) -> Throttle:
     """What a new process would open."""
-    return Throttle(folder, "site", Settings(data=folder, **QUICK | changes), clock=clock)
+    settings = Settings(data=folder, **QUICK | changes)
+    return Throttle(StateDatabase(settings), folder / "site", "site", settings, clock=clock)
 
 
 def test_a_clock_that_jumps_back_an_hour_costs_one_delay(tmp_path: Path) -> None:
@@ -297,20 +306,57 @@ def test_a_pause_survives_a_clock_that_jumps_back(tmp_path: Path) -> None:
     assert 0.29 <= time.monotonic() - began < 0.8
 
 
-@pytest.mark.parametrize("state", ["in flight", "torn"])
+def spoil(folder: Path, how: str) -> None:
+    with closing(StateDatabase(Settings(data=folder))) as state:
+        if how == "lost":
+            state.discard()
+            return
+        with state.writing() as connection:
+            if how == "in flight":
+                kept = read_fact(connection, KIND, "site")
+                write_fact(connection, KIND, "site", kept | {"in_flight": True, "asked_at": 0.0})
+            else:
+                connection.execute(sa.update(FACTS).values(content=b"{"))
+
+
+@pytest.mark.parametrize("state", ["in flight", "torn", "lost"])
 def test_a_request_of_a_dead_process_may_have_arrived_just_now(tmp_path: Path, state: str) -> None:
     clock = Clock()
     with throttle(tmp_path, clock).turn("/a", 0.3) as turn:
         turn.answered()
-    file = tmp_path / "site.json"
-    kept = open_json(file.read_bytes())
-    file.write_bytes(b"{" if state == "torn" else seal_json(kept | {"in_flight": True, "asked_at": 0.0}))
+    spoil(tmp_path, state)
 
     began = time.monotonic()
     with throttle(tmp_path, clock).turn("/b", 0.3) as turn:
         turn.answered()
 
     assert time.monotonic() - began >= 0.29
+
+
+@pytest.mark.parametrize("state", ["torn", "lost"])
+def test_a_lost_database_forgets_neither_pause_nor_delay_nor_circuit(tmp_path: Path, state: str) -> None:
+    clock = Clock()
+    with throttle(tmp_path, clock).turn("/a", 5.0) as turn, pytest.raises(SiteDown):
+        turn.failed("429", pause=3600.0)
+    spoil(tmp_path, state)
+
+    with pytest.raises(SiteDown) as down, throttle(tmp_path, clock).turn("/b", None):
+        pass
+
+    assert 3500 < down.value.retry_after <= 3600
+    assert throttle(tmp_path, clock).state().delay == 5.0
+
+
+def test_the_file_of_a_version_before_is_followed_until_the_first_turn(tmp_path: Path) -> None:
+    clock = Clock()
+    (tmp_path / "site").mkdir()
+    now = time.time()
+    fields = asdict(SiteState(asked_at=now, pause=Span(now, 3600.0)))
+    (tmp_path / "site" / "site.json").write_bytes(seal_json(fields))
+
+    for _ in range(2):  # from the file, then from the row
+        with pytest.raises(SiteDown, match="wants no request for 3"), throttle(tmp_path, clock).turn("/a", 0.0):
+            pass
 
 
 # The day's requests

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -70,6 +71,7 @@ def test_a_record_is_read_as_it_was_written_last(records: FetchRecords, settings
     assert damage(settings) == []
 
 
+@hypothesis.settings(deadline=None)  # each example opens a database
 @given(text=st.text(st.characters(exclude_categories=())))
 def test_any_text_of_a_header_comes_back(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     odd = record("a", etag=text, content_type=text)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from ogaart.resources.catalog.quality import outcome
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.sweeps import Sweep, SweepPage, latest_sweep, store_sweep
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.settings import Settings
 
@@ -30,14 +28,6 @@ def test_a_collection_whose_name_is_torn_gets_another_one(tmp_path: Path) -> Non
 
     with collection.writer():
         assert collection.identity not in {before, "edge#None"}
-
-
-def test_a_torn_sweep_is_ignored(tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    store_sweep(tmp_path, Sweep("2d-art", now, 1, (SweepPage(now, frozenset({"a"})),)))
-    (tmp_path / "sweeps/2d-art.json").write_text('{"at": "20')
-
-    assert latest_sweep(tmp_path, "2d-art") is None
 
 
 def test_a_torn_owner_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
