@@ -5,6 +5,10 @@ class InvalidParameter(ValueError):
     """A parameter has an invalid value; the message names the parameter, the value and what is expected."""
 
 
+class EmptyFile(InvalidParameter):
+    """A file that was sent has no content."""
+
+
 class NotFound(LookupError):
     """The requested picture, entry or page does not exist, was withdrawn, or is blocked."""
 

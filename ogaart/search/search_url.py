@@ -12,6 +12,7 @@ from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import BY_FIELD, FILTERS, Filters
 from ogaart.search.parameters import (
+    MAX_VALUES,
     Choice,
     LikenessWeights,
     OneOf,
@@ -273,11 +274,7 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
         if value.strip():
             values.append(value.strip())
     for row in PARAMETERS:
-        values = given.get(row.name, [])
-        if strict and row.name in given and not values:
-            raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out where it has none")
-        if len(values) > 1 and not row.kind.many and (strict or row in FILTERS):
-            raise InvalidParameter(f"{row.name}: {len(values)} values; it takes one")
+        _require_counts(row, given.get(row.name), strict=strict)
     read = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
     for row in PARAMETERS:
         if given.get(row.name) and read[row.field] == ():  # commas alone: what should narrow must not be dropped
@@ -294,6 +291,18 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
             f"like: {foreign} uploads and links, with those of unlike; at most {MAX_FOREIGN} are allowed"
         )
     return url
+
+
+def _require_counts(row: Parameter, values: list[str] | None, *, strict: bool) -> None:
+    """Refuse an empty value, and more values than a parameter takes."""
+    if values is None:
+        return
+    if strict and not values:
+        raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out where it has none")
+    if len(values) > 1 and not row.kind.many and (strict or row in FILTERS):
+        raise InvalidParameter(f"{row.name}: {len(values)} values; it takes one")
+    if len(values) > MAX_VALUES and row.kind.many:
+        raise InvalidParameter(f"{row.name}: {len(values)} values; at most {MAX_VALUES} are allowed")
 
 
 def unknown_parameter(name: str) -> InvalidParameter:

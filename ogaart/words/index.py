@@ -21,7 +21,7 @@ PHRASE_WEIGHT = 12.0
 MOST_EXPANDED = 64
 """Terms that the beginning of a word is completed to at most."""
 _SHORTEST_CORRECTED = 4
-_TWO_TYPOS = 6  # letters of a word that may have two wrong ones
+_TWO_TYPOS = 6  # letters of a word that may have two wrong ones, of which the first is none
 _MOST_WORDS = 60_000
 """Words that typos are compared with: the commonest ones, in a few milliseconds."""
 
@@ -129,6 +129,7 @@ class WordIndex:
         found: list[tuple[Any, ...]] = process.extract(
             word, self._sorted, scorer=OSA.distance, score_cutoff=most, limit=50
         )
+        found = [one for one in found if one[1] < 2 or one[0][0] == word[0]]
         ranked = sorted(found, key=lambda one: (one[1], one[0][0] != word[0], -self.vocabulary[one[0]][1], one[0]))
         words = [str(one[0]) for one in ranked]
         return list(dict.fromkeys([*words, *self._divided(word)]))[:count]

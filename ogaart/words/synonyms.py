@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ogaart.likeness.colours import COLOUR_NAMES
-from ogaart.words.tokens import stems, words
+from ogaart.words.tokens import stem, stems, words
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("ship", "spaceship", "space ship", "starship", "spacecraft"),
@@ -44,6 +44,9 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("font", "typeface", "lettering"),
     ("fire", "flame"),
     ("sword", "blade"),
+    ("asteroid", "meteor", "meteorite"),
+    ("switch", "lever"),
+    ("bush", "shrub", "hedge"),
 )  # fmt: skip
 """Each row means about the same; a picture that has another word of the row ranks behind one that has yours."""
 
@@ -67,3 +70,8 @@ def _others() -> Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]]:
 def synonyms(stemmed: str) -> tuple[tuple[str, ...], ...]:
     """What else one term is called: terms, several where they are needed together."""
     return _others().get((stemmed,), ())
+
+
+def has_synonyms(word: str) -> bool:
+    """Whether the table has a word, in whatever form."""
+    return bool(synonyms(stem(word)))

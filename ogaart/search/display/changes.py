@@ -9,6 +9,7 @@ from ogaart.likeness import signatures
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
+_MIRRORED = "mirrored"
 _TURNS = ("", "turned by a quarter", "upside down", "turned by a quarter")
 
 
@@ -18,6 +19,11 @@ class Copy:
 
     hit: Hit
     changes: tuple[str, ...]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether it is mirrored and not turned, so that it lies over the other if it is mirrored once more."""
+        return _MIRRORED in self.changes and not any(turn in self.changes for turn in _TURNS if turn)
 
 
 def changes(picture: QueryPicture, hit: Hit, signature: NDArray[np.uint8] | None) -> tuple[str, ...]:
@@ -32,7 +38,7 @@ def changes(picture: QueryPicture, hit: Hit, signature: NDArray[np.uint8] | None
     if signature is not None:
         mirrored, turns = signatures.orientation(picture.signature, signature)
         if mirrored:
-            found.append("mirrored")
+            found.append(_MIRRORED)
         if _TURNS[turns]:
             found.append(_TURNS[turns])
     if {picture.width, picture.height} != {hit.width, hit.height}:

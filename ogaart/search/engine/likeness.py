@@ -5,6 +5,7 @@ The numbers are tuned on 431 game pictures with EfficientNet-Lite0; `make qualit
 
 from collections.abc import Sequence
 
+from ogaart.likeness import signatures
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit, Relation, Verdict
 
@@ -15,6 +16,7 @@ _NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 _BEST_SIMILAR = 0.9
 # Fits below mean little for a picture that is not known to be cropped: flat backgrounds fit into much.
 _FIT = 0.65
+_UNLIKE = "No similar picture was found; these are the closest matches."
 
 
 def near_copy(side: float) -> float:
@@ -84,27 +86,40 @@ def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
     if not hits:
         return Verdict(Relation.UNLIKE, "No similar picture was found.")
     best = hits[0]
-    by = f"“{best.title}”" + (f" by {best.author}" if best.author else "")
     match best.relation:
         case Relation.SAME:
-            return Verdict(Relation.SAME, f"This exact picture is in {by}.")
+            return Verdict(Relation.SAME, f"This exact picture is in {_named(best)}.")
         case Relation.NEAR:
-            return Verdict(
-                Relation.NEAR, f"A near copy of this picture is in {by}: resized, recompressed or retouched."
-            )
+            return Verdict(Relation.NEAR, f"{near_copy_in(best)}: resized, recompressed or retouched.")
         case Relation.SIMILAR:
             return Verdict(Relation.SIMILAR, "This picture was not found; these are similar.")
         case _:
-            return Verdict(Relation.UNLIKE, "No similar picture was found; these are the closest matches.")
+            return Verdict(Relation.UNLIKE, _UNLIKE)
 
 
-def of_what_shows_nothing(picture: QueryPicture) -> Verdict | None:
-    """What is said of a picture that nothing can be like: a transparent one, or noise; None for any other."""
+def near_copy_in(hit: Hit) -> str:
+    """What is said of a near copy, without how it differs and without a full stop."""
+    return f"A near copy of this picture is in {_named(hit)}"
+
+
+def _named(hit: Hit) -> str:
+    return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
+
+
+def of_what_shows_nothing(picture: QueryPicture, found: Verdict) -> Verdict:
+    """The verdict on a picture that nothing can be like: a transparent one, noise, one colour; else as it was found.
+
+    What the very pixels prove stays: noise and flat colours are art, too.
+    """
     if picture.blank:
         return Verdict(Relation.UNLIKE, "Your picture is fully transparent: there is nothing in it to search with.")
+    if found.relation not in (Relation.NEAR, Relation.SIMILAR, Relation.UNLIKE):
+        return found
     if picture.noise:
         return Verdict(
             Relation.UNLIKE,
             "Your picture looks like noise: it shows no shapes. These are the closest matches.",
         )
-    return None
+    if found.relation is Relation.SIMILAR and signatures.flat(picture.signature):
+        return Verdict(Relation.UNLIKE, _UNLIKE)
+    return found

@@ -120,7 +120,9 @@ class Search:
             if found.relation in (Relation.PART, Relation.CONTAINED, Relation.SIMILAR, Relation.UNLIKE) and not here:
                 proved = shared_parts.verdict(results.part_of, results.contains, self._parts.covered)
                 found = proved or found
-            results = replace(results, verdict=likeness.of_what_shows_nothing(query.picture) or found)
+            if not here:
+                found = likeness.of_what_shows_nothing(query.picture, found)
+            results = replace(results, verdict=found)
         hidden, looked_at = self._hidden_near(own)
         return replace(
             results,

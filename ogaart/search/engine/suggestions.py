@@ -83,7 +83,7 @@ def _word(store: ServingStore, shown: Mask, text: str, word: str) -> Suggestion 
         return None
     matches = store.matcher.match(text) if text != word else None
     mask = shown & (weights > 0 if matches is None else matches.found)
-    if not mask.any() or (matches is not None and matches.note):
+    if not mask.any() or (matches is not None and matches.note and not matches.longer):
         return None
     scores = weights if matches is None else matches.scores
     best = int(np.argmax(np.where(mask, scores, -1.0)))

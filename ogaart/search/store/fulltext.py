@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.words.index import Weights, WordIndex
-from ogaart.words.synonyms import COLOUR_WORDS, synonyms
+from ogaart.words.synonyms import COLOUR_WORDS, has_synonyms, synonyms
 from ogaart.words.tokens import stem, stems
 from ogaart.words.tokens import words as words_of
 
@@ -56,6 +56,7 @@ class Matches:
         note: what to say of this reading of the text, as a sentence.
         corrected: the text as it is usually spelled, where it was read so.
         near: words of the catalog near those that it does not have.
+        longer: whether longer words that begin so were taken for those that it does not have.
     """
 
     found: NDArray[np.bool_]
@@ -63,6 +64,7 @@ class Matches:
     note: str = ""
     corrected: str = ""
     near: tuple[str, ...] = ()
+    longer: bool = False
 
 
 def read_terms(text: str) -> Terms:
@@ -113,13 +115,18 @@ class WordMatcher:
             return found
         longer = {one: self._longer(one, known) for one, known in weights.items()}
         if (found := self._all(longer, excluded)) is not None:
-            return found
+            unknown = " or ".join(f"“{one.text}”" for one, known in weights.items() if known is None)
+            note = f"No picture has {unknown or 'all of these words'}; these have words that begin so."
+            return replace(found, note=note, longer=True)
         return self._otherwise(text, longer, excluded)
 
     def _otherwise(self, text: str, weights: Mapping[Wanted, Weights | None], excluded: NDArray[np.bool_]) -> Matches:
         """Where no image has all words: with typos corrected, else those that have some of the words."""
+        # What the table of synonyms has is spelled as it is meant.
         near = {
-            one: self._index.near(one.words[0]) for one, known in weights.items() if known is None and not one.quoted
+            one: self._index.near(one.words[0])
+            for one, known in weights.items()
+            if known is None and not one.quoted and not has_synonyms(one.words[0])
         }
         corrected = {one: words[0] for one, words in near.items() if words}
         words = tuple(dict.fromkeys(word for some in near.values() for word in some))

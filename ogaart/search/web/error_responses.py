@@ -62,13 +62,15 @@ def answer_errors(app: FastAPI, responses: ErrorResponses, routers: Sequence[API
     answer = responses.problem
 
     async def known(request: Request, error: Exception) -> Response:
+        if isinstance(error, NotFound) and _has_final_slash(request):  # names in paths may have slashes of their own
+            return _without_slash(request)
         return responses.known(request, error)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         path = request.url.path
         if error.status_code == 404:
-            if request.method in ("GET", "HEAD") and path.rstrip("/") and path.endswith("/"):
+            if _has_final_slash(request):
                 return _without_slash(request)
             gone = problem_of(NotFound(f"nothing is at {path}"))
             return answer(request, replace(gone, way_out=REFUSED) if path.startswith("/api/") else gone)
@@ -107,7 +109,12 @@ def _invalid(found: dict[str, object]) -> str:
     return f"{name}: {str(found['input'])[:80]!r} is not a valid value"
 
 
+def _has_final_slash(request: Request) -> bool:
+    path = request.scope["path"]
+    return request.method in ("GET", "HEAD") and bool(path.strip("/")) and path.endswith("/")
+
+
 def _without_slash(request: Request) -> Response:
     """Redirect to the same path without its final slashes; on this server whatever the path or the Host header says."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"/{quote(request.url.path.strip('/'))}{query}", status_code=307)
+    return RedirectResponse(f"/{quote(request.scope['path'].strip('/'))}{query}", status_code=307)

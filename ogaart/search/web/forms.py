@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
-from ogaart.search.errors import InvalidParameter, RequestTooSlow, TooLarge
+from ogaart.search.errors import EmptyFile, InvalidParameter, RequestTooSlow, TooLarge
 from ogaart.search.web.template_filters import size
 from ogaart.settings import Settings
 
@@ -92,7 +92,7 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
             if isinstance(value, UploadFile):
                 content = await value.read()
                 if name in ROLES and value.filename and not content:
-                    raise InvalidParameter(f"the file {value.filename[:80]} is empty; choose another one")
+                    raise EmptyFile(f"the file {value.filename[:80]} is empty")
                 if name in ROLES and content:
                     pictures.append((name, content))
             else:

@@ -87,9 +87,7 @@ def _revalidated(scope: Scope, start: Message, body: Message) -> Message:
     headers = MutableHeaders(raw=start["headers"])
     headers["ETag"] = name
     headers.setdefault("Cache-Control", "private, no-cache")
-    wanted = Headers(scope=scope).get("if-none-match", "")
-    known = {one.strip().removeprefix("W/") for one in wanted.split(",")}
-    if known & {name.removeprefix("W/"), "*"}:
+    if is_known(Headers(scope=scope), name):
         start["status"] = 304
         del headers["content-length"]
         del headers["content-type"]
@@ -98,16 +96,24 @@ def _revalidated(scope: Scope, start: Message, body: Message) -> Message:
     return body
 
 
+def is_known(headers: Headers, name: str) -> bool:
+    """Whether a client has the answer of this ETag already: weak or strong, among others, or by `*`."""
+    known = {one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")}
+    return bool(known & {name.removeprefix("W/"), "*"})
+
+
 _REVALIDATED = frozenset({"text/html", "application/json", "application/atom+xml"})
 
 
 def allowed_methods(request: Request, routers: Sequence[APIRouter]) -> tuple[str, ...]:
-    """The methods that a request's path answers, for its header Allow."""
+    """The methods that a request's path answers, for its header Allow; a path of no route is a static file's."""
     found: set[str] = {"OPTIONS"}
     for router in routers:
         for route in router.routes:
             if _matches(route, request.scope):
                 found |= set(getattr(route, "methods", None) or ())
+    if len(found) == 1:
+        found.add("GET")
     return tuple(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 

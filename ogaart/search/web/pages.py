@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Red
 
 from ogaart.search.display.changes import Copy, changes
 from ogaart.search.engine.kinship import count_cells
+from ogaart.search.engine.likeness import near_copy_in
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
@@ -23,7 +24,8 @@ from ogaart.search.web.templating import Templates
 
 PAGE = 60
 """Pictures on a page of results."""
-
+AROUND = 12
+"""Favourites that are shown where nothing is found."""
 
 _COPIES = (Relation.SAME, Relation.NEAR)
 
@@ -122,21 +124,36 @@ class SearchPages:
         if meant != address:
             return RedirectResponse(meant.path(), status_code=303)
         resolved = self._resolver.resolve(address, visitor)
-        results = self._service.search(resolved.query)
+        results, listed = self._results(address, resolved)
         if ignored:
             names = ", ".join(f"“{name[:80]}”" for name in ignored)
             results = replace(results, notes=(f"Unknown in the URL, and ignored: {names}.", *results.notes))
+        copy = self._copy(resolved, results)
+        nothing = not (results.hits or address.visual or address.page > 1)
         return self._templates.page(
             "results.html",
             results.info,
             address=address,
+            listed=listed,
             results=results,
+            around=self._showcase.pictures().favourites[:AROUND] if nothing else (),
             query=self._shown(address, resolved) if address.visual else None,
-            copy=self._copy(resolved, results),
-            heading=_heading(address, resolved, results),
+            copy=copy,
+            heading=_heading(address, resolved, results, copy),
             vocabulary=self._service.facets(resolved.query),
             filters_shown=True,
         )
+
+    def _results(self, address: SearchUrl, resolved: ResolvedQuery) -> tuple[Results, SearchUrl]:
+        """The results, and the search whose further pages continue them.
+
+        One card would stand for all of them where all are of one entry: that entry's pictures are shown instead.
+        """
+        results = self._service.search(resolved.query)
+        by_default = address.group is None and address.one_each and address.page == 1
+        if by_default and len(results.hits) == 1 and results.hits[0].entry_more and not results.more:
+            return self._service.search(replace(resolved.query, group=False)), replace(address, group=False)
+        return results, address
 
     async def upload(self, request: Request) -> Response:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
@@ -218,9 +235,11 @@ class SearchPages:
         return WholePicture(resolved.picture_url) if resolved.picture_url else None
 
 
-def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results) -> str:
+def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results, copy: Copy | None) -> str:
     if results.verdict is not None:
-        return results.verdict.text
+        # The card says what was changed, where that is known.
+        changed = copy is not None and copy.changes and results.verdict.relation is Relation.NEAR
+        return f"{near_copy_in(copy.hit)}." if copy is not None and changed else results.verdict.text
     positive = len(resolved.positive) + (resolved.picture is not None)
     if positive == 1 and not resolved.negative and results.hits and results.hits[0].relation is Relation.SAME:
         return "This exact picture, and similar ones"
@@ -232,7 +251,8 @@ def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results) -> s
         return "Like your pictures" if positive > 1 else "Like your picture"
     if address.words.strip():
         count = f"{results.total:,} " if results.total else "No "
-        return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{address.words.strip()}”"
+        words = results.did_you_mean or address.words.strip()
+        return f"{count}{'picture' if results.total == 1 else 'pictures'} for “{words}”"
     count = f"{results.total or 0:,} {'picture' if results.total == 1 else 'pictures'}"
     if address.filters["entry"] and results.hits:
         entry = results.hits[0]

@@ -16,7 +16,7 @@ from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
 from ogaart.search.store.picture_files import FileSlice
 from ogaart.search.web.allowances import Allowances
-from ogaart.search.web.methods import wants_body
+from ogaart.search.web.methods import is_known, wants_body
 from ogaart.search.web.openapi import ImageId
 from ogaart.search.web.static_files import FOREVER
 from ogaart.search.web.template_filters import fit
@@ -62,7 +62,7 @@ class PicturePages:
             data = None if image_id in blocked else store.thumbnail(image_id)
         if data is None:
             raise NotFound(f"no picture has the id {image_id}")
-        if request.headers.get("if-none-match") == headers["ETag"]:
+        if is_known(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         return Response(data, media_type="image/webp", headers=headers)
 
@@ -88,7 +88,7 @@ class PicturePages:
             kinship=kinship,
             stage=fit(hit.width, hit.height, STAGE, pixel_art=hit.pixel_art, growth=3.0),
             own=[place for place in hit.places if place.image_id == image_id],
-            address=SearchUrl(positive=(image_id,)),
+            like_it=SearchUrl(positive=(image_id,)),
             palette_path=palette_path(hit),
             frames=frames_of(self._service, hit),
             image_object=image_object(hit, base_of(request)),

@@ -9,6 +9,7 @@ from ogaart.resources.storage.takedowns import DecisionsUnreadable
 from ogaart.resources.storage.visitor_reports import ReportsFull
 from ogaart.search.errors import (
     BundleTooLarge,
+    EmptyFile,
     ForeignPage,
     HostRefused,
     InvalidParameter,
@@ -68,6 +69,7 @@ class _Answer:
 
 _LATER = "Try again in a minute; the operator finds the cause in the log."
 _ANSWERS: dict[type[Exception], _Answer] = {
+    EmptyFile: _Answer(400, "Empty file", "Choose another file, or save the picture again."),
     InvalidParameter: _Answer(400, "Invalid parameter", "Correct the parameter that is named; the API page lists all."),
     HostRefused: _Answer(
         400, "Unknown host", "Use the name that the operator published; operators list names in OGAART_HOSTS."

@@ -1,6 +1,8 @@
 """Ways into the search from elsewhere: a browser's search field, an installed page, a feed of any search."""
 
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,6 +12,7 @@ from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.page_paths import author_path
+from ogaart.search.query import Sort
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
 from ogaart.search.web.allowances import Allowances
@@ -18,6 +21,7 @@ from ogaart.search.web.templating import Templates
 _ATOM = "http://www.w3.org/2005/Atom"
 _OPENSEARCH = "http://a9.com/-/spec/opensearch/1.1/"
 _LONG_AGO = "2009-03-01T00:00:00Z"  # for entries that state no date: before the site's first one
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DAY = {"Cache-Control": "public, max-age=86400"}
 
 
@@ -75,7 +79,7 @@ class WaysIn:
         return JSONResponse(content, media_type="application/manifest+json", headers=_DAY)
 
     def feed(self, request: Request) -> Response:
-        """The results of a search as an Atom feed.
+        """The results of a search as an Atom feed: the newest first, unless the search has another order.
 
         Raises:
             InvalidParameter: the search is empty, or holds an upload, which is gone in an hour.
@@ -85,7 +89,10 @@ class WaysIn:
         address = read_search_url(known)
         if address.empty or address.temporary:
             raise InvalidParameter("a feed needs a search that lasts: words, filters, links or pictures of the catalog")
-        results = self._service.search(self._resolver.resolve(address, visitor).query)
+        query = self._resolver.resolve(address, visitor).query
+        if query.sort is Sort.RELEVANCE:  # what is new is what a feed is read for
+            query = replace(query, sort=Sort.NEWEST)
+        results = self._service.search(query)
         return Response(
             _atom(address, results.hits, base_of(request)), media_type="application/atom+xml; charset=utf-8"
         )
@@ -130,7 +137,7 @@ def _moment(hit: Hit) -> str:
 
 def _add(parent: ET.Element, name: str, text: str = "", **attributes: str) -> None:
     # Characters that XML 1.0 does not have are left out, whatever an author wrote.
-    ET.SubElement(parent, name, attributes).text = "".join(c for c in text if c >= " " or c in "\t\n") or None
+    ET.SubElement(parent, name, attributes).text = _NOT_XML.sub("", text) or None
 
 
 def _xml(root: ET.Element) -> bytes:

@@ -150,6 +150,21 @@ def test_typing_errors_are_corrected_and_said_so(
     assert found(publication, text)[0] == first
 
 
+@pytest.mark.parametrize("text", ["chest", "elixir", "cardx", "wombeis"])
+def test_other_words_are_not_taken_for_typing_errors(publication: Publication, text: str) -> None:
+    """Words of the table of synonyms are meant; of two errors none is the first letter."""
+    matches = publication.matcher.match(text)
+
+    assert matches.corrected in ("", "card")
+
+
+def test_longer_words_are_said_to_be_longer(publication: Publication) -> None:
+    matches = publication.matcher.match("wolf topd")
+
+    assert matches.note == "No picture has “topd”; these have words that begin so."
+    assert publication.matcher.match("wolf").note == ""
+
+
 def test_some_of_the_words_are_said_to_be_some(publication: Publication) -> None:
     matches = publication.matcher.match("barrel dragonfly")
 

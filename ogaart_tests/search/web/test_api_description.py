@@ -96,6 +96,7 @@ def test_other_sites_may_use_the_api_and_the_pages_may_not_be_read(client: TestC
         ("/api/v1/info", "GET, HEAD, OPTIONS"),
         ("/metrics", "GET, HEAD, OPTIONS"),
         (f"/image/{ROBOT}", "GET, HEAD, OPTIONS"),
+        ("/static/any/ogaart.css", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_allow_names_every_method_of_a_path(client: TestClient, path: str, methods: str) -> None:

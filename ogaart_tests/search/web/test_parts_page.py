@@ -1,5 +1,6 @@
 """The results page lights the part up in its sheet, and lists what a picture contains, in a real Chromium."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def test_the_part_is_lit_in_its_sheet(page: Page) -> None:
 
     page.goto("/")
     page.set_input_files("[data-file]", ROBOTS[6])
+    page.wait_for_url(re.compile("upload="), timeout=60_000)
 
     expect(page.get_by_role("heading", level=1)).to_have_text(
         f"This picture is a part of “Robot sheet” by Zoe, at x {2 * width}, y {height} (column 3, row 2)."
@@ -52,6 +54,9 @@ def test_the_part_is_lit_in_its_sheet(page: Page) -> None:
     assert lit["y"] - sheet["y"] == pytest.approx(height * scale, abs=3)
     assert lit["width"] == pytest.approx(width * scale, abs=5)
     expect(page.locator(".card").first).to_contain_text("contains yours")
+    for what in ("Copy credit", "Keep"):
+        expect(page.locator(".wholes").get_by_role("button", name=what).first).to_be_visible()
+    expect(page.locator(".wholes").get_by_role("link", name="Original").first).to_be_visible()
 
 
 def test_a_scene_lists_its_pieces_and_their_credits(page: Page, tmp_path: Path) -> None:
@@ -63,9 +68,11 @@ def test_a_scene_lists_its_pieces_and_their_credits(page: Page, tmp_path: Path) 
 
     page.goto("/")
     page.set_input_files("[data-file]", scene)
+    page.wait_for_url(re.compile("upload="), timeout=60_000)
 
     expect(page.get_by_role("heading", level=1)).to_contain_text("This picture contains 3 known pictures of 1 entry.")
     expect(page.locator(".pieces li")).to_have_count(3)
     expect(page.locator(".pieces li").first).to_contain_text("OGA-BY 3.0")
+    assert page.locator(".pieces .tile").first.evaluate("tile => tile.clientWidth") > 120
     page.get_by_role("link", name="Credits for all of them").click()
     expect(page.locator(".credited")).to_contain_text("Top-down tanks")

@@ -41,6 +41,9 @@ def test_what_is_refused_is_explained_on_the_page(browser: Browser, site: str) -
     page.set_input_files("[data-file]", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
 
     expect(page.get_by_role("heading", level=1)).to_have_text("No readable picture")
+    page.goto("/")  # here the search bar is a part of the page that is replaced
+    page.set_input_files("[data-file]", {"name": "a.png", "mimeType": "image/png", "buffer": b""})
+    expect(page.get_by_role("heading", level=1)).to_have_text("Empty file")
     page.set_input_files("[data-file]", CARD_FILE)
     page.wait_for_url(re.compile("upload="), timeout=60_000)
     page.close()

@@ -50,6 +50,11 @@ def test_a_search_is_a_feed(client: TestClient) -> None:
 
     entries = feed.findall(f"{ATOM}entry")
     assert len(entries) >= 2
+    dates = [
+        entry.findtext(f"{ATOM}updated") or ""
+        for entry in ET.fromstring(client.get("/feed.atom?q=png").content).iter(f"{ATOM}entry")
+    ]
+    assert dates == sorted(dates, reverse=True)
     assert "GPL 2.0" in {entry.findtext(f"{ATOM}rights") for entry in entries}
     assert "Enemies <script>alert(1)</script>" in {entry.findtext(f"{ATOM}title") for entry in entries}
     assert client.get("/feed.atom").status_code == 400

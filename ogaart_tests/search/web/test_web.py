@@ -235,6 +235,7 @@ def test_an_empty_file_is_told_as_such(client: TestClient) -> None:
 
     assert answer.status_code == 400
     assert "The file robot.png is empty" in answer.text
+    assert "<h1>Empty file</h1>" in answer.text
 
 
 def test_a_script_that_shows_the_progress_gets_the_address(client: TestClient) -> None:
@@ -390,10 +391,13 @@ def test_static_files_are_kept_for_a_year_under_their_version_only(client: TestC
 
 def test_a_thumbnail_never_changes(client: TestClient) -> None:
     first = client.get(f"/thumb/{ROBOT}.webp")
-    again = client.get(f"/thumb/{ROBOT}.webp", headers={"If-None-Match": first.headers["etag"]})
+    name = first.headers["etag"]
 
     assert "immutable" in first.headers["cache-control"]
-    assert (again.status_code, again.content) == (304, b"")
+    for known in (name, f"W/{name}", f'"other", W/{name}', "*"):
+        again = client.get(f"/thumb/{ROBOT}.webp", headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b""), known
+    assert client.get(f"/thumb/{ROBOT}.webp", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
 @pytest.mark.parametrize(

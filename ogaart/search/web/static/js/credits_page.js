@@ -44,6 +44,7 @@ if (form && own && parts.length > 1) {
   form.method = "post";
   const list = bar.querySelector("[data-parts]");
   list.hidden = false;
+  page.querySelector("[data-whole]").textContent = "This page’s URL holds this part of the list: save it, or share it.";
   list.append(`${ids.length} pictures, shown in parts; exports hold all of them. `);
   parts.forEach((part, n) => {
     const link = Object.assign(document.createElement("a"), { href: at(part), textContent: `Part ${n + 1}` });

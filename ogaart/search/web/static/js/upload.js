@@ -8,6 +8,14 @@ const further = document.querySelector("[data-further]");
 const furtherOpen = () => Boolean(further?.closest("details").open);
 
 let sending = false;
+let found = null; // where the picture's search is, once the server said so
+
+/** Go to the picture's search; words that were typed while the picture was on its way narrow it. */
+function follow() {
+  const words = form.querySelector("[name=q]").value.trim();
+  if (words) found.searchParams.set("q", words);
+  location.href = found.href;
+}
 
 /** Send a form with its pictures; whatever it says, the page follows. */
 async function send(from, button) {
@@ -33,11 +41,8 @@ async function send(from, button) {
   request.upload.addEventListener("load", () => bar.removeAttribute("value")); // sent: the search begins
   request.addEventListener("load", () => {
     if (request.status === 200) {
-      const target = new URL(JSON.parse(request.responseText).location, location.href);
-      // Words that were typed while the picture was on its way narrow its search.
-      const words = form.querySelector("[name=q]").value.trim();
-      if (words) target.searchParams.set("q", words);
-      location.href = target.href;
+      found = new URL(JSON.parse(request.responseText).location, location.href);
+      follow();
       return;
     }
     rest();
@@ -55,12 +60,17 @@ function refused(text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const problem = page.querySelector("main .empty");
   if (!problem) return say("The server refused the picture");
-  document.querySelector("main").replaceChildren(document.importNode(problem, true));
+  const main = document.querySelector("main");
+  // On the first page the search bar is in the page: it stays, for another picture.
+  const kept = main.contains(form) ? [form] : [];
+  main.replaceChildren(...kept, document.importNode(problem, true));
+  main.classList.add("refused");
   scrollTo(0, 0);
 }
 
 function rest() {
   sending = false;
+  found = null;
   form.classList.remove("busy");
   document.querySelector("[data-progress]").hidden = true;
   for (const input of form.elements) input.disabled = false;
@@ -82,7 +92,11 @@ function listen() {
   const button = form.querySelector("[data-send-picture]");
   form.querySelector("[data-file]").addEventListener("change", (event) => event.target.files.length && send(form, button));
   form.addEventListener("submit", (event) => {
-    if (sending) return event.preventDefault();
+    if (sending) {
+      event.preventDefault();
+      if (found) follow();
+      return;
+    }
     if (event.submitter === button) {
       event.preventDefault();
       if (form.querySelector("[data-file]").files.length) send(form, button);
