@@ -13,7 +13,7 @@ from ogaart.core.stages import Stage
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, ListingStatus, MemberStatus
 from ogaart.resources.catalog.cut import CatalogFailed
 from ogaart.resources.storage import schema
-from ogaart.resources.storage.sql import literal, plain_type, quoted
+from ogaart.resources.storage.sql import comment_on, literal, plain_type, quoted
 from ogaart.resources.storage.table_types import STAMP, Column, Table
 from ogaart.sites.base import FIRST_SITE
 
@@ -275,8 +275,6 @@ def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
         )
     except (duckdb.ConstraintException, duckdb.ConversionException) as cause:
         raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): {cause}") from cause
-    con.execute(f"COMMENT ON TABLE {table.name} IS {literal(table.comment)}")
-    for column in table.columns:
-        con.execute(f"COMMENT ON COLUMN {table.name}.{quoted(column.name)} IS {literal(column.comment)}")
+    comment_on(con, "TABLE", table.name, table.comment, {column.name: column.comment for column in table.columns})
     [(count,)] = con.execute(f"SELECT count(*) FROM {table.name}").fetchall()  # noqa: S608
     return int(count)

@@ -7,7 +7,7 @@ import duckdb
 
 from ogaart.core.stages import Stage
 from ogaart.resources.catalog import lineage
-from ogaart.resources.storage.sql import literal, quoted
+from ogaart.resources.storage.sql import comment_on
 
 
 @dataclass(frozen=True)
@@ -312,6 +312,4 @@ def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create all views with their comments in the default catalog."""
     for view in VIEWS:
         con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        con.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
-        for column, comment in view.columns.items():
-            con.execute(f"COMMENT ON COLUMN {view.name}.{quoted(column)} IS {literal(comment)}")
+        comment_on(con, "VIEW", view.name, view.comment, view.columns)

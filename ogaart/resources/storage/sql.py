@@ -1,6 +1,6 @@
 """SQL over table files: identifiers, literals, types, and a query that reads declared columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +27,23 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text as an SQL literal, for statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def comment_on(con: duckdb.DuckDBPyConnection, kind: str, name: str, comment: str, columns: Mapping[str, str]) -> None:
+    """Store the comments of a table or view and its columns, in one transaction: one by one takes three times as long.
+
+    Args:
+        con: connection whose default catalog holds it, with no transaction open.
+        kind: ``TABLE`` or ``VIEW``.
+        name: of the table or view, an identifier.
+        comment: its comment.
+        columns: comment by name of a column.
+    """
+    con.begin()
+    con.execute(f"COMMENT ON {kind} {name} IS {literal(comment)}")
+    for column, text in columns.items():
+        con.execute(f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}")
+    con.commit()
 
 
 def plain_type(kind: pa.DataType) -> str:
