@@ -7,6 +7,7 @@ import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
+from ogaart_tests.world import copy_data_root
 
 ROBOT = image_id("robot-animated", 0)
 TANK = image_id("tanks", 0)
@@ -24,12 +26,12 @@ FROG = image_id("enemies", 0)
 NAMES = ["Alice", "Bob & <Eve>\nSPDX-License-Identifier: MIT"]
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A publication in which two entries have collaborators."""
-    settings = Settings(data=tmp_path)
+    settings = Settings(data=tmp_path_factory.mktemp("collaborators"))
     number = publish(settings, tuple(one for one in ENTRIES if one.slug in ("robot-animated", "tanks", "enemies")))
-    words = tmp_path / "generations" / f"{number:06d}" / "words.sqlite"
+    words = settings.data / "generations" / f"{number:06d}" / "words.sqlite"
     words.chmod(0o644)
     with sqlite3.connect(words) as store:
         if "collaborators" not in {row[1] for row in store.execute("PRAGMA table_info(entries)")}:
@@ -39,8 +41,14 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(settings: Settings) -> Iterator[TestClient]:
+    with _serving(settings) as client:
+        yield client
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[TestClient]:
     with (
         SearchService(settings, GridImageReader()) as service,
         TestClient(create_app(settings, service), base_url="http://localhost") as client,
@@ -87,13 +95,15 @@ def test_the_bundle_states_each_as_a_holder_of_the_copyright(client: TestClient)
     assert [line for line in lines if line.startswith("SPDX-License")] == ["SPDX-License-Identifier: CC0-1.0"]
 
 
-def test_blocking_a_collaborator_blocks_their_pictures(settings: Settings, client: TestClient) -> None:
-    assert client.get(f"/image/{FROG}").status_code == 200
+def test_blocking_a_collaborator_blocks_their_pictures(settings: Settings, tmp_path: Path) -> None:
+    copy_data_root(settings.data, tmp_path / "data")
+    with _serving(Settings(data=tmp_path / "data")) as client:
+        assert client.get(f"/image/{FROG}").status_code == 200
 
-    decide(settings.data / "decisions.jsonl", "author", "Alice", "at her request")
+        decide(tmp_path / "data" / "decisions.jsonl", "author", "Alice", "at her request")
 
-    for number, status in ((ROBOT, 404), (FROG, 404), (TANK, 200)):
-        assert client.get(f"/image/{number}").status_code == status
-        assert client.get(f"/thumb/{number}.webp").status_code == status
-        assert client.get(f"/original/{number}").status_code == status
-    assert client.get("/api/v1/search?q=robot").json()["hits"] == []
+        for number, status in ((ROBOT, 404), (FROG, 404), (TANK, 200)):
+            assert client.get(f"/image/{number}").status_code == status
+            assert client.get(f"/thumb/{number}.webp").status_code == status
+            assert client.get(f"/original/{number}").status_code == status
+        assert client.get("/api/v1/search?q=robot").json()["hits"] == []

@@ -13,22 +13,31 @@ from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, publish
+from ogaart_tests.world import copy_data_root
 
 TOGETHER = Entry("lpc-set", "LPC set", "Ann", ("CC-BY 3.0",), ("lpc",), "pypi-arcade/enemies/*.png", most=3,
                  collaborators=("Ben", "Eliza Wy"))  # fmt: skip
 ALONE = next(entry for entry in ENTRIES if entry.slug == "tanks")
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with one publication."""
+    root = tmp_path_factory.mktemp("collaborators")
+    publish(Settings(data=root), (TOGETHER, ALONE))
+    return root
+
+
 @pytest.fixture(name="settings")
-def _settings(tmp_path: Path) -> Settings:
-    settings = Settings(data=tmp_path)
-    publish(settings, (TOGETHER, ALONE))
-    return settings
+def _settings(published: Path, tmp_path: Path) -> Settings:
+    """The settings of a copy, for tests that change it."""
+    copy_data_root(published, tmp_path / "data")
+    return Settings(data=tmp_path / "data")
 
 
-@pytest.fixture(name="service")
-def _service(settings: Settings) -> Iterator[SearchService]:
-    with SearchService(settings, GridImageReader()) as service:
+@pytest.fixture(name="service", scope="module")
+def _service(published: Path) -> Iterator[SearchService]:
+    with SearchService(Settings(data=published), GridImageReader()) as service:
         yield service
 
 
@@ -53,13 +62,12 @@ def test_a_hit_names_and_credits_them(service: SearchService) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ann", "Ben", "Eliza Wy"])
-def test_blocking_any_of_the_authors_takes_the_entry_out_at_once(
-    service: SearchService, settings: Settings, name: str
-) -> None:
-    decide(settings.data / "decisions.jsonl", "author", name, "asked for")
+def test_blocking_any_of_the_authors_takes_the_entry_out_at_once(settings: Settings, name: str) -> None:
+    with SearchService(settings, GridImageReader()) as service:
+        decide(settings.data / "decisions.jsonl", "author", name, "asked for")
 
-    assert slugs(service, SearchQuery(words="lpc")) == set()
-    assert slugs(service, SearchQuery(words="tanks")) == {"tanks"}
+        assert slugs(service, SearchQuery(words="lpc")) == set()
+        assert slugs(service, SearchQuery(words="tanks")) == {"tanks"}
 
 
 def test_a_publication_from_before_the_column_is_served(settings: Settings) -> None:

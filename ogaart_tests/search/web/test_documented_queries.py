@@ -1,6 +1,7 @@
 """Every kind of query that docs/search.md lists is sent as it is written there."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,6 +12,7 @@ from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.service import SearchService
 from ogaart.search.search_url import PARAMETERS, read_search_url
 from ogaart.search.web.app import create_app
+from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
 
 PAGE = Path(__file__).parents[3] / "docs" / "search.md"
@@ -26,28 +28,34 @@ class FromHere(RemoteImageFetcher):
         return PICTURE
 
 
-@pytest.mark.parametrize(("kind", "url"), ROWS, ids=[kind for kind, _ in ROWS])
-def test_a_documented_query_answers(service: SearchService, kind: str, url: str) -> None:
-    settings = service.settings.model_copy(update={"searches_per_minute": 0})
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    unlimited = settings.model_copy(update={"searches_per_minute": 0, "uploads_per_minute": 0})
     with (
-        SearchService(settings, GridImageReader(), FromHere(1 << 20, "test")) as asked,
-        TestClient(create_app(settings, asked), base_url="http://localhost") as client,
+        SearchService(unlimited, GridImageReader(), FromHere(1 << 20, "test")) as service,
+        TestClient(create_app(unlimited, service), base_url="http://localhost") as client,
     ):
-        sent = client.post("/api/v1/search", files={"picture": PICTURE}).json()["upload"]
-        other = client.post("/api/v1/search", files={"picture": OTHER}).json()["upload"]
-        filled = url.format(
-            base="https://example.org",
-            upload=sent,
-            other_upload=other,
-            image_id=image_id("robot-animated", 0),
-            other_id=image_id("alien-platformer", 1),
-        )
-        page = client.get(filled)
+        yield client
 
-        assert page.status_code == 200
-        assert "No picture found" not in page.text
-        if filled.startswith("/search"):
-            assert client.get(f"/api/v1{filled}").json()["hits"]
+
+@pytest.mark.parametrize(("kind", "url"), ROWS, ids=[kind for kind, _ in ROWS])
+def test_a_documented_query_answers(client: TestClient, kind: str, url: str) -> None:
+    sent = client.post("/api/v1/search", files={"picture": PICTURE}).json()["upload"]
+    other = client.post("/api/v1/search", files={"picture": OTHER}).json()["upload"]
+    filled = url.format(
+        base="https://example.org",
+        upload=sent,
+        other_upload=other,
+        image_id=image_id("robot-animated", 0),
+        other_id=image_id("alien-platformer", 1),
+    )
+
+    page = client.get(filled)
+
+    assert page.status_code == 200
+    assert "No picture found" not in page.text
+    if filled.startswith("/search"):
+        assert client.get(f"/api/v1{filled}").json()["hits"]
 
 
 def test_every_parameter_is_in_the_table() -> None:
