@@ -8,8 +8,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
-# Two processes share the tests; each test module stays on one of them, and the tests of the shared demo do.
-WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# Processes share the tests; each test module stays on one of them, and the tests of the shared demo do. The fast tests
+# wait a third of their time, for clocks, sockets and children: one process more than two cores makes use of it.
+SHARED := --dist loadgroup --no-loadscope-reorder
 # The tests start hundreds of Python processes, each of which would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -19,10 +20,10 @@ demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
 
 test: $(STAMP) libarchive lint types
-	$(BIN)/pytest -m "not slow and not cluster" $(WORKERS) $(ARGS)
+	$(BIN)/pytest -m "not slow and not cluster" -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
 
 test-slow: $(STAMP) libarchive
-	$(BIN)/pytest -m slow --timeout 1500 $(WORKERS) $(ARGS)
+	$(BIN)/pytest -m slow --timeout 1500 -n $(or $(WORKERS),2) $(SHARED) $(ARGS)
 
 # PostgreSQL, Redis and Celery workers over one data root; apt-get install redis-server postgresql
 cluster: $(STAMP) libarchive
