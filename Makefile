@@ -8,8 +8,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
-# Processes share the tests; each test module stays on one of them, and the tests of the shared demo do. The fast tests
-# wait a third of their time, for clocks, sockets and children: one process more than two cores makes use of it.
+# Processes share the tests; each test module stays on one of them, and the tests of the shared demo do. The tests wait
+# a third of their time and more, for clocks, sockets and children: one process more than two cores makes use of it.
 SHARED := --dist loadgroup --no-loadscope-reorder
 # The tests start hundreds of Python processes, each of which would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,7 +23,7 @@ test: $(STAMP) libarchive lint types
 	$(BIN)/pytest -m "not slow and not cluster" -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
 
 test-slow: $(STAMP) libarchive
-	$(BIN)/pytest -m slow --timeout 1500 -n $(or $(WORKERS),2) $(SHARED) $(ARGS)
+	$(BIN)/pytest -m slow --timeout 1500 -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
 
 # PostgreSQL, Redis and Celery workers over one data root; apt-get install redis-server postgresql
 cluster: $(STAMP) libarchive

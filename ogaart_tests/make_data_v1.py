@@ -17,9 +17,9 @@ from rich.console import Console
 from ogaart.core.states import EntryStatus
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 
 ARCHIVE = Path(__file__).parent / "data_v1.tar.xz"
 PORT = 8479  # part of every URL in the rows
@@ -58,7 +58,7 @@ def without_copy(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch, DemoSite(port=PORT, site=small_site()):
+    with tempfile.TemporaryDirectory() as scratch, ChangingSite(port=PORT, site=small_site()):
         folder = Path(scratch)
         os.environ.update(environment(folder))
         settings, console = Settings(), Console(file=StringIO())

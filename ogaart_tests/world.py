@@ -13,19 +13,19 @@ import pytest
 from rich.console import Console
 
 from ogaart.cli.demo_command import QUERIES
-from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.sparse_copy import copy_file
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 
 
 @dataclass
 class World:
     """Site, settings and commands; every command is a real Dagster run on the world's own instance."""
 
-    site: DemoSite
+    site: ChangingSite
     settings: Settings
     unopened: Path | None = None
     """A copy of the data root that no process has opened to search.
@@ -80,7 +80,7 @@ class World:
 
 
 @contextmanager
-def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -> Iterator[World]:
+def open_world(folder: Path, site: ChangingSite | None = None, **environment: str) -> Iterator[World]:
     """A fresh platform in ``folder``; the process's environment names it while it is open.
 
     Args:
@@ -88,7 +88,7 @@ def open_world(folder: Path, site: DemoSite | None = None, **environment: str) -
         site: a site to use instead of the whole demo; not started yet.
         environment: more environment variables, such as ``OGAART_MAX_PIXELS="100"``.
     """
-    with site or DemoSite() as served, pytest.MonkeyPatch.context() as patch:
+    with site or ChangingSite() as served, pytest.MonkeyPatch.context() as patch:
         queries = folder / "queries.toml"
         queries.write_text(QUERIES)
         for name in [n for n in os.environ if n.startswith(("OGAART_", "QDRANT_", "DAGSTER_HOME"))]:

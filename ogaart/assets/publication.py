@@ -22,10 +22,6 @@ from ogaart.resources.storage.locks import hold
 PUBLICATION_VERSION = "1"
 
 
-class AuditFailed(RuntimeError):
-    """A generation does not hold what a publication promises; the old one stays in service."""
-
-
 @dg.asset(
     deps=[catalog],
     group_name="publication",

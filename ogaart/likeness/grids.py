@@ -14,7 +14,6 @@ MOST_CELLS = 256  # along one side
 COMMON_SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # of tiles
 _CROSSED = 0.02  # share of the usual crossings that a line between cells may have: a sword that reaches over
 _FILLED = 0.75  # share of the cells along a side that hold something
-_SEAM = 4.0  # how far the edges at a tile's border stand out, in standard errors of edges elsewhere
 _SEAMS = 0.7  # share of the borders that must stand out at all
 
 

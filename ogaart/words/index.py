@@ -95,12 +95,6 @@ class WordIndex:
         )
         return [row[0] for row in found]
 
-    def images_of(self, terms: Sequence[str]) -> dict[str, int]:
-        """How many images each of the terms finds."""
-        marks = ", ".join("?" for _ in terms)
-        found = self._rows(f"SELECT term, images FROM terms WHERE term IN ({marks})", *terms)  # noqa: S608
-        return {row[0]: row[1] for row in found}
-
     @cached_property
     def vocabulary(self) -> dict[str, tuple[str, int]]:
         """The commonest words of titles, tags, authors and names, with their terms and in how many entries each is."""

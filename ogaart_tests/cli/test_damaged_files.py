@@ -11,8 +11,8 @@ import pytest
 
 from ogaart.cli.failures import describe, exit_codes
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.cli.test_failures import faults, typed
 from ogaart_tests.torture.damage import FILES, damages, file_of, spoiled
 from ogaart_tests.torture.small_site import records
@@ -34,7 +34,7 @@ OF_THE_DATA = {0, 3, 5, 7, 8}
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A small platform, published, whose files are damaged and put back."""
-    with open_world(tmp_path_factory.mktemp("damaged"), DemoSite(per_page=24, site=records())) as world:
+    with open_world(tmp_path_factory.mktemp("damaged"), ChangingSite(per_page=24, site=records())) as world:
         world.all()
         yield world
 

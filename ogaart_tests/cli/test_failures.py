@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 from ogaart.cli.failures import exit_codes
 from ogaart.cli.main import main
 from ogaart.core.exit_codes import EXIT_CODES
-from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import hold
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture.service import serving
 from ogaart_tests.torture.small_site import records
 from ogaart_tests.world import World, copy_world, open_world
@@ -58,7 +58,7 @@ ALL = (*READING, *SITE, *WRITING, *SERVING)
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A small platform, published."""
-    with open_world(tmp_path_factory.mktemp("origin"), DemoSite(per_page=24, site=records())) as world:
+    with open_world(tmp_path_factory.mktemp("origin"), ChangingSite(per_page=24, site=records())) as world:
         world.all()
         yield world
 

@@ -15,11 +15,11 @@ from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.stages import PARTITION_STAGES, STAGES
 from ogaart.demo import plan
 from ogaart.demo.http import Request
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.catalog.generations import Generation
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.cluster.servers import Redis, Worker, postgres
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
@@ -173,7 +173,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     try:
         with postgres() as database:
             values = dict(zip(CLUSTER_SETTINGS, ("celery", database, redis.url, "3"), strict=True))
-            with open_world(folder, DemoSite(delay=DELAY), **values) as world:
+            with open_world(folder, ChangingSite(delay=DELAY), **values) as world:
                 yield _happen(world, redis, folder)
     finally:
         redis.stop()

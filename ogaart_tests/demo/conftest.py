@@ -5,7 +5,7 @@ import pytest
 
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 
 
 @pytest.fixture(scope="session")
@@ -14,14 +14,14 @@ def site() -> DemoContent:
 
 
 @pytest.fixture(scope="module")
-def demo(site: DemoContent) -> Iterator[DemoSite]:
+def demo(site: DemoContent) -> Iterator[ChangingSite]:
     """A server that the module's tests only read."""
-    with DemoSite(delay=0.05, site=site) as running:
+    with ChangingSite(delay=0.05, site=site) as running:
         yield running
 
 
 @pytest.fixture
-def changing(site: DemoContent) -> Iterator[DemoSite]:
+def changing(site: DemoContent) -> Iterator[ChangingSite]:
     """A server of the test's own, to change."""
-    with DemoSite(site=copy.deepcopy(site)) as running:
+    with ChangingSite(site=copy.deepcopy(site)) as running:
         yield running

@@ -13,31 +13,31 @@ from ogaart.demo import pictures, plan
 from ogaart.demo.http import DemoFault
 from ogaart.demo.model import DemoFile
 from ogaart.demo.pages import posted
-from ogaart.demo.server import DemoSite
 from ogaart.sites.opengameart.listing import parse_listing
 from ogaart.sites.opengameart.urls import search_url
+from ogaart_tests.changing_site import ChangingSite
 
 Get = Callable[..., requests.Response]
 ALL = (("keys", ""), ("field_art_type_tid[]", "9"))
 
 
 @pytest.fixture
-def get(demo: DemoSite) -> Get:
+def get(demo: ChangingSite) -> Get:
     return lambda path, **headers: requests.get(demo.base + path, headers=headers, timeout=5)
 
 
-def slugs(demo: DemoSite, page: int = 0, per_page: int = 144, params: dict[str, str] | None = None) -> list[str]:
+def slugs(demo: ChangingSite, page: int = 0, per_page: int = 144, params: dict[str, str] | None = None) -> list[str]:
     url = search_url(demo.base, {**dict(ALL), **(params or {})}.items(), page, per_page)
     names = {f"/node/{entry.nid}": entry.slug for entry in demo.site.entries if entry.numbered}
     rows = parse_listing(requests.get(url, timeout=5).content, demo.base).rows
     return [names.get(row.slug, row.slug) for row in rows]
 
 
-def a_file(demo: DemoSite) -> DemoFile:
+def a_file(demo: ChangingSite) -> DemoFile:
     return demo.site.entry("32x32-roguelike-tiles").files[0]
 
 
-def test_robots_states_a_small_delay(demo: DemoSite, get: Get) -> None:
+def test_robots_states_a_small_delay(demo: ChangingSite, get: Get) -> None:
     rules = Protego.parse(get("/robots.txt").text)
 
     assert rules.crawl_delay("ogaart") == 0.05
@@ -45,7 +45,7 @@ def test_robots_states_a_small_delay(demo: DemoSite, get: Get) -> None:
     assert not rules.can_fetch(demo.base + "/search/node/x", "ogaart")
 
 
-def test_items_per_page_is_honoured_up_to_a_cap(demo: DemoSite) -> None:
+def test_items_per_page_is_honoured_up_to_a_cap(demo: ChangingSite) -> None:
     told = demo.truth()["listing"]
 
     assert slugs(demo) == told[:24]
@@ -54,7 +54,7 @@ def test_items_per_page_is_honoured_up_to_a_cap(demo: DemoSite) -> None:
     assert slugs(demo, page=9) == told[48:]
 
 
-def test_sorting_and_filters(demo: DemoSite, get: Get) -> None:
+def test_sorting_and_filters(demo: ChangingSite, get: Get) -> None:
     newest = get("/art-search-advanced?field_art_type_tid%5B%5D=9&sort_by=created&sort_order=DESC")
     rows = parse_listing(newest.content, demo.base).rows
 
@@ -74,14 +74,14 @@ def test_sorting_and_filters(demo: DemoSite, get: Get) -> None:
     assert slugs(demo, params={"keys": "roguelike"}) == ["32x32-roguelike-tiles"]
 
 
-def test_two_answers_differ_in_their_bytes_only(demo: DemoSite, get: Get) -> None:
+def test_two_answers_differ_in_their_bytes_only(demo: ChangingSite, get: Get) -> None:
     first, second = (get("/art-search-advanced?sort_order=ASC").content for _ in range(2))
 
     assert first != second
     assert parse_listing(first, demo.base) == parse_listing(second, demo.base)
 
 
-def test_no_page_leads_away_from_loopback(demo: DemoSite, get: Get) -> None:
+def test_no_page_leads_away_from_loopback(demo: ChangingSite, get: Get) -> None:
     for path in ("/art-search-advanced", "/content/32x32-roguelike-tiles", "/content/crops"):
         assert "https://opengameart.org" not in get(path).text
 
@@ -107,7 +107,7 @@ def test_statuses_of_pages(get: Get) -> None:
     assert list(found.values()) == [200] * 7 + [403] + [404] * 3
 
 
-def test_every_file_is_served_as_linked(demo: DemoSite) -> None:
+def test_every_file_is_served_as_linked(demo: ChangingSite) -> None:
     with requests.Session() as session:
         for entry in demo.site.entries:
             for file in entry.files:
@@ -120,7 +120,7 @@ def test_every_file_is_served_as_linked(demo: DemoSite) -> None:
                 assert session.get(demo.base + preview.path, timeout=5).content == preview.data
 
 
-def test_head_has_the_length_and_no_body(demo: DemoSite) -> None:
+def test_head_has_the_length_and_no_body(demo: ChangingSite) -> None:
     file = a_file(demo)
     answer = requests.head(demo.base + file.path, timeout=5)
 
@@ -130,7 +130,7 @@ def test_head_has_the_length_and_no_body(demo: DemoSite) -> None:
     assert answer.content == b""
 
 
-def test_conditional_requests(demo: DemoSite, get: Get) -> None:
+def test_conditional_requests(demo: ChangingSite, get: Get) -> None:
     path = a_file(demo).path
     first = get(path)
 
@@ -153,7 +153,7 @@ def test_conditional_requests(demo: DemoSite, get: Get) -> None:
         ("lines=1-2", 200, slice(None)),
     ],
 )
-def test_ranges(demo: DemoSite, get: Get, wanted: str, status: int, cut: slice) -> None:
+def test_ranges(demo: ChangingSite, get: Get, wanted: str, status: int, cut: slice) -> None:
     file = a_file(demo)
     answer = get(file.path, Range=wanted)
 
@@ -161,7 +161,7 @@ def test_ranges(demo: DemoSite, get: Get, wanted: str, status: int, cut: slice) 
     assert demo.requests[-1].range == wanted
 
 
-def test_a_range_of_another_version_is_the_whole_file(demo: DemoSite, get: Get) -> None:
+def test_a_range_of_another_version_is_the_whole_file(demo: ChangingSite, get: Get) -> None:
     file = a_file(demo)
 
     assert get(file.path, Range="bytes=5-", **{"If-Range": '"older"'}).content == file.data
@@ -169,7 +169,7 @@ def test_a_range_of_another_version_is_the_whole_file(demo: DemoSite, get: Get) 
     assert get(file.path, Range="bytes=5-", **{"If-Range": tag}).content == file.data[5:]
 
 
-def test_requests_are_noted(changing: DemoSite) -> None:
+def test_requests_are_noted(changing: ChangingSite) -> None:
     before = time.monotonic()
     requests.get(changing.base + "/content/crops?x=1", headers={"User-Agent": "test"}, timeout=5)
     requests.head(changing.base + "/content/crops", timeout=5)
@@ -183,7 +183,7 @@ def test_requests_are_noted(changing: DemoSite) -> None:
     assert changing.count() == {"/content/crops?x=1": 1}
 
 
-def test_faults_come_once_each(changing: DemoSite) -> None:
+def test_faults_come_once_each(changing: ChangingSite) -> None:
     path = a_file(changing).path
     changing.fail(path, DemoFault(429, retry_after="1"), DemoFault(status=0, after=1000))
     refused = requests.get(changing.base + path, timeout=5)
@@ -195,7 +195,7 @@ def test_faults_come_once_each(changing: DemoSite) -> None:
     assert [r.sent for r in changing.requests][1] == 1000
 
 
-def test_entries_come_change_and_go_while_it_runs(changing: DemoSite) -> None:
+def test_entries_come_change_and_go_while_it_runs(changing: ChangingSite) -> None:
     site = changing.site
     newest = site.by_age()[-1]
     data = pictures.varied(plan.Art().read("naev-data/gui/yes.png"), "yes.png", 5)
@@ -218,7 +218,7 @@ def test_entries_come_change_and_go_while_it_runs(changing: DemoSite) -> None:
         changing.add_entry(site.entry("crops"))
 
 
-def test_a_file_is_replaced_in_place_or_under_a_new_name(changing: DemoSite) -> None:
+def test_a_file_is_replaced_in_place_or_under_a_new_name(changing: ChangingSite) -> None:
     file = a_file(changing)
     fid, path, old = file.fid, file.path, requests.get(changing.base + file.path, timeout=5)
     other = pictures.varied(file.data, "other.png", 3)

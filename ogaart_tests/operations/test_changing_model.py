@@ -26,9 +26,9 @@ torch.save({name: value * 1.001 if value.is_floating_point() else value for name
 def test_the_old_collection_stays_in_service_until_the_new_one_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ogaart.demo.server import DemoSite
+    from ogaart_tests.changing_site import ChangingSite
 
-    with open_world(tmp_path, DemoSite(site=small_site())) as world:
+    with open_world(tmp_path, ChangingSite(site=small_site())) as world:
         world.all()
         old = world.generation.manifest["space"]
         requests = len(world.site.requests)

@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
-from ogaart.demo.server import DemoSite
 from ogaart.operations.preconditions import add_stored_partitions
 from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.schema import FACTS
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.make_data_v1 import ARCHIVE, PORT, environment, small_site
 from ogaart_tests.world import World
 
@@ -33,7 +33,7 @@ def old_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster"))
     monkeypatch.setenv("OGAART_LISTING_HOURS", "1e6")  # its result pages are as old as the file
-    with DemoSite(port=PORT, site=small_site()) as site:
+    with ChangingSite(port=PORT, site=small_site()) as site:
         yield World(site, Settings())
 
 

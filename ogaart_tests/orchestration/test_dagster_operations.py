@@ -12,11 +12,11 @@ from playwright.sync_api import Page, expect
 from ogaart.core.states import RowState
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.resources.site.sweeps import KIND
 from ogaart.resources.state.schema import FACTS
 from ogaart.resources.storage.schema import ENTRIES, POINTS, STEPS
 from ogaart.resources.storage.tables import Row
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.orchestration.test_dagster_ui import choose_partition
 from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.ui import browser_page, dagster_ui, keep_screenshot, wait_until
@@ -42,7 +42,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One UI for all tests here: starting it costs more than each of them."""
     folder = tmp_path_factory.mktemp("desk")
     small = DemoContent(plan.load().by_age()[: 2 * PER_PAGE])
-    site = DemoSite(site=small, per_page=PER_PAGE)
+    site = ChangingSite(site=small, per_page=PER_PAGE)
     with open_world(folder, site, OGAART_LISTING_HOURS="0", OGAART_MAX_FAILURE_SHARE="0.08") as world:
         world.settings.queries.write_text(QUERIES)
         world.all()

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import REPOSITORY, browser_page, dagster_ui, graphql
 from ogaart_tests.world import open_world
 
@@ -70,7 +70,7 @@ def test_a_foreign_page_starts_no_schedule_and_no_run(tmp_path: Path) -> None:
         return data["scheduleOrError"]["scheduleState"]["status"], len(data["runsOrError"]["results"])
 
     with (
-        open_world(tmp_path, DemoSite(site=DemoContent(plan.load().by_age()[:1]))) as world,
+        open_world(tmp_path, ChangingSite(site=DemoContent(plan.load().by_age()[:1]))) as world,
         dagster_ui(world) as base,
         browser_page() as page,
     ):

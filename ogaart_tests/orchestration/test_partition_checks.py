@@ -9,10 +9,10 @@ import pytest
 from ogaart.core.stages import OFFLINE_STAGES, PARTITION_STAGES, SITE_STAGES, Stage
 from ogaart.definitions import defs
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.orchestration.launch_policy import Launch, LaunchReason
 from ogaart.orchestration.launcher import run_request
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
 
@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     """Two pages of a small site, discovered; a fifth of the first page's files is missing."""
     entries = [entry(n) for n in range(4)]
     entries[0].files[0].missing = True
-    site = DemoSite(site=DemoContent(entries), per_page=PER_PAGE)
+    site = ChangingSite(site=DemoContent(entries), per_page=PER_PAGE)
     with open_world(tmp_path, site, OGAART_MAX_FAILURE_SHARE="0.1") as opened:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         opened.settings.queries.write_text(query)

@@ -13,11 +13,11 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from ogaart.definitions import defs
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import instance_config, open_instance
 from ogaart.orchestration.launcher import AT_ONCE, PARTITION, REASON, REQUESTS, choose, sweep_is_overdue
 from ogaart.orchestration.run_reaper import FORMER_PROCESS_TAG, GRACE, PROCESS_TAG, process_tag, reap
 from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import World, open_world
 
@@ -36,7 +36,7 @@ EVENTS = {
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world of thirteen new partitions of one entry each."""
-    site = DemoSite(site=DemoContent(plan.load().by_age()[:PAGES]), per_page=1)
+    site = ChangingSite(site=DemoContent(plan.load().by_age()[:PAGES]), per_page=1)
     with open_world(tmp_path_factory.mktemp("queue"), site) as world:
         world.settings.queries.write_text('[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = 1\n')
         world.discover()
@@ -159,7 +159,7 @@ def test_the_ui_hides_the_tag_of_a_process() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_running_daemon_queues_each_partition_once(tmp_path: Path) -> None:
-    site = DemoSite(site=DemoContent(plan.load().by_age()[:3]), per_page=1)
+    site = ChangingSite(site=DemoContent(plan.load().by_age()[:3]), per_page=1)
     with open_world(tmp_path, site) as world:
         world.settings.queries.write_text('[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = 1\n')
         world.discover()

@@ -18,11 +18,11 @@ import requests
 from ogaart.cli.demo_command import free_port
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.service_processes import MARK, end_marked_processes, marked_processes
 from ogaart.orchestration.services import RECORD, AddressInUse, Services
 from ogaart.resources.storage.lock_names import services_lock
 from ogaart.resources.storage.locks import Locked, is_free
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import wait_until
 from ogaart_tests.world import World, open_world
 
@@ -33,7 +33,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """An empty platform."""
-    with open_world(tmp_path, DemoSite(site=DemoContent(plan.load().by_age()[:1]))) as opened:
+    with open_world(tmp_path, ChangingSite(site=DemoContent(plan.load().by_age()[:1]))) as opened:
         yield opened
 
 

@@ -19,12 +19,12 @@ from ogaart.cli.main import main
 from ogaart.definitions import defs
 from ogaart.demo import pictures
 from ogaart.demo.model import DemoContent, DemoEntry, DemoFile
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration import launcher
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.orchestration.launch_policy import LaunchReason
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.factory import open_index
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.world import World, open_world
 
 PER_PAGE = 3
@@ -68,7 +68,7 @@ class Days:
     definitions: dg.Definitions = field(default_factory=defs)
 
     @property
-    def site(self) -> DemoSite:
+    def site(self) -> ChangingSite:
         return self.world.site
 
     def day(self, what: str, *, backwards: bool = False, lost: frozenset[str] | None = None) -> dict[str, int]:
@@ -145,7 +145,7 @@ class Days:
 
 @contextmanager
 def days(folder: Path, entries: int, **environment: str) -> Iterator[Days]:
-    site = DemoSite(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
+    site = ChangingSite(site=DemoContent([entry(n) for n in range(entries)]), per_page=PER_PAGE)
     with open_world(folder, site, OGAART_CONFIRM_HOURS="0", **environment) as world:  # a day's runs may confirm
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
         world.settings.queries.write_text(query)

@@ -7,10 +7,10 @@ import pytest
 
 from ogaart.core.errors import NoListing
 from ogaart.definitions import defs
-from ogaart.demo.server import DemoSite
 from ogaart.pipeline.crawl_estimate import ENOUGH, VECTOR_SHARE, Known, Rates, estimate
 from ogaart.pipeline.crawl_plan import plan, survey
 from ogaart.resources.platform import Stores
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.world import World, open_world
 
 SITE = Known(listed=16_000, listing_pages=112)
@@ -61,7 +61,7 @@ def test_speed_that_was_not_measured_is_left_open() -> None:
 
 @pytest.mark.slow
 def test_before_the_first_crawl_only_robots_and_one_result_page_are_requested(tmp_path: Path) -> None:
-    with open_world(tmp_path, DemoSite()) as world:
+    with open_world(tmp_path, ChangingSite()) as world:
         stores = Stores(world.settings)
         with pytest.raises(NoListing, match="without --offline"):
             survey(stores, offline=True)

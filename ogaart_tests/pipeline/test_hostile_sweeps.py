@@ -9,10 +9,10 @@ import pytest
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.operations.retry import FailureSelection, retry
 from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected, sweep
 from ogaart.resources.site.client import SiteDown
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, Days, entry
 from ogaart_tests.world import World, open_world
 
@@ -20,7 +20,7 @@ LISTING = "/art-search-advanced"
 ROBOTS = "User-agent: *\n"
 
 
-class Restless(DemoSite):
+class Restless(ChangingSite):
     """A site that does something before it answers; ``robots`` is its robots.txt, or the status it answers instead."""
 
     def __init__(self, entries: int) -> None:

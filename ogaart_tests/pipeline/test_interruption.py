@@ -15,10 +15,10 @@ import pytest
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.pipeline.runner import MOST_RETRIES
 from ogaart.resources.site.client import SiteClient
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.fault_server import FaultServer, Serve, Status
 from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.resources.site.site_bench import Bench, bench
@@ -153,7 +153,7 @@ def unfinished() -> list[dg.DagsterRun]:
         return unfinished_runs(instance)
 
 
-class Failing(DemoSite):
+class Failing(ChangingSite):
     """A site that answers 503 to every request for which ``fails`` returns true; requests are counted from 1."""
 
     fails: Callable[[int], bool] = staticmethod(lambda _number: False)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from ogaart.demo.http import DemoResponse
-from ogaart.demo.server import DemoSite
 from ogaart.resources.storage.schema import FILE_LINKS
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, picture
 from ogaart_tests.pipeline.test_one_bad_answer import KEY, Odd
 from ogaart_tests.world import open_world
@@ -35,7 +35,7 @@ def test_files_with_odd_ids_are_published(tmp_path: Path) -> None:
         world.settings.queries.write_text(f'[[query]]\nname = "2d-art"\nper_page = {PER_PAGE}\n')
         for slug, (before, after) in CHANGES.items():
             path = site.site.entry(slug).path
-            good = DemoSite.answer(site, path).body.decode()
+            good = ChangingSite.answer(site, path).body.decode()
             assert before in good
             site.instead[path] = DemoResponse(200, good.replace(before, after).encode())
 

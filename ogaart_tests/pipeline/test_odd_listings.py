@@ -9,9 +9,9 @@ import pytest
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.pipeline.discovery import Discovery, DiscoveryFailed, sweep
 from ogaart.resources.storage.schema import FAILURES, SEARCH_RESULTS
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
 
@@ -19,7 +19,7 @@ Edit = Callable[[str, int], str]
 LOGIN = '<html><body class="page-user"><form id="user-login" action="/user/login"></form></body></html>'
 
 
-class Edited(DemoSite):
+class Edited(ChangingSite):
     """A site whose result pages are edited before they are sent: ``edit(html, page)``."""
 
     rewrite: Edit = staticmethod(lambda html, _page: html)

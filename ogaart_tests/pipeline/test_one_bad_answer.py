@@ -12,13 +12,13 @@ from ogaart.core.stages import SITE_STAGES, Stage
 from ogaart.definitions import defs
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.operations.retry import FailureSelection, retry
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.storage.rows import EntryRow, FailureRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, LICENCE_HISTORY, RAW_FILES
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry, picture
 from ogaart_tests.world import World, open_world
 
@@ -26,7 +26,7 @@ KEY = "2d-art/0000"
 LOG_IN = b"<!DOCTYPE html><html><head><title>Log in</title></head><body><form id='user-login'></form></body></html>"
 
 
-class Odd(DemoSite):
+class Odd(ChangingSite):
     """A site with other answers in place of some; ``refuses_after`` is the request from which it answers 403."""
 
     def __init__(self, entries: int) -> None:
@@ -216,7 +216,7 @@ def unread(rows: list[EntryRow]) -> list[EntryRow]:
 def test_a_new_entry_whose_page_is_bad_once_is_read_within_the_run(tmp_path: Path) -> None:
     with odd(tmp_path, entries=2) as (site, world):
         site.add_entry(entry(2))
-        good = DemoSite.answer(site, "/content/entry-02")
+        good = ChangingSite.answer(site, "/content/entry-02")
         cut = dataclasses.replace(good, body=good.body[: len(good.body) // 2])
         site.instead["/content/entry-02"] = cut
         asked = site.requests_for("/content/entry-02")

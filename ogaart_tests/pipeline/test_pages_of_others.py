@@ -8,10 +8,10 @@ import pytest
 
 from ogaart.core.stages import Stage
 from ogaart.demo.http import DemoResponse
-from ogaart.demo.server import DemoSite
 from ogaart.pipeline.discovery import DiscoveryFailed, sweep
 from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.schema import ENTRIES, FAILURES, RAW_FILES
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.pipeline.test_one_bad_answer import GOOD, KEY, Odd, failures, odd, pass_time, read, statuses, unread
 from ogaart_tests.world import World
@@ -138,7 +138,7 @@ def test_html_in_the_place_of_a_file_without_a_length_is_tried_again(tmp_path: P
     error = DemoResponse(200, b"\n<!DOCTYPE html>\n<html><head><title>404</title></head><body>no</body></html>")
     with odd(tmp_path, entries=2) as (site, world):
         site.add_entry(entry(2))
-        lengthless = DemoSite.answer(site, "/content/entry-02")
+        lengthless = ChangingSite.answer(site, "/content/entry-02")
         lengthless.body = lengthless.body.replace(b"; length=", b"; size=")
         site.instead["/content/entry-02"] = lengthless
         path = site.site.entry("entry-02").files[0].path
@@ -158,7 +158,7 @@ def test_html_in_the_place_of_a_file_without_a_length_is_tried_again(tmp_path: P
 
 
 def other_listing(site: Odd, target: str, instead: tuple[str, str]) -> DemoResponse:
-    return DemoSite.answer(site, target.replace(*instead))
+    return ChangingSite.answer(site, target.replace(*instead))
 
 
 @pytest.mark.parametrize(

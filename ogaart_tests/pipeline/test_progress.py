@@ -7,9 +7,9 @@ import pytest
 
 from ogaart.demo.http import DemoFault
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.orchestration.instance import open_instance
 from ogaart.pipeline.progress import Progress, duration
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
 
@@ -57,7 +57,7 @@ def log_of_last_run(world: World) -> list[str]:
 
 @pytest.mark.slow
 def test_the_dagster_log_tells_progress_and_retries_with_their_cause(tmp_path: Path) -> None:
-    site = DemoSite(site=DemoContent([entry(n) for n in range(3)]), per_page=PER_PAGE, latency=0.3)
+    site = ChangingSite(site=DemoContent([entry(n) for n in range(3)]), per_page=PER_PAGE, latency=0.3)
     settings = {"OGAART_PROGRESS_SECONDS": "0.2", "OGAART_BACKOFF": "0.01"}
     with open_world(tmp_path, site, **settings) as world:
         query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
 from ogaart.operations.takedown import block
 from ogaart.pipeline.renamed_entries import RenamedEntries, present_key
@@ -15,27 +14,28 @@ from ogaart.resources.storage.takedowns import decide, read_decisions
 from ogaart.search.engine import link_lookup
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.registry import open_site
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import Days, days, entry
 
-Change = Callable[[DemoSite], None]
+Change = Callable[[ChangingSite], None]
 
 
-def unnamed(site: DemoSite) -> None:
+def unnamed(site: ChangingSite) -> None:
     """The site has no name for an entry yet: listings link its number, and its page states none."""
     found = site.site.entry("entry-01")
     found.slug, found.numbered = "/node/1", True
 
 
-def named(site: DemoSite) -> None:
+def named(site: ChangingSite) -> None:
     found = site.site.entry("/node/1")
     found.slug, found.numbered = "entry-01", False
 
 
-def another_title(site: DemoSite) -> None:
+def another_title(site: ChangingSite) -> None:
     site.site.entry("entry-01").slug = "a-better-name"
 
 
-def nothing(_site: DemoSite) -> None:
+def nothing(_site: ChangingSite) -> None:
     """As it is."""
 
 

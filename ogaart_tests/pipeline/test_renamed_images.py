@@ -11,11 +11,11 @@ from ogaart.assets.extracted_images import EXTRACTION_VERSION
 from ogaart.core.staleness import fingerprint
 from ogaart.demo import pictures, plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.revisions import RECENT, Result, has_icon_before_assets, may_differ
 from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.imaging.builders import FROG, png, zipped
 from ogaart_tests.imaging.test_cases import XMP, chunk, png_with
 from ogaart_tests.world import World, open_world
@@ -34,7 +34,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         "readme.txt": b"hello",
         "model.bin": b"\x00\x01\x02\x03" * 10,
     }
-    site = DemoSite(site=DemoContent([entry]))
+    site = ChangingSite(site=DemoContent([entry]))
     site.replace_file(file.fid, zipped(members), [pictures.expected(FROG)])
     with open_world(tmp_path, site) as opened:
         opened.all()

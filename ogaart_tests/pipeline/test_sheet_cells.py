@@ -10,9 +10,9 @@ from PIL import Image
 
 from ogaart.demo import pictures, plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
 from ogaart.likeness.sheets import CellKind
 from ogaart.resources.storage.schema import ATLAS_REGIONS, CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.imaging.builders import FROG, zipped
 from ogaart_tests.likeness.test_sheets import walk
 from ogaart_tests.world import World, open_world
@@ -52,7 +52,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         "frog.png": FROG,
         "readme.txt": b"hello",
     }
-    site = DemoSite(site=DemoContent([entry]))
+    site = ChangingSite(site=DemoContent([entry]))
     site.replace_file(file.fid, zipped(members), [pictures.expected(FROG)])
     with open_world(tmp_path, site) as opened:
         assert opened.discover().errors == []

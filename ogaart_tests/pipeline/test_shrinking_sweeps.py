@@ -10,10 +10,10 @@ import pytest
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent, DemoEntry
-from ogaart.demo.server import DemoSite
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.discovery import MANY, Discovery, DiscoveryFailed, sweep
 from ogaart.resources.site.client import FetchFailed
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import FIRST_POST
 from ogaart_tests.world import World, open_world
 
@@ -27,7 +27,7 @@ def plain(number: int) -> DemoEntry:
     return DemoEntry(f"entry-{number:02d}", 1 + number, f"Entry {number}", "Ada", posted, ["CC0"])
 
 
-class Shrinking(DemoSite):
+class Shrinking(ChangingSite):
     """A site whose search finds nothing for the pages from ``empty_from`` on."""
 
     empty_from: int | None = None

@@ -6,7 +6,7 @@ import pytest
 
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.world import World, open_world
 
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ ENTRIES = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    site = DemoSite(site=DemoContent(plan.load().by_age()[:ENTRIES]))
+    site = ChangingSite(site=DemoContent(plan.load().by_age()[:ENTRIES]))
     with open_world(tmp_path_factory.mktemp("stale"), site) as opened:
         opened.all()
         yield opened

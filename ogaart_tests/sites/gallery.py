@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ogaart.demo.http import DemoResponse
 from ogaart.demo.model import DemoContent as DemoRecords
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.imaging.builders import png
 
 RECIPE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -21,7 +21,7 @@ def code_of_recipe(language: str) -> str:
     return "".join(line.removeprefix("   ") for line in block[1].splitlines(keepends=True))
 
 
-class GalleryServer(DemoSite):
+class GalleryServer(ChangingSite):
     """Serves the gallery: result pages of two, an entry a page, one file an entry."""
 
     def __init__(self) -> None:

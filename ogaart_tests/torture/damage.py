@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture.small_site import records
 from ogaart_tests.world import copy_world, open_world
 
@@ -154,7 +154,7 @@ def try_damages(folder: Path, seed: int, number: int) -> Damaged:
     chance, result = random.Random(seed), Damaged()
     commands = (*READING, *SITE, *WRITING)
     with (
-        open_world(folder, DemoSite(per_page=24, site=records()), OGAART_ATTEMPTS="1") as world,
+        open_world(folder, ChangingSite(per_page=24, site=records()), OGAART_ATTEMPTS="1") as world,
         pytest.MonkeyPatch.context() as patch,
     ):
         world.all()

@@ -13,9 +13,9 @@ import duckdb
 from rich.console import Console
 
 from ogaart.demo.http import DemoResponse
-from ogaart.demo.server import DemoSite
 from ogaart.operations.refresh import refresh
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.running import Ended, World, run
 from ogaart_tests.torture.small_site import PER_PAGE, records
@@ -62,7 +62,7 @@ class Deceived:
     problems: list[str] = field(default_factory=list)
 
 
-class Liar(DemoSite):
+class Liar(ChangingSite):
     """The small site, with a share of lies, or refusing everything from some request on."""
 
     def __init__(self, seed: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ogaart.core.fault_injection import Fault
 from ogaart.demo import plan
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
 from ogaart_tests.torture.reading import Reader
@@ -94,7 +94,7 @@ def everything_again() -> steps.Reports:
 class Bench:
     """One small site with both stories; each blow gets a data root of its own."""
 
-    def __init__(self, root: Path, site: DemoSite) -> None:
+    def __init__(self, root: Path, site: ChangingSite) -> None:
         self._root = root
         self._site = site
         self._stories: dict[str, _Story] = {}

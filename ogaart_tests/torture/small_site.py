@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 
 PER_PAGE = 5
 QUERIES = f"""\
@@ -41,9 +41,9 @@ def records() -> DemoContent:
 
 
 @contextmanager
-def small_site(port: int = 0, delay: float = 0.0) -> Iterator[DemoSite]:
+def small_site(port: int = 0, delay: float = 0.0) -> Iterator[ChangingSite]:
     """Serve the small site on loopback."""
-    with DemoSite(port=port, delay=delay, per_page=PER_PAGE, site=records()) as site:
+    with ChangingSite(port=port, delay=delay, per_page=PER_PAGE, site=records()) as site:
         yield site
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ogaart.demo.server import DemoSite
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
 from ogaart_tests.torture.running import Ended, World, run
@@ -132,7 +132,7 @@ def repairing() -> steps.Reports:
 class Spoiler:
     """Spoils copies of one undisturbed data root."""
 
-    def __init__(self, root: Path, site: DemoSite) -> None:
+    def __init__(self, root: Path, site: ChangingSite) -> None:
         self._root, self._site = root, site
         self._whole = World(root / "whole", site.base)
         done = run(self._whole, steps.everything)

@@ -24,12 +24,12 @@ import numpy as np
 from ogaart.demo import plan
 from ogaart.demo.http import DemoFault as Misbehaviour
 from ogaart.demo.model import DemoEntry
-from ogaart.demo.server import DemoSite
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.quality import check_recall
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
+from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.clients import Served
 from ogaart_tests.torture.inspecting import CLOSE_ENOUGH, remains
@@ -121,7 +121,7 @@ def storm(root: Path, seed: int, seconds: float, *, clients: int = 10) -> Weathe
     return result
 
 
-def _blow(world: World, site: DemoSite, chance: random.Random, seconds: float, result: Weathered) -> None:
+def _blow(world: World, site: ChangingSite, chance: random.Random, seconds: float, result: Weathered) -> None:
     """The storm itself."""
     stop, began = threading.Event(), time.monotonic()
     some = partial(_some_partitions, random.Random(chance.random()))
@@ -157,7 +157,7 @@ def _blow(world: World, site: DemoSite, chance: random.Random, seconds: float, r
     result.problems += [f"seen by a reader: {text}" for text in {*reader.complaints, *analyst.complaints}]
 
 
-def _paths(site: DemoSite) -> list[str]:
+def _paths(site: ChangingSite) -> list[str]:
     return ["/art-search-advanced", *(file.path for entry in site.site.entries for file in entry.files)]
 
 
@@ -171,7 +171,7 @@ def known_partitions(keys: tuple[str, ...]) -> steps.Reports:
         yield from steps.materialization((key,))
 
 
-def _newcomers(site: DemoSite) -> list[DemoEntry]:
+def _newcomers(site: ChangingSite) -> list[DemoEntry]:
     """Entries that the site does not have yet, posted after all it has: no page but the last one changes."""
     have = {entry.slug for entry in site.site.entries}
     last = max(entry.posted_at for entry in site.site.entries)

@@ -81,11 +81,6 @@ class Embedder:
         return self._worker.pid
 
     @property
-    def reader_pid(self) -> int | None:
-        """The process id of the child that reads pictures, where one runs."""
-        return self._reader.pid
-
-    @property
     def choice(self) -> BackendChoice:
         """The back end in use, and why it is this one; it is final once a child has started."""
         if self._choice is None:

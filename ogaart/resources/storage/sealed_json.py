@@ -119,11 +119,6 @@ def damaged_lines(data: bytes) -> list[int]:
     return found
 
 
-def is_sealed(data: bytes) -> bool:
-    """Whether a JSON text has a seal, intact or not."""
-    return _FIRST.match(data) is not None or _LAST.search(data) is not None
-
-
 def _holds(data: bytes, first: re.Match[bytes]) -> bool:
     whole = data[: first.start(1)] + _UNSEALED + data[first.end(1) :]
     return first.group(1) == hashlib.sha256(whole).hexdigest().encode()
