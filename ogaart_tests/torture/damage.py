@@ -46,7 +46,6 @@ FILES: dict[str, str] = {
     "published pack": "generations/*/packs/*/*/*.zip",
     "history of publications": "history/publications.parquet",
     "changes": "history/changes.parquet",
-    "delay in force": "site/127*.jsonl",
     "journal of fetch records": "site/fetches.jsonl",
     "database of state": "state.db",
     "page": "blobs/*/*/*",

@@ -95,7 +95,6 @@ BATCHES = (
     (
         Spoil("blob of a page", "blobs/*/*/*", rotten, b"<!DOCTYPE"),
         Spoil("journal of fetch records", "site/fetches.jsonl", torn),
-        Spoil("delay in force", "site/127.0.0.1*.jsonl", torn, noticed=False),
         Spoil("table of images", "tables/images/extracted_images/2d-art/0001.parquet", torn),
         Spoil("shard", "index/*/shard/*/edge_config.json", torn),
         Spoil("manifest", "generations/0*/manifest.json", torn),
