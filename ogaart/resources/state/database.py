@@ -158,6 +158,8 @@ class StateDatabase:
             if not self._read_only:
                 root_identity.claim(lambda: _writer(engine), self._root)
             with engine.connect() as connection:
+                if self._read_only and not sa.inspect(connection).has_table(DATA_ROOT.name):
+                    return  # of a version before
                 root_identity.require_own(connection, self._root, self.where)
         except root_identity.OtherDataRoot as cause:
             raise StateRefused(f"OGAART_DATABASE_URL: {cause}") from cause

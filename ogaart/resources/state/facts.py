@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ogaart.resources.state.database import StateDamaged, StateDatabase, upsert
+from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused, upsert
 from ogaart.resources.state.schema import FACTS
 from ogaart.resources.storage.sealed_json import SealBroken, open_json, seal_json
 
@@ -90,7 +90,7 @@ def _rows(state: StateDatabase) -> Iterator[Any]:
     try:
         with state.reading() as connection:
             yield from connection.execute(sa.select(FACTS))
-    except (StateDamaged, sa.exc.OperationalError):
+    except (StateDamaged, StateRefused, sa.exc.OperationalError):
         return  # torn, of a version before, or held by a writer: nothing more is known of it
 
 
