@@ -21,7 +21,6 @@ from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, file_of, picture_name, thumbnail_name
 from ogaart.resources.platform import Platform
-from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.packs import PackWriter
 from ogaart.resources.storage.rows import (
     AtlasRegionRow,
@@ -87,7 +86,7 @@ def extract(step: Step) -> None:
             _rows(stored, stored.members_now(), stored.occurrences, stored.images, stored.renamed, stored.regions)
         )
         return
-    draft = temporary(tables.pack_path(step.stage, step.partition))
+    draft = tables.pack_draft(step.stage, step.partition)
     unchanged = set(plan.unchanged)
     with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
         content = Content(pack)

@@ -34,6 +34,7 @@ _HELD = ("Could not set lock on file", "database is locked")
 @cache
 def exit_codes() -> Mapping[type[Exception], int]:
     """Every declared failure with its exit code; a subclass that comes before its base has its own."""
+    from ogaart.core.arrays import ArrayDamaged
     from ogaart.core.errors import (
         BadChoice,
         ExtraMissing,
@@ -52,7 +53,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
     from ogaart.resources.index.base import IndexBroken, IndexUnreachable
     from ogaart.resources.site.errors import FetchFailed, SiteDown
     from ogaart.resources.state.database import StateDamaged, StateRefused
-    from ogaart.resources.storage.arrays import ArrayDamaged
+    from ogaart.resources.storage.current_objects import JournalDamaged
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
     from ogaart.resources.storage.tables import NewerFormat, TornTable
@@ -94,7 +95,9 @@ def exit_codes() -> Mapping[type[Exception], int]:
             EXIT_REFUSED,
         ),
         **dict.fromkeys((NoListing, NothingPublished), EXIT_NOTHING),
-        **dict.fromkeys((TornTable, SegmentDamaged, StateDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED),
+        **dict.fromkeys(
+            (TornTable, JournalDamaged, SegmentDamaged, StateDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED
+        ),
         **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid, ArrayDamaged), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
         **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),

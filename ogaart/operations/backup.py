@@ -9,17 +9,17 @@ collection, the publications; and the database of state, which is made again fro
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
-from ogaart.resources.storage.schema import TABLES
+from ogaart.resources.storage.objects import PACKS, Cut
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "copied", "MB")
@@ -39,52 +39,48 @@ def backup(settings: Settings, folder: Path) -> Report:
     folder = folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     report = Report(COLUMNS)
-    root.scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=root.scratch) as scratch:
-        cut = Path(scratch)
-        stores.tables.cut(cut)
-        _mirror(report, "tables", _kept_tables(cut), cut, folder, same=lambda _old, _new: False)
-        _forget_others(folder / "tables", {path.relative_to(cut / "tables") for path in _kept_tables(cut)})
-    _mirror(report, "fetch records", _files(root.site), root.root, folder, same=_same_time)
-    _mirror(report, "blobs", _files(root.blobs), root.root, folder, same=_same_size)
-    _mirror(report, "vectors", _files(root.vectors), root.root, folder, same=_same_size)
-    _mirror(report, "derived", _files(root.derived), root.root, folder, same=_same_size)
-    _mirror(report, "projections", _files(root.projections), root.root, folder, same=lambda _old, _new: False)
+    tables = _kept_tables(stores.tables.cut())
+    _mirror(report, "tables", tables, folder, same=lambda _old, _new: False)
+    _forget_others(folder, {name for _, name in tables})
+    _mirror(report, "fetch records", _files(root, root.site), folder, same=_same_time)
+    _mirror(report, "blobs", _files(root, root.blobs), folder, same=_same_size)
+    _mirror(report, "vectors", _files(root, root.vectors), folder, same=_same_size)
+    _mirror(report, "derived", _files(root, root.derived), folder, same=_same_size)
+    _mirror(report, "projections", _files(root, root.projections), folder, same=lambda _old, _new: False)
     for name, path in (("decisions", root.decisions), ("reports", root.reports), ("identity", root.identity)):
-        _mirror(report, name, [path] if path.exists() else [], root.root, folder, same=lambda _old, _new: False)
-    _mirror(report, "history", _files(root.history), root.root, folder, same=lambda _old, _new: False)
+        _mirror(report, name, [(path, path.name)] if path.exists() else [], folder, same=lambda _old, _new: False)
+    _mirror(report, "history", _files(root, root.history), folder, same=lambda _old, _new: False)
     queries = folder / "queries.toml"
     shutil.copyfile(settings.queries, queries)
     _instance(report, root.dagster, folder / "dagster")
     return report
 
 
-def _kept_tables(cut: Path) -> list[Path]:
+def _kept_tables(cut: Cut) -> list[tuple[Path, str]]:
+    """Each table's object, and the fixed name under which the copy holds it."""
     stages = {stage.value for stage in BACKED_UP_STAGES}
-    found = [path for table in TABLES for path in (cut / "tables" / table.name).rglob("*.parquet")]
-    return [path for path in found if path.relative_to(cut / "tables").parts[1] in stages]
+    return [(path, key.name) for key, path in cut.files.items() if key.kind != PACKS and key.stage in stages]
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(root: DataRoot, folder: Path) -> Iterator[tuple[Path, str]]:
     for path in folder.rglob("*") if folder.is_dir() else ():
         left_out = path.name.startswith(TEMPORARY) or path.suffix in {".lock", ".holder", ".part"} or path.name == KEYS
         if path.is_file() and not left_out:
-            yield path
+            yield path, path.relative_to(root.root).as_posix()
 
 
 def _mirror(
     report: Report,
     what: str,
-    paths: "Iterator[Path] | list[Path]",
-    base: Path,
+    files: Iterable[tuple[Path, str]],
     folder: Path,
     *,
     same: Callable[[os.stat_result, os.stat_result], bool],
 ) -> None:
-    files = copied = size = 0
-    for path in paths:
-        files += 1
-        target = folder / path.relative_to(base)
+    found = copied = size = 0
+    for path, name in files:
+        found += 1
+        target = folder / name
         status = path.stat()
         if target.exists() and same(target.stat(), status):
             continue
@@ -94,7 +90,7 @@ def _mirror(
         draft.replace(target)
         copied += 1
         size += status.st_size
-    report.rows.append({"what": what, "files": files, "copied": copied, "MB": round(size / 1e6, 3)})
+    report.rows.append({"what": what, "files": found, "copied": copied, "MB": round(size / 1e6, 3)})
 
 
 def _same_size(old: os.stat_result, new: os.stat_result) -> bool:
@@ -106,10 +102,10 @@ def _same_time(old: os.stat_result, new: os.stat_result) -> bool:
     return old.st_size == new.st_size and old.st_mtime_ns == new.st_mtime_ns
 
 
-def _forget_others(folder: Path, kept: set[Path]) -> None:
+def _forget_others(folder: Path, kept: set[str]) -> None:
     """Remove rows of partitions that no longer exist: an old copy of them would contradict the new ones."""
-    for path in folder.rglob("*.parquet"):
-        if path.relative_to(folder) not in kept:
+    for path in (folder / "tables").rglob("*.parquet"):
+        if path.relative_to(folder).as_posix() not in kept:
             path.unlink()
 
 

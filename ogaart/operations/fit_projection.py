@@ -9,11 +9,11 @@ from ogaart.core.errors import TooFewPictures
 from ogaart.core.report import Report
 from ogaart.likeness import parts
 from ogaart.likeness.projections import Fitting
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.projections import keep_projection, projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.derived import DerivedBytes
-from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 

@@ -24,6 +24,7 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations.preconditions import refuse_while_processes_run, refuse_while_running
 from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 from ogaart.resources.index.factory import discard_index
 from ogaart.resources.platform import Stores
@@ -36,7 +37,6 @@ from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.segments import Segments
-from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
@@ -48,6 +48,8 @@ SUPERSEDED = 1 << 20
 """Bytes of superseded lines for which the journal of fetch records is written again."""
 SCRATCH_GRACE = timedelta(hours=6)
 """A file under ``scratch`` is kept this long after it was last written."""
+OBJECT_GRACE = 3600.0
+"""Seconds that a table's or pack's object is kept once it has a successor: a reader may just open it."""
 BLOB_GRACE = timedelta(days=1)
 """How long a blob is kept after it was written: its record may not be written yet."""
 
@@ -235,12 +237,9 @@ def _folders(root: Path) -> list[str]:
 def _drafts(stores: Stores) -> Iterator[Item]:
     """Temporary files whose process has ended, and partial downloads that will not be resumed."""
     root = stores.root
-    for folder in (root.tables, root.packs):  # by the journal: what a killed step has committed is not a leftover
-        for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
-            if path.is_file() and is_leftover(path):
-                size = path.stat().st_size
-                yield Item("temporary files", path, size, stores.tables.clean_up)
-    for folder in (root.blobs, root.site, root.vectors, root.derived, root.index):
+    for path in stores.tables.objects.garbage(OBJECT_GRACE):
+        yield _file("superseded tables and packs", path)
+    for folder in (root.tables, root.packs, root.blobs, root.site, root.vectors, root.derived, root.index):
         for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
             if path.is_file() and is_leftover(path):
                 yield _file("temporary files", path)

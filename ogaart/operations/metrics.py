@@ -91,7 +91,7 @@ def _site(stores: Stores) -> Iterator[GaugeMetricFamily]:
 
 
 def _view(con: duckdb.DuckDBPyConnection, stores: Stores, table: Table) -> None:
-    files = [str(path) for path in sorted((stores.root.tables / table.name).glob("*/*/*.parquet"))]
+    files = [str(path) for path in stores.tables.files(table)]
     con.execute(f"CREATE VIEW {table.name} AS {select_files(con, table, files)}")
 
 

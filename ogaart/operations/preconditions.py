@@ -39,6 +39,6 @@ def refuse_while_processes_run(stores: Stores) -> None:
 
 def add_stored_partitions(stores: Stores) -> list[str]:
     """Add to the instance every partition that a table holds and it does not know; makes no request."""
-    stored = {f"{path.parent.name}/{path.stem}" for table in TABLES for path in stores.tables.files(table)}
+    stored = {key.partition for table in TABLES for key in stores.tables.objects.all(table.name)}
     with open_instance(stores.settings) as instance:
         return add_partitions(instance, sorted(stored))

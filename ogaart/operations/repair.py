@@ -19,7 +19,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.state.facts import delete_damaged_facts, intact_facts, put_back
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.locks import hold
-from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS
+from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS, TABLES
 from ogaart.resources.storage.sql import quoted
 from ogaart.settings import Settings
 
@@ -41,6 +41,7 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
         facts = intact_facts(stores.state)
         stores.fetch_records.repair()
         put_back(stores.state, facts)
+        stores.tables.objects.remake()
         stores.close()
     elif any(problem.facts for problem in found):
         delete_damaged_facts(stores.state)
@@ -81,9 +82,10 @@ def _remove(stores: Stores, problem: Damage) -> None:
         with hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
                 path.unlink(missing_ok=True)
-                if path.is_relative_to(stores.root.tables / FAILURES.name):
+                key = stores.tables.objects.key_of(path)
+                if key is not None and key.kind == FAILURES.name:
                     _forget_outcomes(stores, stage, partition)
-                if path.is_relative_to(stores.root.tables / LICENCE_HISTORY.name):
+                if key is not None and key.kind == LICENCE_HISTORY.name:
                     _restore_licences(stores, partition)
 
 
@@ -112,7 +114,7 @@ def _restore_licences(stores: Stores, partition: str) -> None:
     except duckdb.Error:
         return  # no publication has it: it begins again with the next reading
     rows = {LICENCE_HISTORY.name: table.to_pylist()}
-    stores.tables.commit(LICENCE_HISTORY.stage, partition, rows, journal="licences")
+    stores.tables.commit(LICENCE_HISTORY.stage, partition, rows)
 
 
 def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:
@@ -120,6 +122,6 @@ def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:
 
     If its rows stayed, it would not process again what failed permanently, and the causes would be lost.
     """
-    for path in stores.root.tables.glob(f"*/{stage}/{partition}.parquet"):
-        if path.relative_to(stores.root.tables).parts[0] != STEPS.name:
-            path.unlink()
+    for table in TABLES:
+        if table is not STEPS:
+            stores.tables.path(table, stage, partition).unlink(missing_ok=True)

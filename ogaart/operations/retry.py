@@ -13,11 +13,11 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs
 from ogaart.operations.runs import ASSETS
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES
-from ogaart.resources.storage.table_views import connect
 from ogaart.settings import Settings
 
 COLUMNS = ("partition", "asset", "failures", "after")
@@ -103,4 +103,4 @@ def make_due(stores: Stores, stage: str, partition: str, keys: Sequence[str]) ->
             {**row, "next_try": now} if row["key"] in wanted else row
             for row in stores.tables.read(FAILURES, partition, stage)
         ]
-        stores.tables.commit(stage, partition, {FAILURES.name: rows}, journal="retry")
+        stores.tables.commit(stage, partition, {FAILURES.name: rows})

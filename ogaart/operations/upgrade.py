@@ -4,19 +4,23 @@ What is not upgraded yet is read as it is. Killed at any point it loses nothing;
 """
 
 from contextlib import closing
+from pathlib import Path
 
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.operations.preconditions import refuse_while_running
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.earlier_facts import adopt_facts, earlier_facts
+from ogaart.resources.storage.objects import named_paths
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "MB", "upgraded")
 
 
 def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
-    """Make rows of the database of state from the files of versions before, and delete the files.
+    """Make rows of the fetch records of versions before, and objects of their tables and packs.
+
+    The fixed names of tables and packs stay, as links to the objects.
 
     Args:
         settings: the settings.
@@ -34,9 +38,12 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
         whole = [(path, record) for path, record in files if record is not None]
         facts = list(earlier_facts(stores.root.site))
         known = [found for found in facts if found.fact is not None]
+        named = named_paths(stores.root.root)
+        tables = [Path(entry.path) for _, entry in named if entry.is_file(follow_symlinks=False)]
         for what, paths in (
             ("fetch records", [path for path, _ in whole]),
             ("the delay, robots.txt and sweeps", [found.path for found in known]),
+            ("tables and packs", tables),
         ):
             size = sum(path.stat().st_size for path in paths)
             done = "no" if dry_run else "yes"
@@ -45,6 +52,8 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
             stores.fetch_records.adopt(whole)
         if known and not dry_run:
             adopt_facts(stores.state, known)
+        if tables and not dry_run:
+            stores.tables.objects.adopt()
     damaged = [path for path, record in files if record is None]
     damaged += [found.path for found in facts if found.fact is None]
     if damaged:
@@ -53,6 +62,6 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
             "requested again when they are needed"
         )
         report.exit_code = EXIT_DAMAGED
-    elif (whole or known) and dry_run:
+    elif (whole or known or tables) and dry_run:
         report.errors.append("Nothing changed (dry run). Run `ogaart upgrade` to upgrade.")
     return report

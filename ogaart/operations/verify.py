@@ -26,6 +26,7 @@ from ogaart.operations.verify_derived import damaged_derived
 from ogaart.operations.verify_publication import damaged_publications
 from ogaart.operations.verify_state import damaged_journals, damaged_state, damaged_weights
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.factory import open_index
@@ -33,11 +34,11 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.facts import damaged_facts
+from ogaart.resources.state.pointers import Pointers
 from ogaart.resources.storage.data_root import OwnerUnreadable
+from ogaart.resources.storage.objects import PACKS, Key
 from ogaart.resources.storage.packs import pack_is_as_written, read_at
 from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES
-from ogaart.resources.storage.table_types import Table
-from ogaart.resources.storage.table_views import connect
 from ogaart.resources.storage.tables import NewerFormat, TornTable
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
@@ -85,6 +86,8 @@ class Verification:
                 yield Damage("state", where, problem, fetch_records=True)
             for kind, name in damaged_facts(state):
                 yield Damage("state", state.where, f"{kind} {name}: not as it was written", facts=True)
+            for where, problem in Pointers(state).damage():
+                yield Damage("state", where, problem, fetch_records=True)
         yield from damaged_journals(self.stores.tables, root)
         if not self.quick:
             for path, problem, _ in damaged_weights(self.stores.settings):
@@ -95,23 +98,28 @@ class Verification:
     def tables(self) -> Iterator[Damage]:
         """Every Parquet file is readable, in a known format, and as it was written."""
         for table in TABLES:
-            for path in self.stores.tables.files(table):
+            for key, path in self.stores.tables.objects.all(table.name).items():
                 self.checked["tables"] += 1
-                stage, partition = path.parent.parent.name, f"{path.parent.name}/{path.stem}"
                 try:
-                    self.stores.tables.verify(table, partition, stage)
+                    self.stores.tables.verify(table, path)
                 except TornTable as cause:
                     self.torn.add(path)
-                    yield Damage("table", str(path), str(cause), one(stage, partition), self._files(table, path))
+                    redo = one(key.stage, key.partition)
+                    yield Damage("table", str(path), str(cause), redo, self._files(key, path))
                 except NewerFormat as cause:
                     self.torn.add(path)
                     yield Damage("table", str(path), str(cause))
+        for pointer in self.stores.tables.objects.lost():
+            key, path = pointer.key, self.stores.root.root / pointer.object
+            if path not in self.torn and key.kind != PACKS:
+                problem = "the table is missing, or is not the one that was written"
+                yield Damage("table", str(path), problem, one(key.stage, key.partition), self._files(key, path))
 
-    def _files(self, table: Table, path: Path) -> tuple[Path, ...]:
+    def _files(self, key: Key, path: Path) -> tuple[Path, ...]:
         """What is deleted with a damaged table: its stage's other tables and pack, which are made together."""
-        if table in {FAILURES, STEPS, LICENCE_HISTORY}:
+        if key.kind in {FAILURES.name, STEPS.name, LICENCE_HISTORY.name}:
             return (path,)
-        return self.stores.tables.stage_files(path.parent.parent.name, f"{path.parent.name}/{path.stem}")
+        return self.stores.tables.stage_files(key.stage, key.partition)
 
     # -- blobs ------------------------------------------------------------------------------------------------
 
@@ -180,8 +188,7 @@ class Verification:
         by_partition: dict[str, list[tuple[int, int, str | None]]] = {}
         for partition, offset, length, sha256 in places:
             by_partition.setdefault(partition, []).append((offset, length, sha256))
-        folder = self.stores.root.packs / stage
-        stored = {f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.zip") if path.name[0] != "."}
+        stored = {key.partition for key in self.stores.tables.objects.all(PACKS) if key.stage == stage}
         for partition in sorted(stored | by_partition.keys()):
             wanted = by_partition.get(partition, [])
             self.checked["packs"] += 1

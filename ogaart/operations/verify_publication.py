@@ -76,7 +76,8 @@ def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick
     reported = {*sizes, folder / INPUTS}
     yield from ((path, problem) for path, problem in changed_files(folder, hashes) if path not in reported)
     for pack in sorted((folder / PACKS).rglob("*.zip")):
-        original = stores.root.packs / pack.relative_to(folder / PACKS)
+        stage, query, name = pack.relative_to(folder / PACKS).parts
+        original = stores.tables.pack_path(stage, f"{query}/{name.removesuffix('.zip')}")
         if original.exists() and original.samefile(pack):
             continue  # one file of two names, which is checked with the packs
         if pack_is_as_written(pack) is False:

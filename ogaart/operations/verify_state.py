@@ -21,13 +21,14 @@ from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.database import sqlite_problem
-from ogaart.resources.storage.atomic_files import TEMPORARY, read_json
+from ogaart.resources.storage.atomic_files import read_json
+from ogaart.resources.storage.current_objects import JournalDamaged, journals, renames
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
 from ogaart.resources.storage.key_index import FILE, is_damaged
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.resources.storage.sealed_json import damaged_lines, open_json
-from ogaart.resources.storage.tables import Tables, damaged_journal
+from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
 from ogaart.settings import Settings
 
@@ -81,11 +82,13 @@ def _projections(root: DataRoot) -> Iterator[DamagedFile]:
 
 
 def damaged_journals(tables: Tables, root: DataRoot) -> Iterator[Damage]:
-    """Journals of steps that were killed during their renames and cannot be read any more: their steps run again."""
-    for path in sorted((root.tables / ".journal").glob("*.json")):
-        problem = "" if path.name.startswith(TEMPORARY) else damaged_journal(path)
-        if not problem:
+    """Journals of versions before, of steps killed during their renames, that cannot be read: their steps run again."""
+    for path in journals(root.root):
+        try:
+            renames(path)
             continue
+        except JournalDamaged as cause:
+            problem = str(cause)
         found = _JOURNAL.fullmatch(path.stem)
         if found is None or found["of"] == "steps":
             yield Damage("journal", str(path), problem, remove=(path,))

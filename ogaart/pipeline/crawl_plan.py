@@ -15,10 +15,10 @@ from ogaart.core.errors import NoListing
 from ogaart.core.report import Report
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.crawl_estimate import CRAWL_DELAY, GB, Estimate, Known, estimate
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.embedder import Embedder, WeightsMissing
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.table_views import connect
 from ogaart.settings import Settings
 from ogaart.sites.base import SiteQuery
 from ogaart.sites.records import Listing

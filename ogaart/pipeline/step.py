@@ -169,7 +169,7 @@ class Step:
         }
 
     def _file(self, table: str) -> Path:
-        return self.stores.tables.path(by_name(table), self.stage, self.partition)
+        return self.stores.tables.link(by_name(table), self.stage, self.partition)
 
     def note_run(self) -> None:
         """Append this materialization to the partition's history of steps."""
@@ -186,9 +186,7 @@ class Step:
             },
             "",
         ) | {"written_at": ended}
-        self.stores.tables.commit(
-            self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]}, journal="steps"
-        )
+        self.stores.tables.commit(self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]})
 
 
 def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:

@@ -13,6 +13,7 @@ from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import clean_up_partials
 from ogaart.resources.site.sweeps import Sweeps
 from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.pointers import Pointers
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers
@@ -38,16 +39,12 @@ class Stores:
         self.root = DataRoot.of(settings)
         if claim:
             self.root.claim()
-        self.tables = Tables(self.root.root)
+        self.state = StateDatabase(settings)
+        """The database of state, opened when first used."""
+        self.tables = Tables(self.root.root, Pointers(self.state))
         self.blobs = Blobs(self.root.blobs)
         self._open = ExitStack()
-
-    @cached_property
-    def state(self) -> StateDatabase:
-        """The database of state, opened when first used."""
-        state = StateDatabase(self.settings)
-        self._open.callback(state.close)
-        return state
+        self._open.callback(self.state.close)
 
     @cached_property
     def fetch_records(self) -> FetchRecords:

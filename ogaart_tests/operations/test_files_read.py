@@ -34,7 +34,7 @@ def test_a_flipped_bit_in_any_file_that_a_command_reads_is_noticed(
     copy_data_root(whole.settings.data, tmp_path / "kept")
     read = read_by_commands(whole.settings.data)
     kinds = {(path.parts[0], path.suffix) for path in read}
-    assert kinds >= {("blobs", ""), ("tables", ".parquet"), ("site", ".jsonl"), ("dagster", ".db"), ("index", ".mmap")}
+    assert kinds >= {("blobs", ""), ("objects", ".parquet"), ("site", ".jsonl"), ("dagster", ".db"), ("index", ".mmap")}
 
     monkeypatch.setenv("OGAART_DATA", str(spoiled := tmp_path / "spoiled"))
     assert unnoticed(tmp_path / "kept", spoiled, read, seed=7) == []

@@ -15,6 +15,7 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.partial_downloads import Head, PartialDownload
 from ogaart.resources.storage.locks import Locked
+from ogaart.resources.storage.schema import STEPS
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.world import World
@@ -48,15 +49,19 @@ def test_what_nothing_refers_to_is_listed_then_deleted(copied: World) -> None:
     (shard / "deep").mkdir(parents=True)
     draft = stores.root.tables / ".tmp-999999999-0000.parquet"
     draft.write_bytes(b"torn")
+    steps = stores.tables.path(STEPS, "raw_files", "2d-art/0000")
+    stores.tables.commit("raw_files", "2d-art/0000", {"steps": stores.tables.read(STEPS, "2d-art/0000", "raw_files")})
+    _aged(steps, 1)
     before = content_digest(copied.generation)
 
     listed = found(garbage_collection.collect(copied.settings))
 
-    assert listed == {"fetch records": 1, "blobs": 2, "broken shards": 1, "temporary files": 1}
+    assert listed == {"fetch records": 1, "blobs": 2, "broken shards": 1, "temporary files": 1,
+                      "superseded tables and packs": 1}  # fmt: skip
     assert stray.exists()
     assert draft.exists()
     garbage_collection.collect(copied.settings, delete=True)
-    assert not any(path.exists() for path in (stray, shard, draft, stores.blobs.path(page)))
+    assert not any(path.exists() for path in (stray, shard, draft, steps, stores.blobs.path(page)))
     assert recent.exists()
     assert found(garbage_collection.collect(copied.settings)) == {}
     assert content_digest(copied.generation) == before

@@ -6,8 +6,8 @@ import pytest
 
 from ogaart.core.errors import BadChoice
 from ogaart.operations.retry import FailureSelection, retry
+from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.storage.schema import FAILURES, RAW_FILES
-from ogaart.resources.storage.table_views import connect
 from ogaart_tests.world import World
 
 

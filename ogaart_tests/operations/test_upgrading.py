@@ -16,6 +16,8 @@ from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.schema import FACTS
+from ogaart.resources.storage.rows import ImageRow
+from ogaart.resources.storage.schema import IMAGES
 from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.make_data_v1 import ARCHIVE, PORT, environment, small_site
@@ -61,9 +63,17 @@ def fetch_records(world: World) -> dict[str, FetchRecord]:
         return {record.url: record for record in stores.fetch_records.all()}
 
 
-def test_files_of_fetch_records_become_rows_by_one_command(old_world: World) -> None:
+def images(world: World) -> dict[str, list[ImageRow]]:
+    with closing(world.stores) as stores:
+        return {partition: stores.tables.read(IMAGES, partition) for partition in stores.tables.partitions(IMAGES)}
+
+
+def test_what_versions_before_stored_is_upgraded_by_one_command(old_world: World) -> None:
     files = list((old_world.settings.data / "site" / "fetches").glob("*/*.json"))
     before = fetch_records(old_world)
+    rows = images(old_world)
+    tables = list((old_world.settings.data / "tables").rglob("*.parquet"))
+    assert {path.is_symlink() for path in tables} == {False}
 
     tried, done, again = (CliRunner().invoke(main, ["upgrade", *words]) for words in (["--dry-run"], [], []))
 
@@ -76,9 +86,11 @@ def test_files_of_fetch_records_become_rows_by_one_command(old_world: World) -> 
     assert kinds == ["robots", "site", "sweep"]
     assert not any(path.exists() for path in files)
     assert fetch_records(old_world) == before
+    assert images(old_world) == rows
+    assert {path.is_symlink() for path in tables} == {True}
     assert len(before) == len(files)
     add_stored_partitions(old_world.stores)
-    shutil.rmtree(old_world.settings.data / "tables")  # all of them are made from the stored responses
+    shutil.rmtree(old_world.settings.data / "objects")  # all of them are made from the stored responses
     assert old_world.discover().errors == []
     assert old_world.materialize(assets=("search_pages", "content_pages", "file_links", "raw_files")).errors == []
     assert old_world.site.requests == []
@@ -86,13 +98,17 @@ def test_files_of_fetch_records_become_rows_by_one_command(old_world: World) -> 
         assert list(FetchRecords(state, old_world.settings.data / "site").damage()) == []
 
 
+def stored(world: World) -> dict[Path, bytes]:
+    folders = [world.settings.data / name for name in ("site", "tables", "packs")]
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_dry_run_changes_nothing(old_world: World) -> None:
-    site = old_world.settings.data / "site"
-    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    before = stored(old_world)
 
     assert CliRunner().invoke(main, ["upgrade", "--dry-run"]).exit_code == 0
 
-    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+    assert stored(old_world) == before
     assert not (old_world.settings.data / "state.db").exists()
 
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.operations.verify_state import damaged_journals, damaged_state
+from ogaart.resources.storage.current_objects import JournalDamaged
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.sealed_json import seal_json
-from ogaart.resources.storage.tables import TornTable
 from ogaart.resources.storage.takedowns import DecisionsUnreadable, decide, read_decisions
 from ogaart_tests.world import World
 
@@ -82,7 +82,7 @@ def test_a_damaged_journal_is_named_with_the_step_that_is_made_again(copied: Wor
     assert damage.where == str(torn)
     assert damage.redo == {("extracted_images", "2d-art/0001")}
     assert {torn, copied.stores.tables.pack_path("extracted_images", "2d-art/0001")} <= set(damage.remove)
-    with pytest.raises(TornTable, match="verify --repair"):
+    with pytest.raises(JournalDamaged, match="verify --repair"):
         copied.stores.tables.clean_up()
 
 

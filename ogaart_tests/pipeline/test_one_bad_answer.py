@@ -93,7 +93,7 @@ def pass_time(world: World, passed: timedelta) -> None:
                 }
             )
         if rows:
-            tables.commit(stage, KEY, {FAILURES.name: rows}, journal="test")
+            tables.commit(stage, KEY, {FAILURES.name: rows})
 
 
 def statuses(world: World) -> dict[str, str]:
@@ -323,7 +323,7 @@ def test_a_page_over_a_limit_is_requested_again_also_after_it_was_given_up(tmp_p
         read(world, refresh=True)
         [first] = world.stores.tables.read(FAILURES, KEY, Stage.CONTENT_PAGES)
         world.stores.tables.commit(
-            Stage.CONTENT_PAGES, KEY, {FAILURES.name: [{**first, "attempts": 10, "next_try": None}]}, journal="test"
+            Stage.CONTENT_PAGES, KEY, {FAILURES.name: [{**first, "attempts": 10, "next_try": None}]}
         )
         [status] = partition_statuses(world.stores, [KEY], datetime.now(UTC))
         del site.instead[page]

@@ -9,13 +9,13 @@ from ogaart.imaging.identity import image_id
 from ogaart.operations.takedown import block
 from ogaart.pipeline.renamed_entries import RenamedEntries, present_key
 from ogaart.resources.storage.rows import EntryRow
-from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import decide, read_decisions
 from ogaart.search.engine import link_lookup
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.registry import open_site
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import Days, days, entry
+from ogaart_tests.tables import open_tables
 
 Change = Callable[[ChangingSite], None]
 
@@ -116,7 +116,7 @@ def test_which_key_of_an_entry_stays(tmp_path: Path) -> None:
         return {slug: {"slug": slug, "nid": 5, "status": status} for slug in slugs}
 
     def current(listed: set[str], own: dict[str, EntryRow], slug: str) -> str:
-        return RenamedEntries(Tables(tmp_path), "2d-art/0000", listed).current_key(slug, 5, own)
+        return RenamedEntries(open_tables(tmp_path), "2d-art/0000", listed).current_key(slug, 5, own)
 
     assert current({"fox"}, rows("/node/5", "fox"), "/node/5") == "fox"
     assert current({"/node/5", "fox"}, rows("/node/5", "fox"), "/node/5") == "fox"

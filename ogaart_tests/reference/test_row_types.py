@@ -30,8 +30,8 @@ def test_a_misspelt_column_is_an_error_of_types(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from ogaart.resources.storage.rows import EntryRow\n"
         "from ogaart.resources.storage.schema import ENTRIES\n"
-        "from ogaart.resources.storage.tables import Tables\n"
-        "for row in Tables(Path('data')).read(ENTRIES, '2d-art/0000'):\n"
+        "from ogaart_tests.tables import open_tables\n"
+        "for row in open_tables(Path('data')).read(ENTRIES, '2d-art/0000'):\n"
         "    row['slug'], row['licence']\n"
         "made: EntryRow = {'slug': 'a', 'titel': 'b'}\n"
     )

@@ -102,12 +102,7 @@ def _files(data: Path) -> list[str]:
 def _unwanted(path: Path, data: Path) -> bool:
     place = path.relative_to(data).parts
     temporary = path.name.startswith(".tmp-") or path.suffix in {".new", ".holder"}
-    return (
-        temporary
-        or place[0] == "scratch"
-        or place[:2] in {("site", "partial"), ("locks", "runs")}
-        or (".journal" in place)
-    )
+    return temporary or place[0] == "scratch" or place[:2] in {("site", "partial"), ("locks", "runs")}
 
 
 def _dagster(world: World) -> list[str]:

@@ -51,8 +51,11 @@ UNREPAIRABLE = (
 
 
 def files(data: Path) -> set[Path]:
-    """Files with content, by their names under the data root."""
-    found = (path for path in data.rglob("*") if path.is_file() and not path.is_symlink())
+    """Files with content, but for superseded tables, by their names under the data root."""
+    every = [path for path in data.rglob("*") if path.is_file()]
+    current = {path.resolve() for path in every if path.is_symlink()}
+    superseded = {path for path in every if path.is_relative_to(data / "objects") and path.resolve() not in current}
+    found = (path for path in every if not path.is_symlink() and path not in superseded)
     # The file beside a database by which its readers share memory holds nothing.
     return {path.relative_to(data) for path in found if path.stat().st_size and not path.name.endswith("-shm")}
 
@@ -98,7 +101,8 @@ def one_of_each_kind(paths: set[Path], chance: random.Random) -> list[Path]:
     kinds: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(paths):
         if path.name not in UNREPAIRABLE and path.suffix != ".db":
-            kinds.setdefault((*path.parts[:2][: 1 + (path.parts[0] == "tables")], path.suffix), []).append(path)
+            place = path.name.partition(".")[2] if path.parts[0] == "objects" else path.suffix
+            kinds.setdefault((path.parts[0], place), []).append(path)
     return [chance.choice(found) for found in kinds.values()]
 
 

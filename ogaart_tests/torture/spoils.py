@@ -69,7 +69,7 @@ class Spoil:
         """
         for path in sorted(data.glob(self.pattern)):
             if path.is_file() and path.stat().st_size > 8 and path.read_bytes().startswith(self.begins):
-                return path
+                return path.resolve()  # what the fixed name of a table or pack leads to
         raise LookupError(f"no {self.pattern} under {data} that begins with {self.begins!r}")
 
 

@@ -25,7 +25,7 @@ def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [Blow("begun", Fault.TABLE_SWAPPED, 20)], ids=str)
+@pytest.mark.parametrize("blow", [Blow("begun", Fault.POINTERS_SWITCHED, 20)], ids=str)
 def test_a_killed_run_is_repaired_by_the_next(shared_bench: Bench, blow: Blow) -> None:
     assert shared_bench.strike(blow).problems == ()
 

@@ -11,10 +11,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import load_array
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import AuditRow, Generation
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.vectors import Vectors
 
 _BATCH = 10_000

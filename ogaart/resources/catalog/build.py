@@ -42,6 +42,7 @@ from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcil
 from ogaart.resources.patches.build import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
+from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.takedowns import Takedowns
 
@@ -55,7 +56,7 @@ class Source:
     """What a generation is built from.
 
     Attributes:
-        cut: folder with hard links of all current ``tables/`` and ``packs/``; none of its files changes.
+        cut: all tables and packs as of one moment; none of its files changes.
         space: vector space of the collection; embeddings of other spaces do not count.
         model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
@@ -67,7 +68,7 @@ class Source:
         fused: what fused vectors are made of; None: the search ranks by the model's vectors alone.
     """
 
-    cut: Path
+    cut: Cut
     space: str
     model: str
     vectors: str | None = None
@@ -230,7 +231,7 @@ class CatalogBuild:
         counts |= {name: self._count(name) for name in (layout.PUBLICATIONS.name, layout.CHANGES.name)}
         create_views(self._con)
         create_macros(self._con, self.source.vectors)
-        link_packs(self.source.cut / names.PACKS, self.path / names.PACKS)
+        link_packs(self.source.cut, self.path / names.PACKS)
         info = {
             "number": self.number,
             "format_version": layout.FORMAT_VERSION,

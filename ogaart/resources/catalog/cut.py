@@ -1,11 +1,11 @@
 """A frozen cut of the stages' files, opened in DuckDB; and whose rows win where several partitions hold an entry."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 
 from ogaart.resources.storage import schema
+from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.sql import select_files
 from ogaart.resources.storage.table_types import Table
 from ogaart.sites.base import FIRST_SITE
@@ -15,19 +15,19 @@ class CatalogFailed(RuntimeError):
     """The catalog cannot be built from this cut."""
 
 
-def open_cut(con: duckdb.DuckDBPyConnection, cut: Path, space: str) -> None:
+def open_cut(con: duckdb.DuckDBPyConnection, cut: Cut, space: str) -> None:
     """Make temporary views ``cut_<table>`` over a cut's files, and the temporary table ``winners(slug, partition)``.
 
     Args:
         con: the building connection.
-        cut: folder with ``tables/<table>/<stage>/<query>/<page>.parquet``.
+        cut: the objects of one moment.
         space: vector space that the catalog is built for.
 
     Raises:
         CatalogFailed: a file is of a newer format than this program knows.
     """
     for table in schema.TABLES:
-        files = sorted(str(path) for path in (cut / "tables" / table.name).rglob("*.parquet"))
+        files = [str(path) for path in cut.of(table.name)]
         _refuse_newer(con, table, files)
         con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {select_files(con, table, files)}")
     _choose_winners(con, space)

@@ -5,14 +5,17 @@ import shutil
 from pathlib import Path
 
 from ogaart.resources.catalog import generations as names
+from ogaart.resources.storage.objects import PACKS, Cut
 
 
-def link_packs(source: Path, target: Path) -> int:
+def link_packs(cut: Cut, target: Path) -> int:
     """Hard-link every pack of a cut into a generation; copies where links cannot be made. How many there are."""
     count = 0
     target.mkdir(parents=True, exist_ok=True)
-    for pack in sorted(source.rglob("*.zip")):
-        link = target / pack.relative_to(source)
+    for key, pack in cut.files.items():
+        if key.kind != PACKS:
+            continue
+        link = target / Path(key.name).relative_to(PACKS)
         link.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(pack, link)

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, read_json, sync_file, sync_folder, temporary, write_json
+from ogaart.resources.storage.atomic_files import (
+    TEMPORARY,
+    point_link,
+    read_json,
+    sync_file,
+    sync_folder,
+    temporary,
+    write_json,
+)
 from ogaart.resources.storage.file_hashes import record_hashes
 from ogaart.resources.storage.sealed_json import open_json
 
@@ -306,11 +314,7 @@ def _whole_manifest(manifest: object, number: int) -> dict[str, Any]:
 
 
 def _point(link: Path, target: Path) -> None:
-    """Make ``link`` a symlink to ``target`` in one step."""
-    draft = temporary(link)
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(target)
-    draft.replace(link)
+    point_link(link, target)
     sync_folder(link.parent)
 
 

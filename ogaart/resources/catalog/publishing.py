@@ -1,8 +1,7 @@
 """Publishing: a generation built from a frozen cut, and audited before it is put in service."""
 
 import hashlib
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,8 +24,11 @@ from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.atomic_files import read_json, temporary, write_json
+from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.derived import DerivedBytes
+from ogaart.resources.storage.objects import Cut
+from ogaart.resources.storage.schema import STEPS, TABLES
+from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
@@ -43,19 +45,37 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
     The lock is held from the cut to the copy of the shard, so that tables and collection are of one moment.
     """
     space = VectorSpace.of(stores.settings)
+    with ExitStack() as files:
+        with Collection(stores, space).writer() as index:
+            source = _source(stores, building, stores.tables.cut(), space, runs)
+            fault(Fault.CUT_MADE)
+            work = files.enter_context(CatalogBuild(source, building.path, building.number))
+            held = np.sort(np.fromiter(index.ids(), np.int64))
+            done = reconcile(index, work.eligible(), held)
+            if len(done.missing):
+                repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name))
+            index.flush()
+            fault(Fault.INDEX_FLUSHED)
+            held = np.sort(np.fromiter(index.ids(), np.int64))
+            facts = work.facts(index, held)
+            if stores.settings.qdrant_url is None:
+                index.copy_to(building.path / "index")
+        write_json(building.path / INPUTS, {"inputs": inputs})
+        work.finish(held, done, facts)
+    return building.finish(), done
+
+
+def _source(stores: Stores, building: Building, cut: Cut, space: VectorSpace, runs: pa.Table) -> Source:
     vectors = Vectors(stores.root.vectors, space.name)
-    collection = Collection(stores, space)
-    stores.root.scratch.mkdir(parents=True, exist_ok=True)
-    cut = temporary(stores.root.scratch / f"cut-{building.number:06d}")
-    shutil.rmtree(cut, ignore_errors=True)
-    source = Source(
+    current = building.home.replaceable()
+    return Source(
         cut=cut,
         space=space.name,
         model=space.model,
         vectors=str(vectors.folder / SEGMENTS),
         takedowns=read_decisions(stores.root.decisions),
         runs=runs,
-        history=HistoryFiles(stores.root.history).read(current := building.home.replaceable()),
+        history=HistoryFiles(stores.root.history).read(current),
         previous=current,
         derived=stores.root.derived,
         fused=FusedSource(
@@ -65,28 +85,6 @@ def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tu
             DerivedBytes(stores.root.derived, subjects.SPACE),
         ),
     )
-    try:
-        with ExitStack() as files:
-            with collection.writer() as index:
-                cut.mkdir(parents=True)
-                stores.tables.cut(cut)
-                fault(Fault.CUT_MADE)
-                work = files.enter_context(CatalogBuild(source, building.path, building.number))
-                held = np.sort(np.fromiter(index.ids(), np.int64))
-                done = reconcile(index, work.eligible(), held)
-                if len(done.missing):
-                    repair(index, work.eligible(), done.missing, vectors)
-                index.flush()
-                fault(Fault.INDEX_FLUSHED)
-                held = np.sort(np.fromiter(index.ids(), np.int64))
-                facts = work.facts(index, held)
-                if stores.settings.qdrant_url is None:
-                    index.copy_to(building.path / "index")
-            write_json(building.path / INPUTS, {"inputs": inputs})
-            work.finish(held, done, facts)
-        return building.finish(), done
-    finally:
-        shutil.rmtree(cut, ignore_errors=True)
 
 
 def inputs_digest(stores: Stores) -> str:
@@ -94,9 +92,9 @@ def inputs_digest(stores: Stores) -> str:
     space = VectorSpace.of(stores.settings).name
     projection = projection_of(stores.root, space).name
     digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {space} {projection}".encode())
-    for path in sorted(_inputs(stores.root.tables)):
+    for name, path in sorted(_inputs(stores.tables)):
         status = path.stat()
-        digest.update(f"{path.relative_to(stores.root.tables)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     for path in sorted(stores.root.derived.glob(f"*/{SEGMENTS}")):  # named by their content
         digest.update(f"{path.parent.name}/{path.name}\n".encode())
     if stores.root.decisions.exists():
@@ -169,11 +167,12 @@ def held_back(generations: Generations) -> list[str]:
     return [f"{check.name}: {check.message}" for check in holding_back(outcome(newest[0]) or [])]
 
 
-def _inputs(tables: Path) -> Sequence[Path]:
-    """Table files that change what is published; the history of steps grows with every run and does not."""
-    return [
-        p for p in tables.rglob("*.parquet") if not p.name.startswith(".") and p.relative_to(tables).parts[0] != "steps"
-    ]
+def _inputs(tables: Tables) -> Iterator[tuple[Path, Path]]:
+    """Tables that change what is published, by name; the history of steps grows with every run and does not."""
+    for table in TABLES:
+        if table is not STEPS:
+            for key, path in tables.objects.all(table.name).items():
+                yield Path(key.name).relative_to("tables"), path
 
 
 def inputs_of(generation: Generation) -> str | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import load_array
 from ogaart.likeness.signatures import SIDE
 from ogaart.likeness.subjects import Subject
-from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.derived import DerivedBytes
 
 if TYPE_CHECKING:  # the search service reads these files, and loads no DuckDB

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import load_array
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patch_matching import Facts
 from ogaart.likeness.patches import Hashes, Patches
-from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 
 PREFIX = "run-"

@@ -1,6 +1,7 @@
 """Files that are whole or absent: write under a temporary name, fsync, rename, fsync the folder."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,29 @@ def write_durably(path: Path, data: bytes) -> None:
 def write_json(path: Path, fields: Mapping[str, Any], *, indent: int | None = None) -> None:
     """Replace ``path`` by a JSON object with its seal, in one step."""
     write_durably(path, seal_json(fields, indent=indent))
+
+
+def make_folders(folder: Path, root: Path) -> None:
+    """Make ``folder`` below ``root`` so that its name survives a power cut too."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    while folder != root:
+        folder = folder.parent
+        sync_folder(folder)
+
+
+def copy_durably(source: Path, path: Path) -> None:
+    """Copy a file to ``path`` in one step."""
+    draft = temporary(path)
+    shutil.copyfile(source, draft)
+    sync_file(draft)
+    draft.replace(path)
+
+
+def point_link(link: Path, target: Path) -> None:
+    """Make ``link`` a symlink to ``target`` in one step; the caller syncs its folder where it must survive."""
+    draft = temporary(link.with_name(f"link-{link.name}"))  # beside what may be on its way to that name
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(link)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark, sync_file, sync_folder
+from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark, sync_file, sync_folder
 
 CHUNK = 1 << 20
 
@@ -116,20 +116,10 @@ class Blobs:
             sha256: the hash of its bytes, which the caller vouches for.
         """
         target = self.path(sha256)
-        _make_folders(target.parent, self.root)
+        make_folders(target.parent, self.root)
         sync_file(file)
         fault(Fault.BLOB_DRAFTED)
         file.replace(target)
         target.chmod(0o444)  # not before: a kill would leave a partial download that cannot be resumed
         sync_folder(target.parent)
         fault(Fault.BLOB_WRITTEN)
-
-
-def _make_folders(folder: Path, root: Path) -> None:
-    """Make ``folder`` so that its name survives a power cut too."""
-    if folder.is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    while folder != root:
-        folder = folder.parent
-        sync_folder(folder)

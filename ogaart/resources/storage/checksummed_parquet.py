@@ -6,6 +6,7 @@ footer by its offset.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +54,19 @@ def seal_holds(path: Path) -> bool | None:
     digest = hashlib.sha256(whole[: footer - _SEAL])
     digest.update(whole[footer:])
     return bytes(whole[footer - digest.digest_size : footer]) == digest.digest()
+
+
+def stored_seal(path: Path) -> str:
+    """The hash in a file's seal, in hex; empty where no seal is in its place."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _TAIL))
+        start = end - _TAIL - int.from_bytes(file.read(4), "little") - _SEAL
+        if start < 0:
+            return ""
+        file.seek(start)
+        seal = file.read(_SEAL)
+    return seal[len(MARK) :].hex() if seal.startswith(MARK) else ""
 
 
 def _footer_start(whole: memoryview) -> int:

@@ -55,12 +55,12 @@ class DataRoot:
 
     @property
     def tables(self) -> Path:
-        """One Parquet file for each (table, stage, partition)."""
+        """A link to the current Parquet file of each (table, stage, partition)."""
         return self.root / "tables"
 
     @property
     def packs(self) -> Path:
-        """One uncompressed zip for each (stage, partition)."""
+        """A link to the current uncompressed zip of each (stage, partition)."""
         return self.root / "packs"
 
     @property

@@ -76,6 +76,14 @@ def pack_is_as_written(path: Path) -> bool | None:
     return False if seal[len(_MARK) :] == before else None
 
 
+def stored_pack_seal(path: Path) -> str:
+    """The hash in a pack's seal, in hex; empty where it has none."""
+    with path.open("rb") as source:
+        source.seek(max(0, source.seek(0, os.SEEK_END) - _SEAL))
+        seal = source.read()
+    return seal[len(_MARK) :].decode("ascii", "replace") if seal.startswith(_MARK) else ""
+
+
 def _seal(path: Path) -> None:
     before, _ = _digest(path)
     with path.open("r+b") as out:

@@ -1,15 +1,11 @@
-"""Rows between the stages: one Parquet file for each (table, stage, partition), swapped whole.
+"""Rows between the stages: one Parquet object for each (table, stage, partition), and one pack for each step.
 
-A step's files (its tables and its pack) become visible together: they are written under temporary names, named in a
-small journal, then renamed under one short lock. A step killed among the renames is completed from the journal by
-the next process that takes that lock, so neither a reader nor a catalog's cut sees half of it.
-
-Layout: ``tables/<table>/<stage>/<query>/<page>.parquet`` and ``packs/<stage>/<query>/<page>.zip``.
+A step's objects are written and synced under names of their own; then they become current together, in the one
+transaction that points to them (``current_objects``). A cut is what the pointers say at one moment.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,14 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_folder, temporary, write_json
+from ogaart.resources.storage.atomic_files import make_folders, sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
-from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.leftovers import is_leftover
-from ogaart.resources.storage.lock_names import swap_lock
-from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.current_objects import CurrentObjects, made_pointer, next_sequence
+from ogaart.resources.storage.objects import NOTE, PACKS, Cut, Key, PointerStore, commit_note, is_file, object_name
 from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, by_name
-from ogaart.resources.storage.sealed_json import open_json
 from ogaart.resources.storage.table_types import Table
 
 Row = Mapping[str, Any]
@@ -41,22 +34,32 @@ class TornTable(RuntimeError):
 
 
 class Tables:
-    """All tables under one data root."""
+    """All tables and packs under one data root.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the data root.
+        pointers: which object is current.
+    """
+
+    def __init__(self, root: Path, pointers: PointerStore) -> None:
         self.root = root
-        self._tables = root / "tables"
-        self._packs = root / "packs"
-        self._journals = root / "tables" / ".journal"
-        self._lock = swap_lock(DataRoot(root))
+        self.objects = CurrentObjects(root, pointers)
 
     def path(self, table: Table, stage: str, partition: str) -> Path:
-        """Where the rows of (table, stage, partition) lie."""
-        return self._tables / table.name / stage / f"{partition}.parquet"
+        """Where the rows of (table, stage, partition) lie now, or their fixed name where there are none."""
+        return self.objects.path(Key(table.name, stage, partition))
 
     def pack_path(self, stage: str, partition: str) -> Path:
-        """Where the pack of (stage, partition) lies."""
-        return self._packs / stage / f"{partition}.zip"
+        """Where the pack of (stage, partition) lies now, or its fixed name where there is none."""
+        return self.objects.path(Key(PACKS, stage, partition))
+
+    def link(self, table: Table, stage: str, partition: str) -> Path:
+        """The fixed name that leads to the rows of (table, stage, partition)."""
+        return self.root / Key(table.name, stage, partition).name
+
+    def pack_draft(self, stage: str, partition: str) -> Path:
+        """A temporary name for a new pack."""
+        return temporary(self.root / Key(PACKS, stage, partition).name)
 
     def stage_files(self, stage: str, partition: str) -> tuple[Path, ...]:
         """All tables and the pack that a stage makes for a partition from what is stored: what may be made again.
@@ -74,18 +77,15 @@ class Tables:
             TornTable: the file is not whole.
         """
         path = self.path(table, stage or table.stage, partition)
-        if not path.exists():
-            return []
-        return list(_rows(table, _read(table, path)))
+        return list(_rows(table, _read(table, path))) if path.exists() else []
 
-    def verify(self, table: Table, partition: str, stage: str | None = None) -> None:
-        """Read one partition's rows, and compare every byte of the file with its seal.
+    def verify(self, table: Table, path: Path) -> None:
+        """Read a table's file, and compare every byte of it with its seal.
 
         Raises:
             NewerFormat: the file is of a newer format than this ogaart knows.
             TornTable: the file is not whole, or not as it was written.
         """
-        path = self.path(table, stage or table.stage, partition)
         holds = seal_holds(path)  # checked first: a damaged footer may crash its parser
         if holds is False or (SEALED in (_read(table, path).schema.metadata or {}) and holds is None):
             raise TornTable(
@@ -95,9 +95,7 @@ class Tables:
     def select(self, table: Table[R], partition: str, columns: Sequence[str], stage: str | None = None) -> list[R]:
         """Rows with some columns only, read without the others; errors as ``read``."""
         path = self.path(table, stage or table.stage, partition)
-        if not path.exists():
-            return []
-        return list(_rows(table, _read(table, path, columns), columns))
+        return list(_rows(table, _read(table, path, columns), columns)) if path.exists() else []
 
     def exists(self, table: Table, partition: str, stage: str | None = None) -> bool:
         """Whether the stage has written this partition."""
@@ -105,139 +103,59 @@ class Tables:
 
     def partitions(self, table: Table, stage: str | None = None) -> list[str]:
         """The partitions for which the table has a file, sorted."""
-        folder = self._tables / table.name / (stage or table.stage)
-        return sorted(
-            str(p.relative_to(folder).with_suffix(""))
-            for p in folder.glob("*/*.parquet")
-            if not p.name.startswith(TEMPORARY)
-        )
+        return [key.partition for key in self.objects.all(table.name) if key.stage == (stage or table.stage)]
 
     def files(self, table: Table) -> list[Path]:
         """The table's current files, of all stages and partitions, sorted."""
-        folder = self._tables / table.name
-        return sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith(TEMPORARY))
+        return list(self.objects.all(table.name).values())
 
-    def commit(
-        self,
-        stage: str,
-        partition: str,
-        rows: Mapping[str, Sequence[Row]],
-        pack: Path | None = None,
-        journal: str = "rows",
-    ) -> None:
-        """Replace what a stage holds for a partition by ``rows`` (by table name) and its pack, in one step.
+    def commit(self, stage: str, partition: str, rows: Mapping[str, Sequence[Row]], pack: Path | None = None) -> None:
+        """Replace what a stage holds for a partition by ``rows`` (by table name) and its pack, in one transaction.
 
         Args:
             stage: the stage that writes.
             partition: its partition.
-            rows: all rows of each table; a table that is not named is left alone.
+            rows: all rows of each table, one table at least; a table that is not named is left alone.
             pack: a finished pack under a temporary name on the same disk, or None.
-            journal: tells the swaps of one stage apart.
         """
-        swaps: list[tuple[Path, Path]] = []
-        for name, content in rows.items():
-            table = by_name(name)
-            final = self.path(table, stage, partition)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            draft = temporary(final)
-            _write(table, content, draft)
-            swaps.append((draft, final))
-            fault(Fault.TABLE_DRAFTED)
-        if pack is not None:
-            final = self.pack_path(stage, partition)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            sync_file(pack)
-            swaps.append((pack, final))
-        intent = self._journals / f"{stage}-{partition.replace('/', '-')}-{journal}.json"
-        with self._swapping():
-            relative = [[str(a.relative_to(self.root)), str(b.relative_to(self.root))] for a, b in swaps]
-            write_json(intent, {"renames": relative})
-            fault(Fault.JOURNAL_WRITTEN)
-            self._replay(intent)
+        keys = [Key(name, stage, partition) for name in (*rows, *([PACKS] if pack is not None else []))]
+        self.objects.adopt(key for key in keys if is_file(self.root / key.name))
+        before = self.objects.before(stage, partition)
+        sequence, commit = next_sequence(before), secrets.token_hex(4)
+        names = [object_name(key, sequence, commit) for key in keys]
+        paths = [self.root / name for name in names]
+        make_folders(paths[0].parent, self.root)
+        try:
+            for key, path in zip(keys, paths, strict=True):
+                if key.kind == PACKS:
+                    sync_file(cast("Path", pack))
+                    cast("Path", pack).replace(path)
+                else:
+                    _write(by_name(key.kind), rows[key.kind], path, commit_note(key, sequence, names))
+                    fault(Fault.TABLE_DRAFTED)
+            sync_folder(paths[0].parent)
+        except BaseException:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            raise
+        self.objects.switch(before, [made_pointer(self.root, path) for path in paths])
 
-    @contextmanager
-    def _swapping(self) -> Iterator[None]:
-        with hold(self._lock, timeout=600, what="the swap of tables"):
-            for journal in sorted(self._journals.glob("*.json")):
-                if not journal.name.startswith(TEMPORARY):
-                    self._replay(journal)
-            yield
-
-    def _replay(self, journal: Path) -> None:
-        """Complete the renames that a journal names; those already done are past."""
-        folders = set()
-        for source, target in _renames(journal):
-            draft, final = self.root / source, self.root / target
-            if draft.exists():
-                draft.replace(final)
-                folders.add(final.parent)
-            fault(Fault.TABLE_SWAPPED)
-        for folder in folders:
-            sync_folder(folder)
-        journal.unlink()
-        sync_folder(journal.parent)
-
-    def cut(self, destination: Path) -> None:
-        """Hard-link every current table and pack under ``destination``: a frozen state of all partitions.
-
-        Makes ``destination/tables/…`` and ``destination/packs/…`` in the layout of the data root.
-        """
-        with self._swapping():
-            for folder in (self._tables, self._packs):
-                for path in _current_files(folder):
-                    link = destination / folder.name / path.relative_to(folder)
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    os.link(path, link)
+    def cut(self) -> Cut:
+        """The current objects of all stages and partitions at one moment."""
+        return self.objects.cut()
 
     def clean_up(self) -> int:
-        """Delete temporary files of processes that have ended; returns how many."""
-        with self._swapping():
-            leftovers = [
-                p for folder in (self._tables, self._packs) for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)
-            ]
-            for path in leftovers:
-                path.unlink()
-        return len(leftovers)
+        """Delete what killed processes left behind, and objects whose grace has ended; returns how many."""
+        return self.objects.clean_up()
 
 
-def damaged_journal(journal: Path) -> str:
-    """What is wrong with a journal; empty where it is intact."""
-    try:
-        _renames(journal)
-    except TornTable as cause:
-        return str(cause)
-    return ""
-
-
-def _renames(journal: Path) -> list[tuple[str, str]]:
-    """The renames that a journal names, relative to the data root.
-
-    Raises:
-        TornTable: it is damaged.
-    """
-    try:
-        found = open_json(journal.read_bytes())
-        # Versions before seals were made wrote the list alone.
-        return [(source, target) for source, target in (found["renames"] if isinstance(found, dict) else found)]
-    except (ValueError, KeyError, TypeError) as cause:
-        raise TornTable(
-            f"{journal}, which names the files that a step was replacing when it was killed, is damaged ({cause}): "
-            "run `ogaart verify --repair`"
-        ) from cause
-
-
-def _current_files(folder: Path) -> Iterable[Path]:
-    for path in folder.rglob("*"):
-        if path.suffix in {".parquet", ".zip"} and not path.name.startswith(TEMPORARY):
-            yield path
-
-
-def _write(table: Table, rows: Sequence[Row], path: Path) -> None:
+def _write(table: Table, rows: Sequence[Row], path: Path, note: bytes) -> None:
     names = set(table.schema.names)
     unknown = {key for row in rows for key in row} - names
     if unknown:
         raise KeyError(f"table {table.name} has no column {', '.join(sorted(unknown))}")
-    write_sealed(pa.Table.from_pylist(list(rows), schema=table.schema), path)
+    content = pa.Table.from_pylist(list(rows), schema=table.schema)
+    write_sealed(content.replace_schema_metadata({**(content.schema.metadata or {}), NOTE: note}), path)
     sync_file(path)
 
 

@@ -12,11 +12,11 @@ import simsimd
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import load_array
 from ogaart.likeness import fusion
 from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
-from ogaart.resources.storage.arrays import load_array
 from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.query import QueryPicture
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import load_array
 from ogaart.resources.catalog.subject_files import SubjectFiles
-from ogaart.resources.storage.arrays import load_array
 from ogaart.resources.storage.packs import read_at
 from ogaart.search.filters import Filters
 from ogaart.search.results import Info, LicenceStatement

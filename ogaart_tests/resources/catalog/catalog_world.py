@@ -16,9 +16,10 @@ from ogaart.imaging import identity
 from ogaart.resources.catalog.build import Source, build
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import Point, VectorIndex
+from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.packs import PackWriter
 from ogaart.resources.storage.schema import TABLES
-from ogaart.resources.storage.tables import Tables
+from ogaart_tests.tables import open_tables
 
 SPACE = "tiny-0-test-1"
 WHEN = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -57,7 +58,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tables = Tables(root)
+        self.tables = open_tables(root)
 
     def partition(
         self,
@@ -138,10 +139,9 @@ class World:
                 row=m, norm=1.5, status="ok")  # fmt: skip
             add("points", image_id=image, collection="c", space=SPACE, payload_hash="not this one")
 
-    def cut(self, name: str = "cut") -> Path:
-        """A frozen cut of everything committed."""
-        self.tables.cut(self.root / name)
-        return self.root / name
+    def cut(self) -> Cut:
+        """Everything committed, as of now."""
+        return self.tables.cut()
 
 
 STAGES = {stage.value: tuple(table.name for table in TABLES if table.stage == stage) for stage in PARTITION_STAGES}
@@ -154,10 +154,10 @@ def fill(index: VectorIndex, *images: tuple[str, str]) -> None:
     index.upsert([Point(image_id(slug, picture), vector(picture), {"slug": slug}) for slug, picture in images])
 
 
-def publish(world: World, index: VectorIndex, cut: Path | None = None, **source: object) -> Generation:
+def publish(world: World, index: VectorIndex, cut: Cut | None = None, **source: object) -> Generation:
     generations = Generations(world.root / "generations")
     building = generations.begin()
-    taken = cut or world.cut(f"cut-{building.number}")
+    taken = cut or world.cut()
     build(Source(taken, SPACE, "tiny", **source), building.path, building.number, index)  # type: ignore[arg-type]
     (building.path / "index").mkdir()
     index.copy_to(building.path / "index")

@@ -428,7 +428,7 @@ def test_what_is_typical_of_pairs_is_measured_again_for_each_publication(tmp_pat
 def test_a_payload_known_to_be_right_is_not_sent_again(world: World, index: VectorIndex, tmp_path: Path) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
     (tmp_path / "out").mkdir()
-    with CatalogBuild(Source(world.cut("first"), SPACE, "tiny"), tmp_path / "out", 1) as work:
+    with CatalogBuild(Source(world.cut(), SPACE, "tiny"), tmp_path / "out", 1) as work:
         hashes = {row.image_id: payload_hash(row.payload) for row in work.eligible()}
     world.partition(
         "2d/0000",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ogaart.cli.failures import describe
+from ogaart.core.arrays import ArrayDamaged, load_array
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.resources.storage.arrays import ArrayDamaged, load_array
 
 WHOLE = np.arange(40, dtype=np.int64).reshape(8, 5)
 
