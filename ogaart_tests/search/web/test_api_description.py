@@ -1,6 +1,8 @@
 """The API is what its description says: valid OpenAPI, and requests made from it find nothing that it leaves out."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -165,6 +167,16 @@ def test_every_metric_says_what_it_is(client: TestClient) -> None:
         assert re.fullmatch(r"ogaart_[a-z_]+", one.name)
         assert one.type != "counter" or f"# TYPE {one.name}_total counter" in text
         assert not re.search(r"_(gauge|counter|histogram|ms|kb|percent)(_|$)", one.name)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of the Debian package prometheus")
+def test_promtool_finds_nothing_in_the_metrics(client: TestClient) -> None:
+    client.get("/search?q=robot")
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=client.get("/metrics").content, capture_output=True
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, b"")
 
 
 @pytest.mark.slow

@@ -106,6 +106,8 @@ def test_on_touch_captions_stay_and_say_title_and_licence(browser: Browser, site
     expect(caption.locator(".title")).to_be_visible()
     expect(caption.locator(".names")).to_have_text("CC0, CC-BY 3.0")
     expect(caption.locator(".by")).to_be_hidden()
+    page.goto(f"/search?like={ROBOT}")
+    expect(page.locator(".card .tune").first).to_have_css("opacity", "1")  # nothing hovers there
     context.close()
 
 
