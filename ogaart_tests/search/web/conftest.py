@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ogaart.operations.doctor import CHROMIUM_HELP, chromium
 from ogaart.search.engine.remote_images import RemoteImageFetcher
@@ -29,6 +29,7 @@ def site(settings: Settings) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     path = chromium()
     assert path is not None, f"no Chromium found: {CHROMIUM_HELP}"
+    expect.set_options(timeout=30_000)  # a busy machine takes more than the usual five seconds
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
