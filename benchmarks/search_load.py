@@ -1,10 +1,11 @@
 """How fast the search answers: a made publication of 100,000 pictures, 20 clients at one request a second, by image_id.
 
 Prints latencies, the rate at which the service is saturated, its memory, how long its first answer takes after the
-start, and an upload's latency beside that of the embedding alone. The model is VGG16 with random weights: as
-slow as with the published ones. The data are kept, so that a second run measures at once.
+start, and an upload's latency beside that of the embedding alone. Pictures have all that a publication has of them:
+points, miniatures, words, fused vectors, subjects and exact parts. VGG16 has random weights: as slow as the published
+ones. The data are kept, so that a second run measures at once.
 
-    .venv/bin/python -m benchmarks.search_load --data FOLDER
+    .venv/bin/python -m benchmarks.search_load --data FOLDER [--model efficientnet_lite0]
 """
 
 import argparse
@@ -26,6 +27,8 @@ import psutil
 import requests
 from numpy.typing import NDArray
 
+from benchmarks.made_likeness import write_likeness
+from benchmarks.quality.report import cpu
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
@@ -33,9 +36,11 @@ from ogaart.likeness.grounds import without_ground
 from ogaart.resources.catalog import serving_files
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 from ogaart.sites.licences import LICENCES, uses
 from ogaart.words.index_tables import write_word_index
@@ -100,6 +105,7 @@ def publish(settings: Settings, points: int) -> None:
     pack.write_bytes(b"thumbnail")
     rng = random.Random(1)
     ids: list[int] = []
+    keys: list[str] = []
     with open_index(settings, settings.data / "index", space, dimension) as index:
         batch: list[Point] = []
         for number, slug, vector, pixels in made(points, dimension):
@@ -117,6 +123,7 @@ def publish(settings: Settings, points: int) -> None:
                 })
             )  # fmt: skip
             ids.append(number)
+            keys.append(pixels)
             store.execute(
                 "INSERT OR IGNORE INTO entries(slug, title, author, author_url, submitter, posted_at, art_type, tags,"
                 " licences, licence_urls, notice,"
@@ -149,7 +156,7 @@ def publish(settings: Settings, points: int) -> None:
     shutil.rmtree(settings.data / "index")
     store.executescript(serving_files.INDEXES)
     write_word_index(store)
-    facts = {"space": space, "model": "vgg16", "images": len(ids), "entries": len(ids) // PER_ENTRY}
+    facts = {"space": space, "model": settings.model, "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
     store.commit()
     store.close()
@@ -163,7 +170,15 @@ def publish(settings: Settings, points: int) -> None:
         shape = (min(BLOCK, len(order) - start), 4, 4, 4)
         signatures[start : start + BLOCK] = noise.integers(0, 255, shape, np.uint8).repeat(8, 1).repeat(8, 2)
     signatures.flush()
-    manifest = {"number": building.number, "space": space, "model": "vgg16", "dimension": dimension, "counts": {}}
+    art = sorted(ART.rglob("*.png"))
+    write_likeness(building.path, list(zip(ids, keys, strict=True)), art, projection_of(DataRoot.of(settings), space))
+    manifest = {
+        "number": building.number,
+        "space": space,
+        "model": settings.model,
+        "dimension": dimension,
+        "counts": {},
+    }
     (building.path / "manifest.json").write_text(json.dumps(manifest))
     building.finish()
     generations.switch(building.number)
@@ -202,22 +217,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="vgg16", choices=("vgg16", "efficientnet_lite0"))
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--uploads", type=int, default=40)
     parser.add_argument("--port", type=int, default=8399)
     arguments = parser.parse_args()
-    weights = arguments.data / "vgg16-drawn.pth"
-    settings = Settings(data=arguments.data, model="vgg16", weights=weights)
-    if not weights.exists():
-        draw_weights(weights)
+    drawn = arguments.data / "vgg16-drawn.pth" if arguments.model == "vgg16" else None
+    if drawn is not None and not drawn.exists():
+        draw_weights(drawn)
+    settings = Settings(data=arguments.data / arguments.model, model=arguments.model, weights=drawn)
     if not (settings.data / "generations").exists():
         publish(settings, arguments.points)
     ids = np.load(next(settings.data.glob("generations/*/signature_ids.npy")))
     environment = {
         **os.environ,
         "OGAART_DATA": str(settings.data),
-        "OGAART_MODEL": "vgg16",
-        "OGAART_WEIGHTS": str(weights),
+        "OGAART_MODEL": settings.model,
+        **({"OGAART_WEIGHTS": str(drawn)} if drawn is not None else {}),
         "OGAART_SERVE_PORT": str(arguments.port),
         "OGAART_SEARCHES_PER_MINUTE": "0",
         "OGAART_UPLOADS_PER_MINUTE": "0",
@@ -252,7 +268,8 @@ def main() -> None:
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
-        print(f"{len(ids):,} points x {VectorSpace.of(settings).dimension}; first answer after {started:.1f} s")
+        size = f"{len(ids):,} points x {VectorSpace.of(settings).dimension}"
+        print(f"{cpu()}: {settings.model}, {size}; first answer after {started:.1f} s")
         own, mapped = (memory.rss - memory.shared) >> 20, memory.shared >> 20
         print(
             f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"

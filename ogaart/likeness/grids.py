@@ -14,6 +14,9 @@ MOST_CELLS = 256  # along one side
 COMMON_SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # of tiles
 _CROSSED = 0.02  # share of the usual crossings that a line between cells may have: a sword that reaches over
 _FILLED = 0.75  # share of the cells along a side that hold something
+_TOLD, _CLEAR = 6, 0.75  # lines between two sprites that tell of squares, and the share of them that is clear
+_FEW_STEPS = 4  # cells along each side of a sheet whose sprites touch
+_RARELY, _NEARLY_ALL = 0.45, 0.85  # crossings at its lines, as a share of those elsewhere, and the lines with so few
 _SEAMS = 0.7  # share of the borders that must stand out at all
 
 
@@ -94,6 +97,67 @@ def steps_between(shown: NDArray[np.bool_]) -> Steps | None:
         if best is None or score > best[0]:
             best = (score, step, offset)
     return None if best is None else _steps(filled, best[1], best[2])
+
+
+def squared(shown: NDArray[np.bool_], across: Steps | None, down: Steps | None) -> Steps | None:
+    """The steps along a row, as short as those down a column where square cells are what is there.
+
+    Sprites that fill their cells touch in some rows, so that no line between them is clear all the way down, but for
+    those between every second or third. Squares count where nearly all of the other lines are clear in their own rows.
+
+    Args:
+        shown: (H, W) whether a pixel shows something.
+        across: the steps that were found.
+        down: those down a column.
+
+    Returns:
+        Steps of ``down.size``, or ``across`` as it is.
+    """
+    height, width = shown.shape
+    if down is None or not down.fits or width % down.size or width < 2 * down.size:
+        return across
+    size = down.size
+    if across is not None and (across.size + across.gap < 2 * size or (across.size + across.gap) % size):
+        return across
+    own = {start for start, _ in across.cells(width)} if across is not None else set()
+    bands = [crossings(shown[top:bottom]) for top, bottom in down.cells(height)]
+    held = shown.reshape(height // size, size, width // size, size).any(axis=(1, 3))
+    clear = [
+        band[line] == 0
+        for row, band in enumerate(bands)
+        for line in range(size, width, size)
+        if line not in own and held[row, line // size - 1] and held[row, line // size]
+    ]
+    if len(clear) < _TOLD or np.mean(clear) < _CLEAR:
+        return across
+    return Steps(0, size, 0, width // size, fits=True)
+
+
+def size_of_touching(shown: NDArray[np.bool_]) -> int | None:
+    """The side of square cells most of whose sprites end at their borders, though some touch the next ones.
+
+    Args:
+        shown: (H, W) whether a pixel shows something.
+
+    Returns:
+        The smallest of ``COMMON_SIZES`` at whose lines much less touches than at the lines elsewhere, in both
+        directions; None where there is none.
+    """
+    height, width = shown.shape
+    both = crossings(shown), crossings(shown.T)
+    for size in COMMON_SIZES:
+        fits = width % size == 0 and height % size == 0 and min(width, height) >= _FEW_STEPS * size
+        if fits and all(_rarely_crossed(crossed, size) for crossed in both):
+            return size
+    return None
+
+
+def _rarely_crossed(crossed: NDArray[np.int64], size: int) -> bool:
+    lines = np.arange(size, len(crossed) - 1, size)
+    elsewhere = np.delete(crossed, np.arange(0, len(crossed), size)).mean()
+    at_lines = crossed[lines]
+    few = np.mean(at_lines < _RARELY * elsewhere) >= _NEARLY_ALL
+    return bool(few and at_lines.mean() < _RARELY * elsewhere)
 
 
 def _gutters(crossed: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ogaart.likeness.grids import COMMON_SIZES, LEAST, Steps, steps_between, steps_of_seams
+from ogaart.likeness.grids import COMMON_SIZES, LEAST, Steps, size_of_touching, squared, steps_between, steps_of_seams
 
-SPACE = "sheets-1"
+SPACE = "sheets-2"
 """Name of the derived space; its number rises when a sheet may be cut otherwise."""
 
 MAX_PIXELS = 1 << 24
@@ -28,6 +28,9 @@ _GROUND = 0.08  # share of a picture that its ground must have to be one
 _SEAMS = 6.0
 _LOOSE = 4  # separate drawings that make a sheet
 _SPECKS = 0.1  # share of the shown pixels that may lie in drawings too small for a cell
+_LEAST_IN_ROW = 4  # sprites of a sheet of one row whose steps leave a rest
+_LONGEST = 8  # cells of one row: their length in their widths
+_LEAST_WHOLE = 0.2  # share of the cells of one row, or one column, that hold one drawing
 _SURE = 0.6  # confidence from which a sheet is cut
 _SURE_OF_STRIPS = 0.68
 _SURE_OF_LOOSE = 0.65
@@ -98,7 +101,7 @@ def recognise(rgba: NDArray[np.uint8]) -> Sheet | None:
     shown = ground_removed(rgba)
     found = None
     if shown is not None and shown.any():
-        found = _grid(shown) or _strips(shown) or _loose(shown)
+        found = _grid(shown) or _strips(shown) or _touching(shown) or _loose(shown)
     found = found or _tiles(rgba, shown)
     return found if found is not None and len(found.cells) <= MAX_CELLS else None
 
@@ -121,19 +124,43 @@ def _grid(shown: NDArray[np.bool_]) -> Sheet | None:
     """Cells between lines that nothing crosses, in both directions."""
     across, down = steps_between(shown), steps_between(shown.T)
     height, width = shown.shape
+    across, down = squared(shown, across, down), squared(shown.T, down, across)
     if across is None and down is None:
         return None
+    if across is None or down is None:
+        steps = across or down
+        assert steps is not None
+        if steps.count < _LEAST_IN_ROW and not steps.fits:
+            return None  # letters, stalks, posts: three things beside each other are in many pictures
+        if (height if across else width) > _LONGEST * steps.size:
+            return None  # whole rows of something
     rows = down.cells(height) if down else [(0, height)]
     columns = across.cells(width) if across else [(0, width)]
     cells = _not_empty(shown, columns, rows)
     if len(cells) < 3:
         return None
     alike, whole = _contents(shown, cells)
+    if whole < _LEAST_WHOLE and (across is None or down is None):
+        return None  # divided further the other way, only not by straight lines: tiles
     confidence = 0.15 + 0.15 * _fit(across) + 0.15 * _fit(down)
     confidence += 0.25 * alike + 0.3 * whole + 0.1 * min(1.0, len(cells) / 16)
     if across is None or down is None:  # one row of sprites: less to go by
         confidence -= 0.05
     return Sheet(CellKind.GRID, round(min(confidence, 0.99), 2), cells) if confidence >= _SURE else None
+
+
+def _touching(shown: NDArray[np.bool_]) -> Sheet | None:
+    """Square cells between lines that little crosses: some sprites fill theirs and touch the next ones."""
+    size = size_of_touching(shown)
+    if size is None:
+        return None
+    height, width = shown.shape
+    columns = [(x, x + size) for x in range(0, width, size)]
+    rows = [(y, y + size) for y in range(0, height, size)]
+    inner = shown.copy()  # what reaches over from the next cell is not a sprite
+    for edge in (0, size - 1):
+        inner[edge::size] = inner[:, edge::size] = False
+    return Sheet(CellKind.GRID, _SURE, _not_empty(inner, columns, rows))
 
 
 def _fit(steps: Steps | None) -> float:

@@ -63,6 +63,69 @@ def test_every_frame_is_whole_in_a_cell_of_its_own(pixels: Pixels) -> None:
     assert (covered[shown] == 1).all()
 
 
+def rotated(rows: int = 6, columns: int = 6, cell: int = 22) -> Pixels:
+    """A bar that turns: in its level frames it touches the next ones, as on sheets of a ship's sixty directions."""
+    sheet = blank(columns * cell, rows * cell)
+    for n in range(rows * columns):
+        left, top = n % columns * cell, n // columns * cell
+        if n // columns in (0, 3) and n % columns < 2:
+            sheet[top + 10 : top + 13, left : left + cell] = (90, 90, 200, 255)
+        else:
+            disc(sheet, left + cell // 2, top + cell // 2, cell // 3)
+    return sheet
+
+
+def test_frames_that_touch_in_some_rows_are_cut_into_squares() -> None:
+    for pixels in (rotated(), rotated().swapaxes(0, 1)):
+        sheet = recognise(np.ascontiguousarray(pixels))
+
+        assert sheet is not None
+        assert {(cell.width, cell.height) for cell in sheet.cells} == {(22, 22)}
+        assert len(sheet.cells) == 36
+
+
+def crowded(rows: int = 8, columns: int = 12, cell: int = 32) -> Pixels:
+    """A sheet of things of which every third reaches into the next cells on both sides, and some are missing."""
+    sheet = blank(columns * cell, rows * cell)
+    for n in range(rows * columns):
+        x, y = n % columns * cell + cell // 2, n // columns * cell + cell // 2
+        if n % 17:
+            disc(sheet, x, y, cell // 2 if n % 3 == 0 else cell // 2 - 2)
+    return sheet
+
+
+def test_a_crowded_sheet_is_cut_where_least_touches() -> None:
+    sheet = recognise(crowded())
+
+    assert sheet is not None
+    assert {(cell.width, cell.height) for cell in sheet.cells} == {(32, 32)}
+    assert len(sheet.cells) == 96 - 6
+
+
+def bars(*places: tuple[int, int], width: int = 128, height: int = 128) -> Pixels:
+    """Upright bars from one column to another."""
+    pixels = blank(width, height)
+    for left, right in places:
+        pixels[height // 4 : height * 3 // 4, left:right] = 255
+    return pixels
+
+
+def test_three_things_beside_each_other_are_one_picture() -> None:
+    assert recognise(bars((10, 44), (48, 82), (86, 120))) is None  # letters of a word
+    assert recognise(bars((0, 2), (3, 9), (12, 16), width=16, height=16)) is None  # stalks of wheat
+
+
+def test_rows_of_a_large_map_are_not_cells() -> None:
+    pixels = np.random.default_rng(2).integers(0, 255, (96, 1024, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[[31, 63], :] = 0
+    pixels[:9, 400:] = 0
+
+    sheet = recognise(pixels)
+
+    assert sheet is None or all(cell.width <= 256 for cell in sheet.cells)
+
+
 def test_separate_drawings_of_several_sizes_are_cells() -> None:
     pixels = blank(160, 120)
     for x, y, radius in ((25, 25, 20), (80, 22, 18), (135, 30, 21), (40, 85, 25), (110, 90, 22)):
