@@ -108,11 +108,8 @@ def _made(images: Ids, known: Sequence[Patches]) -> Iterator[tuple[str, Patches]
             width, height = max(made.width, art.width + right), max(made.height, art.height)
             moved = art.moved(right, 0, width, height)
             made = Patches(
-                *(np.concatenate(pair) for pair in zip(_columns(made), _columns(moved), strict=True)),
+                np.concatenate((made.hashes, moved.hashes)), np.concatenate((made.x, moved.x)),
+                np.concatenate((made.y, moved.y)), np.concatenate((made.opaque, moved.opaque)),
                 width, height, 1, USUAL,
             )  # fmt: skip
         yield key, made
-
-
-def _columns(found: Patches) -> tuple[NDArray[np.generic], ...]:
-    return found.hashes, found.x, found.y, found.opaque

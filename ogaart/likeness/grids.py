@@ -121,7 +121,7 @@ def squared(shown: NDArray[np.bool_], across: Steps | None, down: Steps | None) 
         return across
     own = {start for start, _ in across.cells(width)} if across is not None else set()
     bands = [crossings(shown[top:bottom]) for top, bottom in down.cells(height)]
-    held = shown.reshape(height // size, size, width // size, size).any(axis=(1, 3))
+    held = np.asarray(shown.reshape(height // size, size, width // size, size).any(axis=(1, 3)))
     clear = [
         band[line] == 0
         for row, band in enumerate(bands)
