@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness import parts
@@ -40,10 +41,17 @@ def write_likeness(folder: Path, images: Ids, art: Sequence[Path], projection: P
         art: picture files.
         projection: of the fused vectors.
     """
-    pixels = [decode(path.read_bytes(), Limits()).rgba for path in art]
+    pixels = [rgba for path in art if (rgba := _decoded(path)) is not None]
     _write_fused(folder, images, np.stack([parts.raw_parts(rgba) for rgba in pixels]), projection)
     _write_subjects(folder, sorted(number for number, _ in images)[::ON_GROUND])
     _write_patches(folder / PATCHES, images, [patches(rgba) for rgba in pixels])
+
+
+def _decoded(path: Path) -> NDArray[np.uint8] | None:
+    try:
+        return decode(path.read_bytes(), Limits()).rgba
+    except Unreadable:
+        return None  # nothing is visible in it: no publication has it
 
 
 def _write_fused(folder: Path, images: Ids, raw: NDArray[np.uint8], projection: Projection) -> None:

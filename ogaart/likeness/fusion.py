@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OTHER_COLOURS = 0.07
-"""How far a hit of the same shape in other colours stays behind one that is alike in everything."""
+"""How far a hit of a like shape in other colours stays behind one that is alike in everything."""
+
+SAME_DRAWING = 0.9
+"""Cosine of shape and of structure from which a hit begins to be the same drawing: it then stays behind by less, and by
+nothing where both are 1."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,9 @@ SIDES: Mapping[str, tuple[str, ...]] = {
 def fused_score(cosines: Mapping[str, NDArray[np.float32]], weights: Weights) -> NDArray[np.float32]:
     """The score of pairs from the cosines of their blocks.
 
-    It is the weighted mean; where subject and outlines alone say more, it is theirs less ``OTHER_COLOURS``: so a
-    recolour is found without a visitor's asking for it.
+    It is the weighted mean; where subject and outlines alone say more, it is theirs less ``OTHER_COLOURS``, of which
+    nothing is left where outlines and structure are the very same: so a recolour is found without a visitor's request,
+    before other things of the same colours.
 
     Args:
         cosines: (N,) float32 a block.
@@ -74,7 +79,11 @@ def fused_score(cosines: Mapping[str, NDArray[np.float32]], weights: Weights) ->
     """
     score = _mean(cosines, weights.of_blocks())
     other = weights.of_other_colours()
-    return np.maximum(score, _mean(cosines, other) - OTHER_COLOURS) if other else score
+    if not other:
+        return score
+    alike = np.minimum(cosines["shape"], cosines["structure"])
+    different = 1 - np.clip((alike - SAME_DRAWING) / (1 - SAME_DRAWING), 0, 1)
+    return np.maximum(score, _mean(cosines, other) - np.float32(OTHER_COLOURS) * different)
 
 
 def why(cosines: Mapping[str, float], weights: Weights) -> dict[str, float]:

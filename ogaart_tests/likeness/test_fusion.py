@@ -25,6 +25,20 @@ def test_a_recolour_is_scored_by_subject_and_shape() -> None:
     assert fused_score(recolour, Weights(0, 0, 1))[0] == pytest.approx(0)
 
 
+def test_the_same_drawing_in_other_colours_comes_before_other_things_in_the_same_colours() -> None:
+    recolour = cosines(subject=0.96, palette=0.5, layout=0.9, shape=1, structure=1)
+    relative = cosines(subject=0.97, palette=1, layout=0.87, shape=0.92, structure=0.41)
+
+    assert fused_score(recolour, USUAL)[0] == pytest.approx((0.96 + 0.8) / 1.8)
+    assert fused_score(recolour, USUAL)[0] > fused_score(relative, USUAL)[0]
+
+
+def test_one_outline_filled_otherwise_is_not_the_same_drawing() -> None:
+    button = cosines(subject=0.9, palette=0, layout=0.2, shape=1, structure=0.6)
+
+    assert fused_score(button, USUAL)[0] == pytest.approx((0.9 + 0.8) / 1.8 - OTHER_COLOURS)
+
+
 def test_same_palette_does_not_look_at_places() -> None:
     assert Weights(0, 0, 1).of_blocks()["layout"] == 0
     assert Weights(1, 1, 1).of_blocks()["layout"] > 0

@@ -131,16 +131,20 @@ class FusedIndex:
             passing: which images may be hits.
             limit: most hits returned.
         """
-        scores = self._scan(direction, weights.of_blocks())
+        scans = [self._scan(direction, weights.of_blocks())]
         if other := weights.of_other_colours():
-            scores = np.maximum(scores, self._scan(direction, other) - fusion.OTHER_COLOURS)
+            scans.append(
+                self._scan(direction, other)
+            )  # by itself: the mean may have recolours far down
         allowed = (self._columns >= 0) & passing[self._columns]
-        scores[~allowed] = -np.inf
         count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:
             return []
-        rows = np.argpartition(-scores, count - 1)[:count]
-        return self._exact(direction, weights, rows)[:limit]
+        best = []
+        for scores in scans:
+            scores[~allowed] = -np.inf
+            best.append(np.argpartition(-scores, count - 1)[:count])
+        return self._exact(direction, weights, np.unique(np.concatenate(best)))[:limit]
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
         """The scores of images that are here, by id."""
