@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.sheets import art
 from ogaart.likeness.families import Kin, KinKind, families, find_kin
-from ogaart.likeness.frames import animations, numbered
+from ogaart.likeness.frames import animations, counts_things, numbered
 from ogaart.likeness.signatures import signature
 
 Pixels = NDArray[np.uint8]
@@ -129,3 +129,26 @@ def test_frames_are_numbered_names_of_near_pictures() -> None:
     found = animations([path for path, _ in named], sizes, signatures)
 
     assert [animation.frames for animation in found] == [(1, 0), (2, 3)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cards/cardHearts2.png", "cards/cardHearts3.png"],
+        ["pack/card_01.png", "pack/card_02.png"],
+        ["Dice/red1.png", "Dice/red2.png"],
+        ["suits/pik_2.png", "suits/pik_3.png", "suits/pik_K.png", "suits/pik_Q.png"],
+    ],
+)
+def test_cards_and_dice_are_numbered_and_not_animated(names: list[str]) -> None:
+    signatures = np.stack([signature(frame(n)) for n in range(len(names))])
+
+    assert animations(names, np.full((len(names), 2), 32), signatures) == []
+
+
+def test_other_numbers_count_frames() -> None:
+    names = ["hero/jackal_walk_1.png", "hero/jackal_walk_2.png", "hero/jackal_walk_K.png"]
+    signatures = np.stack([signature(frame(n)) for n in range(3)])
+
+    assert [found.frames for found in animations(names, np.full((3, 2), 32), signatures)] == [(0, 1)]
+    assert not counts_things("discard/cardinal_fly1.png")

@@ -133,9 +133,7 @@ class FusedIndex:
         """
         scans = [self._scan(direction, weights.of_blocks())]
         if other := weights.of_other_colours():
-            scans.append(
-                self._scan(direction, other)
-            )  # by itself: the mean may have recolours far down
+            scans.append(self._scan(direction, other))  # by itself: the mean may have recolours far down
         allowed = (self._columns >= 0) & passing[self._columns]
         count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:

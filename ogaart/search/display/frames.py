@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from ogaart.likeness.frames import counts_things
 from ogaart.search.results import Hit
 
 MOST = 64
@@ -20,7 +21,7 @@ def numbered(names: Mapping[int, str], image_id: int) -> tuple[int, ...]:
         Empty where its name has no number, or no other name differs from it in that number alone.
     """
     own = _LAST_NUMBER.match(names.get(image_id, ""))
-    if own is None:
+    if own is None or counts_things(names[image_id]):
         return ()
     found: dict[int, int] = {}
     for other, name in names.items():

@@ -25,7 +25,7 @@ def near_copy(side: float) -> float:
     return _NEAR_ICON + share * (_NEAR_PICTURE - _NEAR_ICON)
 
 
-def likeness(cosine: float, closeness: float | None, side: float, share: float) -> float:
+def likeness(cosine: float, closeness: float | None, side: float, share: float, *, copies_first: bool = True) -> float:
     """Blend both into one number from 0 to 1 that orders hits: copies come before what is only similar.
 
     Args:
@@ -33,13 +33,15 @@ def likeness(cosine: float, closeness: float | None, side: float, share: float) 
         closeness: of the signatures; None where they cannot be compared.
         side: smallest side of both pictures, in pixels.
         share: weight of the closeness where they are not copies; see ``LikenessThresholds.closeness_share``.
+        copies_first: whether copies by the closeness come first. Of an edited upload they do; among pictures as they
+            are, the next frame is as close as a copy, and the vectors know better which of them is nearer.
     """
     cosine = min(max(cosine, 0.0), 1.0)
     if closeness is None:
         return _BEST_SIMILAR * cosine
     base = _BEST_SIMILAR * ((1.0 - share) * cosine + share * closeness)
     least = near_copy(side)
-    if closeness < least:
+    if closeness < least or not copies_first:
         return base
     # Copies fill 0.90 to 0.99, ordered by how close they are; 1 is for the very pixels.
     return max(base, _BEST_SIMILAR + 0.09 * (closeness - least) / (1.0 - least))
@@ -86,6 +88,9 @@ def verdict(hits: Sequence[Hit], *, hidden: bool = False) -> Verdict:
     if not hits:
         return Verdict(Relation.UNLIKE, "No similar picture was found.")
     best = hits[0]
+    if best.relation in (Relation.SIMILAR, Relation.UNLIKE):
+        # Where the weights do not let copies come first, there may be one behind.
+        best = next((hit for hit in hits if hit.relation is Relation.NEAR), best)
     match best.relation:
         case Relation.SAME:
             return Verdict(Relation.SAME, f"This exact picture is in {_named(best)}.")

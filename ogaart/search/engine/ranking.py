@@ -173,6 +173,7 @@ def rank(
     typical: float,
     share: float,
     fitted: int = FITTED,
+    copies_first: bool = True,
 ) -> list[Ranked]:
     """Compute each point's similarity and relation, and order them by similarity.
 
@@ -189,6 +190,7 @@ def rank(
         typical: cosine that unrelated pictures stay below; see ``likeness.relation``.
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
+        copies_first: whether near copies come before all else; see ``likeness.likeness``.
     """
     near = compare(reference, points, sides, rows, known, subjects) if reference is not None else {}
     if reference is not None and palettes is not None:
@@ -203,7 +205,7 @@ def rank(
     for point in points:
         best = near.get(point.id)
         close, side = (best.closeness, best.side) if best else (None, 0)
-        score = likeness.likeness(point.score, close, side, share)
+        score = likeness.likeness(point.score, close, side, share, copies_first=copies_first)
         if reference is not None and point.id in fits:
             known_part = reference.cropped is True
             score = max(score, likeness.likeness_of_part(point.score, fits[point.id], known=known_part))

@@ -100,7 +100,7 @@ class Search:
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
             notes.append("Sorted by similarity: a picture takes part in this search.")
-        here, behind = self._here()
+        here, behind = self._here
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
         if self._compares and query.own and signatures.flat(query.own[0].signature) and not query.own[0].blank:
@@ -242,7 +242,13 @@ class Search:
             compares=self._compares,
             typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
             share=self.candidates.closeness_share,
+            copies_first=self._copies_first,
         )
+
+    @property
+    def _copies_first(self) -> bool:
+        """Whether near copies come before all else: not of a picture that is here itself, nor in other colours."""
+        return bool(self.query.own) and self.query.weights.colours > 0 and not self._here[0]
 
     @property
     def _compares(self) -> bool:
@@ -270,6 +276,7 @@ class Search:
         pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
         return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
+    @cached_property
     def _here(self) -> tuple[list[int], bool]:
         """Images that are exact copies of the visitor's pictures, else of one's subject, and whether they are that."""
         own = [picture.pixel_sha256 for picture in self.query.own]
