@@ -54,6 +54,11 @@ class Candidates:
         return self._toward is not None or self._away is not None or bool(self._query.positive or self._query.negative)
 
     @property
+    def fused(self) -> bool:
+        """Whether fused vectors decide what is near; else the model's alone."""
+        return bool(self._directions)
+
+    @property
     def closeness_share(self) -> float:
         """Weight of the miniatures in the likeness of what is no copy; none where a visitor weighs it otherwise."""
         if not self._directions:

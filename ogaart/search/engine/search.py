@@ -241,14 +241,19 @@ class Search:
             {image_id: hit.cosines for image_id, hit in self.candidates.found.items()},
             compares=self._compares,
             typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
-            share=self.candidates.closeness_share,
+            share=self.candidates.closeness_share if self._copies_first else 0.0,
             copies_first=self._copies_first,
         )
 
     @property
     def _copies_first(self) -> bool:
-        """Whether near copies come before all else: not of a picture that is here itself, nor in other colours."""
-        return bool(self.query.own) and self.query.weights.colours > 0 and not self._here[0]
+        """Whether near copies come before all else, and miniatures count.
+
+        They find the source of an edited upload. Of a picture that is here itself, or in other colours, fused vectors
+        know better what is nearer.
+        """
+        edited = bool(self.query.own) and not self._here[0]
+        return not self.candidates.fused or (edited and self.query.weights.colours > 0)
 
     @property
     def _compares(self) -> bool:
