@@ -92,6 +92,22 @@ def test_a_recoloured_upload_finds_its_source_where_colours_do_not_count(service
     assert [h.image_id for h in by_shape.hits] != [h.image_id for h in by_palette.hits]
 
 
+def test_a_picture_of_the_catalog_is_ranked_by_fused_vectors_alone(
+    service: SearchService, demo_world: World, index: FusedIndex
+) -> None:
+    robot = one(demo_world, "robot_walk1.png")
+    [direction] = index.of_images([robot])
+    columns = ServingStore(demo_world.generation.path, 1).columns
+    others = ~columns.of_ids([robot])
+
+    for weights in (USUAL, Weights(1, 1, 0)):
+        found = service.search(SearchQuery(positive=(robot,), weights=weights, fold=False, limit=10)).hits
+
+        nearest = index.nearest(direction, weights, others, 10)
+        assert [hit.image_id for hit in found] == [hit.image_id for hit in nearest]
+        assert any(hit.relation is Relation.NEAR for hit in found)
+
+
 def test_filters_narrow_a_weighted_search(service: SearchService, demo_world: World) -> None:
     query = SearchQuery(
         positive=(one(demo_world, "robot_walk1.png"),), weights=Weights(0, 0, 1), filters=Filters(max_width=64)

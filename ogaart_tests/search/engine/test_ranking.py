@@ -42,6 +42,19 @@ def test_a_copy_comes_first_whatever_the_model_returns() -> None:
     assert ranked(ReferenceImage(miniature(3), side=64), rows)[0] == (3, Relation.NEAR)
 
 
+def test_a_copy_is_called_one_where_vectors_alone_decide_the_order() -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    known = np.ones(3, np.bool_)
+
+    found = rank(
+        POINTS, SIDES, ReferenceImage(miniature(3), side=64, cropped=False), rows, known,
+        compares=True, typical=0.75, share=0.0, copies_first=False,
+    )  # fmt: skip
+
+    assert [one.image_id for one in found] == [1, 2, 3]
+    assert found[2].relation is Relation.NEAR
+
+
 def test_what_a_crop_was_cut_from_comes_first_and_is_not_a_copy() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     crop = np.ascontiguousarray(miniature(3)[:16, 8:24]).repeat(2, 0).repeat(2, 1)
