@@ -6,6 +6,7 @@ from a backup, is current, and is made an object when it is next replaced or cut
 """
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -33,7 +34,6 @@ from ogaart.resources.storage.objects import (
     object_name,
     parsed,
     pointer_to,
-    stored_objects,
 )
 from ogaart.resources.storage.sealed_json import open_json
 
@@ -158,23 +158,27 @@ class CurrentObjects:
         self._complete()
         folders = (self.root / "tables", self.root / PACKS)
         leftovers = [p for folder in folders for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)]
-        self._correct_links()
-        leftovers += self.garbage(GRACE)
+        leftovers += self._superseded(self._correct_links(), GRACE)
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
 
     def garbage(self, grace: float) -> list[Path]:
         """Objects that have had a successor for more than ``grace`` seconds, sorted; none while that is unknown."""
+        return self._superseded(self._pointed() or [], grace)
+
+    def _superseded(self, pointers: Sequence[Pointer], grace: float) -> list[Path]:
         oldest = time.time() - grace
-        old = [found for found in stored_objects(self.root) if found.path.stat().st_mtime < oldest]
-        current = {pointer.key: pointer for pointer in self._pointed() or ()}
+        current = {pointer.key: pointer for pointer in pointers}
+        names = {Path(pointer.object).name for pointer in pointers}
+        others = (path for path in (self.root / OBJECTS).glob("*/*/*") if path.name not in names)
         return sorted(
             found.path
-            for found in old
-            if (pointer := current.get(found.key)) is not None
+            for found in map(parsed, others)
+            if found is not None
+            and (pointer := current.get(found.key)) is not None
             and found.sequence <= pointer.sequence
-            and self.root / pointer.object != found.path
+            and _written(found.path) < oldest
         )
 
     def _pointed(self, kind: str = "") -> list[Pointer] | None:
@@ -236,8 +240,12 @@ class CurrentObjects:
                 for journal in journals(self.root):
                     complete(self.root, journal)
 
-    def _correct_links(self) -> None:
-        """Make the links that a killed step did not; and all pointers again where the database is an older copy."""
+    def _correct_links(self) -> list[Pointer]:
+        """Make the links that a killed step did not; and all pointers again where the database is an older copy.
+
+        Returns:
+            the pointers; none while they cannot be read.
+        """
         files, linked = set(), dict[Key, str]()
         for key, entry in named_paths(self.root):
             if entry.is_symlink():
@@ -245,17 +253,27 @@ class CurrentObjects:
             else:
                 files.add(key)
         pointers = self._pointed() or []
-        if any(_sequence(linked.get(pointer.key, "")) > pointer.sequence for pointer in pointers):
+        wrong = [p for p in pointers if linked.get(p.key, "") != Path(p.object).name]
+        if any(_sequence(linked.get(pointer.key, "")) > pointer.sequence for pointer in wrong):
             self.remake()
             pointers = self._pointed() or []
         for pointer in pointers:
             if pointer.key not in files and linked.get(pointer.key) != Path(pointer.object).name:
                 self._point(pointer)
+        return pointers
 
 
 def next_sequence(pointers: Iterable[Pointer]) -> int:
     """The sequence of the next commit of a stage's partition."""
     return 1 + max((pointer.sequence for pointer in pointers), default=0)
+
+
+def _written(path: Path) -> float:
+    """When a file was written; infinity where another process has deleted it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _sequence(name: str) -> int:
