@@ -10,6 +10,7 @@ import pyarrow as pa
 from ogaart.assets.qdrant_collection import qdrant_collection
 from ogaart.core.stages import Stage
 from ogaart.core.states import RowState
+from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.run_records import run_rows
 from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
@@ -62,7 +63,10 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
     lacking = nothing_embedded(stores)
     if lacking is not None:
         raise dg.Failure(lacking, allow_retries=False)
-    with hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"):
+    with (
+        hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
+        Progress(context.log.info, "catalog", stores.settings.progress_seconds),
+    ):
         generations = Generations(stores.root.generations)
         newest = generations.all()[-1:]
         inputs = inputs_digest(stores)

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ogaart.assets.catalog import COUNTED_AGAIN, catalog
 from ogaart.core.stages import Stage
+from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.catalog.generations import Generation, Generations
@@ -43,7 +44,10 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     """
     stores = platform.stores
     generations = Generations(stores.root.generations)
-    with hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"):
+    with (
+        hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
+        Progress(context.log.info, "publication", stores.settings.progress_seconds),
+    ):
         newest = generations.all()[-1:]
         if not newest:
             raise dg.Failure("there is no generation: materialize `catalog` first", allow_retries=False)

@@ -14,9 +14,10 @@ from ogaart.orchestration import run_history
 from ogaart.orchestration.asset_checks import all_check_keys
 from ogaart.orchestration.launcher import PAST
 from ogaart.pipeline import crawl_plan, discovery
+from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.pipeline.step_needs import step_tags
-from ogaart.resources.platform import Platform
+from ogaart.resources.platform import Platform, Stores
 
 ROWS = "rows"
 """Key of the metadata in which the jobs `discover` and `plan` report their rows, as JSON."""
@@ -39,13 +40,30 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
     Raises:
         DiscoveryFailed: one or more queries failed; the others are done.
     """
-    stores = platform.stores
+    with _progress(context, platform) as progress:
+        rows, failed = _sweep_each(context, platform.stores, config.refresh, progress)
+    context.add_output_metadata({ROWS: dg.MetadataValue.json(rows), "queries": shown(rows)})
+    if failed:
+        done = f"; {len(rows)} other queries are done" if rows else ""
+        raise discovery.DiscoveryFailed("; ".join(map(str, failed)) + done) from failed[0]
+
+
+def _progress(context: dg.OpExecutionContext, platform: Platform) -> Progress:
+    """Logs progress at intervals, and each retry and pause with its cause."""
+    platform.stores.site.on_event = context.log.info
+    return Progress(context.log.info, context.job_name, platform.stores.settings.progress_seconds)
+
+
+def _sweep_each(
+    context: dg.OpExecutionContext, stores: Stores, refresh: bool, progress: Progress
+) -> tuple[list[dict[str, Any]], list[discovery.DiscoveryFailed]]:
+    """A row for each query that was swept, and the errors of the others."""
     rows: list[dict[str, Any]] = []
     failed: list[discovery.DiscoveryFailed] = []
     for query in stores.queries.values():
         before = stores.site.stats.requests
         try:
-            discovered = discovery.sweep(stores, query, refresh=config.refresh)
+            discovered = discovery.sweep(stores, query, refresh=refresh, progress=progress)
         except discovery.DiscoveryFailed as cause:
             context.log.error("%s", cause)  # noqa: TRY400 - a declared failure, whose text is complete
             failed.append(cause)
@@ -67,10 +85,7 @@ def sweep_queries(context: dg.OpExecutionContext, config: DiscoverConfig, platfo
                 "note": discovered.note(),
             }
         )
-    context.add_output_metadata({ROWS: dg.MetadataValue.json(rows), "queries": shown(rows)})
-    if failed:
-        done = f"; {len(rows)} other queries are done" if rows else ""
-        raise discovery.DiscoveryFailed("; ".join(map(str, failed)) + done) from failed[0]
+    return rows, failed
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
@@ -109,7 +124,8 @@ class PlanConfig(dg.Config):
 )
 def work_out_plan(context: dg.OpExecutionContext, config: PlanConfig, platform: Platform) -> None:
     """Log the estimate, row by row, and attach it to the run."""
-    rows = crawl_plan.plan(platform.stores, offline=config.offline).rows
+    with _progress(context, platform):
+        rows = crawl_plan.plan(platform.stores, offline=config.offline).rows
     for row in rows:
         context.log.info("%s: %s %s (%s)", row["figure"], row["value"], row["unit"], row["basis"])
     plan_rows = [{name: row[name] for name in crawl_plan.COLUMNS} for row in rows]

@@ -1,6 +1,6 @@
 """Discovery: all result pages of a query read in one sweep, accepted only if they fit together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +8,7 @@ from ogaart.core.partitions import partition_key
 from ogaart.core.states import ListingStatus
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.numbered_rows import name_numbered_rows
+from ogaart.pipeline.progress import Progress
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.errors import FetchFailed
 from ogaart.resources.site.sweeps import Sweep, SweepPage
@@ -120,13 +121,11 @@ def warnings_of(read: Iterable[Page]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def sweep(
-    stores: Stores, query: SiteQuery, *, refresh: bool = False, progress: Callable[[int, int], None] | None = None
-) -> Discovery:
+def sweep(stores: Stores, query: SiteQuery, *, refresh: bool = False, progress: Progress | None = None) -> Discovery:
     """Read all pages of ``query`` and keep the sweep, if it is accepted.
 
     Pages stored less than ``OGAART_LISTING_HOURS`` ago are not fetched again, unless ``refresh``; a sweep that is
-    rejected is retried once, with all its pages fetched again.
+    rejected is retried once, with all its pages fetched again. ``progress`` counts the pages.
 
     Raises:
         SweepRejected: the pages contradict each other twice.
@@ -134,6 +133,7 @@ def sweep(
             again can help. The message names the query and the cause.
         SiteDown: the site does not respond.
     """
+    progress = progress or Progress()
     try:
         try:
             return _sweep_once(stores, query, refresh=refresh, progress=progress)
@@ -143,21 +143,21 @@ def sweep(
         raise DiscoveryFailed(f"query {query.name}: {cause}") from cause
 
 
-def _sweep_once(
-    stores: Stores, query: SiteQuery, *, refresh: bool, progress: Callable[[int, int], None] | None
-) -> Discovery:
+def _sweep_once(stores: Stores, query: SiteQuery, *, refresh: bool, progress: Progress) -> Discovery:
     pages: list[Page] = []
     while True:
         number = len(pages)
         if number > LAST_PAGE:
             raise SweepRejected(f"query {query.name}: more than {LAST_PAGE + 1:,} result pages")
+        progress.start(stores.site_rules.listing_url(query, number))
         page = _read_page(stores, query, number, refresh=refresh)
         if stores.site_rules.is_past_end(page.listing, query, number):
             break
         pages.append(page)
         listing = page.listing
-        if progress is not None and listing.total:
-            progress(number + 1, -(-listing.total // query.per_page))
+        if number == 0:
+            progress.begin(max(1, -(-(listing.total or 0) // query.per_page)), f"result pages of {query.name}")
+        progress.advance()
         if listing.status == ListingStatus.NO_RESULTS or (listing.last or 0) >= (listing.total or 0):
             break
     found = replace(accept(query.name, pages), url=stores.site_rules.listing_url(query, 0))

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -38,6 +39,7 @@ class Progress:
         self._done = 0
         self._unit = ""
         self._current = ""
+        self._waiting_for = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"progress of {what}", daemon=True)
 
@@ -57,17 +59,28 @@ class Progress:
         """Name the item in work: a URL, a file, a picture."""
         self._current = current
 
+    @contextmanager
+    def waiting(self, cause: str) -> Iterator[None]:
+        """While the block runs, lines say what it waits for instead of how long the rest will take."""
+        self._waiting_for = cause
+        try:
+            yield
+        finally:
+            self._waiting_for = ""
+
     def advance(self, items: int = 1) -> None:
         """Count items as done."""
         self._done += items
 
     def line(self) -> str:
         """The current state as one line."""
-        if not self._unit:
-            return f"{self._what}: running"
         seconds = time.monotonic() - self._began
-        parts = [f"{self._done:,} of {self._total:,} {self._unit}"]
-        if self._done and seconds > 0:
+        parts = [
+            f"{self._done:,} of {self._total:,} {self._unit}" if self._unit else f"running for {duration(seconds)}"
+        ]
+        if self._waiting_for:
+            return f"{self._what}: {parts[0]}, waiting: {self._waiting_for}"
+        if self._done and self._unit and seconds > 0:
             rate = self._done / seconds
             parts += [f"{60 * rate:.3g} a minute", f"{duration((self._total - self._done) / rate)} left"]
         if self._current:

@@ -105,7 +105,8 @@ def _run_until_site_is_up(
                     raise
                 seconds = max(stores.settings.circuit_seconds, cause.retry_after) * 2.0 ** (retries - 1)
                 context.log.warning("%s of %s: %s (retry %d of %d)", stage, key, cause, retries, MOST_RETRIES)
-                stores.site.wait_until_up(min(seconds, LONGEST_WAIT))
+                with progress.waiting("the site is down"):
+                    stores.site.wait_until_up(min(seconds, LONGEST_WAIT))
             else:
                 return step
 
