@@ -222,6 +222,20 @@ def idle_partitions(statuses: Sequence[PartitionStatus]) -> frozenset[str]:
     )
 
 
+def expected_requests(status: PartitionStatus, statuses: Sequence[PartitionStatus], *, again: bool) -> int:
+    """The requests that a run makes on a partition, about.
+
+    Args:
+        status: of the partition.
+        statuses: of every partition.
+        again: whether what was read is requested again.
+    """
+    known = {slug for s in statuses for slug in s.entries}
+    need = _need(status, known, _listed_in(statuses, set()), _files_per_entry(statuses))
+    held = [one for one in status.entries.values() if again and one.status not in TOMBSTONES]
+    return (need.requests if need is not None else 0) + len(held) + sum(one.files for one in held)
+
+
 class _Budget:
     """The requests that may still be made today."""
 

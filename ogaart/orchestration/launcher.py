@@ -1,17 +1,28 @@
 """Between decisions and Dagster: which runs are unfinished, which have ended, and the run requests of a decision."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from ogaart.core.partitions import PARTITION_SET
+from ogaart.core.stages import SITE_STAGES
 from ogaart.core.staleness import next_try
-from ogaart.orchestration.launch_policy import SWEEP_OVERDUE, Launch, LaunchReason, PastRun, batches, decide
+from ogaart.orchestration.launch_policy import (
+    SWEEP_OVERDUE,
+    Launch,
+    LaunchReason,
+    PartitionStatus,
+    PastRun,
+    batches,
+    decide,
+    expected_requests,
+)
 from ogaart.orchestration.partition_status import partition_statuses, sweeps
 from ogaart.orchestration.run_status import UNFINISHED, unfinished_runs
-from ogaart.pipeline.refresh_tags import RefreshRequest
+from ogaart.pipeline.refresh_tags import REFRESH, RefreshRequest
 from ogaart.resources.platform import Stores
+from ogaart.resources.site.sweeps import Sweep
 
 REASON = "ogaart/reason"
 REQUESTS = "ogaart/requests"
@@ -40,6 +51,34 @@ def busy_partitions(runs: Iterable[dg.DagsterRun], keys: Sequence[str]) -> dict[
         for key in _keys_of(run, keys):
             busy[key] = busy.get(key, 0) + requests
     return busy
+
+
+def requests_of_others(
+    runs: Iterable[dg.DagsterRun], keys: Sequence[str], statuses: Iterable[PartitionStatus], swept: Mapping[str, Sweep]
+) -> int:
+    """The requests that unfinished runs without a number of their own may make: those of people, and sweeps.
+
+    Args:
+        runs: unfinished runs.
+        keys: all partitions.
+        statuses: of every partition.
+        swept: the last sweep of each query.
+    """
+    by_key = {status.key: status for status in statuses}
+    found = 0
+    for run in runs:
+        if run.job_name == "discover":
+            found += sum(len(sweep.pages) for sweep in swept.values())
+        elif REQUESTS not in run.tags and _reads_site(run):
+            again = REFRESH in run.tags
+            held = [by_key[key] for key in _keys_of(run, keys) if key in by_key]
+            found += sum(expected_requests(status, list(by_key.values()), again=again) for status in held)
+    return found
+
+
+def _reads_site(run: dg.DagsterRun) -> bool:
+    selected = {key.to_user_string() for key in run.asset_selection or ()}
+    return run.job_name in {"ingest", "refresh"} or not selected.isdisjoint(SITE_STAGES)
 
 
 def _keys_of(run: dg.DagsterRun, keys: Sequence[str]) -> list[str]:
@@ -79,13 +118,15 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         dg.RunsFilter(tags={REASON: list(LaunchReason)}, statuses=JUDGED, updated_after=now - PAST), limit=2_000
     )
     past = past_runs(records, keys)
+    statuses = partition_statuses(stores, keys, now)
+    expected = sum(busy.values()) + requests_of_others(unfinished, keys, statuses, sweeps(stores))
     launches = decide(
-        partition_statuses(stores, keys, now),
+        statuses,
         now=now,
         busy=busy,
         past=past,
         # What a run in progress has requested already counts twice until it ends: too few requests beat too many.
-        spent=stores.site.requests_of_last_day() + sum(busy.values()),
+        spent=stores.site.requests_of_last_day() + expected,
         budget=stores.settings.requests_per_day,
         entry_refresh=timedelta(days=stores.settings.entry_refresh_days),
         file_refresh=timedelta(days=stores.settings.refresh_days),

@@ -17,6 +17,8 @@ from ogaart.orchestration.instance import instance_config, open_instance
 from ogaart.orchestration.launcher import AT_ONCE, PARTITION, REASON, REQUESTS, choose, sweep_is_overdue
 from ogaart.orchestration.run_reaper import FORMER_PROCESS_TAG, GRACE, PROCESS_TAG, process_tag, reap
 from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
+from ogaart.pipeline.refresh_tags import REFRESH
+from ogaart.resources.platform import Stores
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import World, open_world
@@ -102,6 +104,26 @@ def test_requests_of_queued_runs_are_subtracted_from_the_budget(swept: World, in
     add(instance, "ingest", dg.DagsterRunStatus.QUEUED, **{PARTITION: "2d-art/0000", REQUESTS: str(left)})
 
     assert launched(instance, swept) == []
+
+
+@pytest.mark.parametrize("job", ["ingest", "discover", "refresh"])
+def test_runs_that_a_person_queued_count_against_the_budget_too(
+    swept: World, instance: dg.DagsterInstance, job: str
+) -> None:
+    """They carry no number of requests; it is estimated from the rows and the last sweep."""
+    left = swept.stores.site.requests_of_last_day() + 5  # a partition of one entry: its page, two or three files
+    stores = Stores(swept.settings.model_copy(update={"requests_per_day": left}))
+    assert choose(instance, stores, datetime.now(UTC))
+
+    queued = dg.DagsterRunStatus.QUEUED
+    if job == "discover":
+        add(instance, job, queued)
+    else:
+        for page in range(10, 13) if job == "ingest" else range(10, 16):
+            tags = {REFRESH: "true"} if job == "refresh" else {}
+            add(instance, job, queued, **{PARTITION: f"2d-art/{page % PAGES:04d}"}, **tags)
+
+    assert choose(instance, stores, datetime.now(UTC)) == []
 
 
 def test_a_queued_discovery_is_not_launched_again(swept: World, instance: dg.DagsterInstance) -> None:
