@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticUndefined
@@ -19,6 +20,7 @@ UNUSABLE_IN_PATHS = re.compile(r"[?%*\[\x00-\x1f\x7f\ud800-\udfff]")
 
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/?#\s\"]*@")
 _SECRET_PARAMETER = re.compile(r"""([?&](?:ssl)?(?:password|api[_-]?key|access_token)=)[^&\s'"#)]+""", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::(\d{0,5}))?", re.ASCII)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 MOST_PAGE_BYTES = 16 * MiB
@@ -201,7 +203,7 @@ class Settings(BaseSettings):
     def _base_url(cls, value: str) -> str:
         """Hold the base without its trailing slash, so that paths join in one way."""
         if not value.startswith(("http://", "https://")):
-            raise ValueError(f"site {shown_url(value)!r}: expected a base URL such as https://opengameart.org")
+            raise ValueError("expected a base URL such as https://opengameart.org")
         if shown_url(value) != value:
             raise ValueError("no user name or password is sent to the site: remove it from the URL")
         return value.rstrip("/")
@@ -212,6 +214,20 @@ class Settings(BaseSettings):
         """Accept URLs of PostgreSQL; the message does not repeat the value, which may hold a password."""
         if value is not None and not re.match(r"postgres(ql(\+\w+)?)?://", value.get_secret_value()):
             raise ValueError("expected a URL that begins with postgresql://; unset it to use SQLite in the data root")
+        return _with_port(value)
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        """Accept URLs of a server in which user name and password can be told from the rest."""
+        if value is not None:
+            try:
+                parts = urlsplit(value)
+                valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            except ValueError:  # the port is not a number, or the brackets of an address do not match
+                valid = False
+            if not valid or shown_url(value).count("@") or any(map(str.isspace, value)):
+                raise ValueError("expected a URL such as http://127.0.0.1:6333; write @ : / ? # in a password as %40 …")
         return value
 
     @field_validator("failure_webhook")
@@ -220,7 +236,7 @@ class Settings(BaseSettings):
         """Accept HTTP URLs; the message does not repeat the value, which may hold a secret."""
         if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
             raise ValueError("expected a URL that begins with http:// or https://")
-        return value
+        return _with_port(value)
 
     @field_validator("celery_broker")
     @classmethod
@@ -228,7 +244,7 @@ class Settings(BaseSettings):
         """Accept URLs of Redis servers; the message does not repeat the value, which may hold a password."""
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("expected the URL of a Redis server, such as redis://127.0.0.1:6379/0")
-        return value
+        return _with_port(value)
 
     @field_validator("dagster_database")
     @classmethod
@@ -236,7 +252,7 @@ class Settings(BaseSettings):
         """Accept what Dagster can open: with the bare scheme, SQLAlchemy would choose another driver."""
         if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
             raise ValueError("expected a URL that begins with postgresql+psycopg2://")
-        return value
+        return _with_port(value)
 
     @field_validator("contact")
     @classmethod
@@ -244,6 +260,8 @@ class Settings(BaseSettings):
         """Refuse what cannot be written in the User-Agent."""
         if not (value.strip().isascii() and value.strip().isprintable()):
             raise ValueError("expected a mail address or URL in printable ASCII")
+        if shown_url(value) != value:
+            raise ValueError("it is public: remove the user name and password from the URL")
         return value.strip()
 
     @field_validator("data")
@@ -273,12 +291,28 @@ class Settings(BaseSettings):
             yield name, shown_url(value) if isinstance(value, str) else value
 
 
+def _with_port(value: SecretStr | None) -> SecretStr | None:
+    """Refuse a URL whose port is not a number, on which the library that opens it would fail in its own way.
+
+    A password may hold any sign: the host begins after the last ``@`` before the query.
+    """
+    if value is not None:
+        authority = value.get_secret_value().partition("://")[2].partition("?")[0].rpartition("@")[2].partition("/")[0]
+        found = _HOST_AND_PORT.fullmatch(authority)
+        if found is None or int(found[1] or 1) not in range(1, 65_536):
+            raise ValueError("expected a host and, after a colon, a port from 1 to 65535")
+    return value
+
+
 def shown_url(text: str) -> str:
     """A URL, or a text with URLs in it, as it may be printed, logged or stored: without user names and passwords."""
     return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1", text))
 
 
 _SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+
+_URLS = {"qdrant_url", "site", "contact"}
 
 
 def settings_table() -> str:
@@ -295,7 +329,8 @@ def what_is_wrong(cause: ValidationError) -> str:
     for error in cause.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
         shown = shown_url(str(error["input"]))
-        value = "***" if name in _SECRETS else repr(shown)
+        # What is not a valid URL may hold a password in a place in which shown_url does not look for it.
+        value = "***" if name in _SECRETS or (name in _URLS and "@" in str(error["input"])) else repr(shown)
         what = f"{_variable(name)}={value}" if name in Settings.model_fields else shown
         lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

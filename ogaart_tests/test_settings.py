@@ -47,6 +47,8 @@ def test_user_names_and_passwords_are_not_shown(text: str, shown: str) -> None:
         ("weights", f"s3://me:{SECRET}@bucket/vgg.pth"),
         ("data", f"file://me:{SECRET}@host/data"),
         ("contact", "me\x1b@example.org"),
+        ("contact", f"https://me:{SECRET}@example.org/about"),
+        ("site", f"me:{SECRET}@example.org"),
     ],
 )
 def test_what_is_refused_is_named_without_its_password(name: str, value: str) -> None:
@@ -55,6 +57,63 @@ def test_what_is_refused_is_named_without_its_password(name: str, value: str) ->
 
     assert f"OGAART_{name.upper()}=" in what_is_wrong(refused.value)
     assert SECRET not in what_is_wrong(refused.value) + str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"me:{SECRET}@127.0.0.1:6333",  # without a scheme
+        f"ftp://me:{SECRET}@127.0.0.1",
+        f"http://me:a/{SECRET}@127.0.0.1:1",
+        f"http://me:a?{SECRET}@127.0.0.1:1",
+        f"http://me:{SECRET}#a@127.0.0.1:1",
+        f"http://me:a {SECRET}@127.0.0.1:1",
+        f"http://me:{SECRET}@127.0.0.1:port",
+        f"http://me:{SECRET}@[::1:6333",
+        f"http://me:{SECRET}@",
+    ],
+)
+def test_an_index_url_in_which_the_password_cannot_be_told_from_the_rest_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(qdrant_url=value)
+
+    said = what_is_wrong(refused.value)
+    assert said.startswith("QDRANT_URL=***: expected a URL such as http://127.0.0.1:6333")
+    assert SECRET not in said + str(refused.value)
+
+
+URLS = {
+    "database_url": "postgresql",
+    "dagster_database": "postgresql+psycopg2",
+    "celery_broker": "redis",
+    "failure_webhook": "https",
+}
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_a_port_that_is_not_one_is_refused_before_a_library_stumbles_over_it(name: str) -> None:
+    for host in ("127.0.0.1:port", "host:0", "host:65536", "[::1", "[::1]:x", "host:1:2"):
+        with pytest.raises(ValidationError) as refused:
+            Settings(**{name: f"{URLS[name]}://me:{SECRET}@{host}/x"})  # type: ignore[arg-type]
+        said = what_is_wrong(refused.value)
+        assert said == f"OGAART_{name.upper()}=***: expected a host and, after a colon, a port from 1 to 65535"
+        assert SECRET not in str(refused.value)
+
+    for rest in (
+        f"me:{SECRET}/:@127.0.0.1:5432/x",
+        "host/x?host=/run",
+        "/x?host=/run/postgresql",
+        "[::1]:6379/0",
+        "h:",
+    ):
+        Settings(**{name: f"{URLS[name]}://{rest}"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value", ["http://127.0.0.1:6333", f"https://me:p%2F{SECRET}@[::1]:6333/prefix", "HTTP://qdrant", None]
+)
+def test_other_index_urls_are_accepted(value: str | None) -> None:
+    assert Settings(qdrant_url=value).qdrant_url == value
 
 
 def test_the_password_of_the_index_is_neither_shown_nor_stored(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ogaart.core.exit_codes import EXIT_AUDIT, EXIT_PARTLY
+from ogaart.core.exit_codes import EXIT_AUDIT, EXIT_DAMAGED, EXIT_PARTLY, EXIT_REFUSED
 from ogaart.core.partitions import PARTITION_SET, BadPartition, parse_key
 from ogaart.core.report import Report as Report
 from ogaart.core.stages import PARTITION_STAGES
@@ -22,8 +22,12 @@ from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline import crawl_plan
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.publishing import held_back
+from ogaart.resources.index.base import IndexBroken, IndexUnreachable
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
+from ogaart.resources.storage.locks import Locked
+from ogaart.resources.storage.tables import TornTable
+from ogaart.resources.storage.vectors import SegmentDamaged
 from ogaart.settings import Settings
 
 ASSETS = tuple(stage.value for stage in PARTITION_STAGES)
@@ -168,8 +172,17 @@ def publish(
         report.rows.append({"asset": name, **{k: v for k, v in metadata.items() if k in report.columns}})
     causes = [] if outcome.success else held_back(Generations(DataRoot.of(settings).generations))
     report.errors += [f"publish, run {outcome.run_id}: {error}" for error in causes or outcome.errors]
-    report.exit_code = 0 if outcome.success else EXIT_AUDIT
+    report.exit_code = 0 if outcome.success else EXIT_AUDIT if causes else _code_of(outcome.kinds)
     return report
+
+
+def _code_of(kinds: Sequence[str]) -> int:
+    """The exit code of a publication that failed, by what its steps raised."""
+    unusable = {kind.__name__ for kind in (IndexUnreachable, Locked, DataRootRefused)}
+    damaged = {kind.__name__ for kind in (IndexBroken, TornTable, SegmentDamaged)}
+    if not unusable.isdisjoint(kinds):
+        return EXIT_REFUSED
+    return EXIT_DAMAGED if not damaged.isdisjoint(kinds) else EXIT_AUDIT
 
 
 def known_keys(instance: dg.DagsterInstance, keys: Sequence[str] | None) -> list[str]:

@@ -36,6 +36,8 @@ class Outcome:
     run_id: str
     success: bool
     errors: tuple[str, ...]
+    kinds: tuple[str, ...]
+    """Names of the classes of what its steps raised."""
     metadata: Mapping[str, Mapping[str, Any]]
     """Materialization metadata by asset name, of the run's last partition; of jobs of ops, output metadata by op."""
     partitions: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -52,6 +54,7 @@ ON_POSTGRES = b"""storage:
     postgres_url: { env: OGAART_DAGSTER_DATABASE }
 """
 """What follows the committed dagster.yaml where Dagster's instance is in PostgreSQL."""
+_MODULE = re.compile(r"^(?:\w+\.)+(\w+)(?=: )")
 _LIMIT = re.compile(rb"(max_concurrent_runs: )\d+")
 
 
@@ -226,7 +229,9 @@ def run_job(
         if event.is_successful_output and event.step_output_data.metadata:
             facts = {k: v.value for k, v in event.step_output_data.metadata.items()}
             metadata.setdefault(str(event.step_key), facts)
-    return Outcome(result.run_id, result.success, tuple(errors), metadata, partitions)
+    raised = [_raised(event.step_failure_data) for event in result.all_events if event.is_step_failure]
+    kinds = tuple(str(error.cls_name) for error in raised if error is not None)
+    return Outcome(result.run_id, result.success, tuple(errors), kinds, metadata, partitions)
 
 
 @contextmanager
@@ -245,10 +250,16 @@ def _interrupted(failure: Any) -> bool:
 
 
 def failure_message(failure: Any) -> str:
-    """The innermost cause of a failed step, from its ``step_failure_data``."""
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
+    """What a step raised, from its ``step_failure_data``: class and text, not those of a library's error behind it."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
-    return str(error.message).strip() if error is not None else "failed without an error"
+    error = _raised(failure)
+    return _MODULE.sub(r"\1", str(error.message).strip()) if error is not None else "failed without an error"
+
+
+def _raised(failure: Any) -> Any:
+    """The error that the step raised, within those that Dagster wraps it in; None where there is none."""
+    error = failure.error
+    while error is not None and error.cause is not None and error.cls_name.startswith("Dagster"):
+        error = error.cause
+    return error
