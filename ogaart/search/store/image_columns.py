@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
 from sqlite3 import Row
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Ids, Is, NoneOf, NotIds, Range
 from ogaart.resources.index.payload import payload
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
+from ogaart.resources.storage.table_types import Column, Table
 from ogaart.sites.licences import uses
 
 if TYPE_CHECKING:
@@ -101,6 +105,7 @@ class ImageColumns:
             "aspect": np.round(widths / np.maximum(heights, 1), 4),
         }
         self._truths: dict[str, Mask] = {"has_alpha": alpha.astype(bool), "pixel_art": pixel_art.astype(bool)}
+        self._others: dict[str, list[Any]] = {}
         self._by_id = np.argsort(self.ids)
         self._sorted_ids = self.ids[self._by_id]
         self._shared: Mask = (np.bincount(self.pixels)[self.pixels] > 1) if len(ids) else np.zeros(0, bool)
@@ -145,7 +150,7 @@ class ImageColumns:
             return self._within(condition)
         if isinstance(condition, Is):
             if condition.key not in self._truths:
-                self._truths[condition.key] = self._of_payload(condition.key).astype(bool)
+                self._truths[condition.key] = np.array(self._of_payload(condition.key), bool)
             return np.asarray(self._truths[condition.key] == condition.value, bool)
         if isinstance(condition, AnyOf | NoneOf):
             found = self._any_of(condition.key, [str(value) for value in condition.values])
@@ -161,7 +166,7 @@ class ImageColumns:
 
     def _within(self, condition: Range) -> Mask:
         if condition.key not in self._numbers:
-            self._numbers[condition.key] = self._of_payload(condition.key)
+            self._numbers[condition.key] = np.array(self._of_payload(condition.key), np.float64)
         numbers = self._numbers[condition.key]
         mask = ~self.nothing()
         for bound, compare in (
@@ -174,24 +179,26 @@ class ImageColumns:
                 mask &= compare(numbers, bound)
         return mask
 
-    def _of_payload(self, key: str) -> NDArray[Any]:
-        """The numbers of a key that has no array of its own, from the images' rows: read once, when first needed."""
-        nothing_of_entry: EntryRow = {
-            "slug": "", "title": None, "author": None, "tags": None, "licences": None, "art_type": None,
-            "description": None, "fetched_at": None,
-        }  # fmt: skip
-        values = np.zeros(len(self.ids))
-        for row in self._stored_rows("SELECT * FROM images"):
-            image = dict(row) | {name: json.loads(row[name] or "[]") for name in ("palette", "palette_shares")}
-            place = self.rows([row["image_id"]])[0]
-            if place >= 0:
-                values[place] = payload(cast("ImageRow", image), nothing_of_entry, ())[key]
-        return values
+    def _of_payload(self, key: str) -> list[Any]:
+        """Each image's value of a key that has no array of its own, from the stored rows: read once, when needed."""
+        if key not in self._others:
+            values: list[Any] = [None] * len(self.ids)
+            entries = {row["slug"]: _as_stored(ENTRIES, row) for row in self._stored_rows("SELECT * FROM entries")}
+            for row in self._stored_rows("SELECT * FROM images"):
+                [place] = self.rows([row["image_id"]])
+                if place >= 0:
+                    image, entry = _as_stored(IMAGES, row), entries[row["slug"]]
+                    values[place] = payload(cast("ImageRow", image), cast("EntryRow", entry), ())[key]
+            self._others[key] = values
+        return self._others[key]
 
     def _any_of(self, key: str, names: Sequence[str]) -> Mask:
         if key == "colour_names":
             bits = sum(1 << COLOUR_NAMES.index(name) for name in set(names) if name in COLOUR_NAMES)
             return np.asarray((self._colours & bits) != 0, bool)
+        if key not in self.values:
+            stored = (value if isinstance(value, list) else [value] for value in self._of_payload(key))
+            return np.fromiter((any(str(one) in names for one in some) for some in stored), bool, len(self.ids))
         values = self.values[key]
         wanted = [values.by_name[name] for name in names if name in values.by_name]
         of_entries = np.zeros(len(self.slugs), bool)
@@ -260,3 +267,19 @@ def _entry_values(entry_rows: Callable[..., list[Row]]) -> dict[str, EntryValues
         ),
         "art_type": EntryValues.of([row["art_type"] or ""] for row in entries),
     }
+
+
+def _as_stored(table: Table, row: Row) -> dict[str, Any]:
+    """A row of words.sqlite as the stages' table has it; None in the columns that are not served."""
+    present = frozenset(row.keys())
+    return {c.name: _value(c, row[c.served_name]) if c.served_name in present else None for c in table.columns}
+
+
+def _value(column: Column, value: Any) -> Any:
+    if value is None:
+        return None
+    if pa.types.is_list(column.type):
+        return json.loads(value)
+    if pa.types.is_timestamp(column.type):
+        return datetime.fromisoformat(value)
+    return value.hex() if isinstance(value, bytes) else value

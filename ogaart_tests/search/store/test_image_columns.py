@@ -1,0 +1,67 @@
+"""A condition on any key of the payload lets the same images through as in the index, however the key is stored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.index.factory import open_index
+from ogaart.resources.index.filters import AllOf, AnyOf, Condition, IndexFilter, Is, NoneOf, Range
+from ogaart.search.store.image_columns import ImageColumns
+from ogaart.search.store.serving_store import ServingStore
+from ogaart.settings import Settings
+from ogaart_tests.search.tiny_generation import DIMENSION, SPACE
+
+YEAR = 365 * 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def generation(settings: Settings) -> Generation:
+    current = Generations(settings.data / "generations").current()
+    assert current is not None
+    return current
+
+
+@pytest.fixture(scope="module")
+def columns(generation: Generation) -> Iterator[ImageColumns]:
+    store = ServingStore(generation.path, generation.number)
+    yield store.columns
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def index(generation: Generation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
+    elsewhere: Path = tmp_path_factory.mktemp("scratch")
+    with open_index(Settings(data=elsewhere), generation.index, SPACE, DIMENSION, read_only=True) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Is("has_alpha", True),
+        Range("colours", at_least=20),
+        Range("fetched_at", at_least=50 * YEAR),  # of the entry
+        AllOf("tags", ("robot", "animated")),
+        AnyOf("colour_names", ("blue", "red")),
+    ],
+    ids=lambda condition: condition.key,
+)
+def test_columns_and_index_agree(columns: ImageColumns, index: VectorIndex, condition: Condition) -> None:
+    found = int(np.count_nonzero(columns.mask(condition)))
+
+    assert found == index.count(IndexFilter().where("one", condition))
+    assert found > 0
+
+
+def test_a_text_of_each_image_needs_no_array(columns: ImageColumns, index: VectorIndex) -> None:
+    [pixels] = index.facet("pixel_sha256", limit=1)
+    of_one, of_others = AnyOf("pixel_sha256", (pixels,)), NoneOf("pixel_sha256", (pixels,))
+
+    found = columns.mask(of_one)
+
+    assert np.count_nonzero(found) == index.count(IndexFilter().where("one", of_one)) > 0
+    assert (columns.mask(of_others) == ~found).all()
