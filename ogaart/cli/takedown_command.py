@@ -1,5 +1,6 @@
 """``ogaart block``: removes entries, authors or pictures from search."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -32,4 +33,4 @@ def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool
         if value is None or not reason:
             raise click.UsageError(f"name the {what} and the reason: ogaart block {what} VALUE --reason '…'")
         done = takedown.block(settings, what, value, reason, lift=lift)
-        finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[done]), as_json=as_json)
+        finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[asdict(done)]), as_json=as_json)

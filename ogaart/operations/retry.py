@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 import duckdb
 from rich.console import Console
@@ -23,6 +23,14 @@ from ogaart.settings import Settings
 COLUMNS = ("partition", "asset", "failures", "after")
 
 
+class SelectedFailure(NamedTuple):
+    """The key of a row of table ``failures``."""
+
+    partition: str
+    stage: str
+    key: str
+
+
 @dataclass(frozen=True)
 class FailureSelection:
     """Which failures: every condition that is set must hold; ``where`` is SQL on the table failures."""
@@ -31,7 +39,7 @@ class FailureSelection:
     error_class: str | None = None
     where: str | None = None
 
-    def select(self, con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    def select(self, con: duckdb.DuckDBPyConnection) -> list[SelectedFailure]:
         """The selected failures, by partition and stage in the graph's order.
 
         Raises:
@@ -52,9 +60,8 @@ class FailureSelection:
                 f"--where {self.where!r} is not a valid condition on failures "
                 f"({', '.join(c.name for c in FAILURES.columns)}): {cause}"
             ) from cause
-        names = [column[0] for column in found.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        return sorted(rows, key=lambda row: (row["partition"], ASSETS.index(row["stage"])))
+        rows = [SelectedFailure(*row) for row in found.fetchall()]
+        return sorted(rows, key=lambda row: (row.partition, ASSETS.index(row.stage)))
 
 
 def retry(settings: Settings, console: Console, choice: FailureSelection, *, dry_run: bool = False) -> Report:
@@ -70,7 +77,7 @@ def retry(settings: Settings, console: Console, choice: FailureSelection, *, dry
         chosen = choice.select(con)
     groups: dict[tuple[str, str], list[str]] = {}
     for row in chosen:
-        groups.setdefault((row["partition"], row["stage"]), []).append(row["key"])
+        groups.setdefault((row.partition, row.stage), []).append(row.key)
     for (partition, stage), keys in groups.items():
         report.rows.append({"partition": partition, "asset": stage, "failures": len(keys), "after": ""})
         if not dry_run:
@@ -84,9 +91,10 @@ def retry(settings: Settings, console: Console, choice: FailureSelection, *, dry
         done = runs.materialize(settings, console, [partition], ASSETS[start:])
         report.errors += done.errors
         report.exit_code = report.exit_code or done.exit_code
-    for row in report.rows:
-        left = {r["key"] for r in stores.tables.read(FAILURES, row["partition"], row["asset"])}
-        row["after"] = len(left & set(groups[row["partition"], row["asset"]]))
+    for made_due in report.rows:
+        partition, stage = made_due["partition"], made_due["asset"]
+        left = {row["key"] for row in stores.tables.read(FAILURES, partition, stage)}
+        made_due["after"] = len(left & set(groups[partition, stage]))
     return report
 
 

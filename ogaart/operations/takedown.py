@@ -1,7 +1,7 @@
 """``ogaart block``: removes an entry, an author or a picture from search at once, with the reason on record."""
 
 import re
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
@@ -18,7 +18,26 @@ from ogaart.sites.registry import open_site
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TakedownResult:
+    """What a takedown, or its revocation, affects.
+
+    Attributes:
+        what: kind of thing.
+        value: which one: an entry's key, an author's name or the hash of a picture's pixels.
+        lifted: whether this revokes an earlier decision.
+        pictures: how many published pictures it affects.
+        reason: why.
+    """
+
+    what: Kind
+    value: str
+    lifted: bool
+    pictures: int
+    reason: str
+
+
+def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> TakedownResult:
     """Record a decision and return what it affects.
 
     Args:
@@ -46,7 +65,7 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
         decided = {author.casefold(): author for author in read_decisions(root.decisions).authors}
         value = decided.get(given.strip().casefold(), value)
     decide(root.decisions, what, value, reason, lift=lift)
-    return {"what": what, "value": value, "lifted": lift, "pictures": pictures, "reason": reason}
+    return TakedownResult(what, value, lift, pictures, reason)
 
 
 def listing(settings: Settings) -> list[dict[str, str]]:

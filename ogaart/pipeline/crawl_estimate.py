@@ -1,7 +1,6 @@
 """What a crawl takes, as arithmetic: counts, the site's averages and this machine's speed to requests, hours, bytes."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 GB = 1_000_000_000
 
@@ -98,10 +97,6 @@ class Estimate:
     generation_bytes: int
     disk_bytes: int
     """Everything at the end, with all kept generations; what is stored already is part of it."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
 
 
 def estimate(

@@ -70,7 +70,7 @@ def test_an_entry_with_a_new_key_is_one_entry(tmp_path: Path, case: str) -> None
         assert_served(week, former, present, ids)
         assert present_key(week.world.stores.tables, former) == present
         for lift in (False, True):
-            assert block(week.world.settings, "entry", former, "by its former key", lift=lift)["value"] == present
+            assert block(week.world.settings, "entry", former, "by its former key", lift=lift).value == present
         assert week.day("nothing happens")["requests"] == 2
 
 
