@@ -1,55 +1,28 @@
-"""One query over one open generation: finds, ranks, collapses, and counts what the filters hide.
+"""One query over one open generation: what words and filters leave, and from ranked ids to a page of hits.
 
-Here are searches with pictures; ``word_search`` has those with words and filters alone.
+``picture_search`` has the searches in which a picture takes part, ``word_search`` those with words and filters alone.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
-import numpy as np
-
-from ogaart.likeness import signatures
-from ogaart.likeness.fusion import Weights
-from ogaart.resources.embedding.registry import thresholds_of
-from ogaart.resources.index.base import ScoredPoint
-from ogaart.resources.index.filters import AnyOf, IndexFilter, NoneOf
-from ogaart.search import shared_parts
+from ogaart.resources.index.filters import AnyOf
 from ogaart.search.candidates.candidates import Candidates
-from ogaart.search.candidates.fused_index import FusedHit
-from ogaart.search.engine import index_filters, likeness
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
 from ogaart.search.engine.hits import judged, read_hits
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_parts
-from ogaart.search.query import QueryPicture, SearchQuery, Sort
-from ogaart.search.results import HiddenCount, Hit, Relation, Results
-from ogaart.search.shared_parts import FoundParts, find_parts
+from ogaart.search.engine.ranking import Ranked
+from ogaart.search.query import SearchQuery
+from ogaart.search.results import HiddenCount, Hit, Results
 from ogaart.search.store.fulltext import Matches
 from ogaart.search.store.image_columns import Mask
 from ogaart.search.store.serving_store import Brief
 
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
-FURTHER = 200  # points of each further round
-ROUNDS = 6
-MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are found by looking further
-LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
-_SUBJECT = "Background removed: searched with the subject of your picture."
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
 SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one represents it
-
-
-@dataclass(frozen=True)
-class NearestPoints:
-    """The index's answer for a visitor's picture, in one generation."""
-
-    generation: int
-    narrowed: IndexFilter
-    words: str
-    weights: Weights
-    points: list[ScoredPoint]
-    found: Mapping[int, FusedHit]
 
 
 class Search:
@@ -60,27 +33,15 @@ class Search:
         query: the search.
         blocked: images that are not shown.
         conditions: of the query's filters, in this generation.
-        remembered: earlier answers of the index for visitors' pictures; updated.
-        remembered_parts: what was found of their exact parts, by generation; updated.
     """
 
     def __init__(
-        self,
-        opened: OpenGeneration,
-        query: SearchQuery,
-        blocked: frozenset[int],
-        conditions: Conditions | None = None,
-        remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
-        remembered_parts: MutableMapping[QueryPicture, tuple[int, FoundParts]] | None = None,
+        self, opened: OpenGeneration, query: SearchQuery, blocked: frozenset[int], conditions: Conditions | None = None
     ) -> None:
         self.conditions = conditions or Conditions({})
         self.columns = opened.store.columns
         self.matches: Matches | None = opened.store.matcher.match(query.words) if query.words.strip() else None
-        self.remembered = remembered if remembered is not None else {}
-        self.remembered_parts = remembered_parts if remembered_parts is not None else {}
         self.store = opened.store
-        self.index = opened.index
-        self.patches = opened.patches
         self.query = query
         self.blocked = blocked
         self.folder = Collapser(near=query.fold, group=query.group)
@@ -88,214 +49,6 @@ class Search:
         self.briefs: dict[int, Brief] = {}
         self.candidates = Candidates(opened.index, opened.fused, opened.store.columns, opened.store.info, query)
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
-
-    # Pictures: ranked by the model and the signature, narrowed by words and filters.
-
-    def visual(self) -> Results:
-        """Answer a query in which a picture takes part."""
-        query = self.query
-        own = self._own
-        reference = self._reference()
-        narrowed = self._narrow(self.conditions, own)
-        notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
-        if query.sort is not Sort.RELEVANCE:
-            notes.append("Sorted by similarity: a picture takes part in this search.")
-        here, behind = self._here
-        exact = self._left(here)
-        notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
-        if self._compares and query.own and signatures.flat(query.own[0].signature) and not query.own[0].blank:
-            notes.append("Your picture has only one colour: near copies of it cannot be recognised.")
-        self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
-        blank = self._compares and bool(query.own) and query.own[0].blank
-        if self._aimed and not blank:
-            self._nearest(narrowed, reference)
-        else:
-            self._take(with_parts((), self._parts.scores))
-        if self.folder.folds and self.ranked[self.folder.folds[0].head].subject and query.own:
-            notes.append(_SUBJECT)
-        results = self._page(notes=tuple(notes))
-        if query.picture is not None and self._compares and query.offset == 0:
-            results = self._with_parts(results)
-            found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
-            if found.relation in (Relation.PART, Relation.CONTAINED, Relation.SIMILAR, Relation.UNLIKE) and not here:
-                proved = shared_parts.verdict(results.part_of, results.contains, self._parts.covered)
-                found = proved or found
-            if not here:
-                found = likeness.of_what_shows_nothing(query.picture, found)
-            results = replace(results, verdict=found)
-        hidden, looked_at = self._hidden_near(own)
-        return replace(
-            results,
-            hidden=hidden,
-            looked_at=looked_at,
-            unknown=self.conditions.unknown,
-            did_you_mean=self.matches.corrected if self.matches is not None else "",
-        )
-
-    @cached_property
-    def _parts(self) -> FoundParts:
-        """What a visitor's picture is an exact part of, and what it contains."""
-        picture = self.query.picture
-        if picture is None or self.patches is None or not self._compares:
-            return FoundParts()
-        kept = self.remembered_parts.get(picture)
-        if kept is None or kept[0] != self.store.info.generation:
-            kept = self.store.info.generation, find_parts(picture, self.patches, self.store.same_pixels)
-            self.remembered_parts[picture] = kept
-        return kept[1].without(self._left)
-
-    def _with_parts(self, results: Results) -> Results:
-        """The results with the hits that contain the picture, or are contained in it, each with its place."""
-        found = self._parts
-        ids = [image_id for image_id, _ in (*found.part_of, *found.contains)]
-        hits = read_hits(self.store, ids, self.blocked) if ids else {}
-        return replace(
-            results,
-            part_of=shared_parts.shown(found.part_of, hits, of_query=False),
-            contains=shared_parts.shown(found.contains, hits, of_query=True),
-        )
-
-    def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
-        offset, ceiling = 0, 1.0
-        further = LOOKED_THROUGH if self._sifted is not None else FURTHER
-        for turn in range(ROUNDS):
-            step = further if turn else RERANKED
-            points = self._points(narrowed, step, offset) if turn else self._first_points(narrowed)
-            offset += step
-            looked_at, points = len(points), self._sift(points)
-            ranked = self._rank(points, reference if turn == 0 else None)
-            if turn == 0:
-                ranked = with_parts(ranked, self._parts.scores)
-            else:
-                # Later rounds are not compared by signature: they stay behind what was.
-                ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
-            if ranked:
-                ceiling = ranked[-1].score or 0.0
-            self._take(ranked)
-            if looked_at < step or len(self.folder.folds) >= self.wanted:
-                return
-            if self.query.group:
-                # Large entries would fill every further round.
-                narrowed = narrowed.without("seen").where("seen", NoneOf("slug", self.folder.entries))
-                offset = 0
-
-    def _narrow(self, conditions: Conditions | None, own: frozenset[int]) -> IndexFilter:
-        """The index's filter: conditions, the words where they leave few enough, and what is never a hit."""
-        within = None
-        if self.matches is not None and self._sifted is None:
-            within = self.columns.ids[self.matches.found].tolist()
-        return index_filters.narrow(
-            conditions, without=self.blocked | own, within=within, without_entries=self.query.without_entries
-        )
-
-    @cached_property
-    def _sifted(self) -> Mask | None:
-        """The images that have the words, where those are too many to be named to the index; else None."""
-        if self.matches is None or np.count_nonzero(self.matches.found) <= MOST_NAMED:
-            return None
-        return self.matches.found
-
-    def _sift(self, points: list[ScoredPoint]) -> list[ScoredPoint]:
-        if self._sifted is None:
-            return points
-        rows = self.columns.rows([point.id for point in points])
-        return [point for point, row in zip(points, rows, strict=True) if row >= 0 and self._sifted[row]]
-
-    @property
-    def _aimed(self) -> bool:
-        """Whether the search has a vector to compare with."""
-        return self.candidates.aimed
-
-    def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
-        """The nearest of all, to a single picture as it is and without its ground; fetched once for each picture."""
-        picture = self.query.picture
-        if picture is None or not self._compares:
-            return self._points(narrowed, RERANKED)
-        kept = self.remembered.get(picture)
-        key = (self.store.info.generation, narrowed, self.query.words, self.query.weights)
-        if kept is None or (kept.generation, kept.narrowed, kept.words, kept.weights) != key:
-            kept = NearestPoints(*key, self._points(narrowed, RERANKED), dict(self.candidates.found))
-            self.remembered[picture] = kept
-        self.candidates.found.update(kept.found)
-        return kept.points
-
-    def _points(self, narrowed: IndexFilter, limit: int, offset: int = 0) -> list[ScoredPoint]:
-        having = self.matches.found if self.matches is not None else None
-        return self.candidates.points(narrowed, having, limit, offset)
-
-    def _rank(self, points: Sequence[ScoredPoint], reference: ReferenceImage | None) -> list[Ranked]:
-        ids = [point.id for point in points]
-        rows, known = self.store.signatures(ids if reference is not None else [])
-        sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        info = self.store.info
-        thresholds = thresholds_of(info.model)
-        subjects = Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None
-        return rank(
-            points,
-            sides,
-            reference,
-            rows,
-            known,
-            subjects,
-            self.store.palettes,
-            {image_id: hit.cosines for image_id, hit in self.candidates.found.items()},
-            compares=self._compares,
-            typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
-            share=self.candidates.closeness_share if self._copies_first else 0.0,
-            copies_first=self._copies_first,
-        )
-
-    @property
-    def _copies_first(self) -> bool:
-        """Whether near copies come before all else, and miniatures count.
-
-        They find the source of an edited upload. Of a picture that is here itself, or in other colours, fused vectors
-        know better what is nearer.
-        """
-        edited = bool(self.query.own) and not self._here[0]
-        return not self.candidates.fused or (edited and self.query.weights.colours > 0)
-
-    @property
-    def _compares(self) -> bool:
-        """Whether the query is one picture, so that hits have a relation to it."""
-        return not self.query.negatives and self.query.positives == 1
-
-    def _reference(self) -> ReferenceImage | None:
-        if not self._compares:
-            return None
-        for picture in self.query.own:
-            return _referred(picture)
-        [liked] = self.query.positive
-        rows, known = self.store.signatures([liked])
-        brief = self._known([liked]).get(liked)
-        if not known[0] or brief is None:
-            return None
-        _, subjects, sides = self.store.subjects.find(np.array([liked], np.int64))
-        subject = ReferenceImage(subjects[0], int(sides[0])) if len(sides) else None
-        palette = self.store.palettes([liked]).get(liked, ())
-        return ReferenceImage(rows[0], brief.side, cropped=False, subject=subject, palette=palette)
-
-    def _own_pixels(self) -> frozenset[int]:
-        """The pictures of the search, in all entries: they are not shown as hits of their own search."""
-        briefs = self._known([*self.query.positive, *self.query.negative]).values()
-        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
-        return frozenset(i for one in pixels for i in self.store.same_pixels(one))
-
-    @cached_property
-    def _here(self) -> tuple[list[int], bool]:
-        """Images that are exact copies of the visitor's pictures, else of one's subject, and whether they are that."""
-        own = [picture.pixel_sha256 for picture in self.query.own]
-        subjects = [p.subject.pixel_sha256 for p in self.query.own if p.subject is not None] if self._compares else []
-        for pixels in (own, subjects):
-            found = [i for one in dict.fromkeys(pixels) for i in self.store.same_pixels(one) if i not in self.blocked]
-            if found:
-                return found, pixels is subjects
-        return [], False
-
-    def _left(self, ids: list[int]) -> list[int]:
-        """Those of the ids that words and filters leave."""
-        rows = self.columns.rows(ids)
-        return [one for one, row in zip(ids, rows, strict=True) if row >= 0 and self.passing[row]]
 
     @cached_property
     def passing(self) -> Mask:
@@ -310,16 +63,6 @@ class Search:
             shown &= ~self.columns.mask(AnyOf("slug", (slug,)))
         return shown if self.matches is None else shown & self.matches.found
 
-    def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[HiddenCount, ...], int]:
-        query = self.query
-        if not query.filters.active() or not self._aimed:
-            return (), 0
-        rows = self.columns.rows([point.id for point in self._sift(self._points(self._narrow(None, own), RERANKED))])
-        near = self.columns.nothing()
-        near[rows[rows >= 0]] = True
-        near &= self.having
-        return self.hidden(near), int(np.count_nonzero(near))
-
     def hidden(self, some: Mask) -> tuple[HiddenCount, ...]:
         """How many of some images each filter hides: those that appear when it alone is removed."""
         left = self.columns.distinct(some & self.passing)
@@ -327,8 +70,6 @@ class Search:
             HiddenCount(name, self.columns.distinct(some & self.conditions.without(name).mask(self.columns)) - left)
             for name in self.conditions.by_field
         )
-
-    # From ranked ids to a page of hits.
 
     def _known(self, ids: Sequence[int]) -> dict[int, Brief]:
         """What the catalog says of the ids that it holds; each is read once."""
@@ -351,6 +92,12 @@ class Search:
     @cached_property
     def _own(self) -> frozenset[int]:
         return self._own_pixels()
+
+    def _own_pixels(self) -> frozenset[int]:
+        """The pictures of the search, in all entries: they are not shown as hits of their own search."""
+        briefs = self._known([*self.query.positive, *self.query.negative]).values()
+        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
+        return frozenset(i for one in pixels for i in self.store.same_pixels(one))
 
     def _more_of_entry(self, image_id: int) -> tuple[int, list[int]]:
         """How many further pictures of its entry the search has, and the first of them in the order of their names."""
@@ -395,10 +142,3 @@ class Search:
 
         shown = tuple(scored(i) for i in members if i in found)
         return replace(scored(fold.head, shown, max(len(fold.members), more)), entry_more=more)
-
-
-def _referred(picture: QueryPicture) -> ReferenceImage:
-    """A visitor's picture, and its subject, as hits are compared with them."""
-    subject = _referred(picture.subject) if picture.subject is not None else None
-    side = min(picture.width, picture.height)
-    return ReferenceImage(picture.signature, side, picture.part or None, subject, picture.palette)

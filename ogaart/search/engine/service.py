@@ -31,9 +31,10 @@ from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
+from ogaart.search.engine.picture_search import NearestPoints, PictureSearch
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
-from ogaart.search.engine.search import NearestPoints, Search
+from ogaart.search.engine.search import Search
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.engine.word_search import WordSearch
@@ -308,7 +309,7 @@ class SearchService:
             conditions = resolve(query.filters, opened.store.columns)
             blocked = self._blocked_ids(opened)
             if query.visual:
-                results = Search(opened, query, blocked, conditions, self._remembered, self._parts).visual()
+                results = PictureSearch(opened, query, blocked, conditions, self._remembered, self._parts).results()
             else:
                 results = WordSearch(opened, query, blocked, conditions).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
