@@ -14,6 +14,12 @@ UNKNOWN_AUTHOR = "unknown author"
 UNTITLED = "untitled"
 _LONGEST_URL = 200
 _VERSION = re.compile(r"-\d+(\.\d+)*$")
+_LICENCE_LINK = re.compile(
+    r"(?:[\w.-]+\.)?creativecommons\.org/(?:licen[sc]es/([a-z+-]+)(?:/(\d\.\d))?|publicdomain/(\w+))"
+    r"|(?:[\w.-]+\.)?gnu\.org/(?:[\w.-]+/)*?((?:a|l)?gpl|fdl)(?:-(\d(?:\.\d)?))?(?=[./]|$)"
+    r"|[^/]+/(?:content/)?oga-(by)-(\d\.?\d)"
+)
+"""A link to a licence, without scheme, in lower case: code and version of Creative Commons', GNU's, the site's own."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +211,39 @@ def by_url(url: str) -> Licence | None:
     return next((one for one in LICENCES if wanted and _folded_url(one.url) == wanted), None)
 
 
+def contradicting_link(name: str, url: str) -> str | None:
+    """What a licence's link stands for, where that is another licence than its name says; else None.
+
+    A link without a version contradicts another family alone, and a link that names no licence nothing.
+
+    Args:
+        name: as the page writes it.
+        url: the link that the page gives with it.
+    """
+    named, linked = lookup(name), _linked(url)
+    if named is None or linked is None:
+        return None
+    own = _folded(named.name)
+    return None if linked in (own, _VERSION.sub("", own)) else linked.upper()
+
+
+def _linked(url: str) -> str | None:
+    """The licence that a link stands for, as ``cc-by-4.0`` or, without a version, ``gpl``; None: it names none."""
+    known = by_url(url)
+    if known is not None:
+        return _folded(known.name)
+    match = _LICENCE_LINK.match(_folded_url(url))
+    if match is None:
+        return None
+    cc, cc_version, domain, gnu, gnu_version, oga, oga_version = match.groups()
+    if domain:
+        return "cc0" if domain == "zero" else f"publicdomain-{domain}"
+    family, version = (f"cc-{cc}", cc_version) if cc else (gnu, gnu_version) if gnu else (f"oga-{oga}", oga_version)
+    if version is None:
+        return family
+    return f"{family}-{version if '.' in version else '.'.join(version.ljust(2, '0'))}"
+
+
 def uses(names: Sequence[str]) -> list[str]:
     """The uses that art under these licences, any one of which may be chosen, can be put to.
 
@@ -270,8 +309,9 @@ def render_table() -> str:
         "Made from `ogaart/sites/licences.py`, compared by a test, with",
         "`python -m ogaart.sites.licences > docs/licences.md`. Answers are the cautious ones, not",
         "legal advice. Several licences of an entry mean that any one may be chosen; uses",
-        "needed together must be granted by one of them. A licence not listed here grants nothing, and neither",
-        "does a name without its version.",
+        "needed together must be granted by one of them. A licence not listed here grants nothing, neither",
+        "does a name without its version, nor one that its page links to another licence: it is stored as",
+        "`CC0 (linked to CC-BY-SA-4.0)`.",
         "",
         f"| licence | SPDX | {' | '.join(USES.values())} |",
         f"|---|---|{'---|' * len(USES)}",

@@ -19,7 +19,7 @@ from ogaart.sites.opengameart.links import file_links, preview_links
 from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
 from ogaart.sites.records import EntryPage
 
-CONTENT_VERSION = "3"
+CONTENT_VERSION = "4"
 """Rises when the same page would yield another record, its links apart."""
 
 _FIELD = "field-name-"
@@ -280,7 +280,10 @@ def _date(text: str | None) -> datetime | None:
 
 
 def _licences(field: LexborNode | None, base: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and links of the licences, in the page's order; an icon without name is named by its link, if known."""
+    """Names and links of the licences, in the page's order; an icon without name is named by its link, if known.
+
+    Where a known licence is linked to another one, neither is believed: the name tells both, and so it is unknown.
+    """
     found: dict[str, str] = {}
     for icon in markup.walk(field, lambda node: "license-icon" not in classes(node)) if field is not None else ():
         if "license-icon" not in classes(icon):
@@ -292,8 +295,20 @@ def _licences(field: LexborNode | None, base: str) -> tuple[tuple[str, ...], tup
         known = licences.by_url(url)
         name = markup.line(markup.first(icon, has_class("license-name"))) or (known.name if known else None)
         if name:
+            name += _contradiction(name, url, icon)
             found.setdefault(name, url)
     return tuple(found), tuple(found.values())
+
+
+def _contradiction(name: str, url: str, icon: LexborNode) -> str:
+    """What a licence's link or its icon's text says against its name, in brackets; empty where they agree."""
+    linked = licences.contradicting_link(name, url)
+    if linked:
+        return f" (linked to {linked})"
+    image, named = markup.first(icon, lambda node: node.tag == "img"), licences.lookup(name)
+    texts = [attribute(image, key) or "" for key in ("alt", "title")] if image is not None and named else []
+    shown = next((one.name for text in texts if (one := licences.lookup(text)) and one is not named), None)
+    return f" (shown as {shown})" if shown else ""
 
 
 def _description(field: LexborNode | None) -> str | None:

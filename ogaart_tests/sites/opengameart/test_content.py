@@ -7,6 +7,7 @@ import pytest
 from ogaart.core.states import EntryStatus, FileRole
 from ogaart.settings import MOST_PAGE_BYTES
 from ogaart.sites.errors import PageForeign, PageUnreadable
+from ogaart.sites.licences import uses
 from ogaart.sites.opengameart.content import parse_entry
 from ogaart.sites.records import EntryPage, FileLink, content_hash
 from ogaart_tests.sites.opengameart.build import BASE, EVERYTHING, FIELDS, PLAIN, replaced, saved, without
@@ -420,6 +421,51 @@ def test_a_licence_without_a_name_is_named_by_its_link() -> None:
     assert page.licences == ("CC-BY 4.0", "OGA-BY 3.0")
     page = changed("href='https://creativecommons.org/licenses/by/4.0/'", "")
     assert next(zip(page.licences, page.licence_urls, strict=True)) == ("CC-BY 4.0", "")
+
+
+BY_4 = "href='https://creativecommons.org/licenses/by/4.0/'"
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "stored"),
+    [
+        ("CC0", "https://creativecommons.org/licenses/by-sa/4.0/", "CC0 (linked to CC-BY-SA-4.0)"),
+        ("CC-BY 4.0", "http://creativecommons.org/licenses/by-nc/4.0/deed.en", "CC-BY 4.0 (linked to CC-BY-NC-4.0)"),
+        ("CC-BY 3.0", "https://creativecommons.org/licenses/by/4.0/", "CC-BY 3.0 (linked to CC-BY-4.0)"),
+        ("CC0", "https://creativecommons.org/publicdomain/mark/1.0/", "CC0 (linked to PUBLICDOMAIN-MARK)"),
+        ("LGPL 3.0", "https://www.gnu.org/licenses/gpl.html", "LGPL 3.0 (linked to GPL)"),
+        ("OGA-BY 3.0", "/content/oga-by-40-faq", "OGA-BY 3.0 (linked to OGA-BY-4.0)"),
+    ],
+)
+def test_a_licence_that_is_linked_to_another_one_is_neither(name: str, link: str, stored: str) -> None:
+    html = replaced(saved(PLAIN), (BY_4, f"href='{link}'"), ("license-name'>CC-BY 4.0<", f"license-name'>{name}<"))
+
+    page = entry(html)
+
+    assert page.licences == (stored, "OGA-BY 3.0")
+    assert uses([stored]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("CC-BY 3.0", "https://creativecommons.org/licenses/by/3.0/us/"),
+        ("LGPL 2.1", "https://www.gnu.org/licenses/lgpl.html"),
+        ("CC0", "https://example.org/my-licence"),
+        ("CC0", "/content/faq"),
+    ],
+)
+def test_a_link_that_contradicts_nothing_leaves_the_name(name: str, link: str) -> None:
+    html = replaced(saved(PLAIN), (BY_4, f"href='{link}'"), ("license-name'>CC-BY 4.0<", f"license-name'>{name}<"))
+
+    assert entry(html).licences == (name, "OGA-BY 3.0")
+
+
+def test_an_icon_s_text_contradicts_a_licence_s_name_too() -> None:
+    image = "cc-by_0.png' alt=''"
+
+    assert changed(image, "cc-by_0.png' alt='CC-BY-SA 4.0'").licences[0] == "CC-BY 4.0 (shown as CC-BY-SA 4.0)"
+    assert changed(image, "cc-by_0.png' alt='some rights'").licences[0] == "CC-BY 4.0"
 
 
 def test_the_hash_follows_the_content_and_not_its_popularity() -> None:
