@@ -43,6 +43,8 @@ _DELAY = re.compile(
     r"^([ \t]*crawl-?delay[ \t]*:[ \t]*)(\d+)(?:[.,](\d+))?[ \t]*(?:s|secs?|seconds?)?\.?[ \t]*(?=#|$)",
     re.MULTILINE | re.IGNORECASE | re.ASCII,
 )
+_RATE = re.compile(r"(\d{1,9})[ \t]*/[ \t]*(\d{1,9})([smhd]?)", re.IGNORECASE | re.ASCII)
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _RULE = re.compile(
     r"^[ \t]*(?:user-?agents?|disallow|crawl-?delay|request-?rate|visit-?time|sitemaps?|site-?map|noindex|"
     r"clean-?param|content-signal|content-usage)[ \t]*:",
@@ -102,7 +104,58 @@ def _plain(text: str) -> str:
 def _standard(text: str) -> str:
     """The rules as the standard writes them: agents without versions, delays as plain numbers of seconds."""
     text = _VERSIONED_AGENT.sub(r"\1", text)
-    return _DELAY.sub(lambda found: f"{found[1]}{found[2]}.{found[3] or 0} ", text)
+    return _with_longest_delays(_DELAY.sub(lambda found: f"{found[1]}{found[2]}.{found[3] or 0} ", text))
+
+
+def _with_longest_delays(text: str) -> str:
+    """The rules with the longest delay and the slowest rate of all groups of an agent in each of them.
+
+    RFC 9309: all groups of an agent are one. The parser merges their paths, and takes the last delay.
+    """
+    lines = text.split("\n")
+    groups: list[tuple[set[str], list[tuple[int, str, float]]]] = [(set(), [])]  # agents; line, field, seconds
+    rules_began = True
+    for number, line in enumerate(lines):
+        name, _, value = line.partition("#")[0].partition(":")
+        field, value = re.sub(r"[\s_-]+", "", name.lower()), value.strip()
+        if field in {"", "sitemap", "host"}:
+            continue
+        if field == "useragent":
+            if rules_began:
+                groups.append((set(), []))
+            groups[-1][0].add(value.lower())
+        elif (seconds := _seconds(field, value)) is not None:
+            groups[-1][1].append((number, field, seconds))
+        rules_began = field != "useragent"
+    longest: dict[tuple[str, str], tuple[float, str]] = {}
+    for agents, delays in groups:
+        for number, field, seconds in _slowest(delays):
+            for agent in agents:
+                longest[agent, field] = max(longest.get((agent, field), (-1.0, "")), (seconds, lines[number]))
+    for agents, delays in groups:
+        for field in {field for _, field, _ in delays}:
+            line = max((longest[agent, field] for agent in agents), default=(0.0, ""))[1]
+            for number, own, _ in delays:
+                lines[number] = line if own == field else lines[number]
+    return "\n".join(lines)
+
+
+def _slowest(delays: list[tuple[int, str, float]]) -> list[tuple[int, str, float]]:
+    """Of a group's delays and of its rates the longest each."""
+    best: dict[str, tuple[int, str, float]] = {}
+    for one in delays:
+        best[one[1]] = max(best.get(one[1], one), one, key=lambda delay: delay[2])
+    return list(best.values())
+
+
+def _seconds(field: str, value: str) -> float | None:
+    """Seconds between two requests that a rule requires; None where it is another rule, or no number."""
+    if field == "crawldelay" and re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
+        return float(value)
+    rate = _RATE.match(value) if field == "requestrate" else None
+    if rate is None or int(rate[1]) == 0:
+        return None
+    return int(rate[2]) * _UNITS[rate[3].lower()] / int(rate[1])
 
 
 def is_robots(text: str) -> bool:

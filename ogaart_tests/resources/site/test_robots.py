@@ -147,6 +147,22 @@ def test_a_delay_is_read_with_its_unit(delay: str, seconds: float) -> None:
     assert (max(rules.delay, 0.0), rules.allow("http://site/no")) == (seconds, False)
 
 
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        ("User-agent: *\nCrawl-delay: 10\n\nUser-agent: x\nCrawl-delay: 30\n\nUser-agent: *\nCrawl-delay: 2", 10.0),
+        ("User-agent: *\nCrawl-delay: 2\nCrawl-delay: 9\nCrawl-delay: 3", 9.0),
+        ("User-agent: OGAART/2.0\nUser-agent: x\nCrawl-delay: 4 s # ours\nUser-agent: ogaart\nCrawl-delay: 1", 4.0),
+        ("User-agent: *\nRequest-rate: 2/1m\nSitemap: /map.xml\nUser-agent: *\nRequest-rate: 1/5", 30.0),
+        ("User-agent: *\nCrawl-delay: 90\n\nUser-agent: ogaart\nCrawl-delay: 1", 1.0),
+        ("User-agent: ogaart\nUser-agent: *\nCrawl-delay: 3\n\nUser-agent: *\nCrawl-delay: 8", 8.0),
+    ],
+    ids=["two groups", "one group", "own agent", "rates", "the own group counts alone", "groups of several agents"],
+)
+def test_of_several_delays_the_longest_counts(rules: str, seconds: float) -> None:
+    assert Rules(RobotsAnswer(200, decode_robots(rules.encode())), 0.0).delay == seconds
+
+
 def test_comments_and_nothing_are_a_robots_txt() -> None:
     assert is_robots(decode_robots(b""))
     assert is_robots(decode_robots(b"\n# all welcome\r"))
