@@ -12,14 +12,23 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from ogaart.imaging.errors import Reason
+from ogaart.imaging.seven_zip_coders import unread_chain
 
 if TYPE_CHECKING:
     from ogaart.imaging.sniff import FileType
 
 MOST_HEADERS = 100_000
 _PARTS = "volumes are not joined"
-_NO_DECODER = "Decompression internal error"
-"""What libarchive says of a 7z's members behind one for whose compression it has no decoder."""
+_NO_DECODER = (
+    "Decompression internal error",
+    "bzip decompression failed",
+    "Truncated 7-Zip file body",
+    "File decompression failed",
+    "Decompression failed",
+)
+"""What libarchive says of a 7z's members behind one for whose compression or filter it has no decoder."""
+_DAMAGED_7Z = "Damaged 7-Zip archive"
+"""What it says of a codec under a filter over which it does not read it."""
 _RAR4, _RAR5 = b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0"
 _RAR3_VERSION, _STORED = 29, 0x30
 _RAR5_HEADER_MOST = 2 << 20
@@ -38,6 +47,7 @@ class Envelope:
         solid: whether members can be packed together, so that one that cannot be unpacked hides those behind it.
         old: the program that made it, if its headers are of a kind that libarchive takes for damage.
         hint: a sentence on the probable cause of damage; empty if unknown.
+        unread_chain: codec and filter of a 7z that libarchive takes for damage; empty if there are none.
         refused: members that cannot be read from this file alone, by their number: the reason.
     """
 
@@ -45,6 +55,7 @@ class Envelope:
     hint: str = ""
     refused: dict[int, tuple[Reason, str]] = field(default_factory=dict)
     old: str = ""
+    unread_chain: str = ""
     locked: bool = field(default=False, init=False)
     unread: bool = field(default=False, init=False)
     solid: bool = False
@@ -57,7 +68,9 @@ class Envelope:
             return reason, message
         if self.locked:  # members after an encrypted one cannot be reached, which looks like damage
             return Reason.ENCRYPTED, f"follows an encrypted member ({message})"
-        if self.unread and _NO_DECODER in message:
+        if self.unread_chain and _DAMAGED_7Z in message:
+            return Reason.UNSUPPORTED, f"{self.unread_chain} is not supported ({message})"
+        if self.unread and any(said in message for said in _NO_DECODER):
             return Reason.UNSUPPORTED, f"packed together with a member that is not supported ({message})"
         if self.volume:
             return Reason.MULTI_VOLUME, f"{self.volume} ({message})"
@@ -230,3 +243,5 @@ def _seven_zip(file: _Bytes, envelope: Envelope) -> None:
     missing = 32 + offset + length - file.length
     if missing > 0:
         envelope.hint = f"its last {missing:,} bytes are missing: truncated, or the first volume of a set; {_PARTS}"
+        return
+    envelope.unread_chain = unread_chain(file.at)

@@ -21,6 +21,7 @@ from ogaart.imaging.archive_members import Member, Stop
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
 from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.formats import layered_zip
 from ogaart.imaging.names import is_junk, unpacked_name
 from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of
 from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
@@ -208,7 +209,7 @@ class Walk:
             return self._pass_over(archive, member, head, blocks), None
         if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
             self._check_depth(depth)
-            return member, self._spool(member, head, blocks, entry)
+            return self._unless_layered(member, self._spool(member, head, blocks, entry))
         self._check_member_bytes(entry.size or 0)
         content = bytearray(head)
         for block in blocks:
@@ -216,6 +217,16 @@ class Walk:
             self._check_member_bytes(len(content))
         member.status, member.data = MemberStatus.PICTURE, bytes(content)
         member.bytes, member.sha256 = len(content), hashlib.sha256(content).hexdigest()
+        return member, None
+
+    @staticmethod
+    def _unless_layered(member: Member, spool: IO[bytes]) -> tuple[Member, IO[bytes] | None]:
+        """A spooled archive to enter; a zip that is one picture of layers is that picture."""
+        form = layered_zip.format_of(spool) if member.format == "zip" else None
+        if form is None:
+            return member, spool
+        with spool:
+            member.status, member.format, member.data = MemberStatus.PICTURE, form, spool.read()
         return member, None
 
     def _other(
@@ -231,22 +242,18 @@ class Walk:
         """A member of another type: passed over, unless an archive is behind its start."""
         found = None
         if self_extracting.may_hold_archive(kind, head):
-            if self_extracting.is_program(kind):
-                for block in blocks:
-                    head += block
-                    if len(head) >= self_extracting.SEARCHED_BYTES:
-                        break
-            found = self_extracting.find_archive(head)
+            head, found = self_extracting.find_in_stream(kind, head, blocks)
         if found is None:
             if may_be_atlas(head) and (entry.size or 0) <= MAX_ATLAS_BYTES:
                 return self._atlas(archive, member, head, blocks), None
             return self._pass_over(archive, member, head, blocks), None
         self._check_depth(depth)
-        offset, inner = found
         with self._spool(member, head, blocks, entry) as whole:
-            nested = self_extracting.without_prefix(whole, offset, inner, self.scratch)
-        if nested is not None:
-            member.format, member.certain = inner.format, inner.certain
+            behind = self_extracting.archive_behind(whole, *found, kind, self.scratch)
+        if behind is None:
+            return member, None
+        nested, inner = behind
+        member.format, member.certain = inner.format, inner.certain
         return member, nested
 
     def _atlas(self, archive: Archive, member: Member, head: bytes, blocks: Iterator[bytes]) -> Member:

@@ -138,8 +138,10 @@ _INVISIBLE = {"svg": "shows nothing (text is not drawn, and nothing outside the 
 
 
 def type_of(source: Path | bytes) -> FileType:
-    """The type of a file by its bytes: its first ones, or the footer of a TGA."""
+    """The type of a file by its bytes: its first ones, the footer of a TGA, or the directory of a zip."""
     kind = sniff(_head(source))
+    if kind.format == "zip" and (form := layered_zip.format_of(source)):
+        return FileType(Kind.PICTURE, form)
     return (_tga_by_footer(source) or kind) if kind.format == "unknown" else kind
 
 

@@ -12,10 +12,16 @@ from typing import IO, TYPE_CHECKING
 from ogaart.imaging.sniff import FileType, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-SEARCHED_BYTES = 4 << 20
-"""How far into a program an archive is searched: the largest extractors in use have about 2 MiB."""
+SEARCHED_BYTES = 64 << 20
+"""How far into a program an archive is searched: extractors have about 2 MiB, the engines of games some tens."""
+PADDING_BYTES = 4 << 20
+"""How far into any other file."""
+_HEADER_BYTES = 4096
+_STRIDE = 1 << 20
+"""So many bytes are searched at a time."""
 
 _PROGRAMS = frozenset({"exe", "elf"})
 _MAGIC = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07(?:\x00|\x01\x00)")
@@ -30,26 +36,51 @@ def may_hold_archive(kind: FileType, head: bytes) -> bool:
     return kind.format in _PROGRAMS or kind.format == "unknown" or (kind.format == "text" and head[:2] == b"#!")
 
 
-def is_program(kind: FileType) -> bool:
-    """Whether the archive may be far behind the start."""
-    return kind.format in _PROGRAMS
-
-
-def find_archive(head: bytes) -> tuple[int, FileType] | None:
+def find_archive(head: bytes | bytearray, start: int = 0, *, zips: bool = True) -> tuple[int, FileType] | None:
     """Find where an archive begins.
 
     Args:
-        head: up to ``SEARCHED_BYTES`` first bytes of a file.
+        head: first bytes of a file.
+        start: where the search begins.
+        zips: whether zips count.
 
     Returns:
         Offset and type of the first archive whose header is valid; None if there is none.
     """
-    for found in _MAGIC.finditer(head):
+    for found in _MAGIC.finditer(head, start):
         place = found.start()
-        name = {b"P": "zip", b"7": "7z", b"R": "rar"}[head[place : place + 1]]
-        if _VALID[name](head[place : place + 4096]):
+        name = {b"P": "zip", b"7": "7z", b"R": "rar"}[bytes(head[place : place + 1])]
+        if (zips or name != "zip") and _VALID[name](bytes(head[place : place + _HEADER_BYTES])):
             return place, FileType(Kind.ARCHIVE, name)
     return None
+
+
+def find_in_stream(
+    kind: FileType, head: bytes, blocks: Iterator[bytes], *, zips: bool = True
+) -> tuple[bytes, tuple[int, FileType] | None]:
+    """Find where an archive begins in a file that is read until it is found, or far enough for its type.
+
+    Args:
+        kind: the file's type.
+        head: the first bytes, already read.
+        blocks: the rest; what was searched is taken from it.
+        zips: whether zips count.
+
+    Returns:
+        The bytes that were read, and what ``find_archive`` returns.
+    """
+    most = SEARCHED_BYTES if kind.format in _PROGRAMS else PADDING_BYTES
+    read, searched = bytearray(head), 0
+    for block in blocks:
+        read += block
+        if len(read) - searched >= _STRIDE:
+            found = find_archive(read, searched, zips=zips)
+            if found and len(read) - found[0] >= _HEADER_BYTES:  # else its header is not whole yet
+                return bytes(read), found
+            searched = len(read) - _HEADER_BYTES
+        if len(read) >= most:
+            break
+    return bytes(read), find_archive(read, searched, zips=zips)
 
 
 def _valid_zip(header: bytes) -> bool:
@@ -72,17 +103,36 @@ def _valid_rar(header: bytes) -> bool:
 _VALID = {"zip": _valid_zip, "7z": _valid_7z, "rar": _valid_rar}
 
 
-def without_prefix(stream: IO[bytes], offset: int, kind: FileType, scratch: Path) -> IO[bytes] | None:
-    """The archive alone, as an unlinked temporary file at its start; the caller closes it.
+def archive_behind(
+    stream: IO[bytes], offset: int, inner: FileType, kind: FileType, scratch: Path
+) -> tuple[IO[bytes], FileType] | None:
+    """The archive alone, as an unlinked temporary file at its start, and its type; the caller closes the file.
 
-    A zip whose directory counts from the start of the whole file is copied whole. Returns None for a zip without a
-    directory at its end: some bytes of a program that look like a zip's.
+    A zip without a directory at the file's end is only bytes of a program that look like one: then an archive of
+    another type is searched behind it.
+
+    Args:
+        stream: the whole file.
+        offset: where ``find_archive`` found an archive.
+        inner: the type that it found.
+        kind: the type of the whole file.
+        scratch: directory for the temporary file.
+
+    Returns:
+        None where there is no archive.
     """
-    if kind.format == "zip":
+    if inner.format == "zip":
         absolute = _counts_from_start(stream)
         if absolute is None:
-            return None
+            stream.seek(offset)
+            rest = iter(lambda: stream.read(_STRIDE), b"")
+            found = find_in_stream(kind, b"", rest, zips=False)[1]
+            return (_copied(stream, offset + found[0], scratch), found[1]) if found else None
         offset = 0 if absolute else offset
+    return _copied(stream, offset, scratch), inner
+
+
+def _copied(stream: IO[bytes], offset: int, scratch: Path) -> IO[bytes]:
     copy = tempfile.TemporaryFile(dir=scratch, prefix="archive-")  # noqa: SIM115 - the caller closes it
     try:
         stream.seek(offset)

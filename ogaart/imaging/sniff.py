@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ogaart.imaging.formats.layered_zip import MIMETYPES
 from ogaart.imaging.unread_pictures import unread_picture
 
 HEAD_BYTES = 36 << 10
@@ -121,8 +122,6 @@ _OBJECT_LIBRARY = re.compile(
 _ISO_BRANDS = {b"avif": "avif", b"avis": "avif"}
 _ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s>/])")
 _DOCTYPE = re.compile(rb"<![^\[>]*(?:\[(?:[^\]\"']|\"[^\"]*\"|'[^']*')*\]\s*)?>")
-LAYERED_ZIPS = {b"application/x-krita": "kra", b"image/openraster": "ora"}
-"""Contents of a first member ``mimetype`` that make a zip one picture, to the name of its format."""
 _PNM = re.compile(rb"P([1-6])(?:\s|#)")
 
 
@@ -154,12 +153,12 @@ def sniff(head: bytes) -> FileType:
 
 
 def _layered_zip(head: bytes) -> FileType:
-    """A zip, or a picture of Krita's or OpenRaster's: their first member is named mimetype and stored."""
+    """A zip, or a picture of Krita's or OpenRaster's as both write them: the first member is mimetype, and stored."""
     if head[:4] == b"PK\x03\x04" and len(head) >= 38:
         name, extra = struct.unpack_from("<HH", head, 26)
         if head[30 : 30 + name] == b"mimetype":
             content = head[30 + name + extra : 30 + name + extra + 40]
-            for mimetype, form in LAYERED_ZIPS.items():
+            for mimetype, form in MIMETYPES.items():
                 if content.startswith(mimetype):
                     return FileType(Kind.PICTURE, form)
     return FileType(Kind.ARCHIVE, "zip")

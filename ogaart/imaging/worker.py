@@ -27,8 +27,9 @@ from ogaart.imaging.archives import Walk
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
 from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.formats import layered_zip
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
+from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
 from ogaart.likeness import features
 from ogaart.likeness.premultiplied import premultiplied
 from ogaart.workers import child, protocol
@@ -103,6 +104,8 @@ class DecodingWorker:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
             kind = sniff(head)
+            if kind.format == "zip" and layered_zip.format_of(stream):
+                kind = FileType(Kind.PICTURE, "zip")
             walk = Walk(self._limits, self._scratch, size, begin, done.__contains__)
             if kind.kind in (Kind.ARCHIVE, Kind.COMPRESSED):
                 # libarchive reads from the descriptor, whose place Python's buffer has moved.
@@ -110,12 +113,12 @@ class DecodingWorker:
                 yield from walk.members_of(stream, kind)
                 return
             if self_extracting.may_hold_archive(kind, head):
-                head += stream.read(self_extracting.SEARCHED_BYTES - len(head))
-                found = self_extracting.find_archive(head)
-                inner = found and self_extracting.without_prefix(stream, *found, self._scratch)
-                if found and inner:
-                    with inner:
-                        yield from walk.members_of(inner, found[1])
+                rest = iter(lambda: stream.read(1 << 20), b"")
+                head, found = self_extracting.find_in_stream(kind, head, rest)
+                behind = found and self_extracting.archive_behind(stream, *found, kind, self._scratch)
+                if behind:
+                    with behind[0]:
+                        yield from walk.members_of(*behind)
                     return
             if kind.format == "unknown" and (volume := last_volume(stream)):
                 yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)

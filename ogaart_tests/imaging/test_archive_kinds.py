@@ -1,5 +1,6 @@
 """Archives of rarer kinds, behind other bytes, and of formats that are not read: members, or a truthful reason."""
 
+import base64
 import io
 import struct
 import tarfile
@@ -105,9 +106,12 @@ def sfx_with_offsets_of_the_whole_file() -> bytes:
         zipped(MEMBERS) + bytes(100_000),
         written(MEMBERS, "7zip") + b"padding" * 1000,
         PROGRAM + zipped(MEMBERS) + bytes(3000),
+        PROGRAM + bytes(5 << 20) + zipped(MEMBERS),
+        b"\x7fELF" + bytes((6 << 20) - 6) + written(MEMBERS, "7zip"),
+        PROGRAM + zipped({"icon.png": BUSH})[:-22] + bytes(5 << 20) + rar5(MEMBERS.items()),
     ],
     ids=["sfx zip", "sfx zip, absolute", "sfx 7z", "sfx rar", "elf", "script", "padded zip", "padded 7z", "zip, tail",
-         "7z, tail", "sfx zip, tail"],
+         "7z, tail", "sfx zip, tail", "far zip", "far 7z, across blocks", "rar behind half a zip"],
 )  # fmt: skip
 def test_an_archive_behind_other_bytes_is_read(data: bytes, unpack: Unpack) -> None:
     assert [r.member_path for r in unpack(data) if r.content == FROG] == ["art/frog.png"]
@@ -291,6 +295,74 @@ def test_what_is_packed_with_an_unsupported_member_is_not_damaged(codec: bytes, 
     for rows in (unpack(packed), unpack(zipped({"art.7z": packed}))[1:]):
         assert [r.error_class for r in rows] == [Reason.UNSUPPORTED] * 3, rows
         assert "packed together with a member that is not supported" in str(rows[2].message)
+
+
+CHAINS = (
+    (
+        "N3q8ryccAARBTE/KrwAAAAAAAAAgAAAAAAAAABYiTwYARJQFxHon9vfuiY5QkIizqtVQIVnELXKyhmd1X9iLcPmA4ueET/l8258ZiV88"
+        "I+59rcgpxDvccjU6z6YmGf3kDmolGqxW1LIRuKiHra6XwhqOB3aoVtswCuB6zQAAAIEzB64P02kuPUC7lGQtaSYyNx4ttME2z7WJluNM"
+        "JvXSrHD2PySOYrQBX9vrP3LkiBtytNetEbzSenFVgkz/ShkrKYPluXj5/30P4fhZJb7gFwZdAQlSAAcLAQABIwMBAQVdABAAAAxaCgHV"
+        "eTwPAAA=",
+        "the filter ARM over LZMA",
+    ),
+    (
+        "N3q8ryccAAREAcRVvAAAAAAAAAAgAAAAAAAAAJKZFwoAiMX71V/bxRnxhV0FCAKJBg/aRNw2UnE9y9pw859s4WrtaRUJc6G6HFJmoBS/"
+        "ISKVtWlpxfUVsZrP5SSp2aPn0ZYwNZh6OVQJwx1oSwFevNwF2PXicc/iUNkIFQoHxBOqYPtlIh0RxAtHWwIAAACBMweuD9Q3oj1Au5Rk"
+        "LWlD1KFkY23+v2KcPfU6oM9gltt14F3Qpsp/+UMKRX/mvWqpsm6NVD9F7dKzyNtyBfVNGxiSbgKffXUOhyBAABcGbQEJTwAHCwEAASMD"
+        "AQEFXQAQAAAMWgoBSJMiRQAA",
+        "the filter x86 over PPMd",
+    ),
+    (
+        "N3q8ryccAARHeAuqsAAAAAAAAAAgAAAAAAAAADjSGcsARJQFxHon9vfuiY5QkIizqtVQIVnELXKyhmd1X9iLcPmA4ueET/l8258ZiV88"
+        "I+59rcgpxDwm0cLHW/hVJTLKvkcqcog9CdBum3EYyMdCp4kbQoK9uZvTuzpA0QAAAIEzB64P02kuPUC7lGQtaSYyNx4ttME2z7arw5DW"
+        "1rlOxEdfwjAaoD7ldaNG1FPkftHfnqKB3/HRDwAfcrRhUVM6z/DARqC6ad2zqkQkQvEgABcGXQEJUwAHCwEAASMDAQEFXQAQAAAMWgoB"
+        "yDx96gAA",
+        "the filter SPARC over LZMA",
+    ),
+    (
+        "N3q8ryccAARjQqzZ4wAAAAAAAAAhAAAAAAAAAEglvmZQiUdOCg0KGgAADQBISVJEAAAEAAAAAwAGCAAAtACu9ADGAABJFUFEeFRjnCE8"
+        "8acBnzAJoDEMAQAB62MTApBrPuAAAAAARUlETkKugmBQiUdOCg0KGgAADQBISVJEAAAFAAAABQAGCAAAjQAmbwDlAABJFUFEeFRjnGRk"
+        "/mKAz5gGBdAgqAAIeWkPAY082cEAAAAARUlETkKugmAAAIEzB64P1TBGSBZsJwHkbKiwYkvme9Hh3u7VCwZk5QXlmw3m2uQKqx8Jllyx"
+        "zMse2lBrWWkUfro7RY7eDuICr2+Fvo8gABcGgJwBCUcABwsBAAEjAwEBBV0AEAAADFoKAR7a2VAAAA==",
+        "packed together with a member that is not supported",
+    ),
+    (
+        "N3q8ryccAAQ4/aXNDQEAAAAAAAAhAAAAAAAAAHN9FpZCWmg5MUFZJlNZJUUtOQAAMP//7utqyRaCBlRAMGBBODCAQAFiFAQIASSQkYAg"
+        "IBJAQ3+gAHQaqAABoGgADT0g0aAxGJo2IyDVNTT1BoaANAAAGgAYAAaBVI30xIQlpqAwIAcg2geiQ6xlTRCZR7PHeQaCAoLuabWG0aws"
+        "Gd2jYyQcXKBA9bDfJhju0umPgCPmg8fF1FHQlvIHS0TvFgSFhC+Zw0R1QVAMEKgfWgeMLBAiGJQQ00pEgu5IpwoSBKilpyAAAIEzB64P"
+        "1TEjhdck0c/i15ZIWOWr1DQ1H79tiJ/WK6NINg0XagPGxJpVYNvP8kSIq08xwdCv4Zyq+b7MaPiOBXuGg+WSQWLwABcGgMMBCUoABwsB"
+        "AAEjAwEBBV0AEAAADFoKAZL2EK8AAA==",
+        "packed together with a member that is not supported",
+    ),
+    (
+        "N3q8ryccAAT7zIv6wQAAAAAAAAAgAAAAAAAAAEQVCyAARJQFxHon9vfuiY5QkIizqtVQIVnELXKyhmd1X9iLcPmA4ueET/l8258ZiV88"
+        "I+59rcgpxDwm0cLHW/hVJTLKvkcqcog9CdBum3ElXQpByJvjmdLSe5DXkLt5F5V5J3NbdmdERQtrmxNpqVFVrJhq0GsAAAAAgTMHrg/U"
+        "kfZdQhD6InzkRpLpY+NxmCzmraxmEcvuWvkDmbx1NNSEsPO2A7H9kQblLyqBEomDv/uO0qtmaidN6xt0TbLSUreI1BwAFwZ0AQlNAAcL"
+        "AQABIwMBAQVdABAAAAxaCgH9F5GcAAA=",
+        "packed together with a member that is not supported",
+    ),
+)
+"""Archives of two members by 7-Zip 26, with chains of coders that libarchive takes for damage, in base64."""
+
+
+@pytest.mark.parametrize(("packed", "words"), CHAINS)
+def test_a_chain_of_coders_that_is_not_read_is_not_damage(packed: str, words: str, unpack: Unpack) -> None:
+    data = base64.b64decode(packed)
+
+    for rows in (unpack(data), unpack(zipped({"art.7z": data}))[1:]):
+        assert [r.error_class for r in rows] == [Reason.UNSUPPORTED] * 2, rows
+        assert words in str(rows[-1].message)
+
+
+@pytest.mark.parametrize("packed", [packed for packed, _ in CHAINS])
+def test_headers_of_a_7z_that_are_damaged_are_damage(packed: str, unpack: Unpack) -> None:
+    data = base64.b64decode(packed)
+    for cut in (40, len(data) // 2, len(data) - 1):
+        assert {r.error_class for r in unpack(data[:cut])} == {Reason.CORRUPT}
+    changed = bytearray(data)
+    for place in range(32, len(data), 7):
+        changed[place] ^= 0x55
+        assert all(r.error_class is None or r.message for r in unpack(bytes(changed)))
 
 
 def test_damage_in_a_solid_7z_is_still_damage(unpack: Unpack) -> None:

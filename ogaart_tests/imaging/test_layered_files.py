@@ -13,7 +13,8 @@ from ogaart.imaging import pictures
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
-from ogaart_tests.imaging.builders import FROG, png, zipped
+from ogaart_tests.imaging.builders import BUSH, FROG, png, zipped
+from ogaart_tests.imaging.conftest import Unpack
 from ogaart_tests.imaging.layered_files import (
     XcfLayer,
     ase_cel,
@@ -296,6 +297,48 @@ def test_the_merged_picture_of_a_layered_zip(mimetype: bytes, form: str, unpacke
     assert np.array_equal(uploaded.rgba, decoded.rgba)
     del members["mergedimage.png"]
     assert reason_of(zipped(members, 0))[0] is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("names", "compression"),
+    [
+        (("mimetype", "mergedimage.png", "stack.xml"), 8),
+        (("data/layer0.png", "mergedimage.png", "mimetype"), 0),
+        (("stack.xml", "data/layer0.png", "mergedimage.png", "mimetype"), 14),
+        (("stack.xml", "data/layer0.png", "mergedimage.png"), 8),
+        (("mergedimage.png", "maindoc.xml", "data/layer0.png"), 12),
+    ],
+    ids=["deflated", "last", "lzma", "without mimetype", "krita without mimetype"],
+)
+def test_a_layered_zip_that_was_zipped_again_is_one_picture(
+    names: tuple[str, ...], compression: int, unpacker: Unpacker, unpack: Unpack
+) -> None:
+    members = {"mergedimage.png": FROG, "mimetype": b"image/openraster\n", "stack.xml": b"<image/>"}
+    data = zipped({name: members.get(name, png()) for name in names}, compression)
+
+    [alone] = unpack(data)
+    inside = unpack(zipped({"a/art.ora": data, "b.png": BUSH}))
+
+    pixels = pictures.decode(FROG, LIMITS).rgba
+    assert np.array_equal(unpacker.decode_one(data, max_bytes=1 << 20, max_pixels=1 << 20).rgba, pixels)
+    assert (alone.member_path, alone.format in {"ora", "kra"}) == ("", True)
+    assert [(row.member_path, row.pixel_sha256 == alone.pixel_sha256) for row in inside] == [
+        ("a/art.ora", True),
+        ("b.png", False),
+    ]
+    assert inside[0].content == data
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"mimetype": b"application/epub+zip", "frog.png": FROG},
+        {"mergedimage.png": FROG, "other.xml": b"<x/>"},
+        {"art/mimetype": b"image/openraster", "art/mergedimage.png": FROG},
+    ],
+)
+def test_a_zip_that_only_resembles_a_layered_one_is_an_archive(members: dict[str, bytes], unpack: Unpack) -> None:
+    assert [row.member_path for row in unpack(zipped(members))] == list(members)
 
 
 def merged_as(*, method: int | None = None, flags: int = 0) -> bytes:

@@ -138,6 +138,39 @@ def test_transparent_colours() -> None:
     assert [p[3] for p in pixels(rgb)] == [0, 255]
 
 
+@pytest.mark.parametrize(
+    ("colour_type", "palette", "trns", "expected"),
+    [
+        (3, 4, bytes(range(256)) + b"more", [0, 1, 2, 3]),
+        (3, 256, bytes(range(255, -1, -1)) * 3, [255, 254, 253, 252]),
+        (3, 4, bytes([9, 8]), [9, 8, 255, 255]),
+        (0, 0, b"\0", [255] * 4),
+        (2, 0, b"\0\0", [255] * 4),
+    ],
+    ids=["few colours", "all colours", "some colours", "grey", "colour"],
+)
+def test_transparency_of_a_wrong_length_costs_no_picture(
+    colour_type: int, palette: int, trns: bytes, expected: list[int]
+) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    row = b"\0" + bytes(range(12 if colour_type == 2 else 4))
+    colours = chunk(b"PLTE", bytes(n % 256 for n in range(3 * palette))) if palette else b""
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, 8, colour_type, 0, 0, 0))
+        + colours
+        + chunk(b"tRNS", trns)
+        + chunk(b"IDAT", zlib.compress(row))
+        + chunk(b"IEND", b"")
+    )
+
+    found = pictures.decode(data, LIMITS).rgba[0, :, 3].tolist()
+
+    assert found == expected
+
+
 def test_exif_orientation() -> None:
     image = Image.new("RGB", (2, 1))
     image.putdata([(255, 0, 0), (0, 0, 255)])

@@ -11,6 +11,10 @@ _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcT
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 """Of these the chunks of an animation: where its control is damaged, the picture is shown without it."""
 _ORIENTATION = b"eXIf"
+_TRANSPARENCY = b"tRNS"
+_PALETTE, _MOST_COLOURS = 3, 256
+_TRANSPARENT_BYTES = {0: 2, 2: 6}
+"""Length of that chunk by type of colour; a palette has a byte for each of its first colours, others have none."""
 
 
 def is_apples(data: bytes | memoryview) -> bool:
@@ -19,10 +23,22 @@ def is_apples(data: bytes | memoryview) -> bool:
 
 
 def has_other_chunks(data: bytes | memoryview) -> bool:
-    """Whether any chunk is there that ``pixel_chunks`` would leave out."""
+    """Whether any chunk is there that ``pixel_chunks`` would leave out or shorten."""
     view = memoryview(data)
     chunks = _chunks(view)
-    return any(name not in _PIXELS for name, _, _ in chunks) or _animation_is_damaged(view, chunks)
+    return any(
+        name not in _PIXELS or (name == _TRANSPARENCY and len(_transparency(view, start, end)) < end - start)
+        for name, start, end in chunks
+    ) or _animation_is_damaged(view, chunks)
+
+
+def _transparency(view: memoryview, start: int, end: int) -> bytes | memoryview:
+    """The chunk of transparent colours: too short it counts for nothing, of a palette its first colours count."""
+    colours, length = view[25], end - start - 12
+    if colours == _PALETTE and length > _MOST_COLOURS and _fits(view[start:end]):
+        content = _TRANSPARENCY + bytes(view[start + 8 : start + 8 + _MOST_COLOURS])
+        return struct.pack(">I", _MOST_COLOURS) + content + struct.pack(">I", zlib.crc32(content))
+    return b"" if length < _TRANSPARENT_BYTES.get(colours, 0) else view[start:end]
 
 
 def _animation_is_damaged(view: memoryview, chunks: list[tuple[bytes, int, int]]) -> bool:
@@ -42,12 +58,14 @@ def pixel_chunks(data: bytes | memoryview) -> bytes:
     that the decoder sees the damage.
     """
     view = memoryview(data)
-    kept = [view[: len(SIGNATURE)]]
+    kept: list[bytes | memoryview] = [view[: len(SIGNATURE)]]
     end = len(SIGNATURE)
     chunks = _chunks(view)
     wanted = _PIXELS - _ANIMATION if _animation_is_damaged(view, chunks) else _PIXELS
     for name, start, end in chunks:
-        if name in wanted or (name == _ORIENTATION and _fits(view[start:end])):
+        if name == _TRANSPARENCY:
+            kept.append(_transparency(view, start, end))
+        elif name in wanted or (name == _ORIENTATION and _fits(view[start:end])):
             kept.append(view[start:end])
     kept.append(view[end:])
     return b"".join(kept)
