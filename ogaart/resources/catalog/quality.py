@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ogaart.resources.catalog.audits import Audit, audit_rights
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.withdrawals import check_withdrawals
+from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, rows_of
 from ogaart.resources.embedding.registry import VectorSpace, model_named
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
@@ -26,6 +26,8 @@ from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
 CHECKS = "checks.json"
+LOSSES = "withdrawn"
+"""Its key of what was withdrawn lately."""
 ADVISORY = frozenset({"site_totals"})
 """Checks that warn: while a first crawl is under way they cannot pass, and what is there may well be searched."""
 
@@ -63,11 +65,19 @@ def assess(
             check_failures(con, stores.settings.max_failure_share),
             audit_rights(con),
             check_recall(con, index, vectors),
-            check_withdrawals(con, current, read_decisions(stores.root.decisions), accepted=losses_accepted),
         ]
+        decisions, earlier = read_decisions(stores.root.decisions), _earlier_losses(current)
+        held, lost = check_withdrawals(con, current, decisions, accepted=losses_accepted, earlier=earlier)
+        found.append(held)
     path = generation.path / CHECKS
-    write_json(path, {"checks": [audit.row() for audit in found]}, indent=1)
+    write_json(path, {"checks": [audit.row() for audit in found], LOSSES: rows_of(lost)}, indent=1)
     return found
+
+
+def _earlier_losses(current: Generation | None) -> dict[str, EarlierLoss]:
+    """What the publications of the last day have withdrawn, as the generation in service has it."""
+    found = read_json(current.path / CHECKS) if current is not None else None
+    return earlier_of(found.get(LOSSES)) if isinstance(found, dict) else {}
 
 
 def space_of(generation: Generation) -> VectorSpace:

@@ -1,18 +1,22 @@
 """Many entries at once leave search only with the operator's consent; what is blocked leaves in any case."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 
 import duckdb
 import pytest
 
 from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.withdrawals import check_withdrawals, limit_of
+from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, limit_of, rows_of
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.storage.takedowns import Takedowns
 from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, Row, World, fill, publish, sha
 
 NOTHING_BLOCKED = Takedowns()
+Earlier = Mapping[str, EarlierLoss]
+Found = tuple[Audit, Earlier]
 
 
 def read(
@@ -37,7 +41,7 @@ def check(
     before: Generation, after: Generation, takedowns: Takedowns = NOTHING_BLOCKED, *, accepted: bool = False
 ) -> Audit:
     with duckdb.connect(str(after.catalog), read_only=True) as con:
-        return check_withdrawals(con, before, takedowns, accepted=accepted)
+        return check_withdrawals(con, before, takedowns, accepted=accepted)[0]
 
 
 @pytest.mark.parametrize(("entries", "limit"), [(0, 5), (32, 5), (250, 5), (300, 6), (2_500, 50), (16_000, 50)])
@@ -132,3 +136,88 @@ def test_a_generation_that_cannot_be_read_keeps_nothing_out_of_service(world: Wo
     before.words.write_bytes(b"rotten" * 1000)
 
     assert check(before, publish(world, index)).passed
+
+
+def test_publications_of_one_day_count_together(world: World, index: VectorIndex) -> None:
+    read(world, names(32))
+    fill(index, *((name, name) for name in names(32)))
+    first = publish(world, index)
+    read(world, names(32), gone=set(names(4)), late=True)
+    second = publish(world, index)
+    gone = {*names(4), "e10", "e11", "e12"}
+    read(world, names(32), gone=gone, late=True)
+    third = publish(world, index)
+    now = LATER
+
+    def then(before: Generation, after: Generation, earlier: Earlier, hours: int, *, accepted: bool = False) -> Found:
+        with duckdb.connect(str(after.catalog), read_only=True) as con:
+            moment = now + timedelta(hours=hours)
+            found, kept = check_withdrawals(
+                con, before, NOTHING_BLOCKED, accepted=accepted, earlier=earlier, now=moment
+            )
+        return found, earlier_of(json.loads(json.dumps(rows_of(kept))))
+
+    fine, four = then(first, second, {}, 0)
+    held, _ = then(second, third, four, 2)
+    accepted, none = then(second, third, four, 2, accepted=True)
+    next_day, three = then(second, third, four, 25)
+    returned, some = then(third, second, {**four, **three}, 26)
+
+    assert (fine.passed, sorted(four)) == (True, names(4))
+    assert (held.passed, held.counts["withdrawn"]) == (False, 7)
+    assert "7 of 28 entries in search would be withdrawn" in held.message
+    assert (accepted.passed, none) == (True, {})
+    assert (next_day.passed, next_day.counts["withdrawn"], sorted(three)) == (True, 3, ["e10", "e11", "e12"])
+    assert (returned.counts["withdrawn"], some) == (0, {})
+
+
+def test_what_is_blocked_after_it_was_lost_does_not_count(world: World, index: VectorIndex) -> None:
+    read(world, names(32), gone=set(names(4)))
+    fill(index, *((name, name) for name in names(32)))
+    current = publish(world, index)
+    read(world, names(32), gone=set(names(7)), late=True)
+    after = publish(world, index)
+    earlier = {name: EarlierLoss(LATER, 1) for name in names(4)}
+    with duckdb.connect(str(after.catalog), read_only=True) as con:
+        some = check_withdrawals(con, current, Takedowns(entries=("e00", "e04")), earlier=earlier, now=LATER)[0]
+        author = check_withdrawals(con, current, Takedowns(authors=("Ann",)), earlier=earlier, now=LATER)[0]
+        counted = check_withdrawals(con, current, NOTHING_BLOCKED, earlier=earlier, now=LATER)[0]
+
+    assert (some.passed, some.counts["withdrawn"]) == (True, 5)
+    assert (author.passed, author.counts["withdrawn"]) == (True, 0)
+    assert (counted.passed, counted.counts["withdrawn"]) == (False, 7)
+
+
+@pytest.mark.slow
+def test_pictures_are_lost_without_an_entry(world: World, index: VectorIndex) -> None:
+    four = {name: {f"{name}.zip": [f"{name}-{n}" for n in range(4)]} for name in names(12)}
+    world.partition("2d/0000", four)
+    fill(index, *((name, picture) for name, files in four.items() for picture in next(iter(files.values()))))
+    before = publish(world, index)
+
+    def losing(pictures: int, entries: int) -> Audit:
+        less = {
+            name: {f: found[pictures * (name in names(entries)) :] for f, found in files.items()}
+            for name, files in four.items()
+        }
+        world.partition("2d/0000", less, fetched_at=LATER)
+        return check(before, publish(world, index))
+
+    some, half = losing(1, 11), losing(2, 12)
+
+    assert (half.passed, half.counts["withdrawn"], half.counts["partly"]) == (False, 0, 12)
+    assert "by the shares of their pictures that is as much as 6 entries" in half.message
+    assert (some.passed, some.counts["partly"]) == (True, 11)
+
+
+@pytest.mark.slow
+def test_blocked_pictures_of_an_entry_are_not_lost(world: World, index: VectorIndex) -> None:
+    four = {name: {f"{name}.zip": [f"{name}-{n}" for n in range(4)]} for name in names(12)}
+    world.partition("2d/0000", four)
+    fill(index, *((name, picture) for name, files in four.items() for picture in next(iter(files.values()))))
+    before = publish(world, index)
+    takedowns = Takedowns(pixels=tuple(sha(f"{name}-{n}") for name in names(12) for n in range(3)))
+
+    found = check(before, publish(world, index, takedowns=takedowns), takedowns)
+
+    assert (found.passed, found.counts["partly"], found.counts["withdrawn"]) == (True, 0, 0)
