@@ -19,7 +19,7 @@ DESCRIPTIONS = {
     "file_lengths": "Every file has the length that its entry's page states, in its row and on disk.",
     "failure_share": "Of the files tried, no larger share failed than OGAART_MAX_FAILURE_SHARE allows.",
     "rights": "Every published image has a licence, an author and a page.",
-    WITHDRAWALS: "At most 2 % of the entries (at least 5, at most 50) leave search within a day, unless the run accepts it.",
+    WITHDRAWALS: "At most 2 % of the entries (but 5 to 50) leave search within a day, unless the run accepts it.",
     "recall": "The index finds what an exact comparison finds: recall@10 of at least 0.95 on a sample.",
 }
 
