@@ -15,6 +15,7 @@ from rich.console import Console
 from ogaart.cli.demo_command import QUERIES
 from ogaart.operations import runs
 from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.sparse_copy import copy_file
 from ogaart.settings import Settings
@@ -45,9 +46,9 @@ class World:
         """``ogaart materialize``."""
         return runs.materialize(self.settings, self.quiet(), keys, assets)
 
-    def publish(self) -> runs.Report:
-        """``ogaart publish``."""
-        return runs.publish(self.settings, self.quiet())
+    def publish(self, *, accept_losses: bool = False) -> runs.Report:
+        """``ogaart publish``, also with ``--accept-losses``."""
+        return runs.publish(self.settings, self.quiet(), tags={ACCEPT_LOSSES: "true"} if accept_losses else None)
 
     def all(self) -> None:
         """Everything once; any error fails the test."""

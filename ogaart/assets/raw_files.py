@@ -68,7 +68,8 @@ def fetch_files(step: Step) -> None:
         step.progress.start(link["url"])
         old = stored.get(key)
         since = _refetch_before(step, link, wanted[key], entries)
-        if old is not None and step.failures.keep_until_due(old["url"], wanted[key], link["slug"]):
+        again = _is_tried_again(step, link["url"], wanted[key])
+        if old is not None and not again and step.failures.keep_until_due(old["url"], wanted[key], link["slug"]):
             rows.append(old)  # a file that is gone stays a failure
         elif old is not None and _is_left_for_later(step, old, wanted[key], since, entries.get(link["slug"])):
             rows.append(old)
@@ -102,6 +103,14 @@ def _refetch_before(step: Step, link: FileLinkRow, wanted: str, entries: Mapping
         times.append(step.refresh.before - timedelta(days=step.stores.settings.refresh_days))
         times.append(entries[link["slug"]]["changed_at"] if link["slug"] in entries else None)
     return max((t for t in times if t is not None), default=None)
+
+
+def _is_tried_again(step: Step, url: str, wanted: str) -> bool:
+    """Whether a scheduled refresh requests a file that was given up: at the age at which any file is."""
+    given_up_at = step.failures.given_up_at(url, wanted)
+    if given_up_at is None or step.refresh is None or not step.refresh.due:
+        return False
+    return bool(given_up_at < step.refresh.before - timedelta(days=step.stores.settings.refresh_days))
 
 
 def _settled(step: Step, row: RawFileRow, wanted: str) -> bool:

@@ -313,9 +313,11 @@ def _decode_jpeg(source: Path | bytes, limits: Limits) -> Picture:
     try:
         return _decode_raster(source, "jpg", limits)
     except OSError as cause:
-        if "truncated" not in str(cause):
-            raise
         data = _bytes_of(source)
+        half_an_end = data.endswith(_JPEG_END[:1])
+        if "truncated" not in str(cause) and not half_an_end:
+            raise
+        data = data[:-1] if half_an_end else data
         # What follows the last whole block decodes differently with other bytes in its place: that is what is missing.
         picture = _decode_raster(data + _JPEG_END, "jpg", limits)
         other = _decode_raster(data + _FILLER + _JPEG_END, "jpg", limits)

@@ -16,20 +16,24 @@ from ogaart.imaging import unity
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 5
+REVISION = 6
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
-RECENT = frozenset({2, 3, 4})
-"""Revisions whose results differ from these of revision 5 in a few formats alone."""
-_SINCE_4 = frozenset({"unknown", "kra", "ora"})
+RECENT = frozenset({2, 3, 4, 5})
+"""Revisions whose results differ from these of revision 6 in a few formats alone."""
+_SINCE_5 = frozenset({"unknown", "exe", "elf", "png", "jpg", "psd"})
+"""Formats of which a result other than a picture may differ from that of revision 5."""
+_SINCE_4 = _SINCE_5 | {"kra", "ora"}
 """Formats of which a result other than a picture may differ from that of revision 4."""
 _SINCE_2 = _SINCE_4 | {"mp4", "riff", "ico", "cur", "tga", "png", "bmp", "dds"}
 """Formats of which a result other than a picture may differ from that of revision 2 or 3."""
 _LINEAR = "32 bits"
 """How the mode of a PSD ends whose pixels were shown without their gamma."""
+_GREYS = ("grey", "duotone", "indexed, 16", "indexed, 32")
+"""How the mode of a PSD begins whose saved selections were taken for transparency, or that does not exist."""
 _LIBRARIES = frozenset({".a", ".lib"})
 """Endings of static libraries, which were read as archives, some of them as damaged ones."""
 _ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj", ".tmj", ".tres", ".tscn", ".meta"})
@@ -82,11 +86,7 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     if result.status == MemberStatus.PICTURE and result.colours == 1 and not result.has_alpha:
         return result.format in _ANIMATED  # an animation that begins with a frame of one colour
     if result.revision in RECENT:
-        if result.status == MemberStatus.FAILED and PurePosixPath(result.path).suffix.lower() in _LIBRARIES:
-            return True
-        if result.status == MemberStatus.PICTURE:
-            return result.format == "psd" and str(result.mode).endswith(_LINEAR)
-        return result.format in (_SINCE_4 if result.revision == 4 else _SINCE_2)
+        return _differs_from_recent(result)
     if result.status == MemberStatus.FAILED:
         return result.error_class in _REREAD
     if result.status != MemberStatus.PICTURE:
@@ -102,9 +102,28 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     return result.format in _ORIENTED and _turned_by_other_than_exif(str(result.format), content())
 
 
+def _differs_from_recent(result: Result) -> bool:
+    """Whether this revision may find something else than one of ``RECENT``."""
+    suffix = PurePosixPath(result.path).suffix.lower()
+    if result.status == MemberStatus.PICTURE:
+        gamma = result.revision < 5 and str(result.mode).endswith(_LINEAR)
+        return result.format == "psd" and (gamma or str(result.mode).startswith(_GREYS))
+    if result.error_class == Reason.CORRUPT and result.format is None:  # behind an unread member of a 7z
+        return True
+    if result.status == MemberStatus.FAILED and result.revision < 5 and suffix in _LIBRARIES:
+        return True
+    return result.format in {5: _SINCE_5, 4: _SINCE_4}.get(result.revision, _SINCE_2)
+
+
+def becomes_a_picture(paths: Iterable[str]) -> bool:
+    """Whether a file's members include those of a Krita or OpenRaster file that was zipped again."""
+    return any(path.rpartition("!/")[2] == _LAYERED_ZIP for path in paths)
+
+
 def members_are_renamed(paths: Iterable[str]) -> bool:
     """Whether a file's members get other names or become one picture: Unity packages, Krita and OpenRaster files."""
-    return any(_UNITY.search(path) or path.rpartition("!/")[2] == _LAYERED_ZIP for path in paths)
+    names = list(paths)
+    return becomes_a_picture(names) or any(_UNITY.search(path) for path in names)
 
 
 def has_icon_before_assets(paths: Iterable[str]) -> bool:

@@ -1,5 +1,8 @@
 """``ogaart verify --repair``: deletes what is damaged, fetches or derives it again by real runs, and publishes."""
 
+from itertools import count
+from pathlib import Path
+
 import duckdb
 from rich.console import Console
 
@@ -77,16 +80,27 @@ def _remove(stores: Stores, problem: Damage) -> None:
         return
     if not problem.redo:  # no step writes it
         for path in problem.remove:
-            path.unlink(missing_ok=True)
+            _delete(stores, path)
     for stage, partition in sorted(problem.redo):
         with hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
-                path.unlink(missing_ok=True)
+                _delete(stores, path)
                 key = stores.tables.objects.key_of(path)
                 if key is not None and key.kind == FAILURES.name:
                     _forget_outcomes(stores, stage, partition)
                 if key is not None and key.kind == LICENCE_HISTORY.name:
                     _restore_licences(stores, partition)
+
+
+def _delete(stores: Stores, path: Path) -> None:
+    """Delete a damaged file; a folder in its place, which the program has not made, is moved aside."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    aside = stores.root.root / "misplaced"
+    aside.mkdir(exist_ok=True)
+    number = next(n for n in count(1) if not (aside / f"{path.name}-{n}").exists())
+    path.rename(aside / f"{path.name}-{number}")
 
 
 def _discard_generations(stores: Stores, damaged: set[int]) -> None:

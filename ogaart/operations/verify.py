@@ -21,7 +21,7 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
-from ogaart.operations.damage import Damage, one
+from ogaart.operations.damage import PUBLICATION, Damage, one
 from ogaart.operations.verify_derived import damaged_derived
 from ogaart.operations.verify_publication import damaged_publications
 from ogaart.operations.verify_state import damaged_journals, damaged_state, damaged_weights
@@ -60,19 +60,22 @@ class Verification:
 
     def problems(self) -> Iterator[Damage]:
         """All deviations, store by store."""
-        yield from self.state()
-        yield from self.tables()
+        yield from _without_end("state", self.state())
+        yield from _without_end("table", self.tables())
         with connect(self.stores.tables, self.torn) as con:
-            yield from self.blobs(con)
-            yield from self.rows(con)
-            yield from self.packs(con)
             space = VectorSpace.of(self.stores.settings)
             vectors = Vectors(self.stores.root.vectors, space.name)
-            yield from self.vectors(con, vectors)
-            yield from self.derived(con)
-            yield from self.collection(con, vectors, space.dimension)
+            for what, found in (
+                ("blob", self.blobs(con)),
+                ("rows", self.rows(con)),
+                ("pack", self.packs(con)),
+                ("vectors", self.vectors(con, vectors)),
+                ("derived", self.derived(con)),
+                ("collection", self.collection(con, vectors, space.dimension)),
+            ):
+                yield from _without_end(what, found)
         self.checked["generations"] += len(Generations(self.stores.root.generations).numbers())
-        yield from damaged_publications(self.stores, quick=self.quick)
+        yield from _without_end(PUBLICATION, damaged_publications(self.stores, quick=self.quick))
 
     def state(self) -> Iterator[Damage]:
         """Settings, state and journals are as they were written, and the weights those that are known."""
@@ -315,6 +318,18 @@ class Verification:
                 return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
         except duckdb.Error:
             return set()  # the check of the publication reports the cause
+
+
+def _without_end(what: str, found: Iterator[Damage]) -> Iterator[Damage]:
+    """What a check finds; where it ends at a file that the system does not read, that is its last row."""
+    try:
+        yield from found
+    except OSError as cause:
+        if cause.filename is None:
+            raise
+        reason, path = (cause.strerror or type(cause).__name__).lower(), Path(cause.filename)
+        problem = f"{reason}; what is checked after it was not looked at: run `ogaart verify` again once it is readable"
+        yield Damage(what, str(path), problem, remove=(path,) if path.is_dir() else ())
 
 
 def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:

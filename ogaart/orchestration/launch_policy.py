@@ -54,7 +54,8 @@ class KnownEntry:
     fails: bool = False  # its page failed when it was last requested, and is tried again at a time of its own
     posted_at: datetime | None = None
     changed_at: datetime | None = None
-    files_checked_at: tuple[datetime, ...] = ()  # when its readable files were last served or confirmed
+    files_checked_at: tuple[datetime, ...] = ()  # when its readable files were last served, confirmed or given up
+    given_up_at: datetime | None = None  # when its page failed so often that it is requested like any other
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,12 @@ def _refreshes(
         if held.fetched_at is not None and held.status not in TOMBSTONES and not held.fails
         for at, cost in (
             (
-                refresh_due(held.fetched_at, held.posted_at, held.changed_at, entry_refresh),
+                refresh_due(
+                    max(held.fetched_at, held.given_up_at or held.fetched_at),
+                    held.posted_at,
+                    held.changed_at,
+                    entry_refresh,
+                ),
                 1 + share * len(held.files_checked_at),
             ),
             *((_file_due(held, checked_at, file_refresh), 1.0) for checked_at in held.files_checked_at),

@@ -37,13 +37,17 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
     listing = tables.select(LISTINGS, key, ["fetched_at"])
     links = tables.select(FILE_LINKS, key, ["slug", "role"])
     files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
-    failures = {stage: tables.select(FAILURES, key, ["slug", "next_try"], stage) for stage in SITE_STAGES}
+    columns = ["slug", "key", "next_try", "last_at"]
+    failures = {stage: tables.select(FAILURES, key, columns, stage) for stage in SITE_STAGES}
+    of_files = {row["key"]: row for row in failures[Stage.RAW_FILES]}
     checked: dict[str, list[datetime]] = {}
-    for row in tables.select(RAW_FILES, key, ["slug", "status", "fetched_at", "checked_at"]):
-        at = row["checked_at"] or row["fetched_at"]
-        if row["status"] == FileStatus.OK and at is not None:
-            checked.setdefault(row["slug"], []).append(at)
+    for row in tables.select(RAW_FILES, key, ["slug", "url", "status", "fetched_at", "checked_at"]):
+        at, failure = row["checked_at"] or row["fetched_at"], of_files.get(row["url"])
+        if row["status"] != FileStatus.OK or at is None or (failure and failure["next_try"] is not None):
+            continue
+        checked.setdefault(row["slug"], []).append(max(at, failure["last_at"]) if failure else at)
     failing = {row["slug"] for row in failures[Stage.CONTENT_PAGES] if row["next_try"] is not None}
+    given_up = {row["slug"]: row["last_at"] for row in failures[Stage.CONTENT_PAGES] if row["next_try"] is None}
     return PartitionStatus(
         key,
         swept=page,
@@ -59,6 +63,7 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
                 posted_at=row["posted_at"].replace(tzinfo=UTC) if row["posted_at"] is not None else None,
                 changed_at=row["changed_at"],
                 files_checked_at=tuple(checked.get(row["slug"], ())),
+                given_up_at=given_up.get(row["slug"]),
             )
             for row in tables.select(ENTRIES, key, ["slug", "status", "fetched_at", "posted_at", "changed_at"])
         },

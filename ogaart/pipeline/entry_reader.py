@@ -49,11 +49,12 @@ class EntryReader:
         return not request.due or due is None or due < request.before
 
     def _due(self, row: EntryRow) -> datetime | None:
-        posted, read_at = row["posted_at"], row["fetched_at"]
+        posted, read_at, url = row["posted_at"], row["fetched_at"], row["url"]
         if read_at is None:
             return None
+        given_up_at = self._step.failures.given_up_at(url, self._attempt_fingerprint(url))
         return refresh_due(
-            read_at,
+            max(read_at, given_up_at or read_at),
             posted.replace(tzinfo=UTC) if posted is not None else None,
             row["changed_at"],
             timedelta(days=self._settings.entry_refresh_days),

@@ -76,8 +76,12 @@ class FailureLog:
 
     def is_permanent(self, key: str, fingerprint: str) -> bool:
         """Whether ``key`` failed with the same inputs so often that no run tries it by itself any more."""
+        return self.given_up_at(key, fingerprint) is not None
+
+    def given_up_at(self, key: str, fingerprint: str) -> datetime | None:
+        """When the last attempt was made of what ``is_permanent``; None where ``key`` is not."""
         row = self.find(key, fingerprint)
-        return row is not None and row["next_try"] is None
+        return row["last_at"] if row is not None and row["next_try"] is None else None
 
     def refetch_before(self, key: str, fingerprint: str, slug: str) -> datetime | None:
         """The time before which a stored answer for ``key`` does not count; None: any stored answer does.

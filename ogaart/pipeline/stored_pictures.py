@@ -6,7 +6,15 @@ from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
 from ogaart.core.states import MemberStatus
-from ogaart.imaging.revisions import RECENT, REVISION, Result, has_icon_before_assets, may_differ, members_are_renamed
+from ogaart.imaging.revisions import (
+    RECENT,
+    REVISION,
+    Result,
+    becomes_a_picture,
+    has_icon_before_assets,
+    may_differ,
+    members_are_renamed,
+)
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.step import Step
 from ogaart.resources.storage.packs import PackWriter, read_at
@@ -97,7 +105,8 @@ class StoredPictures:
         first = [row for row in old if earlier[row["fingerprint"]] == 0]
         if first and members_are_renamed(row["member_path"] or "" for row in first):
             return rows
-        if has_icon_before_assets(row["member_path"] or "" for row in old):
+        paths = [row["member_path"] or "" for row in old]
+        if has_icon_before_assets(paths) or becomes_a_picture(paths):
             return rows
         stale = [row for row in old if self._may_differ(key, row, earlier[row["fingerprint"]])]
         different = {row["member_index"] for row in stale}

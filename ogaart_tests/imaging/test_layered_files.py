@@ -277,6 +277,33 @@ def test_psd_refusals_say_why(data: bytes, words: str) -> None:
     assert words in message
 
 
+@pytest.mark.parametrize("mode", [1, 8], ids=["grey", "duotone"])
+def test_saved_selections_of_a_grey_psd_are_no_transparency(mode: int) -> None:
+    planes = [solid((value,))[..., 0] for value in (90, 0, 7)]
+
+    assert pixel(psd(planes, mode=mode)) == (90, 90, 90, 255)
+    assert reason_of(psd(planes[:2], mode=mode))[1] == "psd: fully transparent"
+
+
+@pytest.mark.parametrize(("mode", "depth"), [(2, 16), (4, 32), (2, 32)])
+def test_a_psd_of_bits_that_its_mode_cannot_have_is_unsupported(mode: int, depth: int) -> None:
+    data = bytearray(psd([solid((9,))[..., 0]] * 4, mode=mode))
+    struct.pack_into(">H", data, 22, depth)
+
+    assert reason_of(bytes(data))[0] is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("prediction", [2, 3])
+def test_a_merged_picture_of_a_psd_that_is_compressed_by_zip(prediction: int) -> None:
+    data = psd([solid((value,))[..., 0] for value in (9, 0, 0)])
+    place = len(data) - 3 * 16 - 2
+    rows = data[place + 2 :]
+    if prediction == 3:
+        rows = bytes(value if n % 4 == 0 else 0 for n, value in enumerate(rows))
+
+    assert pixel(data[:place] + struct.pack(">H", prediction) + zlib.compress(rows)) == (9, 0, 0, 255)
+
+
 # -- KRA and ORA
 
 

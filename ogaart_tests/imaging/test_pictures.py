@@ -171,6 +171,28 @@ def test_transparency_of_a_wrong_length_costs_no_picture(
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [struct.pack(">I", 99_999) + b"tEXtabc", struct.pack(">I", 8) + b"iTXt", b"\0\0\0\5zTXtab\0\0", b"\r\n-- mail"],
+    ids=["length", "cut", "short", "no chunk"],
+)
+def test_what_is_cut_behind_the_pixels_of_a_png_costs_no_picture(tail: bytes) -> None:
+    whole = saved(Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)), "PNG")
+    end = whole.rindex(b"IEND") - 4
+
+    assert pixels(whole[:end] + tail) == pixels(whole)
+    with pytest.raises(Unreadable, match="Corrupt"):
+        pictures.decode(whole[: end - 40] + tail, LIMITS)
+
+
+def test_a_damaged_palette_that_colours_do_not_need_costs_no_picture() -> None:
+    whole = saved(Image.new("RGB", (2, 2), (9, 8, 7)), "PNG")
+    at = whole.index(b"IDAT") - 4
+    suggested = struct.pack(">I", 6) + b"PLTE\1\2\3\4\5\6" + b"bad!"
+
+    assert pixels(whole[:at] + suggested + whole[at:]) == pixels(whole)
+
+
 def test_exif_orientation() -> None:
     image = Image.new("RGB", (2, 1))
     image.putdata([(255, 0, 0), (0, 0, 255)])

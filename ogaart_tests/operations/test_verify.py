@@ -12,7 +12,7 @@ from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.storage.rows import LicenceHistoryRow
-from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, LICENCE_HISTORY, RAW_FILES
+from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, LICENCE_HISTORY, MEMBERS, RAW_FILES
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.world import World
 
@@ -25,6 +25,14 @@ def flip(path: Path) -> None:
     content[len(content) // 2] ^= 0xFF
     path.chmod(0o644)
     path.write_bytes(content)
+
+
+def put_a_folder_in_place_of(path: Path) -> None:
+    """As a restored backup or a careless hand may leave it; the folder is not empty."""
+    path.chmod(0o644)
+    path.unlink()
+    path.mkdir()
+    (path / "notes.txt").write_text("keep me")
 
 
 def collection(world: World) -> Collection:
@@ -41,7 +49,14 @@ def test_a_platform_fresh_from_work_is_whole(demo_world: World) -> None:
 def test_damage_is_found_and_repaired(copied: World) -> None:
     stores = copied.stores
     before = content_digest(copied.generation)
-    file = next(r for r in stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok")
+    file, other = [r for r in stores.tables.read(RAW_FILES, "2d-art/0000") if r["status"] == "ok"][:2]
+    replaced = [
+        stores.blobs.path(str(other["sha256"])),
+        stores.tables.path(MEMBERS, STAGE, PARTITION),
+        stores.root.history / "changes.parquet",
+    ]
+    for path in replaced:
+        put_a_folder_in_place_of(path)
     links = stores.tables.path(FILE_LINKS, FILE_LINKS.stage, "2d-art/0002")
     [segment, *_] = sorted(stores.root.vectors.rglob("segment-*.parquet"))
     flip(stores.blobs.path(str(file["sha256"])))
@@ -63,13 +78,17 @@ def test_damage_is_found_and_repaired(copied: World) -> None:
     assert {row["what"] for row in report.rows} == {"blob", "pack", "table", "vectors", "collection", "publication"}
     assert {str(lost), "7"} <= {row["where"] for row in report.rows if row["what"] == "collection"}
 
+    assert {str(path) for path in replaced} <= {row["where"] for row in report.rows}
+
     requests = len(copied.site.requests)
     repaired = repair(copied.settings, copied.quiet())
 
     assert (repaired.errors, repaired.exit_code) == ([], 0)
     assert {row["repaired"] for row in repaired.rows} == {"yes"}
-    asked = [request.path for request in copied.site.requests[requests:]]
-    assert asked == [file["url"].removeprefix(copied.site.base)]
+    asked = {request.path for request in copied.site.requests[requests:]}
+    assert asked == {f["url"].removeprefix(copied.site.base) for f in (file, other)}
+    aside = [path.read_text() for path in (stores.root.root / "misplaced").glob("*/notes.txt")]
+    assert aside == ["keep me"] * len(replaced)
     assert verify(copied.settings, copied.quiet()).rows == []
     assert content_digest(copied.generation) == before
 

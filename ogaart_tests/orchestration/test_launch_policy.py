@@ -121,6 +121,38 @@ def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: P
     assert seen() == (True, True)
 
 
+def test_what_was_given_up_is_read_again_at_the_age_of_any_other() -> None:
+    def page(given_up_at: datetime) -> PartitionStatus:
+        return status("q/0000", "a", a=KnownEntry("ok", OLD, posted_at=OLD, given_up_at=given_up_at))
+
+    assert choose(page(NOW - timedelta(days=13))) == []
+    assert choose(page(NOW - timedelta(days=15))) == [("q/0000", LaunchReason.REFRESH)]
+
+
+def test_a_file_that_fails_is_not_due_before_its_next_try(tmp_path: Path) -> None:
+    (tmp_path / "queries.toml").write_text('[[query]]\nname = "q"\n')
+    stores = Stores(Settings(data=tmp_path, queries=tmp_path / "queries.toml", min_free_bytes=0))
+    lineage = {"partition": "q/0000", "fingerprint": "f", "run_id": "run", "written_at": OLD}
+    urls = {"fine": None, "retried": NOW + timedelta(days=2), "given-up": None}
+    files = [
+        {"slug": "a", "fid": n, "url": url, "status": "ok", "checked_at": OLD, "fetched_at": OLD, **lineage}
+        for n, url in enumerate(urls)
+    ]
+    failed = [
+        {"stage": "raw_files", "key": url, "slug": "a", "error_class": "HttpStatus", "message": "503", "attempts": 3,
+         "first_at": OLD, "last_at": READ, "next_try": due, **lineage}
+        for url, due in urls.items()
+        if url != "fine"
+    ]  # fmt: skip
+    entry = {"slug": "a", "url": "a", "status": "ok", "fetched_at": READ, **lineage}
+    stores.tables.commit("content_pages", "q/0000", {"entries": [entry]}, journal="entries")
+    stores.tables.commit("raw_files", "q/0000", {"raw_files": files, "failures": failed}, journal="files")
+
+    [found] = partition_statuses(stores, ["q/0000"], NOW)
+
+    assert sorted(found.entries["a"].files_checked_at) == [OLD, READ]
+
+
 def test_what_runs_already_is_left_alone() -> None:
     assert choose(fresh("q/0000", "ab"), fresh("q/0001", "c"), busy=["q/0000"]) == [("q/0001", LaunchReason.NEW)]
 

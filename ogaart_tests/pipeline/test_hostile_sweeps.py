@@ -240,7 +240,7 @@ def test_an_invalid_page_is_fetched_again_before_it_is_stale(tmp_path: Path) -> 
 def test_the_graph_over_a_site_that_changes_at_every_step(tmp_path: Path) -> None:
     chance = random.Random(7)
     with restless(tmp_path, entries=7) as (site, world):
-        days = Days(world)
+        days = Days(world, accepts=True)
         numbers = iter(range(200, 300))
 
         def stir(_target: str, _nth: int) -> None:

@@ -326,6 +326,9 @@ def test_a_page_over_a_limit_is_requested_again_also_after_it_was_given_up(tmp_p
             Stage.CONTENT_PAGES, KEY, {FAILURES.name: [{**first, "attempts": 10, "next_try": None}]}
         )
         [status] = partition_statuses(world.stores, [KEY], datetime.now(UTC))
+        before = len(site.requests)
+        read(world, due=first["last_at"])  # given up then: no older than others that were read
+        in_vain = [request.target for request in site.requests[before:] if request.target == page]
         del site.instead[page]
         read(world)
         kept = failures(world)
@@ -333,5 +336,6 @@ def test_a_page_over_a_limit_is_requested_again_also_after_it_was_given_up(tmp_p
 
         assert (first["error_class"], first["next_try"] is not None) == ("PageOverLimit", True)
         assert not status.entries["entry-01"].fails  # so it is refreshed by its age
+        assert (status.entries["entry-01"].given_up_at, in_vain) == (first["last_at"], [])
         assert kept == [("PageOverLimit", None)]
         assert (statuses(world), failures(world)) == (GOOD, [])

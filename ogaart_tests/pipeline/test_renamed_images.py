@@ -13,7 +13,7 @@ from ogaart.demo import pictures, plan
 from ogaart.demo.model import DemoContent
 from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.revisions import RECENT, Result, has_icon_before_assets, may_differ
+from ogaart.imaging.revisions import RECENT, Result, becomes_a_picture, has_icon_before_assets, may_differ
 from ogaart.resources.storage.schema import IMAGES, MEMBERS, OCCURRENCES
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.imaging.builders import FROG, png, zipped
@@ -109,15 +109,34 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
         (Result("picture", None, "psd", "RGB, 32 bits", 5, revision=4), b"", True),
         (Result("picture", None, "psd", "RGB, 16 bits", 5, revision=4), b"", False),
         (Result("failed", "Corrupt", None, path="lib/PNG.LIB", revision=4), b"", True),
-        (Result("failed", "Corrupt", None, path="a/b.zip", revision=4), b"", False),
+        (Result("failed", "Corrupt", None, path="a/b.7z", revision=5), b"", True),  # behind an unread member
+        (Result("failed", "TooLarge", None, path="a/b.7z", revision=5), b"", False),
+        (Result("not_a_picture", None, "exe", revision=5), b"", True),
+        (Result("picture", None, "psd", "grey, 8 bits", 5, revision=5), b"", True),
+        (Result("picture", None, "psd", "RGB, 32 bits", 5, revision=5), b"", False),
+        (Result("not_a_picture", None, "kra", revision=5), b"", False),
         (Result("not_a_picture", None, "unknown", revision=min(RECENT)), b"", True),
         (Result("failed", "Corrupt", "png", revision=min(RECENT)), b"", True),
-        (Result("failed", "Corrupt", "psd", revision=max(RECENT)), b"", False),
+        (Result("failed", "Corrupt", "psd", revision=max(RECENT)), b"", True),
+        (Result("failed", "Corrupt", "gif", revision=max(RECENT)), b"", False),
         (Result("junk", None, None), b"", False),
     ],
 )
 def test_what_may_differ(result: Result, content: bytes, expected: bool) -> None:
     assert may_differ(result, lambda: content) is expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["stack.xml", "mergedimage.png", "mimetype"], True),
+        (["a/art.kra", "a/art.kra!/mergedimage.png"], True),
+        (["a/mergedimage.png"], False),
+        (["frog.png"], False),
+    ],
+)
+def test_layered_files_that_were_zipped_again_are_unpacked_again(paths: list[str], expected: bool) -> None:
+    assert becomes_a_picture(paths) is expected
 
 
 @pytest.mark.parametrize(

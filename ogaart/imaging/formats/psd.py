@@ -23,7 +23,12 @@ MODES = {0: "bitmap", 1: "grey", 2: "indexed", 3: "RGB", 4: "CMYK", 7: "multicha
 _READ = {0, 1, 2, 3, 4, 8}
 _PLAIN = {(1, 1), (2, 1), (3, 3)}
 """(colour mode, channels) of 8 bits in which a merged picture can hold nothing but its colours."""
-_RGBA = 4
+_DEPTHS = {0: (1,), 2: (8,), 4: (8, 16)}
+"""Bits of a sample that a colour mode can have, where these are not 8, 16 and 32."""
+_COLOURS = {"RGBA": 3, "LA": 1}
+"""Colours of a picture with alpha, by Pillow's mode."""
+_RAW, _RUNS = 0, 1
+"""Compressions of the merged picture that Pillow reads."""
 _COMPOSITE_MODES = {1, 3, 4, 8}
 _LINEAR_DEPTH = 32
 """Bits of a sample that is an amount of light: such files have no gamma, which makes dark what is shown as it is."""
@@ -44,7 +49,21 @@ def header(data: bytes) -> tuple[int, int, int, int, int, int]:
 def is_plain(data: bytes) -> bool:
     """Whether Pillow reads its merged picture right: PSD, 8 bits, exactly the channels of its colour mode."""
     version, channels, _, _, depth, mode = header(data)
-    return version == 1 and depth == 8 and (mode, channels) in _PLAIN and _has_merged(data)
+    if version != 1 or depth != 8 or (mode, channels) not in _PLAIN:
+        return False
+    return _compression(data) in (None, _RAW, _RUNS) and _has_merged(data)
+
+
+def _compression(data: bytes) -> int | None:
+    """How the merged picture of a PSD is compressed; None where the file ends before it."""
+    place = 26
+    try:
+        for _ in ("colours", "resources", "layers"):
+            (length,) = struct.unpack_from(">I", data, place)
+            place += 4 + length
+        return int(struct.unpack_from(">H", data, place)[0])
+    except struct.error:
+        return None
 
 
 def _has_merged(data: bytes) -> bool:
@@ -94,6 +113,8 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
         raise Unsupported(f"{name} in {about}")
     if depth not in (1, 8, 16, 32):
         raise Damaged(f"{name} of {depth} bits")
+    if depth not in _DEPTHS.get(mode, (8, 16, 32)):
+        raise Unsupported(f"{name} in {about}")
 
     # Imported here: half a second and 60 MiB that few files need.
     from psd_tools import PSDImage
@@ -102,10 +123,11 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
     logging.getLogger("psd_tools").setLevel(logging.CRITICAL)
     document = PSDImage.open(io.BytesIO(data))
     image = document.topil(apply_icc=False)
-    if image is not None and image.mode == "RGBA" and channels > _RGBA and get_transparency_index(document) < 0:
+    colours = _COLOURS.get(image.mode, channels) if image is not None else channels
+    if image is not None and channels > colours + 1 and get_transparency_index(document) < 0:
         # Several channels beside the colours and nothing that makes one of them transparency: saved selections.
-        planes = [document.topil(channel) for channel in range(3)]
-        image = Image.merge("RGB", [plane for plane in planes if plane is not None])
+        planes = [document.topil(channel) for channel in range(colours)]
+        image = Image.merge(image.mode.removesuffix("A"), [plane for plane in planes if plane is not None])
     if image is not None and depth == _LINEAR_DEPTH:
         return _with_gamma(document, image.convert("RGBA")), about
     if image is None:

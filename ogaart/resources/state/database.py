@@ -208,6 +208,8 @@ def _upsert(dialect: str, table: sa.Table, newest: str) -> sa.Insert:
 
 def sqlite_problem(path: Path) -> str:
     """What SQLite finds wrong with a database that others may be writing; empty where it is intact."""
+    if path.is_dir():
+        return "a folder lies in its place"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
             [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()

@@ -77,11 +77,17 @@ class Blobs:
         return self.path(sha256).read_bytes()
 
     def verify(self, sha256: str) -> bool:
-        """Whether the blob is there and its bytes still have that hash."""
+        """Whether the blob is there and its bytes still have that hash.
+
+        Raises:
+            PermissionError: it may not be read.
+        """
         try:
             with self.path(sha256).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-        except FileNotFoundError:
+        except PermissionError:
+            raise  # not its fault
+        except OSError:  # missing, a folder in its place, a disk that does not read it
             return False
 
     def put(self, source: bytes | BinaryIO) -> str:

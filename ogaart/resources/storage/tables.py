@@ -85,8 +85,15 @@ class Tables:
         Raises:
             NewerFormat: the file is of a newer format than this ogaart knows.
             TornTable: the file is not whole, or not as it was written.
+            PermissionError: it may not be read.
         """
-        holds = seal_holds(path)  # checked first: a damaged footer may crash its parser
+        try:
+            holds = seal_holds(path)  # checked first: a damaged footer may crash its parser
+        except PermissionError:
+            raise  # not its fault
+        except OSError as cause:
+            reason = (cause.strerror or type(cause).__name__).lower()
+            raise TornTable(f"{path} cannot be read ({reason}): delete it and materialize its partition") from cause
         if holds is False or (SEALED in (_read(table, path).schema.metadata or {}) and holds is None):
             raise TornTable(
                 f"{path} is not as it was written (its hash is wrong): delete it and materialize its partition"
