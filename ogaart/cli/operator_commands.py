@@ -45,7 +45,7 @@ def retry(stage: str | None, error_class: str | None, where: str | None, dry_run
 @click.option("--yes", is_flag=True, help="Delete; without it, only show what would be deleted.")
 @click.option("--runs", is_flag=True, help="Old Dagster runs instead of stored data.")
 @click.option(
-    "--keep", default=200, show_default=True, type=click.IntRange(0), help="With --runs: newest runs to keep."
+    "--keep", default=200, show_default=True, type=click.IntRange(0, 10**9), help="With --runs: newest runs to keep."
 )
 @click.option(
     "--space", help="Delete a whole vector space with its collection, such as that of a model no longer used."

@@ -2,7 +2,7 @@
 
 
 class BadChoice(ValueError):
-    """A selection of failures that is not valid SQL, or names a stage that has none."""
+    """A selection of failures that is not valid SQL or names a stage that has none, or a folder that is in use."""
 
 
 class NoListing(RuntimeError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from ogaart.core.errors import BadChoice
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
@@ -20,8 +21,11 @@ from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
 from ogaart.resources.storage.objects import PACKS, Cut
+from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
 
+_NOT_BACKED_UP = ("index", "packs", "generations")
+"""Folders of a data root that no backup has."""
 COLUMNS = ("what", "files", "copied", "MB")
 
 
@@ -32,11 +36,13 @@ def backup(settings: Settings, folder: Path) -> Report:
     ``ogaart gc``.
 
     Raises:
+        BadChoice: the folder is a data root in use, or inside this one; nothing is written.
         OSError: the folder cannot be written.
     """
+    folder = folder.expanduser().resolve()
+    _refuse_data_roots(folder, settings.data)
     stores = Stores(settings)
     root = stores.root
-    folder = folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     report = Report(COLUMNS)
     tables = _kept_tables(stores.tables.cut())
@@ -54,6 +60,16 @@ def backup(settings: Settings, folder: Path) -> Report:
     shutil.copyfile(settings.queries, queries)
     _instance(report, root.dagster, folder / "dagster")
     return report
+
+
+def _refuse_data_roots(folder: Path, data: Path) -> None:
+    """A backup deletes rows that it has not: in a data root in use these would be the ones that are derived."""
+    same = folder.exists() and data.exists() and folder.samefile(data)
+    if same or folder.is_relative_to(data):
+        raise BadChoice(f"{folder} is the data root or inside it: choose a folder outside of {data}")
+    for name in _NOT_BACKED_UP:
+        if (folder / name).exists():
+            raise BadChoice(f"{folder} is a data root in use (it has {name}/): choose an empty folder, or a backup's")
 
 
 def _kept_tables(cut: Cut) -> list[tuple[Path, str]]:
@@ -104,9 +120,10 @@ def _same_time(old: os.stat_result, new: os.stat_result) -> bool:
 
 def _forget_others(folder: Path, kept: set[str]) -> None:
     """Remove rows of partitions that no longer exist: an old copy of them would contradict the new ones."""
-    for path in (folder / "tables").rglob("*.parquet"):
-        if path.relative_to(folder).as_posix() not in kept:
-            path.unlink()
+    for table in TABLES:
+        for path in (folder / "tables" / table.name).rglob("*.parquet"):
+            if path.relative_to(folder).as_posix() not in kept:
+                path.unlink()
 
 
 def _instance(report: Report, home: Path, target: Path) -> None:

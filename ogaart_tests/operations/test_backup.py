@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.core.errors import BadChoice
 from ogaart.operations.backup import backup
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest
@@ -45,3 +46,30 @@ def test_a_second_backup_copies_only_what_is_new(copied: World, tmp_path: Path) 
     assert not (folder / "index").exists()
     assert not (folder / "generations").exists()
     assert not (folder / "packs").exists()
+
+
+def test_a_data_root_in_use_is_never_overwritten_by_a_backup(copied: World, tmp_path: Path) -> None:
+    data, other = copied.settings.data, tmp_path / "other"
+    (other / "packs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(data)
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*.parquet")}
+
+    for folder in (data, tmp_path / "link", data / "tables", data / "a" / "new" / "folder", other):
+        with pytest.raises(BadChoice, match="data root"):
+            backup(copied.settings, folder)
+
+    assert {path: path.stat().st_mtime_ns for path in data.rglob("*.parquet")} == before
+    assert list(other.iterdir()) == [other / "packs"]
+
+
+def test_a_backup_deletes_no_file_of_others(copied: World, tmp_path: Path) -> None:
+    foreign = tmp_path / "tables" / "sales" / "2024.parquet"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"not ours")
+    gone = tmp_path / "tables" / "entries" / "content_pages" / "2d-art" / "0900.parquet"
+    gone.parent.mkdir(parents=True)
+    gone.write_bytes(b"of a partition that is gone")
+
+    backup(copied.settings, tmp_path)
+
+    assert (foreign.read_bytes(), gone.exists()) == (b"not ours", False)
