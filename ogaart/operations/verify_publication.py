@@ -35,7 +35,8 @@ def damaged_publications(stores: Stores, *, quick: bool = False) -> Iterator[Dam
         quick: compare sizes only.
     """
     for path in HistoryFiles(stores.root.history).damaged():
-        yield Damage(PUBLICATION, str(path), "not as it was written; the next publication writes it again")
+        problem = "not as it was written; the next publication writes it again"
+        yield Damage(PUBLICATION, str(path), problem, remove=(path,))
     generations = Generations(stores.root.generations)
     damaged = set()
     for number in generations.numbers():
