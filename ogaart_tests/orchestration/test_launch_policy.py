@@ -145,8 +145,8 @@ def test_a_file_that_fails_is_not_due_before_its_next_try(tmp_path: Path) -> Non
         if url != "fine"
     ]  # fmt: skip
     entry = {"slug": "a", "url": "a", "status": "ok", "fetched_at": READ, **lineage}
-    stores.tables.commit("content_pages", "q/0000", {"entries": [entry]}, journal="entries")
-    stores.tables.commit("raw_files", "q/0000", {"raw_files": files, "failures": failed}, journal="files")
+    stores.tables.commit("content_pages", "q/0000", {"entries": [entry]})
+    stores.tables.commit("raw_files", "q/0000", {"raw_files": files, "failures": failed})
 
     [found] = partition_statuses(stores, ["q/0000"], NOW)
 
