@@ -250,11 +250,17 @@ def _interrupted(failure: Any) -> bool:
 
 
 def failure_message(failure: Any) -> str:
-    """What a step raised, from its ``step_failure_data``: class and text, not those of a library's error behind it."""
+    """What a step raised, from its ``step_failure_data``: class and text, and a cause that the text lacks."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
     error = _raised(failure)
-    return _MODULE.sub(r"\1", str(error.message).strip()) if error is not None else "failed without an error"
+    if error is None:
+        return "failed without an error"
+    cause = error
+    while cause.cause is not None:
+        cause = cause.cause
+    text, reason = (_MODULE.sub(r"\1", str(one.message).strip()) for one in (error, cause))
+    return text if reason.partition(": ")[2] in text else f"{text} ({reason})"
 
 
 def _raised(failure: Any) -> Any:

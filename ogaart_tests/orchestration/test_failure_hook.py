@@ -18,8 +18,35 @@ import pytest
 from pydantic import ValidationError
 
 from ogaart.orchestration.failure_hook import HookFailed, call_hooks
+from ogaart.orchestration.instance import failure_message
 from ogaart.orchestration.sensors import failure_hook
+from ogaart.resources.index.base import IndexUnreachable
 from ogaart.settings import Settings, what_is_wrong
+
+CHAINS = (
+    ("Qdrant at http://q: refused", "refused", "IndexUnreachable: Qdrant at http://q: refused"),
+    ("the shard is gone", "No space left", "IndexUnreachable: the shard is gone (OSError: No space left)"),
+    ("the shard is gone", "", "IndexUnreachable: the shard is gone"),
+)
+
+
+@pytest.mark.parametrize(("text", "cause", "shown"), CHAINS)
+def test_a_failed_step_is_told_by_its_own_error(text: str, cause: str, shown: str) -> None:
+    @dg.op
+    def fails() -> None:
+        if not cause:
+            raise IndexUnreachable(text)
+        raise IndexUnreachable(text) from OSError(cause)
+
+    @dg.job
+    def failing() -> None:
+        fails()
+
+    result = failing.execute_in_process(raise_on_error=False)
+
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert failure_message(failed.step_failure_data) == shown
+
 
 REPORT = {"event": "run_failure", "run_id": "r", "job": "ingest", "partition": "2d-art/0000", "error": "it broke"}
 
