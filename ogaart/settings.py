@@ -327,7 +327,7 @@ def what_is_wrong(cause: ValidationError) -> str:
     """What is wrong with the settings, by the names of the environment variables."""
     lines = []
     for error in cause.errors():
-        name = str(error["loc"][0]) if error["loc"] else ""
+        name = str(error["loc"][0]).lower() if error["loc"] else ""  # some are named as their variable is
         shown = shown_url(str(error["input"]))
         # What is not a valid URL may hold a password in a place in which shown_url does not look for it.
         value = "***" if name in _SECRETS or (name in _URLS and "@" in str(error["input"])) else repr(shown)

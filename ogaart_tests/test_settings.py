@@ -73,13 +73,19 @@ def test_what_is_refused_is_named_without_its_password(name: str, value: str) ->
         f"http://me:{SECRET}@",
     ],
 )
-def test_an_index_url_in_which_the_password_cannot_be_told_from_the_rest_is_refused(value: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_an_index_url_in_which_the_password_cannot_be_told_from_the_rest_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValidationError) as passed:
         Settings(qdrant_url=value)
+    monkeypatch.setenv("QDRANT_URL", value)
+    with pytest.raises(ValidationError) as of_the_environment:
+        Settings()
 
-    said = what_is_wrong(refused.value)
-    assert said.startswith("QDRANT_URL=***: expected a URL such as http://127.0.0.1:6333")
-    assert SECRET not in said + str(refused.value)
+    for refused in (passed.value, of_the_environment.value):
+        said = what_is_wrong(refused)
+        assert said.startswith("QDRANT_URL=***: expected a URL such as http://127.0.0.1:6333")
+        assert SECRET not in said + str(refused)
 
 
 URLS = {
