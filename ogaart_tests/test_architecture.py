@@ -176,6 +176,18 @@ def test_the_search_service_starts_without_the_engines_of_the_pipeline() -> None
     assert "fastapi" in loaded
 
 
+def test_a_class_name_means_one_thing() -> None:
+    places = sorted(
+        (node.name, name)
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    by_name = {name: [place for _, place in group] for name, group in groupby(places, key=lambda pair: pair[0])}
+
+    assert {name: some for name, some in by_name.items() if len(some) > 1} == {}
+
+
 def test_modules_say_in_their_first_line_why_they_exist() -> None:
     silent = [
         name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

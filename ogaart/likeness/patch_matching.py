@@ -41,7 +41,7 @@ Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
 
 
-class Facts(NamedTuple):
+class PictureFacts(NamedTuple):
     """What the index knows of one picture: pixels, by how much it was reduced, and its patches."""
 
     width: int
@@ -71,7 +71,7 @@ class PatchIndex(Protocol):
     def find(self, hashes: Hashes, common: int, at_most: int) -> Postings:
         """Places of patches, without those in more than ``common`` places, ``at_most`` in all, the rarest first."""
 
-    def facts(self, picture: int) -> Facts:
+    def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture."""
 
 
@@ -193,7 +193,12 @@ def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex
 
 
 def _judge(
-    patches: Patches, factor: int, agreement: _Agreement, facts: Facts, rows: NDArray[np.int64], extents: "_Extents"
+    patches: Patches,
+    factor: int,
+    agreement: _Agreement,
+    facts: PictureFacts,
+    rows: NDArray[np.int64],
+    extents: "_Extents",
 ) -> Match | None:
     """What an agreement proves."""
     left, top = agreement.x, agreement.y

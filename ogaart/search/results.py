@@ -147,7 +147,7 @@ class Hit:
         return tuple(seen.values())
 
 
-class Place(NamedTuple):
+class PartBox(NamedTuple):
     """Where a part is in the picture that contains it, in pixels."""
 
     x: int
@@ -170,7 +170,7 @@ class SharedPart:
     """
 
     hit: Hit
-    place: Place
+    place: PartBox
     cell: tuple[int, int] | None
     scale: float
     orientation: int

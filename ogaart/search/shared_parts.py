@@ -10,7 +10,7 @@ from ogaart.likeness.patch_matching import Match, best_of_each, match
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.query import QueryPicture
-from ogaart.search.results import Hit, Place, Relation, SharedPart, Verdict
+from ogaart.search.results import Hit, PartBox, Relation, SharedPart, Verdict
 
 MOST_WHOLES, MOST_PARTS = 24, 200
 """Pictures that are named as containing the picture of the search, and as contained in it."""
@@ -129,7 +129,7 @@ def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_que
     for image_id, one in pairs:
         hit = hits.get(image_id)
         if hit is not None and hit.pixel_sha256 not in found:
-            place = Place(*(one.query_box if of_query else one.picture_box))
+            place = PartBox(*(one.query_box if of_query else one.picture_box))
             cell = None if of_query else cell_of(place, hit.width, hit.height)
             found[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, one.orientation, one.share)
     return tuple(found.values())
@@ -158,7 +158,7 @@ def _named(hit: Hit) -> str:
     return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
 
 
-def cell_of(place: Place, width: int, height: int) -> tuple[int, int] | None:
+def cell_of(place: PartBox, width: int, height: int) -> tuple[int, int] | None:
     """Column and row, from one, where the place is a cell of a grid of its own size."""
     columns, rows = width // max(place.width, 1), height // max(place.height, 1)
     fits = place.x % place.width == 0 and place.y % place.height == 0 and columns * rows > 1

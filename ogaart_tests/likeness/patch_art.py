@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.patch_matching import Facts, Postings
+from ogaart.likeness.patch_matching import PictureFacts, Postings
 from ogaart.likeness.patches import Hashes, Patches, patches
 
 Picture = NDArray[np.uint8]
@@ -69,6 +69,6 @@ class MemoryIndex:
         query, picture, x, y = (column[kept][:at_most] for column in columns)
         return Postings(query, picture, x, y, counts)
 
-    def facts(self, picture: int) -> Facts:
+    def facts(self, picture: int) -> PictureFacts:
         found = self.of[picture]
-        return Facts(found.width, found.height, found.enlarged, found.step, len(found), int(found.opaque.sum()))
+        return PictureFacts(found.width, found.height, found.enlarged, found.step, len(found), int(found.opaque.sum()))

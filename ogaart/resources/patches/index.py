@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.patch_matching import Facts, Postings
+from ogaart.likeness.patch_matching import PictureFacts, Postings
 from ogaart.likeness.patches import Hashes
 from ogaart.resources.patches.runs import Run, runs_in
 
@@ -65,7 +65,7 @@ class PatchRuns:
         query, picture, x, y = (np.concatenate(column) for column in zip(*columns, strict=True))
         return Postings(query, picture, x, y, counts)
 
-    def facts(self, picture: int) -> Facts:
+    def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture."""
         nth = int(np.searchsorted(self._starts, picture, side="right")) - 1
         return self.runs[nth].facts(picture - int(self._starts[nth]))

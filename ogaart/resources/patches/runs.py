@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ogaart.core.arrays import load_array
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.likeness.patch_matching import Facts
+from ogaart.likeness.patch_matching import PictureFacts
 from ogaart.likeness.patches import Hashes, Patches
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 
@@ -104,10 +104,10 @@ class Run:
         except OSError:
             return False
 
-    def facts(self, picture: int) -> Facts:
+    def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture, by its number in the run."""
         row = self.pictures[picture]
-        return Facts(*(int(row[name]) for name in Facts._fields))
+        return PictureFacts(*(int(row[name]) for name in PictureFacts._fields))
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the patches with these hashes begin and end."""

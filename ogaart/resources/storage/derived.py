@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.key_index import Place
+from ogaart.resources.storage.key_index import RowLocation
 from ogaart.resources.storage.segments import SEGMENT_ROWS, Segments, texts
 
 FORMAT_VERSION = 1
@@ -78,7 +78,7 @@ class DerivedBytes(Segments[DerivedLocation, DerivedRows]):
     def _copy_rows(self, scanned: DerivedRows, rows: Sequence[int]) -> None:
         self.add({scanned.keys[i]: scanned.contents[i] for i in rows})
 
-    def _location(self, place: Place) -> DerivedLocation:
+    def _location(self, place: RowLocation) -> DerivedLocation:
         return DerivedLocation(place.segment, place.row)
 
     def _read_locations(self, name: str) -> dict[str, DerivedLocation]:

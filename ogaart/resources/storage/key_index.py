@@ -24,7 +24,7 @@ _COLUMNS = {"key": _DIGEST, "segment": "<u4", "row": "<u2", "norm": "<f4"}
 _SEGMENTS = "segments.json"
 
 
-class Place(NamedTuple):
+class RowLocation(NamedTuple):
     """A row of a segment: the segment's name, the row's number in it, and the length of its vector, or 0."""
 
     segment: str
@@ -51,7 +51,7 @@ class KeyIndex:
     norm: NDArray[np.float32]
 
     @classmethod
-    def of(cls, sizes: dict[str, int], rows: Iterable[tuple[str, Place]]) -> Self:
+    def of(cls, sizes: dict[str, int], rows: Iterable[tuple[str, RowLocation]]) -> Self:
         """The index of rows, each with its key, in segments of these sizes.
 
         Raises:
@@ -69,7 +69,7 @@ class KeyIndex:
             np.array([place.norm for _, place in listed], np.float32)[order],
         )
 
-    def find(self, keys: Sequence[str]) -> dict[str, Place]:
+    def find(self, keys: Sequence[str]) -> dict[str, RowLocation]:
         """Where each key lies; keys that are not there are left out."""
         if not len(self.key) or not keys:
             return {}
@@ -77,7 +77,7 @@ class KeyIndex:
         at = np.minimum(np.searchsorted(self.key, digests), len(self.key) - 1)
         names = list(self.sizes)
         return {
-            keys[n]: Place(names[self.segment[at[n]]], int(self.row[at[n]]), float(self.norm[at[n]]))
+            keys[n]: RowLocation(names[self.segment[at[n]]], int(self.row[at[n]]), float(self.norm[at[n]]))
             for n in np.flatnonzero(self.key[at] == digests).tolist()
         }
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
-from ogaart.resources.storage.key_index import KeyIndex, Place, segment_sizes
+from ogaart.resources.storage.key_index import KeyIndex, RowLocation, segment_sizes
 
 SEGMENT_ROWS = 512
 """Most rows of a segment, and so the most that a killed step loses."""
@@ -154,7 +154,7 @@ class Segments(ABC, Generic[LocationT, ScanT]):
     # -- what each store implements ---------------------------------------------------------------------------
 
     @abstractmethod
-    def _location(self, place: Place) -> LocationT:
+    def _location(self, place: RowLocation) -> LocationT:
         """A row's place as this store tells it."""
 
     @abstractmethod
@@ -216,7 +216,7 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         present = segment_sizes(self.folder, _PREFIX, _SUFFIX)
         sizes = {name: size for name, size in present.items() if self._index is None or name not in self._index.sizes}
         rows = [
-            (key, Place(place.segment, place.row, getattr(place, "norm", 0.0)))
+            (key, RowLocation(place.segment, place.row, getattr(place, "norm", 0.0)))
             for name, locations in self._read.items()
             if name in sizes
             for key, place in locations.items()

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.storage.key_index import Place
+from ogaart.resources.storage.key_index import RowLocation
 from ogaart.resources.storage.segments import SEGMENT_ROWS, SegmentDamaged, Segments, texts
 
 __all__ = ["SEGMENT_ROWS", "Scanned", "SegmentDamaged", "VectorLocation", "Vectors"]
@@ -142,7 +142,7 @@ class Vectors(Segments[VectorLocation, Scanned]):
         chosen = list(rows)
         self.add([scanned.keys[i] for i in chosen], scanned.vectors[chosen], scanned.norms[chosen])
 
-    def _location(self, place: Place) -> VectorLocation:
+    def _location(self, place: RowLocation) -> VectorLocation:
         return VectorLocation(*place)
 
     def _read_locations(self, name: str) -> dict[str, VectorLocation]:

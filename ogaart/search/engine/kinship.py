@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ogaart.search.engine.hits import read_hits
-from ogaart.search.results import Hit, Place, SharedPart
+from ogaart.search.results import Hit, PartBox, SharedPart
 from ogaart.search.shared_parts import cell_of, covers
 from ogaart.search.store.serving_store import ServingStore
 
@@ -171,7 +171,7 @@ def _parts(store: ServingStore, hit: Hit, blocked: Collection[int], *, of: str, 
     found: dict[str, SharedPart] = {}
     for row in rows:
         linked = hits.get(row["image_id"])
-        place = Place(row["x"], row["y"], row["width"], row["height"])
+        place = PartBox(row["x"], row["y"], row["width"], row["height"])
         whole, part = (linked, hit) if other == "whole" else (hit, linked)
         if linked is None or whole is None or part is None or covers(place, (whole.width, whole.height)):
             continue  # what is all of the other is a copy, which the family lists

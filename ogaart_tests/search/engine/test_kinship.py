@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from ogaart.search.engine.kinship import Kinship, SheetCell, linked_with
 from ogaart.search.engine.service import SearchService
-from ogaart.search.results import Place
+from ogaart.search.results import PartBox
 from ogaart.search.web.app import create_app
 from ogaart.search.web.schemas.images import ImageRecord
 from ogaart.settings import Settings
@@ -78,8 +78,8 @@ def test_a_picture_has_those_that_contain_it_and_those_that_it_contains(service:
     [whole] = service.kinship(sprite).part_of
     [part] = service.kinship(sheet).contains
 
-    assert (whole.hit.image_id, whole.place, round(whole.share, 2)) == (SHEET, Place(4, 8, 16, 16), 0.9)
-    assert (part.hit.image_id, part.place) == (FRAMES[0], Place(4, 8, 16, 16))
+    assert (whole.hit.image_id, whole.place, round(whole.share, 2)) == (SHEET, PartBox(4, 8, 16, 16), 0.9)
+    assert (part.hit.image_id, part.place) == (FRAMES[0], PartBox(4, 8, 16, 16))
     assert service.kinship(sheet).part_of == service.kinship(sprite).contains == ()
     with service.store() as (store, _):
         assert (linked_with(store, SHEET), linked_with(store, FRAMES[0])) == (frozenset(FRAMES), frozenset({SHEET}))
