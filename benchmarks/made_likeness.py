@@ -41,13 +41,14 @@ def write_likeness(folder: Path, images: Ids, art: Sequence[Path], projection: P
         art: picture files.
         projection: of the fused vectors.
     """
-    pixels = [rgba for path in art if (rgba := _decoded(path)) is not None]
+    pixels = [rgba for path in art if (rgba := decoded(path)) is not None]
     _write_fused(folder, images, np.stack([parts.raw_parts(rgba) for rgba in pixels]), projection)
     _write_subjects(folder, sorted(number for number, _ in images)[::ON_GROUND])
-    _write_patches(folder / PATCHES, images, [patches(rgba) for rgba in pixels])
+    write_patches(folder / PATCHES, images, [patches(rgba) for rgba in pixels])
 
 
-def _decoded(path: Path) -> NDArray[np.uint8] | None:
+def decoded(path: Path) -> NDArray[np.uint8] | None:
+    """(H, W, 4) uint8 canonical pixels of a file; None of one that cannot be indexed."""
     try:
         return decode(path.read_bytes(), Limits()).rgba
     except Unreadable:
@@ -82,7 +83,14 @@ def _write_subjects(folder: Path, ids: Sequence[int]) -> None:
     np.save(folder / SUBJECT_SIGNATURES, drawn.repeat(8, 1).repeat(8, 2))
 
 
-def _write_patches(folder: Path, images: Ids, known: Sequence[Patches]) -> None:
+def write_patches(folder: Path, images: Ids, known: Sequence[Patches]) -> None:
+    """Write the runs of exact parts.
+
+    Args:
+        folder: made here.
+        images: all of them.
+        known: the patches of the art.
+    """
     folder.mkdir()
     runs, some, count = [], [], 0
     for key, found in _made(images, known):
