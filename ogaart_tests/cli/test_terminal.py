@@ -53,5 +53,5 @@ def test_a_setting_that_cannot_be_meant_is_named_as_it_is_set() -> None:
 
     assert said.exit_code == 2
     assert "OGAART_MAX_PIXELS='many': Input should be a valid integer" in said.output
-    assert "OGAART_SITE='nonsense': site 'nonsense': expected a base URL" in said.output
+    assert "OGAART_SITE='nonsense': expected a base URL" in said.output
     assert "pydantic" not in said.output
