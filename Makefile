@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 # Processes share the tests; each test module stays on one of them, and the tests of the shared demo do. The tests wait
 # a third of their time and more, for clocks, sockets and children: one process more than two cores makes use of it.
-SHARED := --dist loadgroup --no-loadscope-reorder
+SHARED := --dist loadfile --no-loadscope-reorder
 # The tests start hundreds of Python processes, each of which would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 

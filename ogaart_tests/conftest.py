@@ -3,14 +3,18 @@
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from ogaart.demo.http import Request
 from ogaart_tests.world import World, copy_data_root, copy_world, open_world
@@ -26,23 +30,37 @@ def pytest_configure() -> None:
 
 LONGEST = ("test_short", "test_changing_site", "test_renamed_entries", "test_dagster_operations")
 """Test modules that take minutes: they begin first, so that no worker waits for another at the end."""
+_DEMO = re.compile(r"\b(demo_world|copied|first_requests)\b")
+
+
+@cache
+def _group_of(module: Path) -> str:
+    """What one worker runs: a test module, or all that use the shared demo, which then is made once."""
+    return "demo" if _DEMO.search(module.read_text(encoding="utf-8")) else module.stem
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all tests of the shared demo, which then is made once, and one each test module.
-
-    The groups are read by ``--dist loadgroup``, which starts them in the order of the tests.
-    """
-    for item in items:
-        demo = "_demo" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo" if demo else item.path.stem))
+    """Begin with what takes longest."""
 
     def place(item: pytest.Item) -> int:
-        [group] = next(item.iter_markers("xdist_group")).args
+        group = _group_of(item.path)
         return ("demo", *LONGEST, group).index(group)
 
     items.sort(key=place)
+
+
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """Each group of tests on one worker, in the order of the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group_of(self.config.rootpath / nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Let ``--dist loadfile`` keep the tests of the shared demo together, too."""
+    return _Groups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
