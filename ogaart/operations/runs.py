@@ -16,7 +16,7 @@ from ogaart.core.states import RowState
 from ogaart.definitions import build_definitions
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
 from ogaart.orchestration.jobs import ROWS, DiscoverConfig, PlanConfig
-from ogaart.orchestration.launch_policy import TOGETHER, idle_partitions
+from ogaart.orchestration.launch_policy import idle_partitions, neighbours
 from ogaart.orchestration.launcher import RANGE_END, RANGE_START, partition_keys
 from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline import crawl_plan
@@ -130,20 +130,7 @@ def _groups(settings: Settings, instance: dg.DagsterInstance, chosen: Sequence[s
         idle = idle_partitions(partition_statuses(stores, keys, datetime.now(UTC)))
     finally:
         stores.close()
-    place = {key: n for n, key in enumerate(keys)}
-    groups: list[list[str]] = []
-    for key in chosen:
-        before = groups[-1] if groups else []
-        if (
-            before
-            and len(before) < TOGETHER
-            and idle.issuperset((before[-1], key))
-            and place[key] == place[before[-1]] + 1
-        ):
-            before.append(key)
-        else:
-            groups.append([key])
-    return groups
+    return neighbours(chosen, keys, idle)
 
 
 def losses(report: Report) -> list[str]:

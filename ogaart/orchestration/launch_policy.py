@@ -5,6 +5,7 @@ Nothing is remembered between decisions: after a kill, the same rows lead to the
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -195,23 +196,31 @@ def batches(launches: Sequence[Launch], keys: Sequence[str], past: Sequence[Past
         keys: all partitions in the order in which a range of them is counted.
         past: as given to ``decide``.
     """
-    place = {key: n for n, key in enumerate(keys)}
     last: dict[str, bool] = {}
     for run in past:
         last.setdefault(run.key, run.ok)
-    found: list[list[Launch]] = []
-    for launch in launches:
-        before = found[-1] if found else []
-        if (
-            before
-            and len(before) < TOGETHER
-            and all(one.reason == LaunchReason.PROCESS and last.get(one.key, True) for one in (before[-1], launch))
-            and place[launch.key] == place[before[-1].key] + 1
-        ):
-            before.append(launch)
+    chosen = {one.key: one for one in launches}
+    shared = {one.key for one in launches if one.reason == LaunchReason.PROCESS and last.get(one.key, True)}
+    return [[chosen[key] for key in group] for group in neighbours(list(chosen), keys, shared)]
+
+
+def neighbours(chosen: Sequence[str], keys: Sequence[str], shared: AbstractSet[str]) -> list[list[str]]:
+    """The partitions of each run, in the order of ``chosen``: up to ten neighbours together, others alone.
+
+    Args:
+        chosen: partitions to run, each once.
+        keys: all partitions in the order in which a range of them is counted.
+        shared: those that may share a run.
+    """
+    place = {key: n for n, key in enumerate(keys)}
+    groups: list[list[str]] = []
+    for key in chosen:
+        before = groups[-1] if groups else []
+        if before and len(before) < TOGETHER and {before[-1], key} <= shared and place[key] == place[before[-1]] + 1:
+            before.append(key)
         else:
-            found.append([launch])
-    return found
+            groups.append([key])
+    return groups
 
 
 def idle_partitions(statuses: Sequence[PartitionStatus]) -> frozenset[str]:

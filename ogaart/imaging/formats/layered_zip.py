@@ -26,7 +26,7 @@ _TAIL_BYTES = 22 + 65_535
 _DIRECTORY_BYTES = 4 << 20
 """A larger directory is not looked into: that is an archive of tens of thousands of members."""
 
-_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 
 
 def format_of(source: Path | bytes | IO[bytes]) -> str | None:

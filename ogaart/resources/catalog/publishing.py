@@ -32,7 +32,7 @@ from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "5"
+CATALOG_VERSION = "6"
 """Raise it where a publication of the same rows would have other files: then it is published again."""
 
 

@@ -125,7 +125,7 @@ class KeyIndex:
                 columns: dict[str, NDArray[Any]] = {
                     name: np.frombuffer(archive.read(name), dtype) for name, dtype in _COLUMNS.items()
                 }
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, EOFError):
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError, EOFError):
             return None
         return cls(sizes, **columns) if len({len(column) for column in columns.values()}) == 1 else None
 

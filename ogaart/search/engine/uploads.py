@@ -1,6 +1,6 @@
 """Visitors' pictures, kept in memory only, under a token that cannot be guessed, for one hour.
 
-Where they become too many, the client that holds most loses its least used: nobody can push out the pictures of others.
+Where they become too many, the client that holds most loses its least used: none can displace those of others.
 """
 
 import secrets
