@@ -25,9 +25,9 @@ test: $(STAMP) libarchive lint types
 test-slow: $(STAMP) libarchive
 	$(BIN)/pytest -m slow --timeout 1500 -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
 
-# PostgreSQL, Redis and Celery workers over one data root; apt-get install redis-server postgresql
+# PostgreSQL, Redis, an S3 server and Celery workers, over one data root and over one each; apt-get install redis-server postgresql
 cluster: $(STAMP) libarchive
-	$(BIN)/pytest -m cluster ogaart_tests/cluster $(ARGS)
+	$(BIN)/pytest -m cluster ogaart_tests/cluster ogaart_tests/bucket $(ARGS)
 
 torture: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m ogaart_tests.torture $(ARGS)

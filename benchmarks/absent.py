@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
+from benchmarks.quality.report import cpu as processor
 from ogaart.resources.catalog.generations import Generations
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
@@ -163,7 +164,7 @@ def main() -> None:
             if arguments.show and results.verdict.relation not in (Relation.UNLIKE, Relation.SIMILAR):
                 print(f"{name}: {results.verdict.text}")
         info = service.info()
-    print(f"{info.images:,} pictures published, {info.model}\n")
+    print(f"{info.images:,} pictures published, {info.model}, {processor()}\n")
     print(f"| pictures that are not there | tried | {' | '.join(SAID.values())} |")
     print("| --- " * (2 + len(SAID)) + "|")
     for origin, said in [*found.items(), ("all", sum(found.values(), Counter()))]:

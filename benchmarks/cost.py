@@ -25,6 +25,7 @@ from ogaart.pipeline.crawl_estimate import (
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks" / "stages.json"
+ON_GPU = ROOT / "benchmarks" / "gpu.json"
 DOCS = ROOT / "docs" / "cost.md"
 ENTRIES = 16_000
 PER_PAGE = 144
@@ -58,7 +59,13 @@ def crawl(entries: int, dimension: int) -> Estimate:
     return estimate(known, delay=CRAWL_DELAY, dimension=dimension, seconds_per_picture=None)
 
 
-def site_table(kept: dict[str, Any], prices: Prices) -> list[str]:
+def fed_rate(gpu: dict[str, Any], model: str) -> float:
+    """Pictures a second that a GPU embeds in 32 bits from files that one process decodes."""
+    [alone] = [part for part in gpu[f"{model} f32 from files"] if part["decoders"] == 1]
+    return float(alone["pictures_a_second"])
+
+
+def site_table(kept: dict[str, Any], gpu: dict[str, Any], prices: Prices) -> list[str]:
     """Rows of the table for the whole site."""
     rows = [
         "| Model | Machine | Crawl | Decoding | Embedding | Until searchable | Disk | Crawl, EUR | A month after, EUR |"
@@ -78,9 +85,11 @@ def site_table(kept: dict[str, Any], prices: Prices) -> list[str]:
                 f"| {label} | {cores} cores | {found.hours_at_delay:,.0f} h | {decoding:.2f} h | {embedding:.1f} h "
                 f"| {longest:,.0f} h | {disk:,.0f} GB | {paid:.2f} | {month:.2f} |"
             )
+        embedding = found.images / fed_rate(gpu, model) / 3600
+        longest = max(found.hours_at_delay, found.images * decode / 3.6e6 / 2 + embedding)
         rows.append(
-            f"| {label} | 2 cores and a GPU | {found.hours_at_delay:,.0f} h | as on 2 cores | not measured "
-            f"| {found.hours_at_delay:,.0f} h at least | {found.disk_bytes / GB:,.0f} GB | | |"
+            f"| {label} | 2 cores and a GPU | {found.hours_at_delay:,.0f} h | as on 2 cores | {embedding:.1f} h "
+            f"| {longest:,.0f} h | {found.disk_bytes / GB:,.0f} GB | | |"
         )
     return rows
 
@@ -106,7 +115,7 @@ def scale_table(kept: dict[str, Any], prices: Prices) -> list[str]:
     return rows
 
 
-def page(kept: dict[str, Any], prices: Prices) -> str:
+def page(kept: dict[str, Any], gpu: dict[str, Any], prices: Prices) -> str:
     """The text of docs/cost.md."""
     rates, vgg = Rates(), crawl(ENTRIES, MODELS["vgg16"][1])
     decode = float(kept["decoding"]["milliseconds"]["this version"])
@@ -119,14 +128,15 @@ def page(kept: dict[str, Any], prices: Prices) -> str:
         "# Cost",
         "",
         "Made by `.venv/bin/python -m benchmarks.cost --write` from the CPU times of `benchmarks/stages.json`",
-        f"({kept['processor']}) and the averages of `ogaart plan`. What has not been measured is left out.",
+        f"({kept['processor']}), the rates of `benchmarks/gpu.json` ({gpu['machine']['name']}) and the averages of",
+        "`ogaart plan`.",
         "",
         "## The whole site",
         "",
         f"{ENTRIES:,} entries. EUR with {prices.core_hour:g} a core-hour and {prices.gb_month:g} a GB-month of disk:",
         "examples; state yours with `--core-hour` and `--gb-month`.",
         "",
-        *site_table(kept, prices),
+        *site_table(kept, gpu, prices),
         "",
         "The arithmetic, for VGG16 on 2 cores:",
         "",
@@ -136,6 +146,8 @@ def page(kept: dict[str, Any], prices: Prices) -> str:
         f"- **Decoding**: {vgg.images:,} pictures × {decode:g} ms / 2 = {vgg.images * decode / 3.6e6 / 2:.2f} h.",
         f"- **Embedding**: {vgg.images:,} × {embed:g} ms / 2 = {vgg.images * embed / 3.6e6 / 2:.1f} h, "
         f"by the back end that is the fastest here ({kept['vgg16']['chosen']}); while the crawl continues.",
+        f"- **With a GPU**: {vgg.images:,} pictures / {fed_rate(gpu, 'vgg16'):,.0f} a second, in 32 bits, fed by one "
+        "process that decodes; a GPU has no price here.",
         "- **Until searchable**: the longer of the crawl, and decoding and embedding together.",
         f"- **Disk**: {vgg.disk_bytes / GB:,.0f} GB with two publications, of which "
         f"{vgg.vector_bytes / GB:.1f} GB vectors, "
@@ -168,7 +180,8 @@ def main() -> None:
     parser.add_argument("--gb-month", type=float, default=Prices.gb_month)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    text = page(json.loads(KEPT.read_text(encoding="utf-8")), Prices(options.core_hour, options.gb_month))
+    kept, gpu = (json.loads(path.read_text(encoding="utf-8")) for path in (KEPT, ON_GPU))
+    text = page(kept, gpu, Prices(options.core_hour, options.gb_month))
     print(text)
     if options.write:
         DOCS.write_text(text, encoding="utf-8")

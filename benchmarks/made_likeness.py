@@ -1,7 +1,8 @@
-"""What a made publication has of likeness: fused vectors, subjects and exact parts, as large as real ones.
+"""What a made publication has of likeness: fused vectors, subjects, exact parts and cells, as large as real ones.
 
 Every third picture shows one of the demo's art, moved, and some of them stand on a flat ground, so that a search with
-that art finds as much to compare as in a real publication: copies, wholes and parts. The rest is drawn by lot.
+that art finds as much to compare as in a real publication: copies, wholes and parts. Every tenth
+is a sheet of 32 cells. The rest is drawn by lot.
 """
 
 import shutil
@@ -15,14 +16,22 @@ from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness import parts
+from ogaart.likeness.cells import MINIATURE
 from ogaart.likeness.patches import USUAL, Patches, patches
 from ogaart.likeness.projections import SUBJECT, Projection
-from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PATCHES, PROJECTION
+from ogaart.resources.catalog.fused_files import FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS, fused_row
+from ogaart.resources.catalog.generations import CELLS, PATCHES, PROJECTION
 from ogaart.resources.catalog.subject_files import SUBJECT_IDS, SUBJECT_SIDES, SUBJECT_SIGNATURES
+from ogaart.resources.cells.build import IMAGE, IMAGES
+from ogaart.resources.cells.pieces import PLACE, Recipe, SheetVectors, write_piece
 from ogaart.resources.patches.runs import merge_runs, write_run
+from ogaart.resources.storage.array_parts import write_array
 
 SHOWN = 3  # every so many pictures show one of the art
 ON_GROUND = 9  # every so many pictures stand on a flat ground: 11 % of real ones do
+SHEETS, CELLS_EACH = 10, 32  # every so many pictures are a sheet, of so many cells
+CELL = 16
+"""Pixels of a cell's side."""
 WINDOWS = 560  # patches of a picture, on average of the demo's single pictures and small sheets
 _BLOCK = 2_000
 _RUN = 2_000_000  # patches of a run before runs are merged
@@ -45,6 +54,7 @@ def write_likeness(folder: Path, images: Ids, art: Sequence[Path], projection: P
     _write_fused(folder, images, np.stack([parts.raw_parts(rgba) for rgba in pixels]), projection)
     _write_subjects(folder, sorted(number for number, _ in images)[::ON_GROUND])
     write_patches(folder / PATCHES, images, [patches(rgba) for rgba in pixels])
+    write_cells(folder / CELLS, sorted(number for number, _ in images)[::SHEETS], projection)
 
 
 def decoded(path: Path) -> NDArray[np.uint8] | None:
@@ -56,24 +66,31 @@ def decoded(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _write_fused(folder: Path, images: Ids, raw: NDArray[np.uint8], projection: Projection) -> None:
-    ids = sorted(number for number, _ in images)
-    rows = np.array([one for n, one in enumerate(ids) for _ in range(1 if n % ON_GROUND else 2)], np.int64)
+    ids = np.array(sorted(number for number, _ in images), np.int64)
     (folder / PROJECTION).write_bytes(projection.to_bytes())
-    np.save(folder / FUSED_IDS, rows)
-    out = np.lib.format.open_memmap(folder / FUSED, mode="w+", dtype=np.int8, shape=(len(rows), projection.dimension))
     chance = np.random.default_rng(4)
-    for start in range(0, len(rows), _BLOCK):
-        count = min(_BLOCK, len(rows) - start)
-        one, other = raw[chance.integers(0, len(raw), (2, count))].astype(np.float32)
-        values = projection.prepared(np.asarray((1 - _MIXED) * one + _MIXED * other, np.uint8))
-        for block in projection.blocks:
-            if block.name == SUBJECT:
-                drawn = chance.normal(size=(count, block.matrix.shape[1])).astype(np.float32) * block.scale
-                projected = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-            else:
-                projected = block.project(values[block.name])
-            out[start : start + count, projection.places[block.name]] = block.quantise(projected)
-    out.flush()
+
+    def rows(some: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int8]]]:
+        for start in range(0, len(some), _BLOCK):
+            count = min(_BLOCK, len(some) - start)
+            yield some[start : start + count], _fused(count, raw, projection, chance)
+
+    for name, chosen in ((FUSED, ids), (FUSED_SUBJECTS, ids[::ON_GROUND]), (FUSED_INCOMPLETE, ids[:0])):
+        write_array(folder / name, chosen, fused_row(projection.dimension), None, rows)
+
+
+def _fused(count: int, raw: NDArray[np.uint8], projection: Projection, chance: np.random.Generator) -> NDArray[np.int8]:
+    one, other = raw[chance.integers(0, len(raw), (2, count))].astype(np.float32)
+    values = projection.prepared(np.asarray((1 - _MIXED) * one + _MIXED * other, np.uint8))
+    out = np.empty((count, projection.dimension), np.int8)
+    for block in projection.blocks:
+        if block.name == SUBJECT:
+            drawn = chance.normal(size=(count, block.matrix.shape[1])).astype(np.float32) * block.scale
+            projected = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        else:
+            projected = block.project(values[block.name])
+        out[:, projection.places[block.name]] = block.quantise(projected)
+    return out
 
 
 def _write_subjects(folder: Path, ids: Sequence[int]) -> None:
@@ -129,3 +146,30 @@ def _made(images: Ids, known: Sequence[Patches]) -> Iterator[tuple[str, Patches]
                 width, height, 1, USUAL,
             )  # fmt: skip
         yield key, made
+
+
+def write_cells(folder: Path, images: Sequence[int], projection: Projection) -> None:
+    """Write the pieces of sheets, whose cells are drawn by lot.
+
+    Args:
+        folder: made here.
+        images: ids of the sheets.
+        projection: of the fused vectors.
+    """
+    parts_alone = projection.without_subject()
+    chance = np.random.default_rng(3)
+    for start in range(0, len(images), _BLOCK):
+        made = []
+        for _ in images[start : start + _BLOCK]:
+            drawn = chance.normal(size=(CELLS_EACH, parts_alone.dimension)).astype(np.float32) * parts_alone.scales
+            blocks = [
+                block.quantise(part / np.linalg.norm(part, axis=1, keepdims=True))
+                for block in parts_alone.blocks
+                for part in (drawn[:, parts_alone.places[block.name]],)
+            ]
+            miniatures = chance.integers(0, 255, (CELLS_EACH, MINIATURE, MINIATURE, 4), np.uint8)
+            key, places = chance.bytes(32).hex(), np.zeros(CELLS_EACH, PLACE)
+            places["x"], places["width"], places["height"] = np.arange(CELLS_EACH) * CELL, CELL, CELL
+            made.append(SheetVectors(key, places, np.concatenate(blocks, axis=1), miniatures))
+        write_piece(folder, Recipe(parts_alone.name, CELLS_EACH), parts_alone.dimension, made)
+    np.save(folder / IMAGES, np.array(list(enumerate(images)), IMAGE))

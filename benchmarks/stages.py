@@ -1,10 +1,11 @@
 """CPU time and memory of single stages, beside PyTorch, a plain loop of Pillow, and an earlier commit.
 
-    .venv/bin/python -m benchmarks.stages [--baseline COMMIT] [--keep]
+    .venv/bin/python -m benchmarks.stages [--baseline COMMIT] [--keep] [--fast]
 
 What is compared runs in turn, several times within one run, one thread each; the medians of CPU time count, since the
 machine may be shared. VGG16 has drawn weights, as large and as slow as the published ones. ``--keep`` writes
-``benchmarks/stages.json`` and the table of docs/performance.md, which is made from it.
+``benchmarks/stages.json`` and the table of docs/performance.md, which is made from it. ``--fast`` measures fewer bits
+(``OGAART_PRECISION=fast``) alone, which takes minutes more, and leaves the other rows as they are kept.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ KEPT = ROOT / "benchmarks" / "stages.json"
 DOCS = ROOT / "docs" / "performance.md"
 BASELINE = "6a41523"
 ROUNDS = 5
+PICTURES = 700
 LOOP = "a plain loop of Pillow"
 THIS = "this version"
 
@@ -168,6 +171,35 @@ def decoding(baseline: str) -> dict[str, Any]:
     }
 
 
+def fewer_bits(model: str, weights: Path | None, data: Path, count: int) -> dict[str, Any]:
+    """What ``measure_backends`` finds for ``OGAART_PRECISION=fast`` on pictures of the demo and quarters of them."""
+    import io
+
+    from PIL import Image
+
+    from benchmarks.gpu import chosen
+    from ogaart.resources.embedding.batches import EmbedderInput
+    from ogaart.resources.embedding.measurement import measure_backends
+    from ogaart.settings import Settings
+
+    def pictures() -> Iterator[EmbedderInput]:
+        for number, (path, quarter) in enumerate(chosen(count)):
+            with Image.open(path) as image:
+                width, height = (max(1, side // 2) for side in image.size)
+                down, right = divmod(quarter - 1, 2)
+                box = (right * width, down * height, (right + 1) * width, (down + 1) * height)
+                out = io.BytesIO()
+                (image.convert("RGBA").crop(box) if quarter else image.convert("RGBA")).save(out, "PNG")
+            yield EmbedderInput(str(number), out.getvalue())
+
+    settings = Settings(data=data, model=model, weights=weights, precision="fast", device="cpu", min_free_bytes=0)
+    choice = measure_backends(settings, pictures())
+    return {
+        "chosen": choice.backend, "reason": choice.refused or choice.reason,
+        "measured": {row.backend: asdict(row) for row in choice.measured},
+    }  # fmt: skip
+
+
 def embedding(model: str, weights: Path | None, data: Path) -> dict[str, Any]:
     """What ``measure_backends`` finds, and the peak memory of the process that embeds by each back end."""
     from ogaart.resources.embedding.backend_choice import TORCH
@@ -217,7 +249,33 @@ def table(kept: dict[str, Any]) -> str:
     lines.append(
         f"| Decoding | {memory[baseline]} MiB ({baseline}) | {memory[THIS]} MiB | {_most(memory[THIS], 200)} |"
     )
-    return "\n".join([f"Processor: {kept['processor']}.", "", *lines])
+    return "\n".join([f"Processor: {kept['processor']}.", "", *lines, *_fast_table(kept)])
+
+
+def _fast_table(kept: dict[str, Any]) -> list[str]:
+    """The rows of fewer bits, where they were measured."""
+    rows = []
+    for label, name in (("VGG16", "vgg16_fast"), ("EfficientNet-Lite0", "efficientnet_lite0_fast")):
+        measured = kept.get(name, {}).get("measured", {})
+        for backend, row in measured.items():
+            if backend == "torch" or not row["fidelity"]:
+                continue
+            near, time = row["fidelity"], row["milliseconds"]
+            spent = (
+                f"{time:.1f} ms, {measured['torch']['milliseconds'] / time:.1f} times as fast" if time else "refused"
+            )
+            rows.append(
+                f"| {label} | {backend} | {spent} | {near['mean_cosine']:.5f} | {near['least_cosine']:.5f} "
+                f"| {near['overlap']:.3f} | {near['pictures']} |"
+            )
+    if not rows:
+        return []
+    return [
+        "",
+        "| Fewer bits | By | Beside PyTorch | Mean cosine | Least | Overlap of the ten nearest | Pictures |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+    ]
 
 
 def _aim(ratio: float, aim: float | None) -> str:
@@ -240,16 +298,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--baseline", default=BASELINE)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--fast", action="store_true")
     arguments = parser.parse_args()
     from ogaart.resources.embedding.backend_choice import machine
 
-    kept: dict[str, Any] = {"processor": machine()["processor"], "packages": machine()["packages"]}
-    kept["decoding"] = decoding(arguments.baseline)
+    kept: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "vgg16.pth"
+        data, weights = Path(folder) / "data", Path(folder) / "vgg16.pth"
         drawn_weights(weights)
-        kept["vgg16"] = embedding("vgg16", weights, Path(folder) / "data")
-        kept["efficientnet_lite0"] = embedding("efficientnet_lite0", None, Path(folder) / "data")
+        if arguments.fast:
+            kept["efficientnet_lite0_fast"] = fewer_bits("efficientnet_lite0", None, data, PICTURES)
+            kept["vgg16_fast"] = fewer_bits("vgg16", weights, data, PICTURES)
+        else:
+            kept |= {"processor": machine()["processor"], "packages": machine()["packages"]}
+            kept["decoding"] = decoding(arguments.baseline)
+            kept["vgg16"] = embedding("vgg16", weights, data)
+            kept["efficientnet_lite0"] = embedding("efficientnet_lite0", None, data)
     print(json.dumps(kept, indent=1))
     print(table(kept))
     if arguments.keep:

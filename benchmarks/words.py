@@ -9,7 +9,6 @@ table searches words that occur in 80 % of the pictures of a made catalog, with 
 import argparse
 import csv
 import json
-import platform
 import random
 import re
 import sqlite3
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.quality.report import cpu as processor
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.words.index import WordIndex
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=5_000)
     arguments = parser.parse_args()
     rng = random.Random(1)
-    print(f"{platform.processor() or platform.machine()}, one thread\n")
+    print(f"{processor()}, one thread\n")
     print("| pictures of | words | precision of the top five | no result | plural missed | typing error missed |")
     print("| --- | --- | --- | --- | --- | --- |")
     print(judge("the demo's art", Publication.of(demo_pictures()), rng))

@@ -3,14 +3,14 @@
 The README's table of settings is made from the descriptions here.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_core import PydanticUndefined
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
@@ -67,6 +67,14 @@ class Settings(BaseSettings):
         None,
         description="A PostgreSQL database for the state, such as `postgresql://user:password@host/ogaart`, for this "
         "data root alone; unset: SQLite in the data root.",
+    )
+    objects: str | None = Field(
+        None,
+        description="A bucket for files that never change: `s3://bucket/prefix`, `gs://…` or `az://…`; needs "
+        "OGAART_DATABASE_URL. Unset: the data root.",
+    )
+    cache_bytes: int = Field(
+        20 * GiB, ge=0, description="Bytes of copies of a bucket's files that the data root keeps; not of vectors."
     )
     qdrant_url: str | None = Field(
         None,
@@ -133,12 +141,26 @@ class Settings(BaseSettings):
     member_seconds: float = Field(60.0, gt=0, description="Seconds one member may take to unpack and decode.")
     worker_bytes: int = Field(2 * GiB, gt=0, description="Address space a decoding worker may use beyond its start.")
 
+    decoders: int = Field(
+        0,
+        ge=0,
+        description="Processes of a step that decode pictures; 0: as many as cores, at most 16.",
+    )
+
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="Where the embedding model computes; auto: a GPU that PyTorch can use, else the processor."
+    )
+    precision: Literal["exact", "fast"] = Field(
+        "exact",
+        description="exact: the model's own vectors; fast: fewer bits, vectors of a space of their own, measured on "
+        "your pictures first.",
     )
     embed_batch: int = Field(32, ge=1, description="Pictures in one batch of the embedding model.")
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: as many as cores.")
 
+    cells_per_sheet: int = Field(
+        32, ge=0, le=128, description="Cells of one sheet that an altered sprite is compared with; 0: none."
+    )
     keep_generations: int = Field(2, ge=1, description="Publications kept on disk.")
     max_failure_share: float = Field(
         0.2, ge=0, le=1, description="Largest share of failed files that passes the check."
@@ -175,6 +197,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Runs at a time; unset: what dagster.yaml says, 3. With workers, at least one for each of them.",
     )
+    embedding_steps: int | None = Field(
+        None,
+        ge=1,
+        le=1_000,
+        description="Steps of `embeddings` at a time, over all workers; unset: 1, or the limit of the pool `embedder` "
+        "in Dagster's UI.",
+    )
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI.")
     failure_webhook: SecretStr | None = Field(None, description="URL to which each failed run is sent as JSON (POST).")
     failure_command: SecretStr | None = Field(
@@ -198,6 +227,11 @@ class Settings(BaseSettings):
         512, ge=4, description="Connections to the search page; at most a quarter of them from one client."
     )
 
+    @property
+    def decoder_count(self) -> int:
+        """Processes that may decode pictures at the same time."""
+        return self.decoders or min(os.cpu_count() or 1, 16)
+
     @field_validator("site")
     @classmethod
     def _base_url(cls, value: str) -> str:
@@ -215,6 +249,16 @@ class Settings(BaseSettings):
         if value is not None and not re.match(r"postgres(ql(\+\w+)?)?://", value.get_secret_value()):
             raise ValueError("expected a URL that begins with postgresql://; unset it to use SQLite in the data root")
         return _with_port(value)
+
+    @field_validator("objects")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        """Accept URLs of buckets, in one spelling; access is configured by the provider's own variables."""
+        if value is None:
+            return None
+        if not re.fullmatch(r"(s3|gs|az)://[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9._/-]*)?", value):
+            raise ValueError("expected a URL such as s3://bucket/prefix, gs://… or az://…, without keys in it")
+        return value.rstrip("/")
 
     @field_validator("qdrant_url")
     @classmethod
@@ -309,44 +353,8 @@ def shown_url(text: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1", text))
 
 
-_SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-
-
-_URLS = {"qdrant_url", "site", "contact"}
-
-
-def settings_table() -> str:
-    """All settings as a Markdown table, for the README."""
-    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
-        lines.append(f"| `{_variable(name)}` | {_shown(field.default)} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def what_is_wrong(cause: ValidationError) -> str:
-    """What is wrong with the settings, by the names of the environment variables."""
-    lines = []
-    for error in cause.errors():
-        name = str(error["loc"][0]).lower() if error["loc"] else ""  # some are named as their variable is
-        shown = shown_url(str(error["input"]))
-        # What is not a valid URL may hold a password in a place in which shown_url does not look for it.
-        value = "***" if name in _SECRETS or (name in _URLS and "@" in str(error["input"])) else repr(shown)
-        what = f"{_variable(name)}={value}" if name in Settings.model_fields else shown
-        lines.append(f"{what}: {error['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines)
-
-
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
     """The environment variable of a setting."""
     alias = Settings.model_fields[name].validation_alias
     first = alias.choices[0] if isinstance(alias, AliasChoices) else None
     return first if isinstance(first, str) else f"OGAART_{name.upper()}"
-
-
-def _shown(value: object) -> str:
-    """A default value for display."""
-    if value is None or value is PydanticUndefined or value == "":
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= MiB and value % MiB == 0:
-        return f"{value} ({value // GiB} GiB)" if value % GiB == 0 else f"{value} ({value // MiB} MiB)"
-    return f"`{value}`"

@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 from pathlib import Path
@@ -21,12 +23,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orchestration",),
     ("assets", "search"),
     ("pipeline",),
+    ("resources.publications",),
     ("resources.catalog",),
+    ("resources.cells",),
     ("resources.index", "resources.patches"),
     ("resources.platform",),
-    ("resources.site", "resources.embedding"),
+    ("resources.site", "resources.embedding", "resources.moderation"),
     ("resources.state",),
     ("resources.storage",),
+    ("resources.objects",),
     ("sites", "imaging", "demo"),
     ("words",),
     ("likeness",),
@@ -55,16 +60,40 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imported(path: Path, *, lazily: bool = True) -> Iterator[str]:
-    """Every module that a file names in an import, anywhere in it; ``from p import m`` counts as ``p.m`` too."""
+@dataclass(frozen=True)
+class Source:
+    """What a file holds, as the rules need it.
+
+    Attributes:
+        imported: every module that it names in an import, anywhere; ``from p import m`` counts as ``p.m`` too.
+        classes: public classes.
+        documented: it begins with a docstring.
+    """
+
+    imported: tuple[str, ...]
+    classes: tuple[str, ...]
+    documented: bool
+
+
+@cache
+def source(path: Path) -> Source:
+    """Read a file; each only once, since that is most of what these tests take."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if lazily else iter(tree.body)
-    for node in nodes:
+    imports: list[str] = []
+    classes: list[str] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            classes.append(node.name)
+    return Source(tuple(imports), tuple(classes), bool(ast.get_docstring(tree)))
+
+
+def imported(path: Path) -> tuple[str, ...]:
+    """See ``Source.imported``."""
+    return source(path).imported
 
 
 def unit_of(module: str) -> str | None:
@@ -74,10 +103,10 @@ def unit_of(module: str) -> str | None:
     return max(units, key=len, default=None)
 
 
-def edges(*, lazily: bool = True) -> dict[str, set[str]]:
+def edges() -> dict[str, set[str]]:
     """Module to modules of the package that it imports."""
     known = modules()
-    return {name: {m for m in imported(path, lazily=lazily) if m in known} - {name} for name, path in known.items()}
+    return {name: {m for m in imported(path) if m in known} - {name} for name, path in known.items()}
 
 
 def assert_no_circle(graph: Mapping[str, set[str]]) -> None:
@@ -162,7 +191,7 @@ def test_torch_is_imported_in_the_processes_that_embed_only() -> None:
         "ogaart.resources.embedding.measurement_worker",
         *(
             f"ogaart.resources.embedding.backends.{name}"
-            for name in ("base", "ncnn_f32", "openvino_f32", "torch_f32", "torch_device")
+            for name in ("base", "ncnn_f32", "openvino_f32", "openvino_low", "torch_f32", "torch_device")
         ),
     }
 
@@ -177,20 +206,13 @@ def test_the_search_service_starts_without_the_engines_of_the_pipeline() -> None
 
 
 def test_a_class_name_means_one_thing() -> None:
-    places = sorted(
-        (node.name, name)
-        for name, path in modules().items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
+    places = sorted((found, name) for name, path in modules().items() for found in source(path).classes)
     by_name = {name: [place for _, place in group] for name, group in groupby(places, key=lambda pair: pair[0])}
 
     assert {name: some for name, some in by_name.items() if len(some) > 1} == {}
 
 
 def test_modules_say_in_their_first_line_why_they_exist() -> None:
-    silent = [
-        name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    silent = [name for name, path in modules().items() if not source(path).documented]
 
     assert silent == []

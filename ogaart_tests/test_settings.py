@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ogaart.cli.invalid_settings import what_is_wrong
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexUnreachable
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.factory import discard_index
 from ogaart.resources.platform import Stores
-from ogaart.settings import Settings, shown_url, what_is_wrong
+from ogaart.settings import Settings, shown_url
 
 SECRET = "hunter2"
 

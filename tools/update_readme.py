@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ogaart.settings import settings_table
+from ogaart.reference.settings import settings_table
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -48,8 +48,7 @@ def main() -> None:
             done.append(measure(settings, corpus, pictures=arguments.pictures))
         print(tables(done[-1]))
     if arguments.write:
-        command = "make quality" + (f' ARGS="--pictures {arguments.pictures}"' if arguments.pictures != 150 else "")
-        _DOCUMENT.write_text(document(_INTRODUCTION.read_text(), done, missing, command))
+        _DOCUMENT.write_text(document(_INTRODUCTION.read_text(), done, missing, arguments.pictures))
 
 
 if __name__ == "__main__":

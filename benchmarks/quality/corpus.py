@@ -84,7 +84,8 @@ _COLOURS = (
 _RECOLOURED = re.compile(
     rf"(?<![a-z])(?:{_COLOURS})(?=[A-Z_.\d]|$)|(?:{_COLOURS.title()})(?=[A-Z_.\d]|$)", re.IGNORECASE
 )
-_SIZED = re.compile(r"_?(?:big|med|small|tiny|large|medium)(?=[\d_.]|$)")
+# A player's "life" is its ship as a small icon.
+_SIZED = re.compile(r"_?(?:big|med|small|tiny|large|medium)(?=[\d_.]|$)|(?<=/player)(?:Life|Ship)(?=1)")
 _FRAME = re.compile(r"\d+(?=\.)|_(?:move|dead|fall|jump|idle)(?=\.)")
 # Numbers that do not count frames: other things of one kind.
 _NOT_FRAMES = re.compile(
@@ -201,8 +202,10 @@ def _made_sheets(other: Sequence[Picture]) -> tuple[list[Sheet], list[Picture]]:
 
 
 def _entry(slug: str, author: str, members: Sequence[Picture], number: int) -> DemoEntry:
-    """An entry with one zip of pictures."""
-    files = [(f"{n:04d}-{Path(p.name).stem}.png", _png(p.image)) for n, p in enumerate(members)]
+    """An entry with one zip of pictures, under their own names: numbered ones tell of frames."""
+    stems = [Path(p.name).stem for p in members]
+    names = [stem if stems.count(stem) == 1 else f"{n:04d}-{stem}" for n, stem in enumerate(stems)]
+    files = [(f"{name}.png", _png(p.image)) for p, name in zip(members, names, strict=True)]
     expected = [pictures.of_pixels(p.rgba, name) for p, (name, _) in zip(members, files, strict=True)]
     file = DemoFile(_FIRST_FID + number, f"{slug}.zip", f"{slug}.zip", archives.pack("zip", files), expected)
     return DemoEntry(

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import parts, patches, sheets, subjects
-from ogaart.resources.catalog.generations import FUSED, Generation
-from ogaart.resources.embedding.derivations import DERIVATIONS
+from ogaart.likeness import cells, parts, patches, sheets, subjects
+from ogaart.resources.catalog.fused_files import FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS
+from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.embedding.derivations import DERIVATIONS, CanonicalPixels
 
 _NAMES = {
     parts.SPACE: "raw parts",
     subjects.SPACE: "subject without its ground",
     patches.SPACE: "patches",
-    sheets.SPACE: "cells of sheets",
+    sheets.SPACE: "sheets and their cells",
+    cells.SPACE: "likeness of cells",
 }
 
 
@@ -39,14 +41,17 @@ class Cost:
 def costs(pictures: Sequence[NDArray[np.uint8]], generation: Generation) -> list[Cost]:
     """Measure the derived spaces on some pictures, and the files of a publication of all of them."""
     of_patches = sum(file.stat().st_size for file in generation.patches.rglob("*.npy"))
-    fused = generation.path / FUSED
+    of_cells = sum(file.stat().st_size for file in generation.cells.rglob("*.npy"))
+    folders = [generation.path / name for name in (FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS)]
+    of_fused = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
     images = max(int(generation.manifest["counts"].get("words_images", 0)), 1)
     found = []
+    pixels = [CanonicalPixels(rgba) for rgba in pictures]
     for space, derive in DERIVATIONS.items():
         began = time.thread_time()
-        sizes = [len(derive(rgba)) for rgba in pictures]
+        sizes = [len(derive(one)) for one in pixels]
         each = 1000 * (time.thread_time() - began) / max(len(sizes), 1)
-        published = of_patches / images if space == patches.SPACE else 0.0
+        published = {patches.SPACE: of_patches, cells.SPACE: of_cells}.get(space, 0) / images
         found.append(Cost(_NAMES.get(space, space), float(np.mean(sizes)), published, each))
-    found.append(Cost("fused vectors", 0.0, fused.stat().st_size / images if fused.exists() else 0.0))
+    found.append(Cost("fused vectors", 0.0, of_fused / images))
     return found

@@ -199,6 +199,15 @@ EDITS: Sequence[Edit] = (
 )  # fmt: skip
 
 
+CUT_FROM_SHEET: Sequence[Edit] = (
+    Edit("sprite cut from a sheet", as_it_is, PART),
+    Edit("the same, as JPEG on white", _plain(lambda p: flattened(p, "white"), "JPEG"), PART),
+    Edit("the same, 1.5 times as large", _plain(lambda p: scaled(p, 1.5, Image.Resampling.BICUBIC)), PART),
+    Edit("the same, hue turned", hue_turned, PART),
+)
+"""What happens to sprites that only a sheet holds."""
+
+
 def shows_something(content: bytes) -> bool:
     """Whether any pixel is visible, and not all are of one colour: nothing else can be searched for."""
     with Image.open(io.BytesIO(content)) as image:

@@ -1,7 +1,7 @@
 """Searches for every edit and relative, by each ranking and by the search itself, and counts."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,26 +10,30 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.corpus import Corpus, Picture
 from benchmarks.quality.costs import Cost, costs
-from benchmarks.quality.edits import EDITS, PART, Edit, Query, as_it_is, shows_something
+from benchmarks.quality.edits import CUT_FROM_SHEET, EDITS, RECOLOURED, Edit, Query, as_it_is, shows_something
 from benchmarks.quality.rankings import Miniature, Model, Part, Patches, Ranking, Seen, Squashed, place, share_in
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness import parts
+from ogaart.likeness.fusion import USUAL
 from ogaart.likeness.signatures import signature
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import decide
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.takedowns import decide
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
+from ogaart.search.parameters import PRESETS
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Results
 from ogaart.settings import Settings
 
-DEFAULT = "search"
-CUT_FROM_SHEET = "sprite cut from a sheet"
+DEFAULT, OTHER_COLOURS = "search", "search, other-colours"
+_PRESET = next(weights for choice, weights in PRESETS if choice.value == "other-colours")
+ANY = "any of these"
 _CLAIMS = frozenset({"same", "near", "part", "contained"})
 TOP = 10
 T = TypeVar("T")
@@ -129,7 +133,15 @@ class Bench:
         """Search as the page does for an upload."""
         return self.service.search(SearchQuery(picture=picture, fold=False, limit=TOP))
 
-    def edited(self, tally: Tally, query: Query, wanted: frozenset[str], allowed: frozenset[str], edit: Edit) -> None:
+    def edited(
+        self,
+        tally: Tally,
+        query: Query,
+        wanted: frozenset[str],
+        allowed: frozenset[str],
+        edit: Edit,
+        left_out: frozenset[str] = frozenset(),
+    ) -> None:
         """Search for an edit and count.
 
         Args:
@@ -138,16 +150,17 @@ class Bench:
             wanted: hashes of which one has to come first.
             allowed: hashes that a claim may name.
             edit: its kind.
+            left_out: hashes that are neither right nor wrong.
         """
         picture, seen = self.read(query, boxed=edit.boxed)
-        right = self.rows(wanted)
+        right, others = self.rows(wanted), self.rows(left_out)
         for ranking in self.rankings:
-            at = place(ranking.scores(seen), right)
+            at = place(ranking.scores(seen), right, others)
             tally.note(ranking.name, at == 0, at < TOP)
         results = self.search(picture)
-        found = [hit.pixel_sha256 for hit in results.hits]
+        found = [hit.pixel_sha256 for hit in results.hits if hit.pixel_sha256 not in left_out]
         tally.note(DEFAULT, bool(found) and found[0] in wanted, any(pixels in wanted for pixels in found[:TOP]))
-        self._judge(tally, results, allowed, edit.right)
+        self._judge(tally, results, allowed | left_out, edit.right)
 
     def _judge(self, tally: Tally, results: Results, allowed: frozenset[str], right: frozenset[str]) -> None:
         verdict = results.verdict
@@ -169,11 +182,12 @@ class Bench:
                 continue  # finds copies and parts, no relatives
             scores = ranking.scores(seen)
             tally.note(ranking.name, place(scores, right & ~own, own) == 0, share_in(scores, right, own, TOP))
-        results = self.service.search(SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=TOP))
-        found = list(dict.fromkeys(hit.pixel_sha256 for hit in results.hits))
         wanted = group - {picture.pixels}
-        share = sum(pixels in wanted for pixels in found[:TOP]) / min(TOP, len(wanted))
-        tally.note(DEFAULT, bool(found) and found[0] in wanted, share)
+        for name, weights in ((OTHER_COLOURS, _PRESET), (DEFAULT, USUAL)):
+            query = SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=TOP, weights=weights)
+            found = list(dict.fromkeys(hit.pixel_sha256 for hit in self.service.search(query).hits))
+            share = sum(pixels in wanted for pixels in found[:TOP]) / min(TOP, len(wanted))
+            tally.note(name, bool(found) and found[0] in wanted, share)
 
     def absent(self, tally: Tally, query: Query, edit: Edit) -> None:
         """Search for a picture that is not there: whatever is claimed is false."""
@@ -195,7 +209,13 @@ def spread(items: Sequence[T], count: int) -> Sequence[T]:
 
 
 def measure(
-    settings: Settings, corpus: Corpus, *, pictures: int, edits: Sequence[Edit] = EDITS, plain: bool = True
+    settings: Settings,
+    corpus: Corpus,
+    *,
+    pictures: int,
+    edits: Sequence[Edit] = EDITS,
+    plain: bool = True,
+    relatives: bool = True,
 ) -> Measured:
     """Measure everything.
 
@@ -205,22 +225,24 @@ def measure(
         pictures: of each kind, how many are searched for.
         edits: which edits are tried.
         plain: whether the plain recipe is compared.
+        relatives: whether relatives are searched for.
     """
     with Bench(settings, corpus, plain=plain) as bench:
         done = Measured(settings.model, len(bench.pictures), {}, {}, Tally())
         strangers = corpus.strangers or corpus.pictures
         chosen = spread([p for p in corpus.pictures if p.pixels in bench.ids], pictures)
-        siblings = _siblings(corpus)
+        drawn = _Drawings(corpus)
         for edit in edits:
             tally = done.edits.setdefault(edit.name, Tally())
             for picture in chosen:
                 query = edit.query(picture, strangers)
                 if shows_something(query.content):
-                    own = frozenset({picture.pixels})
-                    bench.edited(tally, query, own, siblings.get(picture.pixels, own), edit)
+                    allowed, left_out = drawn.allowed(picture, edit), drawn.sheets_of(picture)
+                    bench.edited(tally, query, frozenset({picture.pixels}), allowed, edit, left_out)
         if corpus.sheets:
-            _cut_from_sheets(bench, done.edits.setdefault(CUT_FROM_SHEET, Tally()), pictures)
-        for kind, groups in corpus.groups.items():
+            for edit in CUT_FROM_SHEET:
+                _cut_from_sheets(bench, done.edits.setdefault(edit.name, Tally()), edit, pictures, drawn)
+        for kind, groups in _with_any(corpus.groups).items() if relatives else ():
             tally = done.relatives.setdefault(kind, Tally())
             members = [(p, g) for g in groups for p in corpus.pictures if p.pixels in g and p.pixels in bench.ids]
             for picture, group in spread(members, 2 * pictures):
@@ -230,23 +252,67 @@ def measure(
         return done
 
 
-def _siblings(corpus: Corpus) -> dict[str, frozenset[str]]:
-    """Of each picture, those that are the same thing as a frame or at another size: a claim may name any of them."""
+class _Drawings:
+    """Which pictures show the same drawing: as frames, at other sizes, in other colours, and in the made sheets.
+
+    The made sheets hold the demo's art in other colours, so that either is a recolour of the other: what is searched
+    for with one of them is neither right nor wrong to find the other.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        kept = [groups for kind, groups in corpus.groups.items() if kind != "recolours"]
+        self._same = _related(group for groups in kept for group in groups)
+        self._recoloured = _related(corpus.groups.get("recolours", ()))
+        self._named: dict[str, frozenset[str]] = {}
+        for picture in corpus.pictures:
+            self._named[picture.name] = self._named.get(picture.name, frozenset()) | {picture.pixels}
+        self._sheets: dict[str, frozenset[str]] = {}
+        for sheet in corpus.sheets:
+            for sprite, _ in sheet.sprites:
+                for pixels in self.of_sprite(sprite):
+                    self._sheets[pixels] = self._sheets.get(pixels, frozenset()) | {sheet.picture.pixels}
+
+    def allowed(self, picture: Picture, edit: Edit) -> frozenset[str]:
+        """What a claim may name: the picture, its frames and sizes; of an edit in other colours, its recolours too."""
+        own = frozenset({picture.pixels})
+        found = own | self._same.get(picture.pixels, own)
+        return found | self._recoloured.get(picture.pixels, own) if edit.right == RECOLOURED else found
+
+    def sheets_of(self, picture: Picture) -> frozenset[str]:
+        """The made sheets that hold a picture's drawing."""
+        return self._sheets.get(picture.pixels, frozenset())
+
+    def of_sprite(self, sprite: Picture) -> frozenset[str]:
+        """The pictures that show the drawing of a made sheet's sprite."""
+        named = self._named.get(sprite.name, frozenset())
+        return named.union(*(self._recoloured.get(pixels, frozenset()) for pixels in named))
+
+
+def _related(groups: Iterable[frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Of each member of a group all members of its groups."""
     found: dict[str, frozenset[str]] = {}
-    for kind, groups in corpus.groups.items():
-        for group in groups if kind != "recolours" else ():
-            for pixels in group:
-                found[pixels] = found.get(pixels, frozenset()) | group
+    for group in groups:
+        for pixels in group:
+            found[pixels] = found.get(pixels, frozenset()) | group
     return found
 
 
-def _cut_from_sheets(bench: Bench, tally: Tally, pictures: int) -> None:
-    """Sprites that only a sheet holds: which sheet they are from."""
-    edit = Edit(CUT_FROM_SHEET, as_it_is, PART)
+def _with_any(groups: Mapping[str, Sequence[frozenset[str]]]) -> dict[str, Sequence[frozenset[str]]]:
+    """The groups of relatives, and where there are several kinds, those of any kind of each picture."""
+    found = dict(groups)
+    if len(groups) > 1:
+        found[ANY] = list(dict.fromkeys(_related(g for of_kind in groups.values() for g in of_kind).values()))
+    return found
+
+
+def _cut_from_sheets(bench: Bench, tally: Tally, edit: Edit, pictures: int, drawn: _Drawings) -> None:
+    """Sprites that only a sheet holds: which sheet they are from. The same drawing in other colours is left out."""
     sprites = [(sheet, sprite) for sheet in bench.corpus.sheets for sprite, _ in sheet.sprites]
     for sheet, sprite in spread(sprites, pictures):
         own = frozenset({sheet.picture.pixels})
-        bench.edited(tally, edit.query(sprite, ()), own, own, edit)
+        query = edit.query(sprite, ())
+        if shows_something(query.content):
+            bench.edited(tally, query, own, own, edit, drawn.of_sprite(sprite))
 
 
 def _hold_out(bench: Bench, tally: Tally, edits: Sequence[Edit], pictures: int) -> None:
@@ -255,7 +321,7 @@ def _hold_out(bench: Bench, tally: Tally, edits: Sequence[Edit], pictures: int) 
     gone = set(random.Random(1).sample(slugs, len(slugs) // 2))
     here = {p.pixels for p in bench.corpus.pictures if p.entry not in gone}
     strangers = bench.corpus.strangers or [p for p in bench.corpus.pictures if p.entry in gone]
-    decisions = DataRoot.of(bench.settings).decisions
+    decisions = FileLines(DataRoot.of(bench.settings).decisions)
     for slug in gone:
         decide(decisions, "entry", slug, "held out to measure claims about pictures that are not there")
     try:

@@ -106,9 +106,10 @@ def cost_table(costs: Sequence[Cost]) -> list[str]:
     return ["", "### What a picture costs", "", *_table(head, rows)] if rows else []
 
 
-def document(introduction: str, measured: Sequence[Measured], missing: Sequence[str], command: str) -> str:
+def document(introduction: str, measured: Sequence[Measured], missing: Sequence[str], pictures: int) -> str:
     """docs/quality.md."""
-    parts = [introduction.strip() + "\n", f"Measured {datetime.now(UTC):%B %Y} on {cpu()}: `{command}`.\n"]
+    measured_by = f"`make quality ARGS=--write` with `--pictures {pictures}`"
+    parts = [introduction.strip() + "\n", f"Measured {datetime.now(UTC):%B %Y} on {cpu()}: {measured_by}.\n"]
     parts += [tables(one) for one in measured]
     parts += [
         f"## {model}: not measured\n\nIts published weights are not on the machine that measured.\n"

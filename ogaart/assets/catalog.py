@@ -28,8 +28,9 @@ from ogaart.resources.catalog.publishing import (
 from ogaart.resources.catalog.tables import IMAGES, PUBLIC, RUNS
 from ogaart.resources.index.reconciliation import Reconciled
 from ogaart.resources.platform import Platform
+from ogaart.resources.publications.mirror import FileDamaged, PublicationMirror
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.storage.lock_names import catalog_lock
-from ogaart.resources.storage.locks import hold
 
 COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
     count(*) FILTER (indexed) AS points FROM images"""
@@ -49,7 +50,7 @@ REBUILD = "ogaart/rebuild"
     metadata={
         **described(IMAGES, history=False, stage=Stage.CATALOG),
         "tables": {table.name: table.comment for table in PUBLIC},
-        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures.npy,patches,packs,manifest.json}",
+        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures,patches,packs,manifest.json}",
     },
 )
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
@@ -63,8 +64,12 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
     lacking = nothing_embedded(stores)
     if lacking is not None:
         raise dg.Failure(lacking, allow_retries=False)
+    try:  # where this host has lost its folder
+        PublicationMirror(stores.settings, stores.state, stores.objects).pull()
+    except FileDamaged as cause:
+        context.log.warning("built without the publication before: %s", cause)
     with (
-        hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
+        stores.hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
         Progress(context.log.info, "catalog", stores.settings.progress_seconds),
     ):
         generations = Generations(stores.root.generations)
@@ -77,11 +82,11 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
             return dg.MaterializeResult(
                 metadata=column_lineage_of(context) | _metadata(newest[0], RowState.UNCHANGED, None)
             )
-        building = generations.begin(after=HistoryFiles(stores.root.history).last())
+        last = Publications(stores.state, stores.objects).last()
+        building = generations.begin(after=max(last, HistoryFiles(stores.root.history).last()))
         try:
-            generation, done = build(
-                stores, building, inputs, runs_table(context.instance, stores.root.dagster, context.run_id)
-            )
+            runs = runs_table(context.instance, stores.root.dagster, context.run_id)
+            generation, done = build(stores, building, inputs, runs, full=REBUILD in context.run.tags)
         except BaseException:
             building.abandon()
             raise

@@ -17,10 +17,10 @@ from ogaart.pipeline.renamed_entries import RenamedEntries
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.resources.moderation.takedowns import decide, read_decisions
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow, LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, LICENCE_HISTORY, SEARCH_RESULTS
-from ogaart.resources.storage.takedowns import decide, read_decisions
 
 CONTENT_PAGES_VERSION = "1"
 """Rises when this step makes other rows of the same pages; a parser's own version is part of the fingerprints."""
@@ -49,7 +49,8 @@ def content_pages(context: dg.AssetExecutionContext, platform: Platform) -> Step
     """One row for each entry of the page: title, author, date, tags, licences, notice, description.
 
     Withheld, deleted, private and non-art pages are statuses. An entry that was readable is withdrawn only
-    by two refusals of different runs, `OGAART_CONFIRM_HOURS` apart. One that left the listing stays until another
+    by two refusals of different runs, `OGAART_CONFIRM_HOURS` apart; likewise a page that suddenly lacks its files,
+    licence or author is believed only the second time. One that left the listing stays until another
     partition has processed it, or until a complete sweep lacks it and its own page is gone.
     """
     yield from run_partitions(context, platform, Stage.CONTENT_PAGES, read_entries)
@@ -133,11 +134,11 @@ def _renamed_entry(
 
 def _keep_blocked(step: Step, former: Mapping[str, set[str]]) -> None:
     """Block the new key of an entry that the operator has blocked by a former one."""
-    path = step.stores.root.decisions
-    blocked = set(read_decisions(path).entries)
+    decisions = step.stores.decisions
+    blocked = set(read_decisions(decisions).entries)
     for slug, keys in former.items():
         if slug not in blocked and (by := keys & blocked):
-            decide(path, "entry", slug, f"the same entry as {min(by)}, which is blocked")
+            decide(decisions, "entry", slug, f"the same entry as {min(by)}, which is blocked")
 
 
 def _stamped(step: Step, statement: LicenceHistoryRow) -> LicenceHistoryRow:

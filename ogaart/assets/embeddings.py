@@ -1,6 +1,6 @@
 """Vectors and derived bytes of the pictures: what no segment holds yet is computed, once for equal pixels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
@@ -11,17 +11,18 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import RowState
+from ogaart.likeness import cells
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.derived_step import DerivedStep
 from ogaart.pipeline.picture_bytes import picture_bytes
 from ogaart.pipeline.runner import StepEvents, run_partitions
-from ogaart.pipeline.sheet_cells import SheetCells
+from ogaart.pipeline.sheet_cells import SheetCells, named_cells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
-from ogaart.resources.embedding.backend_choice import WORTH_MEASURING
+from ogaart.resources.embedding.backend_choice import worth_measuring
 from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure
 from ogaart.resources.embedding.embedder import Embedder
-from ogaart.resources.embedding.measurement import measure_backends
+from ogaart.resources.embedding.measurement import SAMPLES, measure_backends
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
 from ogaart.resources.storage.schema import CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
@@ -79,12 +80,14 @@ def embed(step: Step) -> None:
     }
     missing = {row["pixel_sha256"] for i, row in images.items() if i not in failing} - held
     lacking = derived.lacking(without=failing)
+    named = named_cells(step, images)
+    lacking_named = derived.lacking_named({i: one.boxes for i, one in named.items()}, without=failing)
     reasons: dict[str, Failure] = {}
-    if missing or lacking:
-        reasons = _read_pictures(step, embedder, vectors, derived, missing, lacking)
+    if missing or lacking or lacking_named:
+        reasons = _read_pictures(step, embedder, vectors, derived, missing, lacking, lacking_named)
     derived.record_failures()
     places = vectors.locate({row["pixel_sha256"] for row in images.values()})
-    sheets = SheetCells(step, images, {i: row.get("cells") for i, row in stored.items()}, derived)
+    sheets = SheetCells(step, images, {i: row.get("cells") for i, row in stored.items()}, derived, named)
     rows: list[EmbeddingRow] = []
     for number, image in images.items():
         place = places.get(image["pixel_sha256"])
@@ -124,6 +127,7 @@ def _read_pictures(
     derived: DerivedStep,
     missing: AbstractSet[str],
     lacking: Mapping[str, tuple[str, ...]],
+    lacking_named: Mapping[str, Mapping[str, Sequence[Sequence[int]]]],
 ) -> dict[str, Failure]:
     """Read pictures once each, and store what comes of them, a segment at a time.
 
@@ -134,6 +138,7 @@ def _read_pictures(
         derived: takes the rest.
         missing: pixel hashes that lack a vector.
         lacking: pixel hashes that lack something else: the derived spaces.
+        lacking_named: pixel hashes whose cells, as an atlas names them, lack their likeness: keys and boxes.
 
     Returns:
         Why there is no vector, by pixel hash.
@@ -142,12 +147,12 @@ def _read_pictures(
     pixels = {row["image_id"]: row["pixel_sha256"] for row in step.stores.tables.read(IMAGES, step.partition)}
     for row in step.stores.tables.read(OCCURRENCES, step.partition):
         occurrences.setdefault(pixels[row["image_id"]], row)
-    keys = sorted(missing | lacking.keys())
+    keys = sorted(missing | lacking.keys() | lacking_named.keys())
 
     def pictures() -> Iterator[EmbedderInput]:
         for key in keys:
             content = picture_bytes(step.stores, occurrences[key])
-            yield EmbedderInput(key, content, key in missing, lacking.get(key, ()))
+            yield EmbedderInput(key, content, key in missing, lacking.get(key, ()), lacking_named.get(key, {}))
 
     reasons: dict[str, Failure] = {}
     kept: list[Batch] = []
@@ -160,8 +165,11 @@ def _read_pictures(
         derived.store(kept)
         kept.clear()
 
-    if len(missing) >= WORTH_MEASURING:
-        measure_backends(step.stores.settings)
+    if len(missing) >= worth_measuring(step.stores.settings):
+        samples = sorted(missing)[:SAMPLES]  # by their hashes: an even choice
+        measure_backends(
+            step.stores.settings, (EmbedderInput(k, picture_bytes(step.stores, occurrences[k])) for k in samples)
+        )
     step.progress.begin(len(keys), "pictures")
     with embedder:
         for batch in embedder.read(pictures()):
@@ -173,7 +181,8 @@ def _read_pictures(
                 if failure.key in missing:
                     reasons[failure.key] = failure
                 else:
-                    derived.failed(failure, lacking[failure.key])
+                    of_cells = (cells.SPACE,) if failure.key in lacking_named else ()
+                    derived.failed(failure, (*lacking.get(failure.key, ()), *of_cells))
             if rows + step.stores.settings.embed_batch > SEGMENT_ROWS:
                 store()
                 rows = 0

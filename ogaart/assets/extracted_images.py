@@ -1,7 +1,8 @@
 """The pictures inside the files: loose ones and members of archives, each with its pixels' identity."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import cast
 
 import dagster as dg
 
@@ -14,7 +15,9 @@ from ogaart.core.states import FileStatus, MemberStatus, RowState
 from ogaart.imaging.identity import PIXELS_VERSION, image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.revisions import REVISION
-from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember, Unpacker
+from ogaart.imaging.unpacker import UNPACKER_VERSION, UnpackedMember
+from ogaart.imaging.unpacker_pool import UnpackerPool, UnpackRequest, processes_for
+from ogaart.likeness.features import Features
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
@@ -88,18 +91,23 @@ def extract(step: Step) -> None:
         return
     draft = tables.pack_draft(step.stage, step.partition)
     unchanged = set(plan.unchanged)
-    with PackWriter(draft) as pack, Unpacker(limits, step.stores.root.scratch) as unpacker:
+    work_files = {key: file for key, file in files.items() if key not in unchanged}
+    valid = {key: [] if key in due else stored.valid_members(key) for key in work_files}
+    size = sum(file["bytes"] or 0 for file in work_files.values())
+    processes = processes_for(len(work_files), size, step.stores.settings.decoder_count)
+    with PackWriter(draft) as pack, UnpackerPool(limits, step.stores.root.scratch, processes) as pool:
         content = Content(pack)
-        work = _Extraction(step, stored, content, unpacker)
+        work = _Extraction(step, stored, content)
+        unpacked = pool.unpack(work.request(key, valid[key]) for key in work_files)
         step.progress.begin(len(files), "files")
         for key, file in files.items():
             step.progress.start(file["url"])
             if key in unchanged:
                 stored.carry(key, content)
             else:
-                work.unpack(file, key, wanted[key], [] if key in due else stored.valid_members(key))
+                work.add(file, key, wanted[key], valid[key], next(unpacked))
             step.progress.advance()
-        step.extra["worker_peak_bytes"] = unpacker.peak_bytes
+        step.extra["worker_peak_bytes"] = pool.peak_bytes
     fault(Fault.PACK_DRAFTED)
     _check(step, content.members)
     step.count(
@@ -168,30 +176,35 @@ def _is_due(step: Step, member: MemberRow, file: RawFileRow | None) -> bool:
 
 
 class _Extraction:
-    """Unpacks files and adds their members and pictures to the partition's content."""
+    """Adds the members and pictures of unpacked files to the partition's content."""
 
-    def __init__(self, step: Step, stored: StoredPictures, content: Content, unpacker: Unpacker) -> None:
+    def __init__(self, step: Step, stored: StoredPictures, content: Content) -> None:
         self._step = step
         self._stored = stored
         self._content = content
-        self._unpacker = unpacker
         self._before = {row["image_id"] for row in stored.images}
         self.changed: dict[int, int] = {}
         """Former to new image id of members decoded again."""
 
-    def unpack(self, file: RawFileRow, key: FileKey, wanted: str, valid: list[MemberRow]) -> None:
-        """Unpack one file, all of it but the members that are valid as stored."""
-        step, content = self._step, self._content
-        self._stored.carry(key, content, valid)
-        _carry_failures(step, file, valid)
+    def request(self, key: FileKey, valid: list[MemberRow]) -> UnpackRequest:
+        """What to unpack of a file: all of it but the members that are valid as stored."""
         done = {row["member_index"] for row in valid}
         parents = {
             index.rpartition("/")[0] for row in self._stored.files().get(key, []) if (index := row["member_index"])
         }
+        return UnpackRequest(self._step.stores.blobs.local(key[2]), done, parents & done)
+
+    def add(
+        self, file: RawFileRow, key: FileKey, wanted: str, valid: list[MemberRow], unpacked: Iterator[UnpackedMember]
+    ) -> None:
+        """Add what was unpacked of a file, and its members that are valid as stored."""
+        step, content = self._step, self._content
+        self._stored.carry(key, content, valid)
+        _carry_failures(step, file, valid)
         former = self._stored.image_ids(key)
         facts: MemberRow = {"slug": file["slug"], "fid": file["fid"], "file_sha256": str(file["sha256"])}
         seen = len(content.members)
-        for member in self._unpacker.unpack(step.stores.blobs.path(str(file["sha256"])), done, parents & done):
+        for member in unpacked:
             row: MemberRow = {
                 **facts,
                 "member_index": member.member_index,
@@ -255,6 +268,7 @@ class _Extraction:
         step, content = self._step, self._content
         assert member.pixel_sha256 is not None
         assert member.thumbnail is not None
+        assert member.features is not None
         number = image_id(file["slug"], member.pixel_sha256)
         occurrence: OccurrenceRow = {
             "slug": file["slug"],
@@ -276,6 +290,7 @@ class _Extraction:
                 step.gallery.add(file["slug"], member.thumbnail)
             offset, length = content.pack.add(thumbnail_name(number), member.thumbnail)
             image: ImageRow = {
+                **_described(member.features),
                 "image_id": number,
                 "slug": file["slug"],
                 "pixel_sha256": member.pixel_sha256,
@@ -285,14 +300,13 @@ class _Extraction:
                 "mode": member.mode,
                 "format": member.format,
                 "frames": member.frames,
-                "has_alpha": member.has_alpha,
-                "colours": member.colours,
-                "palette": list(member.palette or ()),
-                "palette_shares": list(member.palette_shares or ()),
-                "pixel_art": member.pixel_art,
-                "signature": member.signature,
                 "thumb_offset": offset,
                 "thumb_length": length,
             }
             content.images[number] = step.stamp(image, wanted)
         return number
+
+
+def _described(features: Features) -> ImageRow:
+    """The columns that tell what a picture looks like: one for each feature, of the same name."""
+    return cast("ImageRow", vars(features))

@@ -17,8 +17,8 @@ from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, out
 from ogaart.resources.catalog.tables import IMAGES
 from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
 from ogaart.resources.platform import Platform
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.storage.lock_names import catalog_lock
-from ogaart.resources.storage.locks import hold
 
 PUBLICATION_VERSION = "1"
 
@@ -43,9 +43,9 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     A failed audit, or a failed check of the catalog, leaves the old generation in service and names the reason.
     """
     stores = platform.stores
-    generations = Generations(stores.root.generations)
+    generations, publications = Generations(stores.root.generations), Publications(stores.state, stores.objects)
     with (
-        hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
+        stores.hold(catalog_lock(stores.root), timeout=stores.settings.lock_seconds, what="the catalog"),
         Progress(context.log.info, "publication", stores.settings.progress_seconds),
     ):
         newest = generations.all()[-1:]
@@ -54,14 +54,18 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
         generation, current = newest[0], generations.replaceable()
         if current is not None and current.number == generation.number and generation.audits:
             context.log.info("generation %d is in service already", current.number)
+            publications.publish(current)
             generations.switch(current.number)  # a run that was killed may have made one link of the two
             generations.prune(stores.settings.keep_generations)
             return dg.MaterializeResult(metadata=column_lineage_of(context) | _metadata(generation, "unchanged"))
         checks = outcome(generation)
         if checks is None or holding_back(checks):  # materialized without the catalog's checks, or held back before
             accepted = ACCEPT_LOSSES in context.run.tags
-            checks = assess(stores, generation, current, losses_accepted=accepted)
-        audits = [*audit(stores, generation, current), *(c for c in checks if c.name not in ADVISORY)]
+            checks = assess(stores, generation, losses_accepted=accepted)
+        audits = [
+            *audit(stores, generation, generations.replaced_by(generation)),
+            *(c for c in checks if c.name not in ADVISORY),
+        ]
         generations.record(generation.number, [a.row() for a in audits])
         failed = [a for a in audits if not a.passed]
         if failed:
@@ -73,8 +77,10 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
                 allow_retries=False,
             )
         HistoryFiles(stores.root.history).record(generation)
+        publications.publish(generation)
         generations.switch(generation.number)
         generations.prune(stores.settings.keep_generations)
+        publications.keep(generations.numbers())
     return dg.MaterializeResult(
         metadata=column_lineage_of(context) | _metadata(generations.get(generation.number), "new")
     )

@@ -10,7 +10,7 @@ from ogaart.core.partitions import search_pages_partitions
 from ogaart.core.stages import Stage
 from ogaart.core.staleness import compare, fingerprint
 from ogaart.core.states import EntryStatus, FileRole, FileStatus, RowState
-from ogaart.imaging.sniff import HEAD_BYTES, sniff
+from ogaart.imaging.sniff import read_head, sniff
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
@@ -187,8 +187,8 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, s
         return _refused(step, link, old, wanted, fetched)
     if old is not None and not changed and old["status"] == FileStatus.OK and old["sha256"] == fetched.sha256:
         return old if old["checked_at"] == fetched.checked_at else {**old, "checked_at": fetched.checked_at}
-    with step.stores.blobs.path(fetched.sha256).open("rb") as content:
-        kind = sniff(content.read(HEAD_BYTES))
+    with step.stores.blobs.local(fetched.sha256).open("rb") as content:
+        kind = sniff(read_head(content))
     facts |= {"http_status": fetched.status, "fetched_at": fetched.fetched_at, "checked_at": fetched.checked_at}
     facts |= {"sha256": fetched.sha256, "bytes": fetched.bytes, "type": kind.format, "status": FileStatus.OK.value}
     return step.stamp(facts, wanted)

@@ -10,6 +10,7 @@ import sqlalchemy.exc
 import yaml
 from pydantic import ValidationError
 
+from ogaart.cli.invalid_settings import what_is_wrong
 from ogaart.core.exit_codes import (
     EXIT_DAMAGED,
     EXIT_FAILED,
@@ -20,7 +21,7 @@ from ogaart.core.exit_codes import (
     EXIT_USAGE,
 )
 from ogaart.core.full_disk import is_disk_full
-from ogaart.settings import Settings, what_is_wrong
+from ogaart.settings import Settings
 
 REPAIR = "run `ogaart verify --repair`"
 _MAKE_ROOM = "delete what is not needed (`ogaart gc --yes`), or move the data root to another disk"
@@ -51,13 +52,15 @@ def exit_codes() -> Mapping[type[Exception], int]:
     from ogaart.resources.embedding.embedder import EmbedderBroken
     from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing
     from ogaart.resources.index.base import IndexBroken, IndexUnreachable
+    from ogaart.resources.moderation.line_log import LogUnavailable
+    from ogaart.resources.moderation.takedowns import DecisionsUnreadable
+    from ogaart.resources.objects.store import ObjectsRefused
     from ogaart.resources.site.errors import FetchFailed, SiteDown
     from ogaart.resources.state.database import StateDamaged, StateRefused
     from ogaart.resources.storage.current_objects import JournalDamaged
     from ogaart.resources.storage.data_root import DataRootRefused
     from ogaart.resources.storage.locks import Locked
     from ogaart.resources.storage.tables import NewerFormat, TornTable
-    from ogaart.resources.storage.takedowns import DecisionsUnreadable
     from ogaart.resources.storage.vectors import SegmentDamaged
     from ogaart.search.errors import ContactMissing, InvalidParameter, NothingPublished
     from ogaart.sites.errors import InvalidQueries, ListingRefused, PageUnreadable, UnknownSite
@@ -86,6 +89,8 @@ def exit_codes() -> Mapping[type[Exception], int]:
                 DataRootRefused,
                 InstanceUnreachable,
                 Locked,
+                LogUnavailable,
+                ObjectsRefused,
                 SpaceInUse,
                 StateRefused,
                 TooFewPictures,

@@ -1,4 +1,4 @@
-"""The operator's commands: metrics, plan, retry, gc, verify, rebuild, backup, upgrade, fit-projection."""
+"""The operator's commands: estimates, retries, what is stored (checked, repaired, deleted, copied), metrics."""
 
 from pathlib import Path
 
@@ -111,6 +111,21 @@ def upgrade(dry_run: bool, as_json: bool) -> None:
         finish(upgrade.upgrade(settings, dry_run=dry_run), as_json=as_json)
 
 
+@click.command("copy-to-bucket")
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show what would be copied, and do nothing.")
+@JSON
+def copy_to_bucket(folder: Path, dry_run: bool, as_json: bool) -> None:
+    """Copy the data root FOLDER into the bucket of OGAART_OBJECTS; a call after a kill copies the rest.
+
+    OGAART_DATA is another, empty folder. FOLDER is not changed.
+    """
+    from ogaart.operations import copy_to_bucket
+
+    with guard() as settings:
+        finish(copy_to_bucket.copy_to_bucket(settings, folder, dry_run=dry_run), as_json=as_json)
+
+
 @click.command("fit-projection")
 @JSON
 def fit_projection(as_json: bool) -> None:
@@ -148,4 +163,4 @@ def metrics(host: str, port: int | None) -> None:
         serve_metrics(settings, host, port, stopped)
 
 
-COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, upgrade, fit_projection)
+COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, upgrade, copy_to_bucket, fit_projection)

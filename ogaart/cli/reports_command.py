@@ -1,5 +1,6 @@
 """``ogaart reports``: what visitors have reported about pictures."""
 
+from contextlib import closing
 from dataclasses import asdict
 
 import click
@@ -20,11 +21,12 @@ def reports(everything: bool, close: str | None, outcome: str, as_json: bool) ->
 
     To remove a reported picture, entry or author from search, use `ogaart block`.
     """
+    from ogaart.resources.moderation.shared_lines import lines_of
+    from ogaart.resources.moderation.visitor_reports import VisitorReports
     from ogaart.resources.storage.data_root import DataRoot
-    from ogaart.resources.storage.visitor_reports import VisitorReports
 
-    with guard() as settings:
-        stored = VisitorReports(DataRoot.of(settings).reports)
+    with guard() as settings, closing(lines_of(settings, DataRoot.of(settings).reports)) as log:
+        stored = VisitorReports(log)
         if close is not None and not stored.close(close, outcome):
             raise click.UsageError(f"no open report has the id {close!r}; `ogaart reports` lists them")
         found = stored.all() if everything else stored.open()

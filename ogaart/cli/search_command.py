@@ -95,23 +95,34 @@ class Answer:
         for part in found.get("part_of", ()):  # a server of before has none
             place = part["place"]
             cell = f", column {part['column']}, row {part['row']}" if part["column"] is not None else ""
-            lines.append(f"part of  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
+            what = "part of" if part.get("exact", True) else "near copy of a part of"
+            lines.append(f"{what}  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
             lines.append(f"      x {place['x']}, y {place['y']}, {place['width']} x {place['height']} pixels{cell}")
-            lines.append(f"      {part['page_url']}")
+            lines += [*_file_of_part(part), f"      {part['page_url']}"]
         for part in found.get("contains", ()):
             lines.append(f"contains  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
+            lines += _file_of_part(part)
             lines.append(f"      at x {part['place']['x']}, y {part['place']['y']}  {part['page_url']}")
         for hit in found["hits"]:
             score = f"{hit['score']:4.0%}" if hit["score"] is not None else "    "
-            file = f"{hit['file']}!/{hit['member_path']}" if hit["member_path"] else hit["file"]
             more = f" (+{hit['folded_count']})" if hit["folded_count"] else ""
             lines.append(f"{score}  {hit['title']}, by {hit['author']}: {', '.join(hit['licences'])}")
-            lines += [f"      {file}{more}", f"      {hit['page_url']}"]
+            lines += [f"      {_file(hit)}{more}", f"      {hit['page_url']}"]
         if not found["hits"]:
             lines.append("nothing found")
             if found["nearest_words"]:
                 lines.append(f"words of the catalog that are near: {', '.join(found['nearest_words'])}")
         return "\n".join(map(printable, lines))
+
+
+def _file(record: Mapping[str, Any]) -> str:
+    """Where a picture is: its file, or the archive and its path there."""
+    return f"{record['file']}!/{record['member_path']}" if record["member_path"] else str(record["file"])
+
+
+def _file_of_part(part: Mapping[str, Any]) -> list[str]:
+    """The line that names a part's file; none from a server of before."""
+    return [f"      {_file(part)}"] if "file" in part else []
 
 
 def search(
@@ -176,7 +187,7 @@ def _search_here(settings: Settings, words: str, files: Sequence[tuple[str, Path
         problem = problem_of(cause)
         if problem.status >= UNAVAILABLE and isinstance(cause, tuple(exit_codes())):
             raise  # what is wrong is not the search: its operator is the one who reads this
-        raise click.UsageError(f"{_shown(words, files)}{_sentence(problem.detail)} {problem.way_out}") from cause
+        raise _usage_error(words, files, problem.title, problem.detail, problem.way_out) from cause
 
 
 def _search_server(server: str, words: str, files: Sequence[tuple[str, Path]], fields: Pairs) -> dict[str, Any]:
@@ -198,10 +209,20 @@ def _search_server(server: str, words: str, files: Sequence[tuple[str, Path]], f
             f"{server} does not answer as a search page does ({type(cause).__name__})"
         ) from cause
     if not answer.ok and isinstance(found, dict):
-        raise click.UsageError(f"{_shown(words, files)}{_sentence(found.get('detail', ''))} {found.get('way_out')}")
+        said = (str(found.get(name, "")) for name in ("title", "detail", "way_out"))
+        raise _usage_error(words, files, *said)
     if not isinstance(found, dict) or "hits" not in found:
         raise click.ClickException(f"{server} does not answer as a search page does (no hits)")
     return found
+
+
+def _usage_error(
+    words: str, files: Sequence[tuple[str, Path]], title: str, detail: str, way_out: str
+) -> click.UsageError:
+    """A problem of the search as this command tells it: its parameters are in its help, not on a page."""
+    if title == "Invalid parameter":
+        way_out = "Correct the parameter that is named; `ogaart search --help` lists all."
+    return click.UsageError(f"{_shown(words, files)}{_sentence(detail)} {way_out}")
 
 
 def _shown(words: str, files: Sequence[tuple[str, Path]]) -> str:
@@ -220,6 +241,14 @@ def _example(name: str, value: str) -> Path | None:
     return _picture(value) if name in ("like", "unlike") else None
 
 
+def _is_ending(ending: str) -> bool:
+    """Whether a name's ending is a picture's, perhaps misspelled, as ``pgn`` and ``jpgg`` are."""
+    if ending in _ENDINGS:
+        return True
+    swapped = any(sorted(ending) == sorted(one) for one in _COMMON)
+    return swapped or bool(difflib.get_close_matches(ending, _COMMON, n=1, cutoff=0.8))
+
+
 def _picture(question: str) -> Path | None:
     """The file that an argument means; None for words, links and ids.
 
@@ -234,7 +263,7 @@ def _picture(question: str) -> Path | None:
     except OSError:  # longer than a file name may be: words
         return None
     link = question.lower().startswith(("http://", "https://"))
-    if link or path.suffix.removeprefix(".").lower() not in _ENDINGS or len(question.split()) > 1:
+    if link or not _is_ending(path.suffix.removeprefix(".").lower()) or len(question.split()) > 1:
         return None
     near = difflib.get_close_matches(path.name, folder, n=2)
     meant = f" Did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?" if near else ""

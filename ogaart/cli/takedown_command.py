@@ -9,7 +9,7 @@ from ogaart.cli.terminal import finish, guard
 from ogaart.core.report import Report
 
 if TYPE_CHECKING:
-    from ogaart.resources.storage.takedowns import Kind
+    from ogaart.resources.moderation.takedowns import Kind
 
 
 @click.command()

@@ -18,7 +18,7 @@ class TooFewPictures(RuntimeError):
 
 
 class InstanceConfigInvalid(ValueError):
-    """The data root's dagster.yaml has a key or a value that Dagster does not accept, or is no YAML mapping."""
+    """The data root's dagster.yaml has a key or a value that Dagster does not accept, or is not a YAML mapping."""
 
 
 class ExtraMissing(RuntimeError):

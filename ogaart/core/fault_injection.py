@@ -47,6 +47,9 @@ class Fault(StrEnum):
     AUDITS_RECORDED = "audits_recorded"
     HISTORY_WRITTEN = "history_written"
     CURRENT_SWITCHED = "current_switched"
+    PUBLICATION_UPLOADED = "publication_uploaded"
+    PUBLICATION_COPIED = "publication_copied"
+    PUBLICATION_SWITCHED = "publication_switched"
     GENERATION_PRUNED = "generation_pruned"
 
 

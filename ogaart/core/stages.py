@@ -1,5 +1,6 @@
 """The stages of the asset graph, in one table: every other list of stages is derived from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,12 +62,14 @@ class StageFacts:
         partitioned: it is materialized for each partition; otherwise once for all of them.
         backed_up: backups keep its rows and packs, since making them again costs requests or many CPU hours.
         needs: what its step needs of the machine that runs it.
+        reads_segments: its step looks pictures up in the segments of vectors and derived bytes.
     """
 
     reads_site: bool
     partitioned: bool
     backed_up: bool
     needs: StepNeeds
+    reads_segments: bool = False
 
 
 STAGES: dict[Stage, StageFacts] = {
@@ -75,18 +78,31 @@ STAGES: dict[Stage, StageFacts] = {
     Stage.FILE_LINKS: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
     Stage.RAW_FILES: StageFacts(reads_site=True, partitioned=True, backed_up=True, needs=_READING),
     Stage.EXTRACTED_IMAGES: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_UNPACKING),
-    Stage.EMBEDDINGS: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_EMBEDDING),
-    Stage.QDRANT_COLLECTION: StageFacts(reads_site=False, partitioned=True, backed_up=False, needs=_INDEXING),
+    Stage.EMBEDDINGS: StageFacts(
+        reads_site=False, partitioned=True, backed_up=False, needs=_EMBEDDING, reads_segments=True
+    ),
+    Stage.QDRANT_COLLECTION: StageFacts(
+        reads_site=False, partitioned=True, backed_up=False, needs=_INDEXING, reads_segments=True
+    ),
     Stage.CATALOG: StageFacts(reads_site=False, partitioned=False, backed_up=False, needs=_INDEXING),
     Stage.PUBLICATION: StageFacts(reads_site=False, partitioned=False, backed_up=False, needs=_INDEXING),
 }
 
+
+def divided(stages: Mapping[Stage, StageFacts]) -> tuple[tuple[Stage, ...], tuple[Stage, ...]]:
+    """The partitioned stages up to the last that reads the site, and those after it.
+
+    One between two that read the site belongs to their runs, whether it reads it or not.
+    """
+    partitioned = [stage for stage, facts in stages.items() if facts.partitioned]
+    first_offline = 1 + max(number for number, stage in enumerate(partitioned) if stages[stage].reads_site)
+    return tuple(partitioned[:first_offline]), tuple(partitioned[first_offline:])
+
+
 PARTITION_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.partitioned)
 """Materialized for each partition."""
-SITE_STAGES = tuple(stage for stage in PARTITION_STAGES if STAGES[stage].reads_site)
-"""Materialized for each partition, with requests to the site."""
-OFFLINE_STAGES = tuple(stage for stage in PARTITION_STAGES if not STAGES[stage].reads_site)
-"""Materialized for each partition, from what is stored."""
+SITE_STAGES, OFFLINE_STAGES = divided(STAGES)
+"""Materialized for each partition by runs that read the site, and by runs that need nothing but what is stored."""
 COLLECTION_STAGES = tuple(stage for stage, facts in STAGES.items() if not facts.partitioned)
 """Materialized once, over all partitions."""
 BACKED_UP_STAGES = tuple(stage for stage, facts in STAGES.items() if facts.backed_up)

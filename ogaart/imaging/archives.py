@@ -24,7 +24,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.formats import layered_zip
 from ogaart.imaging.names import is_junk, unpacked_name
 from ogaart.imaging.reader import Archive, MemberHeader, message_of, opened, reason_of
-from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
+from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, needs_more, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 BOMB_FLOOR = 10 << 20
 """Ratios are not checked below this many unpacked bytes: small files of one colour pack very well."""
 
+FAR_BYTES = 256 << 20
+"""Members of unknown types are searched for archives to their ends up to so many bytes a file, then only in their first
+``self_extracting.PADDING_BYTES``: a zip passes over the rest of them unread."""
 _PREVIEW = "a preview that Unity made of the asset beside it"
 _ODD_KINDS = {
     EntryType.SYMBOLINK_LINK: "symbolic link",
@@ -63,6 +66,7 @@ class Walk:
     begin: Callable[[str, str], bool]
     known: Callable[[str], bool]
     unpacked_bytes: int = field(default=0, init=False)
+    searched_bytes: int = field(default=0, init=False)
     members: int = field(default=0, init=False)
 
     def members_of(
@@ -195,9 +199,9 @@ class Walk:
         head = b""
         for block in blocks:
             head += block
-            if len(head) >= HEAD_BYTES:
+            if len(head) >= HEAD_BYTES and not needs_more(head):
                 break
-        kind = sniff(head[:HEAD_BYTES])
+        kind = sniff(head)
         member = Member(
             place, shown, MemberStatus.NOT_A_PICTURE, format=kind.format, bytes=entry.size, certain=kind.certain
         )
@@ -242,7 +246,9 @@ class Walk:
         """A member of another type: passed over, unless an archive is behind its start."""
         found = None
         if self_extracting.may_hold_archive(kind, head):
-            head, found = self_extracting.find_in_stream(kind, head, blocks)
+            far = (entry.size or 0) <= min(self_extracting.SEARCHED_BYTES, FAR_BYTES - self.searched_bytes)
+            head, found = self_extracting.find_in_stream(kind, head, blocks, far=far)
+            self.searched_bytes += max(0, len(head) - self_extracting.PADDING_BYTES)
         if found is None:
             if may_be_atlas(head) and (entry.size or 0) <= MAX_ATLAS_BYTES:
                 return self._atlas(archive, member, head, blocks), None

@@ -37,7 +37,7 @@ def rgba_of(image: Image.Image) -> NDArray[np.uint8]:
 
     Raises:
         MemoryError: not enough memory.
-        Exception: whatever Pillow's decoder raises; ``pictures.DECODER_ERRORS`` lists it.
+        Exception: whatever Pillow's decoder raises; ``errors.DECODER_ERRORS`` lists it.
     """
     _forget_other_orientations(image)
     _spread_transparency(image)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from ogaart.imaging import canonical
-from ogaart.imaging.errors import Reason, Unreadable
+from ogaart.imaging.errors import DECODER_ERRORS, Reason, Unreadable, of_decoder, too_many_pixels, unreadable
 from ogaart.imaging.formats import aseprite, bmp, errors, ico, layered_zip, png, psd, svg, tiff, xcf
-from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
+from ogaart.imaging.sniff import FileType, Kind, read_head, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,22 +56,6 @@ _OWN = {"xcf", "aseprite", "psb", "kra", "ora"}
 """Formats read by ``formats`` alone."""
 READ = frozenset(PILLOW_FORMATS) | _OWN
 """All formats that are decoded, besides SVG."""
-
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's decoders raise on hostile bytes; all of it means that the picture is broken."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +99,16 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
         raise Unreadable(Reason.OUT_OF_MEMORY, message) from cause
     except Image.DecompressionBombError as cause:
         counted = re.search(r"[0-9]+", str(cause))
-        raise _too_many_pixels(f"{int(counted[0]):,} pixels" if counted else "too many pixels", limits) from cause
+        raise too_many_pixels(f"{int(counted[0]):,} pixels" if counted else "too many pixels", limits) from cause
     except errors.FormatError as cause:
-        raise _unreadable(cause, kind, limits) from cause
+        raise unreadable(cause, kind, limits) from cause
     except UnidentifiedImageError as cause:
         if kind.format == "tiff" and (fields := tiff.described(_bytes_of(source))):
             raise Unreadable(Reason.UNSUPPORTED, f"tiff: unsupported kind of samples: {fields}") from cause
         message = f"its first bytes are those of a {kind.format} file, but the rest is damaged or missing"
         raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, message) from cause
     except DECODER_ERRORS as cause:
-        # What only resembles a TGA or PCX and does not decode was none.
-        reason = Reason.UNSUPPORTED if _is_unread(cause) else Reason.CORRUPT
-        raise Unreadable(reason if kind.certain else Reason.NOT_A_PICTURE, _said(kind, cause)) from cause
+        raise of_decoder(cause, kind) from cause
     if not picture.rgba[..., 3].any():
         raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: {_INVISIBLE.get(kind.format, 'fully transparent')}")
     return picture
@@ -155,51 +135,15 @@ def refuse_unknown(kind: FileType) -> None:
         raise Unreadable(Reason.UNSUPPORTED, f"{kind.format}: unsupported picture format")
 
 
-_UNREAD = re.compile(r"(?:un|not |not yet )(?:supported|implemented)|unknown compression", re.IGNORECASE)
-
-
-def _is_unread(cause: Exception) -> bool:
-    """Whether a decoder says that it does not read a variant, rather than that a file is damaged."""
-    text = str(cause)
-    return isinstance(cause, NotImplementedError) or ("(0)" not in text and _UNREAD.search(text) is not None)
-
-
-def _said(kind: FileType, cause: Exception) -> str:
-    """The decoder's complaint as a sentence; a lone name (of a key, of a type) says nothing."""
-    text = str(cause)
-    if cause.args and isinstance(cause.args[0], bytes):
-        text = cause.args[0].decode("ascii", "backslashreplace").rstrip("\0")
-    if isinstance(cause, LookupError | AttributeError | TypeError) or len(text.split()) < 2:
-        return f"{kind.format}: damaged or ends early"
-    return f"{kind.format}: {text}"
-
-
-def _unreadable(cause: errors.FormatError, kind: FileType, limits: Limits) -> Unreadable:
-    """A format's own error in this package's terms."""
-    if isinstance(cause, errors.TooManyPixels):
-        return _too_many_pixels(str(cause), limits)
-    reasons = {
-        errors.Unsupported: Reason.UNSUPPORTED,
-        errors.Encrypted: Reason.ENCRYPTED,
-        errors.TooManyBytes: Reason.TOO_LARGE,
-        errors.Invisible: Reason.NOT_A_PICTURE,
-    }
-    return Unreadable(reasons.get(type(cause), Reason.CORRUPT), f"{kind.format}: {cause}")
-
-
-def _too_many_pixels(size: str, limits: Limits) -> Unreadable:
-    return Unreadable(Reason.TOO_MANY_PIXELS, f"{size}; OGAART_MAX_PIXELS is {limits.max_pixels:,}")
-
-
 def _bytes_of(source: Path | bytes) -> bytes:
     return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _head(source: Path | bytes) -> bytes:
     if isinstance(source, bytes):
-        return source[:HEAD_BYTES]
+        return read_head(io.BytesIO(source))
     with source.open("rb") as stream:
-        return stream.read(HEAD_BYTES)
+        return read_head(stream)
 
 
 def _tga_by_footer(source: Path | bytes) -> FileType | None:
@@ -360,6 +304,6 @@ def _first_informative(image: Image.Image, frames: int, limits: Limits, first: N
 def _check_size(image: Image.Image, limits: Limits) -> None:
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
-        raise _too_many_pixels(f"{image.width} x {image.height} = {pixels:,} pixels", limits)
+        raise too_many_pixels(f"{image.width} x {image.height} = {pixels:,} pixels", limits)
     if pixels <= 0:
         raise Unreadable(Reason.CORRUPT, f"{image.width} x {image.height}: no pixels")

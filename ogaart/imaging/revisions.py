@@ -16,14 +16,16 @@ from ogaart.imaging import unity
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 6
+REVISION = 7
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
-RECENT = frozenset({2, 3, 4, 5})
-"""Revisions whose results differ from these of revision 6 in a few formats alone."""
+RECENT = frozenset({2, 3, 4, 5, 6})
+"""Revisions whose results differ from these of revision 7 in a few formats alone."""
+_SINCE_6 = frozenset({"unknown"})
+"""Formats of which a result other than a picture may differ from that of revision 6."""
 _SINCE_5 = frozenset({"unknown", "exe", "elf", "png", "jpg", "psd"})
 """Formats of which a result other than a picture may differ from that of revision 5."""
 _SINCE_4 = _SINCE_5 | {"kra", "ora"}
@@ -38,6 +40,8 @@ _LIBRARIES = frozenset({".a", ".lib"})
 """Endings of static libraries, which were read as archives, some of them as damaged ones."""
 _ATLASES = frozenset({".json", ".xml", ".plist", ".atlas", ".tsx", ".tmx", ".tsj", ".tmj", ".tres", ".tscn", ".meta"})
 """Endings of texts that were passed over and may be texture atlases."""
+_MAY_BE_MORE = _ATLASES | {".svg"}
+"""Endings of texts that were passed over and may be more: SVGs that begin with a long comment were."""
 _UNKNOWN = frozenset({"unknown", "mp4", "riff", "ico", "cur", "tga", "exe", "elf", "xcf", "psb", "svg", "aseprite"})
 """Types of members that were passed over and may be pictures or archives now."""
 _ANIMATED = frozenset({"gif", "webp", "png", "tiff", "avif"})
@@ -82,7 +86,7 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     """
     if result.status == MemberStatus.NOT_A_PICTURE and result.format == "text":
         # The file itself has no path here.
-        return not result.path or PurePosixPath(result.path).suffix.lower() in _ATLASES
+        return not result.path or PurePosixPath(result.path).suffix.lower() in _MAY_BE_MORE
     if result.status == MemberStatus.PICTURE and result.colours == 1 and not result.has_alpha:
         return result.format in _ANIMATED  # an animation that begins with a frame of one colour
     if result.revision in RECENT:
@@ -108,11 +112,13 @@ def _differs_from_recent(result: Result) -> bool:
     if result.status == MemberStatus.PICTURE:
         gamma = result.revision < 5 and str(result.mode).endswith(_LINEAR)
         return result.format == "psd" and (gamma or str(result.mode).startswith(_GREYS))
-    if result.error_class == Reason.CORRUPT and result.format is None:  # behind an unread member of a 7z
+    if (
+        result.revision < 6 and result.error_class == Reason.CORRUPT and result.format is None
+    ):  # behind an unread member of a 7z
         return True
     if result.status == MemberStatus.FAILED and result.revision < 5 and suffix in _LIBRARIES:
         return True
-    return result.format in {5: _SINCE_5, 4: _SINCE_4}.get(result.revision, _SINCE_2)
+    return result.format in {6: _SINCE_6, 5: _SINCE_5, 4: _SINCE_4}.get(result.revision, _SINCE_2)
 
 
 def becomes_a_picture(paths: Iterable[str]) -> bool:

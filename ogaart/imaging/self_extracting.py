@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SEARCHED_BYTES = 64 << 20
 """How far into a program an archive is searched: extractors have about 2 MiB, the engines of games some tens."""
 PADDING_BYTES = 4 << 20
-"""How far into any other file."""
+"""How far into any other file; a zip is found wherever it begins, by its directory at the end."""
 _HEADER_BYTES = 4096
 _STRIDE = 1 << 20
 """So many bytes are searched at a time."""
@@ -56,7 +56,7 @@ def find_archive(head: bytes | bytearray, start: int = 0, *, zips: bool = True) 
 
 
 def find_in_stream(
-    kind: FileType, head: bytes, blocks: Iterator[bytes], *, zips: bool = True
+    kind: FileType, head: bytes, blocks: Iterator[bytes], *, zips: bool = True, far: bool = False
 ) -> tuple[bytes, tuple[int, FileType] | None]:
     """Find where an archive begins in a file that is read until it is found, or far enough for its type.
 
@@ -65,11 +65,12 @@ def find_in_stream(
         head: the first bytes, already read.
         blocks: the rest; what was searched is taken from it.
         zips: whether zips count.
+        far: whether to read as far as into a program.
 
     Returns:
         The bytes that were read, and what ``find_archive`` returns.
     """
-    most = SEARCHED_BYTES if kind.format in _PROGRAMS else PADDING_BYTES
+    most = SEARCHED_BYTES if far or kind.format in _PROGRAMS else PADDING_BYTES
     read, searched = bytearray(head), 0
     for block in blocks:
         read += block
@@ -81,6 +82,39 @@ def find_in_stream(
         if len(read) >= most:
             break
     return bytes(read), find_archive(read, searched, zips=zips)
+
+
+def find_zip_by_its_end(stream: IO[bytes]) -> tuple[int, FileType] | None:
+    """Find where the zip begins that a file ends with, by the directory at its end, however far that is.
+
+    Args:
+        stream: the whole file.
+
+    Returns:
+        Offset and type, as ``find_archive`` returns them; None where the directory is missing or its lengths do not
+        fit.
+    """
+    length = stream.seek(0, 2)
+    stream.seek(max(0, length - _TAIL))
+    tail = stream.read(_TAIL)
+    end = tail.rfind(_END)
+    if end < 0 or end + 22 > len(tail):
+        return None
+    size, offset = struct.unpack_from("<II", tail, end + 12)
+    directory = length - len(tail) + end - size
+    begin = directory - offset  # 0 where offsets are those in the whole file
+    if size < 46 or begin < 0:
+        return None
+    stream.seek(directory)
+    entry = stream.read(46)
+    if entry[:4] != _CENTRAL:
+        return None
+    stream.seek(begin + struct.unpack_from("<I", entry, 42)[0])
+    return (begin, FileType(Kind.ARCHIVE, "zip")) if _valid_header(stream.read(_HEADER_BYTES)) else None
+
+
+def _valid_header(header: bytes) -> bool:
+    return header[:4] == b"PK\x03\x04" and _valid_zip(header)
 
 
 def _valid_zip(header: bytes) -> bool:

@@ -10,14 +10,18 @@ import re
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import IO
 
 from ogaart.imaging.formats.layered_zip import MIMETYPES
+from ogaart.imaging.magic_bytes import ARCHIVES, COMPRESSED, OTHERS, PICTURES, UNSUPPORTED
 from ogaart.imaging.unread_pictures import unread_picture
 
 HEAD_BYTES = 36 << 10
 """How many first bytes ``sniff`` needs: an ISO image is known by bytes at 32 KiB."""
 TEXT_BYTES = 4096
 """How many of them decide whether it is a text."""
+PROLOG_BYTES = 4 << 20
+"""How far into an XML text its root element is searched: a licence in full may come before it."""
 
 
 class Kind(StrEnum):
@@ -46,75 +50,6 @@ class FileType:
     certain: bool = True
 
 
-_PICTURES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"\xff\xd8\xff", "jpg"),
-    (b"8BPS\0\x01", "psd"),
-    (b"8BPS\0\x02", "psb"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"II+\0", "tiff"),
-    (b"MM\0+", "tiff"),
-    (b"gimp xcf ", "xcf"),
-    (b"/* XPM */", "xpm"),
-    (b"DDS ", "dds"),
-    (b"qoif", "qoi"),
-    (b"icns", "icns"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
-    (b"\xff\x4f\xff\x51", "jp2"),
-    (b"\x01\xda\0\x01", "sgi"),
-    (b"\x01\xda\x01\x01", "sgi"),
-)
-_ARCHIVES: tuple[tuple[bytes, str], ...] = (
-    (b"MSCF\0\0\0\0", "cab"),
-    (b"070701", "cpio"),
-    (b"070702", "cpio"),
-    (b"070707", "cpio"),
-    (b"\xc7\x71", "cpio"),
-    (b"\x71\xc7", "cpio"),
-    (b"!<arch>\n", "ar"),
-    (b"\xed\xab\xee\xdb", "rpm"),
-    (b"PK\x03\x04", "zip"),
-    (b"PK\x05\x06", "zip"),
-    (b"PK\x07\x08", "zip"),
-    (b"PK00PK\x03\x04", "zip"),
-    (b"7z\xbc\xaf\x27\x1c", "7z"),
-    (b"Rar!\x1a\x07\0", "rar"),
-    (b"Rar!\x1a\x07\x01\0", "rar"),
-)
-_COMPRESSED: tuple[tuple[bytes, str], ...] = (
-    (b"\x1f\x8b\x08", "gz"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zst"),
-    (b"\x1f\x9d", "Z"),
-    (b"LZIP\x01", "lz"),
-    (b"\x04\x22\x4d\x18", "lz4"),
-)
-_UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
-    (b"RE\x7e\x5e", "rar 1"),
-    (b"SIT!", "StuffIt"),
-    (b"StuffIt", "StuffIt"),
-    (b"xar!", "xar"),
-    (b"ISc(", "InstallShield cab"),
-    (b"LRZI", "lrzip"),
-)
-_OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"OggS", "ogg"),
-    (b"fLaC", "flac"),
-    (b"ID3", "mp3"),
-    (b"%PDF-", "pdf"),
-    (b"BLENDER", "blend"),
-    (b"glTF", "glb"),
-    (b"MThd", "midi"),
-    (b"\x7fELF", "elf"),
-    (b"MZ", "exe"),
-    (b"OTTO", "otf"),
-    (b"\0\x01\0\0\0", "ttf"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
-    (b"Kaydara FBX", "fbx"),
-)
 _OBJECT_LIBRARY = re.compile(
     rb"!<(?:thin>\n|arch>\n(?:/ {15}|/SYM64/ {8}|//? {14}|__\.SYMDEF|#1/[\d ]{13}.{42}`\n__\.SYMDEF))", re.DOTALL
 )
@@ -122,14 +57,36 @@ _OBJECT_LIBRARY = re.compile(
 _ISO_BRANDS = {b"avif": "avif", b"avis": "avif"}
 _ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s>/])")
 _DOCTYPE = re.compile(rb"<![^\[>]*(?:\[(?:[^\]\"']|\"[^\"]*\"|'[^']*')*\]\s*)?>")
+_NAME_BYTES = 256
+"""How long the name of an element may be."""
 _PNM = re.compile(rb"P([1-6])(?:\s|#)")
+
+
+def needs_more(head: bytes) -> bool:
+    """Whether the type shows only further on: an XML text's comments before its root element go on behind ``head``.
+
+    Args:
+        head: the first bytes, ``HEAD_BYTES`` or more, or all where there are fewer.
+    """
+    if not HEAD_BYTES <= len(head) < PROLOG_BYTES:
+        return False
+    text = _as_utf8(head)
+    return not text or (text[:1] == b"<" and _root_of(text) is None)
+
+
+def read_head(stream: IO[bytes]) -> bytes:
+    """The first bytes of a file, as many as ``sniff`` needs."""
+    head = stream.read(HEAD_BYTES)
+    while needs_more(head) and (more := stream.read(len(head))):
+        head += more
+    return head
 
 
 def sniff(head: bytes) -> FileType:
     """Identify the type of bytes.
 
     Args:
-        head: the first ``HEAD_BYTES`` bytes, or all where there are fewer.
+        head: the first ``HEAD_BYTES`` bytes, more where ``needs_more`` says so, or all where there are fewer.
 
     Returns:
         The type; never raises.
@@ -139,10 +96,10 @@ def sniff(head: bytes) -> FileType:
     if _OBJECT_LIBRARY.match(head):
         return FileType(Kind.OTHER, "object library")
     for kind, table in (
-        (Kind.PICTURE, _PICTURES),
-        (Kind.ARCHIVE, _ARCHIVES),
-        (Kind.COMPRESSED, _COMPRESSED),
-        (Kind.UNSUPPORTED, _UNSUPPORTED),
+        (Kind.PICTURE, PICTURES),
+        (Kind.ARCHIVE, ARCHIVES),
+        (Kind.COMPRESSED, COMPRESSED),
+        (Kind.UNSUPPORTED, UNSUPPORTED),
     ):
         for magic, name in table:
             if head.startswith(magic):
@@ -233,23 +190,31 @@ def _is_lzma(head: bytes) -> bool:
 
 def _by_text(head: bytes) -> FileType | None:
     """SVG (also in UTF-16), PNM and other texts."""
-    text = head
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
-    text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = _as_utf8(head)
     if text[:1] == b"<" and _root_of(text) == b"svg":
         return FileType(Kind.VECTOR, "svg")
     if _PNM.match(head):
         return FileType(Kind.PICTURE, "ppm", certain=False)
-    if text.startswith(b"#define") and b"_width" in text and b"_bits" in text:
+    if text.startswith(b"#define") and b"_width" in text[:HEAD_BYTES] and b"_bits" in text[:HEAD_BYTES]:
         return FileType(Kind.PICTURE, "xbm", certain=False)
     if text.startswith(b"/* XPM"):
         return FileType(Kind.PICTURE, "xpm")
     return None
 
 
-def _root_of(text: bytes) -> bytes:
-    """Local name of an XML text's root element, behind its declaration, comments and document type; empty if none."""
+def _as_utf8(head: bytes) -> bytes:
+    """A text without its byte order mark and the white space before it."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def _root_of(text: bytes) -> bytes | None:
+    """Local name of an XML text's root element, behind its declaration, comments and document type.
+
+    Returns:
+        The name; empty if there is none; None if the text ends before it.
+    """
     place = 0
     while text.startswith(b"<", place):
         if text.startswith(b"<!--", place):
@@ -263,17 +228,17 @@ def _root_of(text: bytes) -> bytes:
             end = found.end() if found else -1
         else:
             root = _ROOT.match(text, place)
-            return root[1] if root else b""
+            return root[1] if root else b"" if len(text) - place > _NAME_BYTES else None
         if end < 0:
-            return b"svg" if text.startswith(b"<!DOCTYPE svg", place) else b""
+            return b"svg" if text.startswith(b"<!DOCTYPE svg", place) else None
         while text[end : end + 1].isspace():
             end += 1
         place = end
-    return b""
+    return None if place == len(text) else b""
 
 
 def _by_other_magic(head: bytes) -> FileType | None:
-    for magic, name in _OTHERS:
+    for magic, name in OTHERS:
         if head.startswith(magic):
             return FileType(Kind.OTHER, name)
     return None

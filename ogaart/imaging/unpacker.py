@@ -19,6 +19,7 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.identity import PIXELS_VERSION
 from ogaart.imaging.pictures import Picture
 from ogaart.imaging.worker_client import START_SECONDS, reason_of, start_worker
+from ogaart.likeness.features import Features
 from ogaart.workers.process import Child, ChildLost
 
 if TYPE_CHECKING:
@@ -57,12 +58,7 @@ class UnpackedMember:
         height: pixels.
         mode: Pillow's mode of the picture as stored.
         frames: number of frames.
-        has_alpha: whether any pixel is not opaque.
-        colours: distinct visible colours, counted up to 65,536.
-        palette: up to 8 main colours as 0xRRGGBB.
-        palette_shares: their shares.
-        pixel_art: whether it is drawn pixel by pixel.
-        signature: 4,096 bytes, see ``signatures``.
+        features: what its pixels look like, in columns of table ``images``.
         thumbnail: a WebP file.
         content: the picture file's bytes, above 1 MiB as a file without a name; None where it is the file itself.
         atlases: what a text says of the pictures beside it.
@@ -81,12 +77,7 @@ class UnpackedMember:
     height: int | None = None
     mode: str | None = None
     frames: int | None = None
-    has_alpha: bool | None = None
-    colours: int | None = None
-    palette: tuple[int, ...] | None = None
-    palette_shares: tuple[float, ...] | None = None
-    pixel_art: bool | None = None
-    signature: Bytes | None = None
+    features: Features | None = None
     thumbnail: Bytes | None = None
     content: Bytes | IO[Bytes] | None = None
     atlases: tuple[Atlas, ...] = ()
@@ -117,6 +108,12 @@ class Unpacker:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """Kill the child process while another thread unpacks by it; that file ends with a failed row."""
+        child = self._child
+        if child is not None:
+            child.stop()
 
     def close(self) -> None:
         """End the child process."""
@@ -298,15 +295,13 @@ class _Unpacking:
         )
         if row.status is not MemberStatus.PICTURE:
             return row
-        names = ("pixel_sha256", "width", "height", "mode", "frames", "has_alpha", "colours", "pixel_art")
+        names = ("pixel_sha256", "width", "height", "mode", "frames")
         thumbnail, signature, *content = message.blobs
         return dataclasses.replace(
             row,
             **{name: fields[name] for name in names},
-            palette=tuple(fields["palette"]),
-            palette_shares=tuple(fields["palette_shares"]),
+            features=Features(**fields["features"], signature=bytes(signature)),
             thumbnail=bytes(thumbnail),
-            signature=bytes(signature),
             content=_content(content[0]) if content else None,
         )
 

@@ -15,7 +15,7 @@ import os
 import resource
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image
 
@@ -29,7 +29,7 @@ from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.formats import layered_zip
 from ogaart.imaging.limits import Limits
-from ogaart.imaging.sniff import HEAD_BYTES, FileType, Kind, sniff
+from ogaart.imaging.sniff import FileType, Kind, read_head, sniff
 from ogaart.likeness import features
 from ogaart.likeness.premultiplied import premultiplied
 from ogaart.workers import child, protocol
@@ -102,7 +102,7 @@ class DecodingWorker:
         """The file's members; the file itself under the empty index where it is not an archive."""
         size = path.stat().st_size
         with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
+            head = read_head(stream)
             kind = sniff(head)
             if kind.format == "zip" and layered_zip.format_of(stream):
                 kind = FileType(Kind.PICTURE, "zip")
@@ -112,20 +112,25 @@ class DecodingWorker:
                 os.lseek(stream.fileno(), 0, os.SEEK_SET)
                 yield from walk.members_of(stream, kind)
                 return
-            if self_extracting.may_hold_archive(kind, head):
-                rest = iter(lambda: stream.read(1 << 20), b"")
-                head, found = self_extracting.find_in_stream(kind, head, rest)
-                behind = found and self_extracting.archive_behind(stream, *found, kind, self._scratch)
-                if behind:
-                    with behind[0]:
-                        yield from walk.members_of(*behind)
-                    return
+            if kind.kind is Kind.OTHER and (behind := self._behind(stream, kind, head)):
+                with behind[0]:
+                    yield from walk.members_of(*behind)
+                return
             if kind.format == "unknown" and (volume := last_volume(stream)):
                 yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)
             elif begin("", ""):
                 yield _loose_atlas(path, head, size) or Member(
                     "", "", MemberStatus.PICTURE, format=kind.format, bytes=size
                 )
+
+    def _behind(self, stream: IO[bytes], kind: FileType, head: bytes) -> tuple[IO[bytes], FileType] | None:
+        """The archive behind the start of a file, and its type."""
+        found = None
+        if self_extracting.may_hold_archive(kind, head):
+            rest = iter(lambda: stream.read(1 << 20), b"")
+            _, found = self_extracting.find_in_stream(kind, head, rest)
+        found = found or self_extracting.find_zip_by_its_end(stream)
+        return self_extracting.archive_behind(stream, *found, kind, self._scratch) if found else None
 
     def _report(self, member: Member, path: Path) -> None:
         """Decode the member where it is a picture, and send its row."""
@@ -176,11 +181,7 @@ class DecodingWorker:
             "height": height,
             "mode": picture.mode,
             "frames": picture.frames,
-            "has_alpha": about.has_alpha,
-            "colours": about.colours,
-            "palette": about.palette,
-            "palette_shares": about.palette_shares,
-            "pixel_art": about.pixel_art,
+            "features": {name: value for name, value in vars(about).items() if name != "signature"},
         }
         content = () if member.data is None else (member.data,)
         return row, (thumbnails.webp(picture.rgba, multiplied), about.signature, *content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ _HUES = (
 )
 
 
+@lru_cache(maxsize=1 << 16)
 def colour_name(rgb: int) -> str:
     """Name one colour.
 

@@ -64,6 +64,7 @@ def find_kin(
     pixels: Sequence[str],
     names: Sequence[str],
     formats: Sequence[str],
+    described: NDArray[np.uint8] | None = None,
 ) -> list[Kin]:
     """The pairs of pictures that show the same.
 
@@ -73,6 +74,7 @@ def find_kin(
         pixels: hash of each picture's pixels.
         names: what each is called without its format, with its entry; empty: nothing is known.
         formats: of each picture's file, such as png.
+        described: what ``describe`` returned for the miniatures, where that was kept.
 
     Returns:
         Each pair once, the best kind of it. Of many equals not all pairs are listed, but all are linked.
@@ -82,7 +84,7 @@ def find_kin(
         found[one, other] = Kin(one, other, KinKind.PIXELS, 1.0)
     if len(pixels) < 2:
         return list(found.values())
-    facts = _Facts.of(signatures)
+    facts = _Facts.of_rows(described if described is not None else describe(signatures))
     named = {pair for pair in _runs_of_equals(names) if formats[pair[0]] != formats[pair[1]]}
     pairs = {*_candidates(facts), *named} - found.keys()
     for kin in _compared(sorted(pairs), signatures, sizes, facts, named):
@@ -103,7 +105,9 @@ def families(count: int, kin: Sequence[Kin]) -> NDArray[np.int64]:
     for pair in kin:
         one, other = first(pair.one), first(pair.other)
         head[max(one, other)] = min(one, other)
-    return np.array([first(n) for n in range(count)], np.int64)
+    for n in {place for pair in kin for place in (pair.one, pair.other)}:
+        head[n] = first(n)
+    return head
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,24 @@ class _Facts:
     flat: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, signatures: NDArray[np.uint8]) -> "_Facts":
-        parts = [_describe(np.asarray(signatures[n : n + _BATCH])) for n in range(0, len(signatures), _BATCH)]
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    def of_rows(cls, rows: NDArray[np.uint8]) -> "_Facts":
+        end = _COARSE * _COARSE * 4
+        across, down, outline = (rows[:, end + 8 * n : end + 8 * n + 8].copy().view("<u8").ravel() for n in range(3))
+        return cls(rows[:, :end], across, down, outline, rows[:, -1] > 0)
+
+
+DESCRIBED = _COARSE * _COARSE * 4 + 3 * 8 + 1
+"""Bytes of what is known of a miniature."""
+
+
+def describe(signatures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What miniatures (N, 32, 32, 4) uint8 are compared by first: (N, ``DESCRIBED``) uint8, worth keeping."""
+    parts = [np.zeros((0, DESCRIBED), np.uint8)]
+    for start in range(0, len(signatures), _BATCH):
+        coarse, across, down, outline, flat = _describe(np.asarray(signatures[start : start + _BATCH]))
+        hashes = (some.astype("<u8").view(np.uint8).reshape(-1, 8) for some in (across, down, outline))
+        parts.append(np.concatenate([coarse, *hashes, flat[:, None]], axis=1, dtype=np.uint8, casting="unsafe"))
+    return np.concatenate(parts)
 
 
 def _describe(batch: NDArray[np.uint8]) -> tuple[NDArray[np.generic], ...]:

@@ -25,7 +25,7 @@ _SAME_SHADE = 30.0
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one picture.
+    """The features of one picture; each is a column of table ``images``.
 
     Attributes:
         has_alpha: whether any pixel is not opaque.
@@ -38,8 +38,8 @@ class Features:
 
     has_alpha: bool
     colours: int
-    palette: tuple[int, ...]
-    palette_shares: tuple[float, ...]
+    palette: list[int]
+    palette_shares: list[float]
     pixel_art: bool
     signature: bytes
 
@@ -59,8 +59,8 @@ def describe(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> Fea
     return Features(
         has_alpha=opaque < alpha.size,
         colours=colours,
-        palette=palette,
-        palette_shares=shares,
+        palette=list(palette),
+        palette_shares=list(shares),
         pixel_art=_is_pixel_art(rgba.shape[1], rgba.shape[0], colours, soft),
         signature=signature(rgba, picture).tobytes(),
     )

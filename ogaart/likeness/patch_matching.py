@@ -21,8 +21,10 @@ COMMON = 200
 """Pictures with a patch from which on it tells of none."""
 POSTINGS = 400_000
 """Places that are weighed, those of the rarest patches first."""
-JUDGED = 256
-"""Agreements that are judged at one scale, the most votes first."""
+JUDGED, JUDGED_TURNED = 256, 64
+"""Agreements that are judged at one scale, the most votes first: of a query upright, and of it turned or mirrored."""
+PROBED = 512
+"""Patches of a turned query that are looked up before all of them."""
 _LEAST_VOTES, _LEAST_KINDS = 2, 3
 _CLAIMED_WEIGHT = 1.8
 
@@ -112,7 +114,7 @@ class Match:
 def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
-    Turned and mirrored it is looked for only where upright nothing is proved.
+    Turned and mirrored it is looked for only where upright nothing is proved, and where some of it agrees so.
 
     Returns:
         Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
@@ -123,8 +125,11 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
         found += match_patches(patches, index, factor)
     if not any(one.claimed for one in found):
         for orientation in range(1, ORIENTATIONS):
-            turned = match_patches(query.turned(orientation), index)
-            found += [_turned_back(one, orientation, query) for one in turned]
+            turned = query.turned(orientation)
+            if _promising(turned, index):
+                found += [
+                    _turned_back(one, orientation, query) for one in match_patches(turned, index, judged=JUDGED_TURNED)
+                ]
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
@@ -137,6 +142,14 @@ def match_patches(patches: Patches, index: PatchIndex, factor: int = 1, judged: 
     """
     postings = index.find(patches.hashes, COMMON, POSTINGS)
     return list(_judged(patches, factor, postings, index, judged))
+
+
+def _promising(patches: Patches, index: PatchIndex) -> bool:
+    """Whether some of a query's patches agree on anything: most pictures are in the index in no orientation."""
+    if len(patches) <= 2 * PROBED:
+        return True
+    probe = patches.at_most(PROBED)
+    return bool(_agreements(probe, 1, index.find(probe.hashes, COMMON, POSTINGS), 1))
 
 
 def _turned_back(one: Match, orientation: int, query: QueryPatches) -> Match:
@@ -164,7 +177,7 @@ def _agreements(patches: Patches, factor: int, postings: Postings, judged: int) 
     x = patches.x[postings.query].astype(np.int64) - factor * postings.x
     y = patches.y[postings.query].astype(np.int64) - factor * postings.y
     keys = (postings.picture << (2 * _BITS)) | ((x + _SHIFT) << _BITS) | (y + _SHIFT)
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)  # not stable, which takes three times as long: the order of equal votes does not matter
     ranked = keys[order]
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
     weights = (1.0 / np.log2(2.0 + postings.counts))[postings.query[order]]
@@ -183,10 +196,10 @@ def _agreements(patches: Patches, factor: int, postings: Postings, judged: int) 
 
 def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex, judged: int) -> Iterator[Match]:
     taken: dict[int, list[Box]] = {}
-    extents = _Extents(patches)
+    known = _KnownPatches(patches)
     for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
-        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], extents)
+        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], known)
         if one is not None and not any(overlap(box, one.query_box) for box in taken.get(one.picture, ())):
             taken.setdefault(one.picture, []).append(one.query_box)
             yield one
@@ -198,7 +211,7 @@ def _judge(
     agreement: _Agreement,
     facts: PictureFacts,
     rows: NDArray[np.int64],
-    extents: "_Extents",
+    known: "_KnownPatches",
 ) -> Match | None:
     """What an agreement proves."""
     left, top = agreement.x, agreement.y
@@ -210,12 +223,16 @@ def _judge(
         (inner[0] - left) // factor, (inner[1] - top) // factor,
         -(-(inner[2] - inner[0]) // factor), -(-(inner[3] - inner[1]) // factor),
     )  # fmt: skip
-    found = Match(
-        agreement.picture, PartRelation.OVERLAP, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
-        _times(of_picture, facts.enlarged), factor / facts.enlarged, 0, len(rows), agreement.weight, 0.0, False,
-    )  # fmt: skip
+
+    def found(relation: PartRelation, share: float, *, claimed: bool) -> Match:
+        return Match(
+            agreement.picture, relation, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
+            _times(of_picture, facts.enlarged), factor / facts.enlarged, 0, len(rows), agreement.weight, share, claimed,
+        )  # fmt: skip
+
     if agreement.weight < _CLAIMED_WEIGHT:
-        return found  # a candidate, and no proof, however much of it agrees
+        # A candidate, and no proof, however much of it agrees.
+        return found(PartRelation.OVERLAP, 0.0, claimed=False)
     # Both keep the multiples of the larger step: of those, which could agree?
     step = max(patches.step, facts.step)
     thinned = facts.step / step
@@ -227,8 +244,8 @@ def _judge(
     picture_inside = inner == (left, top, right, bottom)
     whole = inner == (0, 0, patches.width, patches.height)
     # Patches of another scale than the query's own do not tell of the rest of it.
-    query_inside = whole or (factor == 1 and _inside(extents.of(step), inner))
-    query_share = _share_of_query(patches, rows, inner, SIDE * factor, step) if query_inside else 0.0
+    query_inside = whole or (factor == 1 and _inside(known.extent(step), inner))
+    query_share = known.share(rows, inner, SIDE * factor, step) if query_inside else 0.0
     relation, share = PartRelation.OVERLAP, min(query_share, picture_share)
     if query_inside and (query_share >= picture_share or not picture_inside):
         relation, share = PartRelation.WHOLE, query_share
@@ -236,26 +253,65 @@ def _judge(
         relation, share = PartRelation.PART, picture_share
     claimed = (
         share >= _CLAIMED_SHARE[PartRelation.WHOLE if query_inside and picture_inside else relation]
-        and len(np.unique(patches.hashes[rows])) >= _LEAST_KINDS
+        and len(known.kinds_of(rows)) >= _LEAST_KINDS
     )
-    return replace(found, relation=relation, share=min(share, 1.0), claimed=claimed)
+    return found(relation, min(share, 1.0), claimed=claimed)
 
 
-class _Extents:
-    """Where the patches of a query are that are multiples of a step: left, top, right and bottom of all windows."""
+class _KnownPatches:
+    """What many judgements need of a query's patches, computed once.
+
+    ``powers`` says of each the power of two that its hash is a multiple of, ``kinds`` numbers equal hashes alike.
+    """
 
     def __init__(self, patches: Patches) -> None:
         self._patches = patches
-        self._known: dict[int, Box | None] = {}
+        self._x, self._y = patches.x.astype(np.int64), patches.y.astype(np.int64)
+        self._powers = _powers_of_two(patches.hashes)
+        self._kinds = np.unique(patches.hashes, return_inverse=True)[1].reshape(-1)
+        self._extents: dict[int, Box | None] = {}
 
-    def of(self, step: int) -> Box | None:
-        """None where there are none."""
-        if step not in self._known:
-            kept = (self._patches.hashes & np.uint64(step - 1)) == 0
-            x, y = self._patches.x[kept], self._patches.y[kept]
+    def kinds_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One row of each kind among some."""
+        order = rows[np.argsort(self._kinds[rows], kind="stable")]
+        kinds = self._kinds[order]
+        return order[np.concatenate(([True], kinds[1:] != kinds[:-1]))]
+
+    def extent(self, step: int) -> Box | None:
+        """Left, top, right and bottom of all windows that are multiples of a step; None where there are none."""
+        if step not in self._extents:
+            kept = self._powers >= step.bit_length() - 1
+            x, y = self._x[kept], self._y[kept]
             some = (int(x.min()), int(y.min()), int(x.max()) + SIDE, int(y.max()) + SIDE) if len(x) else None
-            self._known[step] = some
-        return self._known[step]
+            self._extents[step] = some
+        return self._extents[step]
+
+    def share(self, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
+        """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
+
+        It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
+        the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
+        """
+        x, y = self._x, self._y
+        within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
+        voting, could = _at_least(self._powers[rows]), _at_least(self._powers[within])
+        kinds = _at_least(self._powers[self.kinds_of(rows)])
+        share, highest = 0.0, step.bit_length() - 1
+        for power in range(highest, self._patches.step.bit_length() - 2, -1):
+            if power == highest or kinds[power] >= _LEAST_KINDS:
+                share = max(share, float(voting[power]) / max(int(could[power]), 1))
+        return share
+
+
+def _powers_of_two(hashes: Hashes) -> NDArray[np.int64]:
+    """The power of two that each hash is a multiple of; 63 of 0."""
+    lowest = hashes & (~hashes + np.uint64(1))
+    return np.where(hashes == 0, 63, np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64)).astype(np.int64))
+
+
+def _at_least(powers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(64,): how many are at least 0, 1, 2 ..."""
+    return np.asarray(np.bincount(powers, minlength=64)[::-1].cumsum()[::-1], np.int64)
 
 
 def _inside(extent: Box | None, box: Box) -> bool:
@@ -263,25 +319,6 @@ def _inside(extent: Box | None, box: Box) -> bool:
     return extent is None or (
         extent[0] >= box[0] and extent[1] >= box[1] and extent[2] <= box[2] and extent[3] <= box[3]
     )
-
-
-def _share_of_query(patches: Patches, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
-    """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
-
-    It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
-    the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
-    """
-    x, y = patches.x.astype(np.int64), patches.y.astype(np.int64)
-    within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
-    agreeing = patches.hashes[rows]
-    share, level = 0.0, step
-    while level >= patches.step:
-        voting, could = agreeing & np.uint64(level - 1), patches.hashes & np.uint64(level - 1)
-        kinds = len(np.unique(agreeing[voting == 0]))
-        if level == step or kinds >= _LEAST_KINDS:
-            share = max(share, np.count_nonzero(voting == 0) / max(int(np.count_nonzero(within & (could == 0))), 1))
-        level //= 2
-    return float(share)
 
 
 def _times(box: Box, factor: int) -> Box:

@@ -24,6 +24,7 @@ _ORIENTATIONS = np.array([1.0, TURNED, TURNED, TURNED, MIRRORED, TURNED, TURNED,
 """What each of the eight orientations counts: upright and its quarter turns, mirrored and those of that."""
 _FLAT = 6  # of 255: what JPEG makes of one colour
 _FAINT, _SPECKS = 3.0, 8.0  # of 255: deviations of a night sky, and of what is left of a texture without its "ground"
+_GRAIN = 10.0  # of 255: deviation from a soft gradient, which JPEG and dithering stay below
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
@@ -48,14 +49,29 @@ def flat(query: NDArray[np.uint8]) -> bool:
 
 
 def which_are_flat(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which miniatures (N, 32, 32, 4) are of one colour but for faint noise, or empty but for a few specks."""
+    """Which miniatures (N, S, S, 4) are of one colour but for faint noise, or empty but for a few specks."""
     # Every second pixel of every second row tells as much, in a quarter of the time.
-    pixels = miniatures[:, ::2, ::2].reshape(len(miniatures), SIDE * SIDE // 4, 4)
+    sample = miniatures[:, ::2, ::2]
+    pixels = sample.reshape(len(sample), sample.shape[1] * sample.shape[2], 4)
     ranges = pixels.max(axis=1) - pixels.min(axis=1)
     values = pixels.astype(np.float32)
     variances = np.einsum("npc,npc->nc", values, values) / values.shape[1] - values.mean(axis=1) ** 2
     limits = np.where(ranges[:, 3] <= _FLAT, np.float32(_FAINT), np.float32(_SPECKS))
     return np.asarray((ranges.max(axis=1) <= _FLAT) | (variances.max(axis=1) < limits**2))
+
+
+def smooth(query: NDArray[np.uint8]) -> bool:
+    """Whether a miniature is one soft gradient, straight or round: its copies lose nothing when they are resized.
+
+    Each channel is compared with the quadratic surface that fits it best.
+    """
+    side = query.shape[0]
+    down, across = (axis.ravel() for axis in np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j])
+    surfaces = np.stack([np.ones_like(down), down, across, down * across, down**2, across**2], axis=1)
+    values = query.reshape(side * side, 4).astype(np.float64)
+    basis, _ = np.linalg.qr(surfaces)
+    rest = values - basis @ (basis.T @ values)
+    return bool(np.sqrt((rest**2).mean(axis=0)).max() < _GRAIN)
 
 
 def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:

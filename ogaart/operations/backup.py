@@ -17,6 +17,7 @@ from ogaart.core.errors import BadChoice
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.platform import Stores
+from ogaart.resources.state.sqlite_files import log_of
 from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
@@ -39,6 +40,11 @@ def backup(settings: Settings, folder: Path) -> Report:
         BadChoice: the folder is a data root in use, or inside this one; nothing is written.
         OSError: the folder cannot be written.
     """
+    if settings.objects is not None:
+        raise BadChoice(
+            f"the data are in {settings.objects} and PostgreSQL, which have backups of their own: see "
+            "docs/operator/deploying.md"
+        )
     folder = folder.expanduser().resolve()
     _refuse_data_roots(folder, settings.data)
     stores = Stores(settings)
@@ -135,11 +141,28 @@ def _instance(report: Report, home: Path, target: Path) -> None:
         copy = target / path.relative_to(home)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".db":
-            copy.unlink(missing_ok=True)
-            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as made:
-                source.backup(made)
+            _copy_database(path, copy)
         else:
             shutil.copy2(path, copy)
         files += 1
         size += copy.stat().st_size
     report.rows.append({"what": "Dagster instance", "files": files, "copied": files, "MB": round(size / 1e6, 3)})
+
+
+def _copy_database(path: Path, copy: Path) -> None:
+    """Copy a database as of one moment.
+
+    SQLite opens one with a write-ahead log only where it can write beside it; where it cannot, nothing else writes, and
+    the log is copied and applied to the copy.
+    """
+    for old in (copy, log_of(copy)):
+        old.unlink(missing_ok=True)
+    if os.access(path.parent, os.W_OK):
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as made:
+            source.backup(made)
+        return
+    for one, target in ((path, copy), (log_of(path), log_of(copy))):
+        if one.exists():
+            shutil.copyfile(one, target)
+    with closing(sqlite3.connect(copy)) as made:
+        made.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -20,6 +20,7 @@ class Damage:
         discard: vector space whose collection is removed first; its points are written again from the vectors.
         generation: number of a damaged generation, which is deleted once another one is in service.
         fetch_records: make the fetch records' database and journal again from what is intact in either.
+        shared: make rows and objects of takedowns, reports and publications again from what is intact in either.
         facts: delete the small facts that are damaged; they are requested or made again.
     """
 
@@ -33,6 +34,7 @@ class Damage:
     generation: int = 0
     fetch_records: bool = False
     facts: bool = False
+    shared: bool = False
 
     def row(self) -> dict[str, str]:
         """As a row of the report."""

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
 
+from ogaart.core.errors import ExtraMissing, InstanceConfigInvalid, InstanceUnreachable
 from ogaart.imaging.find_libarchive import find_libarchive
+from ogaart.orchestration.extras import require_extra
+from ogaart.orchestration.instance import open_instance, try_database
 from ogaart.resources.embedding.backend_choice import Measured, choose
 from ogaart.resources.embedding.embedder import Embedder, EmbedderBroken
 from ogaart.resources.embedding.registry import (
@@ -29,8 +32,12 @@ from ogaart.resources.embedding.registry import (
 )
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.factory import open_index
-from ogaart.resources.state.database import StateDatabase, StateRefused, sqlite_problem
+from ogaart.resources.objects.factory import open_objects
+from ogaart.resources.objects.store import ObjectsRefused
+from ogaart.resources.state.database import StateDatabase, StateRefused
+from ogaart.resources.state.layout import layout_problem
 from ogaart.resources.state.root_identity import id_of
+from ogaart.resources.state.sqlite_files import sqlite_problem
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.settings import Settings, shown_url
 from ogaart.sites.errors import InvalidQueries, UnknownSite
@@ -72,7 +79,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is required")
     yield _libarchive()
     yield from _storage(settings)
+    yield from _objects(settings)
     yield _state(settings)
+    yield _dagster(settings)
+    yield _executor(settings)
     yield _queries(settings)
     yield from _model(settings)
     yield _collection(settings)
@@ -84,7 +94,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _libarchive() -> Finding:
     name = find_libarchive()
     if name is None:
-        return Finding("libarchive", False, LIBARCHIVE_HELP)
+        named = os.environ.get("LIBARCHIVE")
+        missing = f"LIBARCHIVE={named} is not a library that can be loaded as libarchive: " if named else ""
+        return Finding("libarchive", False, f"{missing}{LIBARCHIVE_HELP}")
     try:
         version = ctypes.CDLL(name).archive_version_number()
     except (OSError, AttributeError) as cause:
@@ -101,33 +113,104 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         probe.write_bytes(b"probe")
         probe.unlink()
         yield Finding("data root", True, f"{root.root} is writable and owned by this host")
-    except (OSError, DataRootRefused) as cause:
+    except DataRootRefused as cause:
         yield Finding("data root", False, str(cause))
+        return
+    except OSError as cause:
+        reason = cause.strerror or type(cause).__name__
+        yield Finding("data root", False, f"{root.root}: {reason}: set OGAART_DATA to a folder that can be written")
         return
     free = shutil.disk_usage(root.root).free
     enough = free >= settings.min_free_bytes
     yield Finding("disk", enough, f"{free / 2**30:.1f} GiB free, {settings.min_free_bytes / 2**30:.1f} GiB required")
 
 
+def _objects(settings: Settings) -> Iterator[Finding]:
+    """Whether files can be stored in a bucket, where one is named, read and deleted again."""
+    probe = DataRoot.of(settings).scratch / f"probe-{uuid.uuid4().hex}"
+    try:
+        store = open_objects(settings)
+        if not store.remote:
+            return
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        store.put(probe, probe)
+        store.fetch([probe], fresh=True)
+        store.delete(probe)
+        yield Finding("objects", True, f"{settings.objects} can be written and read")
+    except (ObjectsRefused, OSError) as cause:
+        yield Finding("objects", False, str(cause))
+    finally:
+        with suppress(OSError):  # it is not there, or nothing can be
+            probe.unlink()
+
+
 def _state(settings: Settings) -> Finding:
     """Opens the database of state; a server's is claimed for this data root where it is new."""
     root = DataRoot.of(settings)
     if settings.database_url is None:
-        problem = sqlite_problem(root.state) if root.state.exists() else ""
+        problem = (sqlite_problem(root.state) or layout_problem(root.state)) if root.state.exists() else ""
         detail = f"{problem}: run `ogaart verify --repair`" if problem else "SQLite (OGAART_DATABASE_URL is not set)"
         return Finding("database of state", not problem, f"{root.state}: {detail}")
     try:
         with closing(StateDatabase(settings)) as state, state.reading():
             return Finding("database of state", True, f"{state.where} belongs to this data root, id {id_of(root)}")
-    except StateRefused as cause:
+    except (StateRefused, ObjectsRefused) as cause:
         return Finding("database of state", False, str(cause))
+
+
+def _dagster(settings: Settings) -> Finding:
+    """Opens Dagster's instance; one that no run has made yet is not made."""
+    home = DataRoot.of(settings).dagster
+    if settings.dagster_database is None and not home.exists():
+        return Finding("dagster", True, f"{home}: the first run makes it")
+    try:
+        try_database(settings)
+        with open_instance(settings) as instance:
+            runs = instance.get_runs_count()
+    except (DataRootRefused, InstanceConfigInvalid, InstanceUnreachable, ExtraMissing, OSError) as cause:
+        return Finding("dagster", False, str(cause))
+    kind = "SQLite" if settings.dagster_database is None else "PostgreSQL (OGAART_DAGSTER_DATABASE)"
+    return Finding("dagster", True, f"{home}: {runs:,} runs in {kind}")
+
+
+def _executor(settings: Settings) -> Finding:
+    """Loads the package of the executor, and connects to the broker of workers."""
+    name = settings.executor
+    if name == "in_process":
+        return Finding("executor", True, "in_process: steps are executed in the run's process")
+    try:
+        require_extra(name)
+    except ExtraMissing as cause:
+        return Finding("executor", False, f"{name}: {cause}")
+    return _broker(settings) if name == "celery" else Finding("executor", True, f"{name}: its package is installed")
+
+
+def _broker(settings: Settings) -> Finding:
+    # These two come with the extra.
+    from kombu.connection import Connection
+    from kombu.exceptions import OperationalError
+
+    from ogaart.orchestration.celery_executor import app_arguments
+
+    broker = app_arguments(settings)["broker"]
+    try:
+        with Connection(broker, connect_timeout=SECONDS) as connection:  # type: ignore[no-untyped-call]
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=SECONDS)
+    except (OperationalError, OSError) as cause:
+        reason = f"{shown_url(broker)} does not respond ({type(cause).__name__})"
+        return Finding("executor", False, f"celery: {reason}: start it, or correct OGAART_CELERY_BROKER")
+    return Finding("executor", True, f"celery: {shown_url(broker)} responds")
 
 
 def _queries(settings: Settings) -> Finding:
     try:
         queries = open_site(settings).load_queries(settings.queries)
-    except (InvalidQueries, UnknownSite, OSError) as cause:
+    except (InvalidQueries, UnknownSite) as cause:
         return Finding("queries", False, str(cause))
+    except OSError as cause:
+        reason = cause.strerror or type(cause).__name__
+        return Finding("queries", False, f"{settings.queries}: {reason}: set OGAART_QUERIES to a file of queries")
     return Finding("queries", True, f"{settings.queries}: {', '.join(queries)}")
 
 
@@ -141,6 +224,9 @@ def _model(settings: Settings) -> Iterator[Finding]:
             yield _downloadable(name, model_named(settings.model))
             return
         requested = choose(settings)
+        if requested.refused:
+            yield Finding("embedding back end", False, requested.refused)
+            return
         with Embedder(settings) as embedder:
             embedder.start()
             used = embedder.choice
@@ -152,12 +238,15 @@ def _model(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(name, True, f"{found.path}; space {space.name}")
     others = "; ".join(_measured(row) for row in used.measured if row.backend != used.backend)
-    detail = f"{used.backend}: {used.reason}" + (f" ({others})" if others else "")
+    near = next((f", {row.fidelity}" for row in used.measured if row.backend == used.backend and row.fidelity), "")
+    detail = f"{used.backend}: {used.reason}{near}" + (f" ({others})" if others else "")
     yield Finding("embedding back end", used.backend == requested.backend, detail, needed=False)
 
 
 def _measured(row: Measured) -> str:
-    return f"{row.backend}: {row.refused or f'{row.milliseconds} ms'}"
+    if row.refused or row.fidelity is None:
+        return f"{row.backend}: {row.refused or f'{row.milliseconds} ms'}"
+    return f"{row.backend}: {row.milliseconds} ms, {row.fidelity}"
 
 
 def _downloadable(name: str, model: EmbeddingModel) -> Finding:

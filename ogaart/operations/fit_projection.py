@@ -38,6 +38,7 @@ def fit_projection(
     """
     stores = Stores(settings)
     space = VectorSpace.of(settings).name
+    stores.segments.pull()
     vectors, derived = Vectors(stores.root.vectors, space), DerivedBytes(stores.root.derived, parts.SPACE)
     held = vectors.keys() & derived.keys()
     with connect(stores.tables) as con:

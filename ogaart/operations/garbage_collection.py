@@ -25,16 +25,19 @@ from ogaart.core.stages import Stage
 from ogaart.operations.preconditions import refuse_while_processes_run, refuse_while_running
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.table_views import connect
+from ogaart.resources.cells.sheets_of_tables import sheet_keys
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
 from ogaart.resources.index.factory import discard_index
 from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
+from ogaart.resources.state.locks import hold_all_everywhere
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
-from ogaart.resources.storage.locks import Locked, hold
+from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.tables import Tables
@@ -99,6 +102,8 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
                     "first": paths,
                 }
             )
+        if delete:
+            stores.segments.push_deletions()
     if items and not delete:
         report.errors.append("Nothing deleted (dry run). Run `ogaart gc --yes` to delete.")
     return report
@@ -113,10 +118,10 @@ def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
             raise
         partitions = []
         refuse_while_processes_run(stores)
-    held.enter_context(hold(catalog_lock(stores.root), what="the catalog"))
-    for partition in sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)}):
-        lock = step_lock(stores.root, Stage.EMBEDDINGS, partition)
-        held.enter_context(hold(lock, what=f"{Stage.EMBEDDINGS} of {partition}"))
+    held.enter_context(stores.hold(catalog_lock(stores.root), what="the catalog"))
+    partitions = sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)})
+    locks = [step_lock(stores.root, Stage.EMBEDDINGS, partition) for partition in partitions]
+    held.enter_context(hold_all_everywhere(stores.state, locks, f"a step of {Stage.EMBEDDINGS}"))
 
 
 def everything(stores: Stores) -> Iterator[Item]:
@@ -141,7 +146,7 @@ def everything(stores: Stores) -> Iterator[Item]:
 
 @dataclass(frozen=True)
 class Used:
-    """What rows of the tables and of kept generations refer to."""
+    """What rows of the tables and of kept generations refer to; ``pixels`` are the keys of segments."""
 
     blobs: frozenset[str]
     urls: frozenset[str]
@@ -164,11 +169,13 @@ def _used(tables: Tables, catalogs: list[Path]) -> Used:
     with connect(tables) as con:
         blobs, urls, pixels = (_column(con, q) for q in (_BLOBS, _URLS, "SELECT pixel_sha256 FROM images"))
         blobs |= _column(con, _LICENCE_PAGES)
+        pixels |= {one.named for one in sheet_keys(con)}
     for catalog in catalogs:
         try:
             with duckdb.connect(str(catalog), read_only=True) as con:
                 blobs |= _column(con, _BLOBS)
                 pixels |= _column(con, "SELECT pixel_sha256 FROM images")
+                pixels |= {one.named for one in sheet_keys(con)}
         except duckdb.IOException as cause:
             raise Locked(
                 f"{catalog} cannot be read ({cause}): close the program that has it open for writing"
@@ -187,10 +194,9 @@ def _records_and_blobs(stores: Stores, used: Used) -> Iterator[Item]:
     old = {record.url for record in records if record.url not in used.urls and now - record.checked_at > RECORD_GRACE}
     kept = {record.sha256 for record in records if record.url not in old}
     oldest = now.timestamp() - BLOB_GRACE.total_seconds()
-    for path in stores.root.blobs.glob("*/*/*"):
-        unused = path.name not in used.blobs and path.name not in kept
-        if unused and not path.name.startswith(".") and path.stat().st_mtime < oldest:
-            yield Item("blobs", path, path.stat().st_size, lambda path=path: _unlink_old(path, oldest))  # type: ignore[misc]
+    for file in stores.blobs.stored():
+        if file.path.name not in used.blobs and file.path.name not in kept and file.written < oldest:
+            yield Item("blobs", file.path, file.bytes, partial(_delete_old, stores, file.path, oldest))
     superseded = fetches.superseded()
     if old:
         size = superseded + sum(record.line_bytes for record in records if record.url in old)
@@ -214,6 +220,7 @@ def _forget(fetches: FetchRecords, urls: set[str]) -> None:
 def _segments(stores: Stores, pixels: frozenset[str]) -> Iterator[Item]:
     """Segments with rows of pictures that no table names, and damaged ones; what is still in use is kept."""
     root = stores.root
+    stores.segments.pull()
     spaces: list[tuple[str, Segments[Any, Any]]] = [
         *((f"vectors of {space}", Vectors(root.vectors, space)) for space in _folders(root.vectors)),
         *((f"derived {space}", DerivedBytes(root.derived, space)) for space in _folders(root.derived)),
@@ -237,8 +244,15 @@ def _folders(root: Path) -> list[str]:
 def _drafts(stores: Stores) -> Iterator[Item]:
     """Temporary files whose process has ended, and partial downloads that will not be resumed."""
     root = stores.root
-    for path in stores.tables.objects.garbage(OBJECT_GRACE):
-        yield _file("superseded tables and packs", path)
+    publications = Publications(stores.state, stores.objects)
+    published = {root.root / name for record in publications.all() for name in record.objects}
+    for file in publications.unused():
+        yield Item("files of old publications", file.path, file.bytes, partial(stores.objects.delete, file.path))
+    for file in stores.tables.objects.garbage(OBJECT_GRACE):
+        if file.path in published:
+            continue
+        forget = partial(stores.objects.delete, file.path)
+        yield Item("superseded tables and packs", file.path, file.bytes, forget)
     for folder in (root.tables, root.packs, root.blobs, root.site, root.vectors, root.derived, root.index):
         for path in sorted(folder.rglob(f"{TEMPORARY}*")) if folder.is_dir() else ():
             if path.is_file() and is_leftover(path):
@@ -264,6 +278,7 @@ def _space(stores: Stores, space: str) -> Iterator[Item]:
     if space == current or space in published:
         by = f"generation {published[space]} is published with it" if space in published else "OGAART_MODEL names it"
         raise SpaceInUse(f"space {space} is in use ({by}): publish with another model first, then run `ogaart gc`")
+    stores.segments.pull()
     folder = stores.root.vectors / space
     shard = stores.root.index / space
     if not folder.is_dir() and not shard.is_dir():
@@ -279,10 +294,10 @@ def _file(what: str, path: Path) -> Item:
     return Item(what, path, path.stat().st_size, lambda: path.unlink(missing_ok=True))
 
 
-def _unlink_old(path: Path, oldest: float) -> None:
+def _delete_old(stores: Stores, path: Path, oldest: float) -> None:
     """Delete a blob, unless the same bytes were fetched again since it was listed."""
-    if path.exists() and path.stat().st_mtime < oldest:
-        path.unlink()
+    if any(file.written < oldest for file in stores.objects.files(path.parent) if file.path == path):
+        stores.objects.delete(path)
 
 
 def _tree(what: str, path: Path) -> Item:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
 
@@ -22,6 +23,7 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_status import ENDED, UNFINISHED
 from ogaart.resources.catalog.generations import CURRENT, Generations
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import FAILURES, STEPS
 from ogaart.resources.storage.sql import select_files
 from ogaart.resources.storage.table_types import Table
@@ -42,10 +44,10 @@ class PipelineMetrics(Collector):
 
     Args:
         settings: the settings; the data root is theirs.
-        instance: Dagster's instance.
+        instance: Dagster's instance; None where the data root is read-only, which leaves its runs out.
     """
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance | None) -> None:
         self._settings, self._instance = settings, instance
         self._lock = Lock()
         self._read: list[GaugeMetricFamily] = []
@@ -71,7 +73,8 @@ class PipelineMetrics(Collector):
             with duckdb.connect() as con:
                 yield from _steps(con, stores, now)
                 yield from _failures(con, stores)
-            yield from _runs(self._instance, now)
+            if self._instance is not None:
+                yield from _runs(self._instance, now)
             yield from _publication(stores)
         finally:
             stores.close()
@@ -160,9 +163,20 @@ def _publication(stores: Stores) -> Iterator[GaugeMetricFamily]:
         yield _gauge("publication_timestamp_seconds", text, at)
 
 
+@contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance | None]:
+    """Dagster's instance, which is only opened to write; None where that is impossible."""
+    root = DataRoot.of(settings)
+    if root.root.exists() and not root.writable:
+        yield None
+        return
+    with open_instance(settings) as instance:
+        yield instance
+
+
 def pipeline_metrics(settings: Settings) -> str:
     """All figures once, as text."""
-    with open_instance(settings) as instance:
+    with _instance(settings) as instance:
         registry = CollectorRegistry()
         registry.register(PipelineMetrics(settings, instance))
         return generate_latest(registry).decode()
@@ -174,7 +188,7 @@ def serve_metrics(settings: Settings, host: str, port: int, stopped: Event) -> N
     Raises:
         OSError: the address cannot be used.
     """
-    with open_instance(settings) as instance:
+    with _instance(settings) as instance:
         registry = CollectorRegistry()
         registry.register(PipelineMetrics(settings, instance))
         server, thread = start_http_server(port, host, registry)

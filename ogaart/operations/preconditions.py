@@ -5,12 +5,13 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import add_partitions
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.platform import Stores
+from ogaart.resources.state.leases import live_leases
 from ogaart.resources.storage.locks import Locked, is_free
 from ogaart.resources.storage.schema import TABLES
 
 
 def refuse_while_running(stores: Stores) -> list[str]:
-    """Refuse while a run is in progress; returns all partition keys that the instance knows.
+    """Refuse while a run is in progress, on any host; returns all partition keys that the instance knows.
 
     Raises:
         Locked: a run is in progress.
@@ -22,6 +23,11 @@ def refuse_while_running(stores: Stores) -> list[str]:
         raise Locked(
             f"{len(running)} runs are queued or in progress, such as {running[0].run_id} ({running[0].job_name}): "
             "wait for them to end, or cancel them"
+        )
+    for lease in live_leases(stores.state):
+        raise Locked(
+            f"a process of run {lease.what} is in progress ({lease.process}), or was until lately: wait for it to end, "
+            f"or half a minute after it was killed"
         )
     return sorted(partitions)
 
@@ -39,6 +45,6 @@ def refuse_while_processes_run(stores: Stores) -> None:
 
 def add_stored_partitions(stores: Stores) -> list[str]:
     """Add to the instance every partition that a table holds and it does not know; makes no request."""
-    stored = {key.partition for table in TABLES for key in stores.tables.objects.all(table.name)}
+    stored = {key.partition for table in TABLES for key in stores.tables.objects.keys(table.name)}
     with open_instance(stores.settings) as instance:
         return add_partitions(instance, sorted(stored))

@@ -18,10 +18,15 @@ from ogaart.operations.verify import COLUMNS, Verification
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
+from ogaart.resources.moderation.shared_lines import shared_logs
+from ogaart.resources.objects.factory import FOLDERS
 from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
+from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.facts import delete_damaged_facts, intact_facts, put_back
+from ogaart.resources.state.layout import layout_problem
+from ogaart.resources.state.sqlite_files import misplaced_files
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
-from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS, TABLES
 from ogaart.resources.storage.sql import quoted
 from ogaart.settings import Settings
@@ -40,24 +45,27 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     if not found:
         return report
     add_stored_partitions(stores)
-    if any(problem.fetch_records for problem in found):
-        facts = intact_facts(stores.state)
-        stores.fetch_records.repair()
-        put_back(stores.state, facts)
-        stores.tables.objects.remake()
-        stores.close()
-    elif any(problem.facts for problem in found):
-        delete_damaged_facts(stores.state)
+    _repair_state(stores, found)
     for problem in found:
         _remove(stores, problem)
     starts: dict[str, int] = {}
     for problem in found:
         for stage, partition in problem.redo:
             starts[partition] = min(starts.get(partition, len(ASSETS)), ASSETS.index(stage))
+    incomplete = []
     for partition, start in sorted(starts.items()):
-        report.errors += runs.materialize(settings, console, [partition], ASSETS[start:]).errors
-    report.errors += runs.publish(settings, console, tags={REBUILD: "true"}).errors
-    _discard_generations(stores, {problem.generation for problem in found if problem.generation})
+        errors = runs.materialize(settings, console, [partition], ASSETS[start:]).errors
+        incomplete += [partition] if errors else []
+        report.errors += errors
+    if incomplete:  # published, what they lack would be withdrawn
+        report.errors.append(
+            f"not published, and the publication in service stays: {len(incomplete)} partitions could not be made "
+            f"again, such as {incomplete[0]}; remove the cause, then run `ogaart materialize {incomplete[0]}` and "
+            "`ogaart publish`"
+        )
+    else:
+        report.errors += runs.publish(settings, console, tags={REBUILD: "true"}).errors
+        _discard_generations(stores, {problem.generation for problem in found if problem.generation})
     left = {(p.what, p.where) for p in Verification(stores, quick).problems()}
     for problem in found:
         repaired = (problem.what, problem.where) not in left
@@ -66,6 +74,30 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
         report.errors.append(f"{len(left)} problems remain: see `ogaart verify`")
     report.exit_code = EXIT_DAMAGED if left or report.errors else 0
     return report
+
+
+def _repair_state(stores: Stores, found: list[Damage]) -> None:
+    """Make the rows of the database of state again, from what else is stored and what is intact in it."""
+    path = stores.state.path
+    journal = stores.root.site / JOURNAL
+    misplaced = misplaced_files(path) if path is not None else []
+    if any(problem.fetch_records for problem in found):
+        for folder in [*misplaced, *([journal] if journal.is_dir() else [])]:
+            _delete(stores, folder)
+    if any(problem.shared or problem.fetch_records for problem in found):
+        for log in shared_logs((stores.decisions, stores.reports)):
+            log.repair()
+        Publications(stores.state, stores.objects).repair()
+    if any(problem.fetch_records for problem in found):
+        if path is not None and path.is_file() and layout_problem(path):
+            stores.state.discard()  # it could not be opened, or read
+        facts = intact_facts(stores.state)
+        stores.fetch_records.repair()
+        put_back(stores.state, facts)
+        stores.tables.objects.remake()
+        stores.close()
+    elif any(problem.facts for problem in found):
+        delete_damaged_facts(stores.state)
 
 
 def _remove(stores: Stores, problem: Damage) -> None:
@@ -82,7 +114,7 @@ def _remove(stores: Stores, problem: Damage) -> None:
         for path in problem.remove:
             _delete(stores, path)
     for stage, partition in sorted(problem.redo):
-        with hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
+        with stores.hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
                 _delete(stores, path)
                 key = stores.tables.objects.key_of(path)
@@ -95,6 +127,8 @@ def _remove(stores: Stores, problem: Damage) -> None:
 def _delete(stores: Stores, path: Path) -> None:
     """Delete a damaged file; a folder in its place, which the program has not made, is moved aside."""
     if not path.is_dir() or path.is_symlink():
+        if stores.objects.remote and path.relative_to(stores.root.root).parts[0] in FOLDERS:
+            stores.objects.delete(path)
         path.unlink(missing_ok=True)
         return
     aside = stores.root.root / "misplaced"
@@ -109,9 +143,10 @@ def _discard_generations(stores: Stores, damaged: set[int]) -> None:
     current = generations.replaceable()
     if current is None:
         return
-    with hold(catalog_lock(stores.root), what="the catalog"):
+    with stores.hold(catalog_lock(stores.root), what="the catalog"):
         for number in damaged.intersection(generations.numbers()) - {current.number}:
             generations.discard(number)
+        Publications(stores.state, stores.objects).keep(generations.numbers())
 
 
 def _restore_licences(stores: Stores, partition: str) -> None:
@@ -138,4 +173,4 @@ def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:
     """
     for table in TABLES:
         if table is not STEPS:
-            stores.tables.path(table, stage, partition).unlink(missing_ok=True)
+            _delete(stores, stores.tables.path(table, stage, partition))

@@ -16,7 +16,6 @@ from ogaart.operations.runs import ASSETS
 from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.lock_names import step_lock
-from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.settings import Settings
 
@@ -106,7 +105,7 @@ def make_due(stores: Stores, stage: str, partition: str, keys: Sequence[str]) ->
     """
     now, wanted = datetime.now(UTC), set(keys)
     lock = step_lock(stores.root, Stage(stage), partition)
-    with hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
+    with stores.hold(lock, timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"):
         rows = [
             {**row, "next_try": now} if row["key"] in wanted else row
             for row in stores.tables.read(FAILURES, partition, stage)

@@ -1,14 +1,16 @@
 """``ogaart block``: removes an entry, an author or a picture from search at once, with the reason on record."""
 
 import re
+from contextlib import closing
 from dataclasses import dataclass
 
 import click
 
 from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.moderation.shared_lines import lines_of
+from ogaart.resources.moderation.takedowns import Kind, decide, decision_lines, read_decisions
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.takedowns import Kind, decide, decision_lines, read_decisions
 from ogaart.search.filters import Filters
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.settings import Settings
@@ -51,28 +53,30 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
         click.UsageError: a picture is named by something that is neither.
     """
     root = DataRoot.of(settings)
+    decisions = lines_of(settings, root.decisions)
     generation = Generations(root.generations).current()
     store = ServingStore(generation.path, generation.number) if generation is not None else None
     try:
         value = _value(store, open_site(settings), what, given)
-        if what == "entry" and store is not None and not (lift and value in read_decisions(root.decisions).entries):
+        if what == "entry" and store is not None and not (lift and value in read_decisions(decisions).entries):
             value = store.new_key(value)  # of an entry that was renamed
         pictures = _pictures(store, what, value)
+        if lift and what == "author":  # a blocked author is no longer in the store
+            decided = {author.casefold(): author for author in read_decisions(decisions).authors}
+            value = decided.get(given.strip().casefold(), value)
+        decide(decisions, what, value, reason, lift=lift)
     finally:
+        decisions.close()
         if store is not None:
             store.close()
-    if lift and what == "author":  # a blocked author is no longer in the store
-        decided = {author.casefold(): author for author in read_decisions(root.decisions).authors}
-        value = decided.get(given.strip().casefold(), value)
-    decide(root.decisions, what, value, reason, lift=lift)
     return TakedownResult(what, value, lift, pictures, reason)
 
 
 def listing(settings: Settings) -> list[dict[str, str]]:
     """What is blocked, with the newest reason."""
-    path = DataRoot.of(settings).decisions
-    blocked = read_decisions(path)
-    newest = {(found["what"], found["value"]): found for found in decision_lines(path)}
+    with closing(lines_of(settings, DataRoot.of(settings).decisions)) as log:
+        blocked = read_decisions(log)
+        newest = {(found["what"], found["value"]): found for found in decision_lines(log)}
     values: dict[Kind, tuple[str, ...]] = {
         "entry": blocked.entries,
         "author": blocked.authors,

@@ -13,8 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 import duckdb
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from ogaart.core.exit_codes import EXIT_DAMAGED
@@ -22,31 +20,31 @@ from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
 from ogaart.operations.damage import PUBLICATION, Damage, one
+from ogaart.operations.verify_collection import damaged_collection
 from ogaart.operations.verify_derived import damaged_derived
 from ogaart.operations.verify_publication import damaged_publications
 from ogaart.operations.verify_state import damaged_journals, damaged_state, damaged_weights
-from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.generations import DECIDED, Generations
 from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.registry import VectorSpace
-from ogaart.resources.index.base import IndexBroken
-from ogaart.resources.index.factory import open_index
+from ogaart.resources.moderation.line_log import LineLog
+from ogaart.resources.moderation.shared_lines import open_lines, shared_logs
+from ogaart.resources.moderation.takedowns import DecisionsLost, DecisionsUnreadable, require_decisions
 from ogaart.resources.platform import Stores
-from ogaart.resources.site.fetch_records import FetchRecords
+from ogaart.resources.publications.publications import Publications
+from ogaart.resources.site.bucket_fetch_records import open_fetch_records
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.facts import damaged_facts
 from ogaart.resources.state.pointers import Pointers
 from ogaart.resources.storage.data_root import OwnerUnreadable
 from ogaart.resources.storage.objects import PACKS, Key
 from ogaart.resources.storage.packs import pack_is_as_written, read_at
-from ogaart.resources.storage.schema import EMBEDDINGS, FAILURES, LICENCE_HISTORY, STEPS, TABLES
+from ogaart.resources.storage.schema import FAILURES, LICENCE_HISTORY, STEPS, TABLES
 from ogaart.resources.storage.tables import NewerFormat, TornTable
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "where", "partition", "asset", "problem")
-_BATCH = 256
-_ALIKE = 0.999
-"""Least cosine of a point's vector and the stored one; quantization and half precision cost less than 1e-6."""
 
 
 @dataclass
@@ -65,17 +63,28 @@ class Verification:
         with connect(self.stores.tables, self.torn) as con:
             space = VectorSpace.of(self.stores.settings)
             vectors = Vectors(self.stores.root.vectors, space.name)
+            collection = damaged_collection(self.stores, con, vectors, space.dimension, self.checked, quick=self.quick)
             for what, found in (
                 ("blob", self.blobs(con)),
                 ("rows", self.rows(con)),
                 ("pack", self.packs(con)),
                 ("vectors", self.vectors(con, vectors)),
                 ("derived", self.derived(con)),
-                ("collection", self.collection(con, vectors, space.dimension)),
+                ("collection", collection),
             ):
                 yield from _without_end(what, found)
         self.checked["generations"] += len(Generations(self.stores.root.generations).numbers())
         yield from _without_end(PUBLICATION, damaged_publications(self.stores, quick=self.quick))
+
+    def _lost_decisions(self, log: LineLog) -> Iterator[Damage]:
+        """Decisions that the publication in service was made with are in the log; damaged lines are told elsewhere."""
+        current = Generations(self.stores.root.generations).replaceable()
+        try:
+            require_decisions(log, current.manifest.get(DECIDED, ()) if current is not None else ())
+        except DecisionsLost as cause:
+            yield Damage("state", log.where, str(cause))
+        except DecisionsUnreadable:
+            return
 
     def state(self) -> Iterator[Damage]:
         """Settings, state and journals are as they were written, and the weights those that are known."""
@@ -85,12 +94,22 @@ class Verification:
             yield Damage("state", str(path), problem, remove=(path,) if removable else (), generation=generation)
         state = StateDatabase(self.stores.settings, read_only=True)
         with closing(state):
-            for where, problem in FetchRecords(state, root.site).damage():
+            for where, problem in open_fetch_records(state, root.site, self.stores.objects).damage():
                 yield Damage("state", where, problem, fetch_records=True)
             for kind, name in damaged_facts(state):
                 yield Damage("state", state.where, f"{kind} {name}: not as it was written", facts=True)
             for where, problem in Pointers(state).damage():
                 yield Damage("state", where, problem, fetch_records=True)
+            for where, problem in Publications(state, self.stores.objects).damaged_rows():
+                yield Damage("state", where, problem, shared=True)
+            for path in (root.decisions, root.reports):
+                for log in shared_logs([open_lines(state, self.stores.objects, path)]):
+                    for where, problem in log.damage():
+                        yield Damage("state", where, problem, shared=True)
+            yield from self._lost_decisions(open_lines(state, self.stores.objects, root.decisions))
+        if lost := self.stores.tables.objects.without_pointer():
+            problem = f"{len(lost)} pointers are missing, such as that of {lost[0].name}"
+            yield Damage("state", state.where, problem, fetch_records=True)
         yield from damaged_journals(self.stores.tables, root)
         if not self.quick:
             for path, problem, _ in damaged_weights(self.stores.settings):
@@ -101,7 +120,7 @@ class Verification:
     def tables(self) -> Iterator[Damage]:
         """Every Parquet file is readable, in a known format, and as it was written."""
         for table in TABLES:
-            for key, path in self.stores.tables.objects.all(table.name).items():
+            for key, path in self.stores.tables.objects.all(table.name, fresh=not self.quick).items():
                 self.checked["tables"] += 1
                 try:
                     self.stores.tables.verify(table, path)
@@ -152,7 +171,7 @@ class Verification:
                 redo = frozenset((stage, partition) for stage, partition in (u.split(" ", 1) for u in used))
                 yield Damage("blob", str(blobs.path(sha256)), problem, redo, (blobs.path(sha256),))
         named = {sha256 for sha256, _, _ in found}
-        for path in blobs.files() if not self.quick else ():
+        for path in sorted(file.path for file in blobs.stored()) if not self.quick else ():
             if path.name not in named and not blobs.verify(path.name):
                 yield Damage("blob", str(path), "the blob's bytes do not have the hash in its name", remove=(path,))
 
@@ -191,7 +210,8 @@ class Verification:
         by_partition: dict[str, list[tuple[int, int, str | None]]] = {}
         for partition, offset, length, sha256 in places:
             by_partition.setdefault(partition, []).append((offset, length, sha256))
-        stored = {key.partition for key in self.stores.tables.objects.all(PACKS) if key.stage == stage}
+        packs = self.stores.tables.objects.all(PACKS, fresh=not self.quick)
+        stored = {key.partition for key in packs if key.stage == stage}
         for partition in sorted(stored | by_partition.keys()):
             wanted = by_partition.get(partition, [])
             self.checked["packs"] += 1
@@ -226,6 +246,7 @@ class Verification:
 
     def vectors(self, con: duckdb.DuckDBPyConnection, vectors: Vectors) -> Iterator[Damage]:
         """Segments are intact, and every embedded image has its vector."""
+        self.stores.segments.pull(fresh=not self.quick)
         damaged = {} if self.quick else vectors.verify()
         held = vectors.keys()
         damaged = {**damaged, **vectors.damaged}
@@ -253,71 +274,6 @@ class Verification:
         for path, reason, partitions in damaged_derived(self.stores.root, con, quick=self.quick):
             redo = frozenset((Stage.EMBEDDINGS.value, partition) for partition in partitions)
             yield Damage("derived", str(path), reason, redo, (path,))
-
-    def collection(self, con: duckdb.DuckDBPyConnection, vectors: Vectors, dimension: int) -> Iterator[Damage]:
-        """The working collection holds what is published, with the stored vectors, and nothing without a row."""
-        stage = Stage.QDRANT_COLLECTION.value
-        ledger = con.execute(
-            "SELECT image_id, partition, pixel_sha256 FROM points JOIN images USING (image_id, partition)"
-            " WHERE space = $space",
-            {"space": vectors.space},
-        ).fetchall()
-        shard = self.stores.root.index / vectors.space / "shard"
-        everywhere = frozenset((stage, partition) for partition in self.stores.tables.partitions(EMBEDDINGS))
-        rotten = list(self._rotten())
-        for space, path, problem in rotten:
-            redo = everywhere if space == vectors.space else frozenset()
-            yield Damage("collection", str(path), problem, redo, discard=space)
-        if not ledger or vectors.space in {space for space, _, _ in rotten}:
-            return
-        try:
-            index = open_index(self.stores.settings, shard, vectors.space, dimension, read_only=True)
-        except IndexBroken as cause:
-            yield Damage("collection", str(shard), str(cause), everywhere)
-            return
-        with closing(index):
-            held = set(index.ids())
-            self.checked["points"] += len(held)
-            wrong = dict.fromkeys(self._published(vectors.space) - held, "the point is missing")
-            if not self.quick:
-                known = vectors.keys()
-                pixels = {number: key for number, _, key in ledger if number in held and key in known}
-                for start in range(0, len(pixels), _BATCH):
-                    numbers = list(pixels)[start : start + _BATCH]
-                    stored = vectors.get([pixels[number] for number in numbers])
-                    points = index.retrieve(numbers, with_vector=True, with_payload=False)
-                    for record, vector in zip(points, stored, strict=True):
-                        if record.vector is None or _cosine(record.vector, vector) < _ALIKE:
-                            wrong[record.id] = "the point's vector is not the stored one"
-        of = {number: partition for number, partition, _ in ledger}
-        for number, problem in sorted(wrong.items()):
-            partition = of.get(number)
-            redo = one(stage, partition) if partition else everywhere
-            remove = self.stores.tables.stage_files(stage, partition)[:1] if partition else ()
-            yield Damage("collection", str(number), problem, redo, remove)
-        extra = tuple(sorted(held - of.keys()))
-        if extra:
-            yield Damage("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
-
-    def _rotten(self) -> Iterator[tuple[str, Path, str]]:
-        """Files of the collections in this process that are not as they were written, each with its vector space."""
-        if self.stores.settings.qdrant_url is not None or self.quick:
-            return
-        from ogaart.resources.index.edge import EdgeIndex
-
-        for shard in sorted(self.stores.root.index.glob("*/shard")):
-            space = shard.parent.name
-            yield from ((space, path, problem) for path, problem in EdgeIndex.damaged(shard, space))
-
-    def _published(self, space: str) -> set[int]:
-        current = _current(self.stores)
-        if current is None or current.manifest.get("space") != space:
-            return set()
-        try:
-            with duckdb.connect(str(current.catalog), read_only=True) as con:
-                return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
-        except duckdb.Error:
-            return set()  # the check of the publication reports the cause
 
 
 def _without_end(what: str, found: Iterator[Damage]) -> Iterator[Damage]:
@@ -357,14 +313,3 @@ def _stores(settings: Settings) -> Stores:
         return Stores(settings)
     except OwnerUnreadable:
         return Stores(settings, claim=False)
-
-
-def _current(stores: Stores) -> Generation | None:
-    try:
-        return Generations(stores.root.generations).current()
-    except GenerationMissing:
-        return None
-
-
-def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))

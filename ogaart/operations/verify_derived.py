@@ -5,6 +5,8 @@ from pathlib import Path
 
 import duckdb
 
+from ogaart.likeness import cells
+from ogaart.resources.cells.sheets_of_tables import sheet_keys
 from ogaart.resources.embedding.derivations import DERIVATIONS
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.derived import DerivedBytes
@@ -28,6 +30,8 @@ def damaged_derived(
             continue
         held = store.keys()
         rows = con.execute("SELECT partition, pixel_sha256 FROM embeddings WHERE status = 'ok'").fetchall()
+        if space == cells.SPACE:
+            rows += [(one.partition, one.named) for one in sheet_keys(con) if one.named]
         partitions = frozenset(partition for partition, key in rows if key not in held)
         for name, reason in damaged.items():
             yield store.folder / name, reason, partitions

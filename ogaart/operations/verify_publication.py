@@ -1,7 +1,7 @@
 """The publications of ``ogaart verify``: every file of each by its hash, and the audits of the one in service."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ import duckdb
 
 from ogaart.operations.damage import PUBLICATION, Damage
 from ogaart.resources.catalog.generations import (
+    CATALOG,
+    CELLS,
+    CURRENT,
     HASHES,
     INPUTS,
     PACKS,
@@ -20,9 +23,11 @@ from ogaart.resources.catalog.generations import (
 )
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.cells.pieces import pieces_in
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.patches.runs import runs_in
 from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.storage.file_hashes import changed_files
 from ogaart.resources.storage.packs import pack_is_as_written
 
@@ -49,15 +54,36 @@ def damaged_publications(stores: Stores, *, quick: bool = False) -> Iterator[Dam
         for path, problem in _changed(stores, folder, manifest, quick=quick):
             damaged.add(number)
             yield Damage(PUBLICATION, str(path), problem, generation=number)
+    for path, problem, number in Publications(stores.state, stores.objects).damage(quick=quick):
+        damaged.add(number)
+        yield Damage(PUBLICATION, str(path), problem, remove=(path,), generation=number)
+    yield from _links(stores, generations, damaged)
+
+
+def _links(stores: Stores, generations: Generations, damaged: Set[int]) -> Iterator[Damage]:
+    """The link to the publication in service, and that to its catalog; with the failed audits of what they lead to."""
+    link, catalog = generations.root / CURRENT, stores.root.root / CATALOG
     try:
         current = generations.current()
     except GenerationMissing as cause:
         if not damaged:
-            yield Damage(PUBLICATION, str(generations.root), str(cause))
+            yield Damage(PUBLICATION, str(generations.root), str(cause), remove=_misplaced(link))
         return
-    if current is not None and current.number not in damaged:
+    if current is None:
+        if not stores.objects.remote and any(one.audits and one.passed for one in generations.all()):
+            yield Damage(PUBLICATION, str(link), "the link to the publication in service is missing")
+        return
+    if not stores.objects.remote and catalog.resolve() != current.catalog.resolve():
+        problem = "does not lead to the catalog of the publication in service"
+        yield Damage(PUBLICATION, str(catalog), problem, remove=_misplaced(catalog))
+    if current.number not in damaged:
         for name, message in _failed(stores, current):
             yield Damage(PUBLICATION, str(current.path), f"{name}: {message}", generation=current.number)
+
+
+def _misplaced(link: Path) -> tuple[Path, ...]:
+    """What a publication does not replace by its link: a folder in its place."""
+    return (link,) if link.is_dir() and not link.is_symlink() else ()
 
 
 def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick: bool) -> Iterator[tuple[Path, str]]:
@@ -65,6 +91,8 @@ def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick
     sizes = []
     for name, size in manifest.get("files", {}).items():
         path = folder / name
+        if name == PACKS and any(pack.is_symlink() for pack in path.rglob("*.zip")):
+            continue  # they are objects of the bucket
         there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
         if there != size:
             sizes.append(path)
@@ -77,6 +105,8 @@ def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick
     reported = {*sizes, folder / INPUTS}
     yield from ((path, problem) for path, problem in changed_files(folder, hashes) if path not in reported)
     for pack in sorted((folder / PACKS).rglob("*.zip")):
+        if pack.is_symlink():
+            continue
         stage, query, name = pack.relative_to(folder / PACKS).parts
         original = stores.tables.pack_path(stage, f"{query}/{name.removesuffix('.zip')}")
         if original.exists() and original.samefile(pack):
@@ -84,9 +114,11 @@ def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick
         if pack_is_as_written(pack) is False:
             yield pack, "not as it was written (its hash is wrong)"
 
-    for run in runs_in(folder / PATCHES):
-        if not run.intact():
-            yield run.path, "its content does not have the hash in its name"
+    shared = [(run.path, run.intact) for run in runs_in(folder / PATCHES)]
+    shared += [(piece.path, piece.intact) for piece in pieces_in(folder / CELLS)]
+    for path, intact in shared:
+        if not intact():
+            yield path, "its content does not have the hash in its name"
 
 
 def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:

@@ -19,8 +19,10 @@ from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, Gener
 from ogaart.resources.catalog.quality import CHECKS
 from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable, read_decisions
 from ogaart.resources.site.fetch_records import JOURNAL
-from ogaart.resources.state.database import sqlite_problem
+from ogaart.resources.state.sqlite_files import sqlite_problem
 from ogaart.resources.storage.atomic_files import read_json
 from ogaart.resources.storage.current_objects import JournalDamaged, journals, renames
 from ogaart.resources.storage.data_root import DataRoot
@@ -29,7 +31,6 @@ from ogaart.resources.storage.key_index import FILE, is_damaged
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.resources.storage.sealed_json import damaged_lines, open_json
 from ogaart.resources.storage.tables import Tables
-from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
 from ogaart.settings import Settings
 
 DamagedFile = tuple[Path, str, bool]
@@ -61,7 +62,7 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     yield from _projections(root)
     yield from _generations(root)
     try:
-        read_decisions(root.decisions)
+        read_decisions(FileLines(root.decisions))
     except DecisionsUnreadable as cause:
         yield root.decisions, f"{cause}, or restore the file from a backup", False
     yield from _lines(root.reports, 'correct it by hand and delete its "seal" and "sealed", or delete the line')

@@ -39,7 +39,7 @@ def catalog_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -
     newest, current = generations.all()[-1], generations.replaceable()
     found = outcome(newest) if current is not None and current.number == newest.number else None
     if found is None or holding_back(found):
-        found = assess(stores, newest, current, losses_accepted=ACCEPT_LOSSES in context.run.tags)
+        found = assess(stores, newest, losses_accepted=ACCEPT_LOSSES in context.run.tags)
     for check in found:
         context.log.info("%s of generation %d: %s", check.name, newest.number, check.message)
         yield dg.AssetCheckResult(

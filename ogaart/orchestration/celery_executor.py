@@ -1,31 +1,34 @@
 """Steps sent to Celery workers, and how a run notices that the worker of a step was killed.
 
 A task is acknowledged when a worker starts it, and never delivered twice: a step of the site may last for hours, longer
-than any time after which a broker could take a worker for dead. Instead the worker holds a lock file while it executes
-a step. Where that lock is free and no result has arrived, the worker is gone: the run fails at once, frees its pool
-slots, and is retried by Dagster's daemon.
+than any time after which a broker could take a worker for dead. Instead the worker shows that it lives while it
+executes a step (``task_liveness``). Where it does not and no result has arrived, the worker is gone: the run fails at
+once, frees its pool slots, and is retried by Dagster's daemon.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
+from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 from dagster_celery.executor import CeleryExecutor
 
 from ogaart.orchestration.dagster_internals import RetryMode, celery_execution
+from ogaart.orchestration.task_liveness import TaskBeat, TaskLiveness, TaskLock
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.lock_names import run_lock, task_lock
-from ogaart.resources.storage.locks import forget, hold_together, is_free
+from ogaart.resources.storage.lock_names import run_lock
+from ogaart.resources.storage.locks import hold_together
 from ogaart.settings import Settings
 
 BROKER = "redis://127.0.0.1:6379/0"
 """URL of the broker where no setting names one."""
 
 LOST_AFTER = 5.0
-"""Seconds for which a step's lock is free, without a result, after which its worker counts as killed."""
+"""Seconds without a sign of life or a result after which the worker of a step counts as killed."""
 
 CONFIGURATION = {
     "task_default_queue": "cpu",
@@ -57,18 +60,25 @@ def app_arguments(settings: Settings) -> dict[str, Any]:
     return {"broker": broker, "backend": broker, "config_source": CONFIGURATION}
 
 
+def liveness(settings: Settings, app: Celery, task_id: str) -> TaskLock | TaskBeat:
+    """How the run of a step and its worker know of each other: by files where they share the data root."""
+    return (
+        TaskLock(DataRoot.of(settings), task_id) if settings.objects is None else TaskBeat(app.backend.client, task_id)
+    )
+
+
 class StepResult:
     """The result of a step that was sent to a worker, for dagster-celery's loop; it also ends where the worker did.
 
     Args:
         sent: the task's own result.
-        root: the data root, which the worker shares.
+        worker: whether the worker that executes it lives.
         stored_events: the events of the step as Dagster's event log has them, if it has ended there; else nothing.
     """
 
-    def __init__(self, sent: AsyncResult, root: DataRoot, stored_events: Callable[[], list[str]]) -> None:
+    def __init__(self, sent: AsyncResult, worker: TaskLiveness, stored_events: Callable[[], list[str]]) -> None:
         self._sent = sent
-        self._lock = task_lock(root, str(sent.id))
+        self._worker = worker
         self._stored_events = stored_events
         self._free_since: float | None = None
         self._revoked_at: float | None = None
@@ -79,9 +89,9 @@ class StepResult:
         if self._sent.ready():
             return True
         now = time.monotonic()
-        if not self._lock.exists():  # not started: a task that was revoked then is never reported by any worker
+        if not self._worker.begun():  # not started: a task that was revoked then is never reported by any worker
             return self._revoked_at is not None and now - self._revoked_at > LOST_AFTER
-        if not is_free(self._lock):
+        if self._worker.alive():
             self._free_since = None
             return False
         self._free_since = self._free_since or now
@@ -109,7 +119,7 @@ class StepResult:
             return events
         finally:
             self._sent.forget()
-            forget(self._lock)
+            self._worker.forget()
 
     def revoke(self) -> None:
         """Stop the step: a worker that executes it ends it as it would at SIGTERM."""
@@ -127,11 +137,13 @@ class StepsOnWorkers(CeleryExecutor):
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Send each step to the queue of its worker; this process only waits, and shows the run to be alive."""
-        root = DataRoot.of(Settings())
+        settings = Settings()
+        root = DataRoot.of(settings)
         run_id = plan_context.dagster_run.run_id
 
         def track(context: Any, step: Any, sent: AsyncResult) -> StepResult:
-            return StepResult(sent, root, lambda: ended_step(context.instance, run_id, step.key))
+            events = partial(ended_step, context.instance, run_id, step.key)
+            return StepResult(sent, liveness(settings, sent.app, str(sent.id)), events)
 
         with hold_together(run_lock(root, run_id), what=f"run {run_id}"):
             yield from celery_execution(plan_context, execution_plan, track)

@@ -11,11 +11,11 @@ from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_task
 
 from ogaart.core.json_logs import log_as_json
-from ogaart.orchestration.celery_executor import app_arguments
+from ogaart.orchestration.celery_executor import app_arguments, liveness
 from ogaart.orchestration.instance import prepare_home
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import task_lock
-from ogaart.resources.storage.locks import forget, hold, is_free
+from ogaart.resources.storage.locks import forget, is_free
 from ogaart.settings import Settings
 
 STEPS_PER_PROCESS = 50
@@ -43,7 +43,7 @@ def serve_steps(settings: Settings, queues: Sequence[str], processes: int) -> in
     forget_old_tasks(root)
     app = make_app(app_arguments(settings))
     create_task(app, resultrepr_maxsize=1)  # its log would repeat all events of the step
-    hold_locks_of_tasks(root)
+    show_tasks(settings, app)
     if settings.log_format == "json":
         signals.setup_logging.connect(lambda **_: log_as_json(), weak=False)
     return _serve(app, queues, processes)
@@ -68,14 +68,13 @@ def _serve(app: Celery, queues: Sequence[str], processes: int) -> int:
     return 0
 
 
-def hold_locks_of_tasks(root: DataRoot) -> None:
-    """Let each process of the worker hold the lock of the task that it executes; the kernel frees it at a kill."""
+def show_tasks(settings: Settings, app: Celery) -> None:
+    """Let each process of the worker show that it executes a task, for as long as it lives."""
     held: dict[str, ExitStack] = {}
 
     def begin(task_id: str, **_: Any) -> None:
         held[task_id] = ExitStack()
-        # A run that looks whether the lock is free holds it for a moment.
-        held[task_id].enter_context(hold(task_lock(root, task_id), timeout=10.0, what=f"task {task_id}"))
+        held[task_id].enter_context(liveness(settings, app, task_id).executing())
 
     def end(task_id: str, **_: Any) -> None:
         held.pop(task_id, ExitStack()).close()

@@ -23,9 +23,9 @@ from dagster._core.execution.retries import RetryMode as RetryMode
 from dagster._core.executor import in_process
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._utils.interrupts import check_captured_interrupt
+from sqlalchemy.exc import InternalError
 
-from ogaart.orchestration.run_reaper import reap
-from ogaart.resources.storage.data_root import DataRoot
+from ogaart.orchestration.run_reaper import reap_for
 from ogaart.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,24 +50,32 @@ _REAP_PAUSE = 5.0
 """Seconds between two looks at whether the slot is held by a run whose process is gone."""
 
 
-class _InterruptibleClaims(InstanceConcurrencyContext):
+class InterruptibleClaims(InstanceConcurrencyContext):
     """Pool slots of a run. Dagster notes a signal while a run waits for a slot, and acts on it once it has the slot.
 
     Its own wait does not sleep either (``interval_to_next_pending_claim_check`` is never positive), and it waits for
-    ever where the holder was killed: without a daemon only those who wait can notice that.
+    ever where the holder was killed: without a daemon only those who wait can notice that. In PostgreSQL it fails
+    where two runs are the first to claim from a pool: the second one's row is refused, and after that its transaction.
     """
 
     _reaped_at = -_REAP_PAUSE
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
-        if super().claim(concurrency_key, step_key, step_priority):
+        """Whether the run has the slot; it waits a moment where not."""
+        try:
+            claimed = super().claim(concurrency_key, step_key, step_priority)
+        except InternalError:
+            self._pending_claims.discard(step_key)
+            self._sync_pools()  # with the row of the other run
+            claimed = super().claim(concurrency_key, step_key, step_priority)
+        if claimed:
             return True
         if check_captured_interrupt():
             raise DagsterExecutionInterruptedError(
                 f"interrupted while waiting for a slot of the pool {concurrency_key}"
             )
         if time.monotonic() - self._reaped_at >= _REAP_PAUSE:
-            reap(self._instance, DataRoot.of(Settings()))
+            reap_for(Settings(), self._instance)
             self._reaped_at = time.monotonic()
         time.sleep(_CLAIM_PAUSE)
         return False
@@ -83,7 +91,7 @@ def interruptible_claims(module: Any = in_process) -> Iterator[None]:
         module: the module of the executor that waits.
     """
     before = module.InstanceConcurrencyContext
-    module.InstanceConcurrencyContext = _InterruptibleClaims
+    module.InstanceConcurrencyContext = InterruptibleClaims
     try:
         yield
     finally:

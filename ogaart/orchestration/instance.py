@@ -11,17 +11,20 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DatabaseError
 
 from ogaart.core.errors import InstanceConfigInvalid, InstanceUnreachable
 from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
 from ogaart.orchestration.extras import database_errors, require_extra
-from ogaart.orchestration.run_reaper import process_tag, reap
+from ogaart.orchestration.run_reaper import process_tag, reap_for
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.resources.storage.file_hashes import hash_note, note_hash
 from ogaart.settings import Settings, shipped_file
 
+EMBEDDER_POOL = "embedder"
+"""The pool of the steps that embed."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -132,14 +135,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     with ExitStack() as stack:
         try:
             instance = stack.enter_context(_configured_instance(home / "dagster.yaml"))
-            instance.event_log_storage.get_concurrency_keys()  # a database of its own, opened by its first query
-            reap(instance, DataRoot.of(settings))
+            _limit_embedding(instance, settings.embedding_steps)  # in a database of its own, opened by its first query
+            reap_for(settings, instance)
         except database_errors(settings) as cause:
-            reason = (str(cause.__cause__ or cause).strip().splitlines() or [type(cause).__name__])[0]
-            raise InstanceUnreachable(
-                f"the database of Dagster's instance does not respond ({reason}): start it, or correct "
-                "OGAART_DAGSTER_DATABASE"
-            ) from cause
+            raise _unreachable(cause) from cause
         except DatabaseError as cause:
             if type(cause) is not DatabaseError:  # such as one that is locked for the moment
                 raise
@@ -149,6 +148,37 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 "what was fetched, made and published is stored elsewhere and is complete"
             ) from cause
         yield instance
+
+
+def try_database(settings: Settings) -> None:
+    """Connect once to the instance's PostgreSQL, where it has one: the instance itself tries again for 12 seconds.
+
+    Raises:
+        InstanceUnreachable: it does not respond.
+        ExtraMissing: the package for it is not installed.
+    """
+    if settings.dagster_database is None:
+        return
+    require_extra("postgres")
+    engine = create_engine(settings.dagster_database.get_secret_value(), poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except DatabaseError as cause:
+        raise _unreachable(cause) from cause
+
+
+def _unreachable(cause: Exception) -> InstanceUnreachable:
+    reason = (str(cause.__cause__ or cause).strip().splitlines() or [type(cause).__name__])[0]
+    return InstanceUnreachable(
+        f"the database of Dagster's instance does not respond ({reason}): start it, or correct OGAART_DAGSTER_DATABASE"
+    )
+
+
+def _limit_embedding(instance: dg.DagsterInstance, steps: int | None) -> None:
+    """Give the pool of the embedding steps as many slots as the settings name; unset, it stays as it is."""
+    limits = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
+    if steps is not None and limits.get(EMBEDDER_POOL) != steps:
+        instance.event_log_storage.set_concurrency_slots(EMBEDDER_POOL, steps)
 
 
 def _configured_instance(config: Path) -> dg.DagsterInstance:

@@ -6,15 +6,13 @@ Nothing is remembered between decisions: after a kill, the same rows lead to the
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import accumulate
 from math import ceil
 
 from ogaart.core.staleness import REFRESH_EVERY, next_try, refresh_due
 from ogaart.core.states import TOMBSTONES, EntryStatus
-from ogaart.resources.site.sweeps import SweepPage
+from ogaart.orchestration.launch_types import KnownEntry, Launch, LaunchReason, PartitionStatus, PastRun
 
 FILES_PER_ENTRY = 2.5
 """Assumed while nothing is known; the site's average is near it."""
@@ -26,115 +24,14 @@ DAY = timedelta(days=1)
 BRAKE = timedelta(hours=1)
 """At least so long between two successful runs on one partition for one reason that no sweep has renewed."""
 
+CANCELED_FOR = DAY
+"""What a person canceled is not launched again for so long, unless a newer sweep saw other entries on its page."""
+
 LEAST_CHANGED = 0.05
 """Share of pages that are expected to have changed since their last reading, at least."""
 
 TOGETHER = 10
 """Partitions that one run processes at most."""
-
-
-class LaunchReason(StrEnum):
-    """Why a run is launched, most urgent first."""
-
-    PROCESS = "not processed yet"
-    NEW = "new partition"
-    UNREAD = "not read to its end"
-    MEMBERS = "its members changed"
-    FAILURES = "failures are due"
-    LEFT = "entries left it"
-    REFRESH = "oldest first"
-
-
-@dataclass(frozen=True)
-class KnownEntry:
-    """One entry's row in a partition."""
-
-    status: str
-    fetched_at: datetime | None
-    files: int = 0
-    fails: bool = False  # its page failed when it was last requested, and is tried again at a time of its own
-    posted_at: datetime | None = None
-    changed_at: datetime | None = None
-    files_checked_at: tuple[datetime, ...] = ()  # when its readable files were last served, confirmed or given up
-    given_up_at: datetime | None = None  # when its page failed so often that it is requested like any other
-
-
-@dataclass(frozen=True)
-class PartitionStatus:
-    """The state of one partition: its rows, beside its page in the last sweep.
-
-    Attributes:
-        key: the partition.
-        swept: its page in the last accepted sweep, empty where the query has fewer pages by now; None: never swept.
-        query: every entry of that sweep.
-        listed: entries that its rows list; None: it was never read.
-        listed_at: when that listing was read.
-        entries: its entries by slug.
-        due: failures of site stages whose next try has come.
-        unread: whether a site stage has not run since the one before it did: a run failed or was killed there.
-        behind: whether its offline stages have not run since its site stages did.
-    """
-
-    key: str
-    swept: SweepPage | None = None
-    query: frozenset[str] = frozenset()
-    listed: frozenset[str] | None = None
-    listed_at: datetime | None = None
-    entries: Mapping[str, KnownEntry] = field(default_factory=dict)
-    due: int = 0
-    unread: bool = False
-    behind: bool = False
-
-    @property
-    def changed(self) -> bool:
-        """Whether the sweep saw other entries on its page, and saw them later."""
-        if self.swept is None or self.listed is None or self.listed_at is None:
-            return False
-        return self.swept.slugs != self.listed and self.swept.at > self.listed_at
-
-    @property
-    def left(self) -> list[str]:
-        """Entries that it holds and does not list, tombstones excepted."""
-        listed = self.listed or frozenset()
-        return [s for s, held in self.entries.items() if s not in listed and held.status not in TOMBSTONES]
-
-
-@dataclass(frozen=True)
-class PastRun:
-    """The outcome of an ended run that a decision launched, on one partition; newest first in a sequence.
-
-    Attributes:
-        key: the partition.
-        reason: why it was launched.
-        ok: whether the run succeeded, on all its partitions.
-        started_at: when it began.
-        ended_at: when it ended.
-        together: how many partitions it had.
-    """
-
-    key: str
-    reason: LaunchReason
-    ok: bool
-    started_at: datetime
-    ended_at: datetime
-    together: int = 1
-
-
-@dataclass(frozen=True)
-class Launch:
-    """A run to launch.
-
-    Attributes:
-        key: its partition.
-        reason: why.
-        requests: how many requests it is expected to make.
-        before: what was last read before this time is read again; None: nothing is.
-    """
-
-    key: str
-    reason: LaunchReason
-    requests: int = 0
-    before: datetime | None = None
 
 
 def decide(
@@ -143,6 +40,7 @@ def decide(
     now: datetime,
     busy: Iterable[str] = (),
     past: Sequence[PastRun] = (),
+    canceled: Mapping[str, datetime] | None = None,
     spent: int = 0,
     budget: int,
     entry_refresh: timedelta,
@@ -155,6 +53,7 @@ def decide(
         now: the time.
         busy: partitions on which something runs or is queued; they are left alone.
         past: runs that earlier decisions launched, newest first.
+        canceled: when the last run on a partition was canceled by a person, where nothing ran on it since.
         spent: requests made in the last 24 hours, with those that running runs are expected to make.
         budget: requests a day.
         entry_refresh: age at which an entry's page is read again, at the latest.
@@ -172,8 +71,9 @@ def decide(
     listed_in = _listed_in(statuses, taken)
     average = _files_per_entry(statuses)
     chosen: dict[str, list[Launch]] = {reason: [] for reason in LaunchReason}
+    resting = {s.key for s in statuses if _rests(s, (canceled or {}).get(s.key), now)}
     for status in statuses:
-        if status.key not in taken:
+        if status.key not in taken | resting:
             launch = _need(status, known, listed_in, average)
             if launch is not None and not _backs_off(status, launch.reason, past, now):
                 chosen[launch.reason].append(launch)
@@ -182,7 +82,7 @@ def decide(
             if budget_left.pay(launch.requests):
                 launches.append(launch)
                 taken.add(launch.key)
-    idle = [s for s in statuses if s.key not in taken and not _backs_off(s, LaunchReason.REFRESH, past, now)]
+    idle = [s for s in statuses if s.key not in taken | resting and not _backs_off(s, LaunchReason.REFRESH, past, now)]
     return launches + _refreshes(idle, now, entry_refresh, file_refresh, budget_left)
 
 
@@ -300,6 +200,13 @@ def _listed_in(statuses: Sequence[PartitionStatus], busy: set[str]) -> dict[str,
 def _files_per_entry(statuses: Sequence[PartitionStatus]) -> float:
     held = [h for s in statuses for h in s.entries.values() if h.status == EntryStatus.OK]
     return sum(h.files for h in held) / len(held) if held else FILES_PER_ENTRY
+
+
+def _rests(status: PartitionStatus, canceled: datetime | None, now: datetime) -> bool:
+    """Whether a partition is left alone because a person canceled the last run on it."""
+    if canceled is None or now - canceled >= CANCELED_FOR:
+        return False
+    return not (status.changed and status.swept is not None and status.swept.at > canceled)
 
 
 def _backs_off(status: PartitionStatus, reason: LaunchReason, past: Sequence[PastRun], now: datetime) -> bool:

@@ -8,16 +8,8 @@ import dagster as dg
 from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.stages import SITE_STAGES
 from ogaart.core.staleness import next_try
-from ogaart.orchestration.launch_policy import (
-    SWEEP_OVERDUE,
-    Launch,
-    LaunchReason,
-    PartitionStatus,
-    PastRun,
-    batches,
-    decide,
-    expected_requests,
-)
+from ogaart.orchestration.launch_policy import CANCELED_FOR, SWEEP_OVERDUE, batches, decide, expected_requests
+from ogaart.orchestration.launch_types import Launch, LaunchReason, PartitionStatus, PastRun
 from ogaart.orchestration.partition_status import partition_statuses, sweeps
 from ogaart.orchestration.run_status import UNFINISHED, unfinished_runs
 from ogaart.pipeline.refresh_tags import REFRESH, RefreshRequest
@@ -33,7 +25,7 @@ JOBS = {LaunchReason.PROCESS: "process", LaunchReason.REFRESH: "refresh"}
 PAST = timedelta(days=8)
 """Runs that ended within this time are looked at: the longest wait after failures is a week."""
 JUDGED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-"""Statuses of ended runs that count for their partitions; a canceled run does not."""
+"""Statuses of ended runs whose outcome counts; what a person canceled has none, see ``canceled_partitions``."""
 AT_ONCE = 10
 """Most runs of the autopilot that are queued or in progress at a time, so that the queue stays short."""
 
@@ -106,6 +98,39 @@ def past_runs(records: Iterable[dg.RunRecord], keys: Sequence[str]) -> list[Past
     return found
 
 
+def canceled_partitions(instance: dg.DagsterInstance, keys: Sequence[str], now: datetime) -> dict[str, datetime]:
+    """When the last run on a partition was canceled, if within ``CANCELED_FOR``, and none was created since.
+
+    Dagster's status CANCELED means that a person did it: what a signal ends is a failure.
+    """
+    found: dict[str, datetime] = {}
+    for record in _canceled(instance, now):
+        for key in _keys_of(record.dagster_run, keys):
+            found[key] = max(found.get(key, _ended_at(record)), _ended_at(record))
+    if not found:
+        return {}
+    for record in instance.get_run_records(dg.RunsFilter(updated_after=min(found.values())), limit=2_000):
+        for key in _keys_of(record.dagster_run, keys):
+            if key in found and record.create_timestamp > found[key]:
+                del found[key]
+    return found
+
+
+def job_was_canceled(instance: dg.DagsterInstance, job: str, now: datetime) -> bool:
+    """Whether the last run of a job was canceled, within ``CANCELED_FOR``."""
+    last = instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
+    return any(one.dagster_run.run_id == last[0].dagster_run.run_id for one in _canceled(instance, now, job))
+
+
+def _canceled(instance: dg.DagsterInstance, now: datetime, job: str | None = None) -> Sequence[dg.RunRecord]:
+    chosen = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.CANCELED], updated_after=now - CANCELED_FOR)
+    return instance.get_run_records(chosen, limit=2_000)
+
+
+def _ended_at(record: dg.RunRecord) -> datetime:
+    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+
+
 def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[list[Launch]]:
     """What to launch now, run by run: see ``launch_policy.decide`` and ``launch_policy.batches``."""
     keys = partition_keys(instance)
@@ -125,6 +150,7 @@ def choose(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> list[
         now=now,
         busy=busy,
         past=past,
+        canceled=canceled_partitions(instance, keys, now),
         # What a run in progress has requested already counts twice until it ends: too few requests beat too many.
         spent=stores.site.requests_of_last_day() + expected,
         budget=stores.settings.requests_per_day,
@@ -153,9 +179,11 @@ def run_request(batch: Sequence[Launch]) -> dg.RunRequest:
 
 
 def sweep_is_overdue(instance: dg.DagsterInstance, stores: Stores, now: datetime) -> bool:
-    """Whether a query has no sweep of the last day, and no discovery is queued, in progress or just failed."""
+    """Whether a query lacks a sweep of the last day, and no discovery is queued, in progress, just failed, canceled."""
     swept = sweeps(stores)
     if all(name in swept and now - swept[name].at < SWEEP_OVERDUE for name in stores.queries):
+        return False
+    if job_was_canceled(instance, "discover", now):
         return False
     records = instance.get_run_records(dg.RunsFilter(job_name="discover"), limit=20)
     failed = 0

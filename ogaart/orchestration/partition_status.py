@@ -8,7 +8,7 @@ from itertools import pairwise
 from ogaart.core.partitions import parse_key
 from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
 from ogaart.core.states import FileRole, FileStatus
-from ogaart.orchestration.launch_policy import KnownEntry, PartitionStatus
+from ogaart.orchestration.launch_types import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep, SweepPage
 from ogaart.resources.storage.rows import StepRow

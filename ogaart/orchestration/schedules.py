@@ -1,10 +1,12 @@
 """The schedules: a daily sweep, and publishing what changed."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from ogaart.orchestration.dagster_internals import is_schedule_on
 from ogaart.orchestration.jobs import clean_up, discover, publish
-from ogaart.orchestration.launcher import WHY
+from ogaart.orchestration.launcher import WHY, job_was_canceled
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.catalog.publishing import awaiting_publication
 from ogaart.resources.embedding.embedder import WeightsMissing
@@ -44,6 +46,8 @@ def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
     waiting = _unfinished(context.instance, publish.name)
     if waiting is not None:
         return waiting
+    if job_was_canceled(context.instance, publish.name, datetime.now(UTC)):
+        return dg.SkipReason("the last run of the job `publish` was canceled within a day: launch it by hand")
     stores = Stores(Settings())
     try:
         wanted, why = awaiting_publication(stores)

@@ -9,10 +9,9 @@ from ogaart.orchestration.dagster_internals import is_schedule_on, open_backfill
 from ogaart.orchestration.failure_hook import HookFailed, call_hooks, failure_report
 from ogaart.orchestration.instance import failure_message
 from ogaart.orchestration.jobs import discover, ingest, process, refresh
-from ogaart.orchestration.run_reaper import reap
+from ogaart.orchestration.run_reaper import reap_for
 from ogaart.orchestration.schedules import SWITCH
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 
 
@@ -56,7 +55,7 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
 )
 def reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Reap dead runs."""
-    reaped = reap(context.instance, DataRoot.of(Settings()))
+    reaped = reap_for(Settings(), context.instance)
     return dg.SkipReason(f"reaped {', '.join(reaped)}" if reaped else "every run in progress is alive")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from ogaart.core.staleness import fingerprint
+from ogaart.likeness import cells
 from ogaart.pipeline.step import Step
 from ogaart.resources.embedding.batches import Batch, Failure
 from ogaart.resources.embedding.derivations import DERIVATIONS
@@ -43,6 +44,25 @@ class DerivedStep:
                     continue
                 if space not in lacking.get(pixels, ()):
                     lacking[pixels] = (*lacking.get(pixels, ()), space)
+        return lacking
+
+    def lacking_named(
+        self, named: Mapping[int, Sequence[Sequence[int]]], without: AbstractSet[int]
+    ) -> dict[str, dict[str, Sequence[Sequence[int]]]]:
+        """The cells that atlases name and whose likeness is not kept yet: their boxes by pixel hash and key.
+
+        Args:
+            named: boxes (x, y, width, height) of the cells of each image that an atlas divides.
+            without: images that are not read in this run.
+        """
+        keys = {i: cells.key_of_named(self._images[i]["pixel_sha256"], boxes) for i, boxes in named.items()}
+        held = self._stores[cells.SPACE].locate(set(keys.values())).keys()
+        lacking: dict[str, dict[str, Sequence[Sequence[int]]]] = {}
+        for number, key in keys.items():
+            if key in held or number in without:
+                continue
+            if not self._step.failures.keep_until_due(*self._failure_key(number, cells.SPACE)):
+                lacking.setdefault(self._images[number]["pixel_sha256"], {})[key] = named[number]
         return lacking
 
     def contents(self, space: str, pixels: Sequence[str]) -> dict[str, bytes]:

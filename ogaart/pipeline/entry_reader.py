@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from ogaart.core.staleness import fingerprint, refresh_due
-from ogaart.core.states import TOMBSTONES, EntryStatus
+from ogaart.core.states import TOMBSTONES, EntryStatus, FileRole
 from ogaart.pipeline import acceptance
 from ogaart.pipeline.step import Step
 from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.storage.rows import EntryRow
-from ogaart.resources.storage.schema import ENTRIES
+from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
 from ogaart.sites.errors import PageOfAnother, PageUnreadable
 from ogaart.sites.page_identity import contradiction, names_agree
 from ogaart.sites.records import EntryPage, content_hash
@@ -80,7 +81,7 @@ class EntryReader:
         times = [since, step.failures.refetch_before(url, attempt, slug)]
         if step.refresh is not None and self.refreshes(slug, old):
             times.append(step.refresh.before)
-        own = _OwnPage(step, slug, url, attempt, old)
+        own = _OwnPage(step, slug, url, attempt, old, partial(self._links_files, slug))
         try:
             fetched, page = self._fetch(url, max((t for t in times if t is not None), default=None), own)
         except FetchFailed as failure:
@@ -108,6 +109,11 @@ class EntryReader:
         if own.is_gone(page, fetched.final_url):
             return self._withdrawn(slug, url, old, fetched)
         return self._row(slug, url, old, fetched, page)
+
+    def _links_files(self, slug: str) -> bool:
+        """Whether the entry's page had files when it was last processed."""
+        rows = self._step.stores.tables.read(FILE_LINKS, self._step.partition)
+        return any(row["slug"] == slug and row["role"] == FileRole.FILE for row in rows)
 
     def _fetch(self, url: str, since: datetime | None, own: "_OwnPage") -> tuple[Fetched, EntryPage | None]:
         """The response and the parsed page; None where the site refuses it."""
@@ -195,20 +201,29 @@ class EntryReader:
 
 
 class _OwnPage:
-    """Tells an entry's own page from another entry's, which a site serves by mistake, or for good.
+    """Tells an entry's own page from another entry's, or half of its own, which a site serves by mistake, or for good.
 
-    Where the site serves the same other page again, in another run and hours later, that is so.
+    Where the site serves the same again, in another run and hours later, that is so.
 
     Attributes:
         other: what the last page that was refused states of itself; None: none was.
     """
 
-    def __init__(self, step: Step, slug: str, url: str, attempt: str, old: EntryRow | None) -> None:
+    def __init__(
+        self,
+        step: Step,
+        slug: str,
+        url: str,
+        attempt: str,
+        old: EntryRow | None,
+        had_files: Callable[[], bool],
+    ) -> None:
         self._step = step
         self._rules = step.stores.site_rules
         self._slug = slug
         self._url = url
         self._attempt = attempt
+        self._old, self._had_files = old, had_files
         self._nid = None if old is None else old["nid"]
         self._readable = old is not None and old["status"] not in TOMBSTONES
         self._was_art = self._readable and old is not None and old["status"] != EntryStatus.NOT_ART
@@ -219,8 +234,23 @@ class _OwnPage:
         led_to = self._rules.entry_key(final_url) if final_url != self._url else None
         return contradiction(page, self._slug, self._rules.number_of(self._url) or self._nid, led_to)
 
+    def _loss(self, page: EntryPage) -> str | None:
+        """What an entry that was complete would lose by a page that lacks what every entry has."""
+        old = self._old
+        if old is None or old["status"] != EntryStatus.OK or page.status is not EntryStatus.OK:
+            return None
+        if old["licences"] and not page.licences:
+            return "a page without a licence in the place of one with a licence"
+        if old["author"] and not page.author:
+            return "a page without an author in the place of one with an author"
+        if not page.files and self._had_files():
+            return "a page without files in the place of one with files"
+        return None
+
     def check(self, page: EntryPage, final_url: str) -> None:
-        """Refuse another entry's page, or one of another kind, unless that is confirmed, or the entry is gone already.
+        """Refuse another entry's page, one of another kind, or half of its own, unless it is confirmed.
+
+        Where the entry is gone already, every page of its own is accepted.
 
         Raises:
             PageOfAnother: it is one.
@@ -229,6 +259,7 @@ class _OwnPage:
         reason = self._contradiction(page, final_url)
         if reason is None and self._was_art and page.status is EntryStatus.NOT_ART:
             reason = "a page of another kind in the place of an entry that was readable"
+        reason = reason or self._loss(page)
         if reason is None or (self._nid is not None and not self._readable):
             return
         if not self._step.failures.confirms(self._url, self._attempt, reason, self._confirm_after):

@@ -2,7 +2,6 @@
 
 from ogaart.core.stages import Stage
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.rows import OccurrenceRow
 
 
@@ -15,5 +14,4 @@ def picture_bytes(stores: Stores, occurrence: OccurrenceRow) -> bytes:
     offset, length = occurrence["pack_offset"], occurrence["pack_length"]
     if offset is None or length is None:
         return stores.blobs.read(occurrence["file_sha256"])
-    pack = stores.tables.pack_path(Stage.EXTRACTED_IMAGES, occurrence["partition"])
-    return read_at(pack, offset, length)
+    return stores.tables.read_pack(Stage.EXTRACTED_IMAGES, occurrence["partition"], offset, length)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ogaart.core.staleness import fingerprint
 from ogaart.imaging.atlases.reader import picture_of
 from ogaart.likeness import sheets
+from ogaart.likeness.frames import numbered
 from ogaart.likeness.sheets import Cell, CellKind
 from ogaart.pipeline.derived_step import DerivedStep
 from ogaart.pipeline.step import Step
@@ -23,6 +24,12 @@ class NamedCells:
     source: str
     cells: Mapping[Cell, str]
 
+    @property
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """x, y, width and height of each cell, the frames of an animation one after the other by their numbers."""
+        ordered = sorted(self.cells, key=lambda cell: numbered(self.cells[cell]) or (self.cells[cell].lower(), 0))
+        return [(cell.x, cell.y, cell.width, cell.height) for cell in ordered]
+
 
 class SheetCells:
     """The cells of a partition's images.
@@ -37,10 +44,16 @@ class SheetCells:
         images: the partition's images by id.
         known: how many cells each image had; None: it was not looked at.
         derived: what was recognised in pictures.
+        named: what atlases name, see ``named_cells``.
     """
 
     def __init__(
-        self, step: Step, images: Mapping[int, ImageRow], known: Mapping[int, int | None], derived: DerivedStep
+        self,
+        step: Step,
+        images: Mapping[int, ImageRow],
+        known: Mapping[int, int | None],
+        derived: DerivedStep,
+        named: Mapping[int, NamedCells],
     ) -> None:
         self.stored = step.stores.tables.read(CELLS, step.partition)
         self.rows: list[CellRow] = []
@@ -49,9 +62,10 @@ class SheetCells:
         before: dict[int, list[CellRow]] = {}
         for row in self.stored:
             before.setdefault(row["image_id"], []).append(row)
-        named = named_cells(step, images)
         unnamed = {row["image_id"] for row in self.stored if row["kind"] == CellKind.NAMED} - named.keys()
-        looked_at = [i for i in images if known.get(i) is None or i in unnamed]
+        # Where there are no cells, nothing tells by which version of the recognition: those are looked at each time.
+        outdated = {i for i, rows in before.items() if i in images and rows[0]["fingerprint"] != _wanted(images[i])}
+        looked_at = [i for i in images if not known.get(i) or i in unnamed or i in outdated]
         pixels = {i: images[i]["pixel_sha256"] for i in looked_at if i not in named}
         found = derived.contents(sheets.SPACE, sorted(set(pixels.values())))
         for number, image in images.items():
@@ -60,9 +74,10 @@ class SheetCells:
                 rows = self._now(number, image, rows, self._named(named[number]))
             elif number in pixels:
                 content = found.get(pixels[number])
-                if content is None:
+                if content is None and (known.get(number) is None or number in unnamed):
                     continue  # it could not be read, or its segment is damaged: the next run looks at it
-                rows = self._now(number, image, rows, self._recognised(content))
+                if content is not None:
+                    rows = self._now(number, image, rows, self._recognised(content))
             self.counts[number] = len(rows)
             self.rows += rows
 
@@ -83,7 +98,7 @@ class SheetCells:
         self, image_id: int, image: ImageRow, before: Sequence[CellRow], cells: Iterator[CellRow]
     ) -> list[CellRow]:
         """The rows of an image; the stored ones where they say the same."""
-        wanted = fingerprint(VERSION, sheets.SPACE, image["pixel_sha256"])
+        wanted = _wanted(image)
         old = {row["number"]: row for row in before}
         rows: list[CellRow] = []
         for number, facts in enumerate(cells):
@@ -94,8 +109,16 @@ class SheetCells:
         return rows
 
 
+def _wanted(image: ImageRow) -> str:
+    return fingerprint(VERSION, sheets.SPACE, image["pixel_sha256"])
+
+
 def named_cells(step: Step, images: Mapping[int, ImageRow]) -> dict[int, NamedCells]:
-    """What atlases name in the partition's pictures: of several for one picture, the one with the most parts."""
+    """What atlases name in the partition's pictures: of several for one picture, the one with the most parts.
+
+    Those that name one part each, as Godot keeps them, are one atlas together. One part alone does not tell how the
+    picture is divided.
+    """
     regions: dict[tuple[str, int | None, str, str, str, str], list[AtlasRegionRow]] = {}
     for row in step.stores.tables.read(ATLAS_REGIONS, step.partition):
         key = (row["slug"], row["fid"], row["member_index"], row["member_path"], row["format"], row["picture"])
@@ -105,6 +128,7 @@ def named_cells(step: Step, images: Mapping[int, ImageRow]) -> dict[int, NamedCe
     in_files, in_entries = _pictures(step, {key[0] for key in regions})
     names = {(r["slug"], r["fid"]): r["shown_name"] or "" for r in step.stores.tables.read(FILE_LINKS, step.partition)}
     found: dict[int, NamedCells] = {}
+    single: dict[tuple[int, str], dict[Cell, str]] = {}
     for (slug, fid, index, path, kind, stated), rows in sorted(regions.items(), key=str):
         own = path if index else names.get((slug, fid), "")
         image_id = picture_of(stated, own, in_files.get((slug, fid), {})) if index else None
@@ -113,9 +137,20 @@ def named_cells(step: Step, images: Mapping[int, ImageRow]) -> dict[int, NamedCe
         if image_id is None or image_id not in images:
             continue
         named = NamedCells(f"{kind}: {own}" if own else kind, _inside(rows, images[image_id]))
-        if len(named.cells) > len(found[image_id].cells if image_id in found else ()):
+        if len(rows) == 1:
+            of_file = own.rpartition("/")[2].rpartition(".")[0]
+            for cell, name in named.cells.items():
+                single.setdefault((image_id, kind), {}).setdefault(cell, name or of_file)
+        elif len(named.cells) > _known(found, image_id):
             found[image_id] = named
-    return found
+    for (image_id, kind), cells in single.items():
+        if len(cells) > _known(found, image_id):
+            found[image_id] = NamedCells(kind, cells)
+    return {image_id: named for image_id, named in found.items() if len(named.cells) > 1}
+
+
+def _known(found: Mapping[int, NamedCells], image_id: int) -> int:
+    return len(found[image_id].cells) if image_id in found else 0
 
 
 def _pictures(

@@ -12,7 +12,7 @@ from typing import Any, cast
 import dagster as dg
 
 from ogaart.core.partitions import parse_key
-from ogaart.core.stages import Stage
+from ogaart.core.stages import STAGES, Stage
 from ogaart.core.staleness import Plan
 from ogaart.core.states import RowState
 from ogaart.pipeline import step_metadata
@@ -25,7 +25,6 @@ from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.storage.lock_names import step_lock
-from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.schema import FAILURES, STEPS, by_name
 from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.tables import R, Row
@@ -138,6 +137,7 @@ class Step:
             content = {t.name: self._dated(new) for t, (_, new) in rows.items()}
             if failures_changed or len(self.failures):
                 content[FAILURES.name] = self._dated(self.failures.rows)
+            self.stores.segments.push()
             self.stores.tables.commit(self.stage, self.partition, content, pack)
             return True
         return False
@@ -169,7 +169,9 @@ class Step:
         }
 
     def _file(self, table: str) -> Path:
-        return self.stores.tables.link(by_name(table), self.stage, self.partition)
+        tables, found = self.stores.tables, by_name(table)
+        file = tables.path if self.stores.objects.remote else tables.link
+        return file(found, self.stage, self.partition)
 
     def note_run(self) -> None:
         """Append this materialization to the partition's history of steps."""
@@ -222,11 +224,16 @@ def open_step(
         DataRootRefused: too little free disk.
     """
     stores.root.require_free(stores.settings.min_free_bytes)
-    with hold(
-        step_lock(stores.root, stage, partition), timeout=stores.settings.lock_seconds, what=f"{stage} of {partition}"
+    with stores.hold(
+        step_lock(stores.root, stage, partition),
+        timeout=stores.settings.lock_seconds,
+        what=f"{stage} of {partition}",
     ):
+        if STAGES[stage].reads_segments:
+            stores.segments.pull()
         step = Step(stores, stage, partition, run_id, refresh, progress)
         yield step
+        stores.segments.push()
         step.note_run()
 
 

@@ -34,9 +34,15 @@ def cli_markdown() -> str:
 def pages() -> Mapping[str, str]:
     """Text by file name under docs."""
     from ogaart.reference.assets import assets_markdown
+    from ogaart.reference.licences import licences_markdown
     from ogaart.reference.tables import tables_markdown
 
-    return {"cli.md": cli_markdown(), "tables.md": tables_markdown(), "assets.md": assets_markdown()}
+    return {
+        "cli.md": cli_markdown(),
+        "tables.md": tables_markdown(),
+        "assets.md": assets_markdown(),
+        "licences.md": licences_markdown(),
+    }
 
 
 def write() -> list[Path]:

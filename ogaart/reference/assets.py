@@ -42,10 +42,7 @@ def _asset(node: "dg.BaseAssetNode", graph: "dg.AssetGraph") -> Iterator[str]:
         partitioned = "up to ten partitions a run" if node.backfill_policy is not None else "one partition a run"
     source = "sends requests to the site" if node.tags.get("source") == "site" else "reads stored rows only"
     pools = ", ".join(sorted(node.pools or ()))
-    yield (
-        f"Group `{node.group_name}`; {partitioned}; {source}; version {node.code_version}"
-        f"{f'; pool `{pools}`' if pools else ''}.\n"
-    )
+    yield (f"Group `{node.group_name}`; {partitioned}; {source}{f'; pool `{pools}`' if pools else ''}.\n")
     for name, comment in dict(node.metadata["tables"]).items():
         yield f"- table `{name}`: {comment}"
     yield f"- on disk: `{node.metadata['layout']}`"

@@ -1,24 +1,32 @@
 """What a step touches, opened once for a run: settings, stores, the site, and the lock that shows the run alive."""
 
 import os
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
+from pathlib import Path
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.moderation.line_log import LineLog
+from ogaart.resources.moderation.shared_lines import open_lines
+from ogaart.resources.objects.factory import evict_copies, open_objects
+from ogaart.resources.objects.segments_mirror import SegmentsMirror
+from ogaart.resources.site.bucket_fetch_records import open_fetch_records
 from ogaart.resources.site.client import SiteClient
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.partial_downloads import clean_up_partials
 from ogaart.resources.site.sweeps import Sweeps
 from ogaart.resources.state.database import StateDatabase
+from ogaart.resources.state.leases import leased
+from ogaart.resources.state.locks import hold_everywhere
 from ogaart.resources.state.pointers import Pointers
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import clean_up_leftovers
-from ogaart.resources.storage.lock_names import bus_error_note, run_lock
-from ogaart.resources.storage.locks import hold_together
+from ogaart.resources.storage.lock_names import bus_error_note, catalog_lock, run_lock
+from ogaart.resources.storage.locks import hold_together, is_free
 from ogaart.resources.storage.tables import Tables
 from ogaart.settings import Settings
 from ogaart.sites.base import Site, SiteQuery
@@ -41,15 +49,28 @@ class Stores:
             self.root.claim()
         self.state = StateDatabase(settings)
         """The database of state, opened when first used."""
-        self.tables = Tables(self.root.root, Pointers(self.state))
-        self.blobs = Blobs(self.root.blobs)
+        self.objects = open_objects(settings)
+        """Where everything that never changes is durable."""
+        self.tables = Tables(self.root.root, Pointers(self.state), self.objects)
+        self.blobs = Blobs(self.root.blobs, self.objects)
+        self.segments = SegmentsMirror(self.objects, self.root.vectors, self.root.derived)
         self._open = ExitStack()
         self._open.callback(self.state.close)
 
     @cached_property
     def fetch_records(self) -> FetchRecords:
         """What the site returned for each URL."""
-        return FetchRecords(self.state, self.root.site)
+        return open_fetch_records(self.state, self.root.site, self.objects)
+
+    @cached_property
+    def decisions(self) -> LineLog:
+        """What the operator has blocked, and why."""
+        return open_lines(self.state, self.objects, self.root.decisions)
+
+    @cached_property
+    def reports(self) -> LineLog:
+        """What visitors have reported."""
+        return open_lines(self.state, self.objects, self.root.reports)
 
     @cached_property
     def sweeps(self) -> Sweeps:
@@ -73,6 +94,10 @@ class Stores:
         """The configured queries by name."""
         return self.site_rules.load_queries(self.settings.queries)
 
+    def hold(self, path: Path, timeout: float = 0.0, what: str = "") -> AbstractContextManager[None]:
+        """Hold a lock for all hosts that share the database; arguments and errors as ``locks.hold_everywhere``."""
+        return hold_everywhere(self.state, path, timeout, what)
+
     def close(self) -> None:
         """Close what was opened."""
         self._open.close()
@@ -93,9 +118,12 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         if run_id is not None:
             self._held.enter_context(hold_together(run_lock(stores.root, run_id), what=f"run {run_id}"))
         self._held.callback(stores.close)
+        if run_id is not None:
+            self._held.enter_context(leased(stores.state, run_id))
         fault(Fault.RUN_STARTED)
         stores.tables.clean_up()
         clean_up_leftovers(stores.root)
+        evict_copies(stores.settings, cut_in_use=not is_free(catalog_lock(stores.root)))
         clean_up_partials(stores.root.site)
         self._stores = stores
 

@@ -1,5 +1,7 @@
 """Exceptions of the search; the web maps each to an HTTP status, the command line to an exit code."""
 
+from collections.abc import Iterable
+
 
 class InvalidParameter(ValueError):
     """A parameter has an invalid value; the message names the parameter, the value and what is expected."""
@@ -10,7 +12,15 @@ class EmptyFile(InvalidParameter):
 
 
 class NotFound(LookupError):
-    """The requested picture, entry or page does not exist, was withdrawn, or is blocked."""
+    """The requested picture, entry or page does not exist, was withdrawn, or is blocked.
+
+    Attributes:
+        nearest: names that may be meant, each with the path of its page.
+    """
+
+    def __init__(self, message: str, nearest: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.nearest = tuple(nearest)
 
 
 class UploadGone(LookupError):

@@ -271,7 +271,9 @@ def _chosen(name: str, values: Sequence[str], choices: Sequence[Choice]) -> Sequ
 
 def unknown_name(name: str, near: Sequence[str], known: Sequence[str]) -> InvalidParameter:
     """The error for a parameter that does not exist; it names the ones that may be meant, or all."""
-    way_out = f"did you mean {_either(near)}?" if near else f"known are {', '.join(known)}"
+    way_out = f"known are {', '.join(known)}" if known else "none are read here"
+    if near:
+        way_out = f"did you mean {_either(near)}?"
     return InvalidParameter(f"{name[:80]}: unknown parameter; {way_out}")
 
 
@@ -284,14 +286,20 @@ def unknown_value(name: str, value: str, known: Sequence[str]) -> InvalidParamet
 
 def nearest(value: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known values that a misspelled one may mean, the likeliest first: beginnings, parts, then similar ones."""
-    wanted = value.casefold().strip()
+    wanted = _bare(value)
     folded: dict[str, str] = {}
     for one in known:
-        folded.setdefault(one.casefold(), one)
+        folded.setdefault(_bare(one), one)
     inside = [one for one in folded if wanted and (wanted in one or (len(one) > 2 and one in wanted))]
     inside.sort(key=lambda one: (not one.startswith(wanted), abs(len(one) - len(wanted)), one))
     similar = difflib.get_close_matches(wanted, folded, n=count, cutoff=0.65)
     return [folded[one] for one in dict.fromkeys([*similar, *inside])][:count]
+
+
+def _bare(name: str) -> str:
+    """A name as it is compared: letters and digits alone, as CCBY means CC-BY; signs where it has nothing else."""
+    folded = name.casefold().strip()
+    return "".join(one for one in folded if one.isalnum()) or folded
 
 
 def _either(names: Sequence[str]) -> str:

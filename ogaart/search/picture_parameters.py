@@ -13,6 +13,8 @@ from ogaart.search.query import Box, PixelBox
 MAX_LINK = 4_000
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")  # longer than any image_id, so that the two are never confused
 _PIXELS = "pixel:"
+LINK = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+"""A link among other words."""
 
 Example = int | str
 """A picture to search with: of the catalog by its image_id, or a visitor's by the token of an upload or by its link."""
@@ -26,7 +28,10 @@ def is_token(example: Example) -> bool:
 def is_link(text: str) -> bool:
     """Whether a text is one http(s) link, as people paste them: perhaps with blanks in its path."""
     text = text.strip()
-    return text.lower().startswith(("http://", "https://")) and "." in text.split("/", 3)[2]
+    if not text.lower().startswith(("http://", "https://")):
+        return False
+    host = text.split("/", 3)[2].lower()
+    return "." in host or host.startswith("[") or host.partition(":")[0] == "localhost"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.cells import TrimmedPicture
 from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.search.errors import InvalidParameter
@@ -124,6 +125,8 @@ class QueryPicture:
         patches: for what it is an exact part of, and for what it contains; None: not read.
         parts: (3512,) uint8, its raw parts; see ``likeness.parts``.
         noise: whether its pixels know nothing of their neighbours.
+        trimmed: it without its ground and margins, as it is compared with the cells of sheets; None: not read.
+        cuts: (32, 32, 4) uint8 signatures of it cut to its subject, the ground left in: see ``likeness.grounds``.
     """
 
     pixel_sha256: str
@@ -140,13 +143,16 @@ class QueryPicture:
     patches: QueryPatches | None = None
     parts: NDArray[np.uint8] | None = None
     noise: bool = False
+    trimmed: TrimmedPicture | None = None
+    cuts: tuple[NDArray[np.uint8], ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory, about; without the thumbnail, which is kept by itself."""
-        arrays = (self.signature, self.vector, self.parts)
+        arrays = (self.signature, self.vector, self.parts, *self.cuts)
         own = sum(array.nbytes for array in arrays if array is not None)
         patches = self.patches.nbytes if self.patches is not None else 0
+        own += self.trimmed.nbytes if self.trimmed is not None else 0
         return own + patches + (self.subject.nbytes if self.subject is not None else 0)
 
     @property

@@ -158,7 +158,7 @@ class PartBox(NamedTuple):
 
 @dataclass(frozen=True)
 class SharedPart:
-    """A picture of which the picture of the search is a part, or which is a part of it; by its exact pixels.
+    """A picture of which the picture of the search is a part, or which is a part of it.
 
     Attributes:
         hit: that picture.
@@ -166,7 +166,8 @@ class SharedPart:
         cell: column and row, from one, where the place is a cell of the hit's grid.
         scale: by how much the picture of the search shows the part larger than the hit does.
         orientation: 0 to 7: quarter turns by which the picture of the search is turned; from 4 on, it is mirrored too.
-        share: share of the part's patches that agree.
+        share: share of the part's patches that agree; of a cell that is only alike, how close its miniature is.
+        exact: whether exact pixels prove it; else a cell of a sheet looks like the picture of the search.
     """
 
     hit: Hit
@@ -175,6 +176,7 @@ class SharedPart:
     scale: float
     orientation: int
     share: float
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ class Results:
     """One page of an answer.
 
     Attributes:
+        similar_cells: sheets of which a cell is like the picture of the search, or a part shares some exact pixels with
+            it, but which hold no copy of it.
         total: how many different pictures there are in all; known for words and filters only.
         looked_at: how many hits the hidden counts regard.
         did_you_mean: the words as they are usually spelled, where that differs and finds something.
@@ -237,6 +241,7 @@ class Results:
     verdict: Verdict | None = None
     part_of: tuple[SharedPart, ...] = ()
     contains: tuple[SharedPart, ...] = ()
+    similar_cells: tuple[SharedPart, ...] = ()
     hidden: tuple[HiddenCount, ...] = ()
     total: int | None = None
     more: bool = False

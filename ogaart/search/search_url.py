@@ -1,10 +1,8 @@
 """The URL of a search: it holds everything that a page shows, so that it can be shared, kept and opened again."""
 
-import difflib
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -85,16 +83,34 @@ class SearchUrl:
         """The parameters, in the order of ``PARAMETERS``; what has its default is left out."""
         return [(row.name, text) for row in PARAMETERS for text in self._written(row)]
 
+    @cached_property
+    def _encoded(self) -> dict[str, str]:
+        """What the URL holds of each parameter; a page of results has four links of a search on each of its cards."""
+        return {row.name: self._encode(row) for row in PARAMETERS}
+
+    def _encode(self, row: Parameter) -> str:
+        return urlencode([(row.name, text) for text in self._written(row)])
+
+    def _value(self, row: Parameter) -> Any:
+        return self.filters[row.field] if row.field in BY_FIELD else getattr(self, row.field)
+
     def _written(self, row: Parameter) -> list[str]:
         if row.field == "limit":
             return [] if self.limit == self.page_size else [str(self.limit)]
-        return row.kind.write(self.filters[row.field] if row in FILTERS else getattr(self, row.field))
+        return row.kind.write(self._value(row))
 
     def path(self, **changes: Any) -> str:
         """The URL of this search, with some parts changed; another part than the page goes back to page 1."""
         if changes and "page" not in changes:
             changes["page"] = 1
-        query = urlencode(replace(self, **changes).pairs())
+        encoded = self._encoded
+        if changes:
+            changed = replace(self, **changes)
+            renewed = {
+                row.name: changed._encode(row) for row in PARAMETERS if changed._value(row) is not self._value(row)
+            }
+            encoded = encoded | renewed
+        query = "&".join(filter(None, encoded.values()))
         return f"/search?{query}" if query else "/search"
 
     def chips(self) -> tuple["Chip", ...]:
@@ -154,6 +170,16 @@ class SearchUrl:
         return self.positive[0] if self.crop is not None and self.positive and not (self.upload or self.url) else None
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """What is said of parameters that have nothing to apply to here: nothing in a URL is dropped without a word."""
+        found = []
+        if self.crop is not None and not (self.upload or self.url or self.positive):
+            found.append("crop is ignored: there is no picture of which it could be a part.")
+        if self.weights != USUAL and not self.visual:
+            found.append("weights are ignored: without a picture, nothing is compared.")
+        return tuple(found)
+
+    @property
     def temporary(self) -> bool:
         """Whether it holds an upload, and so stops working within one hour."""
         return bool(self.upload) or any(is_token(example) for example in (*self.positive, *self.negative))
@@ -165,9 +191,12 @@ class SearchUrl:
 
     def like_alone(self, image_id: int) -> str:
         """The URL of a new search with one picture; what the visitor wants to do with it stays."""
-        return SearchUrl(
-            positive=(image_id,), filters=Filters(uses=self.filters["uses"]), page_size=self.page_size, limit=self.limit
-        ).path()
+        return self._alone.path(positive=(image_id,))
+
+    @cached_property
+    def _alone(self) -> "SearchUrl":
+        """What of this search belongs to the visitor, and not to what is searched for."""
+        return SearchUrl(filters=Filters(uses=self.filters["uses"]), page_size=self.page_size, limit=self.limit)
 
     def of_entry(self, slug: str) -> str:
         """The URL of this search within one entry, nothing collapsed."""
@@ -244,15 +273,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 NAMES: tuple[str, ...] = tuple(name for row in PARAMETERS for name in row.names)
 """Every name that is read, aliases included."""
 _CANONICAL = {name: row.name for row in PARAMETERS for name in row.names}
-_FILTER_NAMES = frozenset(name for row in FILTERS for name in row.names)
 MAX_PARAMETERS = 300
 """Parameters of a URL, repeated ones too: each name that is not known is compared with all that are."""
-_TRACKING = re.compile(
-    r"utm_\w+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|"
-    r"_ga|_gl|_hs\w+|hsa_\w+|hsctatracking|mkt_tok|vero_id|oly_\w+|ref|ref_src|ref_url|referrer|si",
-    re.IGNORECASE,
-)
-"""Names that other sites add to links, which mean nothing here."""
 
 
 def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE, *, strict: bool = False) -> SearchUrl:
@@ -261,18 +283,20 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
     Args:
         pairs: names, aliases included, and values.
         page_size: hits on a page where they do not say.
-        strict: whether every parameter must have a value, and no more than it takes; forms send empty ones.
+        strict: whether no value may be empty, and none more than a parameter takes; forms send empty ones.
 
     Raises:
         InvalidParameter: a name is unknown, a value is outside its type or limits, or there are too many.
     """
     given: dict[str, list[str]] = {}
-    for name, value in _not_too_many(pairs):
+    for name, value in not_too_many(pairs):
         if name not in _CANONICAL:
             raise unknown_parameter(name)
         values = given.setdefault(_CANONICAL[name], [])
         if value.strip():
             values.append(value.strip())
+        elif strict:
+            raise InvalidParameter(f"{_CANONICAL[name]}: the value is empty; leave the parameter out where it has none")
     for row in PARAMETERS:
         _require_counts(row, given.get(row.name), strict=strict)
     read = {row.field: row.kind.read(row.name, given.get(row.name, [])) for row in PARAMETERS}
@@ -294,12 +318,10 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
 
 
 def _require_counts(row: Parameter, values: list[str] | None, *, strict: bool) -> None:
-    """Refuse an empty value, and more values than a parameter takes."""
+    """Refuse more values than a parameter takes."""
     if values is None:
         return
-    if strict and not values:
-        raise InvalidParameter(f"{row.name}: the value is empty; leave the parameter out where it has none")
-    if len(values) > 1 and not row.kind.many and (strict or row in FILTERS):
+    if len(values) > 1 and not row.kind.many and (strict or row.field in BY_FIELD or len(set(values)) > 1):
         raise InvalidParameter(f"{row.name}: {len(values)} values; it takes one")
     if len(values) > MAX_VALUES and row.kind.many:
         raise InvalidParameter(f"{row.name}: {len(values)} values; at most {MAX_VALUES} are allowed")
@@ -310,34 +332,13 @@ def unknown_parameter(name: str) -> InvalidParameter:
     return unknown_name(name, tuple(dict.fromkeys(_CANONICAL[one] for one in nearest(name, NAMES))), NAMES)
 
 
-def is_near_miss(name: str) -> bool:
-    """Whether a name is nearly that of a parameter, or has that of a filter in it, signs and capitals aside."""
-    plain = re.sub(r"[^a-z0-9]+", "_", unicodedata.normalize("NFKC", name).casefold()).strip("_")
-    parts = {part for word in plain.split("_") for part in (word, word.removesuffix("s"))}
-    return not parts.isdisjoint(_FILTER_NAMES) or bool(difflib.get_close_matches(plain, NAMES, cutoff=0.7))
+def not_too_many(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Parameters as a list.
 
-
-def _not_too_many(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    Raises:
+        InvalidParameter: there are more than ``MAX_PARAMETERS``.
+    """
     found = list(pairs)
     if len(found) > MAX_PARAMETERS:
         raise InvalidParameter(f"{len(found):,} parameters; at most {MAX_PARAMETERS} are allowed")
     return found
-
-
-def known_parameters(pairs: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """The parameters of a page's URL that are read, and the names of those that are not, tracking ones left out.
-
-    Raises:
-        InvalidParameter: a name is nearly that of a parameter: what it should filter must not be dropped; or there are
-            too many.
-    """
-    known: list[tuple[str, str]] = []
-    ignored: list[str] = []
-    for name, value in _not_too_many(pairs):
-        if name in _CANONICAL:
-            known.append((name, value))
-        elif not _TRACKING.fullmatch(name):
-            if is_near_miss(name):
-                raise unknown_parameter(name)
-            ignored.append(name)
-    return known, tuple(dict.fromkeys(ignored))

@@ -12,38 +12,54 @@ from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit, PartBox, Relation, SharedPart, Verdict
 
-MOST_WHOLES, MOST_PARTS = 24, 200
-"""Pictures that are named as containing the picture of the search, and as contained in it."""
+MOST_WHOLES, MOST_PARTS, MOST_SHARING = 24, 200, 12
+"""Pictures that are named as containing the picture of the search, as contained in it, and as sharing some of it."""
 _NEARLY_ALL = 0.9
 """Share of both pictures from which on they are copies of each other, and not a part and a whole."""
 _ASSEMBLED = 0.8
 """Share of a picture's patches that are in known pictures, from which on it is assembled from them."""
-_AS_GOOD = 0.85
+AS_GOOD = 0.85
 """Share of the best match's share of agreeing patches, below which another match is of a similar picture only."""
 _LEAST_SCORE, _PARTS_SCORE, _COPIES_SCORE = 0.9, 0.09, 0.095
 """Likeness of what is proved: copies by exact pixels come before those by the miniature, which has 0.99 at most."""
+SHARING_WEIGHT = 1.8
+"""Weight of votes from which on a match that proves nothing is shown: of three patches that nothing else has."""
+_SHARING_SCORE, _MORE_OF_WEIGHT, _BEST_SHARING_SCORE = 0.54, 0.09, 0.765
+"""Likeness of such a match, by how much it rises with weight, and at most: very similar pictures come before it."""
 
 SameImages = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True)
 class FoundParts:
-    """What exact pixels prove: matches with the images that they are of; the most of the picture first."""
+    """What exact pixels tell: matches with the images that they are of; the most of the picture first.
+
+    Attributes:
+        part_of: what the picture is a part of.
+        contains: what is a part of the picture.
+        copies: what is all of it.
+        covered: share of the picture's patches that are in what it contains.
+        sharing: what shares too little to prove anything, and more than chance does; the most votes first.
+    """
 
     part_of: tuple[tuple[int, Match], ...] = ()
     contains: tuple[tuple[int, Match], ...] = ()
     copies: tuple[tuple[int, Match], ...] = ()
     covered: float = 0.0
-    """Share of the picture's patches that are in what it contains."""
+    sharing: tuple[tuple[int, Match], ...] = ()
+
+    @property
+    def proves(self) -> bool:
+        """Whether any of it is proof."""
+        return bool(self.part_of or self.contains or self.copies)
 
     def without(self, left: Callable[[list[int]], list[int]]) -> "FoundParts":
         """The same with those images only that words, filters and decisions leave."""
-        ids = [image_id for image_id, _ in (*self.part_of, *self.contains, *self.copies)]
+        every = (self.part_of, self.contains, self.copies, self.sharing)
+        ids = [image_id for pairs in every for image_id, _ in pairs]
         kept = set(left(ids)) if ids else set()
-        part_of, contains, copies = (
-            tuple(pair for pair in pairs if pair[0] in kept) for pairs in (self.part_of, self.contains, self.copies)
-        )
-        return FoundParts(part_of, contains, copies, self.covered)
+        part_of, contains, copies, sharing = (tuple(pair for pair in pairs if pair[0] in kept) for pairs in every)
+        return FoundParts(part_of, contains, copies, self.covered, sharing)
 
     @property
     def scores(self) -> dict[int, tuple[float, Relation]]:
@@ -60,6 +76,9 @@ class FoundParts:
                 else:
                     score = _LEAST_SCORE + (_COPIES_SCORE if relation is Relation.NEAR else _PARTS_SCORE) * one.share
                 found.setdefault(image_id, (score, relation))
+        for image_id, one in self.sharing:
+            more = _MORE_OF_WEIGHT * (one.weight - SHARING_WEIGHT)
+            found.setdefault(image_id, (min(_SHARING_SCORE + more, _BEST_SHARING_SCORE), Relation.SIMILAR))
         return found
 
 
@@ -72,9 +91,10 @@ def find_parts(picture: QueryPicture, index: PatchRuns, same_images: SameImages)
         same_images: the images of a picture, by the hash of its pixels, that search may show; the first is named.
     """
     found = _matched(picture, index, same_images)
-    if found.scores or picture.subject is None:
+    if found.proves or picture.subject is None:
         return found
-    return _matched(picture.subject, index, same_images)
+    of_subject = _matched(picture.subject, index, same_images)
+    return of_subject if of_subject.proves or not found.sharing else found
 
 
 def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -> FoundParts:
@@ -83,7 +103,8 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
     part_of: list[tuple[int, Match]] = []
     contains: list[tuple[int, Match]] = []
     copies: list[tuple[int, Match]] = []
-    for one in best_of_each(match(picture.patches, index)):
+    every = best_of_each(match(picture.patches, index))
+    for one in every:
         if not one.claimed:
             break
         key = index.key(one.picture)
@@ -98,11 +119,25 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
             into = part_of if is_part else contains
         into.extend((image_id, one) for image_id in same_images(key))
     best = max((one.share for _, one in part_of), default=0.0)
-    part_of = [pair for pair in part_of if pair[1].share >= _AS_GOOD * best]
+    part_of = [pair for pair in part_of if pair[1].share >= AS_GOOD * best]
     contains = _without_weaker(contains)[:MOST_PARTS]
+    sharing = [(image_id, one) for one in _sharing(every) for image_id in same_images(index.key(one.picture))]
     return FoundParts(
-        tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(picture.patches, contains)
+        tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(picture.patches, contains),
+        tuple(sharing[:MOST_SHARING]),
     )  # fmt: skip
+
+
+def _sharing(matches: Sequence[Match]) -> list[Match]:
+    """Those that prove nothing, but share something that nothing which is proved explains."""
+    proved = [one for one in matches if one.claimed]
+    return [
+        one
+        for one in matches
+        if not one.claimed
+        and one.weight >= SHARING_WEIGHT
+        and not any(patch_matching.overlap(one.query_box, other.query_box) for other in proved)
+    ]
 
 
 def _without_weaker(contains: Sequence[tuple[int, Match]]) -> list[tuple[int, Match]]:
@@ -110,7 +145,7 @@ def _without_weaker(contains: Sequence[tuple[int, Match]]) -> list[tuple[int, Ma
     kept: list[tuple[int, Match]] = []
     for image_id, one in sorted(contains, key=lambda pair: -pair[1].share):
         if not any(
-            one.share < _AS_GOOD * other.share and patch_matching.overlap(one.query_box, other.query_box)
+            one.share < AS_GOOD * other.share and patch_matching.overlap(one.query_box, other.query_box)
             for _, other in kept
         ):
             kept.append((image_id, one))

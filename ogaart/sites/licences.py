@@ -5,9 +5,9 @@ text leaves a doubt for art in a game, the use is not granted. It is a filter fo
 """
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 UNKNOWN_AUTHOR = "unknown author"
@@ -181,6 +181,7 @@ LICENCES: tuple[Licence, ...] = (
 """All licences that the site offers, in the order of their families."""
 
 
+@lru_cache(maxsize=1 << 10)
 def lookup(name: str) -> Licence | None:
     """The licence of that name or SPDX identifier, letter case and kind of separator aside.
 
@@ -301,40 +302,6 @@ def attribution(
     return f'"{_one_line(title) or UNTITLED}" by {authors}{licensed}: {url}'
 
 
-def render_table() -> str:
-    """The truth table with its reasons, as Markdown: the whole of ``docs/licences.md``."""
-    lines = [
-        "# Licences, and what they let a game do",
-        "",
-        "Made from `ogaart/sites/licences.py`, compared by a test, with",
-        "`python -m ogaart.sites.licences > docs/licences.md`. Answers are the cautious ones, not",
-        "legal advice. Several licences of an entry mean that any one may be chosen; uses",
-        "needed together must be granted by one of them. A licence not listed here grants nothing, neither",
-        "does a name without its version, nor one that its page links to another licence: it is stored as",
-        "`CC0 (linked to CC-BY-SA-4.0)`.",
-        "",
-        f"| licence | SPDX | {' | '.join(USES.values())} |",
-        f"|---|---|{'---|' * len(USES)}",
-    ]
-    for one in LICENCES:
-        answers = " | ".join("yes" if use in one.grants else "no" for use in USES)
-        lines.append(f"| [{one.name}]({one.url}) | `{one.spdx}` | {answers} |")
-    lines += ["", "## Reasons", "", "Numbers are sections of the licence's text.", ""]
-    for one in LICENCES:
-        lines += [
-            f"### {one.name}",
-            "",
-            f"Text: <{one.legal_text}>",
-            "",
-            f"- {USES['sell']}: {'yes' if one.may_sell else 'no'}; {one.why_sell}.",
-            f"- {USES['no-credit']}: {'no' if one.credit_needed else 'yes'}; {one.why_credit}.",
-            f"- {USES['no-share-alike']}: {'no' if one.share_alike else 'yes'}; {one.why_share_alike}.",
-            f"- {USES['drm']}: {'yes' if one.drm_allowed else 'no'}; {one.why_drm}.",
-            "",
-        ]
-    return "\n".join(lines)
-
-
 def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.strip()).casefold()
 
@@ -354,7 +321,3 @@ def _folded_url(url: str) -> str:
 
 def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render_table())

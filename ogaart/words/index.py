@@ -119,13 +119,8 @@ class WordIndex:
         """Words of the vocabulary that differ from one by a typo or two, the likeliest first."""
         if len(word) < _SHORTEST_CORRECTED:
             return []
-        most = 2 if len(word) >= _TWO_TYPOS else 1
-        found: list[tuple[Any, ...]] = process.extract(
-            word, self._sorted, scorer=OSA.distance, score_cutoff=most, limit=50
-        )
-        found = [one for one in found if one[1] < 2 or one[0][0] == word[0]]
-        ranked = sorted(found, key=lambda one: (one[1], one[0][0] != word[0], -self.vocabulary[one[0]][1], one[0]))
-        words = [str(one[0]) for one in ranked]
+        found = within_typos(word, self._sorted)
+        words = sorted(found, key=lambda one: (found[one], one[0] != word[0], -self.vocabulary[one][1], one))
         return list(dict.fromkeys([*words, *self._divided(word)]))[:count]
 
     def _divided(self, word: str) -> list[str]:
@@ -137,3 +132,10 @@ class WordIndex:
         ]
         cuts.sort(key=lambda cut: -min(self.vocabulary[part][1] for part in cut))
         return [" ".join(cut) for cut in cuts[:1]]
+
+
+def within_typos(word: str, known: Sequence[str]) -> dict[str, int]:
+    """The known words that differ from one by a typo, or by two where it is long, with how many they are."""
+    most = 2 if len(word) >= _TWO_TYPOS else 1 if len(word) >= _SHORTEST_CORRECTED else 0
+    found: list[tuple[Any, ...]] = process.extract(word, known, scorer=OSA.distance, score_cutoff=most, limit=50)
+    return {str(one): int(typos) for one, typos, _ in found if typos < 2 or one[0] == word[0]}

@@ -9,9 +9,10 @@ import re
 import sqlite3
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
@@ -43,31 +44,44 @@ CREATE TABLE positions(term TEXT PRIMARY KEY, entry_numbers BLOB, entry_places B
     image_rows BLOB, image_places BLOB);
 CREATE TABLE word_index(version INTEGER);
 """
+INDEX_TABLES = ("terms", "vocabulary", "image_columns", "positions", "word_index")
+"""Their names."""
 
 
 @dataclass
-class _Postings:
+class TermPostings:
     """Where each term is, and how much it counts there."""
 
     numbers: dict[str, "array[int]"] = field(default_factory=lambda: defaultdict(lambda: array("I")))
     weights: dict[str, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
 
     def add(self, number: int, weighed: Mapping[str, float]) -> None:
+        """Note how much each term of a text counts."""
         for term, weight in weighed.items():
             self.numbers[term].append(number)
             self.weights[term].append(weight)
 
+    def stored(self, term: str) -> tuple[bytes, bytes]:
+        """Numbers and weights of a term as the index stores them: little-endian, 32 bits and float16 each."""
+        numbers = np.frombuffer(self.numbers.get(term, array("I")), np.uint32).astype("<u4")
+        weights = np.frombuffer(self.weights.get(term, array("f")), np.float32).astype("<f2")
+        return numbers.tobytes(), weights.tobytes()
+
+    def weighed(self) -> list[tuple[str, bytes, bytes]]:
+        """All terms, as they are stored."""
+        return [(term, *self.stored(term)) for term in self.numbers]
+
 
 @dataclass
-class _Indexed:
+class Indexed:
     """What is indexed of one kind of text."""
 
-    postings: _Postings = field(default_factory=_Postings)
+    postings: TermPostings = field(default_factory=TermPostings)
     positions: Positions = field(default_factory=Positions)
 
 
 @dataclass
-class _Columns:
+class IndexColumns:
     """What filters and sorting need of each image, by row."""
 
     ids: "array[int]" = field(default_factory=lambda: array("q"))
@@ -80,6 +94,40 @@ class _Columns:
     pixels: "array[int]" = field(default_factory=lambda: array("I"))
     posted: "array[int]" = field(default_factory=lambda: array("q"))
     favourites: "array[int]" = field(default_factory=lambda: array("I"))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of them by name."""
+        return {name: np.frombuffer(getattr(self, name), getattr(self, name).typecode) for name in vars(self)}
+
+
+@dataclass
+class Analysis:
+    """What the texts of some entries and their images consist of.
+
+    Attributes:
+        numbers: the entries' numbers by slug, rising.
+        vocabulary: in how many entries each word is, as visitors may type it.
+    """
+
+    of_entries: Indexed = field(default_factory=Indexed)
+    of_images: Indexed = field(default_factory=Indexed)
+    columns: IndexColumns = field(default_factory=IndexColumns)
+    vocabulary: Counter[str] = field(default_factory=Counter)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+def analyse(store: sqlite3.Connection, slugs: Sequence[str] | None = None) -> Analysis:
+    """Read the texts of entries and their images.
+
+    Args:
+        store: words.sqlite with its tables ``entries``, ``images`` and ``places``.
+        slugs: the entries; None: all that have images.
+    """
+    found = Analysis()
+    chosen = None if slugs is None else json.dumps(list(slugs))
+    found.numbers = _index_entries(store, found.of_entries, found.columns, found.vocabulary, chosen)
+    _index_images(store, found.numbers, found.of_images, found.columns, found.vocabulary, chosen)
+    return found
 
 
 def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | None = None) -> int:
@@ -94,16 +142,10 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     """
     into = target if target is not None else store
     into.executescript(TABLES)
-    of_entries, of_images, columns = _Indexed(), _Indexed(), _Columns()
-    vocabulary: Counter[str] = Counter()
-    numbers = _index_entries(store, of_entries, columns, vocabulary)
-    _index_images(store, numbers, of_images, columns, vocabulary)
-    arrays = {name: np.frombuffer(getattr(columns, name), getattr(columns, name).typecode) for name in vars(columns)}
-    into.executemany(
-        "INSERT INTO image_columns VALUES (?, ?, ?)",
-        [(name, values.dtype.newbyteorder("<").str, values.tobytes()) for name, values in arrays.items()],
-    )
-    sizes = np.bincount(arrays["entries"].astype(np.int64), minlength=len(numbers))
+    found = analyse(store)
+    of_entries, of_images, arrays = found.of_entries, found.of_images, found.columns.arrays()
+    write_columns(into, arrays)
+    sizes = np.bincount(arrays["entries"].astype(np.int64), minlength=len(found.numbers))
     into.executemany(
         "INSERT INTO terms VALUES (?, ?, ?, ?, ?, ?)",
         _term_rows(of_entries.postings, of_images.postings, arrays["entries"], sizes),
@@ -111,17 +153,33 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     into.executemany(
         "INSERT INTO positions VALUES (?, ?, ?, ?, ?)", position_rows(of_entries.positions, of_images.positions)
     )
+    write_vocabulary(into, found.vocabulary)
+    return len(arrays["ids"])
+
+
+def write_columns(into: sqlite3.Connection, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write what filters and sorting need of each image."""
+    into.executemany(
+        "INSERT INTO image_columns VALUES (?, ?, ?)",
+        [(name, values.dtype.newbyteorder("<").str, values.tobytes()) for name, values in arrays.items()],
+    )
+
+
+def write_vocabulary(
+    into: sqlite3.Connection, vocabulary: Mapping[str, int], known: Mapping[str, str] | None = None
+) -> None:
+    """Write the words, and as the last part of an index its version; ``known`` has the terms of some words."""
+    terms_of = known or {}
     into.executemany(
         "INSERT INTO vocabulary VALUES (?, ?, ?)",
-        ((word, stems([word])[0], count) for word, count in sorted(vocabulary.items())),
+        ((word, terms_of.get(word) or stems([word])[0], count) for word, count in sorted(vocabulary.items())),
     )
     into.execute("INSERT INTO word_index VALUES (?)", (VERSION,))
     into.commit()
-    return len(columns.ids)
 
 
 def _index_entries(
-    store: sqlite3.Connection, indexed: _Indexed, columns: _Columns, vocabulary: Counter[str]
+    store: sqlite3.Connection, indexed: Indexed, columns: IndexColumns, vocabulary: Counter[str], chosen: str | None
 ) -> dict[str, int]:
     """Index the entries' own texts; returns their numbers by slug."""
     present = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
@@ -129,7 +187,9 @@ def _index_entries(
     selected = ", ".join(name if name in present else f"NULL AS {name}" for name in wanted)
     numbers: dict[str, int] = {}
     rows = store.execute(
-        f"SELECT {selected} FROM entries WHERE slug IN (SELECT slug FROM images) ORDER BY slug"  # noqa: S608
+        f"SELECT {selected} FROM entries WHERE slug IN (SELECT slug FROM images)"  # noqa: S608
+        " AND (?1 IS NULL OR slug IN (SELECT value FROM json_each(?1))) ORDER BY slug",
+        (chosen,),
     )
     for slug, title, tags, author, collaborators, description, posted_at, favourites in rows:
         number = numbers[slug] = len(numbers)
@@ -152,17 +212,22 @@ def _index_entries(
 def _index_images(
     store: sqlite3.Connection,
     numbers: Mapping[str, int],
-    indexed: _Indexed,
-    columns: _Columns,
+    indexed: Indexed,
+    columns: IndexColumns,
     vocabulary: Counter[str],
+    chosen: str | None,
 ) -> None:
     """Index the images' names, entry by entry in the order of the names."""
     pixels: dict[bytes, int] = {}
-    rows = store.execute("""
+    rows = store.execute(
+        """
         SELECT i.slug, i.image_id, i.pixel_sha256, i.width, i.height, i.has_alpha, i.pixel_art, i.palette,
             i.palette_shares, json_group_array(json_array(p.shown_name, p.member_path))
-        FROM images AS i LEFT JOIN places AS p USING (image_id) GROUP BY i.image_id ORDER BY i.slug
-    """)
+        FROM images AS i LEFT JOIN places AS p USING (image_id)
+        WHERE ?1 IS NULL OR i.slug IN (SELECT value FROM json_each(?1)) GROUP BY i.image_id ORDER BY i.slug
+        """,
+        (chosen,),
+    )
     for slug, some in groupby(rows, key=lambda row: row[0]):
         if slug not in numbers:
             continue
@@ -197,6 +262,7 @@ def _weigh_names(names: Iterable[tuple[str, str]]) -> dict[str, float]:
     return weighed
 
 
+@lru_cache(maxsize=1 << 12)
 def _own(shown: str, member: str) -> str:
     """The picture file's own name, without folders and ending."""
     return PurePosixPath((member or shown).replace("\\", "/")).stem
@@ -229,7 +295,7 @@ def _seconds(stamp: Any) -> int:
 
 
 def _term_rows(
-    of_entries: _Postings, of_images: _Postings, entry_of: NDArray[Any], sizes: NDArray[np.int64]
+    of_entries: TermPostings, of_images: TermPostings, entry_of: NDArray[Any], sizes: NDArray[np.int64]
 ) -> Iterator[tuple[str, int, bytes, bytes, bytes, bytes]]:
     for term in sorted({*of_entries.numbers, *of_images.numbers}):
         entries = np.frombuffer(of_entries.numbers.get(term, array("I")), np.uint32)
@@ -238,8 +304,6 @@ def _term_rows(
         yield (
             term,
             int(sizes[entries].sum() + beside.sum()),
-            entries.tobytes(),
-            np.frombuffer(of_entries.weights.get(term, array("f")), np.float32).astype(np.float16).tobytes(),
-            rows.tobytes(),
-            np.frombuffer(of_images.weights.get(term, array("f")), np.float32).astype(np.float16).tobytes(),
+            *of_entries.stored(term),
+            *of_images.stored(term),
         )

@@ -72,6 +72,13 @@ def synonyms(stemmed: str) -> tuple[tuple[str, ...], ...]:
     return _others().get((stemmed,), ())
 
 
+@cache
+def table_words() -> tuple[str, ...]:
+    """Every single word of the table, sorted."""
+    forms = (words(form) for group in GROUPS for form in group)
+    return tuple(sorted({form[0] for form in forms if len(form) == 1}))
+
+
 def has_synonyms(word: str) -> bool:
     """Whether the table has a word, in whatever form."""
     return bool(synonyms(stem(word)))

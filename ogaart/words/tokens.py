@@ -3,7 +3,7 @@
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import snowballstemmer
@@ -17,6 +17,7 @@ _OTHER_PART = re.compile(r"\d+|[^\W\d_]+")
 _IS_CJK = re.compile(f"[{_CJK}]")
 _APOSTROPHE = re.compile(r"(?<=\w)['\u2019](?=\w)")
 _SHORTEST_STEMMED = 3
+_NAME = 200  # characters of texts whose words are remembered
 LONGEST = 40
 """Characters of a term; longer ones, such as hashes in file names, are cut."""
 
@@ -93,8 +94,18 @@ def _bare(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(one for one in decomposed if not unicodedata.combining(one)))
 
 
-def _runs(text: str) -> Iterator[tuple[list[str], list[str]]]:
+def _runs(text: str) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
     """For each run of letters and digits: its words, and further forms of them."""
+    return _runs_of_name(text) if len(text) <= _NAME else _divided(text)
+
+
+@lru_cache(maxsize=1 << 12)
+def _runs_of_name(text: str) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
+    """``_runs`` of a short text: terms, spellings and places of names are needed one after the other."""
+    return tuple(_divided(text))
+
+
+def _divided(text: str) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
     for match in _RUN.finditer(_bare(_APOSTROPHE.sub("", text))):
         pieces = match[0].split("-")
         parts: list[str] = []

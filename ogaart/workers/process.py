@@ -112,6 +112,10 @@ class Child:
         self.waited += time.monotonic() - started
         return message
 
+    def stop(self) -> None:
+        """Kill it while another thread waits for its answer: that thread notices, and closes the pipes it reads."""
+        self._process.kill()
+
     def kill(self) -> None:
         """Kill it and wait for its end."""
         self._process.kill()

@@ -11,7 +11,8 @@ import pytest
 
 from ogaart.cli.failures import describe, exit_codes
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.resources.storage.takedowns import DecisionsUnreadable, read_decisions
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable, read_decisions
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.cli.test_failures import faults, typed
 from ogaart_tests.torture.damage import FILES, damages, file_of, spoiled
@@ -68,7 +69,7 @@ def test_decisions_that_cannot_be_read_are_damage_and_never_none(tmp_path: Path,
     damages(path)[damage](path)
 
     with pytest.raises(DecisionsUnreadable, match=r"decisions\.jsonl") as caught:
-        read_decisions(path)
+        read_decisions(FileLines(path))
 
     assert describe(caught.value)[0] == EXIT_DAMAGED
 

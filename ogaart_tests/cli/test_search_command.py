@@ -80,6 +80,7 @@ def test_a_parameter_that_cannot_be_meant_is_named(data: Path, server: str) -> N
 
         assert code == 2
         assert "siez: unknown parameter; did you mean 'size'?" in said
+        assert "`ogaart search --help` lists all" in " ".join(said.split())
 
 
 def test_a_server_that_is_not_qdrant_is_reported(data: Path) -> None:
@@ -109,6 +110,14 @@ def test_a_file_that_is_not_there_is_an_error_with_the_nearest(data: Path, tmp_p
     code, said = ask(data, "robot", "--like", "missing.png")
     assert code == 2
     assert "there is no file 'missing.png'" in said
+
+
+@pytest.mark.parametrize("name", ["robot.pgn", "robot.jpgg", "robot.gfi", "robot.wepb"])
+def test_a_misspelled_ending_is_a_files_too(data: Path, name: str) -> None:
+    code, said = ask(data, name)
+
+    assert code == 2
+    assert f"there is no file '{name}'" in said
 
 
 def test_help_names_every_parameter(data: Path) -> None:

@@ -105,15 +105,29 @@ class Redis:
 
 
 class Worker:
-    """``ogaart worker``, in a process group of its own."""
+    """``ogaart worker``, in a process group of its own.
 
-    def __init__(self, queues: Sequence[str], log: Path, fault: str | None = None) -> None:
+    Args:
+        queues: which steps it takes.
+        log: where its output goes.
+        fault: where it is killed.
+        data: a data root of its own; by default that of the environment.
+    """
+
+    def __init__(self, queues: Sequence[str], log: Path, fault: str | None = None, data: Path | None = None) -> None:
         self._log = log.open("ab")
         environment = {**os.environ, **({"OGAART_FAULT": fault} if fault else {})}
+        if data is not None:
+            environment |= {"OGAART_DATA": str(data), "DAGSTER_HOME": str(data / "dagster")}
         command = [sys.executable, "-W", "ignore", "-c", "from ogaart.cli.main import main; main()", "worker", *queues]
         self._process = subprocess.Popen(
             command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     @property
     def ended(self) -> bool:

@@ -1,6 +1,7 @@
 """The table of stages is the only list of them: every other one is derived from it."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import ogaart
@@ -12,6 +13,7 @@ from ogaart.core.stages import (
     SITE_STAGES,
     STAGES,
     Stage,
+    divided,
 )
 from ogaart.resources.storage.schema import TABLES
 
@@ -48,6 +50,13 @@ def test_the_lists_of_stages_follow_from_the_table() -> None:
     assert SITE_STAGES + OFFLINE_STAGES == PARTITION_STAGES
     assert tuple(Stage) == PARTITION_STAGES + COLLECTION_STAGES
     assert set(BACKED_UP_STAGES) <= set(PARTITION_STAGES)
+
+
+def test_a_stage_between_two_that_read_the_site_belongs_to_their_runs() -> None:
+    without = {**STAGES, Stage.FILE_LINKS: replace(STAGES[Stage.FILE_LINKS], reads_site=False)}
+
+    assert divided(without) == (SITE_STAGES, OFFLINE_STAGES)
+    assert SITE_STAGES[-1] is Stage.RAW_FILES
 
 
 def test_no_other_module_lists_stages() -> None:

@@ -23,6 +23,7 @@ from ogaart.settings import Settings
 from ogaart_tests.world import World
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+COMPOSE = DEPLOY / "compose"
 KUBERNETES_VERSION = "1.34"
 FOREIGN = {"OGAART_SERVICES"}
 """Variables with our prefix that are no settings."""
@@ -70,9 +71,10 @@ def test_yaml_files_are_tidy() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_compose_file_is_valid() -> None:
+def test_the_compose_files_are_valid() -> None:
+    files = ["compose.yaml", "bucket.yaml"]
     done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *files],
         cwd=DEPLOY / "compose",
         capture_output=True,
         text=True,
@@ -81,11 +83,20 @@ def test_the_compose_file_is_valid() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_variable_of_the_compose_file_is_in_its_example() -> None:
-    wanted = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose" / "compose.yaml").read_text()))
+def test_every_variable_of_the_compose_files_is_in_their_example() -> None:
+    wanted = {name for path in COMPOSE.glob("*.yaml") for name in re.findall(r"\$\{(\w+)", path.read_text())}
     given = set(re.findall(r"^(\w+)=", (DEPLOY / "compose" / "env.example").read_text(), re.MULTILINE))
 
     assert wanted - {"OGAART_MODEL"} == given
+
+
+def test_every_service_of_ogaart_uses_the_bucket() -> None:
+    main_file, bucket = (yaml.safe_load((COMPOSE / name).read_text()) for name in ("compose.yaml", "bucket.yaml"))
+    own = {name for name, service in main_file["services"].items() if service["image"] == "ogaart"}
+
+    used = {name for name, service in bucket["services"].items() if "OGAART_OBJECTS" in service.get("environment", {})}
+    assert used == own
+    assert set(bucket["volumes"]).isdisjoint(main_file["volumes"])
 
 
 @pytest.mark.parametrize("one", kubernetes_objects(), ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
@@ -96,6 +107,7 @@ def test_every_kubernetes_object_is_valid(one: dict[str, Any]) -> None:
 def test_what_shares_the_data_root_is_one_host() -> None:
     """Kernel locks hold on one machine, and the data root belongs to one name of a host."""
     pods = [one["spec"]["template"]["spec"] for one in kubernetes_objects() if "template" in one.get("spec", {})]
+    pods = [pod for pod in pods if any("persistentVolumeClaim" in volume for volume in pod["volumes"])]
     compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
     values = yaml.safe_load((DEPLOY / "kubernetes" / "dagster-values.yaml").read_text())
     launched = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]

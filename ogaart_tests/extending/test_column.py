@@ -1,4 +1,4 @@
-"""The recipe "A column" of docs/extending.md, followed in a copy of the package."""
+"""The recipes "A column" and "A column of images" of docs/extending.md, followed in a copy of the package."""
 
 import json
 from pathlib import Path
@@ -34,21 +34,24 @@ SEARCH = """
     print(json.dumps({
         "catalog": catalog,
         "hits": sorted({hit["language"] for hit in found["hits"]}),
+        "grey": sorted({hit["grey"] for hit in found["hits"]}),
         "described": [one["properties"]["language"]["description"] for one in described.values()
                       if "language" in one.get("properties", {})],
     }))
 """
+GENERATED = {"ogaart/resources/storage/rows.py", "docs/tables.md"}
 
 
 @pytest.mark.slow
 def test_a_served_column_is_five_files(tmp_path: Path) -> None:
     copy = copy_package(tmp_path)
-    touched = follow("A column", copy)
+    of_entries, of_images = follow("A column", copy), follow("A column of images", copy)
 
     found = json.loads(run_in(copy, SEARCH).splitlines()[-1])
 
     assert found["catalog"] == [["en"]]
     assert found["hits"] == ["en"]
     assert found["described"][:1] == ["Language that the page states, such as en."]
-    assert changed_files(copy) == touched | {"ogaart/resources/storage/rows.py", "docs/tables.md"}
-    assert len(changed_files(copy)) == 5
+    assert found["grey"] == [False]
+    assert len(of_entries | GENERATED) == len(of_images | GENERATED) == 5
+    assert changed_files(copy) == of_entries | of_images | GENERATED

@@ -84,8 +84,12 @@ def test_rarer_archives_are_read(name: str, data: bytes, paths: list[str], unpac
     assert inside[-1].content == BUSH
 
 
-def sfx_with_offsets_of_the_whole_file() -> bytes:
-    out = io.BytesIO(PROGRAM)
+NOISE = b"\x03\x07\x8b" * (2 << 20)
+
+
+def absolute(before: bytes = PROGRAM) -> bytes:
+    """A zip with offsets of the whole file."""
+    out = io.BytesIO(before)
     out.seek(0, io.SEEK_END)
     with zipfile.ZipFile(out, "a") as archive:
         archive.writestr("art/frog.png", FROG)
@@ -96,7 +100,7 @@ def sfx_with_offsets_of_the_whole_file() -> bytes:
     "data",
     [
         PROGRAM + zipped(MEMBERS),
-        sfx_with_offsets_of_the_whole_file(),
+        absolute(),
         PROGRAM + written(MEMBERS, "7zip"),
         PROGRAM + rar5(MEMBERS.items()),
         b"\x7fELF" + bytes(90_000) + zipped(MEMBERS),
@@ -108,16 +112,28 @@ def sfx_with_offsets_of_the_whole_file() -> bytes:
         PROGRAM + zipped(MEMBERS) + bytes(3000),
         PROGRAM + bytes(5 << 20) + zipped(MEMBERS),
         b"\x7fELF" + bytes((6 << 20) - 6) + written(MEMBERS, "7zip"),
+        NOISE + zipped(MEMBERS),
+        NOISE + zipped(MEMBERS) + bytes(70_000),
+        absolute(NOISE),
         PROGRAM + zipped({"icon.png": BUSH})[:-22] + bytes(5 << 20) + rar5(MEMBERS.items()),
     ],
     ids=["sfx zip", "sfx zip, absolute", "sfx 7z", "sfx rar", "elf", "script", "padded zip", "padded 7z", "zip, tail",
-         "7z, tail", "sfx zip, tail", "far zip", "far 7z, across blocks", "rar behind half a zip"],
+         "7z, tail", "sfx zip, tail", "far zip", "far 7z, across blocks", "zip behind noise",
+         "zip behind noise, tail", "zip behind noise, absolute", "rar behind half a zip"],
 )  # fmt: skip
 def test_an_archive_behind_other_bytes_is_read(data: bytes, unpack: Unpack) -> None:
     assert [r.member_path for r in unpack(data) if r.content == FROG] == ["art/frog.png"]
     inside = unpack(tarred({"setup.exe": data, "b.png": BUSH}))
     assert [r.member_path for r in inside if r.content == FROG] == ["setup.exe!/art/frog.png"]
     assert inside[-1].content == BUSH
+
+
+@pytest.mark.parametrize("before", [b"OggS" + bytes(5 << 20), b"a text\n" * 10, b"%PDF-1.7\n" + bytes(70_000)])
+def test_a_zip_is_found_behind_a_file_of_any_other_type(before: bytes, unpack: Unpack) -> None:
+    for data in (before + zipped(MEMBERS), absolute(before)):
+        assert [r.member_path for r in unpack(data) if r.content == FROG] == ["art/frog.png"]
+    [row] = unpack(before + b"PK\x05\x06" + bytes(18))
+    assert row.status is MemberStatus.NOT_A_PICTURE
 
 
 @pytest.mark.parametrize("data", [PROGRAM, PROGRAM + b"PK\x03\x04" + bytes(40), b"\x7fELF" + b"Rar!\x1a\x07\0" * 9])

@@ -1,10 +1,12 @@
 """Types by first bytes, and names for display."""
 
+import io
+
 import pytest
 from PIL import Image
 
 from ogaart.imaging.names import decode_name, is_junk
-from ogaart.imaging.sniff import HEAD_BYTES, Kind, sniff
+from ogaart.imaging.sniff import HEAD_BYTES, PROLOG_BYTES, Kind, read_head, sniff
 from ogaart_tests.imaging.builders import compressed, every_archive, saved
 
 MEMBERS = {"a.txt": b"hello"}
@@ -63,6 +65,31 @@ def test_others(head: bytes, name: str) -> None:
 def test_svg(text: str) -> None:
     assert sniff(text.encode()).kind is Kind.VECTOR
     assert sniff(text.removeprefix("\ufeff").encode("utf-16")).kind is Kind.VECTOR
+
+
+@pytest.mark.parametrize(
+    "prolog",
+    [
+        f"<!-- {'licence ' * 6000} -->",
+        f"<?xml version='1.0'?>{' ' * 50_000}<!-- short -->",
+        " " * 40_000,
+        f"<?xml version='1.0'?><?editor {'state ' * 20_000}?>",
+        f"<!DOCTYPE x [<!ENTITY a '{'a' * 60_000}'>]>",
+        "<!-- one -->" * 10_000,
+        f"<!--{'-' * (HEAD_BYTES - 9)}--><s"[:-2],  # the name is cut where the head ends
+    ],
+    ids=["comment", "spaces", "only spaces", "instruction", "entities", "comments", "cut name"],
+)
+@pytest.mark.parametrize(("root", "kind"), [("svg xmlns='x'", Kind.VECTOR), ("html", Kind.OTHER)])
+def test_the_root_element_decides_however_late_it_comes(prolog: str, root: str, kind: Kind) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        assert sniff(read_head(io.BytesIO(f"{prolog}<{root}></x>".encode(encoding)))).kind is kind
+
+
+def test_a_text_that_never_begins_is_read_to_a_limit() -> None:
+    head = read_head(io.BytesIO(b"<!-- " + b"a" * (9 << 20)))
+    assert PROLOG_BYTES <= len(head) <= 2 * PROLOG_BYTES
+    assert sniff(head).kind is Kind.OTHER
 
 
 def test_any_bytes_have_a_type() -> None:

@@ -1,6 +1,7 @@
 """A flat ground is removed, whatever its colour and whatever JPEG did to it; the subject is kept, holes and all."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
-from ogaart.likeness.grounds import MOST_PIXELS, without_ground
+from ogaart.likeness.grounds import MOST_PIXELS, cuts, without_ground
+from ogaart.likeness.signatures import closeness, signature
 
 MAGENTA = "#ff00ff"
 NOISE = np.random.default_rng(1).integers(0, 256, (64, 64, 4), dtype=np.uint8) | np.array((0, 0, 0, 255), np.uint8)
@@ -131,3 +133,43 @@ def test_a_large_subject_is_reduced() -> None:
     assert found is not None
     assert found.shape[0] * found.shape[1] <= MOST_PIXELS
     assert abs(found.shape[1] / found.shape[0] - 1.2) < 0.01
+
+
+def glow() -> Image.Image:
+    """Something soft, 60 x 60: it fades to nothing towards its border."""
+    down, across = np.mgrid[:60, :60]
+    far = np.hypot(down - 29.5, across - 29.5) / 30
+    made = np.zeros((60, 60, 4), np.uint8)
+    made[..., :3] = np.where((across // 6 % 2)[..., None], (200, 60, 20), (40, 90, 180))
+    made[..., 3] = np.clip(255 * (1.1 - far), 0, 255) * (far < 1)
+    return Image.fromarray(made)
+
+
+@pytest.mark.parametrize("drawn", [sprite, glow], ids=["hard", "soft"])
+@pytest.mark.parametrize("quality", [80, 92])
+def test_a_copy_on_a_canvas_is_near_where_it_is_cut_with_its_ground(
+    drawn: Callable[[], Image.Image], quality: int
+) -> None:
+    canvas = Image.new("RGBA", (170, 150), "white")
+    canvas.alpha_composite(drawn(), (71, 53))
+    query = pixels(canvas, "JPEG", quality=quality)
+    box = drawn().getchannel("A").point(lambda alpha: 255 * (alpha >= 16)).getbbox()
+    own = signature(pixels(drawn().crop(box)))
+
+    near = [float(closeness(signature(cut), own[None])[0]) for cut in cuts(query)]
+
+    subject = without_ground(query)
+    assert subject is not None
+    assert max(near) > max(0.9, float(closeness(signature(subject), own[None])[0]))
+    assert len(near) <= 3
+
+
+def test_cuts_are_as_many_as_differ() -> None:
+    """One where every way of telling agrees; none of a ground that is transparent, or of a picture without one."""
+    exact = cuts(pixels(on(MAGENTA, (300, 120), (200, 30))))
+
+    assert [cut.shape for cut in exact] == [(40, 48, 4)]
+    assert (exact[0][0, 0] == (255, 0, 255, 255)).all()
+    assert cuts(pixels(on("#00000000", (300, 120), (200, 30)))) == []
+    assert cuts(NOISE) == []
+    assert cuts(np.full((30, 30, 4), 255, np.uint8)) == []

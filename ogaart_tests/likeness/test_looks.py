@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness import colours, features, signatures
 from ogaart.resources.embedding import preprocessing
+from ogaart.resources.storage.schema import IMAGES
 from ogaart_tests.imaging.builders import ART, saved
 
 Pixels = NDArray[np.uint8]
@@ -30,9 +32,13 @@ def test_features_of_flat_colour() -> None:
     found = features.describe(rgba)
 
     assert (found.has_alpha, found.colours, found.pixel_art) == (True, 2, True)
-    assert found.palette == (0xFF0000, 0x0000FF)
-    assert found.palette_shares == pytest.approx((5 / 7, 2 / 7))
+    assert found.palette == [0xFF0000, 0x0000FF]
+    assert found.palette_shares == pytest.approx([5 / 7, 2 / 7])
     assert len(found.signature) == signatures.SIGNATURE_BYTES
+
+
+def test_each_feature_is_a_column_of_images() -> None:
+    assert {field.name for field in fields(features.Features)} <= set(IMAGES.schema.names)
 
 
 def test_features_of_noise_and_of_nothing() -> None:
@@ -44,7 +50,7 @@ def test_features_of_noise_and_of_nothing() -> None:
     assert sum(found.palette_shares) <= 1.0001
 
     nothing = features.describe(np.zeros((3, 3, 4), dtype=np.uint8))
-    assert (nothing.has_alpha, nothing.colours, nothing.palette, nothing.pixel_art) == (True, 0, (), False)
+    assert (nothing.has_alpha, nothing.colours, nothing.palette, nothing.pixel_art) == (True, 0, [], False)
 
 
 def test_colours_are_counted_alike_whatever_the_size() -> None:

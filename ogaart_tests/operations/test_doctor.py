@@ -40,16 +40,26 @@ def test_it_is_content_where_all_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     assert "ok      weights of efficientnet_lite0" in result.stdout
 
 
-def doctor(monkeypatch: pytest.MonkeyPatch, data: Path, **environment: str) -> dict[str, Finding]:
-    """What the doctor finds in an environment, by name; it has no weights, whose model would take seconds to start."""
+def doctor(
+    monkeypatch: pytest.MonkeyPatch, data: Path, until: str = "contact", **environment: str
+) -> dict[str, Finding]:
+    """What the doctor finds in an environment, by name, up to one of its checks.
+
+    It has no weights, whose model would take seconds to start.
+    """
     no_weights = {"OGAART_MODEL": "vgg16", "TORCH_HOME": str(data / "empty"), "HTTPS_PROXY": "http://127.0.0.1:9"}
     for name, value in {"OGAART_DATA": str(data), **no_weights, **environment}.items():
         monkeypatch.setenv(name, value)
-    return {found.name: found for found in examine(Settings())}
+    found: dict[str, Finding] = {}
+    for one in examine(Settings()):
+        found[one.name] = one
+        if one.name == until:
+            break
+    return found
 
 
 def test_weights_that_are_missing_are_not_reported_as_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = doctor(monkeypatch, tmp_path)["weights of vgg16"]
+    found = doctor(monkeypatch, tmp_path, "weights of vgg16")["weights of vgg16"]
 
     assert (found.ok, found.needed) == (False, True)
     assert "OGAART_WEIGHTS" in found.detail
@@ -63,7 +73,8 @@ def test_a_file_that_does_not_hold_weights_is_opened_and_refused(
     weights.write_bytes(b"not a state dict")
 
     model = {"OGAART_MODEL": "efficientnet_lite0", "OGAART_WEIGHTS": str(weights)}
-    found = doctor(monkeypatch, tmp_path / "data", **model)["weights of efficientnet_lite0"]
+    name = "weights of efficientnet_lite0"
+    found = doctor(monkeypatch, tmp_path / "data", name, **model)[name]
 
     assert not found.ok
     assert str(weights) in found.detail
@@ -71,11 +82,53 @@ def test_a_file_that_does_not_hold_weights_is_opened_and_refused(
     assert "SIGABRT" not in found.detail
 
 
+def test_what_runs_need_besides_is_opened_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's instance, its database, the broker of workers: each is reported by what it does when it is used."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    nowhere = {
+        "OGAART_DAGSTER_DATABASE": "postgresql+psycopg2://user:secret@127.0.0.1:1/x",
+        "OGAART_EXECUTOR": "celery",
+        "OGAART_CELERY_BROKER": "redis://:secret@127.0.0.1:1/0",
+    }
+    fresh = doctor(monkeypatch, tmp_path / "fresh", "executor")
+    apart = doctor(monkeypatch, tmp_path / "apart", "executor", **nowhere)
+    for name in nowhere:
+        monkeypatch.delenv(name)
+    home = tmp_path / "broken" / "dagster"
+    home.mkdir(parents=True)
+    (home / "dagster.yaml").write_text("storage: nonsense")
+    broken = doctor(monkeypatch, home.parent, "dagster")["dagster"]
+
+    assert fresh["dagster"].ok
+    assert not (tmp_path / "fresh" / "dagster").exists()
+    assert fresh["executor"].ok
+    assert not apart["dagster"].ok
+    assert "OGAART_DAGSTER_DATABASE" in apart["dagster"].detail
+    assert not apart["executor"].ok
+    assert "OGAART_CELERY_BROKER" in apart["executor"].detail
+    assert not any("secret" in found.detail for found in apart.values())
+    assert not broken.ok
+    assert "dagster.yaml" in broken.detail
+
+
+@pytest.mark.parametrize("data", ["file", "file/below"])
+def test_a_data_root_that_cannot_be_made_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    found = doctor(monkeypatch, tmp_path / data, "queries", OGAART_QUERIES=str(tmp_path))
+
+    assert "OGAART_DATA" in found["data root"].detail
+    assert "OGAART_QUERIES" in found["queries"].detail
+    assert not any("Errno" in one.detail for one in found.values())
+
+
 def test_a_library_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = tmp_path / "libarchive.so"
     library.write_bytes(b"not a library")
 
-    found = doctor(monkeypatch, tmp_path / "data", LIBARCHIVE=str(library))["libarchive"]
+    found = doctor(monkeypatch, tmp_path / "data", "libarchive", LIBARCHIVE=str(library))["libarchive"]
 
     assert not found.ok
     assert "does not load" in found.detail
@@ -112,7 +165,7 @@ def test_the_collections_of_a_server_are_listed(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         url = f"http://operator:secret@127.0.0.1:{server.server_port}"
-        found = doctor(monkeypatch, tmp_path, QDRANT_URL=url)["collection"]
+        found = doctor(monkeypatch, tmp_path, "collection", QDRANT_URL=url)["collection"]
     finally:
         server.shutdown()
         server.server_close()
@@ -123,7 +176,7 @@ def test_the_collections_of_a_server_are_listed(
 
 
 def test_a_server_that_does_not_respond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = doctor(monkeypatch, tmp_path, QDRANT_URL="http://operator:secret@127.0.0.1:9")["collection"]
+    found = doctor(monkeypatch, tmp_path, "collection", QDRANT_URL="http://operator:secret@127.0.0.1:9")["collection"]
 
     assert not found.ok
     assert "secret" not in found.detail

@@ -15,6 +15,13 @@ def torn(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def torn_and_a_folder(path: Path) -> None:
+    torn(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.with_name(f"{path.name}-wal").mkdir()
+
+
 def flipped(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100] ^= 4  # the kind of the first page
@@ -24,7 +31,12 @@ def flipped(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "harm"),
-    [("state.db", torn), ("state.db", flipped), ("state.db", Path.unlink), ("site/fetches.jsonl", torn)],
+    [
+        ("state.db", torn_and_a_folder),
+        ("state.db", flipped),
+        ("state.db", Path.unlink),
+        ("site/fetches.jsonl", torn),
+    ],
 )
 def test_it_is_made_again_without_requests(copied: World, name: str, harm: Callable[[Path], None]) -> None:
     harm(copied.settings.data / name)
@@ -41,3 +53,22 @@ def test_it_is_made_again_without_requests(copied: World, name: str, harm: Calla
     before = len(copied.site.requests)
     assert copied.materialize(["2d-art/0000"], tuple(stage.value for stage in SITE_STAGES)).errors == []
     assert len(copied.site.requests) == before
+
+
+@pytest.mark.slow
+def test_what_was_blocked_does_not_come_back_with_a_lost_log(copied: World) -> None:
+    block = ["block", "entry", "crops", "--reason", "asked by the author"]
+    assert CliRunner().invoke(main, block).exit_code == 0
+    assert CliRunner().invoke(main, ["publish"]).exit_code == 0
+    (copied.settings.data / "decisions.jsonl").unlink()
+
+    verified = CliRunner().invoke(main, ["verify", "--quick", "--json"])
+    published = CliRunner().invoke(main, ["publish"])
+
+    assert (verified.exit_code, published.exit_code) == (8, 6)
+    for told in (verified, published):
+        assert "lacks 1 of the decisions that the publication in service was made with" in told.output.replace(
+            "\n", " "
+        )
+    assert CliRunner().invoke(main, [*block, "--lift"]).exit_code == 0
+    assert CliRunner().invoke(main, ["publish"]).exit_code == 0

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
-from ogaart.resources.storage.takedowns import decide, read_decisions
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import DecisionsLost, decide, read_decisions, require_decisions
 from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, publish
@@ -74,6 +75,26 @@ def test_a_line_left_open_by_hand_is_closed(tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
     file.write_text('{"what": "author", "value": "A"}')
 
-    decide(file, "author", "B", "why")
+    decide(FileLines(file), "author", "B", "why")
 
-    assert read_decisions(file).authors == ("A", "B")
+    assert read_decisions(FileLines(file)).authors == ("A", "B")
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_log_that_lost_lines_is_refused(tmp_path: Path, kept: int) -> None:
+    log = FileLines(tmp_path / "decisions.jsonl")
+    decide(log, "entry", "tanks", "asked by the author")
+    decide(log, "author", "Kenney", "test")
+    before = read_decisions(log).named()
+    lines = Path(log.where).read_bytes().splitlines(keepends=True)
+
+    Path(log.where).write_bytes(b"".join(lines[:kept]))
+    with pytest.raises(
+        DecisionsLost, match=r"decisions\.jsonl lacks \d of the decisions .* restore the file from a backup"
+    ):
+        require_decisions(log, before)
+
+    for what, value in before:
+        decide(log, what, value, "they were lost", lift=True)  # type: ignore[arg-type]
+    require_decisions(log, before)
+    assert read_decisions(log).named() == []

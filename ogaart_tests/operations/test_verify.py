@@ -5,14 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ogaart.core.stages import Stage
 from ogaart.operations.rebuild import rebuild
 from ogaart.operations.repair import repair
 from ogaart.operations.verify import verify
+from ogaart.operations.verify_publication import damaged_publications
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.collection import Collection
+from ogaart.resources.storage.lock_names import step_lock
+from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.rows import LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, LICENCE_HISTORY, MEMBERS, RAW_FILES
+from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.world import World
 
@@ -54,6 +59,8 @@ def test_damage_is_found_and_repaired(copied: World) -> None:
         stores.blobs.path(str(other["sha256"])),
         stores.tables.path(MEMBERS, STAGE, PARTITION),
         stores.root.history / "changes.parquet",
+        stores.root.site / "fetches.jsonl",
+        stores.root.root / "ogaart.duckdb",
     ]
     for path in replaced:
         put_a_folder_in_place_of(path)
@@ -75,7 +82,8 @@ def test_damage_is_found_and_repaired(copied: World) -> None:
     assert report.exit_code == 8
     found = {(row["what"], row["partition"]) for row in report.rows}
     assert {("blob", "2d-art/0000"), ("pack", PARTITION), ("table", "2d-art/0002"), ("publication", "")} <= found
-    assert {row["what"] for row in report.rows} == {"blob", "pack", "table", "vectors", "collection", "publication"}
+    kinds = {"blob", "pack", "table", "vectors", "collection", "publication", "state"}
+    assert {row["what"] for row in report.rows} == kinds
     assert {str(lost), "7"} <= {row["where"] for row in report.rows if row["what"] == "collection"}
 
     assert {str(path) for path in replaced} <= {row["where"] for row in report.rows}
@@ -91,6 +99,22 @@ def test_damage_is_found_and_repaired(copied: World) -> None:
     assert aside == ["keep me"] * len(replaced)
     assert verify(copied.settings, copied.quiet()).rows == []
     assert content_digest(copied.generation) == before
+
+
+@pytest.mark.slow
+def test_what_could_not_be_made_again_is_not_withdrawn(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OGAART_LOCK_SECONDS", "0.1")
+    number = copied.generation.number
+    flip(copied.stores.tables.path(FILE_LINKS, FILE_LINKS.stage, PARTITION))
+
+    with hold(step_lock(copied.stores.root, Stage.EMBEDDINGS, PARTITION)):
+        report = repair(Settings(), copied.quiet())
+
+    assert report.exit_code == 8
+    assert any(error.startswith("not published, and the publication in service stays") for error in report.errors)
+    assert copied.generation.number == number
+    assert copied.materialize([PARTITION]).errors == []
+    assert verify(copied.settings, copied.quiet()).rows == []
 
 
 @pytest.mark.slow
@@ -136,6 +160,16 @@ def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:
     assert copied.generation.number == number + 1
     assert content_digest(copied.generation) == before
     assert len(copied.site.requests) == requests
+
+
+def test_a_lost_link_to_the_publication_is_noticed(copied: World) -> None:
+    stores, data = copied.stores, copied.settings.data
+    found = {}
+    for name in ("ogaart.duckdb", "generations/current"):
+        (data / name).unlink()
+        found[name] = [damage.where for damage in damaged_publications(stores, quick=True)]
+
+    assert found == {name: [str(data / name)] for name in found}
 
 
 @pytest.mark.parametrize("damage", ["lost", "short"])

@@ -1,17 +1,22 @@
 """Rot of the files of state: verify names each, repair removes what is made again, commands go on."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
+from ogaart.operations.repair import repair
+from ogaart.operations.verify import Verification, verify
 from ogaart.operations.verify_state import damaged_journals, damaged_state
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable, decide, read_decisions
 from ogaart.resources.storage.current_objects import JournalDamaged
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.sealed_json import seal_json
-from ogaart.resources.storage.takedowns import DecisionsUnreadable, decide, read_decisions
 from ogaart_tests.world import World
 
 
@@ -101,21 +106,21 @@ def test_a_configuration_that_an_operator_changed_is_told_from_rot_by_deleting_i
 @pytest.mark.parametrize(("old", "new"), [(b"map-pin", b"map-pim"), (b"entry", b"entri"), (b"reason", b"rea5on")])
 def test_a_rotten_decision_blocks_publishing_and_names_the_line(old: bytes, new: bytes, tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
-    decide(file, "author", "Kenney", "asked for")
-    decide(file, "entry", "map-pin", "no rights")
+    decide(FileLines(file), "author", "Kenney", "asked for")
+    decide(FileLines(file), "entry", "map-pin", "no rights")
     flip(file, old, new)
 
     with pytest.raises(DecisionsUnreadable, match=r"line [12]: not as `ogaart block` wrote it"):
-        read_decisions(file)
+        read_decisions(FileLines(file))
 
 
 def test_a_decision_written_by_hand_counts(tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
     file.write_text('{"what": "entry", "value": "map-pin"}')
-    decide(file, "author", "Kenney", "asked for")
+    decide(FileLines(file), "author", "Kenney", "asked for")
 
-    assert read_decisions(file).entries == ("map-pin",)
-    assert read_decisions(file).authors == ("Kenney",)
+    assert read_decisions(FileLines(file)).entries == ("map-pin",)
+    assert read_decisions(FileLines(file)).authors == ("Kenney",)
 
 
 @pytest.mark.parametrize("damage", [cut, lambda path: flip(path, b'"SUCCESS"', b'"SUCCESs"')], ids=["cut", "flipped"])
@@ -131,6 +136,31 @@ def test_rows_of_deleted_runs(damage: Callable[[Path], Path], copied: World) -> 
 
 
 @pytest.mark.slow
+def test_pointers_that_were_lost_are_named(copied: World) -> None:
+    with sqlite3.connect(copied.settings.data / "state.db") as state:
+        state.execute("DELETE FROM pointers WHERE kind = 'entries'")
+
+    problems = list(Verification(copied.stores, quick=True).state())
+
+    assert [problem.what for problem in problems] == ["state"]
+    assert "pointers are missing, such as that of tables/entries/" in problems[0].problem
+    assert problems[0].fetch_records  # they are made again from the objects
+
+
+@pytest.mark.slow
+def test_a_database_of_state_that_lacks_a_part_is_made_again(copied: World) -> None:
+    requests = len(copied.site.requests)
+    for damage in ("DROP TABLE fetch_records", "DELETE FROM alembic_version"):
+        with closing(sqlite3.connect(copied.settings.data / "state.db")) as state, state:
+            state.execute(damage)
+
+        assert [row["what"] for row in verify(copied.settings, copied.quiet(), quick=True).rows] == ["state"], damage
+        assert repair(copied.settings, copied.quiet(), quick=True).exit_code == 0, damage
+        assert verify(copied.settings, copied.quiet(), quick=True).rows == [], damage
+
+    assert len(copied.site.requests) <= requests + 1
+
+
 def test_publishing_goes_on_after_a_rotten_byte_in_inputs_json(copied: World) -> None:
     flip(newest(copied.settings.data) / "inputs.json", b'"inputs"', b'"ioputs"')
 

@@ -10,7 +10,7 @@ from ogaart.definitions import defs
 from ogaart.demo.http import DemoFault
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import JOBS
-from ogaart.orchestration.launch_policy import Launch, LaunchReason
+from ogaart.orchestration.launch_types import Launch, LaunchReason
 from ogaart.orchestration.launcher import REQUESTS, busy_partitions, choose, past_runs, run_request
 from ogaart.orchestration.schedules import publish_changes
 from ogaart.orchestration.sensors import autopilot

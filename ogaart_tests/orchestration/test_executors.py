@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_k8s.job import get_user_defined_k8s_config
 
 from ogaart.core.errors import ExtraMissing
 from ogaart.core.stages import STAGES, Stage, WorkerKind
@@ -19,6 +19,7 @@ from ogaart.pipeline.step_needs import CELERY_QUEUE, K8S_CONFIG, WORKER_TAG
 from ogaart.settings import Settings
 
 
+@cache
 def steps() -> dict[str, dict[str, str]]:
     """The tags of every step of the whole project, by its name."""
     definitions = build_definitions()
@@ -30,6 +31,8 @@ def steps() -> dict[str, dict[str, str]]:
 
 
 def test_every_step_names_a_queue_and_the_resources_of_its_pod() -> None:
+    from dagster_k8s.job import get_user_defined_k8s_config  # a second, which each worker of the tests would spend
+
     for name, tags in steps().items():
         assert tags[CELERY_QUEUE] in set(WorkerKind), name
         assert K8S_CONFIG in tags, name

@@ -17,11 +17,12 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
+from ogaart.cli.invalid_settings import what_is_wrong
 from ogaart.orchestration.failure_hook import HookFailed, call_hooks
 from ogaart.orchestration.instance import failure_message
 from ogaart.orchestration.sensors import failure_hook
 from ogaart.resources.index.base import IndexUnreachable
-from ogaart.settings import Settings, what_is_wrong
+from ogaart.settings import Settings
 
 CHAINS = (
     ("Qdrant at http://q: refused", "refused", "IndexUnreachable: Qdrant at http://q: refused"),

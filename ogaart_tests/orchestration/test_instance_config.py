@@ -7,7 +7,7 @@ import pytest
 from ogaart.cli.failures import describe
 from ogaart.core.errors import InstanceConfigInvalid
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.orchestration.instance import open_instance, prepare_home
+from ogaart.orchestration.instance import EMBEDDER_POOL, open_instance, prepare_home
 from ogaart.settings import Settings
 
 
@@ -54,3 +54,15 @@ def test_a_config_of_the_operator_s_own_is_kept(tmp_path: Path, monkeypatch: pyt
         assert not instance.run_monitoring_enabled
 
     assert config.read_text() == own
+
+
+def test_the_slots_of_the_embedding_steps_follow_their_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster"))
+
+    def slots(steps: int | None) -> int:
+        with open_instance(Settings(data=tmp_path / "data", embedding_steps=steps)) as instance:
+            return instance.event_log_storage.get_concurrency_info(EMBEDDER_POOL).slot_count
+
+    assert slots(4) == 4
+    assert slots(None) == 4, "unset, what an operator chose stays"
+    assert slots(2) == 2

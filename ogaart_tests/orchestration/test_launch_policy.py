@@ -5,17 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
-from ogaart.orchestration.launch_policy import (
-    TOGETHER,
-    KnownEntry,
-    Launch,
-    LaunchReason,
-    PartitionStatus,
-    PastRun,
-    batches,
-    decide,
-)
+from ogaart.core.stages import OFFLINE_STAGES, PARTITION_STAGES, SITE_STAGES, Stage
+from ogaart.orchestration.launch_policy import TOGETHER, batches, decide
+from ogaart.orchestration.launch_types import KnownEntry, Launch, LaunchReason, PartitionStatus, PastRun
 from ogaart.orchestration.partition_status import partition_statuses
 from ogaart.pipeline.step import open_step
 from ogaart.resources.platform import Stores
@@ -101,23 +93,18 @@ def test_stages_that_did_not_follow_are_seen_in_the_history_of_steps(tmp_path: P
         [found] = partition_statuses(stores, ["q/0000"], datetime.now(UTC))
         return found.unread, found.behind
 
-    ran = []
-    for stage in (*SITE_STAGES, *OFFLINE_STAGES):
+    ran = {}
+    for stage in PARTITION_STAGES:
         with open_step(stores, stage, "q/0000", "run"):
             pass
-        ran.append(seen())
+        ran[stage] = seen()
     with open_step(stores, Stage.SEARCH_PAGES, "q/0000", "again"):
         pass
 
-    assert ran == [
-        (True, False),
-        (True, True),
-        (True, True),
-        (False, True),
-        (False, True),
-        (False, True),
-        (False, False),
-    ]
+    assert ran.pop(Stage.SEARCH_PAGES) == (True, False)
+    assert ran == {
+        stage: (stage in SITE_STAGES[:-1], stage is not OFFLINE_STAGES[-1]) for stage in PARTITION_STAGES[1:]
+    }
     assert seen() == (True, True)
 
 
@@ -295,6 +282,24 @@ def test_failed_runs_in_a_row_wait_ever_longer() -> None:
     assert choose(page, past=[failed(61)]) == [("q/0000", LaunchReason.NEW)]
     assert choose(page, past=[failed(61), failed(200)]) == []
     assert choose(page, past=[failed(121), failed(200)]) == [("q/0000", LaunchReason.NEW)]
+
+
+def test_what_a_person_canceled_rests_for_a_day_or_until_the_sweep_sees_something_new() -> None:
+    new, changed, old = (
+        fresh("q/0000", "a"),
+        status("q/0001", "bc", swept="bd"),
+        status("q/0002", e=KnownEntry("ok", OLD)),
+    )
+    pages = (new, changed, old, fresh("q/0003", "f"))
+    everything = choose(*pages)
+    assert {key for key, _ in everything} == {page.key for page in pages}
+
+    def canceled(at: datetime) -> list[str]:
+        return [key for key, _ in choose(*pages, canceled=dict.fromkeys(["q/0000", "q/0001", "q/0002"], at))]
+
+    assert canceled(NOW - timedelta(minutes=1)) == ["q/0003"]
+    assert canceled(SWEPT - timedelta(minutes=1)) == ["q/0003", "q/0001"]  # other entries were seen since
+    assert canceled(NOW - timedelta(hours=25)) == [key for key, _ in everything]
 
 
 def test_a_contradiction_does_not_loop() -> None:

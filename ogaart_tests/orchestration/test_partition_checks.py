@@ -10,7 +10,7 @@ from ogaart.core.stages import OFFLINE_STAGES, PARTITION_STAGES, SITE_STAGES, St
 from ogaart.definitions import defs
 from ogaart.demo.model import DemoContent
 from ogaart.orchestration.instance import open_instance, run_job
-from ogaart.orchestration.launch_policy import Launch, LaunchReason
+from ogaart.orchestration.launch_types import Launch, LaunchReason
 from ogaart.orchestration.launcher import run_request
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry

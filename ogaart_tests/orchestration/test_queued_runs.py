@@ -1,6 +1,5 @@
 """Runs that wait in the queue count: their partitions are busy, and so are the limit, the budget and the site."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -13,18 +12,32 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from ogaart.definitions import defs
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
+from ogaart.orchestration import run_reaper
 from ogaart.orchestration.instance import instance_config, open_instance
-from ogaart.orchestration.launcher import AT_ONCE, PARTITION, REASON, REQUESTS, choose, sweep_is_overdue
-from ogaart.orchestration.run_reaper import FORMER_PROCESS_TAG, GRACE, PROCESS_TAG, process_tag, reap
+from ogaart.orchestration.launch_policy import CANCELED_FOR
+from ogaart.orchestration.launcher import (
+    AT_ONCE,
+    PARTITION,
+    RANGE_END,
+    RANGE_START,
+    REASON,
+    REQUESTS,
+    choose,
+    sweep_is_overdue,
+)
+from ogaart.orchestration.run_reaper import GRACE, PROCESS_TAG, process_tag, reap
 from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
 from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.lock_names import run_lock
+from ogaart.resources.storage.locks import is_free
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import World, open_world
 
 PAGES = 13
 TURN_ON = "mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename } }"
+CANCEL = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
 EVENTS = {
     dg.DagsterRunStatus.NOT_STARTED: None,
     dg.DagsterRunStatus.QUEUED: dg.DagsterEventType.RUN_ENQUEUED,
@@ -126,6 +139,50 @@ def test_runs_that_a_person_queued_count_against_the_budget_too(
     assert choose(instance, stores, datetime.now(UTC)) == []
 
 
+def cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Cancel a queued run, as the UI does."""
+    assert instance.run_coordinator.cancel_run(run.run_id)
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.CANCELED
+
+
+def test_a_canceled_run_is_not_launched_again_unless_a_person_launches_one(
+    swept: World, instance: dg.DagsterInstance
+) -> None:
+    queued = dg.DagsterRunStatus.QUEUED
+    cancel(instance, add(instance, "ingest", queued, **{PARTITION: "2d-art/0000", REASON: "new partition"}))
+    cancel(instance, add(instance, "ingest", queued, **{RANGE_START: "2d-art/0001", RANGE_END: "2d-art/0003"}))
+
+    assert not {f"2d-art/{page:04d}" for page in range(4)} & {*launched(instance, swept)}
+    assert "2d-art/0004" in launched(instance, swept)
+    later = [one.key for batch in choose(instance, swept.stores, datetime.now(UTC) + CANCELED_FOR) for one in batch]
+    assert "2d-art/0000" in later
+
+    instance.report_run_failed(add(instance, "ingest", queued, **{PARTITION: "2d-art/0002"}))
+    assert {"2d-art/0001", "2d-art/0002", "2d-art/0003"} & {*launched(instance, swept)} == {"2d-art/0002"}
+
+
+def test_a_canceled_discovery_or_publication_is_not_launched_again(
+    swept: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ogaart.orchestration.schedules.is_schedule_on", lambda _instance, name: name == SWITCH)
+    now = datetime.now(UTC)
+    stores = Stores(swept.settings.model_copy(update={"queries": swept.settings.data / "other.toml"}))
+    stores.settings.queries.write_text('[[query]]\nname = "other"\nart_types = ["2D Art"]\n')
+    assert sweep_is_overdue(instance, stores, now)
+
+    for job in ("discover", "publish"):
+        cancel(instance, add(instance, job, dg.DagsterRunStatus.QUEUED))
+
+    assert not sweep_is_overdue(instance, stores, now)
+    assert sweep_is_overdue(instance, stores, now + CANCELED_FOR + timedelta(minutes=1))
+    with dg.build_schedule_context(instance, scheduled_execution_time=now) as context:
+        skipped = publish_changes(context)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "canceled" in (skipped.skip_message or "")
+
+
 def test_a_queued_discovery_is_not_launched_again(swept: World, instance: dg.DagsterInstance) -> None:
     later = datetime.now(UTC) + timedelta(days=3)
     assert sweep_is_overdue(instance, swept.stores, later)
@@ -162,16 +219,43 @@ def test_a_run_that_was_never_launched_does_not_stay_busy_for_ever(swept: World,
     assert queued.run_id not in reaped
 
 
-@pytest.mark.parametrize("tag", [PROCESS_TAG, FORMER_PROCESS_TAG])
-def test_a_run_of_a_process_that_is_gone_is_reaped(swept: World, instance: dg.DagsterInstance, tag: str) -> None:
+def test_a_run_of_a_process_that_is_gone_is_reaped(swept: World, instance: dg.DagsterInstance) -> None:
     [own] = process_tag().values()
-    alive = add(instance, "publish", dg.DagsterRunStatus.STARTED, **{tag: own})
-    dead = add(instance, "publish", dg.DagsterRunStatus.STARTED, **{tag: f"{own[:-1]}x"})  # another start of its pid
 
-    reaped = reap(instance, swept.stores.root)
+    def started(process: str) -> str:
+        return add(instance, "publish", dg.DagsterRunStatus.STARTED, **{PROCESS_TAG: process}).run_id
 
-    assert dead.run_id in reaped
-    assert alive.run_id not in reaped
+    alive = started(own)
+    dead = started(own.replace(":", ":9"))  # another start of its pid
+    elsewhere = [started(f"{own.replace(':', ':9')}.other") for _ in range(2)]  # which cannot be seen from here
+    root, later = swept.stores.root, datetime.now(UTC) + 2 * GRACE
+
+    reaped = reap(instance, root)
+    reaped_later = reap(instance, root, later, leased=elsewhere[:1])
+
+    assert {alive, dead, *elsewhere}.intersection(reaped) == {dead}
+    assert {alive, dead, *elsewhere}.intersection(reaped_later) == {elsewhere[1]}
+
+
+def test_a_run_that_ends_while_its_process_is_looked_for_is_a_success(
+    swept: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = add(instance, "publish", dg.DagsterRunStatus.STARTED)
+    lock = run_lock(swept.stores.root, run.run_id)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+
+    def end_first(path: Path) -> bool:
+        if path == lock:
+            instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name), run.run_id)
+        return is_free(path)
+
+    monkeypatch.setattr(run_reaper, "is_free", end_first)
+
+    assert run.run_id not in reap(instance, swept.stores.root)
+
+    [ended] = instance.get_runs(dg.RunsFilter(run_ids=[run.run_id]))
+    assert ended.status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_the_ui_hides_the_tag_of_a_process() -> None:
@@ -196,8 +280,12 @@ def test_a_running_daemon_queues_each_partition_once(tmp_path: Path) -> None:
                 return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
             wait_until(lambda: len(instance.get_runs()) >= 1 + 3, 120, "the autopilot to queue runs")
+            [canceled] = [run for run in instance.get_runs() if run.tags.get(PARTITION) == "2d-art/0001"]
+            graphql(base, CANCEL, run=canceled.run_id)
             first = ticks()
-            wait_until(lambda: ticks() >= first + 3, 240, "three more ticks")
-            queued = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+            wait_until(lambda: ticks() >= first + 2, 240, "two more ticks")
+            runs = instance.get_runs(dg.RunsFilter(tags={PARTITION: [f"2d-art/{page:04d}" for page in range(3)]}))
 
-    assert Counter(run.tags[PARTITION] for run in queued) == {f"2d-art/{page:04d}": 1 for page in range(3)}
+    statuses = {run.tags[PARTITION]: run.status.value for run in runs}
+    assert len(runs) == 3
+    assert statuses == {"2d-art/0000": "QUEUED", "2d-art/0001": "CANCELED", "2d-art/0002": "QUEUED"}

@@ -11,7 +11,7 @@ from ogaart.core.stages import PARTITION_STAGES, Stage
 from ogaart.definitions import defs
 from ogaart.operations.runs import publish
 from ogaart.orchestration.instance import Outcome, open_instance, run_job
-from ogaart.orchestration.launch_policy import Launch, LaunchReason
+from ogaart.orchestration.launch_types import Launch, LaunchReason
 from ogaart.orchestration.launcher import run_request
 from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.locks import hold

@@ -21,7 +21,7 @@ from ogaart.demo import pictures
 from ogaart.demo.model import DemoContent, DemoEntry, DemoFile
 from ogaart.orchestration import launcher
 from ogaart.orchestration.instance import open_instance, run_job
-from ogaart.orchestration.launch_policy import LaunchReason
+from ogaart.orchestration.launch_types import LaunchReason
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.factory import open_index
 from ogaart_tests.changing_site import ChangingSite

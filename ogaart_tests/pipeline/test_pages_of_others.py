@@ -10,7 +10,7 @@ from ogaart.core.stages import Stage
 from ogaart.demo.http import DemoResponse
 from ogaart.pipeline.discovery import DiscoveryFailed, sweep
 from ogaart.resources.storage.rows import EntryRow
-from ogaart.resources.storage.schema import ENTRIES, FAILURES, RAW_FILES
+from ogaart.resources.storage.schema import ENTRIES, FAILURES, FILE_LINKS, RAW_FILES
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import entry
 from ogaart_tests.pipeline.test_one_bad_answer import GOOD, KEY, Odd, failures, odd, pass_time, read, statuses, unread
@@ -92,6 +92,29 @@ def test_a_page_of_another_kind_is_believed_the_second_time(tmp_path: Path) -> N
 
         assert once == (GOOD, [("OtherPage", 200)])
         assert (statuses(world), failures(world)) == (GOOD | {"entry-01": "not_art"}, [])
+
+
+@pytest.mark.slow
+def test_a_page_that_lacks_files_licence_or_author_is_believed_the_second_time(tmp_path: Path) -> None:
+    with odd(tmp_path) as (site, world):
+        before = world.stores.tables.read(ENTRIES, KEY)
+        links = world.stores.tables.read(FILE_LINKS, KEY)
+        lacking: dict[str, dict[str, object]] = {
+            "entry-00": {"licences": []}, "entry-01": {"files": []}, "entry-02": {"author": ""},
+        }  # fmt: skip
+        for slug, changes in lacking.items():
+            site.instead[f"/content/{slug}"] = page_of(site, slug, **changes)
+        assert read(world, refresh=True).errors == ()
+
+        assert failures(world) == [("OtherPage", 200)] * 3
+        assert unread(world.stores.tables.read(ENTRIES, KEY)) == unread(before)
+        assert world.stores.tables.read(FILE_LINKS, KEY) == links
+
+        pass_time(world, timedelta(hours=7))
+        read(world)
+        assert failures(world) == []
+        assert (rows(world)["entry-00"]["licences"], rows(world)["entry-02"]["author"]) == ([], None)
+        assert {row["slug"] for row in world.stores.tables.read(FILE_LINKS, KEY)} == {"entry-00", "entry-02"}
 
 
 @pytest.mark.slow

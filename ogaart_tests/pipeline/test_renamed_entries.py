@@ -8,8 +8,8 @@ import pytest
 from ogaart.imaging.identity import image_id
 from ogaart.operations.takedown import block
 from ogaart.pipeline.renamed_entries import RenamedEntries, present_key
+from ogaart.resources.moderation.takedowns import decide, read_decisions
 from ogaart.resources.storage.rows import EntryRow
-from ogaart.resources.storage.takedowns import decide, read_decisions
 from ogaart.search.engine import link_lookup
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.registry import open_site
@@ -55,7 +55,7 @@ def test_an_entry_with_a_new_key_is_one_entry(tmp_path: Path, case: str) -> None
         week.day("the first day")
         history = week.world.sql(f"SELECT first_read_at FROM licence_history WHERE slug = '{former}'")
         pixels = week.world.sql(f"SELECT pixel_sha256, image_id FROM images WHERE slug = '{former}'")
-        decide(week.world.stores.root.decisions, "entry", "/node/77", "another one")
+        decide(week.world.stores.decisions, "entry", "/node/77", "another one")
         change(week.site)
 
         day = week.day("its key changes", lost=frozenset({former}))
@@ -93,7 +93,7 @@ def assert_served(week: Days, former: str, present: str, ids: dict[int, int]) ->
 def test_an_entry_listed_by_two_names_is_one_and_stays_blocked(tmp_path: Path) -> None:
     with days(tmp_path, entries=2) as week:
         week.world.all()
-        decide(week.world.stores.root.decisions, "entry", "entry-01", "its author wants that")
+        decide(week.world.stores.decisions, "entry", "entry-01", "its author wants that")
         twin = entry(1)
         twin.slug, twin.files = "Entry-01", week.site.site.entry("entry-01").files
         week.site.site.entries.append(twin)
@@ -107,7 +107,7 @@ def test_an_entry_listed_by_two_names_is_one_and_stays_blocked(tmp_path: Path) -
             ("Entry-01", "ok"),
             ("entry-01", "renamed"),
         ]
-        assert read_decisions(week.world.stores.root.decisions).entries == ("entry-01", "Entry-01")
+        assert read_decisions(week.world.stores.decisions).entries == ("entry-01", "Entry-01")
         assert week.searchable() == {"entry-00"}
 
 

@@ -10,7 +10,11 @@ from PIL import Image
 
 from ogaart.demo import pictures, plan
 from ogaart.demo.model import DemoContent
+from ogaart.likeness import cells as sheet_cells
 from ogaart.likeness.sheets import CellKind
+from ogaart.operations import garbage_collection
+from ogaart.resources.cells.pieces import pieces_in
+from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.schema import ATLAS_REGIONS, CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.imaging.builders import FROG, zipped
@@ -22,6 +26,13 @@ ATLAS = b"""<TextureAtlas imagePath="trees.png">
   <SubTexture name="birch" x="32" y="0" width="32" height="64"/>
   <SubTexture name="outside" x="120" y="0" width="32" height="64"/>
 </TextureAtlas>"""
+
+
+def godot(picture: str, x: int, y: int) -> bytes:
+    """A part as Godot's editor keeps it: a file of its own, named like the part."""
+    head = '[gd_resource type="AtlasTexture" load_steps=2 format=3]'
+    texture = f'[ext_resource type="Texture2D" path="res://{picture}" id="1"]'
+    return f'{head}\n{texture}\n[resource]\natlas = ExtResource("1")\nregion = Rect2({x}, {y}, 32, 32)\n'.encode()
 
 
 def png(columns: int, rows: int) -> bytes:
@@ -49,6 +60,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         "art/trees.png": png(4, 3),
         "data/trees.xml": ATLAS,
         "walk.png": png(6, 2),
+        "one step.tres": godot("walk.png", 0, 0),  # does not tell of the rest of it
+        "hero.png": png(5, 1),
+        **{f"hero {way}.tres": godot("hero.png", 32 * n, 0) for n, way in enumerate(("left", "right", "up"))},
         "frog.png": FROG,
         "readme.txt": b"hello",
     }
@@ -65,31 +79,56 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     [partition] = world.stores.tables.partitions(CELLS)
     source = "TextureAtlas XML: data/trees.xml"
 
-    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 3
+    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 7
     cells = named(world, partition)
     assert cells["art/trees.png"] == [
         (CellKind.NAMED, "oak", (0, 0, 32, 32), source),
         (CellKind.NAMED, "birch", (32, 0, 32, 64), source),
     ]
+    assert cells["hero.png"] == [
+        (CellKind.NAMED, name, (x, 0, 32, 32), "Godot")
+        for x, name in ((0, "hero left"), (32, "hero right"), (64, "hero up"))
+    ]
     assert len(cells["walk.png"]) == 12
     assert cells["walk.png"][1] == (CellKind.GRID, None, (32, 0, 32, 32), None)
     assert "frog.png" not in cells
-    assert {row["cells"] for row in world.stores.tables.read(EMBEDDINGS, partition)} == {0, 2, 12}
+    assert {row["cells"] for row in world.stores.tables.read(EMBEDDINGS, partition)} == {0, 2, 3, 12}
 
     again = world.materialize([partition], ("extracted_images", "embeddings"))
 
     assert again.errors == []
-    assert [row["unchanged"] for row in again.rows if row["asset"] == "embeddings"] == [3]
+    assert [row["unchanged"] for row in again.rows if row["asset"] == "embeddings"] == [4]
     assert {row["run_id"] for row in world.stores.tables.read(CELLS, partition)} == {
         row["run_id"] for row in world.stores.tables.read(EMBEDDINGS, partition)
     }
 
+    tables = world.stores.tables
+    present, stored = tables.read(CELLS, partition), tables.read(EMBEDDINGS, partition)
+    [walk_id] = {row["image_id"] for row in present if row["kind"] == CellKind.GRID}
+    others = [row for row in present if row["image_id"] != walk_id]
+    band = [{**row, "width": 192, "fingerprint": "of before"} for row in present if row["image_id"] == walk_id][:1]
+    for left in (band, []):  # as an earlier version of the recognition left it: one band, or no sheet
+        counted = [{**row, "cells": len(left)} if row["image_id"] == walk_id else row for row in stored]
+        tables.commit("embeddings", partition, {CELLS.name: [*others, *left], EMBEDDINGS.name: counted})
+
+        assert world.materialize([partition], ("embeddings",)).errors == []
+        assert named(world, partition) == cells
+
     assert world.publish().errors == []
 
-    assert world.sql("SELECT count(*), count(name) FROM cells") == [(14, 2)]
-    assert world.sql("SELECT count(*) FROM atlas_regions") == [(3,)]
+    # What the atlas names is compared, and not what was recognised; and it is not garbage.
+    [trees] = {row["pixel_sha256"] for row in world.stores.tables.read(EMBEDDINGS, partition) if row["cells"] == 2}
+    key = sheet_cells.key_of_named(trees, [(32, 0, 32, 64), (0, 0, 32, 32)])
+    store = DerivedBytes(world.stores.root.derived, sheet_cells.SPACE)
+    assert sorted(int(cell["height"]) for cell in sheet_cells.unpacked(store.get([key])[key])) == [32, 64]
+    compared = {bytes(k.tobytes()).hex() for piece in pieces_in(world.generation.cells) for k in piece.keys}
+    assert key in compared
+    assert trees not in compared
+    assert [row for row in garbage_collection.collect(world.settings).rows if row["what"].startswith("derived")] == []
+    assert world.sql("SELECT count(*), count(name) FROM cells") == [(17, 5)]
+    assert world.sql("SELECT count(*) FROM atlas_regions") == [(7,)]
     served = sqlite3.connect(world.generation.path / "words.sqlite")
-    assert served.execute("SELECT count(*) FROM cells").fetchone() == (14,)
+    assert served.execute("SELECT count(*) FROM cells").fetchone() == (17,)
     served.close()
 
 

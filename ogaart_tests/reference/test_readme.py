@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ogaart.cli.main import main
-from ogaart.settings import settings_table
+from ogaart.reference.settings import settings_table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,8 +7,9 @@ import pytest
 
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
+from ogaart.search.page_parameters import known_parameters
 from ogaart.search.query import Box, PixelBox
-from ogaart.search.search_url import MAX_PARAMETERS, PARAMETERS, SearchUrl, known_parameters, read_search_url
+from ogaart.search.search_url import MAX_PARAMETERS, PARAMETERS, SearchUrl, read_search_url
 
 
 def read(url: str) -> SearchUrl:
@@ -138,11 +139,22 @@ def test_aliases_and_capitals_mean_the_same(url: str, same: str) -> None:
         ("zzz=1", "zzz: unknown parameter; known are q, url"),
         ("use=seell", "use: 'seell' does not exist; did you mean 'sell'? Known are sell, no-credit"),
         ("sort=popular", "sort: 'popular' does not exist"),
+        ("use=no credit", "use: 'no credit' does not exist; did you mean 'no-credit'?"),
+        ("use=NoShareAlike", "use: 'NoShareAlike' does not exist; did you mean 'no-share-alike'?"),
+        ("pixel-art=yes", "pixel-art: unknown parameter; did you mean 'pixel_art'?"),
     ],
 )
 def test_what_is_unknown_is_named_with_the_nearest(query: str, message: str) -> None:
     with pytest.raises(InvalidParameter, match=re.escape(message)):
         read(f"/search?{query}")
+
+
+def test_what_needs_a_picture_is_said_to_be_ignored_without_one() -> None:
+    part = "crop=0,0,0.5,0.5&weights=1,1,0"
+
+    assert [note.split()[0] for note in read(f"/search?q=a&{part}").unused] == ["crop", "weights"]
+    assert [note.split()[0] for note in read(f"/search?unlike=5&{part}").unused] == ["crop"]
+    assert read(f"/search?like=5&{part}").unused == ()
 
 
 def test_no_value_of_a_filter_is_dropped_where_it_takes_one() -> None:
@@ -159,11 +171,11 @@ def test_a_filter_without_a_value_is_unset_in_forms_and_refused_elsewhere() -> N
 
 
 def test_pages_ignore_tracking_name_what_is_foreign_and_refuse_near_misses() -> None:
-    pairs = [("q", "a"), ("utm_source", "x"), ("fbclid", "y"), ("theme", "dark"), ("theme", "light")]
+    pairs = [("q", "a"), ("utm_source", "x"), ("fbclid", "y"), ("theme", "dark"), ("theme", "light"), ("picture", "")]
 
     known, ignored = known_parameters(pairs)
 
-    assert (known, ignored) == ([("q", "a")], ("theme",))
+    assert (known, ignored) == ((("q", "a"),), (("theme", "light"),))
     for name in ("licenc", "Licence", "licences", "tags[]", "colours", "author_name"):
         with pytest.raises(InvalidParameter, match="did you mean"):
             known_parameters([(name, "x")])

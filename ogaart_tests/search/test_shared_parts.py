@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from ogaart.cli.search_command import Answer
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import decide
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.takedowns import decide
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters
@@ -102,7 +103,7 @@ def test_a_mirrored_copy_is_a_near_copy(parted: SearchService) -> None:
 
 def test_filters_and_decisions_hold_for_parts(parted: SearchService) -> None:
     only_free = search(parted, SHEET[6], filters=Filters(licences=("CC0",)))
-    decisions = DataRoot.of(parted.settings).decisions
+    decisions = FileLines(DataRoot.of(parted.settings).decisions)
     decide(decisions, "entry", "monsters", "asked for")
     blocked = search(parted, SHEET[6])
     decide(decisions, "entry", "monsters", "a mistake", lift=True)
@@ -115,6 +116,25 @@ def test_strangers_are_parts_of_nothing(parted: SearchService) -> None:
     for seed in range(900, 910):
         results = search(parted, sprite(seed, 40, 40))
         assert (results.part_of, results.contains) == ((), ())
+
+
+def test_what_shares_too_little_for_proof_is_shown_with_its_place_and_nothing_is_claimed(parted: SearchService) -> None:
+    repainted = SHEET[6].copy()
+    repainted[:21] = sprite(970, 32, 32)[:21]
+    ship = rgba_of(next(path for entry in ENTRIES if entry.slug == "tanks" for path in pictures(entry)))
+    beside_a_ship = paste(paste(ground(5, 300, 200), repainted, 20, 30), ship, 120, 60)
+
+    alone, in_a_scene = search(parted, repainted), search(parted, beside_a_ship)
+
+    assert alone.verdict is not None
+    assert alone.verdict.relation is Relation.SIMILAR
+    assert (alone.part_of, alone.contains) == ((), ())
+    assert (alone.hits[0].slug, alone.hits[0].relation) == ("monsters", Relation.SIMILAR)
+    assert [(one.hit.slug, one.place, one.cell) for one in alone.similar_cells] == [
+        ("monsters", (64, 32, 32, 32), (3, 2))
+    ]
+    assert [part.hit.slug for part in in_a_scene.contains] == ["tanks"]
+    assert ("monsters", Relation.SIMILAR) in [(hit.slug, hit.relation) for hit in in_a_scene.hits[:3]]
 
 
 def test_a_publication_without_patches_is_searched_as_before(service: SearchService) -> None:
@@ -134,6 +154,7 @@ def test_api_and_command_line_name_the_place(parted: SearchService) -> None:
     assert part["place"] == {"x": 64, "y": 32, "width": 32, "height": 32}
     assert (part["column"], part["row"], part["scale"], part["mirrored"]) == (3, 2, 1.0, False)
     assert part["licences"] == ["CC-BY 3.0"]
-    assert "part of  Monsters, by Zoe: CC-BY 3.0\n      x 64, y 32, 32 x 32 pixels, column 3, row 2" in (
-        Answer(record).text()
-    )
+    said = "part of  Monsters, by Zoe: CC-BY 3.0\n      x 64, y 32, 32 x 32 pixels, column 3, row 2\n"
+    assert f"{said}      {part['file']}\n      {part['page_url']}" in Answer(record).text()
+    older = {**record, "part_of": [{key: value for key, value in part.items() if key not in ("file", "member_path")}]}
+    assert f"{said}      {part['page_url']}" in Answer(older).text()

@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -33,6 +33,10 @@ from ogaart.resources.index.payload import payload
 from ogaart.resources.patches.runs import write_run
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.rows import EntryRow, ImageRow
+from ogaart.resources.storage.schema import ENTRIES as ENTRY_TABLE
+from ogaart.resources.storage.schema import IMAGES
+from ogaart.resources.storage.table_types import Table
+from ogaart.resources.storage.tables import R
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
 from ogaart.sites.licences import lookup
@@ -41,6 +45,7 @@ from ogaart.words.index_tables import write_word_index
 ART = Path(__file__).parents[2] / "ogaart" / "demo" / "art"
 SPACE = "colourgrid-1"
 DIMENSION = 193
+FAVOURITES = 3
 SITE = "https://opengameart.org"
 
 
@@ -211,7 +216,7 @@ def _write_entry(store: sqlite3.Connection, entry: Entry) -> None:
         " description, page_url, fetched_at, favourites, collaborators) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (entry.slug, entry.title, entry.author, f"{SITE}/users/x", entry.author, "2026-10-01T03:37:00", "2D Art",
          json.dumps(entry.tags), json.dumps(entry.licences), json.dumps(urls), entry.notice or None,
-         entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", 3,
+         entry.description, f"{SITE}/content/{entry.slug}", "2026-10-01T03:37:00Z", FAVOURITES,
          json.dumps(entry.collaborators)),
     )  # fmt: skip
 
@@ -221,6 +226,11 @@ def _looked_at(path: Path) -> tuple[bytes, Picture, features.Features, bytes]:
     content = path.read_bytes()
     picture = decode(content, Limits())
     return content, picture, features.describe(picture.rgba), thumbnails.webp(picture.rgba)
+
+
+def _empty(table: Table[R]) -> R:
+    """A row as a stage reads it, whose columns have no value: a payload may read any of them."""
+    return cast("R", dict.fromkeys(table.schema.names))
 
 
 def _write_picture(
@@ -256,13 +266,15 @@ def _write_picture(
          inner if entry.archive else None, len(content) if entry.archive else None),
     )  # fmt: skip
     image: ImageRow = {
+        **_empty(IMAGES),
         "pixel_sha256": pixels, "width": width, "height": height, "has_alpha": seen.has_alpha, "frames": picture.frames,
         "pixel_art": seen.pixel_art, "colours": seen.colours, "palette": list(seen.palette),
         "palette_shares": list(seen.palette_shares),
     }  # fmt: skip
     content_page: EntryRow = {
+        **_empty(ENTRY_TABLE),
         "slug": entry.slug, "title": entry.title, "author": entry.author, "art_type": "2D Art",
         "tags": list(entry.tags), "collaborators": list(entry.collaborators), "licences": list(entry.licences),
-        "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC),
+        "description": entry.description, "fetched_at": datetime(2026, 9, 21, tzinfo=UTC), "favourites": FAVOURITES,
     }  # fmt: skip
     return Point(number, vector_of(rgba), payload(image, content_page, (file, member))), signatures.signature(rgba)

@@ -1,11 +1,9 @@
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ogaart.sites import licences
 from ogaart.sites.licences import LICENCES, attribution, by_url, lookup, use_key, uses
 
 # sell, no credit, no share-alike, DRM stores: written out by hand from the licences' texts.
@@ -38,13 +36,6 @@ def test_the_truth_of_each_licence(name: str) -> None:
     granted = {word for word, given in zip(WORDS, TRUTH[name], strict=True) if given}
     every = {"+".join(sorted(some)) for size in (1, 2, 3, 4) for some in combinations(granted, size)}
     assert uses([name]) == sorted(every)
-
-
-def test_the_document_says_what_the_code_does() -> None:
-    document = Path(__file__).parents[2] / "docs" / "licences.md"
-    assert document.read_text("utf-8") == licences.render_table(), (
-        "run: python -m ogaart.sites.licences > docs/licences.md"
-    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ LEFT = (0, 8 * MiB, 300 * MiB)
 """Bytes that are left when a run begins."""
 THIEVES = (0.5, 1.5, 3.0)
 """Seconds into a run after which another process takes all room."""
-TOLD = ("disk", "No space left", "no space left")
+TOLD = ("disk", "are free under", "No space left", "no space left")
 
 
 @dataclass

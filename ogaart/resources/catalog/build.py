@@ -6,9 +6,10 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,31 +21,35 @@ from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patches import SPACE
-from ogaart.likeness.signatures import SIDE, SIGNATURE_BYTES
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.cut import open_cut
-from ogaart.resources.catalog.fused_vectors import FusedSource, write_fused
+from ogaart.resources.catalog.deltas import DEAD, LAYOUT, choose_affected, copied_catalog, update_table
+from ogaart.resources.catalog.eligible import choose_pictures
+from ogaart.resources.catalog.fused_vectors import FusedSource, fresh_images, write_fused
 from ogaart.resources.catalog.generation_files import file_sizes, link_packs
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
-from ogaart.resources.catalog.index_facts import index_facts
-from ogaart.resources.catalog.kinship import write_kinship
+from ogaart.resources.catalog.kinship import find_kinship
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
-from ogaart.resources.catalog.unrelated import unrelated_cosine
-from ogaart.resources.catalog.views import create_views
+from ogaart.resources.catalog.unchanged import OF_PAYLOADS, PARTITIONS, ROWS, choose_unchanged, partition_digests
+from ogaart.resources.catalog.unrelated import index_facts, signatures_of, unrelated_cosine
+from ogaart.resources.catalog.views import catalog_layout, create_views
+from ogaart.resources.cells.build import CellSource, build_cells
+from ogaart.resources.cells.sheets_of_tables import wanted_cells
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.payload import payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
+from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.patches.build import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.sql import literal
-from ogaart.resources.storage.takedowns import Takedowns
+from ogaart.resources.storage.table_types import Table
 
 _BATCH = 2_000  # rows in Python at once
 _NAMED = 20  # lost points that the manifest names
@@ -64,8 +69,11 @@ class Source:
         runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
         history: publications and changes up to the generation in service.
         previous: the generation in service, with which this one is compared, and whose patches are shared.
+        shared: a generation whose files are linked where they did not change; None: everything is made again.
         derived: folder of the derived spaces, for patches and subjects; None: there are none.
         fused: what fused vectors are made of; None: the search ranks by the model's vectors alone.
+        made_as: version of the files, for the manifest: those of another version are not shared.
+        cells: what the likeness of the cells of sheets is made of; None: sheets are found by the whole of them alone.
     """
 
     cut: Cut
@@ -76,8 +84,11 @@ class Source:
     runs: pa.Table | None = None
     history: History | None = None
     previous: Generation | None = None
+    shared: Generation | None = None
     derived: Path | None = None
     fused: FusedSource | None = None
+    made_as: str = ""
+    cells: CellSource | None = None
 
 
 class CatalogBuild:
@@ -100,12 +111,16 @@ class CatalogBuild:
         self._con.execute(f"SET memory_limit = '{memory // (1 << 20)}MiB'")
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute("SET TimeZone = 'UTC'")
+        self._layout = catalog_layout()
+        self._delta = copied_catalog(source.shared, source.cut, source.space, self._layout, path / names.CATALOG)
+        self._dead = self._delta.dead if self._delta is not None else 0
         catalog = literal(str(path / names.CATALOG))
         # An old layout on purpose: analysts' tools of many ages open the file.
         self._con.execute(f"ATTACH {catalog} AS catalog (STORAGE_VERSION 'v1.0.0')")
         self._con.execute("USE catalog")
         open_cut(self._con, source.cut, source.space)
-        self._choose()
+        choose_pictures(self._con, source.space, source.takedowns)
+        choose_unchanged(self._con, source.cut, source.shared)
 
     def __enter__(self) -> "CatalogBuild":
         return self
@@ -116,62 +131,32 @@ class CatalogBuild:
         self._con.close()
         shutil.rmtree(self.path / _SPILL, ignore_errors=True)
 
-    def _choose(self) -> None:
-        """Make ``won_images``, ``embedded`` (ids with a vector) and ``eligible`` (ids that search should find)."""
-        takedowns = self.source.takedowns
-        self._con.execute(
-            "CREATE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
-            " SEMI JOIN winners USING (slug, partition)"
-        )
-        self._con.execute(
-            "CREATE TEMP TABLE won_entries AS"
-            " SELECT t.* FROM cut_entries AS t SEMI JOIN winners USING (slug, partition)"
-        )
-        # A vector belongs to the pixels: it counts whichever partition's step has stored it.
-        self._con.execute(
-            "CREATE TEMP TABLE embedded AS SELECT DISTINCT image_id FROM cut_embeddings"
-            " WHERE space = $space AND status = 'ok' AND image_id IN (SELECT image_id FROM won_images)",
-            {"space": self.source.space},
-        )
-        self._con.execute(
-            "CREATE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
-            " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
-            " OR list_has_any(coalesce(e.collaborators, []), $authors::VARCHAR[])"
-            " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
-            {
-                "slugs": sorted(takedowns.entries),
-                "authors": sorted(takedowns.authors),
-                "pixels": sorted(takedowns.pixels),
-            },
-        )
-        self._con.execute(
-            "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
-            # What states no licence or no author cannot be used or credited: it is in the tables, never in search.
-            " ANTI JOIN blocked USING (image_id) WHERE e.status = 'ok'"
-            " AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
-        )
-        self._con.execute("CREATE TEMP TABLE eligible AS SELECT * FROM live SEMI JOIN embedded USING (image_id)")
-        self._con.execute(
-            "CREATE TEMP TABLE ledger AS SELECT image_id, list(DISTINCT payload_hash) AS hashes FROM cut_points"
-            " WHERE space = $space GROUP BY image_id",
-            {"space": self.source.space},
-        )
+    def unchanged(self) -> NDArray[np.int64]:
+        """Ids, rising, of the pictures that the collection must hold just as the generation before had them."""
+        found = self._con.execute("SELECT image_id FROM unchanged ORDER BY image_id").fetchnumpy()["image_id"]
+        return np.asarray(found, np.int64)
 
-    def eligible(self) -> Iterator[Eligible]:
-        """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored."""
+    def eligible(self, *, changed: bool = False) -> Iterator[Eligible]:
+        """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored.
+
+        Args:
+            changed: without those that ``unchanged`` returns.
+        """
+        chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
         reader = self._con.sql(
-            """
+            f"""
             WITH named AS (
                 SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
-                FROM cut_occurrences SEMI JOIN winners USING (slug, partition) LEFT JOIN (
+                FROM cut_occurrences SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
+                LEFT JOIN (
                     SELECT slug, partition, fid, any_value(shown_name) AS shown_name
                     FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
                 GROUP BY image_id)
             SELECT i AS image, e AS entry, n.shown, n.paths, l.hashes
-            FROM won_images AS i SEMI JOIN eligible USING (image_id) JOIN won_entries AS e USING (slug)
+            FROM won_images AS i SEMI JOIN {chosen} USING (image_id) JOIN won_entries AS e USING (slug)
             LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
             ORDER BY i.image_id
-            """
+            """  # noqa: S608
         ).to_arrow_reader(_BATCH)
         for batch in reader:
             for row in batch.to_pylist():
@@ -181,19 +166,9 @@ class CatalogBuild:
 
     def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
         """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""
-        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, self._signatures_of)}
-
-    def _signatures_of(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-        found = self._con.execute(
-            "SELECT image_id, any_value(signature) FROM cut_images WHERE image_id IN (SELECT unnest($ids::BIGINT[]))"
-            " GROUP BY image_id",
-            {"ids": list(ids)},
-        ).fetchall()
-        return {
-            image_id: np.frombuffer(signature, np.uint8).reshape(SIDE, SIDE, 4)
-            for image_id, signature in found
-            if signature is not None and len(signature) == SIGNATURE_BYTES
-        }
+        shared = self.source.shared
+        miniatures = partial(signatures_of, self._con, shared.path if shared is not None else None)
+        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, miniatures)}
 
     def finish(
         self,
@@ -218,19 +193,10 @@ class CatalogBuild:
         now = datetime.now(UTC)
         self._give_history(now)
         self._con.register("given_parts", self._build_patches())
-        layout.create_types(self._con)
-        counts = {
-            table.name: layout.create_table(self._con, table)
-            for table in layout.PUBLIC
-            if table.name not in layout.KINSHIP
-        }
-        miniatures = self.path / names.SIGNATURES, self.path / names.SIGNATURE_IDS
-        write_signatures(self._con, *miniatures)
-        counts |= write_kinship(self._con, *miniatures)
+        self._make_tables()
+        shared = self.source.shared
         add_changes(self._con, self.source.previous, self.number, now)
-        counts |= {name: self._count(name) for name in (layout.PUBLICATIONS.name, layout.CHANGES.name)}
-        create_views(self._con)
-        create_macros(self._con, self.source.vectors)
+        counts = {table.name: layout.count_rows(self._con, table) for table in layout.PUBLIC}
         link_packs(self.source.cut, self.path / names.PACKS)
         info = {
             "number": self.number,
@@ -243,11 +209,16 @@ class CatalogBuild:
             **(facts or {}),
         }
         if self.source.fused is not None:
-            info |= write_fused(self._con, self.path, self.source.fused)
-        counts |= write_words(self._con, self.path / names.WORDS, info)
+            info |= write_fused(self._con, self.path, self.source.fused, shared.path if shared is not None else None)
+        words = shared.words if shared is not None else None
+        counts |= write_words(self._con, self.path / names.WORDS, info, words, affected=self._delta is not None)
         if self.source.derived is not None:
             subjects = DerivedBytes(self.source.derived, SUBJECT_SPACE)
-            counts["subjects"] = write_subjects(self._con, subjects, self.path)
+            fresh = fresh_images(self._con, shared.path) if shared is not None and self.source.fused else None
+            before = shared.path if shared is not None else None
+            counts["subjects"] = write_subjects(self._con, subjects, self.path, before, fresh)
+        if self.source.cells is not None:
+            counts["compared_cells"] = self._build_cells(self.source.cells)
         counts |= self._flow(indexed)
         self._con.execute("CHECKPOINT catalog")
         self._con.execute("USE memory")
@@ -257,12 +228,43 @@ class CatalogBuild:
             **info,
             "counts": counts,
             "reconciled": _outcome(reconciled, indexed) if reconciled is not None else None,
+            "made_as": self.source.made_as,
+            names.DECIDED: self.source.takedowns.named(),
+            "shares": shared.number if shared is not None else None,
+            "segments": self.source.fused.vectors.names() if self.source.fused is not None else [],
+            PARTITIONS: partition_digests(self.source.cut, OF_PAYLOADS),
+            ROWS: partition_digests(self.source.cut),
+            LAYOUT: self._layout,
+            DEAD: self._dead,
             "files": file_sizes(self.path),
             "hashed": True,
         }
         write_json(self.path / names.MANIFEST, manifest, indent=1)
         fault(Fault.CATALOG_BUILT)
         return manifest
+
+    def _make_tables(self) -> None:
+        """Make the tables, views and macros of ogaart.duckdb, or bring the copied ones in line; and the signatures."""
+        shared, delta = self.source.shared, self._delta
+        if delta is None:
+            layout.create_types(self._con)
+        else:
+            choose_affected(self._con, delta, self.source.cut)
+        make = layout.create_table if delta is None else self._update
+        for table in layout.PUBLIC:
+            if table.name not in layout.KINSHIP:
+                make(self._con, table)
+        write_signatures(self._con, self.path / names.SIGNATURES, shared.signatures if shared is not None else None)
+        find_kinship(self._con, self.path, shared.path if shared is not None else None, affected=delta is not None)
+        for table in layout.PUBLIC:
+            if table.name in layout.KINSHIP:
+                make(self._con, table)
+        if delta is None:
+            create_views(self._con)
+        create_macros(self._con, self.source.vectors)
+
+    def _update(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
+        self._dead += update_table(con, table)
 
     def _build_patches(self) -> pa.Table:
         """Write the index of exact parts; which published picture is a part of which other."""
@@ -274,6 +276,12 @@ class CatalogBuild:
         before = self.source.previous.patches if self.source.previous is not None else None
         return build_patches(self.path / names.PATCHES, before, store, wanted)
 
+    def _build_cells(self, source: CellSource) -> int:
+        """Write the likeness of the cells of sheets; how many there are."""
+        wanted = wanted_cells(self._con, source.store)
+        before = self.source.previous.cells if self.source.previous is not None else None
+        return build_cells(self.path / names.CELLS, before, source, wanted)
+
     def _give_history(self, now: datetime) -> None:
         """Register what is carried of the history, for the tables that are made of it."""
         history = self.source.history
@@ -283,10 +291,6 @@ class CatalogBuild:
             (layout.CHANGES, carried and carried.changes),
         ):
             self._con.register(f"given_{table.name}", rows if rows is not None else table.schema.empty_table())
-
-    def _count(self, table: str) -> int:
-        [(count,)] = self._con.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
-        return int(count)
 
     def _oldest_licence_reading(self) -> str | None:
         """When the page was last read, or confirmed by the site, of the entry in search for which that is longest ago.
@@ -333,7 +337,7 @@ def build(
     """
     with CatalogBuild(source, path, number) as work:
         held = np.sort(np.fromiter(index.ids(), np.int64)) if ids is None else np.sort(ids)
-        done = reconcile(index, work.eligible(), held)
+        done = reconcile(index, work.eligible(changed=True), held, work.unchanged())
         index.flush()
         held = np.setdiff1d(held, done.deleted, assume_unique=True)
         manifest = work.finish(held, done, work.facts(index, held))

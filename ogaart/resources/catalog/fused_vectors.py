@@ -1,26 +1,37 @@
-"""The fused vectors of a generation: one flat int8 array beside the signatures, with the projection that made it.
+"""Writing the fused vectors of a generation, with the projection that made them; ``fused_files`` has how they lie.
 
-An array and not a named vector of the collection: all of it is compared in a few milliseconds (``docs/search.md`` has
+Arrays and not a named vector of the collection: all of it is compared in a few milliseconds (``docs/search.md`` has
 the figures), exactly, with any weights and any filter, in both homes of the collection alike; and a new projection
 changes no point of a collection.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import ArrayDamaged, load_array
 from ogaart.likeness import parts
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.likeness.subjects import Subject
-from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
+from ogaart.resources.catalog.eligible import pixels_of, published_ids
+from ogaart.resources.catalog.fused_files import FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS, Ids, fused_row
+from ogaart.resources.catalog.generations import HASHES, PROJECTION
+from ogaart.resources.storage.array_parts import IDS, Rows, write_array
+from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.derived import DerivedBytes
+from ogaart.resources.storage.file_hashes import is_as_recorded
+from ogaart.resources.storage.segments import SegmentDamaged
 from ogaart.resources.storage.vectors import Vectors
+
+_BLOCK = 4_096  # rows in memory at once
 
 
 @dataclass(frozen=True)
@@ -33,94 +44,217 @@ class FusedSource:
     subjects: DerivedBytes
 
 
-def write_fused(con: duckdb.DuckDBPyConnection, path: Path, source: FusedSource) -> dict[str, Any]:
-    """Write ``fused.npy``, ``fused_ids.npy`` and ``projection.npz``, in memory that does not grow with the pictures.
+def write_fused(
+    con: duckdb.DuckDBPyConnection, path: Path, source: FusedSource, shared: Path | None = None
+) -> dict[str, Any]:
+    """Write ``fused/`` and its siblings and ``projection.npz``, in memory that does not grow with the pictures.
 
-    A picture without parts (yet) has zeros in their blocks. One on a flat ground has a second row, right after the
-    first, with the parts of its subject.
+    A picture without parts (yet) has zeros in their blocks. One on a flat ground has a second row, with the parts of
+    its subject. Rows of which all is known never change, and are linked from a publication with the same projection.
 
     Args:
         con: connection with the finished table ``images``.
         path: the generation's folder.
         source: what they are made of.
+        shared: the folder of a generation whose rows are taken over; None: all are made again.
 
     Returns:
         ``projection``: its name, and ``with_parts``: how many of the rows have them, for the manifest.
     """
-    images = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchall()
+    ids, row = published_ids(con), fused_row(source.projection.dimension)
+    before = _known(shared, source.projection) if shared is not None else None
+    whole, second = before if before is not None else (ids[:0], ids[:0])
+    taken = np.intersect1d(ids, whole, assume_unique=True)
+    fresh = np.setdiff1d(ids, taken, assume_unique=True)
+    with _draft(path, source, fresh, pixels_of(con, fresh)) as draft:
+
+        def rows(some: Ids, *, subjects: bool) -> Rows:
+            if np.isin(some, draft.ids).all():
+                yield from draft.rows(some, subjects=subjects)
+                return
+            with _draft(path, source, some, pixels_of(con, some)) as other:  # the files that had them are damaged
+                yield from other.rows(some, subjects=subjects)
+
+        ordered = {
+            FUSED: np.union1d(taken, draft.ids[draft.whole]),
+            FUSED_SUBJECTS: np.union1d(np.intersect1d(taken, second), draft.subjects[draft.whole_subjects]),
+        }
+        for name, some in ordered.items():
+            linked = shared / name if shared is not None and before is not None else None
+            write_array(path / name, some, row, linked, partial(rows, subjects=name == FUSED_SUBJECTS))
+        incomplete = draft.ids[~draft.whole]
+        write_array(path / FUSED_INCOMPLETE, incomplete, row, None, partial(rows, subjects=False))
+        with_parts = sum(map(len, ordered.values())) + int(draft.with_parts[~draft.whole].sum())
+    (path / PROJECTION).write_bytes(source.projection.to_bytes())
+    return {"projection": source.projection.name, "with_parts": with_parts}
+
+
+def _known(folder: Path, projection: Projection) -> tuple[Ids, Ids] | None:
+    """The pictures of a publication whose rows are whole, and those with a second row.
+
+    Returns:
+        None where it has another projection, or files that are not as they were written.
+    """
+    try:
+        if (folder / PROJECTION).read_bytes() != projection.to_bytes():
+            return None
+        names = [f"{name}/{IDS}" for name in (FUSED, FUSED_SUBJECTS)]
+        if not is_as_recorded(folder, folder / HASHES, names):
+            return None
+        whole, second = (load_array(folder / name) for name in names)
+    except (OSError, ArrayDamaged):
+        return None
+    return whole, second
+
+
+def fresh_images(con: duckdb.DuckDBPyConnection, shared: Path) -> NDArray[np.int64] | None:
+    """The published images of which a publication lacked subject or parts; None where that is unknown.
+
+    Args:
+        con: connection with the finished table ``images``.
+        shared: the folder of the publication.
+    """
+    name = f"{FUSED}/{IDS}"
+    try:
+        if not is_as_recorded(shared, shared / HASHES, (name,)):
+            return None
+        known = load_array(shared / name)
+    except (OSError, ArrayDamaged):
+        return None
+    return np.setdiff1d(published_ids(con), known, assume_unique=True)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """Rows of some pictures in a file: first one of each, then the second ones.
+
+    Attributes:
+        file: the rows, one after the other.
+        dimension: bytes of a row.
+        ids: (N,) the pictures, rising.
+        whole: (N,) of which all is known and written, the second row included.
+        with_parts: (N,) of which the parts are.
+        subjects: (M,) the pictures that have a second row, rising.
+        whole_subjects: (M,) of which all is written.
+    """
+
+    file: BinaryIO
+    dimension: int
+    ids: Ids
+    whole: NDArray[np.bool_]
+    with_parts: NDArray[np.bool_]
+    subjects: Ids
+    whole_subjects: NDArray[np.bool_]
+
+    def rows(self, wanted: Ids, *, subjects: bool) -> Rows:
+        """The rows of some pictures, which are rising: their own, or the second ones."""
+        of = self.subjects if subjects else self.ids
+        first = len(self.ids) if subjects else 0
+        for start in range(0, len(of), _BLOCK):
+            some = of[start : start + _BLOCK]
+            chosen = np.isin(some, wanted, assume_unique=True)
+            if chosen.any():
+                content = os.pread(self.file.fileno(), len(some) * self.dimension, (first + start) * self.dimension)
+                yield some[chosen], np.frombuffer(content, np.int8).reshape(len(some), self.dimension)[chosen]
+
+
+@contextmanager
+def _draft(folder: Path, source: FusedSource, ids: Ids, pixels: NDArray[Any]) -> Iterator[_Draft]:
+    """Make the rows of some pictures in a file that is deleted afterwards.
+
+    Args:
+        folder: where.
+        source: what they are made of.
+        ids: the pictures, rising.
+        pixels: their pixel hashes.
+    """
+    keys, projection = pixels.tolist(), source.projection
+    places_of, parts_of = (_held(store, set(keys)) for store in (source.subjects, source.parts))
     on_ground = {
-        key for s in source.subjects.scan() for key, content in zip(s.keys, s.contents, strict=True) if content
-    }
-    rows = [
-        (image_id, pixels, subject)
-        for image_id, pixels in images
-        for subject in ((False, True) if pixels in on_ground else (False,))
-    ]
-    projection = source.projection
-    (path / PROJECTION).write_bytes(projection.to_bytes())
-    np.save(path / FUSED_IDS, np.array([image_id for image_id, _, _ in rows], np.int64))
-    places: dict[str, list[int]] = {}
+        key for found in _some(source.subjects, places_of) for key, content in found.items() if content
+    }  # fmt: skip
+    second = np.array([key in on_ground for key in keys], np.bool_)
+    rows: dict[str, list[int]] = {}
     of_subjects: dict[str, list[int]] = {}
-    for row, (_, pixels, subject) in enumerate(rows):
-        places.setdefault(pixels, []).append(row)
-        if subject:
-            of_subjects.setdefault(pixels, []).append(row)
-    shape = (len(rows), projection.dimension)
-    if not rows:  # an empty file cannot be mapped
-        np.save(path / FUSED, np.zeros(shape, np.int8))
-        return {"projection": projection.name, "with_parts": 0}
-    out = np.lib.format.open_memmap(path / FUSED, mode="w+", dtype=np.int8, shape=shape)
-    start = out.offset
-    del out
-    with (path / FUSED).open("r+b", buffering=0) as target:
-        writer = _Writer(target.fileno(), start, projection)
+    for row, key in enumerate(keys):
+        rows.setdefault(key, []).append(row)
+    for row, key in enumerate(pixels[second].tolist(), len(ids)):
+        rows[key].append(row)
+        of_subjects.setdefault(key, []).append(row)
+    count = len(ids) + int(second.sum())
+    with_vector = np.full(count, SUBJECT not in projection.places)
+    with_parts, with_subject = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    path = temporary(folder / "fused")
+    # Not through a map, whose pages would count as this process's memory.
+    with path.open("w+b", buffering=0) as file:
+        path.unlink()
+        file.truncate(count * projection.dimension)
+        writer = _Writer(file.fileno(), projection)
         if SUBJECT in projection.places:
-            for scanned in source.vectors.scan():
-                chosen = [n for n, key in enumerate(scanned.keys) if key in places]
-                if chosen:
-                    block = {SUBJECT: scanned.vectors[chosen]}
-                    writer.write([places[scanned.keys[n]] for n in chosen], block)
-        with_parts = 0
+            for name in sorted({place.segment for place in source.vectors.locate(rows).values()}):
+                with suppress(SegmentDamaged):
+                    scanned = source.vectors.segment(name)
+                    chosen = [n for n, key in enumerate(scanned.keys) if key in rows]
+                    at = [rows[scanned.keys[n]] for n in chosen]
+                    writer.write(at, {SUBJECT: scanned.vectors[chosen]}, with_vector)
         # The parts of subjects come after those of their pictures, in whose place they stay.
-        for derived in source.parts.scan():
-            chosen = [n for n, key in enumerate(derived.keys) if key in places]
-            if chosen:
-                raw = np.frombuffer(b"".join(derived.contents[n] for n in chosen), np.uint8)
-                blocks = projection.prepared(raw.reshape(len(chosen), parts.RAW_BYTES))
-                at = [places[derived.keys[n]] for n in chosen]
-                writer.write(at, blocks)
-                with_parts += sum(map(len, at))
-        for derived in source.subjects.scan():
-            chosen = [n for n, key in enumerate(derived.keys) if key in of_subjects]
-            found = [Subject.from_bytes(derived.contents[n]) for n in chosen]
-            if found:
-                raw = np.stack([subject.parts for subject in found if subject is not None])
-                writer.write([of_subjects[derived.keys[n]] for n in chosen], projection.prepared(raw))
-        os.fsync(target.fileno())
-    return {"projection": projection.name, "with_parts": with_parts}
+        for found in _some(source.parts, parts_of):
+            raw = np.frombuffer(b"".join(found.values()), np.uint8).reshape(len(found), parts.RAW_BYTES)
+            writer.write([rows[key] for key in found], projection.prepared(raw), with_parts)
+        for found in _some(source.subjects, {key: places_of[key] for key in of_subjects}):
+            subjects = [subject for content in found.values() if (subject := Subject.from_bytes(content)) is not None]
+            raw = np.stack([subject.parts for subject in subjects])
+            writer.write([of_subjects[key] for key in found], projection.prepared(raw), with_subject)
+        whole = (
+            with_vector
+            & with_parts
+            & np.array([key in places_of for key in keys] + [True] * int(second.sum()), np.bool_)
+        )
+        whole_subjects = (with_vector & with_subject)[len(ids) :]
+        whole[: len(ids)][second] &= whole_subjects
+        yield _Draft(file, projection.dimension, ids, whole[: len(ids)], with_parts[: len(ids)], ids[second],
+                     whole_subjects)  # fmt: skip
+
+
+def _held(store: DerivedBytes, keys: set[str]) -> dict[str, str]:
+    """Which segment holds each key; keys that none holds are left out."""
+    return {key: place.segment for key, place in store.locate(keys).items()}
+
+
+def _some(store: DerivedBytes, held: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
+    """The contents of some keys, a segment at a time; those of a damaged segment are left out."""
+    by_segment: dict[str, list[str]] = {}
+    for key, segment in held.items():
+        by_segment.setdefault(segment, []).append(key)
+    for segment in sorted(by_segment):
+        with suppress(SegmentDamaged):  # noted by the store
+            yield store.get(by_segment[segment])
 
 
 class _Writer:
-    """Writes blocks of rows in place: not through a map, whose pages would count as this process's memory."""
+    """Writes blocks of rows in place."""
 
-    def __init__(self, file: int, start: int, projection: Projection) -> None:
+    def __init__(self, file: int, projection: Projection) -> None:
         self._file = file
-        self._start = start
         self._projection = projection
 
-    def write(self, places: Sequence[Sequence[int]], values: Mapping[str, NDArray[np.float32]]) -> None:
+    def write(
+        self, rows: Sequence[Sequence[int]], values: Mapping[str, NDArray[np.float32]], written: NDArray[np.bool_]
+    ) -> None:
         """Write the blocks of some pictures.
 
         Args:
-            places: the rows of each picture.
+            rows: of each picture.
             values: (N, D) float32 a block, as ``Block.project`` takes them.
+            written: where to note of each row that it has them.
         """
         projection = self._projection
         for block in projection.blocks:
             if block.name not in values:
                 continue
             quantised = block.quantise(block.project(values[block.name]))
-            offset = self._start + projection.places[block.name].start
-            for row, at in zip(quantised, places, strict=True):
-                for place in at:
-                    os.pwrite(self._file, row.tobytes(), offset + place * projection.dimension)
+            offset = projection.places[block.name].start
+            for content, at in zip(quantised, rows, strict=True):
+                for row in at:
+                    os.pwrite(self._file, content.tobytes(), offset + row * projection.dimension)
+        written[[row for at in rows for row in at]] = True

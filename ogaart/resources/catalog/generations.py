@@ -25,24 +25,24 @@ from ogaart.resources.storage.atomic_files import (
     temporary,
     write_json,
 )
-from ogaart.resources.storage.file_hashes import record_hashes
+from ogaart.resources.storage.file_hashes import linked_hashes, record_hashes
 from ogaart.resources.storage.sealed_json import open_json
 
 CATALOG = "ogaart.duckdb"
 WORDS = "words.sqlite"
 INDEX = "index"
 PACKS = "packs"
-SIGNATURES = "signatures.npy"
-SIGNATURE_IDS = "signature_ids.npy"
+SIGNATURES = "signatures"
 PATCHES = "patches"
-FUSED = "fused.npy"
-FUSED_IDS = "fused_ids.npy"
+CELLS = "cells"
 PROJECTION = "projection.npz"
 MANIFEST = "manifest.json"
 AUDITS = "audits.json"
 INPUTS = "inputs.json"
 HASHES = "hashes.json"
 CURRENT = "current"
+DECIDED = "decided"
+"""The manifest's key of kind and value of the decisions that were in force."""
 
 
 class AuditRow(TypedDict):
@@ -94,18 +94,18 @@ class Generation:
 
     @property
     def signatures(self) -> Path:
-        """``(N, 32, 32, 4)`` uint8, in the order of ``signature_ids``."""
+        """The folder of the miniatures, which ``signature_files`` opens."""
         return self.path / SIGNATURES
-
-    @property
-    def signature_ids(self) -> Path:
-        """``(N,)`` int64, rising."""
-        return self.path / SIGNATURE_IDS
 
     @property
     def patches(self) -> Path:
         """The folder of the sorted patches; missing in publications of before."""
         return self.path / PATCHES
+
+    @property
+    def cells(self) -> Path:
+        """The folder of the cells of sheets; missing in publications of before."""
+        return self.path / CELLS
 
     @property
     def audits(self) -> list["AuditRow"]:
@@ -178,6 +178,22 @@ class Generations:
         with contextlib.suppress(GenerationMissing):
             return self.current()
         return None
+
+    def replaced_by(self, generation: Generation) -> Generation | None:
+        """The generation that ``generation`` would replace, also where its manifest is torn or the link to it is lost.
+
+        Returns:
+            None where none was ever in service.
+        """
+        link = self.root / CURRENT
+        name = link.readlink().name if link.is_symlink() else ""
+        if _NUMBERED.fullmatch(name) and (self.root / name).is_dir():
+            try:
+                return self.get(int(name))
+            except GenerationMissing:
+                return Generation(int(name), (self.root / name).absolute(), {})
+        others = [one for one in self.all() if one.number != generation.number and one.audits and one.passed]
+        return others[-1] if others else None
 
     def begin(self, after: int = 0) -> "Building":
         """Start a generation in an empty folder; what a killed build left is removed.
@@ -260,17 +276,25 @@ class Building:
     number: int
     path: Path
 
-    def finish(self) -> Generation:
+    def finish(self, shares: Generation | None = None) -> Generation:
         """Make all files durable and read-only, and rename the folder to its number. It is not in service yet.
+
+        Args:
+            shares: a publication whose files are linked here: their hashes are taken over. None: all are computed.
 
         Raises:
             GenerationMissing: the build wrote no manifest.
         """
         if not (self.path / MANIFEST).exists():
             raise GenerationMissing(f"{self.path} has no {MANIFEST}: the build did not end")
-        # Packs and runs of patches are shared by publications, and hold their own hashes.
-        runs = {f"{PATCHES}/{run.name}" for run in (self.path / PATCHES).glob("run-*")}
-        record_hashes(self.path, self.path / HASHES, without={MANIFEST, PACKS} | runs)
+        # Packs, runs of patches and pieces of cells are shared by publications, and hold their own hashes.
+        shared = {
+            f"{folder}/{path.name}"
+            for folder, names in ((PATCHES, "run-*"), (CELLS, "piece-*"))
+            for path in (self.path / folder).glob(names)
+        }
+        known = linked_hashes(shares.path, shares.path / HASHES) if shares is not None else None
+        record_hashes(self.path, self.path / HASHES, without={MANIFEST, PACKS} | shared, known=known)
         for folder, _, files in os.walk(self.path):
             for name in files:
                 path = Path(folder) / name

@@ -6,7 +6,7 @@ own rows, and puts both into its catalog as tables ``publications`` and ``change
 the catalog of the generation in service has the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,6 +108,29 @@ def kept(history: History, now: datetime) -> History:
         changes = changes.filter(pc.greater(changes["publication"], pa.scalar(first)))
     start = max(0, len(history.publications) - KEPT_PUBLICATIONS)
     return History(history.publications.slice(start), changes)
+
+
+def picture_changes(
+    history: History, start: datetime, after: int, without: Collection[str]
+) -> list[tuple[datetime, str, int, int]]:
+    """Of each publication and entry, the newest first: when, which, how many pictures it withdrew and added.
+
+    Args:
+        history: the history.
+        start: changes since that time.
+        after: changes of publications with a larger number.
+        without: keys of pictures that do not count.
+    """
+    changes = history.changes
+    lately = pc.and_(
+        pc.greater(changes["changed_at"], pa.scalar(start, STAMP)), pc.greater(changes["publication"], pa.scalar(after))
+    )
+    counted: dict[tuple[int, str], list[Any]] = {}
+    for row in changes.filter(pc.and_(lately, pc.equal(changes["kind"], pa.scalar("image")))).to_pylist():
+        if row["key"] not in without:
+            counts = counted.setdefault((row["publication"], row["slug"]), [row["changed_at"], row["slug"], 0, 0])
+            counts[2 if row["change"] == "withdrawn" else 3] += 1
+    return [(at, slug, gone, more) for _, (at, slug, gone, more) in sorted(counted.items(), reverse=True)]
 
 
 # -- the differences ----------------------------------------------------------------------------------------------

@@ -2,52 +2,118 @@
 
 import posixpath
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from ogaart.likeness.families import Kin, KinKind, families, find_kin
+from ogaart.likeness.families import DESCRIBED, Kin, KinKind, describe, families, find_kin
 from ogaart.likeness.frames import animations
-from ogaart.resources.catalog.tables import FAMILIES, FRAMES, create_table
+from ogaart.resources.catalog.signature_files import open_signatures
+from ogaart.resources.catalog.tables import FAMILIES, FRAMES
+from ogaart.resources.storage.array_parts import ArrayParts, RowKind, Rows, write_array
 
-_PICTURES = """
-SELECT i.image_id, i.slug, i.pixel_sha256, coalesce(i.width, 0) AS width, coalesce(i.height, 0) AS height,
+_PLACED = """
+SELECT i.image_id, i.slug, coalesce(i.width, 0) AS width, coalesce(i.height, 0) AS height,
     coalesce(i.format, '') AS format, coalesce(o.fid, 0) AS fid, coalesce(o.member_path, '') AS member_path,
     coalesce(f.shown_name, '') AS shown_name
 FROM images AS i LEFT JOIN occurrences AS o ON o.image_id = i.image_id AND o.position = 0
 LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
 WHERE i.indexed QUALIFY row_number() OVER (PARTITION BY i.image_id ORDER BY f.position) = 1 ORDER BY i.image_id
 """
+_STEM = (
+    "regexp_replace(ltrim(parse_filename(if(member_path = '', shown_name, member_path), false, 'forward_slash'), '.'),"
+    " '[.][^.]*$', '')"
+)
+"""A picture's name without its ending, nearly: pictures whose names are equal without it have this in common."""
+_NAMED = f"""
+SELECT image_id, slug, format, member_path, shown_name FROM ({_PLACED})
+WINDOW same AS (PARTITION BY slug, lower({_STEM})) QUALIFY min(format) OVER same <> max(format) OVER same
+ORDER BY image_id
+"""  # noqa: S608
+DESCRIPTIONS = "kin"
+"""The folder of what miniatures are compared by."""
+_DESCRIPTION = RowKind((DESCRIBED,), np.uint8)
+_BATCH = 2_048
 
 
-def write_kinship(con: duckdb.DuckDBPyConnection, arrays: Path, ids: Path) -> dict[str, int]:
-    """Create the tables ``families`` and ``frames`` of a catalog.
+def find_kinship(
+    con: duckdb.DuckDBPyConnection, path: Path, shared: Path | None = None, *, affected: bool = False
+) -> None:
+    """Make the rows of the tables ``families`` and ``frames`` of a catalog, as ``given_families`` and ``given_frames``.
 
     Args:
         con: connection whose default catalog holds the other tables.
-        arrays: miniatures of the published images; see ``serving_files.write_signatures``.
-        ids: their images, in that order.
-
-    Returns:
-        Rows by table.
+        path: the generation's folder, which holds the miniatures.
+        shared: the folder of a publication whose descriptions of miniatures are linked; None: all are made.
+        affected: whether the table ``frames`` is that of a publication from which only the images in the temporary
+            table ``affected_images`` differ.
     """
-    found = con.sql(_PICTURES).to_arrow_table().to_pydict()
-    places = np.load(ids)
-    signatures = np.load(arrays, mmap_mode="r") if len(places) else np.zeros((0, 32, 32, 4), np.uint8)
-    assert places.tolist() == found["image_id"], "both are in the order of ids"
+    found = con.execute(
+        "SELECT image_id, pixel_sha256, coalesce(width, 0) AS width, coalesce(height, 0) AS height"
+        " FROM images WHERE indexed ORDER BY image_id"
+    ).fetchnumpy()
+    ids = np.asarray(found["image_id"], np.int64)
+    stored = open_signatures(path)
+    assert np.array_equal(stored.ids, ids), "both are in the order of ids"
+    signatures = cast("NDArray[np.uint8]", stored)  # read as a mapped array is
+    described = _descriptions(path, ids, signatures, shared)
     sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
-    kin = find_kin(signatures, sizes, found["pixel_sha256"], _names(found), found["format"])
-    runs = animations(_paths(found), sizes, signatures)
+    names, formats = _names(con, ids)
+    kin = find_kin(signatures, sizes, found["pixel_sha256"].tolist(), names, formats, described)
+    rows = _family_rows(ids.tolist(), kin)
+    con.register("given_families", pa.Table.from_pylist(rows, schema=FAMILIES.schema))
+    con.register(
+        "found_frames", pa.Table.from_pylist(_frame_rows(con, ids, signatures, affected=affected), FRAMES.schema)
+    )
+    others = " UNION ALL FROM frames ANTI JOIN affected_images USING (image_id)" if affected else ""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE given_frames AS FROM found_frames{others}")
+
+
+def _descriptions(
+    path: Path, ids: NDArray[np.int64], signatures: NDArray[np.uint8], shared: Path | None
+) -> NDArray[np.uint8]:
+    """What the miniatures are compared by: written beside them, and read."""
+
+    def made(some: NDArray[np.int64]) -> Rows:
+        places = np.searchsorted(ids, some)
+        for start in range(0, len(some), _BATCH):
+            part = slice(start, start + _BATCH)
+            yield some[part], describe(signatures[places[part]])
+
+    before = shared / DESCRIPTIONS if shared is not None else None
+    write_array(path / DESCRIPTIONS, ids, _DESCRIPTION, before, made)
+    return ArrayParts.open(path / DESCRIPTIONS, _DESCRIPTION)[:]
+
+
+def _frame_rows(
+    con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], signatures: NDArray[np.uint8], *, affected: bool
+) -> list[dict[str, object]]:
+    """The rows of frames: of affected images, or of all."""
+    chosen = " SEMI JOIN affected_images USING (image_id)" if affected else ""
+    found = con.sql(f"FROM ({_PLACED}){chosen} ORDER BY image_id").to_arrow_table().to_pydict()
+    sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
     number = found["image_id"]
-    frames = [
+    places = np.searchsorted(ids, np.array(number, np.int64))
+    runs = animations(_paths(found), sizes, cast("NDArray[np.uint8]", _Chosen(signatures, places)))
+    return [
         {"animation_id": number[run.frames[0]], "image_id": number[frame], "position": position, "kind": "numbered"}
         for run in runs
         for position, frame in enumerate(run.frames)
     ]
-    con.register("given_families", pa.Table.from_pylist(_family_rows(number, kin), schema=FAMILIES.schema))
-    con.register("given_frames", pa.Table.from_pylist(frames, schema=FRAMES.schema))
-    return {table.name: create_table(con, table) for table in (FAMILIES, FRAMES)}
+
+
+class _Chosen:
+    """Some rows of an array, which are read where they are wanted."""
+
+    def __init__(self, rows: NDArray[np.uint8], places: NDArray[np.int64]) -> None:
+        self._rows = rows
+        self._places = places
+
+    def __getitem__(self, wanted: list[int]) -> NDArray[np.uint8]:
+        return self._rows[self._places[wanted]]
 
 
 def _family_rows(number: list[int], kin: list[Kin]) -> list[dict[str, object]]:
@@ -82,10 +148,15 @@ def _paths(found: dict[str, list[str]]) -> list[str]:
     ]
 
 
-def _names(found: dict[str, list[str]]) -> list[str]:
-    """What each picture is called in its entry, without folder and ending; empty where it has no name."""
-    names = []
-    for slug, path, shown in zip(found["slug"], found["member_path"], found["shown_name"], strict=True):
+def _names(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """What each picture is called in its entry, without folder and ending, and its format.
+
+    Empty where no other format of its entry has that name, or it has none.
+    """
+    names, formats = [""] * len(ids), [""] * len(ids)
+    found = con.execute(_NAMED).fetchall()
+    places = np.searchsorted(ids, np.array([row[0] for row in found], np.int64)).tolist()
+    for place, (_, slug, kind, path, shown) in zip(places, found, strict=True):
         stem = posixpath.splitext(posixpath.basename(path or shown))[0].lower()
-        names.append(f"{slug}\0{stem}" if stem else "")
-    return names
+        names[place], formats[place] = f"{slug}\0{stem}" if stem else "", kind
+    return names, formats

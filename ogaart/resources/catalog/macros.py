@@ -60,7 +60,7 @@ _SIMILAR_COMMENT = (
 
 
 def create_macros(con: duckdb.DuckDBPyConnection, vectors: str | None) -> None:
-    """Create all macros with their comments in the default catalog.
+    """Create all macros with their comments in the default catalog, or replace them.
 
     Args:
         con: connection whose default catalog holds the tables.
@@ -69,7 +69,7 @@ def create_macros(con: duckdb.DuckDBPyConnection, vectors: str | None) -> None:
     for macro in (*MACROS, similar(vectors)):
         kind = "TABLE " if macro.table else ""
         body = macro.sql if macro.table else f"({macro.sql})"
-        con.execute(f"CREATE MACRO {quoted(macro.name)}({macro.parameters}) AS {kind}{body}")
+        con.execute(f"CREATE OR REPLACE MACRO {quoted(macro.name)}({macro.parameters}) AS {kind}{body}")
         con.execute(f"COMMENT ON MACRO {kind}{quoted(macro.name)} IS {literal(macro.comment)}")
 
 

@@ -2,87 +2,118 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.likeness import parts, subjects
+from ogaart.likeness import cells, parts, subjects
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source
 from ogaart.resources.catalog.fused_vectors import FusedSource
-from ogaart.resources.catalog.generations import INPUTS, Building, Generation, Generations
+from ogaart.resources.catalog.generations import DECIDED, INPUTS, Building, Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.quality import holding_back, outcome, space_of
 from ogaart.resources.catalog.tables import FORMAT_VERSION
+from ogaart.resources.cells.build import CellSource
 from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
+from ogaart.resources.moderation.takedowns import read_decisions, require_decisions
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.schema import STEPS, TABLES
 from ogaart.resources.storage.tables import Tables
-from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "6"
-"""Raise it where a publication of the same rows would have other files: then it is published again."""
+CATALOG_VERSION = "10"
+"""Raise it where a publication of the same rows would have other files: then it is published again, in full."""
 
 
 SEGMENTS = "segment-*.parquet"
 
 
-def build(stores: Stores, building: Building, inputs: str, runs: pa.Table) -> tuple[Generation, Reconciled]:
+def build(
+    stores: Stores, building: Building, inputs: str, runs: pa.Table, *, full: bool = False
+) -> tuple[Generation, Reconciled]:
     """Build the generation: reconcile the collection under its lock, then write the files from the cut.
 
     The lock is held from the cut to the copy of the shard, so that tables and collection are of one moment.
+
+    Args:
+        stores: the stores.
+        building: the generation under construction.
+        inputs: what ``inputs_digest`` returns.
+        runs: the rows of the table ``runs``.
+        full: take nothing over from the newest generation, which may be damaged.
     """
     space = VectorSpace.of(stores.settings)
+    stores.segments.pull()
     with ExitStack() as files:
         with Collection(stores, space).writer() as index:
-            source = _source(stores, building, stores.tables.cut(), space, runs)
+            shared = None if full else _shared(building.home)
+            source = _source(stores, building, stores.tables.cut(), space, runs, shared)
             fault(Fault.CUT_MADE)
             work = files.enter_context(CatalogBuild(source, building.path, building.number))
             held = np.sort(np.fromiter(index.ids(), np.int64))
-            done = reconcile(index, work.eligible(), held)
+            done = reconcile(index, work.eligible(changed=True), held, work.unchanged())
             if len(done.missing):
                 repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name))
+                held = np.sort(np.fromiter(index.ids(), np.int64))
+            held = np.setdiff1d(held, done.deleted, assume_unique=True)
             index.flush()
             fault(Fault.INDEX_FLUSHED)
-            held = np.sort(np.fromiter(index.ids(), np.int64))
             facts = work.facts(index, held)
             if stores.settings.qdrant_url is None:
                 index.copy_to(building.path / "index")
         write_json(building.path / INPUTS, {"inputs": inputs})
         work.finish(held, done, facts)
-    return building.finish(), done
+    return building.finish(shares=shared), done
 
 
-def _source(stores: Stores, building: Building, cut: Cut, space: VectorSpace, runs: pa.Table) -> Source:
+def _shared(generations: Generations) -> Generation | None:
+    """The newest generation, where it has the files that this program writes."""
+    newest = generations.all()[-1:]
+    return newest[0] if newest and newest[0].manifest.get("made_as") == CATALOG_VERSION else None
+
+
+def _source(
+    stores: Stores, building: Building, cut: Cut, space: VectorSpace, runs: pa.Table, shared: Generation | None
+) -> Source:
     vectors = Vectors(stores.root.vectors, space.name)
     current = building.home.replaceable()
+    projection = projection_of(stores.root, space.name)
+    require_decisions(stores.decisions, current.manifest.get(DECIDED, ()) if current is not None else ())
     return Source(
         cut=cut,
         space=space.name,
         model=space.model,
         vectors=str(vectors.folder / SEGMENTS),
-        takedowns=read_decisions(stores.root.decisions),
+        takedowns=read_decisions(stores.decisions),
         runs=runs,
         history=HistoryFiles(stores.root.history).read(current),
         previous=current,
+        shared=shared,
+        made_as=CATALOG_VERSION,
         derived=stores.root.derived,
         fused=FusedSource(
-            projection_of(stores.root, space.name),
+            projection,
             vectors,
             DerivedBytes(stores.root.derived, parts.SPACE),
             DerivedBytes(stores.root.derived, subjects.SPACE),
+        ),
+        cells=CellSource(
+            projection.without_subject(),
+            DerivedBytes(stores.root.derived, cells.SPACE),
+            stores.settings.cells_per_sheet,
         ),
     )
 
@@ -91,14 +122,14 @@ def inputs_digest(stores: Stores) -> str:
     """sha256 over what a catalog is built from: table files, derived segments, projection, space and decisions."""
     space = VectorSpace.of(stores.settings).name
     projection = projection_of(stores.root, space).name
-    digest = hashlib.sha256(f"{CATALOG_VERSION} {FORMAT_VERSION} {space} {projection}".encode())
-    for name, path in sorted(_inputs(stores.tables)):
-        status = path.stat()
-        digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    for path in sorted(stores.root.derived.glob(f"*/{SEGMENTS}")):  # named by their content
+    made = f"{CATALOG_VERSION} {FORMAT_VERSION} {space} {projection} {stores.settings.cells_per_sheet}"
+    digest = hashlib.sha256(made.encode())
+    for name, version in sorted(_inputs(stores.tables)):
+        digest.update(f"{name} {version}\n".encode())
+    for path in sorted(_segments(stores, stores.root.derived)):  # named by their content
         digest.update(f"{path.parent.name}/{path.name}\n".encode())
-    if stores.root.decisions.exists():
-        digest.update(stores.root.decisions.read_bytes())
+    with suppress(FileNotFoundError):  # a link to nothing, which the build names
+        digest.update(stores.decisions.content())
     return digest.hexdigest()
 
 
@@ -123,7 +154,7 @@ def server_holds(stores: Stores, generation: Generation) -> bool:
 def nothing_embedded(stores: Stores) -> str | None:
     """Why there is nothing that could be published: no picture has a vector in the model's space; else None."""
     space = VectorSpace.of(stores.settings).name
-    if any(Vectors(stores.root.vectors, space).folder.glob(SEGMENTS)):
+    if any(_segments(stores, Vectors(stores.root.vectors, space).folder)):
         return None
     return (
         f"there is nothing to publish: no picture is embedded in the space {space} yet; materialize partitions first, "
@@ -167,12 +198,16 @@ def held_back(generations: Generations) -> list[str]:
     return [f"{check.name}: {check.message}" for check in holding_back(outcome(newest[0]) or [])]
 
 
-def _inputs(tables: Tables) -> Iterator[tuple[Path, Path]]:
+def _inputs(tables: Tables) -> Iterator[tuple[Path, str]]:
     """Tables that change what is published, by name; the history of steps grows with every run and does not."""
     for table in TABLES:
         if table is not STEPS:
-            for key, path in tables.objects.all(table.name).items():
-                yield Path(key.name).relative_to("tables"), path
+            for key, version in tables.objects.versions(table.name):
+                yield Path(key.name).relative_to("tables"), version
+
+
+def _segments(stores: Stores, folder: Path) -> Iterator[Path]:
+    return (file.path for file in stores.objects.files(folder) if fnmatch(file.path.name, SEGMENTS))
 
 
 def inputs_of(generation: Generation) -> str | None:

@@ -8,45 +8,41 @@ from contextlib import ExitStack
 from typing import Any
 
 import duckdb
-import numpy as np
-from numpy.typing import NDArray
 
-from ogaart.resources.catalog.audits import Audit, audit_rights
-from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, rows_of
+from ogaart.resources.catalog.audits import Audit, audit_rights, new_pixels
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.history import HistoryFiles
+from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, lost_lately, rows_of
 from ogaart.resources.embedding.registry import VectorSpace, model_named
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.index.recall import RECALL_AT, Sampled, measure_recall
+from ogaart.resources.moderation.takedowns import read_decisions
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.sweeps import Sweep
 from ogaart.resources.storage.atomic_files import read_json, write_json
 from ogaart.resources.storage.blobs import Blobs
-from ogaart.resources.storage.takedowns import read_decisions
 from ogaart.resources.storage.vectors import Vectors
 
 CHECKS = "checks.json"
 LOSSES = "withdrawn"
 """Its key of what was withdrawn lately."""
+SAMPLED = "sampled"
+"""Its key of the pictures by which the recall was measured, with what is nearest to each."""
 ADVISORY = frozenset({"site_totals"})
 """Checks that warn: while a first crawl is under way they cannot pass, and what is there may well be searched."""
 
 RECALL_WANTED = 0.95
-RECALL_SAMPLE = 25
-RECALL_AT = 10
-_TIE = 1e-3  # scores nearer than that are equal: vectors are stored in half precision
 _NAMED = 5
 
 
-def assess(
-    stores: Stores, generation: Generation, current: Generation | None, *, losses_accepted: bool = False
-) -> list[Audit]:
+def assess(stores: Stores, generation: Generation, *, losses_accepted: bool = False) -> list[Audit]:
     """Run every check on a finished generation, and keep the outcome next to its files.
 
     Args:
         stores: the stores.
         generation: the generation.
-        current: the generation in service, which it would replace.
         losses_accepted: whether the operator accepts that many entries are withdrawn.
     """
     space = space_of(generation)
@@ -64,20 +60,32 @@ def assess(
             check_lengths(con, stores.blobs),
             check_failures(con, stores.settings.max_failure_share),
             audit_rights(con),
-            check_recall(con, index, vectors),
         ]
-        decisions, earlier = read_decisions(stores.root.decisions), _earlier_losses(current)
-        held, lost = check_withdrawals(con, current, decisions, accepted=losses_accepted, earlier=earlier)
+        previous = Generations(stores.root.generations).replaced_by(generation)
+        recall, sampled = _recall(con, index, vectors, _to_compare(generation, previous))
+        found.append(recall)
+        decisions, earlier = read_decisions(stores.decisions), _earlier_losses(stores, previous)
+        held, lost = check_withdrawals(con, previous, decisions, accepted=losses_accepted, earlier=earlier)
         found.append(held)
     path = generation.path / CHECKS
-    write_json(path, {"checks": [audit.row() for audit in found], LOSSES: rows_of(lost)}, indent=1)
+    kept = {
+        "checks": [audit.row() for audit in found],
+        LOSSES: rows_of(lost),
+        SAMPLED: sampled.rows() if sampled is not None else None,
+    }
+    write_json(path, kept, indent=1)
     return found
 
 
-def _earlier_losses(current: Generation | None) -> dict[str, EarlierLoss]:
-    """What the publications of the last day have withdrawn, as the generation in service has it."""
-    found = read_json(current.path / CHECKS) if current is not None else None
-    return earlier_of(found.get(LOSSES)) if isinstance(found, dict) else {}
+def _earlier_losses(stores: Stores, current: Generation | None) -> dict[str, EarlierLoss]:
+    """What publications of the last day have withdrawn: as the one in service has it, or else as their history has."""
+    if current is None:
+        return {}
+    found = read_json(current.path / CHECKS)
+    recorded = earlier_of(found.get(LOSSES)) if isinstance(found, dict) else None
+    if recorded is not None:
+        return recorded
+    return lost_lately(HistoryFiles(stores.root.history).read(current), Generations(stores.root.generations), current)
 
 
 def space_of(generation: Generation) -> VectorSpace:
@@ -129,11 +137,13 @@ def check_totals(con: duckdb.DuckDBPyConnection, sweeps: Sequence[Sweep]) -> Aud
 def check_lengths(con: duckdb.DuckDBPyConnection, blobs: Blobs) -> Audit:
     """Every file has the length that its entry's page states, in its row and on disk."""
     checked, wrong = 0, []
-    for url, sha256, size, stated in con.execute(
+    files = con.execute(
         "SELECT url, sha256, bytes, length FROM files WHERE role = 'file' AND status = 'ok' ORDER BY slug, url"
-    ).fetchall():
+    ).fetchall()
+    sizes = blobs.sizes(sha256 for _, sha256, _, _ in files)
+    for url, sha256, size, stated in files:
         checked += 1
-        if stated not in (None, size) or blobs.size(sha256) != size:
+        if stated not in (None, size) or sizes.get(sha256) != size:
             wrong.append(url)
     counts = {"checked": checked, "wrong": len(wrong)}
     if wrong:
@@ -167,45 +177,35 @@ def check_failures(con: duckdb.DuckDBPyConnection, limit: float) -> Audit:
 
 def check_recall(con: duckdb.DuckDBPyConnection, index: VectorIndex, vectors: Vectors) -> Audit:
     """The index finds the ten nearest that an exact comparison finds, for a sample of published images."""
-    rows = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchall()
-    if not rows:
-        return Audit("recall", True, "no image is published yet", {"sample": 0})
-    pixels: dict[int, str] = dict(rows)
-    sample = [rows[i] for i in np.linspace(0, len(rows) - 1, min(RECALL_SAMPLE, len(rows))).astype(int)]
-    queries = vectors.get([key for _, key in sample])
-    depth = min(RECALL_AT, len(rows))
-    tenth = _nth_best(queries, vectors, list(pixels.values()), depth)
-    found = 0
-    for query, least in zip(queries, tenth, strict=True):
-        hits = [hit.id for hit in index.query(query, limit=depth) if hit.id in pixels]
-        if hits:
-            scores = vectors.get([pixels[i] for i in hits]) @ query
-            found += int(np.count_nonzero(scores >= least - _TIE))
-    recall = found / (depth * len(sample))
-    counts = {"sample": len(sample), "wanted": depth * len(sample), "found": found}
-    message = f"recall@{depth} of {len(sample)} sampled images is {recall:.3f}, at least {RECALL_WANTED} is required"
-    if recall < RECALL_WANTED:
-        return Audit("recall", False, f"{message}: rebuild the index from the vectors (`ogaart rebuild index`)", counts)
-    return Audit("recall", True, message, counts)
+    return _recall(con, index, vectors, None)[0]
 
 
-def _nth_best(queries: NDArray[np.float32], vectors: Vectors, keys: Sequence[str], depth: int) -> NDArray[np.float32]:
-    """The ``depth``-th best score of each query (Q,) over images with these pixels, several of which may be equal."""
-    times: dict[str, int] = {}
-    for key in keys:
-        times[key] = times.get(key, 0) + 1
-    best = np.full((len(queries), depth), -np.inf, np.float32)
-    seen: set[str] = set()
-    for segment in vectors.scan():
-        chosen = [n for n, key in enumerate(segment.keys) if key in times and key not in seen]
-        if not chosen:
-            continue
-        names = [segment.keys[n] for n in chosen]
-        seen.update(names)
-        scores = np.repeat(queries @ segment.vectors[chosen].T, [times[name] for name in names], axis=1)
-        joined = np.concatenate([best, scores], axis=1)
-        best = -np.partition(-joined, depth - 1, axis=1)[:, :depth]
-    return np.asarray(best.min(axis=1), np.float32)
+def _to_compare(generation: Generation, previous: Generation | None) -> Generation | None:
+    """The publication whose sample may be carried on; None where the generation was made in full."""
+    if previous is None or not generation.manifest.get("shares"):
+        return None
+    return previous if previous.manifest.get("space") == generation.manifest["space"] else None
+
+
+def _recall(
+    con: duckdb.DuckDBPyConnection, index: VectorIndex, vectors: Vectors, previous: Generation | None
+) -> tuple[Audit, Sampled | None]:
+    """The outcome of the check, and the sample for the next publication."""
+    rows = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
+    pixels: dict[int, str] = dict(zip(rows["image_id"].tolist(), rows["pixel_sha256"].tolist(), strict=True))
+    if not pixels:
+        return Audit("recall", True, "no image is published yet", {"sample": 0}), None
+    known = read_json(previous.path / CHECKS) if previous is not None else None
+    earlier = Sampled.from_rows(known.get(SAMPLED)) if isinstance(known, dict) else None
+    new = new_pixels(con, previous) if previous is not None and earlier is not None else None
+    done = measure_recall(index, vectors, pixels, earlier if new is not None else None, new or ())
+    share, sample = done.found / done.wanted, len(done.sample.pixels)
+    counts = {"sample": sample, "wanted": done.wanted, "found": done.found}
+    depth = min(RECALL_AT, len(pixels))
+    message = f"recall@{depth} of {sample} sampled images is {share:.3f}, at least {RECALL_WANTED} is required"
+    if share < RECALL_WANTED:
+        message = f"{message}: rebuild the index from the vectors (`ogaart rebuild index`)"
+    return Audit("recall", share >= RECALL_WANTED, message, counts), done.sample
 
 
 def as_metadata(check: Audit) -> Mapping[str, Any]:

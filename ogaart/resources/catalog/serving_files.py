@@ -1,28 +1,33 @@
-"""The service's own files of a generation: words.sqlite (rows and the index of terms) and the signatures as two arrays.
+"""The service's own files of a generation: words.sqlite (rows and the index of terms) and the signatures.
 
 The service opens no DuckDB: an analyst may hold that file open for writing, which locks everybody else out.
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ogaart.core.stages import Stage
+from ogaart.resources.catalog.generations import HASHES
+from ogaart.resources.catalog.signature_files import SIGNATURE
+from ogaart.resources.storage.array_parts import Rows, write_array
+from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.resources.storage.sql import quoted
+from ogaart.resources.storage.sql import literal, quoted
 from ogaart.resources.storage.table_types import STAMP, Column
-from ogaart.words.index_tables import write_word_index
+from ogaart.words.index_tables import INDEX_TABLES, write_word_index
+from ogaart.words.index_update import update_word_index
 
 _BATCH = 2_000  # rows in Python at once
-_SIDE = 32  # pixels of a signature's side
-_SIGNATURE_BYTES = _SIDE * _SIDE * 4
+_SIGNATURE_BYTES = SIGNATURE.nbytes
 
 _PLACE_COLUMNS = (
     "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
@@ -120,6 +125,7 @@ def _moment(value: str, name: str) -> str:
     return f"strftime({value} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS {quoted(name)}"
 
 
+_SEARCHED = "WHERE indexed"  # of images; in each query over the rows of entries
 _LICENCE_TIMES = ("first_read_at", "last_read_at", "changed_at")
 _ENTRIES = f"""
 SELECT {", ".join(map(_served, ENTRIES.served))}
@@ -169,48 +175,124 @@ _LISTS = {
 """Served columns that are lists, and whether of fractions, of which four digits are kept."""
 
 
-def write_words(con: duckdb.DuckDBPyConnection, path: Path, info: Mapping[str, Any]) -> dict[str, int]:
+_ROWS: Mapping[str, str] = {
+    "entries": _ENTRIES,
+    "images": _IMAGES,
+    "places": _PLACES,
+    "cells": _CELLS,
+    "licence_history": _LICENCE_HISTORY,
+}
+"""Tables of entries and of their images, each with the query for its rows."""
+_SMALL: Mapping[str, str] = {
+    "renamed": _RENAMED,
+    "renamed_entries": _RENAMED_ENTRIES,
+    "parts": _PARTS,
+    "families": _FAMILIES,
+    "frames": _FRAMES,
+}
+"""Tables whose rows may differ although no row of their entry did."""
+
+
+def write_words(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    info: Mapping[str, Any],
+    shared: Path | None = None,
+    *,
+    affected: bool = False,
+) -> dict[str, int]:
     """Write words.sqlite: what the published collection holds, and nothing else.
 
     Args:
         con: connection whose default catalog holds the finished tables.
         path: the file to make.
         info: facts for its table ``info``.
+        shared: the words.sqlite of a publication, whose index is taken over for entries all of whose images are in the
+            table ``unchanged``; None: all texts are read.
+        affected: whether the temporary table ``affected`` has every entry of which a row differs from that publication:
+            its file is copied then, and only their rows are written.
 
     Returns:
         Rows of its tables, as ``words_<table>``.
     """
+    copied = False
+    if affected and shared is not None:
+        copied = copy_as_recorded(shared.parent, shared.parent / HASHES, shared.name, path)
+    if not copied:
+        path.unlink(missing_ok=True)
     store = sqlite3.connect(path)
     try:
         # A torn file is thrown away whole with its unfinished generation: no journal is needed while it is made.
         store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 8192;")
-        store.executescript(serving_ddl())
+        if copied:
+            _update_rows(con, store)
+        else:
+            store.executescript(serving_ddl())
+            for table, query in {**_ROWS, **_SMALL}.items():
+                _copy(con, store, table, query)
+            store.executescript(INDEXES)
         counts = {
-            "words_entries": _copy(con, store, "entries", _ENTRIES),
-            "words_images": _copy(con, store, "images", _IMAGES),
-            "words_places": _copy(con, store, "places", _PLACES),
-            "words_renamed": _copy(con, store, "renamed", _RENAMED),
-            "words_renamed_entries": _copy(con, store, "renamed_entries", _RENAMED_ENTRIES),
-            "words_parts": _copy(con, store, "parts", _PARTS),
-            "words_cells": _copy(con, store, "cells", _CELLS),
-            "words_families": _copy(con, store, "families", _FAMILIES),
-            "words_frames": _copy(con, store, "frames", _FRAMES),
-            "words_licence_history": _copy(con, store, "licence_history", _LICENCE_HISTORY),
+            f"words_{table}": store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in (*_ROWS, *_SMALL)
         }
-        store.executescript(INDEXES)
-        counts["words_words"] = write_word_index(store)
+        counts["words_words"] = _write_index(con, store, shared, known=copied)
         facts = {
             **{key: value for key, value in info.items() if key != "number"},
             "generation": info["number"],
             "images": counts["words_images"],
             "entries": counts["words_entries"],
         }
+        store.execute("DELETE FROM info")
         store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
         store.commit()
-        store.executescript("PRAGMA journal_mode = DELETE; ANALYZE;")
+        store.executescript("PRAGMA journal_mode = DELETE;")
+        if not copied:
+            store.executescript("ANALYZE;")
     finally:
         store.close()
     return counts
+
+
+def _update_rows(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> None:
+    """Write the rows of affected entries again, of small tables those that differ; without the index of terms."""
+    store.execute("CREATE TEMP TABLE affected(slug TEXT PRIMARY KEY) WITHOUT ROWID")
+    store.executemany("INSERT INTO affected VALUES (?)", con.execute("FROM affected").fetchall())
+    of_entries = "slug IN (SELECT slug FROM affected)"
+    for table in ("places", "cells"):
+        store.execute(f"DELETE FROM {table} WHERE image_id IN (SELECT image_id FROM images WHERE {of_entries})")  # noqa: S608
+    for table in ("images", "entries", "licence_history"):
+        store.execute(f"DELETE FROM {table} WHERE {of_entries}")  # noqa: S608
+    for table, query in _ROWS.items():
+        _copy(con, store, table, query.replace(_SEARCHED, f"{_SEARCHED} AND {of_entries}"))
+    for table, query in _SMALL.items():
+        wanted = {tuple(row) for row in con.execute(query).fetchall()}
+        there = set(store.execute(f"SELECT * FROM {table}"))  # noqa: S608
+        columns = [row[1] for row in store.execute(f"PRAGMA table_info({table})")]
+        equal = " AND ".join(f"{name} IS ?" for name in columns)
+        store.executemany(f"DELETE FROM {table} WHERE {equal}", there - wanted)  # noqa: S608
+        marks = ", ".join("?" for _ in columns)
+        store.executemany(f"INSERT INTO {table} VALUES ({marks})", sorted(wanted - there))  # noqa: S608
+    store.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in INDEX_TABLES))
+    store.commit()
+
+
+def _write_index(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, shared: Path | None, *, known: bool) -> int:
+    """Write the index of terms; returns how many images it has. ``known``: the shared file is as it was written."""
+    if shared is not None and (known or is_as_recorded(shared.parent, shared.parent / HASHES, (shared.name,))):
+        unchanged = con.execute(
+            "SELECT slug, count(*) FROM images LEFT JOIN unchanged AS u USING (image_id) WHERE indexed"
+            " GROUP BY slug HAVING count(*) = count(u.image_id)"
+        ).fetchall()
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(f"{shared.as_uri()}?mode=ro&immutable=1", uri=True)) as old,
+        ):
+            images = update_word_index(store, old, dict(unchanged))
+            if images is not None:
+                return images
+        store.rollback()
+        store.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in INDEX_TABLES))
+    return write_word_index(store)
 
 
 def _copy(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str, query: str) -> int:
@@ -241,33 +323,31 @@ def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[s
             yield batch.to_pylist()
 
 
-def write_signatures(con: duckdb.DuckDBPyConnection, arrays: Path, ids: Path) -> int:
+def write_signatures(con: duckdb.DuckDBPyConnection, folder: Path, previous: Path | None = None) -> int:
     """Write the signatures of all published images, in bounded memory.
 
     Args:
         con: connection with the finished tables and the temporary view ``cut_images``.
-        arrays: file for ``(N, 32, 32, 4)`` uint8, in the order of ``ids``; zeros where an image has none.
-        ids: file for ``(N,)`` int64, rising.
+        folder: where; see ``signature_files``. What an image has no signature of is zeros there.
+        previous: the same folder of a publication that is shared; an image's signature never changes.
     """
     found = con.execute("SELECT image_id FROM images WHERE indexed ORDER BY image_id").fetchnumpy()["image_id"]
     order = np.asarray(found, dtype=np.int64)
-    np.save(ids, order)
-    if not len(order):  # an empty file cannot be mapped
-        np.save(arrays, np.zeros((0, _SIDE, _SIDE, 4), np.uint8))
-        return 0
-    out = np.lib.format.open_memmap(arrays, mode="w+", dtype=np.uint8, shape=(len(order), _SIDE, _SIDE, 4))
-    start = out.offset
-    del out
-    # Unsorted on purpose: sorting 400 MB of signatures would need that much memory, finding 100,000 places does not.
-    reader = con.sql(
-        "SELECT s.image_id, s.signature FROM cut_images AS s"  # noqa: S608
-        " SEMI JOIN (FROM images WHERE indexed) AS i ON i.image_id = s.image_id AND i.partition = s.partition"
-        f" WHERE octet_length(s.signature) = {_SIGNATURE_BYTES}"
-    ).to_arrow_reader(_BATCH)
-    # Written by position, not through the map: pages of a map would count as this process's memory.
-    with arrays.open("r+b", buffering=0) as target:
-        for batch in reader:
-            places = np.searchsorted(order, batch.column(0).to_numpy())
-            for place, signature in zip(places.tolist(), batch.column(1).to_pylist(), strict=True):
-                os.pwrite(target.fileno(), signature, start + place * _SIGNATURE_BYTES)
+    write_array(folder, order, SIGNATURE, previous, lambda ids: _signatures(con, ids))
     return len(order)
+
+
+def _signatures(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> Rows:
+    con.register("wanted_ids", pa.table({"image_id": pa.array(ids, pa.int64())}))
+    wanted = "(FROM images SEMI JOIN wanted_ids USING (image_id))"
+    partitions = con.execute(f"SELECT DISTINCT partition FROM {wanted}").fetchall()  # noqa: S608
+    # Named, so that the files of other partitions are not read; unsorted, since sorting would need all in memory.
+    named = ", ".join(literal(name) for (name,) in partitions) or "NULL"
+    reader = con.sql(
+        f"SELECT s.image_id, s.signature FROM cut_images AS s SEMI JOIN {wanted} AS i"  # noqa: S608
+        " ON i.image_id = s.image_id AND i.partition = s.partition"
+        f" WHERE s.partition IN ({named}) AND octet_length(s.signature) = {_SIGNATURE_BYTES}"
+    ).to_arrow_reader(_BATCH)
+    for batch in reader:
+        content = b"".join(batch.column(1).to_pylist())
+        yield batch.column(0).to_numpy(), np.frombuffer(content, np.uint8).reshape(-1, *SIGNATURE.shape)

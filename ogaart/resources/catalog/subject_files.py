@@ -1,68 +1,99 @@
-"""The subjects of a publication's pictures as arrays: what the search compares beside the pictures as they are."""
+"""The subjects of a publication's pictures as arrays: what the search compares beside the pictures as they are.
 
-from collections.abc import Iterator
+``subject_ids.npy`` is (N,) int64, rising; ``subject_sides.npy``, (N,) int32 in its order, the smaller side in pixels.
+The miniatures lie in ``subjects/``, in parts that publications share; see ``array_parts``.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.core.arrays import load_array
+from ogaart.core.arrays import ArrayDamaged, load_array
 from ogaart.likeness.signatures import SIDE
 from ogaart.likeness.subjects import Subject
+from ogaart.resources.catalog.signature_files import SIGNATURE
+from ogaart.resources.storage.array_parts import ArrayParts, Rows, write_array
 from ogaart.resources.storage.derived import DerivedBytes
+from ogaart.resources.storage.segments import SegmentDamaged
 
 if TYPE_CHECKING:  # the search service reads these files, and loads no DuckDB
     import duckdb
 
+SUBJECTS = "subjects"
 SUBJECT_IDS = "subject_ids.npy"
 SUBJECT_SIDES = "subject_sides.npy"
-SUBJECT_SIGNATURES = "subject_signatures.npy"
+SUBJECT_SIGNATURES = "subject_signatures.npy"  # of publications of earlier versions: the miniatures as one array
 
 
-def write_subjects(con: "duckdb.DuckDBPyConnection", store: DerivedBytes, folder: Path) -> int:
+def write_subjects(
+    con: "duckdb.DuckDBPyConnection",
+    store: DerivedBytes,
+    folder: Path,
+    shared: Path | None = None,
+    fresh: NDArray[np.int64] | None = None,
+) -> int:
     """Write the subjects of all published images that have one, in bounded memory.
-
-    ``subject_ids.npy`` is (N,) int64, rising; ``subject_sides.npy`` (N,) int32, the smaller side in pixels, and
-    ``subject_signatures.npy`` (N, 32, 32, 4) uint8 are in its order.
 
     Args:
         con: connection with the finished tables.
         store: what is kept of subjects; a segment that cannot be read is left out.
         folder: the generation's folder.
+        shared: the folder of a publication whose files are linked; None: everything is read.
+        fresh: ids of the images of which that publication knows nothing; None: it knows of none.
 
     Returns:
         How many there are.
     """
-    found = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed").fetchall()
-    images: dict[str, list[int]] = {}
-    for image_id, pixels in found:
-        images.setdefault(pixels, []).append(image_id)
+    found = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
+    images = np.asarray(found["image_id"], np.int64)
     sides: dict[int, int] = {}
-    for pixels, subject in _subjects(store, images):
-        sides.update(dict.fromkeys(images[pixels], subject.side))
+    known = _sides_of(shared) if shared is not None and fresh is not None else None
+    looked_at = np.ones(len(images), np.bool_)
+    if known is not None and fresh is not None:
+        looked_at = np.isin(images, fresh)
+        ids, widths = known
+        there = np.isin(ids, images[~looked_at])
+        sides = dict(zip(ids[there].tolist(), widths[there].tolist(), strict=True))
+    pixels: Mapping[int, str] = dict(zip(images.tolist(), found["pixel_sha256"].tolist(), strict=True))
+    for image_id, subject in _subjects(store, {i: pixels[i] for i in images[looked_at].tolist()}):
+        sides[image_id] = subject.side
     ids = np.array(sorted(sides), np.int64)
     np.save(folder / SUBJECT_IDS, ids)
     np.save(folder / SUBJECT_SIDES, np.array([sides[i] for i in ids.tolist()], np.int32))
-    shape = (len(ids), SIDE, SIDE, 4)
-    if not len(ids):  # an empty file cannot be mapped
-        np.save(folder / SUBJECT_SIGNATURES, np.zeros(shape, np.uint8))
-        return 0
-    out = np.lib.format.open_memmap(folder / SUBJECT_SIGNATURES, mode="w+", dtype=np.uint8, shape=shape)
-    for pixels, subject in _subjects(store, images):
-        places = np.searchsorted(ids, np.array(images[pixels], np.int64))
-        out[places] = subject.signature
-    out.flush()
+
+    def stored(some: NDArray[np.int64]) -> Rows:
+        for image_id, subject in _subjects(store, {i: pixels[i] for i in some.tolist()}):
+            yield np.array([image_id], np.int64), subject.signature[None]
+
+    write_array(folder / SUBJECTS, ids, SIGNATURE, shared / SUBJECTS if shared is not None else None, stored)
     return len(ids)
 
 
-def _subjects(store: DerivedBytes, images: dict[str, list[int]]) -> Iterator[tuple[str, Subject]]:
-    seen: set[str] = set()
-    for scanned in store.scan():
-        for pixels, content in zip(scanned.keys, scanned.contents, strict=True):
-            if pixels in images and pixels not in seen and (subject := Subject.from_bytes(content)) is not None:
-                seen.add(pixels)
-                yield pixels, subject
+def _sides_of(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+    """The ids and sides of a publication's subjects; None where they cannot be read."""
+    with suppress(OSError, ArrayDamaged):
+        ids, sides = load_array(folder / SUBJECT_IDS), load_array(folder / SUBJECT_SIDES)
+        return (ids, sides) if len(ids) == len(sides) else None
+    return None
+
+
+def _subjects(store: DerivedBytes, pixels: Mapping[int, str]) -> Iterator[tuple[int, Subject]]:
+    """The subjects of images that have one, a segment at a time."""
+    images: dict[str, list[int]] = {}
+    for image_id, key in pixels.items():
+        images.setdefault(key, []).append(image_id)
+    by_segment: dict[str, list[str]] = {}
+    for key, place in store.locate(images).items():
+        by_segment.setdefault(place.segment, []).append(key)
+    for keys in by_segment.values():
+        with suppress(SegmentDamaged):  # noted by the store
+            for key, content in store.get(keys).items():
+                if (subject := Subject.from_bytes(content)) is not None:
+                    yield from ((image_id, subject) for image_id in images[key])
 
 
 class SubjectFiles:
@@ -76,8 +107,7 @@ class SubjectFiles:
         there = (folder / SUBJECT_IDS).exists()
         self._ids: NDArray[np.int64] = load_array(folder / SUBJECT_IDS) if there else np.zeros(0, np.int64)
         self._sides: NDArray[np.int32] = load_array(folder / SUBJECT_SIDES) if there else np.zeros(0, np.int32)
-        # Mapped, not read: a search touches a hundred.
-        self._signatures = load_array(folder / SUBJECT_SIGNATURES, mapped=True) if len(self._ids) else None
+        self._signatures = _miniatures(folder, self._ids) if len(self._ids) else None
 
     def find(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
         """The subjects of those images that have one.
@@ -93,3 +123,10 @@ class SubjectFiles:
         rows = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         places = np.flatnonzero(self._ids[rows] == ids)
         return places, np.asarray(self._signatures[rows[places]]), self._sides[rows[places]]
+
+
+def _miniatures(folder: Path, ids: NDArray[np.int64]) -> ArrayParts:
+    """The miniatures of subjects, mapped: a search touches a hundred."""
+    if (folder / SUBJECTS).is_dir():
+        return ArrayParts.open(folder / SUBJECTS, SIGNATURE)
+    return ArrayParts.whole(SIGNATURE, ids, load_array(folder / SUBJECT_SIGNATURES, mapped=True))

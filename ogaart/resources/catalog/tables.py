@@ -3,6 +3,7 @@
 Of an entry that several partitions hold, the rows of one partition win in every table: see ``cut``.
 """
 
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -265,16 +266,47 @@ def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     columns = ", ".join(f"{quoted(c.name)} {sql_type(table.name, c)}" for c in table.columns)
     order = ", ".join(quoted(name) for name in key)
     con.execute(f"CREATE TABLE {table.name} ({columns}{f', PRIMARY KEY ({order})' if key else ''})")
+    insert_rows(con, table, selection(table))
+    comment_on(con, "TABLE", table.name, table.comment, {column.name: column.comment for column in table.columns})
+    return count_rows(con, table)
+
+
+def selection(table: Table) -> str:
+    """The query for the rows of a public table, in its columns and types."""
     source = _SOURCES.get(table.name, _OF_WINNER).format(name=table.name, first_site=literal(FIRST_SITE))
     chosen = ", ".join(
-        f"s.{quoted(_RENAMED.get((table.name, c.name), c.name))}::{sql_type(table.name, c)}" for c in table.columns
+        f"s.{quoted(_RENAMED.get((table.name, c.name), c.name))}::{sql_type(table.name, c)} AS {quoted(c.name)}"
+        for c in table.columns
     )
+    return f"SELECT {chosen} FROM ({source}) AS s"  # noqa: S608
+
+
+def insert_rows(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> None:
+    """Insert the rows of a query into a public table, in the order of its key.
+
+    Raises:
+        CatalogFailed: they break the table's key or types; the message names the table.
+    """
+    key = KEYS[table.name]
+    order = f" ORDER BY {', '.join(quoted(name) for name in key)}" if key else ""
     try:
-        con.execute(
-            f"INSERT INTO {table.name} SELECT {chosen} FROM ({source}) AS s{f' ORDER BY {order}' if key else ''}"  # noqa: S608
-        )
+        con.execute(f"INSERT INTO {table.name} {query}{order}")
     except (duckdb.ConstraintException, duckdb.ConversionException) as cause:
         raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): {cause}") from cause
-    comment_on(con, "TABLE", table.name, table.comment, {column.name: column.comment for column in table.columns})
+
+
+def count_rows(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """How many rows a public table has."""
     [(count,)] = con.execute(f"SELECT count(*) FROM {table.name}").fetchall()  # noqa: S608
     return int(count)
+
+
+def layout() -> str:
+    """A hash of what the tables' columns, types, comments, keys and queries are made of."""
+    declared = [
+        (table.name, table.comment, KEYS[table.name], selection(table),
+         [(c.name, c.comment, sql_type(table.name, c)) for c in table.columns])
+        for table in PUBLIC
+    ]  # fmt: skip
+    words = [(_enum_name(words), [word.value for word in words]) for words in dict.fromkeys(ENUMS.values())]
+    return hashlib.sha256(repr((FORMAT_VERSION, declared, words)).encode()).hexdigest()

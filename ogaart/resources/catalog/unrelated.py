@@ -1,20 +1,51 @@
-"""How near the nearest pictures are that have nothing to do with each other: what is called similar must be nearer."""
+"""What those who search must know of a collection: what is typical of two pictures, and how near unrelated ones are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.arrays import ArrayDamaged
 from ogaart.likeness.signatures import closeness, flat
-from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.catalog.signature_files import SIGNATURE, open_signatures
+from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint, VectorIndex
+from ogaart.resources.storage.sql import literal
 
+_TYPICAL_OF = 400  # points whose cosines show what is typical: 80,000 pairs
 SAMPLED = 200  # pictures that are looked at
 ENOUGH = 30
 LOOKED_THROUGH = 100  # nearest points of each, among which the nearest unrelated one is
 QUANTILE = 0.9
+_FIRST = 8  # of these, whose signatures are looked up at first
 _COPIES = 0.9  # closeness of miniatures from which two pictures of different entries count as one: re-uploads
 
 Signatures = Callable[[Sequence[int]], Mapping[int, NDArray[np.uint8]]]
+
+
+def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
+    """What those who search must know of a collection.
+
+    Args:
+        index: the collection.
+        ids: the ids that it holds, rising; every n-th of them is looked at.
+
+    Returns:
+        ``dimension``, and ``typical_cosine``: what half of all pairs of pictures stay below, the same for the same
+        points; None of fewer than 30 points.
+    """
+    sample = ids[:: max(1, len(ids) // _TYPICAL_OF)][:_TYPICAL_OF]
+    found = index.retrieve(sample.tolist(), with_vector=True, with_payload=False)
+    vectors = [record.vector for record in found if record.vector is not None]
+    typical = None
+    if len(vectors) >= ENOUGH:
+        cosines = np.stack(vectors) @ np.stack(vectors).T
+        typical = round(float(np.median(cosines[np.triu_indices(len(vectors), 1)])), 2)
+    return {"dimension": index.dimension, "typical_cosine": typical}
 
 
 def unrelated_cosine(index: VectorIndex, ids: NDArray[np.int64], signatures_of: Signatures) -> float | None:
@@ -31,33 +62,90 @@ def unrelated_cosine(index: VectorIndex, ids: NDArray[np.int64], signatures_of: 
         None where fewer than 30 of the pictures have such a neighbour; the same for the same points.
     """
     sample = ids[:: max(1, -(-len(ids) // SAMPLED))].tolist()
-    best = [
-        cosine
+    exact = index.count() <= EXACT_BELOW  # once: engines count their points one by one
+    looked = [
+        _Looked(record.id, _unrelated(index, record.id, record.vector, record.payload or {}, exact=exact))
         for record in index.retrieve(sample, with_vector=True, with_payload=True)
         if record.vector is not None
-        and (cosine := _nearest_unrelated(index, record.id, record.vector, record.payload or {}, signatures_of))
-        is not None
     ]
+    best = [cosine for cosine in _nearest(looked, signatures_of) if cosine is not None]
     return round(float(np.quantile(best, QUANTILE)), 3) if len(best) >= ENOUGH else None
 
 
-def _nearest_unrelated(
-    index: VectorIndex,
-    image_id: int,
-    vector: NDArray[np.float32],
-    payload: Mapping[str, object],
-    signatures_of: Signatures,
-) -> float | None:
-    points = [point for point in index.query(vector, limit=LOOKED_THROUGH) if point.id != image_id]
+@dataclass(frozen=True)
+class _Looked:
+    """A picture, and those that may be unrelated to it, the nearest first."""
+
+    image_id: int
+    points: Sequence[ScoredPoint]
+
+
+def _unrelated(
+    index: VectorIndex, image_id: int, vector: NDArray[np.float32], payload: Mapping[str, object], *, exact: bool
+) -> list[ScoredPoint]:
+    """The nearest points of other entries, authors and pixels."""
+    points = [point for point in index.query(vector, limit=LOOKED_THROUGH, exact=exact) if point.id != image_id]
     others = {record.id: record.payload or {} for record in index.retrieve([point.id for point in points])}
-    signatures = signatures_of([image_id, *others])
-    own = signatures.get(image_id)
-    for point in points:
-        other = others.get(point.id, {})
-        if any(other.get(name) == payload.get(name) for name in ("slug", "author", "pixel_sha256")):
-            continue
-        theirs = signatures.get(point.id)
-        if own is not None and theirs is not None and not flat(own) and closeness(own, theirs[None])[0] >= _COPIES:
-            continue
-        return point.score
-    return None
+    return [
+        point
+        for point in points
+        if not any(
+            others.get(point.id, {}).get(name) == payload.get(name) for name in ("slug", "author", "pixel_sha256")
+        )
+    ]
+
+
+def _nearest(looked: Sequence[_Looked], signatures_of: Signatures) -> Iterator[float | None]:
+    """The score of the nearest point of each that is not a copy.
+
+    Looking up signatures reads the tables of all partitions, so it is done for all pictures together: first those of
+    the nearest few, then of pictures whose nearest few are all copies.
+    """
+    for depth in (_FIRST, LOOKED_THROUGH):
+        left = []
+        signatures = signatures_of([i for one in looked for i in (one.image_id, *(p.id for p in one.points[:depth]))])
+        for one in looked:
+            own = signatures.get(one.image_id)
+            nearest = next((p for p in one.points[:depth] if not _is_copy(own, signatures.get(p.id))), None)
+            if nearest is None and len(one.points) > depth:
+                left.append(one)
+            else:
+                yield nearest.score if nearest is not None else None
+        if not left:
+            return
+        looked = left
+
+
+def _is_copy(own: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+    if own is None or other is None or flat(own):
+        return False
+    return bool(closeness(own, other[None])[0] >= _COPIES)
+
+
+def signatures_of(
+    con: duckdb.DuckDBPyConnection, shared: Path | None, ids: Sequence[int]
+) -> dict[int, NDArray[np.uint8]]:
+    """The miniatures of some pictures before they are published; those that have none are left out.
+
+    Args:
+        con: connection with ``cut_images`` and ``won_images``.
+        shared: the folder of a publication; what it has is not looked for in the tables.
+        ids: of the pictures.
+    """
+    found: dict[int, NDArray[np.uint8]] = {}
+    if shared is not None:
+        with suppress(ArrayDamaged, OSError):
+            stored, wanted = open_signatures(shared), np.unique(np.asarray(ids, np.int64))
+            known = wanted[np.isin(wanted, stored.ids)]
+            rows = zip(known.tolist(), stored[np.searchsorted(stored.ids, known)], strict=True)
+            found = {image_id: row for image_id, row in rows if row.any()}
+    left = {"ids": [image_id for image_id in ids if image_id not in found]}
+    chosen = "WHERE image_id IN (SELECT unnest($ids::BIGINT[]))"
+    partitions = con.execute(f"SELECT DISTINCT partition FROM won_images {chosen}", left).fetchall()  # noqa: S608
+    named = ", ".join(literal(name) for (name,) in partitions) or "NULL"  # so that the files of others are not read
+    rows_left = con.execute(
+        f"SELECT image_id, any_value(signature) FROM cut_images {chosen} AND partition IN ({named})"  # noqa: S608
+        f" AND octet_length(signature) = {SIGNATURE.nbytes} GROUP BY image_id",
+        left,
+    ).fetchall()
+    return found | {image_id: np.frombuffer(row, np.uint8).reshape(SIGNATURE.shape) for image_id, row in rows_left}

@@ -1,5 +1,6 @@
 """The catalog's views: common questions, as SQL with a comment on each view and column."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ import duckdb
 
 from ogaart.core.stages import Stage
 from ogaart.resources.catalog import lineage
+from ogaart.resources.catalog.macros import MACROS, similar
+from ogaart.resources.catalog.serving_files import INDEXES, serving_ddl
+from ogaart.resources.catalog.tables import layout
 from ogaart.resources.storage.sql import comment_on
 
 
@@ -313,3 +317,10 @@ def create_views(con: duckdb.DuckDBPyConnection) -> None:
     for view in VIEWS:
         con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         comment_on(con, "VIEW", view.name, view.comment, view.columns)
+
+
+def catalog_layout() -> str:
+    """A hash of what ogaart.duckdb and words.sqlite consist of beside its rows: its tables, views and macros."""
+    views = [(view.name, view.comment, dict(view.columns), view.sql) for view in VIEWS]
+    parts = (layout(), views, MACROS, similar(None), serving_ddl(), INDEXES)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -18,8 +18,9 @@ from pathlib import Path
 import duckdb
 
 from ogaart.resources.catalog.audits import Audit
-from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.storage.takedowns import Takedowns
+from ogaart.resources.catalog.generations import CATALOG, WORDS, Generation, Generations
+from ogaart.resources.catalog.history import History, picture_changes
+from ogaart.resources.moderation.takedowns import Takedowns
 
 CHECK = "withdrawals"
 ACCEPT_LOSSES = "ogaart/accept_losses"
@@ -43,6 +44,10 @@ UNION ALL SELECT f.slug, max(s.pictures) FROM entries AS f JOIN entries AS e USI
     JOIN searched AS s ON s.slug = e.slug WHERE f.status = 'renamed' GROUP BY f.slug
 """
 """Pictures that search has of each entry, under the former keys of renamed entries too."""
+
+
+class GenerationDamaged(RuntimeError):
+    """What a generation has in search cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +115,10 @@ def losses(
         now: the time.
 
     Raises:
-        sqlite3.DatabaseError: the generation in service is damaged.
+        GenerationDamaged: neither the words nor the catalog of the generation in service can be read.
     """
     now = now or datetime.now(UTC)
-    served = _served_entries(previous.words, takedowns)
+    served = _served_entries(previous, takedowns)
     after = dict(con.execute(_SEARCHED).fetchall())
     lately = {slug: one for slug, one in (earlier or {}).items() if now - one.at < WINDOW}
     blocked = _blocked_entries(con, lately.keys() - served.keys(), takedowns)
@@ -158,9 +163,15 @@ def check_withdrawals(
         return Audit(CHECK, True, "no generation is in service yet", {"before": 0, "withdrawn": 0}), {}
     try:
         found = losses(con, previous, takedowns, earlier, now)
-    except sqlite3.DatabaseError as cause:  # a damaged one must not keep its successor out of service
-        message = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
-        return Audit(CHECK, True, message, {"before": 0, "withdrawn": 0}), {}
+    except GenerationDamaged as cause:
+        counts = {"before": 0, "withdrawn": 0, "accepted": int(accepted)}
+        if accepted:
+            return Audit(CHECK, True, f"{cause}: whatever is withdrawn was accepted by the operator", counts), {}
+        message = (
+            f"{cause}, so that nothing shows what would be withdrawn. To publish without the comparison: "
+            f"`ogaart publish --accept-losses`, or a run with the tag {ACCEPT_LOSSES}"
+        )
+        return Audit(CHECK, False, message, counts), earlier or {}
     audit = _judged(found, accepted=accepted)
     return audit, {} if audit.counts["accepted"] else found.earlier
 
@@ -201,30 +212,118 @@ def rows_of(earlier: Mapping[str, EarlierLoss]) -> dict[str, list[object]]:
     return {slug: [one.at.isoformat(), one.pictures] for slug, one in earlier.items()}
 
 
-def earlier_of(rows: object) -> dict[str, EarlierLoss]:
-    """Losses from what ``rows_of`` returned; none where it is damaged or missing."""
+def earlier_of(rows: object) -> dict[str, EarlierLoss] | None:
+    """Losses from what ``rows_of`` returned; None where it is damaged or missing."""
     try:
         found = {slug: (datetime.fromisoformat(at), int(pictures)) for slug, (at, pictures) in rows.items()}  # type: ignore[attr-defined]
     except (AttributeError, TypeError, ValueError):
-        return {}
+        return None
     return {slug: EarlierLoss(at, pictures) for slug, (at, pictures) in found.items() if at.tzinfo is not None}
 
 
-def _served_entries(words: Path, takedowns: Takedowns) -> dict[str, Served]:
-    """Every entry that search has pictures of."""
-    pixels, slugs, authors = set(takedowns.pixels), set(takedowns.entries), set(takedowns.authors)
-    pictures: dict[str, int] = {}
-    blocked: dict[str, int] = {}
+def lost_lately(
+    history: History, generations: Generations, current: Generation, now: datetime | None = None
+) -> dict[str, EarlierLoss]:
+    """What publications of the last day have withdrawn, from their history: for where the record of it is damaged.
+
+    Losses that the operator has accepted do not count, nor do pictures that are blocked, as far as the audits of kept
+    generations and the catalog of the one in service show.
+
+    Args:
+        history: of publications up to the one in service.
+        generations: those that are kept.
+        current: the generation in service.
+        now: the time.
+    """
+    try:
+        served = _served_entries(current, Takedowns())
+    except GenerationDamaged:
+        return {}  # its successor is held back in any case
+    pictures = {slug: one.pictures for slug, one in served.items()}
+    found: dict[str, EarlierLoss] = {}
+    start, accepted = (now or datetime.now(UTC)) - WINDOW, _last_accepted(generations)
+    for at, slug, gone, more in picture_changes(history, start, accepted, _blocked_pictures(current)):
+        pictures[slug] = before = pictures.get(slug, 0) - more + gone
+        if gone and before >= found.get(slug, EarlierLoss(at, 0)).pictures:
+            found[slug] = EarlierLoss(at, before)
+    return {slug: one for slug, one in found.items() if slug not in served or one.pictures > served[slug].pictures}
+
+
+def _last_accepted(generations: Generations) -> int:
+    """Number of the last generation that is kept whose losses the operator has accepted; 0 where there is none."""
+    rows = ((one.number, row) for one in generations.all() for row in one.audits)
+    return max((n for n, row in rows if row["name"] == CHECK and row.get("counts", {}).get("accepted")), default=0)
+
+
+def _blocked_pictures(generation: Generation) -> set[str]:
+    """Ids of the pictures that are blocked, as the history has them; none where the catalog is damaged."""
+    try:
+        with duckdb.connect(str(generation.catalog), read_only=True) as con:
+            return {str(number) for (number,) in con.execute("SELECT image_id FROM images WHERE blocked").fetchall()}
+    except duckdb.Error:
+        return set()
+
+
+def _served_entries(generation: Generation, takedowns: Takedowns) -> dict[str, Served]:
+    """Every entry that search has pictures of, by the words of a generation, or its catalog where they are damaged.
+
+    Raises:
+        GenerationDamaged: neither can be read.
+    """
+    slugs, authors = set(takedowns.entries), set(takedowns.authors)
+    served = {}
+    for slug, author, collaborators, pictures, blocked in _served_rows(generation, sorted(takedowns.pixels)):
+        whole = slug in slugs or not authors.isdisjoint([author, *collaborators])
+        served[slug] = Served(pictures, pictures if whole else blocked)
+    return served
+
+
+_Entry = tuple[str, str | None, Sequence[str], int, int]
+"""Slug, author and collaborators of an entry; how many pictures search has of it, and how many of some pixels."""
+
+
+def _served_rows(generation: Generation, pixels: Sequence[str]) -> list[_Entry]:
+    try:
+        return _entries_of_words(generation.words, pixels)
+    except (sqlite3.DatabaseError, ValueError) as cause:
+        damaged = cause
+    try:
+        return _entries_of_catalog(generation.catalog, pixels)
+    except (duckdb.Error, ValueError) as cause:
+        raise GenerationDamaged(
+            f"generation {generation.number}, in service now, cannot be read ({WORDS}: {damaged}; {CATALOG}: {cause})"
+        ) from cause
+
+
+def _entries_of_catalog(catalog: Path, pixels: Sequence[str]) -> list[_Entry]:
+    with duckdb.connect(str(catalog), read_only=True) as con:
+        rows = con.execute(
+            "SELECT slug, e.author, e.collaborators, count(*), count(*) FILTER (list_contains($pixels, i.pixel_sha256))"
+            " FROM images AS i JOIN entries AS e USING (slug) WHERE i.indexed GROUP BY ALL",
+            {"pixels": list(pixels)},
+        ).fetchall()
+    return [(slug, author, collaborators or [], *counts) for slug, author, collaborators, *counts in rows]
+
+
+def _entries_of_words(words: Path, pixels: Sequence[str]) -> list[_Entry]:
     with closing(sqlite3.connect(f"{words.as_uri()}?mode=ro&immutable=1", uri=True)) as store:
         named = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
         others = "collaborators" if "collaborators" in named else "NULL"  # publications of before have none
-        for slug, author, collaborators, picture in store.execute(
-            f"SELECT slug, author, {others}, lower(hex(pixel_sha256)) FROM images JOIN entries USING (slug)"  # noqa: S608
-        ):
-            whole = slug in slugs or not authors.isdisjoint([author, *json.loads(collaborators or "[]")])
-            pictures[slug] = pictures.get(slug, 0) + 1
-            blocked[slug] = blocked.get(slug, 0) + (whole or picture in pixels)
-    return {slug: Served(count, blocked[slug]) for slug, count in pictures.items()}
+        some = "sum(lower(hex(pixel_sha256)) IN (SELECT value FROM json_each(?)))" if pixels else "0"
+        rows = store.execute(
+            f"SELECT e.slug, author, {others}, pictures, some FROM entries AS e JOIN"  # noqa: S608
+            f" (SELECT slug, count(*) AS pictures, {some} AS some FROM images GROUP BY slug) AS i ON i.slug = e.slug",
+            (json.dumps(pixels),) if pixels else (),
+        ).fetchall()
+    return [(slug, author, _listed(names), pictures, some) for slug, author, names, pictures, some in rows]
+
+
+def _listed(text: str | None) -> Sequence[str]:
+    """A list as JSON; ValueError where it is none."""
+    names = json.loads(text or "[]")
+    if not isinstance(names, list):
+        raise ValueError(f"{text!r} is not a list")  # noqa: TRY004 - a damaged value
+    return names
 
 
 def _blocked_entries(con: duckdb.DuckDBPyConnection, slugs: Collection[str], takedowns: Takedowns) -> set[str]:

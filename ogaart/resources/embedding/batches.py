@@ -17,12 +17,15 @@ class EmbedderInput:
         source: its file, as bytes or as a path.
         embed: whether the model's vector is wanted.
         derive: names of the derived spaces that want its pixels; see ``derivations``.
+        named: boxes (x, y, width, height) of the cells that an atlas names, by the key under which their likeness is
+            kept; see ``likeness.cells``.
     """
 
     key: str
     source: bytes | Path
     embed: bool = True
     derive: tuple[str, ...] = ()
+    named: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,20 @@ class Batch:
 
 @dataclass
 class Reading:
-    """What was read of the pictures of the next batch."""
+    """What was read of a picture, or of the pictures of the next batch."""
 
     prepared: list[tuple[str, NDArray[np.uint8]]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     derived: dict[str, dict[str, bytes]] = field(default_factory=dict)
     underived: dict[str, list[Failure]] = field(default_factory=dict)
     count: int = 0
+
+    def add(self, other: "Reading") -> None:
+        """Take another's results too."""
+        self.prepared += other.prepared
+        self.failures += other.failures
+        for space, contents in other.derived.items():
+            self.derived.setdefault(space, {}).update(contents)
+        for space, failures in other.underived.items():
+            self.underived.setdefault(space, []).extend(failures)
+        self.count += other.count

@@ -11,30 +11,60 @@ crashes is that picture's row in ``failures``, with the key ``<image_id> <space>
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness import parts, patches, sheets, subjects
-
-Derivation = Callable[[NDArray[np.uint8]], bytes]
-"""From (H, W, 4) uint8 canonical pixels to the bytes that are kept."""
+from ogaart.likeness import cells, parts, patches, sheets, subjects
+from ogaart.likeness.sheets import Sheet
 
 
-def _patches(rgba: NDArray[np.uint8]) -> bytes:
-    return patches.packed(patches.patches(rgba))
+@dataclass(frozen=True, eq=False)
+class CanonicalPixels:
+    """One picture's canonical pixels, (H, W, 4) uint8, with what several spaces need of them computed once."""
+
+    rgba: NDArray[np.uint8]
+
+    @cached_property
+    def sheet(self) -> Sheet | None:
+        """How it is divided, where it is a sheet."""
+        return sheets.recognise(self.rgba)
 
 
-def _parts(rgba: NDArray[np.uint8]) -> bytes:
-    return parts.raw_parts(rgba).tobytes()
+Derivation = Callable[[CanonicalPixels], bytes]
+"""From canonical pixels to the bytes that are kept."""
 
 
-def _sheets(rgba: NDArray[np.uint8]) -> bytes:
-    return sheets.packed(sheets.recognise(rgba))
+def _patches(pixels: CanonicalPixels) -> bytes:
+    return patches.packed(patches.patches(pixels.rgba))
+
+
+def _parts(pixels: CanonicalPixels) -> bytes:
+    return parts.raw_parts(pixels.rgba).tobytes()
+
+
+def _sheets(pixels: CanonicalPixels) -> bytes:
+    return sheets.packed(pixels.sheet)
+
+
+def _cells(pixels: CanonicalPixels) -> bytes:
+    return cells.describe(pixels.rgba, pixels.sheet)
+
+
+def _subjects(pixels: CanonicalPixels) -> bytes:
+    return subjects.describe(pixels.rgba)
 
 
 DERIVATIONS: Mapping[str, Derivation] = MappingProxyType(
-    {parts.SPACE: _parts, patches.SPACE: _patches, sheets.SPACE: _sheets, subjects.SPACE: subjects.describe}
+    {
+        parts.SPACE: _parts,
+        patches.SPACE: _patches,
+        sheets.SPACE: _sheets,
+        cells.SPACE: _cells,
+        subjects.SPACE: _subjects,
+    }
 )
 """Every derived space: its name, with a version at the end, and its function."""

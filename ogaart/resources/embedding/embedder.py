@@ -1,7 +1,7 @@
 """The parent's side of embedding: pictures go in, unit vectors come out, whatever a picture does to a child process.
 
-One child reads pictures, one at a time, so the picture at which it breaks is known; what it prepared before is kept
-here. Another holds the model, and computes a batch while the next one is read.
+Children read pictures, one at a time each, so the picture at which one breaks is known; what was prepared before is
+kept here. Another child holds the model, and computes a batch while the next one is read.
 """
 
 import dataclasses
@@ -11,16 +11,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging.errors import Reason
-from ogaart.imaging.limits import Limits
 from ogaart.resources.embedding.backend_choice import TORCH, BackendChoice, choose, gpu_is_possible
 from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure, Reading
 from ogaart.resources.embedding.kept_child import EmbedderBroken, KeptChild
+from ogaart.resources.embedding.picture_readers import PictureReaders
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing, find_weights, model_named
 from ogaart.settings import Settings
@@ -31,7 +31,6 @@ __all__ = ["Batch", "Embedder", "EmbedderBroken", "EmbedderInput", "Failure", "W
 
 _FOR_DOWNLOADS = ("LANG", "TORCH_HOME", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-READER_SECONDS = 60.0
 START_SECONDS = 1800.0
 """Half a gigabyte of weights may have to come over a slow line first."""
 _log = logging.getLogger(__name__)
@@ -53,9 +52,10 @@ class Embedder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._weights = find_weights(settings)
-        self._reader = KeptChild(self._start_reader)
-        self._worker = KeptChild(self._start_worker)
         self._model = model_named(settings.model)
+        self._readers = PictureReaders(settings, self._model.input_size)
+        self._worker = KeptChild(self._start_worker)
+        self._together = settings.embed_batch
         self.space = VectorSpace.of(settings)
         self._choice: BackendChoice | None = None
 
@@ -67,13 +67,13 @@ class Embedder:
 
     def close(self) -> None:
         """End the child processes."""
-        self._reader.close()
+        self._readers.close()
         self._worker.close()
 
     @property
     def peak_bytes(self) -> int:
         """Largest resident size a child has reported."""
-        return max(self._reader.peak, self._worker.peak)
+        return max(self._readers.peak, self._worker.peak)
 
     @property
     def pid(self) -> int | None:
@@ -103,7 +103,7 @@ class Embedder:
             pictures: keys and picture files, as bytes or paths; taken as they are needed.
 
         Yields:
-            One batch for each ``embed_batch`` pictures; in all, every key once, in vectors or failures.
+            One batch for each ``embed_batch`` pictures, more on a GPU; in all, every key once, in vectors or failures.
 
         Raises:
             WeightsMissing: the weights are missing and cannot be downloaded.
@@ -120,7 +120,7 @@ class Embedder:
             pictures: taken as they are needed.
 
         Yields:
-            One batch for each ``embed_batch`` pictures.
+            One batch for each ``embed_batch`` pictures; on a GPU, for as many as it takes at once.
 
         Raises:
             WeightsMissing: the weights are missing and cannot be downloaded.
@@ -131,11 +131,13 @@ class Embedder:
                 yield batch.result()
 
     def _readings(self, pictures: Iterable[EmbedderInput]) -> Iterator[Reading]:
-        """Pictures read, ``embed_batch`` together."""
+        """Pictures read, as many together as make a batch."""
         reading = Reading()
-        for picture in pictures:
-            self._read(picture, reading)
-            if reading.count >= self._settings.embed_batch:
+        for read in self._readers.read(pictures):
+            if read.prepared and self._worker.pid is None and gpu_is_possible(self._settings):
+                self.start()  # it says how many pictures the GPU takes at once
+            reading.add(read)
+            if reading.count >= self._together:
                 yield reading
                 reading = Reading()
         if reading.count:
@@ -154,40 +156,6 @@ class Embedder:
         return self._embed([(str(i), prepare(rgba, self._model.input_size)) for i, rgba in enumerate(pictures)], [])
 
     # -- the steps --------------------------------------------------------------------------------------------
-
-    def _read(self, picture: EmbedderInput, reading: Reading) -> None:
-        """Have the child read one picture; what breaks the child twice is a failure, of derived spaces if it can be."""
-        reading.count += 1
-        try:
-            fields, source = self._reading_request(picture)
-            answer = self._reader.request(fields, source, self._settings.member_seconds, retry=True)
-        except ChildLost as error:
-            lost = Failure(picture.key, Reason.WORKER_CRASHED, str(error))
-            for space in picture.derive:
-                reading.underived.setdefault(space, []).append(lost)
-            if picture.embed and picture.derive:  # the model may still be able to embed it
-                reading.count -= 1
-                self._read(dataclasses.replace(picture, derive=()), reading)
-            elif picture.embed:
-                reading.failures.append(lost)
-            return
-        if answer.fields["kind"] == "failed":
-            reading.failures.append(Failure(picture.key, answer.fields["error_class"], answer.fields["message"]))
-            return
-        blobs = list(answer.blobs)
-        if picture.embed:
-            side = self._model.input_size
-            reading.prepared.append((picture.key, np.frombuffer(blobs.pop(0), np.uint8).reshape(side, side, 3)))
-        for space, content in zip(answer.fields["derived"], blobs, strict=True):
-            reading.derived.setdefault(space, {})[picture.key] = bytes(content)
-        for space, (error_class, message) in answer.fields["failed"].items():
-            reading.underived.setdefault(space, []).append(Failure(picture.key, error_class, message))
-
-    @staticmethod
-    def _reading_request(picture: EmbedderInput) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-        path = str(picture.source) if isinstance(picture.source, Path) else ""
-        fields = {"op": "read", "path": path, "embed": picture.embed, "derive": picture.derive}
-        return fields, () if isinstance(picture.source, Path) else (picture.source,)
 
     def _finish(self, reading: Reading) -> Batch:
         batch = self._embed(reading.prepared, reading.failures)
@@ -236,21 +204,9 @@ class Embedder:
 
     # -- the children -----------------------------------------------------------------------------------------
 
-    def _start_reader(self) -> Child:
-        child = Child(
-            "ogaart.resources.embedding.reader", "the process that reads pictures", clean_environment((), ("OMP_",))
-        )
-        limits = dataclasses.asdict(Limits.from_settings(self._settings))
-        try:
-            child.request({"limits": limits, "size": self._model.input_size}, seconds=READER_SECONDS)
-        except ChildLost as error:
-            raise EmbedderBroken(f"{error}; it did not start") from error
-        except BaseException:
-            child.kill()
-            raise
-        return child
-
     def _start_worker(self) -> Child:
+        if self.choice.refused and not gpu_is_possible(self._settings):
+            raise EmbedderBroken(self.choice.refused)
         if self._weights.path is None:
             _log.info("the weights of %s are downloaded first: %s", self._model.name, self._model.source)
         started = time.monotonic()
@@ -273,6 +229,7 @@ class Embedder:
             )
         if hello.fields["device"]:
             self._choice = dataclasses.replace(self.choice, backend=TORCH, reason=hello.fields["device"])
+            self._together = max(self._together, hello.fields["batch"])
         if hello.fields["reason"]:
             self._fall_back(hello.fields["reason"])
         _log.info("%s loaded in %.1f s by %s", self.space.name, time.monotonic() - started, self.choice.backend)
@@ -287,6 +244,7 @@ class Embedder:
             "backend": self.choice.backend,
             "conversions": str(self.choice.folder),
             "threads": self._settings.embed_threads,
+            "fast": self._settings.precision == "fast",
             "device": self._settings.device if gpu_is_possible(self._settings) else "",
         }
         try:

@@ -42,6 +42,12 @@ class KeptChild:
         with self._lock:
             self._ready()
 
+    def stop(self) -> None:
+        """Kill it while another thread waits for its answer; that request fails."""
+        child = self._child
+        if child is not None:
+            child.stop()
+
     def close(self) -> None:
         """End it."""
         if self._child is not None:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 
 from ogaart.likeness.projections import Projection, ProjectionInvalid
+from ogaart.resources.embedding.registry import exact_space
 from ogaart.resources.storage.atomic_files import write_durably, write_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.sealed_json import open_json
@@ -52,7 +53,7 @@ def projection_of(root: DataRoot, space: str) -> Projection:
             )
         return found
     default = default_projection()
-    return default if default.space == space else default.without_subject()
+    return default if default.space == exact_space(space) else default.without_subject()
 
 
 def keep_projection(root: DataRoot, projection: Projection) -> str:

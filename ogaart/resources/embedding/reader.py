@@ -4,17 +4,16 @@ It decodes each picture once, prepares it for the model and computes the derived
 model. What a hostile picture breaks here is that picture's row, and costs no reload of the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ogaart.imaging import pictures
 from ogaart.imaging.errors import Unreadable
 from ogaart.imaging.limits import Limits
-from ogaart.resources.embedding.derivations import DERIVATIONS
+from ogaart.likeness import cells
+from ogaart.resources.embedding.derivations import DERIVATIONS, CanonicalPixels
 from ogaart.resources.embedding.preprocessing import prepare
 from ogaart.workers import child, protocol
 
@@ -32,22 +31,28 @@ def read(request: protocol.Message, limits: Limits, size: int) -> tuple[dict[str
         return {"kind": "failed", "error_class": "FileNotFoundError", "message": str(error)}, ()
     except MemoryError:
         return {"kind": "failed", "error_class": "OutOfMemory", "message": "not enough memory to decode it"}, ()
-    derived, failed = _derive(rgba, request.fields["derive"])
-    return {"kind": "read", "derived": list(derived), "failed": failed}, (*inputs, *derived.values())
-
-
-def _derive(rgba: NDArray[np.uint8], spaces: Sequence[str]) -> tuple[dict[str, bytes], dict[str, tuple[str, str]]]:
-    """What each derived space keeps of a picture, and (error class, message) of the spaces that failed."""
-    derived: dict[str, bytes] = {}
     failed: dict[str, tuple[str, str]] = {}
-    for space in spaces:
+    pixels = CanonicalPixels(rgba)
+    derived = _kept({space: (space, partial(DERIVATIONS[space], pixels)) for space in request.fields["derive"]}, failed)
+    atlases = {key: cells.named_sheet(boxes) for key, boxes in request.fields["named"].items()}
+    named = _kept({key: (cells.SPACE, partial(cells.describe, rgba, one)) for key, one in atlases.items()}, failed)
+    fields = {"kind": "read", "derived": list(derived), "named": list(named), "failed": failed}
+    return fields, (*inputs, *derived.values(), *named.values())
+
+
+def _kept(
+    wanted: Mapping[str, tuple[str, Callable[[], bytes]]], failed: dict[str, tuple[str, str]]
+) -> dict[str, bytes]:
+    """What is kept of a picture, by key; (error class, message) of the derived spaces that failed are added."""
+    derived: dict[str, bytes] = {}
+    for key, (space, derive) in wanted.items():
         try:
-            derived[space] = DERIVATIONS[space](rgba)
+            derived[key] = derive()
         except MemoryError:
             failed[space] = "OutOfMemory", f"not enough memory for {space}"
         except (ValueError, ArithmeticError, LookupError) as error:
             failed[space] = type(error).__name__, f"{space}: {error}"
-    return derived, failed
+    return derived
 
 
 def main() -> None:

@@ -23,6 +23,10 @@ class UnknownModel(ValueError):
     """No embedding model has this name."""
 
 
+FAST = "-fast-1"
+"""At the end of the name of a space of vectors with fewer bits; its number rises where what is accepted changes."""
+
+
 @dataclass(frozen=True)
 class WeightsFile:
     """Which weights a run uses.
@@ -41,7 +45,8 @@ class VectorSpace:
     """Vectors that can be compared with each other: those of one model, with one set of weights and one preparation.
 
     Attributes:
-        name: such as ``vgg16-397923af-grey-squash-1``; a part of paths and of the collection's name.
+        name: such as ``vgg16-397923af-grey-squash-1``; a part of paths and of the collection's name. With
+            ``OGAART_PRECISION=fast`` it ends in ``-fast-1``: such vectors are near the model's own, not equal to them.
         model: the model's name.
         dimension: numbers in a vector.
     """
@@ -59,7 +64,13 @@ class VectorSpace:
             WeightsMissing: see ``find_weights``.
         """
         model = model_named(settings.model)
-        return cls(f"{model.name}-{find_weights(settings).sha256}-{PREPARATION}", model.name, model.dimension)
+        own = f"{model.name}-{find_weights(settings).sha256}-{PREPARATION}"
+        return cls(own + FAST if settings.precision == "fast" else own, model.name, model.dimension)
+
+
+def exact_space(name: str) -> str:
+    """The name of the space of a model's own vectors, of that or of vectors near them."""
+    return name.removesuffix(FAST)
 
 
 @cache

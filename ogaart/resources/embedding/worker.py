@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.resources.embedding.backend_choice import BACKENDS, TORCH
+from ogaart.resources.embedding.backend_choice import LEAST_MEAN_COSINE, TORCH, backend_named
 from ogaart.resources.embedding.backends.base import ConversionUnusable, DeviceUnusable
-from ogaart.resources.embedding.backends.converted import ConvertedModel
+from ogaart.resources.embedding.backends.converted import LEAST_COSINE, ConvertedModel
 from ogaart.resources.embedding.registry import WeightsMissing, model_named
 from ogaart.workers import child, protocol
 
@@ -43,6 +43,8 @@ class EmbeddingWorker:
         """The back end in use, and why it is not the one that was requested."""
         self.device = ""
         """The device in use and how near its vectors are to the processor's; empty where that is the processor."""
+        self.batch = 0
+        """Pictures worth sending together to a device; 0 where any number will do."""
         self._model, self._pool = self._open(fields, threads)
 
     def _open(self, fields: dict[str, Any], threads: int) -> tuple[Model, Executor]:
@@ -51,7 +53,7 @@ class EmbeddingWorker:
             return on_device, ThreadPoolExecutor(1)
         if self.backend != TORCH:
             try:
-                converted = ConvertedModel.open(Path(fields["conversions"]), BACKENDS[self.backend], threads)
+                converted = ConvertedModel.open(Path(fields["conversions"]), backend_named(self.backend), threads)
             except ConversionUnusable as cause:
                 self.backend, self.reason = TORCH, str(cause)
             else:
@@ -67,21 +69,31 @@ class EmbeddingWorker:
         Raises:
             DeviceUnusable: the settings name a device that cannot be used.
         """
-        from ogaart.resources.embedding.backends.torch_device import DeviceModel, find_device
+        from ogaart.resources.embedding.backends.torch_device import (
+            EXACT,
+            FAST_NUMBERS,
+            REQUEST_BATCHES,
+            find_device,
+            open_device,
+        )
         from ogaart.resources.embedding.measurement_worker import drawn_pictures
 
         try:
             device = find_device(fields["device"])
             if device == "cpu":
                 return None
-            model = DeviceModel(_load(fields), device, drawn_pictures(_SAMPLES, self._size))
+            ways = [(FAST_NUMBERS, LEAST_MEAN_COSINE)] if fields["fast"] else []
+            ways.append((EXACT, LEAST_COSINE))
+            samples = drawn_pictures(_SAMPLES, self._size)
+            model, numbers = open_device(lambda: _load(fields), device, samples, ways)
         except DeviceUnusable as cause:
             if fields["device"] != "auto":
                 raise
             self.reason = str(cause)
             return None
         self.backend = TORCH
-        self.device = f"{device}, smallest cosine to the processor's vectors {model.least_cosine:.7f}"
+        self.batch = REQUEST_BATCHES * model.batch
+        self.device = f"{device} by {numbers}, smallest cosine to the processor's vectors {model.least_cosine:.7f}"
         return model
 
     def answer(self, request: protocol.Message) -> NDArray[np.float32]:
@@ -113,7 +125,8 @@ def main() -> None:
     except DeviceUnusable as error:
         reply({"kind": "device-unusable", "message": str(error)})
         return
-    reply({"kind": "ready", "backend": worker.backend, "reason": worker.reason, "device": worker.device})
+    ready = {"kind": "ready", "backend": worker.backend, "reason": worker.reason}
+    reply({**ready, "device": worker.device, "batch": worker.batch})
     while True:
         reply({"kind": "vectors"}, (worker.answer(requests.get()),))
 

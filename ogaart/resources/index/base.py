@@ -23,8 +23,25 @@ EXACT_BELOW = 20_000
 OVERSAMPLING = 2.0
 """So many times the wanted hits are taken from the 2-bit codes, then scored by the vectors themselves."""
 HNSW_EF = 128
+"""Candidates that a search of the graph follows, at least."""
 UPSERT_BATCH = 128
 """Points in one request: about 5 MB of JSON at 4,096 numbers each; servers take 32 MB by default."""
+
+
+def search_params(types: Any, limit: int, *, exact: bool) -> Any:
+    """How a search is made: exactly, or by graph and codes, the nearest of which are compared again as vectors.
+
+    Args:
+        types: the module with the engine's types; those of Qdrant Edge and of a server's client have the same names.
+        limit: hits wanted.
+        exact: compare with every vector.
+    """
+    quantization = (
+        types.QuantizationSearchParams(ignore=True)
+        if exact
+        else types.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+    )
+    return types.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization)
 
 
 class IndexBroken(RuntimeError):

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
-from ogaart.resources.index.base import HNSW_EF, OVERSAMPLING, Payload, without_nulls
+from ogaart.resources.index.base import Payload, without_nulls
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -63,16 +63,6 @@ def encoded(payload: Payload) -> dict[str, Any]:
 def decoded(payload: Payload | None) -> dict[str, Any]:
     """The payload that ``encoded`` wrote."""
     return {key: bool(value) if key in _BOOLS else value for key, value in (payload or {}).items()}
-
-
-def search_params(limit: int, *, exact: bool) -> edge.SearchParams:
-    """How a search is made: exactly, or by graph and codes, the nearest of which are compared again as vectors."""
-    quantization = (
-        edge.QuantizationSearchParams(ignore=True)
-        if exact
-        else edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-    )
-    return edge.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization)
 
 
 def filter_of(condition: IndexFilter | None) -> edge.Filter | None:

@@ -68,17 +68,24 @@ class Reconciled:
         return Counts(len(self.deleted), len(self.payload_updated), len(self.missing), len(self.pending))
 
 
-def reconcile(index: VectorIndex, eligible: Iterable[Eligible], held: NDArray[np.int64]) -> Reconciled:
+def reconcile(
+    index: VectorIndex,
+    eligible: Iterable[Eligible],
+    held: NDArray[np.int64],
+    unchanged: NDArray[np.int64] | None = None,
+) -> Reconciled:
     """Bring a collection in line with the rows; the caller holds its lock, and flushes it afterwards.
 
     Args:
         index: the collection, open for writing.
         eligible: what it must hold, in any order; read once, in batches.
         held: ids it held at the moment of the cut (sorted). A point that a step added since is left alone.
+        unchanged: ids besides (sorted) whose points it must hold, with the payloads that they have.
     """
-    stays = np.zeros(len(held), np.bool_)
+    known_right = np.empty(0, np.int64) if unchanged is None else unchanged
+    stays = np.isin(held, known_right, assume_unique=True)
     updated: list[int] = []
-    missing: list[int] = []
+    missing: list[int] = np.setdiff1d(known_right, held, assume_unique=True).tolist()
     pending: list[int] = []
     for batch in _batches(eligible):
         ids = np.array([row.image_id for row in batch], np.int64)

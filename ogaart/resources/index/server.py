@@ -18,12 +18,13 @@ from ogaart.resources.index.base import (
     VectorIndex,
     collection_name,
     id_of,
+    search_params,
     without_nulls,
 )
 from ogaart.resources.index.filters import IndexFilter
 from ogaart.resources.index.payload import PAYLOAD_KEYS
 from ogaart.resources.index.server_requests import connect, retry, where_of
-from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of, search_params
+from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of
 from ogaart.settings import Settings
 
 _SCROLL = 5_000
@@ -178,7 +179,7 @@ class ServerIndex(VectorIndex):
             query=direction.tolist(),
             using=self.vector_name,
             query_filter=filter_of(filter),
-            search_params=search_params(limit, exact=exact),
+            search_params=search_params(models, limit, exact=exact),
             limit=limit,
             with_payload=False,
         )

@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from qdrant_client import models
 
-from ogaart.resources.index.base import HNSW_EF, OVERSAMPLING
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -26,16 +25,6 @@ FIELD_INDEXES: dict[str, Any] = {
     "bool": models.PayloadSchemaType.BOOL,
     "text": models.TextIndexParams(type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True),
 }
-
-
-def search_params(limit: int, *, exact: bool) -> models.SearchParams:
-    """How a search is made: exactly, or by graph and codes, the nearest of which are compared again as vectors."""
-    quantization = (
-        models.QuantizationSearchParams(ignore=True)
-        if exact
-        else models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-    )
-    return models.SearchParams(hnsw_ef=max(HNSW_EF, limit), exact=exact, quantization=quantization)
 
 
 def filter_of(condition: IndexFilter | None) -> models.Filter | None:

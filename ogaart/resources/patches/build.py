@@ -95,7 +95,7 @@ def _tidied(folder: Path, runs: Sequence[Run], keys: Keys) -> list[Run]:
     """Merge what is to be merged, and link the rest into the folder."""
     kept = {run: contained(run.keys, keys) for run in runs}
     ordered = sorted(runs, key=len)
-    many = _to_merge([len(run) for run in ordered])
+    many = to_merge([len(run) for run in ordered])
     merged, left = ordered[:many], ordered[many:]
     groups = [merged] if many else []
     groups += [[run] for run in left if 1 - kept[run].mean() > _DEAD]
@@ -109,7 +109,7 @@ def _tidied(folder: Path, runs: Sequence[Run], keys: Keys) -> list[Run]:
     return [run if run.path.parent == folder else link_run(run, folder) for run in result]
 
 
-def _to_merge(sizes: Sequence[int]) -> int:
+def to_merge(sizes: Sequence[int]) -> int:
     """How many of the smallest runs are merged, by their sizes, rising."""
     merged = total = 0
     for nth, size in enumerate(sizes):

@@ -7,7 +7,6 @@ known of each picture, ordered by its key, the hash of its pixels.
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patch_matching import PictureFacts
 from ogaart.likeness.patches import Hashes, Patches
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
+from ogaart.resources.storage.sparse_copy import link_files
 
 PREFIX = "run-"
 KEPT_BITS = 48
@@ -194,15 +194,7 @@ def merge_runs(folder: Path, runs: Sequence[Run], kept: Sequence[NDArray[np.bool
 def link_run(run: Run, folder: Path) -> Run:
     """The same run under another folder, by hard links; copied where links cannot be made."""
     target = folder / run.name
-    target.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
-        source, link = run.path / f"{name}.npy", target / f"{name}.npy"
-        try:
-            os.link(source, link)
-        except FileExistsError:
-            continue
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(source, link)
+    link_files(run.path, target, (f"{name}.npy" for name in _FILES))
     return Run(target)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from ogaart.resources.site.connection_errors import cause_of
 from ogaart.resources.site.errors import AttemptFailed
-from ogaart.resources.site.headers import announced_length, shown
+from ogaart.resources.site.headers import announced_length
 
 CHUNK = 1 << 18
 GZIP_MAGIC = b"\x1f\x8b"
@@ -71,7 +72,7 @@ def _raw(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
                 "TimeOut", f"{response.url}: stalled after {total:,} bytes", response.status_code
             ) from error
         except (HTTPError, OSError, ValueError) as error:  # ValueError: an invalid chunk length
-            message = f"{response.url}: broke off after {total:,} bytes: {shown(str(error), 200)}"
+            message = f"{response.url}: broke off after {total:,} bytes: {cause_of(error)}"
             raise AttemptFailed("BodyBroken", message, response.status_code) from error
         if not chunk:
             if total == 0 and announced_length(response) is None and "Transfer-Encoding" not in response.headers:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ogaart.resources.site.bucket_fetch_records import open_fetch_records
 from ogaart.resources.site.download import Accept, Call, Downloader, Received, record_of_refusal
 from ogaart.resources.site.errors import FetchFailed, SiteDown, SiteRefuses, UnexpectedContent
 from ogaart.resources.site.fetch_record import FetchRecord
-from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.site.fetcher import REFUSALS, Fetcher, SiteStats
 from ogaart.resources.site.partial_downloads import PARTIAL
 from ogaart.resources.site.site_state import Refusal
@@ -28,40 +28,18 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What a URL holds.
+class Fetched(FetchRecord):
+    """What a URL holds: its record, and what it took this time.
 
     Attributes:
-        url: the URL requested.
-        final_url: where redirects led.
-        status: HTTP status: 200, or 401, 403, 404, 410.
-        sha256: the blob of the body; None unless the status is 200.
-        bytes: the body's length.
-        etag: as sent.
-        last_modified: as sent.
-        content_type: as sent.
-        fetched_at: when the bytes came from the site.
-        checked_at: when the site last confirmed them.
         from_store: answered from the record, without a request.
         not_modified: a request was sent and the site confirmed what was stored (304).
         requests: requests made by this call, redirects and robots.txt included.
-        attempts: attempts the response took when it was fetched.
     """
 
-    url: str
-    final_url: str
-    status: int
-    sha256: str | None
-    bytes: int
-    etag: str | None
-    last_modified: str | None
-    content_type: str | None
-    fetched_at: datetime
-    checked_at: datetime
     from_store: bool
     not_modified: bool
     requests: int
-    attempts: int
 
 
 class SiteClient:
@@ -87,7 +65,7 @@ class SiteClient:
         self._settings = settings
         self._blobs = blobs
         self._state = state or StateDatabase(settings)
-        self._records = FetchRecords(self._state, root)
+        self._records = open_fetch_records(self._state, root, blobs.objects)
         self._waits = Waits(on_event)
         self._fetcher = Fetcher(settings, self._state, root, self.stats, self._waits)
         self._downloader = Downloader(
@@ -245,18 +223,8 @@ class SiteClient:
 
     def _fetched(self, record: FetchRecord, call: Call, *, from_store: bool = False) -> Fetched:
         return Fetched(
-            url=record.url,
-            final_url=record.final_url,
-            status=record.status,
-            sha256=record.sha256,
-            bytes=record.bytes,
-            etag=record.etag,
-            last_modified=record.last_modified,
-            content_type=record.content_type,
-            fetched_at=record.fetched_at,
-            checked_at=record.checked_at,
+            **vars(record),
             from_store=from_store,
             not_modified=call.not_modified,
             requests=self.stats.requests - call.requests_before,
-            attempts=record.attempts,
         )

@@ -18,9 +18,11 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.site.earlier_records import EarlierRecords
 from ogaart.resources.site.fetch_journal import FetchJournal
 from ogaart.resources.site.fetch_record import FORMAT_VERSION, FetchRecord, url_key
-from ogaart.resources.state.database import StateDamaged, StateDatabase, sqlite_problem, upsert
+from ogaart.resources.state.database import StateDamaged, StateDatabase, upsert
+from ogaart.resources.state.layout import layout_problem
 from ogaart.resources.state.locks import exclusive
 from ogaart.resources.state.schema import FETCH_RECORDS, JOURNALS
+from ogaart.resources.state.sqlite_files import sqlite_problem
 from ogaart.resources.storage.lock_names import fetch_lock, journal_lock
 from ogaart.resources.storage.sealed_json import damaged_lines, seal_of
 
@@ -58,7 +60,7 @@ class FetchRecords:
         self._follow()
         with self._state.reading() as connection:
             row = connection.execute(_BY_KEY, {"key": url_key(url)}).one_or_none()
-        record = _record(row) if row is not None else None
+        record = record_of_row(row) if row is not None else None
         return record if record is not None and record.url == url else self._earlier.read(url)
 
     def write(self, record: FetchRecord) -> None:
@@ -108,12 +110,15 @@ class FetchRecords:
     def damage(self) -> Iterator[tuple[str, str]]:
         """What is not as it was written: where, and what is wrong. For records whose database is opened read-only."""
         journal, path = str(self._journal.path), self._state.path
+        if self._journal.path.is_dir():
+            yield journal, "a folder lies in its place"
+            return
         if self._journal.size():
             for number in damaged_lines(self._journal.path.read_bytes()):
                 yield journal, f"line {number} is not as it was written"
         if path is not None and not path.exists():
             return  # it is made again when it is next used
-        if path is not None and (problem := sqlite_problem(path)):
+        if path is not None and (problem := sqlite_problem(path) or layout_problem(path)):
             yield str(path), problem
             return
         try:
@@ -143,7 +148,11 @@ class FetchRecords:
             (self._state.where, lines.keys() - rows.keys(), "are missing"),
             (
                 self._state.where,
-                {url for url, row in rows.items() if lines.get(url) not in {None, row.seal} or _record(row) is None},
+                {
+                    url
+                    for url, row in rows.items()
+                    if lines.get(url) not in {None, row.seal} or record_of_row(row) is None
+                },
                 "are not as they were written",
             ),
         ):
@@ -205,7 +214,7 @@ class FetchRecords:
             if follows is not None and head.follows and follows.id == head.follows:
                 connection.execute(sa.delete(FETCH_RECORDS))  # those that count are in the file that took its place
             newest = {record.url: record for _, record in self._journal.records(start)}
-            rows = [_row(record) for record in newest.values()]
+            rows = [row_of_record(record) for record in newest.values()]
             for at in range(0, len(rows), _ROWS):
                 upsert(connection, FETCH_RECORDS, rows[at : at + _ROWS], newest="" if known else "checked_at")
             position = {"name": FETCHES, "id": head.id, "position": self._journal.end(start)}
@@ -223,7 +232,7 @@ class FetchRecords:
         try:
             with self._state.reading() as connection:
                 for row in connection.execute(sa.select(FETCH_RECORDS)):
-                    if (record := _record(row)) is not None:
+                    if (record := record_of_row(row)) is not None:
                         yield record
         except StateDamaged:
             return  # what follows in the file is not readable
@@ -233,14 +242,15 @@ _POSITION = sa.select(JOURNALS).where(JOURNALS.c.name == FETCHES)
 _BY_KEY = sa.select(FETCH_RECORDS).where(FETCH_RECORDS.c.key == sa.bindparam("key"))
 
 
-def _row(record: FetchRecord) -> dict[str, Any]:
+def row_of_record(record: FetchRecord) -> dict[str, Any]:
+    """The row of a record."""
     fields = record.fields()
     row = {"key": url_key(record.url), "seal": seal_of(fields)} | fields
     del row["format_version"]
     return row
 
 
-def _record(row: Any) -> FetchRecord | None:
+def record_of_row(row: Any) -> FetchRecord | None:
     """The record of a row; None where it is not as it was written."""
     values = dict(row._mapping) | {"format_version": FORMAT_VERSION}
     key, seal = values.pop("key"), values.pop("seal")

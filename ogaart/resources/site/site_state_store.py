@@ -41,17 +41,29 @@ class SiteStateStore:
         self._lock = host_lock(folder, name)
         self._journal = folder / f"{name}.jsonl"
         self._earlier = folder / f"{name}.json"
-        self._server: tuple[float, float] | None = None
+        self._server: tuple[float, float, float] | None = None
 
     def now(self) -> float:
-        """Seconds since 1970, by the clock that all processes share."""
+        """Seconds since 1970, by the clock that all processes share; of a server's clock, the earliest it can be."""
+        return self._between()[0]
+
+    def now_at_latest(self) -> float:
+        """The latest that the clock can be: when something began that others wait for, for a delay or a pause.
+
+        How long a server's answer took is not known to others, whose own answers took another time.
+        """
+        return self._between()[1]
+
+    def _between(self) -> tuple[float, float]:
+        """The earliest and the latest that the clock can be."""
         if self._state.path is not None:
-            return self._clock()
+            return (now := self._clock()), now
         if self._server is None:
             self.read()
         assert self._server is not None
-        at, monotonic = self._server
-        return at + time.monotonic() - monotonic
+        at, before, after = self._server
+        monotonic = time.monotonic()
+        return at + monotonic - after, at + monotonic - before
 
     def read(self) -> SiteState:
         """The state now, without waiting for a turn."""
@@ -61,8 +73,9 @@ class SiteStateStore:
     def read_with(self, connection: sa.Connection) -> SiteState:
         """The state now; where it is damaged or lost, the last request may have been just now."""
         if self._state.path is None:
+            before = time.monotonic()
             at = connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
-            self._server = float(at), time.monotonic()
+            self._server = float(at), before, time.monotonic()
         try:
             fields = read_fact(connection, KIND, self._name)
             return self._lost() if fields is None else state_of(fields)

@@ -171,7 +171,7 @@ class Throttle:
         seconds = self._wait(state, max(state.delay, self._settings.delay), shared=held.lock.shared)
         self.waits.sleep(seconds, f"the next request to {self.host} is due then")
         state.pause = Span()
-        state.asked_at, state.in_flight = self.now(), True
+        state.asked_at, state.in_flight = self._store.now_at_latest(), True
         state.count(state.asked_at)
         held.save(state)
         return state
@@ -179,7 +179,7 @@ class Throttle:
     def _end(self, held: HeldState, state: SiteState, lock: ExitStack) -> None:
         """Store that the response has begun, and what it was; also where the lock was lost meanwhile."""
         sent_at = state.asked_at
-        state.asked_at, state.in_flight = self.now(), False
+        state.asked_at, state.in_flight = self._store.now_at_latest(), False
         try:
             held.save(state)
         except LockLost:
@@ -244,7 +244,7 @@ class Throttle:
         """Send nothing for ``seconds``; a longer pause already in force is kept."""
         now, seconds = self.now(), min(seconds, LONGEST_PAUSE)
         if seconds > state.pause.left(now):
-            state.pause = Span(now, seconds)
+            state.pause = Span(self._store.now_at_latest(), seconds)
         self._pause_until = max(self._pause_until, time.monotonic() + seconds)
         self.waits.tell(f"{self.host} requests a pause of {seconds:.0f} s")
 
@@ -292,7 +292,7 @@ class Throttle:
 
     def _open_circuit(self, state: SiteState) -> float:
         seconds: float = min(self._settings.circuit_seconds * 2.0**state.trips, LONGEST_SHUT)
-        state.shut = Span(self.now(), seconds)
+        state.shut = Span(self._store.now_at_latest(), seconds)
         state.trips = min(state.trips + 1, 32)
         return seconds
 

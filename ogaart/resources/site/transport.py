@@ -6,8 +6,8 @@ requests a kept connection is mostly dead, and bytes left over on one would be r
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import requests
@@ -15,9 +15,18 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ReadTimeout
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
+from urllib3.util.connection import allowed_gai_family
 
 from ogaart.core.user_agent import user_agent
+from ogaart.resources.site.connection_errors import cause_of
 from ogaart.resources.site.errors import AttemptFailed, FetchFailed
 from ogaart.settings import Settings
 
@@ -62,7 +71,7 @@ class Transport:
         except requests.RequestException as error:
             connecting = _is_connecting(error)
             name = "ConnectFailed" if connecting else "ConnectionBroken"
-            raise AttemptFailed(name, f"{url}: {error}", connecting=connecting) from error
+            raise AttemptFailed(name, f"{url}: {cause_of(error)}", connecting=connecting) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,13 +113,69 @@ def _shut(sock: socket.socket) -> None:
         return  # it was closed meanwhile
 
 
+def addresses_of(host: str, port: int, seconds: float) -> list[str]:
+    """The addresses of a name, looked up in another thread: a lookup cannot be interrupted, and has no time-out.
+
+    Raises:
+        socket.gaierror: the name cannot be resolved.
+        TimeoutError: not within ``seconds``.
+    """
+    found: list[str] = []
+    failed: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(row[4][0]) for row in rows))
+        except (OSError, UnicodeError) as cause:  # UnicodeError: a label is empty or too long
+            failed.append(cause if isinstance(cause, OSError) else socket.gaierror(socket.EAI_NONAME, str(cause)))
+
+    thread = threading.Thread(target=look_up, name=f"lookup of {host}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError(f"{host} was not resolved within {seconds:g} s")
+    return found
+
+
+def _connected(connection: HTTPConnection, connect: Callable[[], socket.socket]) -> socket.socket:
+    """Connect to the first address of the connection's host that accepts; an interrupt ends its lookup too."""
+    seconds = connection.timeout
+    if not isinstance(seconds, int | float):
+        return connect()
+    name = connection._dns_host
+    try:
+        addresses = addresses_of(name, connection.port, seconds)
+    except socket.gaierror as cause:
+        raise NameResolutionError(connection.host, connection, cause) from cause
+    except TimeoutError as cause:
+        raise ConnectTimeoutError(connection, str(cause)) from cause
+    try:
+        for address in addresses[:-1]:
+            connection._dns_host = address
+            with suppress(ConnectTimeoutError):  # of which a refused connection is one
+                return connect()
+        connection._dns_host = addresses[-1]
+        return connect()
+    finally:
+        connection._dns_host = name
+
+
 class _HTTP(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, super()._new_conn)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         with _deadline(self):
             return super().getresponse()
 
 
 class _HTTPS(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, super()._new_conn)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         with _deadline(self):
             return super().getresponse()

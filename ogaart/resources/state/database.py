@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.full_disk import is_disk_full
+from ogaart.resources.objects.factory import open_objects
 from ogaart.resources.state import root_identity
 from ogaart.resources.state.migrations import REVISIONS
-from ogaart.resources.state.schema import DATA_ROOT, METADATA
+from ogaart.resources.state.schema import DATA_ROOT, JOURNALS, METADATA
+from ogaart.resources.state.sqlite_files import files_of, log_of
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import state_lock
 from ogaart.resources.storage.locks import hold
@@ -51,9 +53,12 @@ class StateDatabase:
     """
 
     def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self._settings = settings
         self._root = DataRoot.of(settings)
         self._url = settings.database_url
-        self._read_only = read_only
+        # On a read-only disk SQLite opens no database with a write-ahead log, but as one that cannot change.
+        self._immutable = self._url is None and self._root.root.exists() and not self._root.writable
+        self._read_only = read_only or self._immutable
 
     @property
     def path(self) -> Path | None:
@@ -137,15 +142,16 @@ class StateDatabase:
                         continue
                     connection.execute(sa.delete(table))
             return
-        for suffix in ("-wal", "-shm", ""):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        for path in reversed(files_of(self.path)):
+            path.unlink(missing_ok=True)
 
     @cached_property
     def _engine(self) -> sa.Engine:
         if self._url is not None:
             engine = _postgres(self._url.get_secret_value())
         else:
-            engine = _sqlite(self._root.state, read_only=self._read_only)
+            unchanging = self._immutable and not _size(log_of(self._root.state))
+            engine = _sqlite(self._root.state, read_only=self._read_only, immutable=unchanging)
         _keep_from_children(engine)
         if not self._read_only:
             _migrate(engine, self._root)
@@ -154,9 +160,11 @@ class StateDatabase:
         return engine
 
     def _require_own(self, engine: sa.Engine) -> None:
+        objects = open_objects(self._settings)
+        objects.fetch([self._root.identity])
         try:
             if not self._read_only:
-                root_identity.claim(lambda: _writer(engine), self._root)
+                root_identity.claim(lambda: _writer(engine), self._root, objects)
             with engine.connect() as connection:
                 if self._read_only and not sa.inspect(connection).has_table(DATA_ROOT.name):
                     return  # of a version before
@@ -180,6 +188,12 @@ class StateDatabase:
             if self.path is not None:
                 raise StateDamaged(f"{self.path}: {first}: run `ogaart verify --repair`") from cause
             raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}") from cause
+
+
+def is_made(state: StateDatabase, name: str) -> bool:
+    """Whether the database has all rows of this name: those of a new one are made again from what else is stored."""
+    with state.reading() as connection:
+        return connection.scalar(sa.select(JOURNALS.c.id).where(JOURNALS.c.name == name)) is not None
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, newest: str = "") -> None:
@@ -206,24 +220,14 @@ def _upsert(dialect: str, table: sa.Table, newest: str) -> sa.Insert:
     return replacing
 
 
-def sqlite_problem(path: Path) -> str:
-    """What SQLite finds wrong with a database that others may be writing; empty where it is intact."""
-    if path.is_dir():
-        return "a folder lies in its place"
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
-            [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
-    except sqlite3.OperationalError:
-        return ""  # held by a writer, or on a read-only disk with a journal to replay: nothing is known of it
-    except sqlite3.DatabaseError as cause:
-        return str(cause)
-    return "" if result == "ok" else str(result).replace("\n", " ")
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
-def _sqlite(path: Path, *, read_only: bool) -> sa.Engine:
+def _sqlite(path: Path, *, read_only: bool, immutable: bool = False) -> sa.Engine:
     if not read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
-    name = f"file:{path}?mode=ro&uri=true" if read_only else str(path)
+    name = f"file:{path}?mode=ro{'&immutable=1' if immutable else ''}&uri=true" if read_only else str(path)
     engine = sa.create_engine(f"sqlite:///{name}", connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")
@@ -299,7 +303,8 @@ def _migrate(engine: sa.Engine, root: DataRoot) -> None:
         if version is not None and version not in REVISIONS:
             raise StateRefused(
                 f"the database of state has version {version}, this program's is {REVISIONS[-1]}: use the program that "
-                "wrote it, or a newer one"
+                "wrote it, or a newer one. If none did, the number is damaged: stop all runs, and delete the database "
+                f"({root.state}, where it is SQLite); it is made again from what else is stored"
             )
         from alembic import command
         from alembic.config import Config

@@ -4,15 +4,17 @@ Both end with their process: the kernel frees its own, the server those of a con
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.state.database import StateDatabase, StateRefused
+from ogaart.resources.storage.locks import Locked, hold
 
 _LONG_WAIT = 15.0
 """Seconds of waiting after which it is reported."""
@@ -113,11 +115,72 @@ def exclusive(state: StateDatabase, path: Path, waiting: Callable[[], None] | No
 
 
 @contextmanager
-def _advisory(state: StateDatabase, number: int, tell: Callable[[], None]) -> Iterator[Held]:
+def hold_everywhere(state: StateDatabase, path: Path, timeout: float = 0.0, what: str = "") -> Iterator[None]:
+    """Hold ``path`` as a lock, as ``storage.locks.hold`` does, for all hosts that share the database.
+
+    A server that is restarted meanwhile frees it; what its holder commits is whole, and of one step, all the same.
+
+    Args:
+        state: the database of state.
+        path: the lock file, under the data root; its place there names the lock on the server.
+        timeout: seconds to wait; 0 fails at once.
+        what: what the lock protects, for the error.
+
+    Raises:
+        Locked: it was not free in time.
+        StateRefused: the server cannot be reached.
+    """
+    with hold(path, timeout, what):
+        if state.path is not None:
+            yield
+        else:
+            refusal = Locked(
+                f"{what or path.name} is held by a process on another host, waited {timeout:g} s: wait for that run to "
+                "end, or cancel it"
+            )
+            with _advisory(state, _number(state, path), lambda: None, (timeout, refusal)):
+                yield
+
+
+@contextmanager
+def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) -> Iterator[None]:
+    """Hold many locks as ``hold_everywhere``, through one connection; each must be free now.
+
+    Args:
+        state: the database of state.
+        paths: the lock files, under the data root.
+        what: what they protect, for the error.
+
+    Raises:
+        Locked: one is not free.
+        StateRefused: the server cannot be reached.
+    """
+    with ExitStack() as held:
+        numbers = []
+        for path in paths:
+            held.enter_context(hold(path, what=f"{what} ({path.stem})"))
+            numbers.append(_number(state, path))
+        if state.path is None:
+            connection = held.enter_context(state.connection())
+            held.callback(connection.invalidate)  # which frees them
+            with connection.begin():
+                wanted = sa.select(sa.func.unnest(sa.cast(numbers, ARRAY(sa.BigInteger))).label("number")).subquery()
+                free = connection.scalars(sa.select(sa.func.pg_try_advisory_lock(wanted.c.number))).all()
+            if not all(free):
+                raise Locked(f"{what} is held by a process on another host: wait for its run to end, or cancel it")
+        yield
+
+
+@contextmanager
+def _advisory(
+    state: StateDatabase, number: int, tell: Callable[[], None], limit: tuple[float, Locked] | None = None
+) -> Iterator[Held]:
     waited = 0.0
     with state.connection() as connection:
         while not _acquired(connection, number):
             waited += _SLICE
+            if limit is not None and waited >= limit[0]:
+                raise limit[1]
             if waited >= _LONG_WAIT:
                 tell()
         held = Held(state, connection)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
 
+from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.state.schema import DATA_ROOT
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.data_root import DataRoot
@@ -50,12 +51,13 @@ def require_own(connection: sa.Connection, root: DataRoot, where: str) -> None:
     )
 
 
-def claim(writing: Callable[[], AbstractContextManager[sa.Connection]], root: DataRoot) -> None:
+def claim(writing: Callable[[], AbstractContextManager[sa.Connection]], root: DataRoot, objects: ObjectStore) -> None:
     """Note in a database that belongs to no data root yet that it belongs to this one.
 
     Args:
         writing: opens a transaction that writes.
         root: the data root; it gets an id where it has none.
+        objects: its bucket has the id too, for all data roots that hold copies of it.
 
     Raises:
         OtherDataRoot: the id of the data root is damaged.
@@ -68,5 +70,6 @@ def claim(writing: Callable[[], AbstractContextManager[sa.Connection]], root: Da
         if known is None:
             known = secrets.token_hex(16)
             write_json(root.identity, {"id": known})
+        objects.put(root.identity, root.identity)
         owner = {"row": 1, "id": known, "host": socket.gethostname(), "path": str(root.root)}
         connection.execute(sa.insert(DATA_ROOT).values(owner))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, TypeDecorator
 
 METADATA = MetaData()
 
@@ -89,3 +89,22 @@ FACTS = Table(
     Column("content", LargeBinary, nullable=False, comment="JSON with its seal; kind and name are in it."),
 )
 """Small facts that change (``resources/state/facts.py``): the throttle's state, robots.txt, sweeps."""
+
+LINES = Table(
+    "lines",
+    METADATA,
+    Column("log", String(32), primary_key=True, comment="decisions or reports."),
+    Column("number", BigInteger, primary_key=True, comment="A later line has a larger one."),
+    Column("id", String(32), primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="JSON with its seal."),
+)
+"""Lines of logs that several hosts add to (``SharedLines``): takedowns, visitors' reports."""
+
+PUBLICATIONS = Table(
+    "publications",
+    METADATA,
+    Column("number", BigInteger, primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="Its files with their hashes, as sealed JSON."),
+    Column("in_service", Boolean, nullable=False, comment="Of one row."),
+)
+"""The publications in a bucket (``PublicationRecord``), and which one all hosts follow."""

@@ -6,12 +6,14 @@ do no harm. Reading checks nothing; ``verify`` does, against a disk that rots.
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.objects.folder import Folder
+from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark, sync_file, sync_folder
 
 CHUNK = 1 << 20
@@ -38,13 +40,19 @@ class BlobWriter:
 
 
 class Blobs:
-    """The blob store under one folder: ``<root>/ab/cd/<sha256>``."""
+    """The blob store under one folder: ``<root>/ab/cd/<sha256>``.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        objects: where blobs are durable; by default there.
+    """
+
+    def __init__(self, root: Path, objects: ObjectStore | None = None) -> None:
         self.root = root
+        self.objects: ObjectStore = objects or Folder()
 
     def path(self, sha256: str) -> Path:
-        """Where the blob lies, or would lie.
+        """Where the blob lies, or would lie; of a bucket it is the place of the copy.
 
         Raises:
             ValueError: ``sha256`` is not 64 hexadecimal digits in lower case.
@@ -55,18 +63,29 @@ class Blobs:
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is there."""
-        return self.path(sha256).is_file()
+        return self.objects.size(self.path(sha256)) is not None
 
     def size(self, sha256: str) -> int | None:
         """Its length in bytes, or None where it is missing."""
-        try:
-            return self.path(sha256).stat().st_size
-        except FileNotFoundError:
-            return None
+        return self.objects.size(self.path(sha256))
 
-    def files(self) -> Iterator[Path]:
-        """Every blob there is, without those that are being written."""
-        return (path for path in sorted(self.root.glob("*/*/*")) if len(path.name) == 64)
+    def sizes(self, wanted: Iterable[str]) -> dict[str, int]:
+        """The length in bytes of those that are there, in as few requests as there can be."""
+        if self.objects.remote:
+            names = set(wanted)
+            return {file.path.name: file.bytes for file in self.stored() if file.path.name in names}
+        found = ((sha256, self.size(sha256)) for sha256 in wanted)
+        return {sha256: size for sha256, size in found if size is not None}
+
+    def stored(self) -> Iterator[StoredFile]:
+        """Every blob there is, in no order, without those that are being written."""
+        return (file for file in self.objects.files(self.root) if len(file.path.name) == 64)
+
+    def local(self, sha256: str) -> Path:
+        """The path of a file with its bytes; there is none where the blob is missing."""
+        path = self.path(sha256)
+        self.objects.fetch([path])
+        return path
 
     def read(self, sha256: str) -> bytes:
         """All its bytes, not verified.
@@ -74,7 +93,7 @@ class Blobs:
         Raises:
             FileNotFoundError: there is no such blob.
         """
-        return self.path(sha256).read_bytes()
+        return self.local(sha256).read_bytes()
 
     def verify(self, sha256: str) -> bool:
         """Whether the blob is there and its bytes still have that hash.
@@ -82,6 +101,7 @@ class Blobs:
         Raises:
             PermissionError: it may not be read.
         """
+        self.objects.fetch([self.path(sha256)], fresh=True)
         try:
             with self.path(sha256).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
@@ -125,7 +145,7 @@ class Blobs:
         make_folders(target.parent, self.root)
         sync_file(file)
         fault(Fault.BLOB_DRAFTED)
-        file.replace(target)
+        self.objects.put(file, target)
         target.chmod(0o444)  # not before: a kill would leave a partial download that cannot be resumed
         sync_folder(target.parent)
         fault(Fault.BLOB_WRITTEN)

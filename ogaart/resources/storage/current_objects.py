@@ -6,19 +6,19 @@ from a backup, is current, and is made an object when it is next replaced or cut
 """
 
 import hashlib
-import math
 import os
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.objects.folder import Folder, stored_files
+from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, make_folders, point_link, sync_folder
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.leftovers import is_leftover
-from ogaart.resources.storage.lock_names import swap_lock
-from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.lock_names import catalog_lock, swap_lock
+from ogaart.resources.storage.locks import hold, is_free
 from ogaart.resources.storage.objects import (
     OBJECTS,
     PACKS,
@@ -34,13 +34,14 @@ from ogaart.resources.storage.objects import (
     object_name,
     parsed,
     pointer_to,
+    superseded,
 )
 from ogaart.resources.storage.sealed_json import open_json
 
 JOURNALS = Path("tables") / ".journal"
 """A file for each step that was killed while its tables were being replaced."""
 GRACE = 43_200.0
-"""Seconds that an object is kept once it has a successor: longer than a catalog is built from its cut."""
+"""Seconds that an object is kept once it has a successor; one of a cut also for as long as a catalog is built."""
 _LOCK_SECONDS = 600
 
 
@@ -51,48 +52,89 @@ class JournalDamaged(RuntimeError):
 class CurrentObjects:
     """The current objects under one data root.
 
+    With a bucket there are no fixed names: the pointers alone say what is current, and the folder holds copies.
+
     Args:
         root: the data root.
         pointers: which object is current.
+        store: where objects are durable; by default the data root itself.
     """
 
-    def __init__(self, root: Path, pointers: PointerStore) -> None:
+    def __init__(self, root: Path, pointers: PointerStore, store: ObjectStore | None = None) -> None:
         self.root = root
+        self.store: ObjectStore = store or Folder()
         self._pointers = pointers
         self._made = False
         self._lock = swap_lock(DataRoot(root))
 
     def path(self, key: Key) -> Path:
         """Where the current object lies, or its fixed name where there is none."""
+        path = self.place(key)
+        self.store.fetch([path])
+        return path
+
+    def place(self, key: Key) -> Path:
+        """The same, where it is not fetched from a bucket."""
         named = self.root / key.name
-        if is_file(named):
+        if is_file(named) and not self.store.remote:
             return named
         try:
             self._make()
             pointer = self._pointers.one(key)
-        except PointersUnavailable:
+        except PointersUnavailable as unavailable:
+            if self.store.remote:
+                raise unavailable.cause from None
             return followed(named)
         return named if pointer is None else self.root / pointer.object
 
-    def all(self, kind: str) -> dict[Key, Path]:
-        """Where the current object of each stage and partition lies, for a table's name or ``PACKS``; sorted."""
+    def keys(self, kind: str) -> list[Key]:
+        """The stages and partitions that have a current object, for a table's name or ``PACKS``; sorted."""
+        return sorted(p.key for p in self._pointed(kind) or ()) if self.store.remote else list(self.all(kind))
+
+    def all(self, kind: str, *, fresh: bool = False) -> dict[Key, Path]:
+        """Where the current object of each stage and partition lies, for a table's name or ``PACKS``; sorted.
+
+        Args:
+            kind: the table's name, or ``PACKS``.
+            fresh: fetch them from a bucket even where a copy is there.
+        """
         pointed = self._pointed(kind)
         found = {pointer.key: self.root / pointer.object for pointer in pointed or ()}
+        if self.store.remote:
+            self.store.fetch(found.values(), fresh=fresh)
+            return {key: found[key] for key in sorted(found) if found[key].is_file()}
         for key, entry in named_paths(self.root, kind):
             if pointed is None or entry.is_file(follow_symlinks=False):
                 found[key] = followed(Path(entry.path))
         return {key: found[key] for key in sorted(found) if found[key].is_file()}
 
+    def versions(self, kind: str) -> list[tuple[Key, str]]:
+        """The stages and partitions that have a current object, each with a text that is another one after a commit."""
+        if self.store.remote:
+            return [(pointer.key, Path(pointer.object).name) for pointer in self._pointed(kind) or ()]
+        return [(key, f"{s.st_size} {s.st_mtime_ns}") for key, path in self.all(kind).items() if (s := path.stat())]
+
     def lost(self) -> list[Pointer]:
         """Pointers whose object is missing, or is not the one that they name."""
+        self.store.fetch(self.root / pointer.object for pointer in self._pointed() or ())
         found = [p for p in self._pointed() or () if not is_file(self.root / p.key.name) and not self._is_there(p)]
         again = {pointer.key: pointer for pointer in self._pointed() or ()} if found else {}
         return [pointer for pointer in found if again.get(pointer.key) == pointer]  # not replaced and deleted meanwhile
 
+    def without_pointer(self) -> list[Key]:
+        """What a fixed name leads to and no pointer names: its pointer was lost. A pointer is there before its link."""
+        linked = [
+            key for key, entry in named_paths(self.root) if entry.is_symlink() and followed(Path(entry.path)).is_file()
+        ]
+        pointed = {pointer.key for pointer in pointers} if (pointers := self._pointed()) is not None else set(linked)
+        return [key for key in linked if key not in pointed]
+
     def cut(self) -> Cut:
         """The current objects of all stages and partitions at one moment."""
         self.adopt()
-        return Cut({pointer.key: self.root / pointer.object for pointer in self._pointers.all()})
+        files = {pointer.key: self.root / pointer.object for pointer in self._pointers.all()}
+        self.store.fetch(files.values())
+        return Cut(files)
 
     def key_of(self, path: Path) -> Key | None:
         """What a file below the data root is an object of, by its name; None for another file."""
@@ -116,7 +158,7 @@ class CurrentObjects:
         """Make durable objects current together; from now on those before have their grace."""
         keys = {pointer.key for pointer in pointers}
         for pointer in before:
-            if pointer.key in keys:
+            if pointer.key in keys and not self.store.remote:
                 with suppress(FileNotFoundError):
                     os.utime(self.root / pointer.object)
         self._pointers.replace(pointers)
@@ -134,6 +176,8 @@ class CurrentObjects:
             JournalDamaged: what it had begun cannot be read.
         """
         self._make_or_raise()
+        if self.store.remote:
+            return 0
         if keys is None:
             self._complete()
             keys = [key for key, entry in named_paths(self.root) if entry.is_file(follow_symlinks=False)]
@@ -150,36 +194,35 @@ class CurrentObjects:
     def remake(self) -> None:
         """Make all pointers again from the objects."""
         with hold(self._lock, _LOCK_SECONDS, "the swap of tables"):
-            self._pointers.remake(newest_commits(self.root))
+            self._pointers.remake(newest_commits(self.root, self.store))
         self._made = True
 
     def clean_up(self) -> int:
-        """Delete what killed processes left behind, and objects whose grace has ended; returns how many."""
+        """Delete what killed processes left behind, and objects whose grace has ended; returns how many.
+
+        In a bucket only ``ogaart gc`` deletes objects: to list it takes a request for a thousand of them.
+        """
         self._complete()
         folders = (self.root / "tables", self.root / PACKS)
         leftovers = [p for folder in folders for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)]
-        leftovers += self._superseded(self._correct_links(), GRACE)
+        if not self.store.remote:
+            pointers = self._correct_links()
+            if is_free(catalog_lock(DataRoot(self.root))):  # else a catalog may still be built from an older cut
+                leftovers += [file.path for file in self._superseded(pointers, GRACE)]
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
 
-    def garbage(self, grace: float) -> list[Path]:
+    def garbage(self, grace: float) -> list[StoredFile]:
         """Objects that have had a successor for more than ``grace`` seconds, sorted; none while that is unknown."""
         return self._superseded(self._pointed() or [], grace)
 
-    def _superseded(self, pointers: Sequence[Pointer], grace: float) -> list[Path]:
-        oldest = time.time() - grace
-        current = {pointer.key: pointer for pointer in pointers}
+    def _superseded(self, pointers: Sequence[Pointer], grace: float) -> list[StoredFile]:
+        if self.store.remote:
+            return superseded(self.store.files(self.root / OBJECTS), pointers, grace, remote=True)
         names = {Path(pointer.object).name for pointer in pointers}
         others = (path for path in (self.root / OBJECTS).glob("*/*/*") if path.name not in names)
-        return sorted(
-            found.path
-            for found in map(parsed, others)
-            if found is not None
-            and (pointer := current.get(found.key)) is not None
-            and found.sequence <= pointer.sequence
-            and _written(found.path) < oldest
-        )
+        return superseded(stored_files(others), pointers, grace, remote=False)
 
     def _pointed(self, kind: str = "") -> list[Pointer] | None:
         """The pointers; None where they cannot be read, and the fixed names must do."""
@@ -194,7 +237,7 @@ class CurrentObjects:
         if not self._made and not self._pointers.made():
             with hold(self._lock, _LOCK_SECONDS, "the swap of tables"):
                 if not self._pointers.made():
-                    self._pointers.remake(newest_commits(self.root))
+                    self._pointers.remake(newest_commits(self.root, self.store))
         self._made = True
 
     def _make_or_raise(self) -> None:
@@ -228,6 +271,8 @@ class CurrentObjects:
 
     def _point(self, pointer: Pointer) -> None:
         """Let the fixed name lead to the object; the next run does it where this fails."""
+        if self.store.remote:
+            return
         named = self.root / pointer.key.name
         with suppress(OSError):
             named.parent.mkdir(parents=True, exist_ok=True)
@@ -266,14 +311,6 @@ class CurrentObjects:
 def next_sequence(pointers: Iterable[Pointer]) -> int:
     """The sequence of the next commit of a stage's partition."""
     return 1 + max((pointer.sequence for pointer in pointers), default=0)
-
-
-def _written(path: Path) -> float:
-    """When a file was written; infinity where another process has deleted it meanwhile."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
 
 
 def _sequence(name: str) -> int:

@@ -158,16 +158,22 @@ class DataRoot:
         write_json(owner_file, {"host": mine})
         fault(Fault.OWNER_CLAIMED)
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process can write to it."""
+        return os.access(self.root, os.W_OK | os.X_OK)
+
     def require_writable(self) -> None:
         """Refuse where this process cannot write; reading commands work on such a root.
 
         Raises:
             DataRootRefused: the data root is read-only, or belongs to another user.
         """
-        if not os.access(self.root, os.W_OK | os.X_OK):
+        if not self.writable:
             raise DataRootRefused(
                 f"data root {self.root} is read-only for this user: change its owner or mode, or set OGAART_DATA to "
-                "another folder; search, sql, serve, doctor and verify work on a read-only data root"
+                "another folder; search, sql, serve, doctor, verify, metrics, reports, backup and plain gc work on "
+                "it"
             )
 
     def require_free(self, minimum: int) -> None:

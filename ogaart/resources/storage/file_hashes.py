@@ -1,6 +1,8 @@
 """Hashes of files that do not change, listed in one sealed file, by which ``ogaart verify`` notices rot in each."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -8,34 +10,87 @@ from ogaart.resources.storage.atomic_files import write_durably, write_json
 from ogaart.resources.storage.sealed_json import open_json
 from ogaart.resources.storage.sparse_copy import sparse_sha256
 
+Inodes = Mapping[tuple[int, int], str]
+"""Hashes of files by device and inode."""
 
-def record_hashes(folder: Path, target: Path, *, without: AbstractSet[str] = frozenset()) -> None:
+
+def record_hashes(
+    folder: Path, target: Path, *, without: AbstractSet[str] = frozenset(), known: Inodes | None = None
+) -> None:
     """Write the hash of every file below a folder to ``target``.
 
     Args:
         folder: the folder; its files must not change meanwhile.
         target: the list.
         without: names under the folder, of one or two parts, that are left out; the list itself always is.
+        known: hashes of files that are linked here from elsewhere, as they were when they were written: what has
+            changed since stays noticeable, and is not read again.
     """
     found = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         left_out = without & {relative.parts[0], "/".join(relative.parts[:2])}
         if path.is_file() and path != target and not left_out:
-            found[relative.as_posix()] = sparse_sha256(path)
+            status = path.stat()
+            recorded = (known or {}).get((status.st_dev, status.st_ino))
+            found[relative.as_posix()] = recorded or sparse_sha256(path)
     write_json(target, {"files": found}, indent=0)
+
+
+def linked_hashes(folder: Path, target: Path) -> Inodes:
+    """The recorded hashes of files that have other names as well; none where the list is missing or damaged."""
+    found = {}
+    for name, digest in (_recorded(target) or {}).items():
+        with contextlib.suppress(OSError):
+            status = (folder / name).stat()
+            if status.st_nlink > 1:
+                found[status.st_dev, status.st_ino] = digest
+    return found
+
+
+def keep_hashes(target: Path, names: AbstractSet[str]) -> None:
+    """Leave only files of these names in a list, durable on return; a damaged list is removed."""
+    kept = {name: digest for name, digest in (_recorded(target) or {}).items() if Path(name).name in names}
+    write_json(target, {"files": kept, "partly": True}, indent=0)
+
+
+def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
+    """Whether some files of a folder are as its list has them: before their content is copied into others."""
+    recorded = _recorded(target) or {}
+    try:
+        return all(recorded.get(name) == sparse_sha256(folder / name) for name in names)
+    except OSError:
+        return False
+
+
+def copy_as_recorded(folder: Path, target: Path, name: str, copy: Path) -> bool:
+    """Copy a file of a folder; whether it is there as its list has it, without which the copy is of no use."""
+    try:
+        return sparse_sha256(folder / name, copy) == (_recorded(target) or {}).get(name)
+    except OSError:
+        return False
+
+
+def _recorded(target: Path) -> dict[str, str] | None:
+    try:
+        return dict(open_json(target.read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def changed_files(folder: Path, target: Path) -> list[tuple[Path, str]]:
     """The files that are missing or not as recorded, each with what is wrong; none where there is no list."""
     try:
-        recorded: dict[str, str] = open_json(target.read_bytes())["files"]
+        listed = open_json(target.read_bytes())
+        recorded: dict[str, str] = listed["files"]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as cause:
         return [(target, f"the list of hashes is damaged: {cause}")]
     found = []
     for name, digest in recorded.items():
+        if "partly" in listed and not (folder / name).exists():
+            continue  # what the list covers may be deleted, and is never changed
         try:
             if sparse_sha256(folder / name) != digest:
                 found.append((folder / name, "not as it was written (its hash is wrong)"))

@@ -81,6 +81,14 @@ class KeyIndex:
             for n in np.flatnonzero(self.key[at] == digests).tolist()
         }
 
+    def lacking(self, keys: Sequence[str]) -> list[str]:
+        """The keys that are not there."""
+        if not len(self.key) or not keys:
+            return list(keys)
+        digests = _digests(keys)
+        at = np.minimum(np.searchsorted(self.key, digests), len(self.key) - 1)
+        return [keys[n] for n in np.flatnonzero(self.key[at] != digests).tolist()]
+
     def all_keys(self) -> set[str]:
         """Every key."""
         digits = self.key.tobytes().hex()

@@ -59,6 +59,11 @@ def shard_lock(folder: Path, name: str) -> Path:
     return folder / f"{name}.lock"
 
 
+def lines_lock(root: Path, name: str) -> Path:
+    """Held while a line is added to a log that several hosts share; ``root`` is the data root's folder."""
+    return root / "locks" / f"lines-{name}.lock"
+
+
 def host_lock(site: Path, host: str) -> Path:
     """Held from the wait for a request's turn until its response begins; ``site`` is the data root's folder for it."""
     return site / f"{host}.lock"

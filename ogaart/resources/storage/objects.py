@@ -6,9 +6,11 @@ database that says which object is current can be made again from the objects al
 """
 
 import json
+import math
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,6 +20,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.checksummed_parquet import stored_seal
 from ogaart.resources.storage.packs import stored_pack_seal
@@ -143,11 +146,11 @@ def parsed(path: Path) -> StoredObject | None:
     return StoredObject(stage, f"{query}/{found['page']}", int(found["sequence"]), found["id"], found["kind"], path)
 
 
-def stored_objects(root: Path) -> Iterator[StoredObject]:
-    """Every object under a data root."""
-    for path in (root / OBJECTS).glob("*/*/*"):
-        if (found := parsed(path)) is not None:
-            yield found
+def stored_objects(root: Path, objects: ObjectStore) -> dict[StoredObject, StoredFile]:
+    """Every object of a data root, with its file; of a bucket all are fetched."""
+    files = list(objects.files(root / OBJECTS))
+    objects.fetch(file.path for file in files)
+    return {found: file for file in files if (found := parsed(file.path)) is not None}
 
 
 def pointer_to(root: Path, found: StoredObject) -> Pointer:
@@ -157,7 +160,7 @@ def pointer_to(root: Path, found: StoredObject) -> Pointer:
     return Pointer(found.key, name, found.sequence, found.path.stat().st_size, seal)
 
 
-def newest_commits(root: Path) -> list[Pointer]:
+def newest_commits(root: Path, objects: ObjectStore) -> list[Pointer]:
     """The pointers, from the objects: of each stage and partition the newest object of a whole commit.
 
     A commit is whole where each of its objects is there, or has a successor, or where a link leads to one: links are
@@ -165,8 +168,9 @@ def newest_commits(root: Path) -> list[Pointer]:
     where all of them were written; the commit of the next run, which has the same sequence, comes before them.
     """
     found: list[Pointer] = []
-    for _, of_step in groupby(sorted(stored_objects(root)), key=lambda o: (o.stage, o.partition)):
-        commits = [_Commit.of(root, list(g)) for _, g in groupby(of_step, key=lambda o: (o.sequence, o.commit))]
+    files = stored_objects(root, objects)
+    for _, of_step in groupby(sorted(files), key=lambda o: (o.stage, o.partition)):
+        commits = [_Commit.of(root, files, list(g)) for _, g in groupby(of_step, key=lambda o: (o.sequence, o.commit))]
         newest: dict[Key, StoredObject] = {}
         for commit in sorted(commits, key=lambda c: (c.objects[0].sequence, c.linked, c.written), reverse=True):
             if commit.linked or all(key in newest for key in _lacking(commit.objects)):
@@ -183,10 +187,10 @@ class _Commit(NamedTuple):
     written: float
 
     @classmethod
-    def of(cls, root: Path, objects: list[StoredObject]) -> "_Commit":
+    def of(cls, root: Path, files: Mapping[StoredObject, StoredFile], objects: list[StoredObject]) -> "_Commit":
         links = ((root / o.key.name, o.path.name) for o in objects)
         linked = any(link.is_symlink() and link.readlink().name == name for link, name in links)
-        return cls(objects, linked, max(o.path.stat().st_mtime for o in objects))
+        return cls(objects, linked, max(files[o].written for o in objects))
 
 
 def _lacking(commit: Sequence[StoredObject]) -> list[Key]:
@@ -207,6 +211,37 @@ def _listed(commit: Sequence[StoredObject]) -> list[str]:
             except (pa.ArrowInvalid, OSError, KeyError, ValueError, TypeError):
                 continue  # damaged, or of a version before: another one may list them
     return []
+
+
+def superseded(
+    files: Iterable[StoredFile], pointers: Iterable[Pointer], grace: float, *, remote: bool
+) -> list[StoredFile]:
+    """Objects that have had a successor for more than ``grace`` seconds, sorted.
+
+    In the data root's folder an object is touched when its successor becomes current. In a bucket nothing is touched:
+    there it counts from when the earliest successor that is left was written.
+    """
+    oldest = time.time() - grace
+    current = {pointer.key: pointer for pointer in pointers}
+    names = {Path(pointer.object).name for pointer in current.values()}
+    known = [(found, file) for file in files if (found := parsed(file.path)) is not None]
+    since = {found.path: file.written for found, file in known}
+    if remote:
+        for _, group in groupby(sorted(known, key=lambda k: (k[0].key, -k[0].sequence)), key=lambda k: k[0].key):
+            successor = math.inf
+            for _, commits in groupby(group, key=lambda k: k[0].sequence):
+                same = list(commits)
+                last = successor if successor < math.inf else max(file.written for _, file in same)
+                since |= {found.path: last for found, _ in same}
+                successor = min(file.written for _, file in same)
+    return sorted(
+        file
+        for found, file in known
+        if found.path.name not in names
+        and (pointer := current.get(found.key)) is not None
+        and found.sequence <= pointer.sequence
+        and since[found.path] < oldest
+    )
 
 
 def is_file(path: Path) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ogaart.resources.objects.folder import read_range
+
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _MARK = b"ogaart.sha256:"
 _SEAL = len(_MARK) + hashlib.sha256().digest_size * 2
@@ -125,11 +127,4 @@ def read_at(path: Path, offset: int, length: int, *, remedy: str = "materialize 
     Raises:
         OSError: the pack is missing or shorter than that.
     """
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        data = os.pread(handle, length, offset)
-    finally:
-        os.close(handle)
-    if len(data) != length:
-        raise OSError(f"{path} ends before offset {offset} + {length} bytes: {remedy}")
-    return data
+    return read_range(path, offset, length, remedy)

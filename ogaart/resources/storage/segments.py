@@ -102,14 +102,34 @@ class Segments(ABC, Generic[LocationT, ScanT]):
             found |= {key: self._location(place) for key, place in self._index.find(older).items()}
         return found
 
-    def scan(self) -> Iterator[ScanT]:
-        """All segments, one at a time, in the order of their names; damaged ones are left out and noted."""
+    def names(self) -> list[str]:
+        """All segments that are not known to be damaged, by name."""
         self._refresh()
-        for name in sorted(self._known() - self._damaged.keys()):
+        return sorted(self._known() - self._damaged.keys())
+
+    def lacking(self, keys: Sequence[str]) -> list[str]:
+        """Those of many keys that have no row; quicker than ``locate`` where nearly all have one."""
+        self._refresh()
+        older = self._index.lacking(keys) if self._index is not None else keys
+        return [key for key in older if key not in self._locations]
+
+    def scan(self, passed_over: AbstractSet[str] = frozenset()) -> Iterator[ScanT]:
+        """All segments but some, one at a time, in the order of their names; damaged ones are left out and noted."""
+        for name in self.names():
+            if name in passed_over:
+                continue
             try:
                 yield self._read_whole(name)
             except SegmentDamaged:
                 continue  # noted by _read_whole
+
+    def segment(self, name: str) -> ScanT:
+        """All rows of one segment.
+
+        Raises:
+            SegmentDamaged: it cannot be read; it is ignored from now on.
+        """
+        return self._read_whole(name)
 
     def verify(self) -> dict[str, str]:
         """Read every segment whole; returns those that are damaged, with the reason.

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.storage.atomic_files import make_folders, sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 from ogaart.resources.storage.current_objects import CurrentObjects, made_pointer, next_sequence
 from ogaart.resources.storage.objects import NOTE, PACKS, Cut, Key, PointerStore, commit_note, is_file, object_name
+from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, by_name
 from ogaart.resources.storage.table_types import Table
 
@@ -39,11 +41,12 @@ class Tables:
     Args:
         root: the data root.
         pointers: which object is current.
+        store: where objects are durable; by default the data root itself.
     """
 
-    def __init__(self, root: Path, pointers: PointerStore) -> None:
+    def __init__(self, root: Path, pointers: PointerStore, store: ObjectStore | None = None) -> None:
         self.root = root
-        self.objects = CurrentObjects(root, pointers)
+        self.objects = CurrentObjects(root, pointers, store)
 
     def path(self, table: Table, stage: str, partition: str) -> Path:
         """Where the rows of (table, stage, partition) lie now, or their fixed name where there are none."""
@@ -52,6 +55,15 @@ class Tables:
     def pack_path(self, stage: str, partition: str) -> Path:
         """Where the pack of (stage, partition) lies now, or its fixed name where there is none."""
         return self.objects.path(Key(PACKS, stage, partition))
+
+    def read_pack(self, stage: str, partition: str, offset: int, length: int) -> bytes:
+        """A range of the pack of (stage, partition), without fetching the rest from a bucket.
+
+        Raises:
+            OSError: the pack is missing or shorter than that.
+        """
+        place, store = self.objects.place(Key(PACKS, stage, partition)), self.objects.store
+        return store.read(place, offset, length) if store.remote else read_at(place, offset, length)
 
     def link(self, table: Table, stage: str, partition: str) -> Path:
         """The fixed name that leads to the rows of (table, stage, partition)."""
@@ -100,7 +112,13 @@ class Tables:
             )
 
     def select(self, table: Table[R], partition: str, columns: Sequence[str], stage: str | None = None) -> list[R]:
-        """Rows with some columns only, read without the others; errors as ``read``."""
+        """Rows with some columns only, read without the others; errors as ``read``.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        if unknown := [name for name in columns if name not in table.schema.names]:
+            raise KeyError(f"table {table.name} has no column {unknown[0]!r}")
         path = self.path(table, stage or table.stage, partition)
         return list(_rows(table, _read(table, path, columns), columns)) if path.exists() else []
 
@@ -110,7 +128,7 @@ class Tables:
 
     def partitions(self, table: Table, stage: str | None = None) -> list[str]:
         """The partitions for which the table has a file, sorted."""
-        return [key.partition for key in self.objects.all(table.name) if key.stage == (stage or table.stage)]
+        return [key.partition for key in self.objects.keys(table.name) if key.stage == (stage or table.stage)]
 
     def files(self, table: Table) -> list[Path]:
         """The table's current files, of all stages and partitions, sorted."""
@@ -140,6 +158,7 @@ class Tables:
                 else:
                     _write(by_name(key.kind), rows[key.kind], path, commit_note(key, sequence, names))
                     fault(Fault.TABLE_DRAFTED)
+                self.objects.store.put(path, path)
             sync_folder(paths[0].parent)
         except BaseException:
             for path in paths:

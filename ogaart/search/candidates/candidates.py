@@ -60,7 +60,7 @@ class Candidates:
 
     @property
     def closeness_share(self) -> float:
-        """Weight of the miniatures in the likeness of what is no copy; none where a visitor weighs it otherwise."""
+        """Weight of the miniatures in the likeness of what is not a copy; none where a visitor weighs it otherwise."""
         if not self._directions:
             return thresholds_of(self._info.model).closeness_share
         return FUSED_SHARE if self._query.weights == fusion.USUAL else 0.0
@@ -190,22 +190,34 @@ class Candidates:
             only = narrowed.where("candidates", Ids(frozenset(lacking)))
             cosines |= {point.id: point.score for point in self._by_model(only, len(lacking))}
         by_parts |= self._fused.scores(direction, weights, [i for i in cosines if i not in by_parts])
-        hits = []
-        for image_id, hit in by_parts.items():
-            blocks = {**hit.cosines, SUBJECT: cosines.get(image_id, 0.0)}
-            score = fusion.fused_score({name: np.array([c], np.float32) for name, c in blocks.items()}, weights)
-            hits.append(FusedHit(image_id, float(score[0]), blocks))
-        return sorted(hits, key=lambda hit: (-hit.score, hit.image_id))[:limit]
+        cosines_of = {name: [hit.cosines[name] for hit in by_parts.values()] for name in self._fused.projection.places}
+        cosines_of[SUBJECT] = [cosines.get(image_id, 0.0) for image_id in by_parts]
+        scores = fusion.fused_score({name: np.array(c, np.float32) for name, c in cosines_of.items()}, weights)
+        found = list(by_parts.values())
+        order = np.lexsort((np.array(list(by_parts), np.int64), -scores))[:limit]
+        hits = [(found[n], float(scores[n]), cosines_of[SUBJECT][n]) for n in order.tolist()]
+        return [FusedHit(hit.image_id, score, {**hit.cosines, SUBJECT: cosine}) for hit, score, cosine in hits]
 
     def _on_scale(self, score: float) -> float:
         assert self._fused is not None
-        typical = self._info.typical_cosine or thresholds_of(self._info.model).typical_cosine
         if not self._fused.with_subject:
             return score
-        usual, unrelated = self._fused.typical(self._query.weights), self._fused.unrelated
-        cosine = self._info.unrelated_cosine
-        if unrelated is None or cosine is None or not usual < unrelated < 1 or not typical < cosine < 1:
-            return typical + (1 - typical) * (score - usual) / (1 - usual)
-        if score < unrelated:
-            return typical + (cosine - typical) * (score - usual) / (unrelated - usual)
-        return cosine + (1 - cosine) * (score - unrelated) / (1 - unrelated)
+        return on_scale(score, self._fused.typical(self._query.weights), self._fused.unrelated, self._info)
+
+
+def on_scale(score: float, usual: float, unrelated: float | None, info: Info) -> float:
+    """A score by other vectors on the scale of the model's cosine.
+
+    Args:
+        score: 1 for equal pictures.
+        usual: that of the median pair.
+        unrelated: that of the nearest unrelated picture; None: it is not known.
+        info: what the model's cosines of both are, in the same publication.
+    """
+    typical = info.typical_cosine or thresholds_of(info.model).typical_cosine
+    cosine = info.unrelated_cosine
+    if unrelated is None or cosine is None or not usual < unrelated < 1 or not typical < cosine < 1:
+        return typical + (1 - typical) * (score - usual) / (1 - usual)
+    if score < unrelated:
+        return typical + (cosine - typical) * (score - usual) / (unrelated - usual)
+    return cosine + (1 - cosine) * (score - unrelated) / (1 - unrelated)

@@ -12,11 +12,11 @@ import simsimd
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from ogaart.core.arrays import load_array
 from ogaart.likeness import fusion
 from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import SUBJECT, Projection
-from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
+from ogaart.resources.catalog.fused_files import FusedRows, has_fused
+from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.query import QueryPicture
 
@@ -26,6 +26,7 @@ _MORE = 100  # rows that are compared exactly beyond those wanted: int8 moves sc
 _SAMPLED, _ENOUGH = 300, 30  # pictures whose pairs show what is typical
 _COMPARED, _NEAR_COPIES, _COPY = 60, 20, 0.9  # pictures compared with all, and what is a copy of one in another entry
 _REMEMBERED = 64  # weights
+_BLOCK = 2048  # rows that are read at a time
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _unlinked(_image_id: int) -> Collection[int]:
 
 
 class FusedIndex:
-    """Exact search over ``fused.npy``; safe to use from many threads.
+    """Exact search over all fused vectors; safe to use from many threads.
 
     Args:
         path: the generation's folder.
@@ -52,9 +53,10 @@ class FusedIndex:
 
     def __init__(self, path: Path, columns: Columns, linked: Linked = _unlinked) -> None:
         self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
-        self._rows: NDArray[np.int8] = load_array(path / FUSED, mapped=True)
-        self.ids: NDArray[np.int64] = load_array(path / FUSED_IDS)
+        self._rows = FusedRows.open(path, self.projection.dimension)
+        self.ids = self._rows.ids
         self._columns = columns.rows(self.ids)
+        self._known = self._columns >= 0
         self._entries = columns.entry_of
         authors = columns.values["author"]
         of_entries = np.full(len(columns.slugs), -1)
@@ -67,7 +69,7 @@ class FusedIndex:
     @classmethod
     def open(cls, path: Path, columns: Columns, linked: Linked = _unlinked) -> Self | None:
         """The index of a generation; None where it was published without one."""
-        return cls(path, columns, linked) if (path / FUSED).exists() else None
+        return cls(path, columns, linked) if has_fused(path) else None
 
     @property
     def with_subject(self) -> bool:
@@ -79,8 +81,8 @@ class FusedIndex:
         with self._lock:
             known = self._typical.get(weights)
         if known is None:
-            rows = self._rows[:: max(1, len(self._rows) // _SAMPLED)][:_SAMPLED]
-            stored = self.projection.restore(np.asarray(rows))
+            sampled = np.arange(0, len(self._rows), max(1, len(self._rows) // _SAMPLED))[:_SAMPLED]
+            stored = self.projection.restore(self._rows[sampled])
             pairs = np.triu_indices(len(stored), 1)
             cosines = {n: (stored[:, at] @ stored[:, at].T)[pairs] for n, at in self.projection.places.items()}
             enough = len(stored) >= _ENOUGH
@@ -100,7 +102,7 @@ class FusedIndex:
         for row in range(0, len(self.ids), max(1, len(self.ids) // _COMPARED)):
             own = self._columns[row]
             passing = (self._entries != self._entries[own]) & (self._authors != self._authors[own])
-            direction = self.projection.restore(np.asarray(self._rows[row]))
+            [direction] = self.projection.restore(self._rows[np.array([row])])
             hits = self.nearest(direction, fusion.USUAL, passing, _NEAR_COPIES)
             linked = self._linked(int(self.ids[row]))
             best += [hit.score for hit in hits if hit.score < _COPY and hit.image_id not in linked][:1]
@@ -120,7 +122,7 @@ class FusedIndex:
         wanted = np.asarray(ids, np.int64)
         places = np.minimum(np.searchsorted(self.ids, wanted), max(len(self.ids) - 1, 0))
         rows = places[self.ids[places] == wanted] if len(self.ids) else places[:0]
-        return self.projection.restore(np.asarray(self._rows[rows]))
+        return self.projection.restore(self._rows[rows])
 
     def nearest(self, direction: Matrix, weights: Weights, passing: Mask, limit: int) -> list[FusedHit]:
         """The most similar pictures, best first, equal scores by id; each once, however many rows it has.
@@ -131,41 +133,37 @@ class FusedIndex:
             passing: which images may be hits.
             limit: most hits returned.
         """
-        scans = [self._scan(direction, weights.of_blocks())]
-        if other := weights.of_other_colours():
-            scans.append(self._scan(direction, other))  # by itself: the mean may have recolours far down
-        allowed = (self._columns >= 0) & passing[self._columns]
+        allowed = self._known & passing[self._columns]
         count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:
             return []
-        best = []
+        # Other colours by themselves: the mean of all blocks may have recolours far down.
+        ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
+        scans = self._scan(direction, ways)
+        scans[:, ~allowed] = -np.inf
+        best = np.zeros(len(allowed), np.bool_)
         for scores in scans:
-            scores[~allowed] = -np.inf
-            best.append(np.argpartition(-scores, count - 1)[:count])
-        return self._exact(direction, weights, np.unique(np.concatenate(best)))[:limit]
+            best[highest(scores, count)] = True
+        return self._exact(direction, weights, np.flatnonzero(best))[:limit]
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
         """The scores of images that are here, by id."""
-        rows = np.flatnonzero(np.isin(self.ids, np.asarray(ids, np.int64)))
+        wanted = np.unique(np.asarray(ids, np.int64))
+        first, end = (np.searchsorted(self.ids, wanted, side) for side in ("left", "right"))  # with and without ground
+        rows = np.concatenate([np.arange(*span) for span in zip(first, end, strict=True)] or [np.zeros(0, np.int64)])
         return {hit.image_id: hit for hit in self._exact(direction, weights, rows)}
 
-    def _scan(self, direction: Matrix, weights: Mapping[str, float]) -> NDArray[np.float32]:
-        """The weighted mean of the blocks' cosines with every row, as near as int8 is."""
-        query = np.zeros(self.projection.dimension, np.float32)
-        total = sum(weight for name, weight in weights.items() if name in self.projection.places)
-        for name, place in self.projection.places.items():
-            query[place] = direction[place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
-        query *= self.projection.scales / np.float32(127)
-        largest = float(np.abs(query).max(initial=0.0))
-        if not largest or not len(self._rows):
-            return np.zeros(len(self._rows), np.float32)
-        step = largest / 127
-        products = simsimd.cdist(np.rint(query / step).astype(np.int8)[None], self._rows, metric="dot")
-        return np.asarray(np.asarray(products, np.float32)[0] * np.float32(step), np.float32)
+    def _scan(self, direction: Matrix, ways: Sequence[Mapping[str, float]]) -> NDArray[np.float32]:
+        """``scan`` of all rows, in the order of ``ids``."""
+        scores = np.zeros((len(ways), len(self.ids) + 1), np.float32)  # -1 is the place of rows that are not published
+        for places, values in self._rows.blocks:
+            for row, found in zip(scores, scan(self.projection, values, direction, ways), strict=True):
+                row[places] = found  # a way at a time, which takes a fifth of the time of both
+        return scores[:, :-1]
 
     def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64]) -> list[FusedHit]:
         rows = np.sort(rows)
-        stored = self.projection.restore(np.asarray(self._rows[rows]))
+        stored = self.projection.restore(self._rows[rows])
         cosines = {
             name: np.asarray(stored[:, place] @ direction[place], np.float32)
             for name, place in self.projection.places.items()
@@ -177,3 +175,51 @@ class FusedIndex:
                 found = {name: float(values[n]) for name, values in cosines.items()}
                 best[image_id] = FusedHit(image_id, float(scores[n]), found)
         return sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))
+
+
+def scan(
+    projection: Projection, rows: NDArray[np.int8], direction: Matrix, ways: Sequence[Mapping[str, float]]
+) -> NDArray[np.float32]:
+    """The weighted means of the blocks' cosines with every row, as near as int8 is.
+
+    Args:
+        projection: of the rows.
+        rows: (N, d) int8.
+        direction: (d,) float32, blocks of length 1 or less.
+        ways: weights of the blocks, for one mean each; of those only that the projection has.
+
+    Returns:
+        (W, N) float32.
+    """
+    queries = np.zeros((len(ways), projection.dimension), np.float32)
+    for query, weights in zip(queries, ways, strict=True):
+        total = sum(weight for name, weight in weights.items() if name in projection.places)
+        for name, place in projection.places.items():
+            query[place] = direction[place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
+    queries *= projection.scales / np.float32(127)
+    steps = np.abs(queries).max(axis=1, keepdims=True, initial=0.0) / 127
+    found = np.zeros((len(ways), len(rows)), np.float32)
+    if not len(rows):
+        return found
+    rounded = np.rint(np.divide(queries, steps, out=np.zeros_like(queries), where=steps > 0)).astype(np.int8)
+    for start in range(0, len(rows), _BLOCK):  # each is read from memory once, for all means
+        products = simsimd.cdist(rounded, rows[start : start + _BLOCK], metric="dot")
+        found[:, start : start + _BLOCK] = np.asarray(products, np.float32) * steps
+    return found
+
+
+def highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """The rows of so many of the highest scores, rising.
+
+    Most are passed over eight at a time: as many groups have a score of that height as there are rows wanted.
+    """
+    if len(scores) > 16 * count:
+        whole = len(scores) // 8 * 8
+        groups = np.maximum.reduceat(scores, np.arange(0, whole, 8)) if whole else scores
+        least = np.partition(groups, len(groups) - count)[len(groups) - count]
+        rows = np.flatnonzero(scores >= least)
+    else:
+        rows = np.arange(len(scores))
+    if len(rows) > count:
+        rows = rows[np.sort(np.argpartition(-scores[rows], count - 1)[:count])]
+    return rows

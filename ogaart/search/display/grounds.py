@@ -8,11 +8,11 @@ _CLEAR = 30.0  # a difference of lightness from which a colour stands out
 _ENOUGH = 0.45  # a picture of which less stands out is hard to see
 
 
-def visibility(palette: tuple[str, ...], shares: tuple[float, ...], ground: float) -> float:
+def visibility(lightnesses: tuple[float, ...], shares: tuple[float, ...], ground: float) -> float:
     """How much of a picture stands out from a ground.
 
     Args:
-        palette: main colours as ``#rrggbb``.
+        lightnesses: of its main colours, 0 to 100.
         shares: their shares of the visible pixels.
         ground: lightness of the ground, 0 to 100.
 
@@ -23,8 +23,7 @@ def visibility(palette: tuple[str, ...], shares: tuple[float, ...], ground: floa
     if not total:
         return 1.0
     seen = sum(
-        share * min(1.0, abs(lightness(colour) - ground) / _CLEAR)
-        for colour, share in zip(palette, shares, strict=False)
+        share * min(1.0, abs(light - ground) / _CLEAR) for light, share in zip(lightnesses, shares, strict=False)
     )
     return seen / total
 
@@ -36,7 +35,8 @@ def ground(hit: Hit) -> str:
     """
     if not hit.has_alpha or not hit.palette:
         return ""
-    on_light, on_dark, on_grey = (visibility(hit.palette, hit.palette_shares, g) for g in (LIGHT, DARK, GREY))
+    light = tuple(map(lightness, hit.palette))
+    on_light, on_dark, on_grey = (visibility(light, hit.palette_shares, g) for g in (LIGHT, DARK, GREY))
     if min(on_light, on_dark) >= _ENOUGH:
         return ""
     if max(on_light, on_dark) < _ENOUGH and on_grey > max(on_light, on_dark):

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -14,110 +15,150 @@ from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.licences import attribution
 
+_Read = Callable[[Any], Any]
 
-def _texts(value: str | None) -> tuple[str, ...]:
-    return tuple(str(item) for item in json.loads(value)) if value else ()
+
+def _parsed(text: str) -> tuple[Any, ...]:
+    return tuple(json.loads(text))
 
 
 def _hex_colour(value: int) -> str:
     return f"#{value & 0xFFFFFF:06x}"
 
 
-def _place(row: sqlite3.Row) -> Occurrence:
-    return Occurrence(
-        image_id=row["image_id"],
-        slug=row["slug"],
-        title=row["title"] or row["slug"],
-        author=row["author"] or "",
-        licences=_texts(row["licences"]),
-        page_url=row["page_url"] or "",
-        file=row["shown_name"] or "",
-        file_url=row["file_url"] or "",
-        member_path=row["member_path"] or "",
-        format=row["format"] or "",
-        bytes=row["bytes"] or 0,
-        fid=row["fid"],
-        file_sha256=row["file_sha256"] or "",
-        sha256=row["sha256"] or "",
-    )
+class _HitReader:
+    """Reads the rows of one query; what the hits of an entry share is made once.
 
+    Args:
+        present: columns of the images' rows; publications of before lack some.
+    """
 
-def _columns(row: sqlite3.Row) -> dict[str, Any]:
-    """The served columns of an image and its entry, by name; a publication of before may lack some of them."""
-    present = frozenset(row.keys())
-    return {
-        column.served_name: _value(column, row[column.served_name])
-        for column in (*IMAGES.served, *ENTRIES.served)
-        if column.served_name in present and column.served_name != "pixel_sha256"  # bytes here; a field of Hit
-    }
+    def __init__(self, present: Iterable[str]) -> None:
+        self._present = frozenset(present)
+        self._parse = cache(_parsed)
+        self._entries: dict[str, dict[str, Any]] = {}
+        served = (*IMAGES.served, *ENTRIES.served)
+        self._served = [
+            (column.served_name, self._read_of(column))
+            for column in served
+            # Bytes here; a field of Hit.
+            if column.served_name in self._present and column.served_name != "pixel_sha256"
+        ]
 
+    def _read_of(self, column: Column) -> _Read | None:
+        """How a served column is read: words.sqlite holds lists as JSON and truth values as numbers."""
+        if pa.types.is_list(column.type):
+            return self._parse
+        return bool if pa.types.is_boolean(column.type) else None
 
-def _value(column: Column, value: Any) -> Any:
-    """A served column's value as its Arrow type says: words.sqlite holds lists as JSON and truth values as numbers."""
-    if value is None:
-        return None
-    if pa.types.is_list(column.type):
-        return tuple(json.loads(value))
-    return bool(value) if pa.types.is_boolean(column.type) else value
+    def _texts(self, value: str | None) -> tuple[str, ...]:
+        return self._parse(value) if value else ()
 
+    def place(self, row: sqlite3.Row) -> Occurrence:
+        """A file or member that holds a picture."""
+        return Occurrence(
+            image_id=row["image_id"],
+            slug=row["slug"],
+            title=row["title"] or row["slug"],
+            author=row["author"] or "",
+            licences=self._texts(row["licences"]),
+            page_url=row["page_url"] or "",
+            file=row["shown_name"] or "",
+            file_url=row["file_url"] or "",
+            member_path=row["member_path"] or "",
+            format=row["format"] or "",
+            bytes=row["bytes"] or 0,
+            fid=row["fid"],
+            file_sha256=row["file_sha256"] or "",
+            sha256=row["sha256"] or "",
+        )
 
-def _hit(row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
-    shown = next((place for place in places if place.image_id == row["image_id"]), None)
-    names = _texts(row["licences"])
-    urls = _texts(row["licence_urls"])
-    title, author, page_url = row["title"] or row["slug"], row["author"] or "", row["page_url"] or ""
-    # Publications of before have no such column.
-    collaborators = _texts(row["collaborators"]) if "collaborators" in row.keys() else ()  # noqa: SIM118 - a Row
-    return Hit(
-        image_id=row["image_id"],
-        score=None,
-        relation=None,
-        slug=row["slug"],
-        title=title,
-        author=author,
-        author_url=row["author_url"] or "",
-        collaborators=collaborators,
-        submitter=row["submitter"] or "",
-        licences=tuple(LicenceName(name, urls[n] if n < len(urls) else "") for n, name in enumerate(names)),
-        notice=row["notice"] or "",
-        attribution=attribution(title, author, names, page_url, row["notice"] or None, collaborators),
-        page_url=page_url,
-        posted_at=str(row["posted_at"] or ""),
-        fetched_at=str(row["fetched_at"] or ""),
-        art_type=row["art_type"] or "",
-        tags=_texts(row["tags"]),
-        description=row["description"] or "",
-        file=shown.file if shown else "",
-        file_url=shown.file_url if shown else "",
-        member_path=shown.member_path if shown else "",
-        width=row["width"],
-        height=row["height"],
-        format=row["format"] or "",
-        frames=row["frames"] or 1,
-        has_alpha=bool(row["has_alpha"]),
-        colours=row["colours"] or 0,
-        palette=tuple(_hex_colour(int(colour)) for colour in json.loads(row["palette"] or "[]")),
-        palette_shares=tuple(float(share) for share in json.loads(row["palette_shares"] or "[]")),
-        pixel_art=bool(row["pixel_art"]),
-        pixel_sha256=row["pixels"],
-        places=tuple(places),
-        columns=_columns(row),
-    )
+    def _columns(self, row: sqlite3.Row) -> dict[str, Any]:
+        """The served columns of an image and its entry, by name."""
+        values = {name: row[name] for name, _ in self._served}
+        for name, read in self._served:
+            if read is not None and values[name] is not None:
+                values[name] = read(values[name])
+        return values
+
+    def _of_entry(self, row: sqlite3.Row) -> dict[str, Any]:
+        """The fields that all hits of an entry share."""
+        slug = row["slug"]
+        if slug in self._entries:
+            return self._entries[slug]
+        names = self._texts(row["licences"])
+        urls = self._texts(row["licence_urls"])
+        title, author, page_url = row["title"] or slug, row["author"] or "", row["page_url"] or ""
+        collaborators = self._texts(row["collaborators"]) if "collaborators" in self._present else ()
+        fields = self._entries[slug] = {
+            "slug": slug,
+            "title": title,
+            "author": author,
+            "author_url": row["author_url"] or "",
+            "collaborators": collaborators,
+            "submitter": row["submitter"] or "",
+            "licences": tuple(LicenceName(name, urls[n] if n < len(urls) else "") for n, name in enumerate(names)),
+            "notice": row["notice"] or "",
+            "attribution": attribution(title, author, names, page_url, row["notice"] or None, collaborators),
+            "page_url": page_url,
+            "posted_at": str(row["posted_at"] or ""),
+            "fetched_at": str(row["fetched_at"] or ""),
+            "art_type": row["art_type"] or "",
+            "tags": self._texts(row["tags"]),
+            "description": row["description"] or "",
+        }
+        return fields
+
+    def hit(self, row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
+        """A picture with its places."""
+        shown = next((place for place in places if place.image_id == row["image_id"]), None)
+        return Hit(
+            image_id=row["image_id"],
+            score=None,
+            relation=None,
+            **self._of_entry(row),
+            file=shown.file if shown else "",
+            file_url=shown.file_url if shown else "",
+            member_path=shown.member_path if shown else "",
+            width=row["width"],
+            height=row["height"],
+            format=row["format"] or "",
+            frames=row["frames"] or 1,
+            has_alpha=bool(row["has_alpha"]),
+            colours=row["colours"] or 0,
+            palette=tuple(_hex_colour(int(colour)) for colour in self._texts(row["palette"])),
+            palette_shares=tuple(float(share) for share in self._texts(row["palette_shares"])),
+            pixel_art=bool(row["pixel_art"]),
+            pixel_sha256=row["pixels"],
+            places=tuple(places),
+            columns=self._columns(row),
+        )
 
 
 def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] = frozenset()) -> dict[int, Hit]:
     """Read hits by id, each with all places of its pixels but the blocked ones; unknown ids are left out."""
     wanted = [image_id for image_id in ids if image_id not in blocked]
     rows = store.image_rows(wanted)
+    if not rows:
+        return {}
+    read = _HitReader(next(iter(rows.values())).keys())
     places: dict[str, list[Occurrence]] = {}
     for row in store.place_rows(wanted):
         if row["image_id"] not in blocked:
-            places.setdefault(row["pixels"], []).append(_place(row))
-    return {image_id: _hit(row, places.get(row["pixels"], ())) for image_id, row in rows.items()}
+            places.setdefault(row["pixels"], []).append(read.place(row))
+    return {image_id: read.hit(row, places.get(row["pixels"], ())) for image_id, row in rows.items()}
 
 
 def judged(
-    hit: Hit, score: float | None, relation: Relation | None, folded: tuple[Hit, ...] = (), count: int = 0
+    hit: Hit,
+    score: float | None,
+    relation: Relation | None,
+    why: Mapping[str, float],
+    folded: tuple[Hit, ...] = (),
+    count: int = 0,
+    entry_more: int = 0,
 ) -> Hit:
     """Return the hit with its similarity, what is collapsed under it, and how much that is in all."""
-    return replace(hit, score=score, relation=relation, folded=folded, folded_count=count)
+    return replace(
+        hit, score=score, relation=relation, why=why, folded=folded, folded_count=count, entry_more=entry_more
+    )

@@ -1,6 +1,6 @@
 """From the filters of a search to conditions: values are found however they are capitalised, or named as unknown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ogaart.resources.index.filters import AnyOf, Condition, Ids, IndexFilter, NoneOf, NotIds
@@ -38,13 +38,16 @@ NO_CONDITIONS = Conditions({})
 """Of a search without filters."""
 
 
-def resolve(filters: Filters, columns: ImageColumns, art_types: Iterable[str] = ()) -> Conditions:
+def resolve(
+    filters: Filters, columns: ImageColumns, art_types: Iterable[str] = (), blocked: Collection[int] = ()
+) -> Conditions:
     """The conditions of a search's filters in one publication.
 
     Args:
         filters: as a visitor set them.
         columns: what the publication's images have.
         art_types: types that the site has, whether or not a picture here is of one.
+        blocked: images that are not shown; what only they have is not named either.
 
     Raises:
         InvalidParameter: a licence or an art type does not exist; the message names the nearest ones.
@@ -62,7 +65,11 @@ def resolve(filters: Filters, columns: ImageColumns, art_types: Iterable[str] = 
         elif field in _KEYS:
             values = (value,) if isinstance(value, str) else value
             spelled = [columns.values[_KEYS[field]].spelled(one) for one in values]
-            unknown += [_unknown(field, one, columns) for one, names in zip(values, spelled, strict=True) if not names]
+            unknown += [
+                UnknownValue(field, one, nearest_values(field, one, columns, blocked))
+                for one, names in zip(values, spelled, strict=True)
+                if not names
+            ]
             key = _KEYS[field]
             if field == "tags":
                 found[field] = tuple(AnyOf(key, names) for names in spelled)
@@ -71,6 +78,19 @@ def resolve(filters: Filters, columns: ImageColumns, art_types: Iterable[str] = 
         else:
             found[field] = (filters.condition(field),)
     return Conditions(found, tuple(unknown))
+
+
+def nearest_values(field: str, value: str, columns: ImageColumns, blocked: Collection[int] = ()) -> tuple[str, ...]:
+    """The values of authors, tags or entries that one may mean, the nearest first; none that only blocked images have.
+
+    Args:
+        field: the filter, as ``Filter.field``.
+        value: what nothing has.
+        columns: what the publication's images have.
+        blocked: images that are not shown.
+    """
+    shown = columns.counts(_KEYS[field], ~columns.of_ids(blocked))
+    return tuple(nearest(value, [name for name, _ in shown]))
 
 
 def narrow(
@@ -120,8 +140,3 @@ def _types(values: Iterable[str], columns: ImageColumns, art_types: Iterable[str
             raise unknown_value("type", value, known)
         found.extend(names)
     return found
-
-
-def _unknown(field: str, value: str, columns: ImageColumns) -> UnknownValue:
-    values = columns.values[_KEYS[field]]
-    return UnknownValue(field, value, tuple(nearest(value, values.names)))

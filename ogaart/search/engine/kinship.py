@@ -1,6 +1,7 @@
 """What belongs to a picture: cells of a sheet, frames of its animation, its family, and exact parts in all entries."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ogaart.search.engine.hits import read_hits
@@ -118,6 +119,18 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
         _parts(store, hit, blocked, of="part", other="whole"),
         _parts(store, hit, blocked, of="whole", other="part"),
     )
+
+
+def frames_with(store: ServingStore, ids: Sequence[int]) -> frozenset[int]:
+    """The frames of the animations of some pictures, these among them; empty in a publication that does not know."""
+    if not store.knows_kinship:
+        return frozenset()
+    rows = store.select(
+        "SELECT DISTINCT f.image_id FROM frames AS f JOIN frames AS own USING (animation_id)"
+        " WHERE own.image_id IN (SELECT value FROM json_each(?))",
+        json.dumps(list(ids)),
+    )
+    return frozenset(row["image_id"] for row in rows)
 
 
 def count_cells(store: ServingStore, image_id: int) -> int:

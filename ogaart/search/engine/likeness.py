@@ -11,7 +11,7 @@ from ogaart.search.results import Hit, Relation, Verdict
 
 # Closeness of signatures from which two pictures are copies of each other, by the smaller side in pixels: a copy of an
 # icon loses more of it.
-_ICON, _PICTURE = 16.0, 32.0
+_ICON, PICTURE = 16.0, 32
 _NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 _BEST_SIMILAR = 0.9
 # Fits below mean little for a picture that is not known to be cropped: flat backgrounds fit into much.
@@ -21,7 +21,7 @@ _UNLIKE = "No similar picture was found; these are the closest matches."
 
 def near_copy(side: float) -> float:
     """Closeness from which two pictures are copies, the smallest side of both being so many pixels."""
-    share = min(max((side - _ICON) / (_PICTURE - _ICON), 0.0), 1.0)
+    share = min(max((side - _ICON) / (PICTURE - _ICON), 0.0), 1.0)
     return _NEAR_ICON + share * (_NEAR_PICTURE - _NEAR_ICON)
 
 
@@ -109,6 +109,15 @@ def near_copy_in(hit: Hit) -> str:
 
 def _named(hit: Hit) -> str:
     return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
+
+
+def notes_on(picture: QueryPicture) -> tuple[str, ...]:
+    """What is said of a visitor's picture that is nearly the same all over: no near copies of it are recognised."""
+    if picture.blank or picture.noise or not signatures.flat(picture.signature):
+        return ()
+    if len(picture.palette) > 1:
+        return ("Your picture is nearly the same all over: near copies of it cannot be recognised.",)
+    return ("Your picture has only one colour: near copies of it cannot be recognised.",)
 
 
 def of_what_shows_nothing(picture: QueryPicture, found: Verdict) -> Verdict:

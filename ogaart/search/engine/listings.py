@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ogaart.search.display.frames import numbered
+from ogaart.search.engine.index_filters import nearest_values
 from ogaart.search.engine.service import SearchService
 from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
@@ -69,8 +70,9 @@ class EntryList:
 
 
 def pictures_of(service: SearchService, slug: str, limit: int, offset: int = 0) -> EntryPictures | None:
-    """The pictures of an entry; None where it has none that is published."""
+    """The pictures of an entry, named in any case; None where it has none that is published."""
     with service.store() as (store, blocked):
+        slug = store.columns.values["slug"].commonest(slug)
         rows = store.select(_OF_ENTRY, slug)
     named = sorted((_natural(row["name"]), row["image_id"]) for row in rows if row["image_id"] not in blocked)
     ids = tuple(image_id for _, image_id in named)
@@ -121,6 +123,18 @@ def entries_of(service: SearchService, kind: str, name: str, limit: int, offset:
         sum(map(len, found.values())),
         tuple(counted.most_common()),
     )
+
+
+def nearest_names(service: SearchService, kind: str, name: str) -> tuple[str, ...]:
+    """The entries, authors or tags that a name which nothing here has may mean, the nearest first.
+
+    Args:
+        service: reads them.
+        kind: ``entry``, ``author`` or ``tag``.
+        name: as a visitor wrote it.
+    """
+    with service.store() as (store, blocked):
+        return nearest_values(kind if kind == "entry" else f"{kind}s", name, store.columns, blocked)
 
 
 def entries_like(service: SearchService, ids: Sequence[int], slug: str) -> list[Hit]:

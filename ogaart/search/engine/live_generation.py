@@ -10,22 +10,26 @@ from dataclasses import dataclass, field
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
+from ogaart.search.candidates.cell_index import CellIndex
 from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.errors import NothingPublished
 from ogaart.search.store.serving_store import ServingStore
 
 logger = logging.getLogger(__name__)
+CLOSING = 5.0
+"""Seconds that closing waits for a copy in progress; the next start takes over what it has."""
 
 
 @dataclass(eq=False)
 class OpenGeneration:
-    """One generation, open: its store, its index, and its patches and fused vectors, which those of before lack."""
+    """One generation, open: its store and index; and patches, fused vectors and cells, which those of before lack."""
 
     number: int
     store: ServingStore
     index: VectorIndex
     patches: PatchRuns | None = None
     fused: FusedIndex | None = None
+    cells: CellIndex | None = None
     readers: int = field(default=0, init=False)
 
     def close(self) -> None:
@@ -41,12 +45,19 @@ class LiveGeneration:
         generations: where generations are published.
         open_generation: opens one.
         interval: seconds between two looks for a newer one.
+        pull: called before each look of the thread: copies what another host has published.
     """
 
     def __init__(
-        self, generations: Generations, open_generation: Callable[[Generation], OpenGeneration], interval: float = 1.0
+        self,
+        generations: Generations,
+        open_generation: Callable[[Generation], OpenGeneration],
+        interval: float = 1.0,
+        pull: Callable[[], object] | None = None,
     ) -> None:
         self._generations = generations
+        self._pull = pull
+        self._not_pulled = ""
         self._open = open_generation
         self._interval = interval
         self._lock = threading.Lock()
@@ -102,7 +113,7 @@ class LiveGeneration:
         """Stop watching and close everything."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(None if self._pull is None else CLOSING)
         with self._lock:
             if self._opened is not None:
                 self._retired.add(self._opened)
@@ -117,9 +128,23 @@ class LiveGeneration:
             opened.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
+        wait = self._interval if self._pull is None else 0.0  # a new replica has nothing to serve yet
+        while not self._stop.wait(wait):
+            wait = self._interval
+            self._copy()
             try:
                 self.follow()
             except (OSError, RuntimeError, ValueError, sqlite3.Error):
                 # The next look may find it whole, or the one after; what is open answers meanwhile.
                 logger.exception("the newest generation does not open; still serving the one before")
+
+    def _copy(self) -> None:
+        if self._pull is None:
+            return
+        try:
+            self._pull()
+            self._not_pulled = ""
+        except (OSError, RuntimeError, ValueError) as cause:
+            if str(cause) != self._not_pulled:  # not once a second for as long as a server is away
+                logger.warning("the publication in service is not followed: %s", cause)
+            self._not_pulled = str(cause)

@@ -6,18 +6,20 @@ from functools import cached_property
 
 import numpy as np
 
-from ogaart.likeness import signatures
-from ogaart.likeness.fusion import Weights
+from ogaart.likeness.fusion import USUAL, Weights
+from ogaart.likeness.patch_matching import PartRelation
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import ScoredPoint
-from ogaart.resources.index.filters import IndexFilter, NoneOf
+from ogaart.resources.index.filters import Ids, IndexFilter, NoneOf
 from ogaart.search import shared_parts
 from ogaart.search.candidates.fused_index import FusedHit
-from ogaart.search.engine import index_filters, likeness
+from ogaart.search.engine import cell_matches, index_filters, likeness
+from ogaart.search.engine.cell_matches import CellMatches, find_cells
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import Conditions
+from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.live_generation import OpenGeneration
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_parts
+from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_cells, with_kin, with_parts
 from ogaart.search.engine.search import RERANKED, Search
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Relation, Results
@@ -68,6 +70,7 @@ class PictureSearch(Search):
         self.remembered = remembered if remembered is not None else {}
         self.remembered_parts = remembered_parts if remembered_parts is not None else {}
         self.patches = opened.patches
+        self.cells = opened.cells
 
     def results(self) -> Results:
         """Answer the query."""
@@ -81,14 +84,14 @@ class PictureSearch(Search):
         here, behind = self._here
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
-        if self._compares and query.own and signatures.flat(query.own[0].signature) and not query.own[0].blank:
-            notes.append("Your picture has only one colour: near copies of it cannot be recognised.")
+        if self._compares and query.own:
+            notes.extend(likeness.notes_on(query.own[0]))
         self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
         blank = self._compares and bool(query.own) and query.own[0].blank
         if self._aimed and not blank:
             self._nearest(narrowed, reference)
         else:
-            self._take(with_parts((), self._parts.scores))
+            self._take(self._with_found_parts(()))
         if self.folder.folds and self.ranked[self.folder.folds[0].head].subject and query.own:
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
@@ -96,7 +99,10 @@ class PictureSearch(Search):
             results = self._with_parts(results)
             found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
             if found.relation in (Relation.PART, Relation.CONTAINED, Relation.SIMILAR, Relation.UNLIKE) and not here:
-                proved = shared_parts.verdict(results.part_of, results.contains, self._parts.covered)
+                by_pixels = [part for part in results.part_of if part.exact]
+                proved = shared_parts.verdict(by_pixels, results.contains, self._parts.covered)
+                if proved is None and results.part_of:
+                    proved = cell_matches.verdict(results.part_of[0])
                 found = proved or found
             if not here:
                 found = likeness.of_what_shows_nothing(query.picture, found)
@@ -122,15 +128,43 @@ class PictureSearch(Search):
             self.remembered_parts[picture] = kept
         return kept[1].without(self._left)
 
+    @cached_property
+    def _cells(self) -> CellMatches:
+        """The sheets of which a cell is like a visitor's picture."""
+        picture = self.query.picture
+        if picture is None or self.cells is None or not self._compares:
+            return CellMatches()
+        share = self.candidates.closeness_share if self._copies_first else 0.0
+        return find_cells(
+            picture, self.cells, self.query.weights, self.passing, self.store.info, self._similar, share,
+            copies_first=self._copies_first,
+        )  # fmt: skip
+
+    def _with_found_parts(self, ranked: Sequence[Ranked]) -> list[Ranked]:
+        """The nearest points with the sheets whose cells are near, and what exact pixels prove."""
+        return with_parts(with_cells(ranked, self._cells.by_image), self._parts.scores)
+
     def _with_parts(self, results: Results) -> Results:
         """The results with the hits that contain the picture, or are contained in it, each with its place."""
-        found = self._parts
-        ids = [image_id for image_id, _ in (*found.part_of, *found.contains)]
+        picture, found = self.query.picture, self._parts
+        assert picture is not None
+        copies, similar = self._cells.of(Relation.PART), self._cells.of(Relation.SIMILAR)[: cell_matches.SHOWN]
+        sharing = [pair for pair in found.sharing if pair[1].relation is PartRelation.WHOLE][: cell_matches.SHOWN]
+        ids = [image_id for image_id, _ in (*found.part_of, *found.contains, *sharing)]
+        ids += [hit.image_id for hit in (*copies, *similar)]
         hits = read_hits(self.store, ids, self.blocked) if ids else {}
+        exact = shared_parts.shown(found.part_of, hits, of_query=False)
+        contains = shared_parts.shown(found.contains, hits, of_query=True)
+        proved = {part.hit.pixel_sha256 for part in (*exact, *contains)} | {picture.pixel_sha256}
+        near = cell_matches.shown(copies, hits, picture, proved.__contains__)
+        proved |= {part.hit.pixel_sha256 for part in near}
+        some = [one for one in shared_parts.shown(sharing, hits, of_query=False) if one.hit.pixel_sha256 not in proved]
+        proved |= {part.hit.pixel_sha256 for part in some}
         return replace(
             results,
-            part_of=shared_parts.shown(found.part_of, hits, of_query=False),
-            contains=shared_parts.shown(found.contains, hits, of_query=True),
+            part_of=(*exact, *near),
+            contains=contains,
+            similar_cells=(*some, *cell_matches.shown(similar, hits, picture, proved.__contains__)),
         )
 
     def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
@@ -141,9 +175,12 @@ class PictureSearch(Search):
             points = self._points(narrowed, step, offset) if turn else self._first_points(narrowed)
             offset += step
             looked_at, points = len(points), self._sift(points)
+            if turn == 0 and (further_frames := self._frames - {point.id for point in points}):
+                named = narrowed.where("frames", Ids(further_frames))
+                points = [*points, *self._points(named, len(further_frames))]
             ranked = self._rank(points, reference if turn == 0 else None)
             if turn == 0:
-                ranked = with_parts(ranked, self._parts.scores)
+                ranked = with_kin(self._with_found_parts(ranked), self._copies, self._frames)
             else:
                 # Later rounds are not compared by signature: they stay behind what was.
                 ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
@@ -205,8 +242,6 @@ class PictureSearch(Search):
         ids = [point.id for point in points]
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        info = self.store.info
-        thresholds = thresholds_of(info.model)
         subjects = Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None
         return rank(
             points,
@@ -218,10 +253,16 @@ class PictureSearch(Search):
             self.store.palettes,
             {image_id: hit.cosines for image_id, hit in self.candidates.found.items()},
             compares=self._compares,
-            typical=info.unrelated_cosine or info.typical_cosine or thresholds.typical_cosine,
+            typical=self._similar,
             share=self.candidates.closeness_share if self._copies_first else 0.0,
             copies_first=self._copies_first,
         )
+
+    @property
+    def _similar(self) -> float:
+        """The cosine from which a hit is similar."""
+        info = self.store.info
+        return info.unrelated_cosine or info.typical_cosine or thresholds_of(info.model).typical_cosine
 
     @property
     def _copies_first(self) -> bool:
@@ -232,6 +273,25 @@ class PictureSearch(Search):
         """
         edited = bool(self.query.own) and not self._here[0]
         return not self.candidates.fused or (edited and self.query.weights.colours > 0)
+
+    @cached_property
+    def _here_itself(self) -> list[int]:
+        """The images that are the search's only picture, where nothing is weighed otherwise than usual."""
+        usual = self._compares and self.query.weights == USUAL
+        return [*self.query.positive, *self._here[0]] if usual else []
+
+    @cached_property
+    def _frames(self) -> frozenset[int]:
+        """The other frames of the animation of which the search's picture is one, as names prove it."""
+        own = self._here_itself
+        others = frames_with(self.store, own) - self._own - frozenset(own) if own else ()
+        return frozenset(self._left(sorted(others)))
+
+    @property
+    def _copies(self) -> frozenset[int]:
+        """Those of what was found that are known copies of the search's picture."""
+        own = {brief.copy_id for brief in self._known(self._here_itself).values()} - {None}
+        return frozenset(one.image_id for one in self.briefs.values() if one.copy_id in own) - {*self._here_itself}
 
     @property
     def _compares(self) -> bool:
@@ -284,4 +344,4 @@ def _referred(picture: QueryPicture) -> ReferenceImage:
     """A visitor's picture, and its subject, as hits are compared with them."""
     subject = _referred(picture.subject) if picture.subject is not None else None
     side = min(picture.width, picture.height)
-    return ReferenceImage(picture.signature, side, picture.part or None, subject, picture.palette)
+    return ReferenceImage(picture.signature, side, picture.part or None, subject, picture.cuts, picture.palette)

@@ -17,11 +17,12 @@ from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import Unpacker
 from ogaart.likeness import features, parts, signatures
-from ogaart.likeness.grounds import without_ground
+from ogaart.likeness.cells import TrimmedPicture, trimmed_picture
+from ogaart.likeness.grounds import cuts, without_ground
 from ogaart.likeness.noise import is_noise
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
-from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, find_weights
+from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, exact_space, find_weights
 from ogaart.search.errors import TooLarge
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
@@ -100,6 +101,11 @@ def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, spac
     )
 
 
+def _trimmed(form: QueryPicture, rgba: NDArray[np.uint8]) -> TrimmedPicture | None:
+    """A form of a picture as it is compared with cells of sheets."""
+    return trimmed_picture(rgba, form.parts) if form.parts is not None else None
+
+
 class WorkerQueryImageReader:
     """The two child processes, started when first needed; one picture at a time goes through each."""
 
@@ -139,11 +145,14 @@ class WorkerQueryImageReader:
         subject = without_ground(rgba)
         vectors, note = self._embed([rgba] if subject is None else [rgba, subject], space)
         picture = _with_patches(_described(rgba, vectors[0], space), rgba)
+        alone = None if subject is None else _with_patches(_described(subject, vectors[1], space), subject)
         return replace(
             picture,
             note=note,
             part=box is not None,
-            subject=None if subject is None else _with_patches(_described(subject, vectors[1], space), subject),
+            subject=alone,
+            cuts=() if subject is None else tuple(signatures.signature(cut) for cut in cuts(rgba)),
+            trimmed=_trimmed(picture, rgba) if alone is None or subject is None else _trimmed(alone, subject),
             thumbnail=thumbnails.webp(rgba),
             noise=is_noise(rgba),
         )
@@ -209,7 +218,8 @@ class WorkerQueryImageReader:
 
     def _open(self, space: str) -> tuple[Embedder | None, str]:
         model = space.split("-", 1)[0]
-        settings = self._settings.model_copy(update={"model": model})
+        precision = "exact" if space == exact_space(space) else "fast"
+        settings = self._settings.model_copy(update={"model": model, "precision": precision})
         try:
             weights = find_weights(settings)
             embedder = Embedder(settings)

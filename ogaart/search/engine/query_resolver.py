@@ -7,7 +7,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound
-from ogaart.search.picture_parameters import Example, is_link
+from ogaart.search.picture_parameters import LINK, Example, is_link
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
@@ -50,6 +50,8 @@ class QueryResolver:
         """Resolve a link, typed as words or passed as a link, to an entry or a picture."""
         words = address.words.strip()
         if not is_link(words):
+            words = self._link_in(words)
+        if not is_link(words):
             found = self._service.find_link(address.url) if address.url else None
             if found is None or not found.entry:
                 return address
@@ -59,6 +61,11 @@ class QueryResolver:
             slug = found.entry or self._service.hits(found.images[:1])[0].slug
             return replace(address, words="", filters=address.filters.with_changes(entry=slug), page=1)
         return replace(address, words="", upload="", url=words, positive=(), negative=(), crop=None, page=1)
+
+    def _link_in(self, words: str) -> str:
+        """The link among some words, as phones share it after a title, if it leads somewhere here; else the words."""
+        links = LINK.findall(words)
+        return links[0] if len(links) == 1 and self._service.find_link(links[0]) is not None else words
 
     def resolve(self, address: SearchUrl, visitor: Visitor) -> ResolvedQuery:
         """Make the query.

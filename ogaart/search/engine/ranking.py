@@ -1,6 +1,6 @@
 """Orders the points that the index found: by cosine, by signature, and by the parts that a query fits into. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ Palette = tuple[tuple[int, float], ...]
 Palettes = Callable[[Sequence[int]], Mapping[int, Palette]]
 Cosines = Mapping[int, Mapping[str, float]]
 LEAST_SHAPE, LEAST_LIKE = 0.6, 0.9  # cosine of a copied icon's shape, and that with half of the layout's
+_COPIES, _FRAMES = (0.98, 0.01), (0.9, 0.08)
+"""What known copies and frames score at least, and how much more of their likeness; 0.9 is the most without proof."""
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
 
 
@@ -44,6 +46,7 @@ class ReferenceImage:
         cropped: True for one whose frame a visitor drew, None for any other of a visitor's, False for one of the
             catalog.
         subject: it without its flat ground, if it has one.
+        cuts: signatures of it cut to its subject, the ground left in.
         palette: its main colours as 0xRRGGBB with their shares.
     """
 
@@ -51,6 +54,7 @@ class ReferenceImage:
     side: int
     cropped: bool | None = None
     subject: "ReferenceImage | None" = None
+    cuts: Sequence[NDArray[np.uint8]] = ()
     palette: Palette = ()
 
 
@@ -104,19 +108,23 @@ def compare(
     Returns:
         By id, of those whose signature is known and shows something.
     """
-    forms = [form for form in (reference, reference.subject) if form and not signatures.flat(form.signature)]
+    subject = reference.subject
+    cuts = [ReferenceImage(cut, subject.side) for cut in reference.cuts] if subject is not None else []
+    forms = [form for form in (reference, subject, *cuts) if form and not signatures.flat(form.signature)]
     if not forms or not points:
         return {}
     queries = np.stack([form.signature for form in forms])
+    # A gradient is near much by chance, and is as close to its copies at any size as a large picture is.
+    sizes = [max(form.side, likeness.PICTURE) if signatures.smooth(form.signature) else 0 for form in forms]
     places = np.flatnonzero(known)
     places = places[~signatures.which_are_flat(rows[places])]
     found: dict[int, Near] = {}
 
     def note(place: int, closenesses: NDArray[np.float32], side: int) -> None:
-        for form, closeness in zip(forms, closenesses.tolist(), strict=True):
+        for form, size, closeness in zip(forms, sizes, closenesses.tolist(), strict=True):
             best = found.get(points[place].id)
             if best is None or closeness > best.closeness:
-                found[points[place].id] = Near(closeness, min(form.side, side), form is not reference)
+                found[points[place].id] = Near(closeness, size or min(form.side, side), form is not reference)
 
     for place, near in zip(places.tolist(), signatures.closenesses(queries, rows[places]), strict=True):
         note(place, near, sides.get(points[place].id, 0))
@@ -131,7 +139,7 @@ def compare(
 def _unwitnessed(
     reference: ReferenceImage, near: Mapping[int, Near], palettes: Palettes, cosines: Cosines
 ) -> dict[int, Near]:
-    """Those that would be copies of a small picture, but lack a second witness: as near as what is no copy yet.
+    """Those that would be copies of a small picture, but lack a second witness: as near as what is not a copy yet.
 
     The second witness is the main colours, and where parts are known, these too.
     """
@@ -230,4 +238,36 @@ def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relat
             best[image_id] = Ranked(image_id, score, relation)
         elif known.relation is not Relation.NEAR or relation is Relation.NEAR:
             best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=relation)
+    return sorted(best.values(), key=lambda one: -(one.score or 0.0))
+
+
+def with_kin(nearest: Sequence[Ranked], copies: Collection[int], frames: Collection[int]) -> list[Ranked]:
+    """The nearest points; known copies of the query come first, then the frames of its own animation.
+
+    Args:
+        nearest: what was found by likeness.
+        copies: images that the publication knows to be copies of the query, at whatever size.
+        frames: images that numbered names and near pixels prove to be frames of one animation with the query.
+    """
+    moved: list[Ranked] = []
+    for one in nearest:
+        least = _COPIES if one.image_id in copies else _FRAMES if one.image_id in frames else None
+        score = one.score or 0.0
+        moved.append(one if least is None else replace(one, score=max(score, least[0] + least[1] * score)))
+    return sorted(moved, key=lambda one: -(one.score or 0.0)) if copies or frames else moved
+
+
+def with_cells(nearest: Sequence[Ranked], cells: Mapping[int, tuple[float, Relation]]) -> list[Ranked]:
+    """The nearest points, with sheets where their best cell puts them, if that is before where all of them is.
+
+    Args:
+        nearest: what was found by likeness.
+        cells: likeness and relation of sheets by their cells.
+    """
+    best = {one.image_id: one for one in nearest}
+    for image_id, (score, relation) in cells.items():
+        known = best.get(image_id)
+        if known is None or score > (known.score or 0.0):
+            kept = known is not None and known.relation is Relation.NEAR
+            best[image_id] = Ranked(image_id, score, Relation.NEAR if kept else relation)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 from ogaart.resources.index.filters import AnyOf
@@ -135,10 +134,10 @@ class Search:
         return list(dict.fromkeys(siblings)) if self.query.group and siblings else fold.members[:FOLDED_SHOWN]
 
     def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: list[int], more: int) -> Hit:
-        def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0) -> Hit:
+        def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0, more: int = 0) -> Hit:
             ranked = self.ranked.get(image_id) or Ranked(image_id, None, None)
-            hit = judged(found[image_id], ranked.score, ranked.relation, folded, count)
-            return replace(hit, why=self.candidates.why(image_id))
+            why = self.candidates.why(image_id)
+            return judged(found[image_id], ranked.score, ranked.relation, why, folded, count, more)
 
         shown = tuple(scored(i) for i in members if i in found)
-        return replace(scored(fold.head, shown, max(len(fold.members), more)), entry_more=more)
+        return scored(fold.head, shown, max(len(fold.members), more), more)

@@ -19,10 +19,13 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import Decisions
+from ogaart.resources.objects.factory import open_objects
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.takedowns import Decisions
+from ogaart.search.candidates.cell_index import CellIndex
 from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.facets import Facets, count_values
@@ -72,10 +75,19 @@ class SearchService:
         self._site = open_site(settings)
         root = DataRoot.of(settings)
         self._root = root
-        self._live = LiveGeneration(Generations(root.generations), self._open)
-        self.decisions = Decisions(root.decisions)
+        objects = open_objects(settings)
+        self._objects = open_objects(settings, hasty=True)
+        self._following = None
+        if objects.remote:
+            from ogaart.resources.publications.following import Following  # SQLAlchemy: not for a folder
+
+            self._following = Following(settings, objects)
+        followed = self._following
+        pull = None if followed is None else followed.mirror.pull
+        self._live = LiveGeneration(Generations(root.generations), self._open, pull=pull)
+        self.decisions = Decisions(FileLines(root.decisions) if followed is None else followed.decisions)
         self.image_reader: QueryImageReader = image_reader or WorkerQueryImageReader(settings, root.scratch)
-        self._blobs = Blobs(root.blobs)
+        self._blobs = Blobs(root.blobs, self._objects)
         agent = user_agent(settings.contact, "picture search")
         self._remote = remote or RemoteImageFetcher(settings.max_upload_bytes, agent)
         self._decoding = ConcurrencyLimit(DECODING, "pictures")
@@ -85,6 +97,7 @@ class SearchService:
         self._parts: WeakKeyDictionary[QueryPicture, tuple[int, FoundParts]] = WeakKeyDictionary()
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
+        self.decisions.start()
         self._live.start()
 
     def __enter__(self) -> Self:
@@ -96,13 +109,16 @@ class SearchService:
     def close(self) -> None:
         """Stop following, close what is open, end the child processes."""
         self._live.close()
+        self.decisions.close()
+        if self._following is not None:
+            self._following.close()
         self.image_reader.close()
         self._remote.close()
 
     def _open(self, generation: Generation) -> OpenGeneration:
         """Open a generation with all that its first reader needs, before a request needs it."""
         with ExitStack() as stack:
-            store = ServingStore(generation.path, generation.number)
+            store = ServingStore(generation.path, generation.number, self._objects)
             stack.callback(store.close)
             index = stack.enter_context(
                 open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
@@ -111,7 +127,10 @@ class SearchService:
             fused = FusedIndex.open(generation.path, store.columns, lambda image_id: linked_with(store, image_id))
             if fused is not None and fused.with_subject:
                 _ = fused.unrelated  # half a second at 100,000, which no search should wait for
-            opened = OpenGeneration(generation.number, store, index, patches, fused)
+            cells = CellIndex.open(generation.path, fused.projection, store.columns) if fused is not None else None
+            if cells is not None:
+                _ = cells.unrelated
+            opened = OpenGeneration(generation.number, store, index, patches, fused, cells)
             stack.pop_all()
             return opened
 
@@ -186,9 +205,9 @@ class SearchService:
         if original is None:
             return None
         if original.pack is not None:
-            return original, FileSlice(original.pack, original.offset, original.length)
+            return original, FileSlice(original.pack, original.offset, original.length, self._objects)
         size = self._blobs.size(original.blob_sha256)
-        return None if size is None else (original, FileSlice(self._blobs.path(original.blob_sha256), 0, size))
+        return None if size is None else (original, FileSlice(self._blobs.local(original.blob_sha256), 0, size))
 
     def original(self, image_id: int, at_most: int | None = None) -> tuple[Original, bytes] | None:
         """A picture file's own bytes, and what it is called; None if it is not published or is blocked.
@@ -306,8 +325,8 @@ class SearchService:
         """
         began = time.perf_counter()
         with self._live.lease() as opened:
-            conditions = resolve(query.filters, opened.store.columns)
             blocked = self._blocked_ids(opened)
+            conditions = resolve(query.filters, opened.store.columns, blocked=blocked)
             if query.visual:
                 results = PictureSearch(opened, query, blocked, conditions, self._remembered, self._parts).results()
             else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ogaart.resources.index.filters import AnyOf
 from ogaart.search.engine.index_filters import NO_CONDITIONS, Conditions
+from ogaart.search.store.fulltext import STOPWORDS
 from ogaart.search.store.image_columns import Mask
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.words.tokens import stem, words
@@ -60,11 +61,8 @@ def suggest(
     before = (
         text.rstrip()[: len(text.rstrip()) - len(typed[-1])] if text.rstrip().casefold().endswith(typed[-1]) else ""
     )
-    found = [
-        one
-        for word in store.words.completions(typed[-1], count)
-        if (one := _word(store, shown, f"{before}{word}", word)) is not None
-    ]
+    telling = [word for word in store.words.completions(typed[-1], count + len(STOPWORDS)) if word not in STOPWORDS]
+    found = [one for word in telling[:count] if (one := _word(store, shown, f"{before}{word}", word)) is not None]
     wanted = " ".join(text.split()).casefold()
     said = {(one.text, one.count) for one in found}  # a tag that finds what its word finds says nothing new
     others: list[Suggestion] = []

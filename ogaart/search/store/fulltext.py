@@ -3,21 +3,26 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.words.index import Weights, WordIndex
-from ogaart.words.synonyms import COLOUR_WORDS, has_synonyms, synonyms
+from ogaart.words.index import Weights, WordIndex, within_typos
+from ogaart.words.synonyms import COLOUR_WORDS, has_synonyms, synonyms, table_words
 from ogaart.words.tokens import stem, stems
 from ogaart.words.tokens import words as words_of
+from ogaart.words.typos import is_likely
 
 # Besides blanks, what people put between words; a hyphen or dot joins them into one name.
 _TERM = re.compile(r'(-?)"([^"]*)"|([^\s,;|/+]+)')
 MAX_TERMS = 32
-_STOPWORDS = frozenset(
+_DIGITS = 4
+"""Digits of a number that names count with."""
+STOPWORDS = frozenset(
     ["a", "an", "and", "are", "as", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "the", "to", "with"]
 )
+"""Words that tell nothing: they are not required beside others, and not suggested."""
 
 SATURATION = 8.0
 """A term that counts so much for an image reaches half of what it can add to the image's score."""
@@ -82,7 +87,7 @@ def read_terms(text: str) -> Terms:
             wanted.append(Wanted(parts, quoted=True))
         else:
             wanted.extend(Wanted((part,)) for part in parts)
-    telling = [one for one in wanted if one.quoted or one.words[0] not in _STOPWORDS]
+    telling = [one for one in wanted if one.quoted or one.words[0] not in STOPWORDS]
     return Terms(tuple(dict.fromkeys(telling or wanted))[:MAX_TERMS], tuple(dict.fromkeys(unwanted))[:MAX_TERMS])
 
 
@@ -113,6 +118,8 @@ class WordMatcher:
         weights = {one: self._weights(one) for one in terms.wanted}
         if (found := self._all(weights, excluded)) is not None:
             return found
+        if (found := self._joined(text, weights, excluded)) is not None:
+            return found
         longer = {one: self._longer(one, known) for one, known in weights.items()}
         if (found := self._all(longer, excluded)) is not None:
             unknown = " or ".join(f"“{one.text}”" for one, known in weights.items() if known is None)
@@ -124,11 +131,11 @@ class WordMatcher:
         """Where no image has all words: with typos corrected, else those that have some of the words."""
         # What the table of synonyms has is spelled as it is meant.
         near = {
-            one: self._index.near(one.words[0])
+            one: self._near(one.words[0])
             for one, known in weights.items()
             if known is None and not one.quoted and not has_synonyms(one.words[0])
         }
-        corrected = {one: words[0] for one, words in near.items() if words}
+        corrected = {one: meant for one, words in near.items() if (meant := _meant(one.words[0], words))}
         words = tuple(dict.fromkeys(word for some in near.values() for word in some))
         if corrected:
             changed = {one: self._corrected(corrected[one]) if one in corrected else w for one, w in weights.items()}
@@ -143,6 +150,33 @@ class WordMatcher:
             return Matches(some.found, some.scores, note, near=words)
         return Matches(np.zeros(self._index.count, bool), np.zeros(self._index.count, np.float32), near=words)
 
+    def _joined(
+        self, text: str, weights: Mapping[Wanted, Weights | None], excluded: NDArray[np.bool_]
+    ) -> Matches | None:
+        """The images that have all words, where some of them are written as one there: tileset, not tile set."""
+        folded = read_terms(text.casefold()).wanted
+        if folded != tuple(weights) and (found := self._all({o: self._weights(o) for o in folded}, excluded)):
+            return found  # capitals within a word tell nothing here
+        for first, second in pairwise(weights):
+            whole = Wanted((first.words[0] + second.words[0],))
+            if first.quoted or second.quoted or (known := self._weights(whole)) is None:
+                continue
+            rest = {one: other for one, other in weights.items() if one not in (first, second)}
+            if (found := self._all({**rest, whole: known}, excluded)) is not None:
+                apart = f"{re.escape(first.text)}[\\W_]*{re.escape(second.text)}"
+                usual = re.sub(apart, whole.text, text.strip(), flags=re.IGNORECASE)
+                note = f"No picture has all of these words; these are the results for “{usual}”."
+                return replace(found, note=note, corrected=usual)
+        return None
+
+    def _near(self, word: str) -> list[str]:
+        """Words that a word may be a misspelling of: the catalog's, else those of the table that it has synonyms of."""
+        if found := self._index.near(word):
+            return found
+        known = within_typos(word, table_words())
+        likeliest = sorted(known, key=lambda one: (known[one], one))
+        return [one for one in likeliest if self._weights(Wanted((one,))) is not None]
+
     def _all(self, weights: Mapping[Wanted, Weights | None], excluded: NDArray[np.bool_]) -> Matches | None:
         """The images that have every word; None if there is none."""
         known = [one for one in weights.values() if one is not None]
@@ -154,13 +188,17 @@ class WordMatcher:
         return Matches(found, self._scores(known)) if found.any() else None
 
     def _some(self, weights: Mapping[Wanted, Weights | None], excluded: NDArray[np.bool_]) -> Matches | None:
-        """The images that have any word, those with more of them first; None if there is none."""
-        known = [one for one in weights.values() if one is not None]
+        """The images that have any word, those with more of them first; None if there is none.
+
+        A number alone tells little: what has a word comes first.
+        """
+        known = {one: some for one, some in weights.items() if some is not None}
         if not known:
             return None
-        counts = np.sum([one > 0 for one in known], axis=0)
+        worth = [np.float32(25 if one.text.isdigit() else 100) * (some > 0) for one, some in known.items()]
+        counts = np.sum(worth, axis=0, dtype=np.float32)
         found = (counts > 0) & ~excluded
-        return Matches(found, self._scores(known) + 100.0 * counts.astype(np.float32)) if found.any() else None
+        return Matches(found, self._scores(list(known.values())) + counts) if found.any() else None
 
     def _scores(self, weights: Sequence[Weights]) -> Weights:
         """Relevance: rare words count more, and each word the less the more it is repeated."""
@@ -190,7 +228,7 @@ class WordMatcher:
         if wanted.quoted:
             return weights
         word = wanted.words[0]
-        for other in synonyms(stem(word)):
+        for other in (*synonyms(stem(word)), *_same_number(word)):
             # Several terms are needed together, as "space ship" is.
             parts = [self._index.weights(term) for term in other]
             known = [part for part in parts if part is not None]
@@ -214,6 +252,19 @@ class WordMatcher:
         known = [self._weights(Wanted((word,))) for word in words.split()]
         have = [one for one in known if one is not None]
         return np.minimum.reduce(have) if have and len(have) == len(known) else None
+
+
+def _meant(word: str, near: Sequence[str]) -> str:
+    """The first of some near words, or words, that a word is a likely misspelling of; empty if it is of none."""
+    return next((one for one in near if is_likely(word, one)), "")
+
+
+def _same_number(word: str) -> list[tuple[str, ...]]:
+    """A number as it is written with more or fewer zeros before it: walk1, walk01."""
+    if not (word.isascii() and word.isdigit() and len(word) <= _DIGITS):
+        return []
+    written = {str(int(word)).zfill(length) for length in range(1, _DIGITS + 1)}
+    return [(one,) for one in sorted(written - {word})]
 
 
 def _plus(some: Weights | None, others: NDArray[np.float32]) -> Weights:

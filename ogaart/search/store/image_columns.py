@@ -270,9 +270,9 @@ def _entry_values(entry_rows: Callable[..., list[Row]]) -> dict[str, EntryValues
 
 
 def _as_stored(table: Table, row: Row) -> dict[str, Any]:
-    """A row of words.sqlite as the stages' table has it; None in the columns that are not served."""
+    """The served columns of a row of words.sqlite as the stages' table has them; None where it was written before."""
     present = frozenset(row.keys())
-    return {c.name: _value(c, row[c.served_name]) if c.served_name in present else None for c in table.columns}
+    return {c.name: _value(c, row[c.served_name]) if c.served_name in present else None for c in table.served}
 
 
 def _value(column: Column, value: Any) -> Any:

@@ -4,10 +4,14 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.storage.packs import read_at
 
+_RANGE = 1 << 20
+"""Bytes that are requested of a bucket at a time."""
 REMEDY = "publish again to renew the packs"
 """What an operator does about bytes that are not where the catalog says."""
 
@@ -26,15 +30,29 @@ class Original:
 
 @dataclass(frozen=True)
 class FileSlice:
-    """Bytes on disk: part of a file, or all of it."""
+    """Bytes on disk, or in a bucket: part of a file, or all of it.
+
+    Attributes:
+        path: the file; where it is a link to an object that has no copy here, the object is read by ranges.
+        offset: the first byte.
+        length: how many.
+        objects: the store of such objects.
+    """
 
     path: Path
     offset: int
     length: int
+    objects: ObjectStore | None = None
 
     def read(self) -> bytes:
         """All of them at once."""
+        if self.objects is not None and self.path.is_symlink():
+            return self.objects.read(self._object, self.offset, self.length)
         return read_at(self.path, self.offset, self.length, remedy=REMEDY)
+
+    @property
+    def _object(self) -> Path:
+        return Path(os.path.normpath(self.path.parent / self.path.readlink()))
 
     def blocks(self, size: int = 256 << 10) -> Iterator[bytes]:
         """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory.
@@ -42,11 +60,23 @@ class FileSlice:
         Raises:
             OSError: the file is missing or shorter than that; at once, before the first block.
         """
+        if self.objects is not None and self.path.is_symlink():
+            return self._ranges(self.objects, max(size, _RANGE))
         file = self.path.open("rb", buffering=0)
         if os.fstat(file.fileno()).st_size < self.offset + self.length:
             file.close()
             raise OSError(f"{self.path} ends before offset {self.offset} + {self.length} bytes: {REMEDY}")
         return self._read(file, size)
+
+    def _ranges(self, objects: ObjectStore, size: int) -> Iterator[bytes]:
+        first = objects.read(self._object, self.offset, min(size, self.length))
+        return chain(
+            [first],
+            (
+                objects.read(self._object, self.offset + start, min(size, self.length - start))
+                for start in range(size, self.length, size)
+            ),
+        )
 
     def _read(self, file: io.FileIO, size: int) -> Iterator[bytes]:
         with file:

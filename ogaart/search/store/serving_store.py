@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.core.arrays import load_array
+from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.subject_files import SubjectFiles
-from ogaart.resources.storage.packs import read_at
+from ogaart.resources.objects.store import ObjectStore
 from ogaart.search.filters import Filters
 from ogaart.search.results import Info, LicenceStatement
 from ogaart.search.store.database import ServingDatabase
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
-from ogaart.search.store.picture_files import REMEDY, Original
+from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.words.index import WordIndex
 
 
@@ -43,15 +43,16 @@ class ServingStore:
     Args:
         path: the generation's folder.
         number: its number.
+        objects: where packs are read from that the folder has only links to; by default none are.
     """
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, path: Path, number: int, objects: ObjectStore | None = None) -> None:
         self.path = path
+        self._objects = objects
         self._database = ServingDatabase(path / "words.sqlite")
         self._rows = self._database.rows
-        self._ids: NDArray[np.int64] = load_array(path / "signature_ids.npy")
-        # Mapped, not read: half a million signatures are 2 GB, of which a search touches a hundred.
-        self._signatures: NDArray[np.uint8] = load_array(path / "signatures.npy", mapped=True)
+        self._signatures = open_signatures(path)
+        self._ids = self._signatures.ids
         self.subjects = SubjectFiles(path)
         self.info = self._read_info(number)
         # Publications of earlier versions lack some tables and columns.
@@ -140,7 +141,7 @@ class ServingStore:
         if not len(self._ids):
             return np.zeros((len(wanted), 32, 32, 4), np.uint8), np.zeros(len(wanted), np.bool_)
         rows = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
-        return np.asarray(self._signatures[rows]), self._ids[rows] == wanted
+        return self._signatures[rows], self._ids[rows] == wanted
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class ServingStore:
             " e.title, e.author, e.licences, e.page_url"
             " FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
             " JOIN places p ON p.image_id = i.image_id JOIN entries e ON e.slug = i.slug"
-            " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid",
+            " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.image_id, p.rowid",
             json.dumps(list(ids)),
         )
 
@@ -241,7 +242,8 @@ class ServingStore:
         if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
             return None
         row = rows[0]
-        return read_at(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], remedy=REMEDY)
+        place = FileSlice(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], self._objects)
+        return place.read()
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""

@@ -1,11 +1,13 @@
 """The API, version 1: the same searches as JSON."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 
 from ogaart.search.credits.exports import FORMATS
 from ogaart.search.engine.query_resolver import QueryResolver
@@ -68,6 +70,7 @@ class Api:
             "Search by picture, words and filters",
             OF_PICTURES,
             extra={"parameters": [openapi(p) for p in PARAMETERS]},
+            record=ResultsRecord,
         )
         body = {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
         self._add(
@@ -78,6 +81,7 @@ class Api:
             OF_PICTURES,
             extra={"requestBody": body},
             method="POST",
+            record=ResultsRecord,
         )
         self._add(
             "/suggestions",
@@ -113,10 +117,12 @@ class Api:
         extra: dict[str, Any] | None = None,
         success: dict[int | str, dict[str, Any]] | None = None,
         response_class: type[Response] = JSONResponse,
+        record: type[BaseModel] | None = None,
     ) -> None:
         self.router.add_api_route(
             path,
             route,
+            response_model=record,
             methods=[method],
             operation_id=operation,
             summary=summary,
@@ -126,13 +132,13 @@ class Api:
             dependencies=[] if extra else [Depends(refuse_unknown)],
         )
 
-    def search(self, request: Request) -> ResultsRecord:
+    def search(self, request: Request) -> Response:
         """Search by picture, words and filters, all of which combine."""
         visitor = self._allowances.search(request)
         address = read_search_url(request.query_params.multi_items(), strict=True)
         return self._answer(address, visitor, _base(request), upload=None)
 
-    async def search_with(self, request: Request) -> ResultsRecord:
+    async def search_with(self, request: Request) -> Response:
         """Search with picture files; parameters as fields of the same form. The files stay in memory for an hour."""
         sent = await read_form(request, self._service.settings)
         if not sent.pictures:
@@ -189,13 +195,16 @@ class Api:
         """Model, size and age of what is searched."""
         return InfoRecord.of(self._service.info())
 
-    def _answer(self, address: SearchUrl, visitor: Visitor, base: str, upload: str | None) -> ResultsRecord:
+    def _answer(self, address: SearchUrl, visitor: Visitor, base: str, upload: str | None) -> Response:
+        """The results as JSON, written in this thread: the framework would check them once more in its own."""
         address = self._resolver.read_links(address)
         if address.empty:
             raise InvalidParameter("the search is empty: pass q, url, upload, like, unlike or a filter")
         results = self._service.search(self._resolver.resolve(address, visitor).query)
+        results = replace(results, notes=(*address.unused, *results.notes))
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
-        return ResultsRecord.of(results, following=f"{base}{following}", upload=upload, base=base)
+        record = ResultsRecord.of(results, following=f"{base}{following}", upload=upload, base=base)
+        return Response(record.model_dump_json(by_alias=True), media_type="application/json")
 
 
 def _base(request: Request) -> str:
@@ -212,4 +221,4 @@ def refuse_unknown(request: Request) -> None:
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
-            raise unknown_name(name, nearest(name, known), known or ["none"])
+            raise unknown_name(name, nearest(name, known), known)

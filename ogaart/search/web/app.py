@@ -11,8 +11,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.config import LOGGING_CONFIG
 
 from ogaart.core.json_logs import log_as_json
+from ogaart.resources.moderation.shared_lines import lines_of
+from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.visitor_reports import VisitorReports
 from ogaart.search.engine.concurrency import ConcurrencyLimit
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
@@ -63,6 +64,7 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
         if warm:
             threading.Thread(target=serving.warm, name="warm", daemon=True).start()
         yield
+        reported.close()
         if own:
             serving.close()
 
@@ -82,7 +84,8 @@ def create_app(settings: Settings, service: SearchService | None = None, *, warm
     allowances = Allowances(settings)
     credits_routes = CreditsRoutes(serving, templates, allowances)
     metrics = RequestMetrics()
-    reports = VisitorReports(DataRoot.of(settings).reports)
+    reported = lines_of(settings, DataRoot.of(settings).reports)
+    reports = VisitorReports(reported)
     pages = (
         SearchPages(serving, uploads, resolver, templates, allowances),
         PicturePages(serving, templates, allowances),

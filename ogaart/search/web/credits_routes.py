@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -20,6 +20,8 @@ from ogaart.search.engine.listings import pictures_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import InvalidParameter, NotFound, NothingPublished
+from ogaart.search.page_parameters import ignored_notes, other_parameters
+from ogaart.search.parameters import nearest, unknown_name
 from ogaart.search.results import Hit, Info
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import read_form
@@ -36,6 +38,20 @@ logger = logging.getLogger(__name__)
 
 Ids = Annotated[list[str], Query(description="Pictures, each by its image_id; several also comma-separated.")]
 Rely = Annotated[list[str], Query(description="`slug|licence`: the one relied on, where an entry has several.")]
+
+
+_SENT = ("ids", "rely")
+_READ = (*_SENT, "entry")
+
+
+def _refuse_others(others: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Refuse parameters that an export does not read: a file has no place to name them.
+
+    Raises:
+        InvalidParameter: there is one.
+    """
+    for name, _ in others:
+        raise unknown_name(name, nearest(name, known), known)
 
 
 def read_ids(values: list[str], most: int = MOST) -> list[int]:
@@ -123,7 +139,9 @@ class CreditsRoutes:
         wanted = read_ids(ids, most)
         hits = self._service.hits(wanted)
         if not hits:
-            raise NotFound("none of these pictures is published" if wanted else "no picture ids were passed")
+            if not wanted:
+                raise InvalidParameter("ids: no picture ids were passed; keep pictures, or name them: ids=1,2")
+            raise NotFound("none of these pictures is published")
         return make_credits(hits, read_rely(rely))
 
     def export(self, form: str, read: Callable[[], Credits], visitor: Visitor, *, with_body: bool = True) -> Response:
@@ -147,6 +165,7 @@ class CreditsRoutes:
 
     def listing(self, request: Request, ids: Ids = [], rely: Rely = []) -> Response:  # noqa: B006 - FastAPI copies defaults
         """The list; without ids a page that fills itself from the browser's basket."""
+        ignored = other_parameters(request.query_params.multi_items(), ("ids", "rely"))
         wanted = read_ids(ids)
         if wanted:
             self._allowances.search(request)  # it reads as many pictures as several searches
@@ -154,6 +173,7 @@ class CreditsRoutes:
         return self._templates.page(
             "credits.html",
             self._info(),
+            page_notes=ignored_notes(ignored),
             credits=make_credits(hits, read_rely(rely)),
             ids=",".join(str(hit.image_id) for hit in hits),
             gone=len(wanted) - len(hits),
@@ -170,6 +190,7 @@ class CreditsRoutes:
         entry: Annotated[str, Query(description="All pictures of an entry, by its slug.")] = "",
     ) -> Response:
         """An export."""
+        _refuse_others(other_parameters(request.query_params.multi_items(), _READ), _READ)
         if not (ids or entry):
             return RedirectResponse("/credits", status_code=303)
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
@@ -182,6 +203,7 @@ class CreditsRoutes:
     async def download_many(self, form: str, request: Request) -> Response:
         """An export of more pictures than fit a URL: ids and licences relied on come as a form."""
         sent = await read_form(request, self._service.settings)
+        _refuse_others([*request.query_params.multi_items(), *(p for p in sent.pairs if p[0] not in _SENT)], _SENT)
         ids, rely = ([value for name, value in sent.pairs if name == wanted] for wanted in ("ids", "rely"))
         visitor = self._allowances.visitor(request) if form == "zip" else self._allowances.search(request)
         return await run_in_threadpool(self.export, form, lambda: self.make(ids, rely, ENTRY_MOST), visitor)

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.errors import EmptyFile, InvalidParameter, RequestTooSlow, TooLarge
+from ogaart.search.parameters import nearest, unknown_name
 from ogaart.search.web.template_filters import size
 from ogaart.settings import Settings
 
@@ -64,7 +65,7 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
     Raises:
         TooMuch: the body is larger than pictures may be.
         TooSlow: it did not come in time.
-        InvalidParameter: the body is not a valid form, or ended early.
+        InvalidParameter: the body is not a valid form, has a file of an unknown name, or ended early.
     """
     max_picture, seconds = settings.max_upload_bytes, settings.upload_seconds
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -91,9 +92,11 @@ async def read_form(request: Request, settings: Settings) -> SubmittedForm:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 content = await value.read()
-                if name in ROLES and value.filename and not content:
+                if name not in ROLES:
+                    raise unknown_name(name, nearest(name, ROLES), ROLES)
+                if value.filename and not content:
                     raise EmptyFile(f"the file {value.filename[:80]} is empty")
-                if name in ROLES and content:
+                if content:
                     pictures.append((name, content))
             else:
                 pairs.append((name, value))

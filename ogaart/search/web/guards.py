@@ -29,7 +29,7 @@ PROBES = frozenset({"/healthz", "/metrics"})
 SHARED = ("/api/", "/thumb/", "/original/", "/view/")
 """What other sites' pages may read: the API, and the pictures that it links."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]@/]*))(?::\d{0,5})?", re.ASCII)
-_READABLE = ("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Link")
+_READABLE = ("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Content-Range", "Link")
 
 
 class SecurityHeadersMiddleware:
@@ -136,6 +136,15 @@ def host_name(header: str) -> str:
     header = header.strip().lower()
     found = _HOST.fullmatch(header)
     return header if found is None else found[1] or found[2].rstrip(".")
+
+
+def public_base(request: Request, hosts: str) -> str:
+    """Scheme and host under which the public knows this server: the first name of the setting; empty if it has none."""
+    names = [part.strip() for part in hosts.split(",") if host_name(part) not in ("", "*")]
+    if not names:
+        return ""
+    name, own = names[0], request.headers.get("host", "")
+    return f"{request.url.scheme}://{own if host_name(own) == host_name(name) else name}"
 
 
 def allowed_hosts(setting: str) -> frozenset[str]:

@@ -5,11 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from ogaart.search.engine.listings import entries_like, entries_of, pictures_of
+from ogaart.search.engine.listings import entries_like, entries_of, nearest_names, pictures_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
 from ogaart.search.filters import Filters
-from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
+from ogaart.search.page_parameters import PageUrl, read_page_url
+from ogaart.search.page_paths import page_path
+from ogaart.search.search_url import SearchUrl
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.templating import Templates
 
@@ -32,20 +34,24 @@ class ListingPages:
 
     def entry(self, name: str, request: Request, page: PageNumber = 1) -> Response:
         """All pictures of an entry, with its licence and credit, and the entries that look like it."""
-        if (narrowed := _narrowed("entry", name, request)) is not None:
-            return narrowed
+        url = _read(request)
+        if (narrowed := url.narrowing("entry", name)) is not None:
+            return RedirectResponse(narrowed, status_code=303)
         self._allowances.search(request)
         found = pictures_of(self._service, name, PAGE, (page - 1) * PAGE)
         if found is None or not found.hits:
-            raise NotFound(f"no pictures of an entry named {name[:200]} are published" + (" there" if found else ""))
-        files = {place.file_url: place.file for hit in found.hits for place in hit.places if place.slug == name}
+            said = f"no pictures of an entry named {name[:200]} are published" + (" there" if found else "")
+            raise NotFound(said, () if found else self._nearest("entry", name))
+        files = {place.file_url: place.file for hit in found.hits for place in hit.places if place.slug == found.slug}
         return self._templates.page(
             "entry.html",
             self._service.info(),
             entry=found,
             first=found.hits[0],
             files={url: file for url, file in files.items() if url},
-            like_it=entries_like(self._service, found.ids, name) if page == 1 else [],
+            like_it=entries_like(self._service, found.ids, found.slug) if page == 1 else [],
+            canonical=self._canonical(request, "entry", found.slug, page),
+            page_notes=url.notes,
             page=page,
             pages=-(-found.count // PAGE),
         )
@@ -59,31 +65,33 @@ class ListingPages:
         return self._list("tag", name, request, page)
 
     def _list(self, kind: str, name: str, request: Request, page: int) -> Response:
-        if (narrowed := _narrowed(kind, name, request)) is not None:
-            return narrowed
+        url = _read(request)
+        if (narrowed := url.narrowing(kind, name)) is not None:
+            return RedirectResponse(narrowed, status_code=303)
         self._allowances.search(request)
         found = entries_of(self._service, kind, name, PAGE, (page - 1) * PAGE)
         if found is None or not found.entries:
-            raise NotFound(f"no entry here has the {kind} {name[:200]}")
+            raise NotFound(f"no entry here has the {kind} {name[:200]}", () if found else self._nearest(kind, name))
         return self._templates.page(
             "listing.html",
             self._service.info(),
             kind=kind,
             found=found,
             pictures=SearchUrl(filters=Filters(**{f"{kind}s": (found.name,)})),
+            canonical=self._canonical(request, kind, found.name, page),
+            page_notes=url.notes,
             page=page,
             pages=-(-found.total // PAGE),
         )
 
+    def _nearest(self, kind: str, name: str) -> list[tuple[str, str]]:
+        return [(one, page_path(kind, one)) for one in nearest_names(self._service, kind, name)]
 
-def _narrowed(kind: str, name: str, request: Request) -> Response | None:
-    """Leads to the search with what else the URL holds, which these pages do not filter by; None where that is nothing.
+    def _canonical(self, request: Request, kind: str, name: str, page: int) -> str:
+        further = f"?page={page}" if page > 1 else ""
+        return self._templates.canonical(request, page_path(kind, name) + further)
 
-    Raises:
-        InvalidParameter: a name is nearly that of a parameter, or a value is outside its type or limits.
-    """
-    known, _ = known_parameters((key, value) for key, value in request.query_params.multi_items() if key != "page")
-    address = read_search_url(known)
-    if address.empty:
-        return None
-    return RedirectResponse(read_search_url([*known, (kind, name)]).path(), status_code=303)
+
+def _read(request: Request) -> PageUrl:
+    """What the URL holds beside the number of the page."""
+    return read_page_url(request.query_params.multi_items(), own=("page",))

@@ -1,6 +1,7 @@
-"""HTTP for every route alike: HEAD is GET without a body, OPTIONS names the methods, what a client has is not sent."""
+"""HTTP for every route alike: HEAD, OPTIONS, and sending no more than a client lacks."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
@@ -102,6 +103,39 @@ def is_known(headers: Headers, name: str) -> bool:
     return bool(known & {name.removeprefix("W/"), "*"})
 
 
+class RangeNotSatisfiable(Exception):
+    """A client wants bytes behind the end of a file."""
+
+
+def byte_range(headers: Headers, length: int, name: str) -> range | None:
+    """The bytes that a client wants of a file; None for all of it.
+
+    Several ranges at once and malformed ones are answered with the whole file, which RFC 9110 (14.2) allows.
+
+    Args:
+        headers: of the request.
+        length: bytes of the file.
+        name: its strong ETag; a client that has begun with another file gets all of this one.
+
+    Raises:
+        RangeNotSatisfiable: the file has none of the bytes.
+    """
+    found = _RANGE.fullmatch(headers.get("range", "").strip())
+    if found is None or headers.get("if-range", name) != name:
+        return None
+    first, last = found["first"], found["last"]
+    if not (first or last) or (first and last and int(first) > int(last)):
+        return None
+    if first:
+        wanted = range(int(first), min(int(last) + 1, length) if last else length)
+    else:
+        wanted = range(max(0, length - int(last)), length)
+    if not wanted:
+        raise RangeNotSatisfiable
+    return wanted
+
+
+_RANGE = re.compile(r"bytes=\s*(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE)
 _REVALIDATED = frozenset({"text/html", "application/json", "application/atom+xml"})
 
 

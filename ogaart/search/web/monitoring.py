@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ogaart.resources.storage.visitor_reports import VisitorReports
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable
+from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
@@ -111,6 +112,9 @@ class MonitoringRoutes:
         """200 if searches can be answered."""
         try:
             info = self._service.info()
+            self._service.decisions.current()
+        except DecisionsUnreadable:
+            return JSONResponse({"status": "takedowns unreadable"}, status_code=503)
         except NothingPublished as cause:
             return JSONResponse({"status": "empty", "detail": str(cause)}, status_code=503)
         return JSONResponse({"status": "ok", "generation": info.generation, "images": info.images})

@@ -15,8 +15,9 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
+from ogaart.search.page_parameters import read_page_url
 from ogaart.search.results import Hit, Info, Relation, Results
-from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
+from ogaart.search.search_url import SearchUrl, read_search_url
 from ogaart.search.web.allowances import Allowances
 from ogaart.search.web.forms import add_uploads, read_form
 from ogaart.search.web.template_filters import fit
@@ -88,23 +89,25 @@ class SearchPages:
 
     def home(self, request: Request) -> Response:
         """The first page: the search bar, doors, favourites and what is new; a search in its URL is made."""
-        address = read_search_url(known_parameters(request.query_params.multi_items())[0])
-        if not address.empty:
-            return RedirectResponse(address.path(), status_code=303)
+        found = read_page_url(request.query_params.multi_items())
+        if not found.search.empty:
+            return RedirectResponse(found.leading_to(found.search.path()), status_code=303)
         try:
             shown = self._showcase.pictures()
         except NothingPublished:
             shown = HomePictures()
         return self._templates.page(
-            "home.html", self._info(), address=SearchUrl(), home=shown, autofocus=True, filters_shown="uses"
+            "home.html", self._info(), page_notes=found.notes, home=shown, autofocus=True, filters_shown="uses"
         )
 
     def surprise(self, request: Request) -> Response:
-        """Lead to what is like some picture of the catalog."""
+        """Lead to what is like some picture of the catalog; what else the URL holds narrows that search."""
         self._allowances.search(request)
-        found = self._service.sample(1, seed=secrets.randbelow(1 << 31))
-        filters = read_search_url(known_parameters(request.query_params.multi_items())[0]).filters
-        target = SearchUrl(positive=(found[0].image_id,), filters=filters).path() if found else "/"
+        found = read_page_url(request.query_params.multi_items())
+        sample = self._service.sample(1, seed=secrets.randbelow(1 << 31))
+        positive = (*found.search.positive, *(hit.image_id for hit in sample))
+        found = replace(found, search=replace(found.search, positive=positive))
+        target = found.leading_to("/" if found.search.empty else found.search.path(page=found.search.page))
         return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
     def robots(self) -> Response:
@@ -116,23 +119,22 @@ class SearchPages:
     def search(self, request: Request) -> Response:
         """Results for the address."""
         visitor = self._allowances.search(request)
-        known, ignored = known_parameters(request.query_params.multi_items())
-        address = read_search_url(known, PAGE)
+        found = read_page_url(request.query_params.multi_items(), PAGE)
+        address = found.search
         if address.empty:
-            return RedirectResponse("/", status_code=303)
+            return RedirectResponse(found.leading_to("/"), status_code=303)
         meant = self._resolver.read_links(address)
         if meant != address:
-            return RedirectResponse(meant.path(), status_code=303)
+            return RedirectResponse(found.leading_to(meant.path(page=meant.page)), status_code=303)
         resolved = self._resolver.resolve(address, visitor)
         results, listed = self._results(address, resolved)
-        if ignored:
-            names = ", ".join(f"“{name[:80]}”" for name in ignored)
-            results = replace(results, notes=(f"Unknown in the URL, and ignored: {names}.", *results.notes))
+        results = replace(results, notes=(*address.unused, *found.notes, *results.notes))
         copy = self._copy(resolved, results)
         nothing = not (results.hits or address.visual or address.page > 1)
         return self._templates.page(
             "results.html",
             results.info,
+            canonical="" if address.temporary else self._templates.canonical(request, address.path(page=address.page)),
             address=address,
             listed=listed,
             results=results,
@@ -158,8 +160,8 @@ class SearchPages:
     async def upload(self, request: Request) -> Response:
         """Take a picture, and lead to the address that holds its token; without one, to the address of the rest."""
         sent = await read_form(request, self._service.settings)
-        known, _ = known_parameters([*request.query_params.multi_items(), *sent.parameters])
-        address = read_search_url(known)
+        found = read_page_url([*request.query_params.multi_items(), *sent.parameters])
+        address = found.search
         for role, token in await add_uploads(sent, self._uploads, self._allowances.visitor(request)):
             if role == "like":
                 address = replace(address, positive=(*address.positive, token), page=1)
@@ -169,7 +171,8 @@ class SearchPages:
                 # A new picture takes the place of the old one and of what belonged to it; words and filters stay.
                 address = replace(address, upload=token, url="", crop=None, positive=(), negative=(), page=1)
         read_search_url(address.pairs())  # too many by now: refused here rather than after a redirect
-        target = address.path(page=address.page)
+        found = replace(found, search=address)
+        target = found.leading_to("/" if address.empty else address.path(page=address.page))
         if "application/json" in request.headers.get("accept", ""):  # this page's own script, which shows the progress
             return JSONResponse({"location": target})
         return RedirectResponse(target, status_code=303)

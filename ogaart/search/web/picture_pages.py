@@ -1,5 +1,7 @@
 """One picture: its page, its thumbnail, the picture at full size, its own bytes, and its palette."""
 
+import hashlib
+from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -11,12 +13,13 @@ from ogaart.search.engine.kinship import Kinship, Relative
 from ogaart.search.engine.listings import frames_of
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import NotFound
+from ogaart.search.page_parameters import read_page_url
 from ogaart.search.parameters import SAME_PALETTE
 from ogaart.search.results import Hit
 from ogaart.search.search_url import SearchUrl
-from ogaart.search.store.picture_files import FileSlice
+from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.search.web.allowances import Allowances
-from ogaart.search.web.methods import is_known, wants_body
+from ogaart.search.web.methods import RangeNotSatisfiable, byte_range, is_known, wants_body
 from ogaart.search.web.openapi import ImageId
 from ogaart.search.web.static_files import FOREVER
 from ogaart.search.web.template_filters import fit
@@ -68,11 +71,14 @@ class PicturePages:
 
     def image(self, image_id: ImageId, request: Request) -> Response:
         """One picture: what it is, whose it is, how it came here, and what is around it."""
+        url = read_page_url(request.query_params.multi_items())
+        if (narrowed := url.narrowing("like", str(image_id))) is not None:
+            return RedirectResponse(narrowed, status_code=303)
         self._allowances.search(request)  # its neighbours are a search
         hit = self._service.hit(image_id)
         if hit is None:
             if (moved := self._service.new_id(image_id)) is not None:
-                return RedirectResponse(f"/image/{moved}", status_code=308)
+                return RedirectResponse(url.leading_to(f"/image/{moved}"), status_code=308)
             raise NotFound(f"no picture has the id {image_id}")
         near = self._service.look_alikes(hit, NEIGHBOURS)
         kinship = self._service.kinship(hit)
@@ -80,6 +86,8 @@ class PicturePages:
         return self._templates.page(
             "image.html",
             near.info,
+            canonical=self._templates.canonical(request, hit.url),
+            page_notes=url.notes,
             hit=hit,
             near=near.hits,
             siblings=siblings[:NEIGHBOURS],
@@ -104,7 +112,7 @@ class PicturePages:
         media = _INLINE.get(original.format.lower())
         if media is None or place.length > VIEW_BYTES:
             return self.thumbnail(image_id, request)
-        return _file(request, place, media, {"Cache-Control": _DAY})
+        return _file(request, place, media, {"Cache-Control": _DAY, "ETag": _name(image_id, original, place)})
 
     def palette(self, image_id: ImageId, form: str) -> Response:
         """The main colours as a palette file."""
@@ -123,6 +131,7 @@ class PicturePages:
         original, place = found
         headers = {
             "Cache-Control": _DAY,
+            "ETag": _name(image_id, original, place),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
         }
         media = _INLINE.get(original.format.lower(), "application/octet-stream")
@@ -130,10 +139,30 @@ class PicturePages:
 
 
 def _file(request: Request, place: FileSlice, media_type: str, headers: dict[str, str]) -> Response:
-    """Sends a file block by block: a client that reads slowly holds one block in memory. HEAD reads nothing of it."""
-    headers = {**headers, "Content-Length": str(place.length)}
+    """Sends a file, or the part of it that a client still lacks, block by block: a slow client holds one in memory.
+
+    HEAD reads nothing of it, and knows no parts.
+    """
+    headers = {**headers, "Accept-Ranges": "bytes"}
+    if is_known(request.headers, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    try:
+        part = byte_range(request.headers, place.length, headers["ETag"]) if wants_body(request) else None
+    except RangeNotSatisfiable:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{place.length}"})
+    status = 200
+    if part is not None:
+        status, headers["Content-Range"] = 206, f"bytes {part.start}-{part.stop - 1}/{place.length}"
+        place = replace(place, offset=place.offset + part.start, length=len(part))
+    headers["Content-Length"] = str(place.length)
     blocks = place.blocks() if wants_body(request) else iter(())
-    return StreamingResponse(blocks, media_type=media_type, headers=headers)
+    return StreamingResponse(blocks, status, media_type=media_type, headers=headers)
+
+
+def _name(image_id: int, original: Original, place: FileSlice) -> str:
+    """A strong ETag: of the pixels, of the file or archive that the bytes are from, and of where they lie."""
+    text = f"{image_id} {original.blob_sha256} {place.offset} {place.length}"
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
 
 
 def _relatives(hit: Hit, kinship: Kinship) -> list[Relative]:

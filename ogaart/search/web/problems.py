@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.index.base import IndexBroken, IndexUnreachable, UnknownPoints
-from ogaart.resources.storage.takedowns import DecisionsUnreadable
-from ogaart.resources.storage.visitor_reports import ReportsFull
+from ogaart.resources.moderation.line_log import LogUnavailable
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable
+from ogaart.resources.moderation.visitor_reports import ReportsFull
+from ogaart.resources.objects.store import ObjectsRefused
 from ogaart.search.errors import (
     BundleTooLarge,
     EmptyFile,
@@ -37,12 +39,14 @@ class Problem:
         title: what kind of problem; the same for all of the kind.
         detail: what is wrong here.
         way_out: what to do next.
+        nearest: what may be meant, each with its path; pages link it.
     """
 
     status: int
     title: str
     detail: str
     way_out: str
+    nearest: tuple[tuple[str, str], ...] = ()
 
     def record(self, instance: str) -> dict[str, object]:
         """As ``application/problem+json``."""
@@ -99,12 +103,24 @@ _ANSWERS: dict[type[Exception], _Answer] = {
         "Search by words, or from a picture of the catalog; the operator reads the log.",
         "the embedding model does not work, so pictures cannot be compared",
     ),
+    ObjectsRefused: _Answer(
+        503,
+        "Pictures unreachable",
+        "Searching works all the same; try again in a minute.",
+        "the bucket that holds the pictures does not answer",
+    ),
     DecisionsUnreadable: _Answer(
         503,
         "Takedowns unreadable",
         "The operator repairs the line that the log names.",
         # The line names what its author wants out of sight.
         "nothing is served while takedowns cannot be read",
+    ),
+    LogUnavailable: _Answer(
+        503,
+        "Reports not taken",
+        "Try again in a minute, or write to the operator.",
+        "reports cannot be stored just now",
     ),
     ReportsFull: _Answer(
         503, "Reports full", "Write to the operator instead; the About page says how.", "no more reports are taken here"
@@ -145,7 +161,8 @@ def problem_of(error: Exception) -> Problem:
         return _unreadable(error)
     for kind, answer in _ANSWERS.items():
         if isinstance(error, kind):
-            return Problem(answer.status, answer.title, answer.detail or str(error), answer.way_out)
+            nearest = error.nearest if isinstance(error, NotFound) else ()
+            return Problem(answer.status, answer.title, answer.detail or str(error), answer.way_out, nearest)
     raise TypeError(f"{type(error).__name__} is not a known problem")
 
 

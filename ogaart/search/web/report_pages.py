@@ -7,9 +7,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 
 from ogaart.core.image_ids import parse_image_id
-from ogaart.resources.storage.visitor_reports import REASONS, VisitorReports
+from ogaart.resources.moderation.visitor_reports import REASONS, VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import InvalidParameter, NotFound
+from ogaart.search.page_parameters import ignored_notes, other_parameters
 from ogaart.search.results import Hit
 from ogaart.search.web.allowances import RateLimit, client_of
 from ogaart.search.web.forms import read_form
@@ -32,9 +33,10 @@ class ReportPages:
         self.router.add_api_route("/report", self.form, methods=["GET", "HEAD"])
         self.router.add_api_route("/report", self.report, methods=["POST"])
 
-    def form(self, image: Annotated[str, Query(max_length=20)]) -> Response:
+    def form(self, request: Request, image: Annotated[str, Query(max_length=20)]) -> Response:
         """The form for one picture."""
-        return self._page(self._hit(image), "")
+        ignored = other_parameters(request.query_params.multi_items(), ("image",))
+        return self._page(self._hit(image), "", ignored_notes(ignored))
 
     async def report(self, request: Request) -> Response:
         """Store a report."""
@@ -57,8 +59,14 @@ class ReportPages:
             raise NotFound(f"no picture has the id {image[:40]}")
         return hit
 
-    def _page(self, hit: Hit, stored: str) -> Response:
+    def _page(self, hit: Hit, stored: str, notes: tuple[str, ...] = ()) -> Response:
         contact = self._service.settings.contact
         return self._templates.page(
-            "report.html", self._service.info(), hit=hit, reasons=REASONS, stored=stored, contact=contact
+            "report.html",
+            self._service.info(),
+            page_notes=notes,
+            hit=hit,
+            reasons=REASONS,
+            stored=stored,
+            contact=contact,
         )

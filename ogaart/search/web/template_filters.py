@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
@@ -10,7 +11,7 @@ from ogaart.search.filters import BY_FIELD
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
 
-_PARAMETER = re.compile(r"[a-z_]+: ")
+_PARAMETER = re.compile(r"\S+: ")
 _CODE = re.compile(r"`([^`]+)`")
 _THUMB = 256  # longest side of a thumbnail
 
@@ -55,6 +56,15 @@ def alt(hit: Hit) -> str:
 def percent(score: float) -> str:
     """Likeness as people read it."""
     return f"{round(100 * score)}%"
+
+
+def author_place(hit: Hit) -> str:
+    """Where the link of a picture's author leads: to the site of its entry, or elsewhere."""
+    try:
+        host, own = (urlsplit(url).hostname or "" for url in (hit.author_url, hit.page_url))
+    except ValueError:  # an author may have written anything
+        return "on another page"
+    return "on OpenGameArt" if host == own else f"on {host.removeprefix('www.') or 'another page'}"
 
 
 def day(stamp: str) -> str:

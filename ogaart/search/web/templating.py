@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,12 +16,15 @@ from ogaart.search.parameters import HEAVIEST, PRESETS, Choice
 from ogaart.search.results import Info
 from ogaart.search.search_url import ORDERS, SearchUrl
 from ogaart.search.web import template_filters
+from ogaart.search.web.guards import public_base
 from ogaart.search.web.static_files import static_version
 from ogaart.settings import Settings
 
 HERE = Path(__file__).parent
 FOLDED = 8
 """Collapsed pictures that a card shows; the others are one click away."""
+SEEN_AT_ONCE = 32
+"""Cards of a page that are seen at once at 1440 × 900."""
 STEAM = ("drm", "no-share-alike", "sell")
 """What a game needs that is sold, keeps its changes closed, and goes to stores that lock what they deliver."""
 ACCEPTED = (
@@ -55,6 +59,7 @@ class Templates:
                 "percent",
                 "day",
                 "model_name",
+                "author_place",
                 "filter_name",
                 "with_count",
                 "size",
@@ -76,6 +81,7 @@ class Templates:
             "rows": BY_FIELD,
             "orders": ORDERS,
             "FOLDED": FOLDED,
+            "SEEN_AT_ONCE": SEEN_AT_ONCE,
             "STEAM": STEAM,
             "PRESETS": (*PRESETS, (Choice("", "As usual"), USUAL)),
             "HEAVIEST": HEAVIEST,
@@ -84,7 +90,10 @@ class Templates:
             "MAX_BYTES": settings.max_upload_bytes,
             "MAX_PIXELS": settings.max_query_pixels,
         }
+        self._hosts = settings.hosts
         self._defaults: dict[str, Any] = {
+            "canonical": "",
+            "page_notes": (),
             "address": SearchUrl(),
             "vocabulary": EMPTY,
             "filters_shown": False,
@@ -92,6 +101,11 @@ class Templates:
             "query": None,
             "copy": None,
         }
+
+    def canonical(self, request: Request, path: str) -> str:
+        """The URL by which search engines know a page; empty where no public name is configured."""
+        base = public_base(request, self._hosts)
+        return f"{base}{path}" if base else ""
 
     def page(self, name: str, info: Info | None, status: int = 200, **values: Any) -> HTMLResponse:
         """Render one page."""

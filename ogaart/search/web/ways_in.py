@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,13 @@ from fastapi.responses import JSONResponse, Response
 from ogaart.search.engine.query_resolver import QueryResolver
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import InvalidParameter
+from ogaart.search.page_parameters import read_page_url
 from ogaart.search.page_paths import author_path
 from ogaart.search.query import Sort
-from ogaart.search.results import Hit
-from ogaart.search.search_url import SearchUrl, known_parameters, read_search_url
+from ogaart.search.results import Hit, UnknownValue
+from ogaart.search.search_url import SearchUrl
 from ogaart.search.web.allowances import Allowances
+from ogaart.search.web.template_filters import filter_name
 from ogaart.search.web.templating import Templates
 
 _ATOM = "http://www.w3.org/2005/Atom"
@@ -85,16 +88,17 @@ class WaysIn:
             InvalidParameter: the search is empty, or holds an upload, which is gone in an hour.
         """
         visitor = self._allowances.search(request)
-        known, _ = known_parameters(request.query_params.multi_items())
-        address = read_search_url(known)
+        found = read_page_url(request.query_params.multi_items())
+        address = found.search
         if address.empty or address.temporary:
             raise InvalidParameter("a feed needs a search that lasts: words, filters, links or pictures of the catalog")
         query = self._resolver.resolve(address, visitor).query
-        if query.sort is Sort.RELEVANCE:  # what is new is what a feed is read for
+        if query.sort is Sort.RELEVANCE and not address.visual:  # what is new is what a feed is read for
             query = replace(query, sort=Sort.NEWEST)
         results = self._service.search(query)
+        notes = (*found.notes, *address.unused, *results.notes, *(_unknown(one) for one in results.unknown))
         return Response(
-            _atom(address, results.hits, base_of(request)), media_type="application/atom+xml; charset=utf-8"
+            _atom(address, results.hits, base_of(request), notes), media_type="application/atom+xml; charset=utf-8"
         )
 
     def _static(self, name: str) -> str:
@@ -106,9 +110,17 @@ def base_of(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def _atom(address: SearchUrl, hits: tuple[Hit, ...], base: str) -> bytes:
+def _unknown(one: UnknownValue) -> str:
+    """What is said of a value of a filter that nothing has."""
+    meant = f" Did you mean {' or '.join(one.nearest)}?" if one.nearest else ""
+    return f"No picture has the {filter_name(one.field)} “{one.value}”.{meant}"
+
+
+def _atom(address: SearchUrl, hits: tuple[Hit, ...], base: str, notes: Sequence[str]) -> bytes:
     root = ET.Element("feed", xmlns=_ATOM)
     _add(root, "title", f"ogaart: {address.words or 'pictures'}")
+    if notes:
+        _add(root, "subtitle", " ".join(notes))
     _add(root, "id", f"{base}{address.path()}")
     _add(root, "link", href=f"{base}{address.path()}", rel="alternate", type="text/html")
     _add(root, "link", href=f"{base}{address.path().replace('/search', '/feed.atom', 1)}", rel="self")

@@ -5,7 +5,6 @@ inside another field, so that what people write in descriptions and comments nev
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +14,8 @@ from ogaart.core.states import EntryStatus
 from ogaart.sites import licences, markup
 from ogaart.sites.errors import PageForeign, PageUnreadable
 from ogaart.sites.markup import attribute, classes, has_class, is_link
+from ogaart.sites.opengameart.authors import author_of, collaborators_of, further_authors
+from ogaart.sites.opengameart.fields import item_line, item_texts, terms
 from ogaart.sites.opengameart.links import file_links, preview_links
 from ogaart.sites.opengameart.urls import absolute, key_of, slug_of
 from ogaart.sites.records import EntryPage
@@ -36,9 +37,7 @@ _NODE_TYPE = "node-type-"
 _NO_TYPES = frozenset({"promoted", "sticky", "unpublished", "preview", "teaser"})
 # Any field may be missing; what has none of these, nor a number or a name, is an empty frame.
 _ESSENTIAL = frozenset({"title", "author-submitter", "field-art-licenses", "field-art-files"})
-_BETWEEN_NAMES = re.compile(r"[,;|/•·&]|\band\b|\bwith\b", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
-_SUBMITTED = re.compile(r"\( ?Submitted by\b", re.IGNORECASE)
 # The site spells it "unavalable"; a corrected spelling must not turn a withheld entry into one without files.
 _WITHHELD = re.compile(r"File\(s\)\s+currently\s+unava", re.IGNORECASE)
 
@@ -83,7 +82,7 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
     if nid is None and canonical is None and not parts.fields.keys() & _ESSENTIAL:
         raise PageForeign(f"{url!r}: an entry without number, title, author, licences and files; fetch it again")
     names, urls = _licences(parts.fields.get("field-art-licenses"), base)
-    author, author_url, submitter = _author(parts.fields.get("author-submitter"), base)
+    author, author_url, submitter = author_of(parts.fields.get("author-submitter"), base)
     files, ignored = file_links(parts.fields.get("field-art-files"), slug, base)
     return EntryPage(
         slug=slug,
@@ -93,20 +92,20 @@ def parse_entry(html: bytes, url: str, base: str) -> EntryPage:
         title=_title(parts.fields.get("title")),
         author=author,
         author_url=author_url,
-        collaborators=_collaborators(
+        collaborators=collaborators_of(
             parts.fields.get("field-collaborators"),
             author,
-            _further_authors(parts.fields.get("author-submitter"), author, submitter),
+            further_authors(parts.fields.get("author-submitter"), author, submitter),
         ),
         submitter=submitter,
-        posted_at=_date(_item(parts.fields.get("post-date"))),
-        art_type=next(iter(_terms(parts.fields.get("field-art-type"))), None),
-        tags=_terms(parts.fields.get("field-art-tags")),
+        posted_at=_date(item_line(parts.fields.get("post-date"))),
+        art_type=next(iter(terms(parts.fields.get("field-art-type"))), None),
+        tags=terms(parts.fields.get("field-art-tags")),
         licences=names,
         licence_urls=urls,
         notice=_notice(parts.fields),
         description=_description(parts.fields.get("body")),
-        favourites=_number(_item(parts.fields.get("favorites"))) or 0,
+        favourites=_number(item_line(parts.fields.get("favorites"))) or 0,
         collections=_collections(parts.fields.get("collect")),
         files=files,
         previews=preview_links(parts.fields.get("field-art-preview"), slug, base, {file.url for file in files}),
@@ -157,114 +156,15 @@ def _is_comment(node: LexborNode) -> bool:
     return attribute(node, "id") == "comments" or bool(classes(node) & {"comment", "comment-wrapper"})
 
 
-def _items(field: LexborNode | None) -> Iterator[LexborNode]:
-    """The field's items, without what is nested in them."""
-    if field is not None:
-        is_item = has_class("field-item")
-        yield from (node for node in markup.walk(field, lambda node: not is_item(node)) if is_item(node))
-
-
-def _contents(field: LexborNode | None) -> list[LexborNode]:
-    """What a field without items holds beside its label."""
-    return [] if field is None else [node for node in field.iter() if "field-label" not in classes(node)]
-
-
-def _item(field: LexborNode | None) -> str | None:
-    """The first item's text on one line."""
-    return markup.line(next(_items(field), None))
-
-
-def _text(field: LexborNode | None) -> str | None:
-    """The items' text, with its line breaks."""
-    return "\n".join(text for item in _items(field) if (text := markup.prose(item))) or None
-
-
-def _terms(field: LexborNode | None) -> tuple[str, ...]:
-    """The names of a field's terms, each once."""
-    links = [node for item in _items(field) for node in markup.walk(item) if node.tag == "a"]
-    names = (markup.line(node) for node in (links or _items(field)))
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
 def _title(field: LexborNode | None) -> str | None:
     heading = markup.first(field, lambda node: node.tag in {"h1", "h2", "h3"})
-    return markup.line(heading) or _item(field)
-
-
-def _author(field: LexborNode | None, base: str) -> tuple[str | None, str | None, str | None]:
-    """Author, the author's link, and submitter.
-
-    Three shapes: a user of the site with a local link; another person, with a link elsewhere or none, followed by
-    "(Submitted by <user>)"; plain text.
-    """
-    whole = _item(field) or ""
-    name = next((node for node in _usernames(field) if markup.line(node)), None)
-    author = markup.line(name)
-    # What follows the author's name, so that a name with such words in it is not taken for a submitter.
-    rest = whole.partition(author)[2] if author else whole
-    before, submitter = _submitter(rest)
-    if name is None:
-        author = before
-    link = (name if is_link(name) else markup.first(name, is_link)) if name is not None else None
-    href = markup.href(link)
-    return author or None, _link(base, href) if href else None, submitter if submitter != author else None
-
-
-def _usernames(field: LexborNode | None) -> list[LexborNode]:
-    """The elements of a field that name users."""
-    return [node for node in markup.walk(field) if "username" in classes(node)] if field is not None else []
-
-
-def _further_authors(field: LexborNode | None, author: str | None, submitter: str | None) -> list[str]:
-    """Users that the field of the author names beside the author and the submitter."""
-    names = (markup.line(node) for node in _usernames(field))
-    return [name for name in names if name and name not in (author, submitter)]
-
-
-def _collaborators(field: LexborNode | None, author: str | None, others: list[str]) -> tuple[str, ...]:
-    """The further authors, in the page's order, each once and without the author; ``others`` come first.
-
-    A name is a link or a line of text; text beside links is taken apart at what separates names in a list.
-    """
-    names = dict.fromkeys(others)
-    for item in list(_items(field)) or _contents(field):
-        links = [name for node in markup.walk(item) if is_link(node) and (name := markup.line(node))]
-        texts = _texts_beside_links(item) if links else markup.prose(item).split("\n")
-        names.update(dict.fromkeys(links + [name for text in texts if (name := text.strip(" \t()[]"))]))
-    return tuple(name for name in names if name != author)
-
-
-def _texts_beside_links(item: LexborNode) -> list[str]:
-    outside = [item, *markup.walk(item, lambda node: not is_link(node))]
-    pieces = (
-        " ".join((child.text_content or "").split())
-        for node in outside
-        if not is_link(node) and node.tag not in {"script", "style"}
-        for child in node.iter(include_text=True)
-        if child.is_text_node
-    )
-    return [text for piece in pieces for text in _BETWEEN_NAMES.split(piece)]
+    return markup.line(heading) or item_line(field)
 
 
 def _notice(fields: dict[str, LexborNode]) -> str | None:
     """The copyright notice and the attribution instructions: what the author wrote in either field, each text once."""
-    found = (_text(fields.get(name)) for name in ("field-copyright-notice", "field-art-attribution"))
+    found = (item_texts(fields.get(name)) for name in ("field-copyright-notice", "field-art-attribution"))
     return "\n".join(dict.fromkeys(text for text in found if text)) or None
-
-
-def _submitter(text: str) -> tuple[str, str | None]:
-    """The text before "(Submitted by …)", and the name in it."""
-    # The closing parenthesis is not part of the pattern: looking for a missing one takes quadratic time.
-    match, end = _SUBMITTED.search(text), text.rfind(")")
-    if match is None or end < match.end():
-        return text.strip(), None
-    return text[: match.start()].strip(), text[match.end() : end].strip() or None
-
-
-def _link(base: str, href: str) -> str | None:
-    """A link that people may follow: mapped onto the site where it leads there, else unchanged where it is http(s)."""
-    given = href.strip()
-    return absolute(base, given) or (given if given.lower().startswith(("http://", "https://")) else None)
 
 
 def _date(text: str | None) -> datetime | None:
@@ -313,7 +213,7 @@ def _contradiction(name: str, url: str, icon: LexborNode) -> str:
 
 def _description(field: LexborNode | None) -> str | None:
     body = markup.first(field, lambda node: attribute(node, "property") == "content:encoded")
-    return (markup.prose(body) or None) if body is not None else _text(field)
+    return (markup.prose(body) or None) if body is not None else item_texts(field)
 
 
 def _collections(field: LexborNode | None) -> tuple[str, ...]:

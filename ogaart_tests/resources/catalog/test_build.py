@@ -10,17 +10,18 @@ import pytest
 
 from ogaart.resources.catalog.build import CatalogBuild, Source
 from ogaart.resources.catalog.cut import CatalogFailed
-from ogaart.resources.catalog.index_facts import index_facts
 from ogaart.resources.catalog.macros import MACROS
+from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.tables import KEYS, PUBLIC, RUNS
+from ogaart.resources.catalog.unrelated import index_facts
 from ogaart.resources.catalog.views import VIEWS
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.index.payload import payload_hash
 from ogaart.resources.index.reconciliation import reconcile, repair
+from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.schema import SEARCH_RESULTS
-from ogaart.resources.storage.takedowns import Takedowns
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
@@ -108,7 +109,7 @@ def test_nothing_crawled_yet_is_an_empty_generation(world: World, index: VectorI
 
     assert ask(found, "SELECT count(*) FROM images") == [(0,)]
     assert ask(found, "FROM funnel") == []
-    assert np.load(found.signatures).shape == (0, 32, 32, 4)
+    assert open_signatures(found.path).shape == (0, 32, 32, 4)
     assert found.manifest["counts"]["searchable"] == 0
 
 
@@ -264,7 +265,8 @@ def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, 
     assert words(found, "SELECT * FROM licence_history ORDER BY slug") == [
         (slug, '["CC0"]', "2020-01-05T00:00:00Z", "2024-05-01T12:00:00Z", None) for slug in sorted(TWO_ENTRIES)
     ]
-    ids, signatures = np.load(found.signature_ids), np.load(found.signatures, mmap_mode="r")
+    signatures = open_signatures(found.path)
+    ids = signatures.ids
     assert ids.tolist() == sorted(image_id(*pair) for pair in ALL_OF_IT)
     assert signatures[ids.tolist().index(oak)].tobytes()[:32] == bytes.fromhex(sha("oak"))
     info = {str(key): value for key, value in words(found, "SELECT key, value FROM info")}

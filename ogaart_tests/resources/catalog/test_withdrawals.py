@@ -2,16 +2,25 @@
 
 import json
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from ogaart.resources.catalog.audits import Audit
-from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, limit_of, rows_of
+from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.history import HistoryFiles
+from ogaart.resources.catalog.withdrawals import (
+    EarlierLoss,
+    check_withdrawals,
+    earlier_of,
+    limit_of,
+    lost_lately,
+    rows_of,
+)
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.storage.takedowns import Takedowns
+from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, Row, World, fill, publish, sha
 
 NOTHING_BLOCKED = Takedowns()
@@ -129,13 +138,69 @@ def test_blocked_and_lost_entries_are_counted_apart(world: World, index: VectorI
     assert (check(before, after, many_lost).passed, check(before, after, many_lost).counts["withdrawn"]) == (False, 11)
 
 
-def test_a_generation_that_cannot_be_read_keeps_nothing_out_of_service(world: World, index: VectorIndex) -> None:
+def rot(path: Path) -> None:
+    path.chmod(0o600)
+    path.write_bytes(b"rotten" * 1000)
+
+
+def test_a_generation_of_which_one_file_is_damaged_is_compared_by_the_other(world: World, index: VectorIndex) -> None:
+    read(world, names(32))
+    fill(index, *((name, name) for name in names(32)))
+    before = publish(world, index)
+    read(world, names(32), gone=set(names(28)), late=True)
+    after = publish(world, index)
+    whole = check(before, after)
+    rot(before.words)
+
+    assert check(before, after) == whole
+    assert not whole.passed
+    before.words.unlink()
+    assert check(before, after) == whole
+
+
+def test_a_generation_that_cannot_be_read_needs_consent(world: World, index: VectorIndex) -> None:
     read(world, names(12))
     before = publish(world, index)
-    before.words.chmod(0o600)
-    before.words.write_bytes(b"rotten" * 1000)
+    rot(before.words)
+    rot(before.catalog)
+    after = publish(world, index)
 
-    assert check(before, publish(world, index)).passed
+    held, accepted = check(before, after), check(before, after, accepted=True)
+
+    assert (held.passed, accepted.passed) == (False, True)
+    assert f"generation {before.number}" in held.message
+    assert "--accept-losses" in held.message
+
+
+@pytest.mark.parametrize("lost", ["manifest.json", "current"])
+def test_what_was_in_service_is_known_without_its_manifest_or_the_link_to_it(
+    world: World, index: VectorIndex, lost: str
+) -> None:
+    generations = Generations(world.root / "generations")
+    read(world, names(3))
+    before = publish(world, index)
+    assert generations.replaced_by(before) == before  # in service itself
+    generations.record(before.number, [{"name": "a", "passed": True, "message": "", "counts": {}}])
+    after = publish(world, index)
+    generations.switch(before.number)
+    if lost == "current":
+        (generations.root / "current").unlink()
+    else:
+        rot(before.path / lost)
+
+    found = generations.replaced_by(after)
+
+    assert found is not None
+    assert (found.number, found.words) == (before.number, before.words)
+
+
+def test_nothing_was_in_service_before_the_first_publication(world: World, index: VectorIndex) -> None:
+    read(world, names(3))
+    first = publish(world, index)
+    generations = Generations(world.root / "generations")
+    (generations.root / "current").unlink()
+
+    assert generations.replaced_by(first) is None
 
 
 def test_publications_of_one_day_count_together(world: World, index: VectorIndex) -> None:
@@ -155,7 +220,7 @@ def test_publications_of_one_day_count_together(world: World, index: VectorIndex
             found, kept = check_withdrawals(
                 con, before, NOTHING_BLOCKED, accepted=accepted, earlier=earlier, now=moment
             )
-        return found, earlier_of(json.loads(json.dumps(rows_of(kept))))
+        return found, earlier_of(json.loads(json.dumps(rows_of(kept)))) or {}
 
     fine, four = then(first, second, {}, 0)
     held, _ = then(second, third, four, 2)
@@ -169,6 +234,36 @@ def test_publications_of_one_day_count_together(world: World, index: VectorIndex
     assert (accepted.passed, none) == (True, {})
     assert (next_day.passed, next_day.counts["withdrawn"], sorted(three)) == (True, 3, ["e10", "e11", "e12"])
     assert (returned.counts["withdrawn"], some) == (0, {})
+
+
+def test_losses_of_the_day_are_known_from_the_history_too(world: World, index: VectorIndex) -> None:
+    """Where ``checks.json`` of the publication in service, which has them, is damaged or lost."""
+    two = {name: {f"{name}.zip": [f"{name}-1", f"{name}-2"]} for name in names(9)}
+    files, generations = HistoryFiles(world.root / "history"), Generations(world.root / "generations")
+    nobody, one = NOTHING_BLOCKED, Takedowns(entries=("e05",))
+    without_pictures = {"e00": {}, "e01": {"e01.zip": ["e01-1"]}, "e02": {"e02.zip": ["e02-2"]}}
+    kept: Earlier = {}
+    before: Generation | None = None
+    for entries, blocked in ((two, nobody), (two | without_pictures, nobody), (two | {"e03": {}, "e01": {}}, one)):
+        world.partition("2d/0000", entries, fetched_at=LATER)
+        fill(index, *((name, f"{name}-{n}") for name in names(9) for n in (1, 2)))
+        after = publish(world, index, takedowns=blocked, history=files.read(before), previous=before)
+        with duckdb.connect(str(after.catalog), read_only=True) as con:
+            found, kept = check_withdrawals(con, before, blocked, earlier=kept)
+        generations.record(after.number, [found.row()])
+        files.record(after)
+        before = after
+    assert before is not None
+
+    def known(hours: int = 0) -> dict[str, int]:
+        lost = lost_lately(files.read(before), generations, before, datetime.now(UTC) + timedelta(hours=hours))
+        return {name: one.pictures for name, one in lost.items()}
+
+    recorded = {name: loss.pictures for name, loss in kept.items()}
+    assert (known(), recorded) == ({"e01": 2, "e03": 2}, {"e01": 2, "e03": 2})  # e00 and e02 are there again
+    assert known(hours=25) == {}
+    generations.record(before.number, [{**found.row(), "counts": {**found.counts, "accepted": 1}}])
+    assert known() == {}
 
 
 def test_what_is_blocked_after_it_was_lost_does_not_count(world: World, index: VectorIndex) -> None:

@@ -17,10 +17,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from ogaart.likeness import parts
+from ogaart.likeness import cells, parts
 from ogaart.resources.embedding.batches import EmbedderInput
-from ogaart.resources.embedding.embedder import Batch, Embedder, WeightsMissing
+from ogaart.resources.embedding.embedder import Batch, Embedder, EmbedderBroken, WeightsMissing
 from ogaart.resources.embedding.models.base import downloads
+from ogaart.resources.embedding.picture_readers import PICTURES_FOR_ANOTHER, PictureReaders
 from ogaart.resources.embedding.preprocessing import PREPARATION
 from ogaart.resources.embedding.registry import VectorSpace, find_weights, model_named
 from ogaart.settings import Settings
@@ -260,15 +261,51 @@ def test_the_next_batch_is_read_before_a_batch_is_handed_over(embedder: Embedder
     batches = embedder.embed(pictures())
 
     assert next(batches).keys == ("0", "1", "2", "3")
-    assert len(taken) == 8  # the model computes those four while the caller stores the first
+    assert 8 <= len(taken) <= 9  # the model computes those four while the caller stores the first, and one is read
     batches.close()  # type: ignore[attr-defined]
+
+
+def test_many_pictures_are_read_by_more_processes_in_their_order(tmp_path: Path) -> None:
+    readers = PictureReaders(lite0(tmp_path, decoders=2), 224)
+    started: list[int] = []
+
+    def pictures() -> Iterator[EmbedderInput]:
+        for i in range(PICTURES_FOR_ANOTHER + 8):
+            started.append(len(readers.pids))
+            yield EmbedderInput(str(i), png(i % 7), derive=(parts.SPACE,))
+
+    found = list(readers.read(pictures()))
+    pids = readers.pids
+    readers.close()
+
+    assert [reading.prepared[0][0] for reading in found] == [str(i) for i in range(PICTURES_FOR_ANOTHER + 8)]
+    assert all(reading.count == 1 and len(reading.derived[parts.SPACE]) == 1 for reading in found)
+    assert max(started[:PICTURES_FOR_ANOTHER]) == 1
+    assert len(pids) == 2
+    assert 0 < readers.peak < 200 << 20
+
+
+def test_closing_in_the_middle_leaves_no_process(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hangs")
+    readers = PictureReaders(lite0(tmp_path, decoders=1), 224)
+    found = readers.read(EmbedderInput(str(i), tmp_path / "hangs" if i else png(i)) for i in range(4))
+
+    next(found)
+    readers.close()
+    with pytest.raises(EmbedderBroken, match="was closed"):
+        list(found)
+
+    assert readers.pids == []
 
 
 def test_derived_bytes_alone_need_no_model(tmp_path: Path) -> None:
     with Embedder(lite0(tmp_path)) as embedder:
-        (batch,) = embedder.read([EmbedderInput("parts", png(3), False, (parts.SPACE,))])
+        named = {"a" * 64: [(0, 0, 16, 16), (16, 0, 16, 32)], "b" * 64: [(0, 0, 32, 32)]}
+        (batch,) = embedder.read([EmbedderInput("parts", png(3), False, (parts.SPACE,), named)])
 
         assert batch.derived[parts.SPACE].keys() == {"parts"}
+        kept = {key: len(cells.unpacked(content)) for key, content in batch.derived[cells.SPACE].items()}
+        assert kept == {"a" * 64: 2, "b" * 64: 1}
         assert embedder.pid is None
 
 
@@ -293,14 +330,15 @@ def test_a_picture_that_hangs_lacks_its_derived_bytes_too(tmp_path: Path) -> Non
         (batch,) = embedder.read(
             [
                 EmbedderInput("a", png(1), True, (parts.SPACE,)),
-                EmbedderInput("hangs", tmp_path / "hangs", True, (parts.SPACE,)),
+                EmbedderInput("hangs", tmp_path / "hangs", True, (parts.SPACE,), {"c" * 64: [(0, 0, 16, 16)]}),
             ]
         )
 
     assert batch.keys == ("a",)
     assert batch.derived[parts.SPACE].keys() == {"a"}
     assert [(f.key, f.error_class) for f in batch.failures] == [("hangs", "WorkerCrashed")]
-    assert [(f.key, f.error_class) for f in batch.underived[parts.SPACE]] == [("hangs", "WorkerCrashed")]
+    for space in (parts.SPACE, cells.SPACE):
+        assert [(f.key, f.error_class) for f in batch.underived[space]] == [("hangs", "WorkerCrashed")]
 
 
 def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The payload: every key that filters need, and a hash that shows when a point is out of date."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 from ogaart.reference.tables import tables_markdown
 from ogaart.resources.catalog.tables import PUBLIC
 from ogaart.resources.index.payload import PAYLOAD_KEYS, payload, payload_hash
 from ogaart.resources.storage.rows import EntryRow, ImageRow
+from ogaart.resources.storage.schema import ENTRIES, IMAGES
 
 IMAGE: ImageRow = {
     "pixel_sha256": "ab" * 32, "width": 30, "height": 20, "has_alpha": False, "pixel_art": True, "colours": 2,
@@ -24,6 +26,14 @@ def test_it_has_the_keys_that_the_index_knows() -> None:
     assert (found["pixels"], found["aspect"], found["fetched_at"]) == (600, 1.5, 1714521600)
     assert found["colour_names"] == ["red"]
     assert found["words"] == "Oak tree Ann oak.png A tall tree"
+
+
+def test_it_is_made_of_columns_that_search_has() -> None:
+    image, entry = ({column.name: None for column in table.served} for table in (IMAGES, ENTRIES))
+
+    found = payload(cast("ImageRow", image), cast("EntryRow", entry), [])
+
+    assert found.keys() == PAYLOAD_KEYS.keys()
 
 
 def test_what_a_page_does_not_say_is_empty() -> None:

@@ -18,8 +18,8 @@ from ogaart_tests.fault_server import FaultServer
 QUICK: dict[str, Any] = {
     "backoff": 0.01,
     "attempts": 3,
-    "timeout_connect": 1.0,
-    "timeout_read": 1.0,
+    "timeout_connect": 5.0,
+    "timeout_read": 3.0,
     "circuit_failures": 50,
     "min_rate": 0.0,
 }

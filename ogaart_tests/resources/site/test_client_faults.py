@@ -37,6 +37,11 @@ DATA = bytes(range(256)) * 2000
 FILE = Serve(DATA)
 
 
+def impatience(fault: Any) -> dict[str, float]:
+    """A short time to wait, for a fault that is only waited for."""
+    return {"timeout_read": 1.0} if isinstance(fault, DrippingHead) else {}
+
+
 def failure_of(bench: Bench, url: str, **options: Any) -> FetchFailed:
     """What ``get`` raises for ``url``."""
     settings = {name: options.pop(name) for name in ("min_rate", "timeout_total", "attempts") if name in options}
@@ -69,7 +74,9 @@ def failure_of(bench: Bench, url: str, **options: Any) -> FetchFailed:
 def test_what_another_attempt_may_repair_is_retried(bench: Bench, fault: Any) -> None:
     url = bench.server.at("/pack.zip", fault, FILE)
 
-    fetched = bench.client().get(url, expected_length=len(DATA) if not isinstance(fault, Announce) else None)
+    fetched = bench.client(**impatience(fault)).get(
+        url, expected_length=len(DATA) if not isinstance(fault, Announce) else None
+    )
 
     assert fetched.sha256 is not None
     assert bench.blobs.read(fetched.sha256) == DATA
@@ -94,7 +101,7 @@ def test_a_head_cut_short_is_no_empty_file(bench: Bench, fault: Any) -> None:
     bench.server.at("/robots.txt", fault, Serve(b""))
     url = bench.server.at("/pack.zip", fault, FILE)
 
-    fetched = bench.client().get(url)
+    fetched = bench.client(**impatience(fault)).get(url)
 
     assert (fetched.bytes, fetched.attempts) == (len(DATA), 2)
     assert len(bench.server.requests_for("/robots.txt")) == 2

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from ogaart.resources.site.throttle import Throttle
@@ -62,6 +63,11 @@ class Hosts:
         """Those of a host."""
         return Settings(site=self.site.base, data=self.roots[host], database_url=SecretStr(self.url), **QUICK)
 
+    def throttle(self, host: int) -> Throttle:
+        """What a process of a host would open."""
+        settings = self.settings(host)
+        return Throttle(StateDatabase(settings), settings.data / "site", "site", settings)
+
     def crawl(self, host: int, paths: list[str]) -> "subprocess.Popen[bytes]":
         """Fetch paths in a process of a host."""
         words = [str(self.roots[host]), self.site.base, self.url, *paths]
@@ -99,9 +105,7 @@ def test_no_two_requests_come_closer_than_the_delay_whatever_ends_meanwhile(tmp_
 def test_what_one_host_was_told_binds_the_other(tmp_path: Path, postgres: Postgres) -> None:
     with FaultServer() as site:
         hosts = Hosts(tmp_path, postgres.fresh("told"), site)
-        first, second = (
-            Throttle(StateDatabase(s), s.data / "site", "site", s) for s in (hosts.settings(0), hosts.settings(1))
-        )
+        first, second = hosts.throttle(0), hosts.throttle(1)
         with first.turn("/a", 0.1) as turn:
             turn.failed("429", pause=0.6)
         began = time.monotonic()
@@ -113,12 +117,35 @@ def test_what_one_host_was_told_binds_the_other(tmp_path: Path, postgres: Postgr
         assert second.requests_of_last_day() == 2
 
 
+def test_a_delay_is_not_shorter_where_the_clock_was_answered_late(tmp_path: Path, postgres: Postgres) -> None:
+    with FaultServer() as site:
+        hosts = Hosts(tmp_path, postgres.fresh("late"), site)
+        first, second = hosts.throttle(0), hosts.throttle(1)
+        with second.turn("/warm", 0.0) as turn:
+            turn.answered()
+
+        def answer_late(_: object, __: object, statement: str, *___: object) -> None:
+            if "clock_timestamp" in statement:
+                time.sleep(0.15)
+
+        sa.event.listen(sa.Engine, "after_cursor_execute", answer_late)
+        try:
+            with first.turn("/a", 0.0) as turn:
+                turn.answered()
+                ended = time.monotonic()
+        finally:
+            sa.event.remove(sa.Engine, "after_cursor_execute", answer_late)
+        with second.turn("/b", 0.5) as turn:
+            began = time.monotonic()
+            turn.answered()
+
+        assert began - ended >= 0.5
+
+
 def test_an_answer_whose_lock_was_lost_is_stored_still(tmp_path: Path, postgres: Postgres) -> None:
     with FaultServer() as site:
         hosts = Hosts(tmp_path, postgres.fresh("lost"), site)
-        first, second = (
-            Throttle(StateDatabase(s), s.data / "site", "site", s) for s in (hosts.settings(0), hosts.settings(1))
-        )
+        first, second = hosts.throttle(0), hosts.throttle(1)
         with first.turn("/a", 0.0) as turn:
             turn.answered()
         with first.turn("/a", 0.0) as turn:

@@ -101,6 +101,14 @@ def test_a_row_that_a_killed_process_did_not_write_is_added_by_the_next(
     assert opened(settings) == {name: record(name) for name in "abc"}
 
 
+def test_a_folder_in_the_place_of_the_journal_is_named(records: FetchRecords, settings: Settings) -> None:
+    records.write(record("a"))
+    records.journal.unlink()
+    records.journal.mkdir()
+
+    assert damage(settings) == ["fetches.jsonl: a folder lies in its place"]
+
+
 def test_a_line_that_was_cut_off_is_passed_over(records: FetchRecords, settings: Settings) -> None:
     records.write(record("a"))
     with records.journal.open("ab") as journal:

@@ -1,5 +1,9 @@
 """Copies and hashes of files that are mostly holes: the same bytes, and no more room than before."""
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,30 @@ import pytest
 from ogaart.resources.storage.sparse_copy import copy_file, copy_tree, sparse_sha256
 
 MIB = 1 << 20
+
+
+@pytest.fixture
+def btrfs(tmp_path: Path) -> Iterator[Path]:
+    """A file system whose files can share blocks; skips where none can be made or mounted."""
+    if shutil.which("mkfs.btrfs") is None:
+        pytest.skip("mkfs.btrfs is not installed: apt-get install btrfs-progs")
+    disk, folder = sparse(tmp_path / "disk", size=256 * MIB), tmp_path / "mounted"
+    folder.mkdir()
+    subprocess.run(["mkfs.btrfs", "-q", str(disk)], check=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", str(disk), str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"btrfs cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def used(folder: Path) -> int:
+    """Bytes that are in use on a file system."""
+    os.sync()
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def sparse(path: Path, *parts: tuple[int, bytes], size: int) -> Path:
@@ -60,3 +88,33 @@ def test_the_hash_is_that_of_the_bytes_wherever_the_holes_are(offset: int, tmp_p
 
     assert sparse_sha256(written) == sparse_sha256(holes)
     assert len({sparse_sha256(path) for path in (holes, other, longer)}) == 3
+
+
+@pytest.mark.parametrize("size", [0, 100, 200_000, 4 * MIB])
+def test_a_copy_that_is_hashed_meanwhile_is_a_file_of_its_own(size: int, tmp_path: Path) -> None:
+    source = sparse(tmp_path / "source", (0, b"begin" * min(size // 5, 30_000)), size=size)
+    copy = tmp_path / "copy"
+
+    digest = sparse_sha256(source, copy)
+
+    assert copy.read_bytes() == source.read_bytes()
+    assert sparse_sha256(source) == sparse_sha256(copy) == digest
+    with copy.open("r+b") as changed:  # where both share their blocks, only one of them changes
+        changed.write(b"other")
+    assert sparse_sha256(source) == digest
+
+
+@pytest.mark.slow
+def test_a_copy_takes_no_room_where_files_share_blocks(btrfs: Path) -> None:
+    source, copy = btrfs / "source", btrfs / "copy"
+    source.write_bytes(os.urandom(48 * MIB))
+    before = used(btrfs)
+
+    digest = sparse_sha256(source, copy)
+
+    assert used(btrfs) - before < 4 * MIB
+    assert sparse_sha256(copy) == digest
+    with copy.open("r+b") as changed:
+        changed.write(b"other")
+    assert sparse_sha256(source) == digest
+    assert sparse_sha256(copy) != digest

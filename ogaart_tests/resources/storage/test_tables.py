@@ -15,6 +15,9 @@ import pytest
 
 from ogaart.resources.state.database import StateDamaged
 from ogaart.resources.storage.current_objects import GRACE
+from ogaart.resources.storage.data_root import DataRoot
+from ogaart.resources.storage.lock_names import catalog_lock
+from ogaart.resources.storage.locks import hold
 from ogaart.resources.storage.objects import NOTE
 from ogaart.resources.storage.packs import PackWriter, read_at
 from ogaart.resources.storage.schema import IMAGES, OCCURRENCES, SEARCH_RESULTS
@@ -45,6 +48,11 @@ def test_a_partition_that_never_ran_has_no_rows(tmp_path: Path) -> None:
 def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="search_results has no column slgu"):
         open_tables(tmp_path).commit("search_pages", KEY, {"search_results": [{"slgu": "a"}]})
+
+
+def test_a_misspelt_column_is_not_one_that_was_added_later(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="table search_results has no column 'slugs'"):
+        open_tables(tmp_path).select(SEARCH_RESULTS, KEY, ["slugs"])
 
 
 def test_a_column_added_later_reads_as_null(tmp_path: Path) -> None:
@@ -165,6 +173,8 @@ def test_what_was_superseded_is_deleted_after_its_grace(tmp_path: Path) -> None:
     os.utime(old[0], (past, past))
     os.utime(tables.files(SEARCH_RESULTS)[0], (past, past))
 
+    with hold(catalog_lock(DataRoot(tmp_path))):  # a catalog is built from an older cut for more than its grace
+        assert tables.clean_up() == 0
     assert tables.clean_up() == 1
     assert not old[0].exists()
     assert old[1].exists()
@@ -354,3 +364,19 @@ def test_a_pack_that_ends_early_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="ends before offset 2 \\+ 10 bytes"):
         read_at(path, 2, 10)
+
+
+def test_pointers_that_were_lost_are_noticed_by_their_links(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    tables.commit("extracted_images", KEY, {"images": [{"image_id": 1}], "occurrences": [{"image_id": 1}]})
+    before = tables.cut()
+    assert tables.objects.without_pointer() == []
+    with sqlite3.connect(tmp_path / "state.db") as state:
+        state.execute("DELETE FROM pointers WHERE kind = 'images'")
+
+    lost = tables.objects.without_pointer()
+    tables.objects.remake()
+
+    assert [key.kind for key in lost] == ["images"]
+    assert tables.objects.without_pointer() == []
+    assert tables.cut() == before

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from ogaart.resources.storage.takedowns import decide
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.takedowns import decide
 from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
@@ -100,7 +101,7 @@ def test_blocking_a_collaborator_blocks_their_pictures(settings: Settings, tmp_p
     with _serving(Settings(data=tmp_path / "data")) as client:
         assert client.get(f"/image/{FROG}").status_code == 200
 
-        decide(tmp_path / "data" / "decisions.jsonl", "author", "Alice", "at her request")
+        decide(FileLines(tmp_path / "data" / "decisions.jsonl"), "author", "Alice", "at her request")
 
         for number, status in ((ROBOT, 404), (FROG, 404), (TANK, 200)):
             assert client.get(f"/image/{number}").status_code == status

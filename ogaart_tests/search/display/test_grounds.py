@@ -47,7 +47,8 @@ def test_no_picture_of_the_publication_is_invisible(service: SearchService) -> N
         ids = store.ids_of_entries([entry.slug for entry in ENTRIES])
 
     def seen(hit: Hit) -> float:
-        light, dark, grey = (visibility(hit.palette, hit.palette_shares, g) for g in (LIGHT, DARK, GREY))
+        lights = tuple(map(lightness, hit.palette))
+        light, dark, grey = (visibility(lights, hit.palette_shares, g) for g in (LIGHT, DARK, GREY))
         return {"": min(light, dark), " on-light": light, " on-dark": dark, " on-grey": grey}[ground(hit)]
 
     assert min(seen(hit) for hit in service.hits(ids) if hit.has_alpha) >= 0.4

@@ -1,6 +1,7 @@
 """Searches over fused vectors: weights, filters, reasons, and publications and pictures that have none."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,17 @@ from PIL import Image
 from ogaart import demo
 from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.projections import SUBJECT, Projection
-from ogaart.resources.catalog.generations import FUSED, FUSED_IDS, PROJECTION
+from ogaart.resources.catalog.fused_files import (
+    ARRAY,
+    ARRAY_IDS,
+    FUSED,
+    FUSED_INCOMPLETE,
+    FUSED_SUBJECTS,
+    FusedRows,
+)
+from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.fused_index import FusedIndex
+from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters
@@ -92,20 +102,27 @@ def test_a_recoloured_upload_finds_its_source_where_colours_do_not_count(service
     assert [h.image_id for h in by_shape.hits] != [h.image_id for h in by_palette.hits]
 
 
-def test_a_picture_of_the_catalog_is_ranked_by_fused_vectors_alone(
+def test_a_picture_of_the_catalog_is_ranked_by_fused_vectors_behind_what_is_known_of_it(
     service: SearchService, demo_world: World, index: FusedIndex
 ) -> None:
     robot = one(demo_world, "robot_walk1.png")
     [direction] = index.of_images([robot])
-    columns = ServingStore(demo_world.generation.path, 1).columns
-    others = ~columns.of_ids([robot])
+    store = ServingStore(demo_world.generation.path, 1)
+    others = ~store.columns.of_ids([robot])
+    frames = frames_with(store, [robot]) - {robot}
 
-    for weights in (USUAL, Weights(1, 1, 0)):
-        found = service.search(SearchQuery(positive=(robot,), weights=weights, fold=False, limit=10)).hits
+    for weights, first in ((USUAL, frames), (Weights(1, 1, 0), frozenset[int]())):
+        hits = service.search(SearchQuery(positive=(robot,), weights=weights, fold=False, limit=40)).hits
+        briefs = store.briefs([robot, *(hit.image_id for hit in hits)])
+        copies = {i for i, brief in briefs.items() if brief.copy_id == briefs[robot].copy_id and first} - {robot}
 
-        nearest = index.nearest(direction, weights, others, 10)
-        assert [hit.image_id for hit in found] == [hit.image_id for hit in nearest]
-        assert any(hit.relation is Relation.NEAR for hit in found)
+        found = [hit.image_id for hit in hits]
+        known = len(first | copies)
+        assert set(found[:known]) == first | copies
+        nearest = [hit.image_id for hit in index.nearest(direction, weights, others, 40)]
+        assert found[known:] == [i for i in nearest if i not in first | copies][: 40 - known]
+        assert any(hit.relation is Relation.NEAR for hit in hits)
+    assert frames
 
 
 def test_filters_narrow_a_weighted_search(service: SearchService, demo_world: World) -> None:
@@ -132,18 +149,22 @@ def test_a_publication_without_fused_vectors_is_searched_by_the_model(copied: Wo
 
 def _forget_fused(folder: Path) -> None:
     folder.chmod(0o755)
-    for name in (FUSED, FUSED_IDS, PROJECTION):
-        (folder / name).unlink()
+    for name in (FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS):
+        (folder / name).chmod(0o755)
+        shutil.rmtree(folder / name)
+    (folder / PROJECTION).unlink()
 
 
 def test_a_model_without_a_projection_ranks_by_its_own_cosine_and_the_parts(copied: World) -> None:
     folder = copied.generation.path
     projection = Projection.from_bytes((folder / PROJECTION).read_bytes())
-    rows, ids = np.load(folder / FUSED), np.load(folder / FUSED_IDS)
+    rows = FusedRows.open(folder, projection.dimension)
+    ids, values = rows.ids, rows[np.arange(len(rows))].copy()
     _forget_fused(folder)
     (folder / PROJECTION).write_bytes(projection.without_subject().to_bytes())
-    np.save(folder / FUSED, rows[:, projection.places[SUBJECT].stop :])
-    np.save(folder / FUSED_IDS, ids)
+    # One array, as publications of earlier versions have them.
+    np.save(folder / ARRAY, values[:, projection.places[SUBJECT].stop :])
+    np.save(folder / ARRAY_IDS, ids)
     robot = one(copied, "robot_walk1.png")
 
     with SearchService(copied.settings) as service:

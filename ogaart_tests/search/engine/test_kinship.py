@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from ogaart.likeness.fusion import Weights
 from ogaart.search.engine.kinship import Kinship, SheetCell, linked_with
 from ogaart.search.engine.service import SearchService
+from ogaart.search.filters import Filters
+from ogaart.search.query import SearchQuery
 from ogaart.search.results import PartBox
 from ogaart.search.web.app import create_app
 from ogaart.search.web.schemas.images import ImageRecord
@@ -151,3 +154,19 @@ def test_a_publication_of_before_has_none(tmp_path: Path) -> None:
         assert service.kinship(hit) == Kinship()
         with service.store() as (serving, _):
             assert serving.briefs([hit.image_id])[hit.image_id].copy_id is None
+
+
+def test_the_frames_of_its_animation_come_first_unless_a_visitor_weighs_or_filters_otherwise(
+    service: SearchService,
+) -> None:
+    def found(**more: object) -> list[int]:
+        query = SearchQuery(positive=(FRAMES[0],), fold=False, limit=50, **more)  # type: ignore[arg-type]
+        return [hit.image_id for hit in service.search(query).hits]
+
+    usual = found()
+    weighed = found(weights=Weights(1, 1, 0))
+
+    assert usual[0] == FRAMES[1]
+    assert sorted(usual) == sorted(weighed)
+    assert FRAMES[1] not in found(filters=Filters(authors=("nobody",)))
+    assert FRAMES[0] not in usual

@@ -1,8 +1,10 @@
 """`make quality` measures a folder of one's own, and the script of the default projection works from end to end."""
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,8 @@ def test_every_edit_can_be_made_of_a_folder_with_a_single_picture(tmp_path: Path
     for strangers in ((), corpus.pictures, corpus.strangers[:40]):
         assert all(edit.query(picture, strangers).content for edit in EDITS)
     assert corpus.groups == {"same folder": []}
+    [file] = corpus.content.entries[0].files
+    assert zipfile.ZipFile(io.BytesIO(file.data)).namelist() == ["alone.png"]  # numbered names tell of frames
     assert len(corpus.strangers) > 100
 
 

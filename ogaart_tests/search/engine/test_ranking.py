@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from ogaart.likeness import signatures
 from ogaart.resources.index.base import ScoredPoint
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, compare, rank, with_parts
+from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, compare, rank, with_kin, with_parts
 from ogaart.search.results import Relation
 
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
@@ -100,6 +102,18 @@ def test_a_subject_on_a_canvas_is_compared_with_pictures_as_they_are() -> None:
     assert not near[1].copy
 
 
+def test_a_subject_is_compared_as_it_lies_on_its_ground_too() -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    torn = miniature(2)
+    torn[::2] = 0  # much of it was taken for the ground
+    reference = ReferenceImage(on_canvas(miniature(2)), 200, subject=ReferenceImage(torn, 64), cuts=[miniature(2)])
+
+    near = compare(reference, POINTS, SIDES, rows, np.ones(3, np.bool_))
+
+    assert (near[2].copy, near[2].subject, near[2].side) == (True, True, 64)
+    assert not near[1].copy
+
+
 def test_a_picture_is_compared_with_the_subjects_of_points() -> None:
     rows = np.stack([on_canvas(miniature(seed)) for seed in (1, 2, 3)])
     subjects = Subjects(np.array([0, 2]), np.stack([miniature(1), miniature(3)]), np.array([40, 48], np.int32))
@@ -180,3 +194,35 @@ def test_a_copy_of_an_icon_needs_its_shape_too_where_that_is_known() -> None:
     assert relation_of({3: {"shape": 0.96, "layout": 0.29}}) is Relation.NEAR  # on magenta
     assert relation_of({3: {"shape": 0.63, "layout": 1.0}}) is Relation.NEAR  # as JPEG
     assert relation_of({}) is Relation.NEAR
+
+
+@pytest.mark.parametrize("kind", ["straight", "slanting", "round"])
+def test_a_soft_gradient_is_a_copy_only_of_what_is_as_close_as_a_large_picture_would_be(kind: str) -> None:
+    down, across = np.mgrid[-1:1:32j, -1:1:32j]
+    share = {"straight": down, "slanting": (down + across) / 2, "round": (down**2 + across**2) / 2}[kind]
+    picture = np.full((32, 32, 4), 255, np.uint8)
+    picture[..., :3] = (80 + 40 * share)[..., None]
+    texture = picture.copy()
+    texture[..., :3] += np.random.default_rng(1).integers(0, 24, (32, 32, 1), np.uint8)
+    rows = np.stack([texture, miniature(2), picture])
+
+    found = compare(ReferenceImage(picture, side=40), POINTS, {1: 16, 2: 16, 3: 16}, rows, np.ones(3, np.bool_))
+
+    assert 0.68 < found[1].closeness < 0.93
+    assert {image_id for image_id, near in found.items() if near.copy} == {3}
+    assert signatures.smooth(picture)
+    assert not signatures.smooth(miniature(2))
+
+
+def test_known_copies_and_frames_come_before_what_is_only_similar_and_behind_the_very_picture() -> None:
+    nearest = [
+        Ranked(1, 1.0, Relation.SAME), Ranked(2, 0.89, Relation.SIMILAR), Ranked(3, 0.7, Relation.SIMILAR),
+        Ranked(4, 0.5, Relation.SIMILAR), Ranked(5, 0.6, Relation.NEAR),
+    ]  # fmt: skip
+
+    found = with_kin(nearest, copies={5}, frames={3, 4, 5})
+
+    assert [one.image_id for one in found] == [1, 5, 3, 4, 2]
+    assert [one.relation for one in found][:2] == [Relation.SAME, Relation.NEAR]
+    assert 0.9 < (found[3].score or 0) < (found[2].score or 0) < (found[1].score or 0) < 1
+    assert with_kin(nearest, (), ()) == nearest

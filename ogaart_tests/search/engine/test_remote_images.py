@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from types import SimpleNamespace
 
 import psutil
@@ -96,7 +97,7 @@ def loopback(address: IPAddress) -> bool:
 
 @pytest.fixture(scope="module")
 def remote() -> Iterator[RemoteImageFetcher]:
-    remote = RemoteImageFetcher(1_000, "test", permitted=loopback, ports=None, seconds=1.0)
+    remote = RemoteImageFetcher(1_000, "test", permitted=loopback, ports=None)
     yield remote
     remote.close()
 
@@ -142,13 +143,14 @@ def test_a_file_that_is_not_a_picture_is_reported(
         remote.fetch(f"{server}{path}")
 
 
-def test_a_server_that_trickles_is_left_in_time(remote: RemoteImageFetcher, server: str) -> None:
+def test_a_server_that_trickles_is_left_in_time(server: str) -> None:
+    remote = RemoteImageFetcher(1_000, "test", permitted=loopback, ports=None, seconds=1.0)
     began = time.monotonic()
 
-    with pytest.raises(LinkFailed, match="longer than 1 s"):
+    with closing(remote), pytest.raises(LinkFailed, match="longer than 1 s"):
         remote.fetch(f"{server}/trickle")
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

@@ -427,6 +427,8 @@ def test_what_is_blocked_is_gone_at_once_and_comes_back_when_lifted(  # type: ig
             assert not [one for one in everything(service.search(query)) if gone(one)]
         named = service.search(SearchQuery(words="png", limit=100, fold=False))
         assert named.total == len(everything(named))
+        near = service.search(SearchQuery(filters=Filters(entry=hit.slug[:-1]))).unknown[0].nearest
+        assert (hit.slug in near) == (decision["what"] == "pixels")
 
         with file.open("a") as out:
             out.write(json.dumps({**decision, "lifted": True}) + "\n")
@@ -600,6 +602,13 @@ def test_suggestions_complete_what_is_typed(service: SearchService) -> None:
     assert ("entry", "robot-animated") in [(one.kind, one.value) for one in robots]
     assert ("author", "Kenney") in [(one.kind, one.text) for one in authors]
     assert all(service.hit(one.image_id) is not None for one in (*robots, *authors))
+
+
+def test_words_that_tell_nothing_are_not_suggested(service: SearchService) -> None:
+    with service.store() as (store, _):
+        assert "the" in store.words.vocabulary  # of “Gallery of the unknown”
+
+    assert [one for one in service.suggestions("th", 8) if one.kind == "word"] == []
 
 
 def test_a_publication_of_before_has_its_words_indexed_when_it_is_opened(tmp_path: Path) -> None:

@@ -124,6 +124,16 @@ def found(publication: Publication, text: str) -> list[str]:
         ("spaceship", ["playerShip1_blue", "enemyRed3"]),
         ("undead", ["walk1", "walk2", "walk10"]),
         ("monster ship", ["enemyRed3"]),
+        # capitals within a word tell nothing where its parts do not occur
+        ("ZomBIE", ["walk1", "walk2", "walk10"]),
+        ("HuDbAr", ["HUDBar"]),
+        # a number is the same with more or fewer zeros before it
+        ("walk01", ["walk1"]),
+        ("wooden barrel 1", ["barrel_01"]),
+        ("walk 002 undead", ["walk2"]),
+        ('"walk 01"', []),
+        # a number alone is no reason to come first
+        ("zombie 3", ["walk1", "walk2", "walk10", "enemyRed3"]),
         # words that tell nothing are not required where others are
         ("the joker of cards", ["cardJoker"]),
     ],
@@ -138,6 +148,16 @@ def test_text_finds(publication: Publication, text: str, expected: list[str]) ->
         ("zombei", "zombies", "walk1"),
         ("playing crads -red", "playing cards -red", "cardJoker"),
         ("woodenbarrel", "wooden barrel", "barrel_01"),
+        # words that only the table of synonyms has
+        ("spacehsip", "spaceship", "playerShip1_blue"),
+        ("blue starhsip", "blue starship", "playerShip1_blue"),
+        ("udnead", "undead", "walk1"),
+        # words that are written as one
+        ("un dead horde", "undead horde", "walk1"),
+        ("wood en barrel -red2", "wooden barrel -red2", "barrel_01"),
+        # a key beside the right one; what sounds alike in a long word
+        ("barrwl", "barrel", "barrel_01"),
+        ("wooden berrel", "wooden barrel", "barrel_01"),
     ],
 )
 def test_typing_errors_are_corrected_and_said_so(
@@ -150,12 +170,23 @@ def test_typing_errors_are_corrected_and_said_so(
     assert found(publication, text)[0] == first
 
 
-@pytest.mark.parametrize("text", ["chest", "elixir", "cardx", "wombeis"])
+@pytest.mark.parametrize("text", ["chest", "elixir", "cardx", "wombeis", "golf", "wood", "wolf"])
 def test_other_words_are_not_taken_for_typing_errors(publication: Publication, text: str) -> None:
     """Words of the table of synonyms are meant; of two errors none is the first letter."""
     matches = publication.matcher.match(text)
 
     assert matches.corrected in ("", "card")
+
+
+@pytest.mark.parametrize(("text", "near"), [("golf", "wolf"), ("mood", "wood"), ("bards", "cards")])
+def test_another_word_is_suggested_and_not_taken_for_a_misspelled_one(
+    publication: Publication, text: str, near: str
+) -> None:
+    matches = publication.matcher.match(text)
+
+    assert not matches.found.any()
+    assert not matches.corrected
+    assert near in matches.near
 
 
 def test_longer_words_are_said_to_be_longer(publication: Publication) -> None:

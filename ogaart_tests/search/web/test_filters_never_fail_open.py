@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.routing import Mount, Route
 
 from ogaart.likeness.colours import COLOUR_NAMES, colour_names
 from ogaart.search.engine.service import SearchService
@@ -15,7 +16,7 @@ from ogaart.search.filters import FILTERS
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
 from ogaart.sites.licences import LICENCES, use_key, uses
-from ogaart_tests.search.tiny_generation import ENTRIES, image_id
+from ogaart_tests.search.tiny_generation import ENTRIES, image_id, pictures
 
 Row = dict[str, Any]
 Holds = Callable[[Row], bool]
@@ -172,6 +173,8 @@ def test_two_filters_hold_together(client: TestClient, rows: dict[str, Row]) -> 
         ("q=ship&whatever=1", 400, "unknown parameter"),
         ("q=ship&licence=", 400, "the value is empty"),
         ("q=ship&licence=%E3%80%80", 400, "the value is empty"),
+        ("q=ship&licence=CC0&licence=", 400, "the value is empty"),
+        ("q=ship&tag=&tag=space", 400, "the value is empty"),
         ("q=ship&tag=,", 400, "names nothing"),
         ("q=ship&tag=%20,%20,", 400, "names nothing"),
         ("q=ship&like=,", 400, "names nothing"),
@@ -221,6 +224,134 @@ def test_pages_that_do_not_filter_lead_to_the_search_that_does(client: TestClien
     assert client.get(f"{page}?licens=CC0").status_code == 400
     assert client.get(f"{page}?size=nonsense").status_code == 400
     assert client.get(f"{page}?utm_source=x&page=1").status_code == 200
+
+
+FOR_MACHINES = {
+    "/robots.txt",
+    "/opensearch.xml",
+    "/manifest.webmanifest",
+    "/healthz",
+    "/metrics",
+    "/api/openapi.json",
+    "/about",
+    "/api/docs",
+    "/thumb/{image_id}.webp",
+    "/view/{image_id}",
+    "/original/{image_id}",
+    "/image/{image_id}/palette.{form}",
+    "/upload/{token}.webp",
+    "/static",
+}
+"""Routes that answer the same whatever is searched for: a query there selects nothing."""
+WITH_A_QUERY = {
+    "/": "/?",
+    "/search": "/search?q=robot&",
+    "/surprise": "/surprise?",
+    "/feed.atom": "/feed.atom?q=robot&",
+    "/entry/{name:path}": "/entry/robot-animated?",
+    "/author/{name:path}": "/author/Kenney?",
+    "/tag/{name:path}": "/tag/robot?",
+    "/image/{image_id}": f"/image/{LIKE}?",
+    "/report": f"/report?image={LIKE}&",
+    "/credits": f"/credits?ids={LIKE}&",
+    "/credits/{form}": f"/credits/text?ids={LIKE}&",
+    "/api/v1/search": "/api/v1/search?q=robot&",
+    "/api/v1/suggestions": "/api/v1/suggestions?q=rob&",
+    "/api/v1/images/{image_id}": f"/api/v1/images/{LIKE}?",
+    "/api/v1/credits": f"/api/v1/credits?ids={LIKE}&",
+    "/api/v1/info": "/api/v1/info?",
+}
+
+
+def test_every_route_that_takes_a_query_is_crossed(service: SearchService) -> None:
+    app = create_app(service.settings, service)
+    routers = [getattr(route, "original_router", None) for route in app.routes]
+    paths = {route.path for route in app.routes if isinstance(route, Route | Mount)}
+    paths |= {one.path for router in routers if router is not None for one in router.routes}
+
+    assert paths == FOR_MACHINES | set(WITH_A_QUERY)
+
+
+@pytest.mark.parametrize("route", WITH_A_QUERY)
+def test_no_route_drops_a_name_without_a_word(client: TestClient, route: str) -> None:
+    base = WITH_A_QUERY[route]
+    answered = client.get(base.rstrip("?&"))
+
+    assert answered.status_code == 200
+    for wrong in ("licens=CC0", "LICENCE=CC0", "filter[colour]=red", "tags=space"):
+        assert client.get(base + wrong).status_code == 400, wrong
+    strict = route.startswith(("/api/", "/credits/"))
+    foreign = client.get(f"{base}zqx=1")
+    assert foreign.status_code == (400 if strict else 200)
+    assert "zqx" in foreign.text
+    tracked = client.get(f"{base}utm_source=x&fbclid=y")
+    assert tracked.status_code == (400 if route.startswith("/api/") else 200)
+    assert "ignored" not in tracked.text or route.startswith("/api/")
+
+
+@pytest.mark.parametrize("route", WITH_A_QUERY)
+def test_no_route_drops_a_filter(client: TestClient, route: str) -> None:
+    found = client.get(f"{WITH_A_QUERY[route]}licence=cc0&colour=RED", follow_redirects=True)
+
+    if route in ("/report", "/credits", "/credits/{form}") or re.match("/api/v1/(images|credits|info)", route):
+        assert found.status_code == 400
+        return
+    assert found.status_code == 200
+    if not route.startswith(("/api/", "/feed")):
+        assert all(f"Remove {label}" in found.text for label in ("licence", "main colour"))
+    assert client.get(f"{WITH_A_QUERY[route]}size=nonsense").status_code == 400
+
+
+def test_forms_drop_nothing(client: TestClient) -> None:
+    picture = ("a.png", pictures(ENTRIES[1])[0].read_bytes())
+    pixels = {"picture": picture}
+
+    led = client.post("/search", files=pixels, data={"zqx": "1", "licence": "cc0"}, follow_redirects=False)
+    assert {"zqx=1", "licence=cc0"} <= set(led.headers["location"].partition("?")[2].split("&"))
+    assert "“zqx”" in client.get(led.headers["location"]).text
+    for data in ({"licens": "cc0"}, {"size": "nonsense"}):
+        assert client.post("/search", files=pixels, data=data).status_code == 400
+    assert client.post("/search", files={**pixels, "likes": picture}).status_code == 400
+    assert client.post("/api/v1/search", files={**pixels, "likes": picture}).status_code == 400
+    assert client.post("/api/v1/search", files=pixels, data={"zqx": "1"}).status_code == 400
+    assert client.post("/credits/text", data={"ids": str(LIKE), "relyy": "x"}).status_code == 400
+    assert client.post("/credits/text?licence=cc0", data={"ids": str(LIKE)}).status_code == 400
+
+
+def test_a_surprise_keeps_the_whole_search(client: TestClient) -> None:
+    led = client.get("/surprise?q=robot&licence=cc0&fold=no&weights=same-palette&zqx=1", follow_redirects=False)
+
+    sent = led.headers["location"].partition("?")[2].split("&")
+    assert {"q=robot", "licence=cc0", "fold=no", "weights=same-palette", "zqx=1"} < set(sent)
+    assert any(part.startswith("like=") for part in sent)
+
+
+def test_a_feed_says_what_it_does_not_know(client: TestClient) -> None:
+    feed = client.get("/feed.atom?tag=robots&crop=0,0,1,1&zqx=1").text
+
+    assert "No picture has the tag “robots”. Did you mean" in feed
+    assert "crop is ignored" in feed
+    assert "“zqx”" in feed
+    assert "<subtitle>" not in client.get("/feed.atom?q=robot").text
+
+
+@pytest.mark.parametrize("name", ["q", "sort", "fold", "group", "limit", "page", "crop", "size", "entry"])
+def test_of_two_values_none_is_dropped(client: TestClient, name: str) -> None:
+    first, second = {
+        "sort": ("newest", "largest"),
+        "fold": ("no", "yes"),
+        "group": ("no", "yes"),
+        "crop": ("0,0,1,1", "0,0,0.5,1"),
+        "size": ("icon", "large"),
+    }.get(name, ("1", "2"))
+
+    for page in ("/search", "/feed.atom", "/surprise", "/"):
+        assert client.get(f"{page}?tag=robot&{name}={first}&{name}={second}").status_code == 400, page
+
+
+def test_what_alone_is_no_search_is_named(client: TestClient) -> None:
+    assert "ignored: sort." in client.get("/search?sort=newest").text
+    assert "ignored" not in client.get("/search?q=&picture=&fold=&licence=").text
 
 
 def test_pages_show_every_value_with_its_own_removal_and_what_is_meant(client: TestClient) -> None:

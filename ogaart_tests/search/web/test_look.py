@@ -111,6 +111,44 @@ def test_on_touch_captions_stay_and_say_title_and_licence(browser: Browser, site
     context.close()
 
 
+OVERLAPPING = """() => [...document.querySelectorAll(".grid > .card")].flatMap((card) => {
+  const shown = [...card.querySelectorAll(".badge, .marks summary, .tune a, .acts .act")]
+    .filter((one) => getComputedStyle(one).display !== "none")
+    .map((one) => [one.textContent.trim() || one.title, one.getBoundingClientRect()]);
+  const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+  return shown.flatMap(([name, box], n) => shown.slice(n + 1).filter(([, other]) => over(box, other))
+    .map(([other]) => `${name} and ${other}`));
+})"""
+
+
+@slow
+@pytest.mark.parametrize("width", [320, 390, 1440])
+def test_nothing_on_a_picture_covers_a_button(browser: Browser, site: str, width: int) -> None:
+    context = browser.new_context(
+        base_url=site, viewport={"width": width, "height": 800}, has_touch=width < 1000, is_mobile=width < 1000
+    )
+    page = context.new_page()
+    page.goto(f"/search?like={ROBOT}")
+    # A copy of the picture in another entry, which stands for several.
+    page.evaluate(
+        """() => {
+          const card = document.querySelector(".card:has(.marks)") || document.querySelector(".card");
+          if (!card.querySelector(".badge")) card.querySelector(".picture > .tile").insertAdjacentHTML("afterend",
+            '<span class="badge">exact copy</span>');
+          if (!card.querySelector(".marks")) card.insertAdjacentHTML("beforeend",
+            '<div class="marks"><details class="folded"><summary>+11</summary></details></div>');
+        }"""
+    )
+
+    assert page.locator(".card:has(.badge):has(.marks)").count() > 0
+    for tiles in ("s", "m", "l"):
+        page.evaluate("tiles => (document.documentElement.dataset.tiles = tiles)", tiles)
+        assert page.evaluate(OVERLAPPING) == [], tiles
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
 @slow
 def test_keys_move_keep_and_copy(page: Page) -> None:
     page.goto("/search?q=kenney&group=no")
@@ -166,7 +204,8 @@ def test_targets_are_large_enough(browser: Browser, site: str, path: str, width:
 
     small = page.evaluate(
         """() => [...document.querySelectorAll(
-            "button, summary, a.tile, a.button, a.act, .tune a, .remove, .top nav a")]
+            "button, summary, a.tile, a.button, a.act, .tune a, .remove, .top nav a, a.clear, .chip, h2 a, .strip > a,"
+            + " .palette-out a, .tags a, .path")]
             .filter(one => one.checkVisibility())
             .map(one => [one.outerHTML.slice(0, 90), one.getBoundingClientRect()])
             .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([html]) => html)"""
@@ -191,4 +230,55 @@ def test_pages_are_light(browser: Browser, site: str) -> None:
         assert page.evaluate("performance.getEntriesByType('navigation')[0].transferSize") <= 20_000, path
     page.goto("/search?type=2D+Art&fold=no")
     assert page.locator(".card").count() == 60
+    context.close()
+
+
+@slow
+@pytest.mark.parametrize("width", [650, 768, 961])
+def test_words_can_be_read_while_they_are_typed(browser: Browser, site: str, width: int) -> None:
+    """On tablets and where text is enlarged, also beside a picture in the box."""
+    context = browser.new_context(base_url=site, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(f"/search?like={ROBOT}")
+
+    box = page.locator("input[name=q]").bounding_box()
+
+    assert box is not None
+    assert box["width"] >= 200
+    context.close()
+
+
+@slow
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_word_is_too_long_for_a_page(browser: Browser, site: str, width: int) -> None:
+    """Also of right-to-left scripts, and of signs that turn the direction of what follows."""
+    context = browser.new_context(base_url=site, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    for word in ("W" * 400, "\u202e" + "ب" * 300):
+        for path in (
+            f"/search?q={word}&licence=CC0&author={word}",
+            f"/search?q=png&tag={word}&{word[:280]}=1",
+            f"/search?like={ROBOT}&q={word}",
+            f"/search?q=png&licence={word}",
+            f"/tag/{word}",
+        ):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path[:40]
+    chip = page.goto(f"/search?q=png&author={word}") and page.locator(".chip", has_text="ب")
+    assert chip
+    assert chip.evaluate("one => getComputedStyle(one).unicodeBidi") == "isolate"
+    context.close()
+
+
+@slow
+def test_on_paper_the_dark_theme_is_light_and_captions_are_seen(browser: Browser, site: str) -> None:
+    context = browser.new_context(base_url=site, color_scheme="dark")
+    page = context.new_page()
+    page.goto("/search?q=kenney")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert page.evaluate("getComputedStyle(document.querySelector('.caption')).opacity") == "1"
+    expect(page.locator(".filters")).to_be_hidden()
     context.close()

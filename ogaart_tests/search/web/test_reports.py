@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from ogaart.resources.storage.visitor_reports import MAX_BYTES, ReportsFull, VisitorReports
+from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.visitor_reports import MAX_BYTES, ReportsFull, VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import ContactMissing
 from ogaart.search.web.app import create_app, require_contact
@@ -39,7 +40,7 @@ def test_a_report_is_a_row_that_the_operator_sees(client: TestClient, settings_h
     }
     answer = client.post("/report", data=sent)
 
-    [row] = VisitorReports(settings_here.data / "reports.jsonl").open()
+    [row] = VisitorReports(FileLines(settings_here.data / "reports.jsonl")).open()
     assert "wrong licence" in form.text
     assert "Thank you" in answer.text
     assert row.id in answer.text
@@ -67,7 +68,7 @@ def test_reports_are_limited_for_each_client(client: TestClient) -> None:
 
 
 def test_reports_are_closed_with_an_outcome_and_survive_a_torn_line(tmp_path: Path) -> None:
-    reports = VisitorReports(tmp_path / "reports.jsonl")
+    reports = VisitorReports(FileLines(tmp_path / "reports.jsonl"))
     first = reports.add(1, "one", "mine")
     with (tmp_path / "reports.jsonl").open("a") as file:
         file.write('{"id": "torn')
@@ -85,7 +86,7 @@ def test_no_visitor_fills_the_disk_with_reports(tmp_path: Path) -> None:
     path.write_bytes(b"\n" * (MAX_BYTES + 1))
 
     with pytest.raises(ReportsFull, match="move it away"):
-        VisitorReports(path).add(1, "one", "mine")
+        VisitorReports(FileLines(path)).add(1, "one", "mine")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "art.example.org"])
@@ -121,7 +122,7 @@ def test_a_page_of_another_site_cannot_report(
         answer = client.post("/report", data={"image": str(ROBOT), "reason": "other"}, headers=headers)
 
     assert answer.status_code == status
-    assert len(VisitorReports(settings_here.data / "reports.jsonl").open()) == (status == 200)
+    assert len(VisitorReports(FileLines(settings_here.data / "reports.jsonl")).open()) == (status == 200)
 
 
 def test_reports_are_not_counted_again_for_each_look_at_the_metrics() -> None:

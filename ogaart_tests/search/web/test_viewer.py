@@ -56,6 +56,39 @@ def test_a_cell_of_a_sheet_is_found_and_searched_with(page: Page) -> None:
     assert [float(side) for side in crop(page).split(",")] == [0.5, 0.5, 0.25, 0.5]
 
 
+FIND_GRID = """async ({ width, height, fills }) => {
+    const { findGrid } = await import("/static/js/viewer/sheet_grid.js");
+    const data = new Uint8ClampedArray(4 * width * height);
+    for (const [left, top, w, h, seed] of fills)
+        for (let y = top; y < top + h; y++)
+            for (let x = left; x < left + w; x++)
+                data.set([(x * 37 + y * 91 + seed * 53) % 256, (x * y) % 200, seed % 256, 255], 4 * (y * width + x));
+    const found = findGrid({ data, width, height });
+    return found && [found.width, found.height, found.spacing];
+}"""
+
+
+@slow
+def test_a_grid_is_found_only_where_a_picture_is_a_sheet(page: Page) -> None:
+    """Sprites of all widths end before their cells do, a few aside; one sprite beside an empty half is no sheet."""
+    page.goto("/about")
+    sprites = [
+        [32 * n + 2 + n % 5, 32 * m + 3 + (n + m) % 4, 28 - n % 5, 26 - (n + m) % 4, 7 * n + m]
+        for m in range(12) for n in range(16)
+    ]  # fmt: skip
+    touching = [[32 * n, 32 * m, 64, 32, n] for n, m in ((3, 4), (9, 1), (12, 10), (5, 6))]
+
+    def found(width: int, height: int, fills: list[list[int]]) -> list[int] | None:
+        grid: list[int] | None = page.evaluate(FIND_GRID, {"width": width, "height": height, "fills": fills})
+        return grid
+
+    assert found(512, 384, sprites) == [32, 32, 0]
+    assert found(512, 384, sprites + touching + [[0, 200, 512, 2, 1], [200, 0, 2, 384, 1]]) == [32, 32, 0]
+    assert found(128, 128, [[10, 70, 100, 56, 3]]) is None
+    assert found(128, 128, [[66, 5, 60, 120, 3]]) is None
+    assert found(128, 128, [[0, 0, 128, 128, 0]]) is None
+
+
 @slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1440, 900), (390, 800)])

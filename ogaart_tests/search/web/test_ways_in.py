@@ -71,5 +71,36 @@ def test_a_picture_says_what_it_is_to_machines(client: TestClient) -> None:
     assert stated["acquireLicensePage"] == "https://opengameart.org/content/enemies"
     assert stated["creator"] == [{"@type": "Person", "name": 'Evil & "Sons" <b>'}]
     assert stated["license"].startswith("http")
-    assert f'<link rel="canonical" href="/image/{ENEMY}">' in page
     assert f'<meta property="og:image" content="http://localhost/thumb/{ENEMY}.webp">' in page
+    assert '<meta name="description" content="“Enemies &lt;script&gt;alert(1)&lt;/script&gt;” by Evil &amp; ' in page
+
+
+CANONICAL = re.compile(r'<link rel="canonical" href="([^"]+)">')
+
+
+@pytest.mark.parametrize(
+    ("path", "canonical"),
+    [
+        (f"/image/{ENEMY}?utm_source=feed", f"/image/{ENEMY}"),
+        ("/entry/ENEMIES", "/entry/enemies"),
+        ("/author/kenney?page=1", "/author/Kenney"),
+        ("/tag/SPACE", "/tag/space"),
+        ("/search?color=Red&license=CC0&page=1&foo=1", "/search?licence=CC0&amp;colour=red"),
+    ],
+)
+def test_search_engines_know_a_page_by_the_public_name(service: SearchService, path: str, canonical: str) -> None:
+    public = service.settings.model_copy(update={"hosts": "*, art.example.org, www.example.org"})
+    app = create_app(public, service)
+
+    for host, base in (
+        ("http://art.example.org:8080", "http://art.example.org:8080"),
+        ("http://www.example.org", "http://art.example.org"),
+        ("http://localhost:8501", "http://art.example.org"),
+    ):
+        with TestClient(app, base_url=host) as client:
+            assert CANONICAL.findall(client.get(path).text) == [f"{base}{canonical}"]
+
+
+@pytest.mark.parametrize("path", ["/search?q=robot", "/entry/enemies", "/author/Kenney", f"/image/{ENEMY}"])
+def test_a_server_without_a_public_name_states_none(client: TestClient, path: str) -> None:
+    assert CANONICAL.findall(client.get(path).text) == []

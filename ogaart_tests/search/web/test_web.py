@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ogaart.search.web.app import create_app
 from ogaart.search.web.guards import HEADERS
 from ogaart.search.web.info_pages import EXAMPLES
 from ogaart.search.web.problems import all_problems
+from ogaart.search.web.template_filters import author_place
 from ogaart.settings import Settings
 from ogaart_tests.search.serving import serving
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, pictures, publish
@@ -293,6 +295,29 @@ def test_a_link_to_a_page_here_is_its_picture(client: TestClient) -> None:
     assert "This exact picture is in" in found.text
 
 
+@pytest.mark.parametrize("host", ["http://localhost:8080", "https://pictures.example", "http://[::1]:8080"])
+def test_a_link_to_what_is_here_is_that(client: TestClient, host: str) -> None:
+    for path in (f"original/{ROBOT}", f"thumb/{ROBOT}.webp", f"view/{ROBOT}#top"):
+        page = client.get("/search", params={"q": f"{host}/{path}"})
+        assert "This exact picture is in" in client.get(page.headers["location"]).text
+    entry = client.get("/search", params={"q": f"{host}/entry/ROBOT-animated?page=1"})
+    other = client.get("/search", params={"url": f"{host}/entry/nothing-of-that-name"})
+
+    assert entry.headers["location"] == "/search?entry=robot-animated"
+    assert other.status_code in (403, 502)
+
+
+def test_a_link_that_is_shared_with_its_title_is_read(client: TestClient) -> None:
+    shared = client.post(
+        "/search", data={"q": f"Robot | OpenGameArt.org\n{SITE}/content/robot-animated"}, files={"picture": ("", b"")}
+    )
+    led = client.get(shared.headers["location"])
+    elsewhere = client.get("/search", params={"q": "robot https://example.org/content/robot"})
+
+    assert led.headers["location"] == "/search?entry=robot-animated"
+    assert elsewhere.status_code == 200
+
+
 def test_a_link_to_an_entry_is_the_entry_or_refused_with_a_way_out(client: TestClient) -> None:
     entry = f"{SITE}/content/robot-animated"
 
@@ -324,12 +349,66 @@ def test_thumbnails_originals_and_views(client: TestClient) -> None:
     assert view.headers["content-type"] == "image/png"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "status", "part", "stated"),
+    [
+        ("bytes=0-9", 206, slice(0, 10), "bytes 0-9/{size}"),
+        ("bytes=10-", 206, slice(10, None), "bytes 10-{last}/{size}"),
+        ("bytes=-4", 206, slice(-4, None), "bytes {tail}-{last}/{size}"),
+        ("Bytes=0-99999999999", 206, slice(None), "bytes 0-{last}/{size}"),
+        ("bytes=99999999-", 416, slice(0, 0), "bytes */{size}"),
+        ("bytes=-0", 416, slice(0, 0), "bytes */{size}"),
+        ("bytes=0-1,4-5", 200, slice(None), None),
+        ("bytes=9-3", 200, slice(None), None),
+        ("bytes=-", 200, slice(None), None),
+        ("lines=0-3", 200, slice(None), None),
+    ],
+)
+@pytest.mark.parametrize("path", [f"/original/{ROBOT}", f"/view/{ROBOT}"])
+def test_a_download_that_was_cut_is_resumed(
+    client: TestClient, path: str, wanted: str, status: int, part: slice, stated: str | None
+) -> None:
+    whole = client.get(path)
+    size = len(whole.content)
+
+    answer = client.get(path, headers={"Range": wanted})
+
+    assert (answer.status_code, answer.content) == (status, whole.content[part])
+    expected = stated and stated.format(size=size, last=size - 1, tail=size - 4)
+    assert answer.headers.get("content-range") == expected
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert answer.headers["accept-ranges"] == "bytes"
+
+
+def test_a_download_is_resumed_only_with_the_bytes_that_it_began_with(client: TestClient) -> None:
+    path = f"/original/{ROBOT}"
+    name = client.get(path).headers["etag"]
+
+    assert client.get(path, headers={"Range": "bytes=4-", "If-Range": name}).status_code == 206
+    assert client.get(path, headers={"Range": "bytes=4-", "If-Range": '"another"'}).status_code == 200
+    assert client.get(path, headers={"If-None-Match": name}).status_code == 304
+    assert client.head(path, headers={"Range": "bytes=4-"}).status_code == 200
+    assert name != client.get(f"/original/{CARD}").headers["etag"]
+
+
 @pytest.mark.parametrize("path", ["/image/5", "/thumb/5.webp", "/original/5", "/view/5", "/search?like=5", "/nothing"])
 def test_what_is_not_here_is_a_page_with_a_way_out(client: TestClient, path: str) -> None:
     answer = client.get(path)
 
     assert answer.status_code == 404
     assert "Search for it; it may have moved." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [("/tag/Robots", "/tag/robot"), ("/author/Kenny", "/author/Kenney"), ("/entry/robot", "/entry/robot-animated")],
+)
+def test_a_name_that_nothing_has_leads_to_the_nearest(client: TestClient, path: str, near: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert f'<a href="{near}">{near.rsplit("/", 1)[-1]}</a>' in answer.text
+    assert "Did you mean" not in client.get("/author/zqxwvq").text
 
 
 def test_credits_download(client: TestClient) -> None:
@@ -409,6 +488,22 @@ def test_a_palette_is_a_file(client: TestClient, form: str, first: str) -> None:
     assert answer.text.startswith(first)
     assert answer.headers["content-disposition"].endswith(f'.{form}"')
     assert client.get(f"/image/{ROBOT}/palette.exe").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        (f"{SITE}/users/kenney", "on OpenGameArt"),
+        ("https://www.kenney.nl/about", "on kenney.nl"),
+        ("https://[", "on another page"),
+        ("mailto:ann@example.org", "on another page"),
+    ],
+)
+def test_the_link_of_an_author_says_where_it_leads(service: SearchService, url: str, place: str) -> None:
+    hit = service.hit(ROBOT)
+    assert hit is not None
+
+    assert author_place(replace(hit, author_url=url)) == place
 
 
 def test_the_page_of_an_entry_shows_all_of_it(client: TestClient) -> None:

@@ -38,10 +38,12 @@ class Backend(ABC):
     Attributes:
         name: its name in reports and in the folder of conversions.
         packages: the packages of ``ogaart[fast]`` that it needs.
+        exact: whether its vectors are the model's own; others belong to the space of ``OGAART_PRECISION=fast``.
     """
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    exact: ClassVar[bool] = True
 
     def versions(self) -> Mapping[str, str | None]:
         """The installed version of each package; None where it is not installed."""
@@ -52,13 +54,14 @@ class Backend(ABC):
         return None not in self.versions().values()
 
     @abstractmethod
-    def convert(self, backbone: "nn.Module", size: int, folder: Path) -> None:
+    def convert(self, backbone: "nn.Module", size: int, folder: Path, pictures: NDArray[np.uint8]) -> None:
         """Write a model's backbone.
 
         Args:
             backbone: from (N, 3, size, size) float32 of 0 to 255 to (N, K) float32.
             size: side of the pictures.
             folder: where to; it exists and is empty.
+            pictures: (N, size, size, 3) uint8, of the kind that will be embedded, for what is fitted to them.
 
         Raises:
             ConversionUnusable: the library does not convert this model.

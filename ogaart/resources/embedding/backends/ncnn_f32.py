@@ -47,10 +47,11 @@ class NcnnBackend(Backend):
     name = "ncnn"
     packages = ("ncnn", "pnnx")
 
-    def convert(self, backbone: "nn.Module", size: int, folder: Path) -> None:
+    def convert(self, backbone: "nn.Module", size: int, folder: Path, pictures: NDArray[np.uint8]) -> None:
         """See ``base.Backend``."""
         import torch
 
+        del pictures
         pnnx = _converter()
         script = folder / "backbone.pt"
         with torch.inference_mode():

@@ -3,7 +3,7 @@
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +70,13 @@ class OpenVinoBackend(Backend):
     """Converts and computes by OpenVINO."""
 
     name = "openvino"
-    packages = ("openvino",)
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
 
-    def convert(self, backbone: "nn.Module", size: int, folder: Path) -> None:
+    def convert(self, backbone: "nn.Module", size: int, folder: Path, pictures: NDArray[np.uint8]) -> None:
         """See ``base.Backend``."""
         import torch
 
+        del pictures
         openvino = load_openvino()
         try:
             model = openvino.convert_model(

@@ -1,15 +1,21 @@
 """What every embedding model declares: facts known without torch, and layers that only the worker makes."""
 
 import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.error import URLError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+_DOWNLOAD_SECONDS = 30.0
+"""Seconds without a byte."""
 
 
 class WeightsMissing(RuntimeError):
@@ -40,7 +46,8 @@ class EmbeddingModel(ABC):
         dimension: numbers in a vector.
         input_size: side in pixels of the square that pictures are prepared to.
         sha256: how the sha256 of its published weights begins.
-        source: where those come from, for messages.
+        source: where those come from: the URL of a state dict that torch's own folder of downloads keeps, its name
+            ending in the beginning of its hash; or words, for messages.
         way_out: what to do where they are missing, for messages.
         thresholds: how its cosines are read.
     """
@@ -54,21 +61,30 @@ class EmbeddingModel(ABC):
     way_out: ClassVar[str]
     thresholds: ClassVar[LikenessThresholds] = LikenessThresholds()
 
-    @abstractmethod
     def published_weights(self) -> Path | None:
         """The file of the published weights on this machine; None where it has to be downloaded first.
 
         Raises:
             WeightsMissing: they are missing and cannot be downloaded.
         """
+        path = downloads() / self.source.rpartition("/")[2]
+        return path if path.is_file() else None
 
     def download(self) -> "dict[str, torch.Tensor]":
-        """The published state dict, downloaded and checked against its hash.
+        """The published state dict, downloaded from ``source`` and checked against the hash in its file's name.
 
         Raises:
             WeightsMissing: it cannot be downloaded.
         """
-        raise WeightsMissing(self.not_available("they come with the package only"))
+        if not self.source.startswith("https://"):
+            raise WeightsMissing(self.not_available("it is not the URL of a file"))
+        from torch.hub import load_state_dict_from_url
+
+        socket.setdefaulttimeout(_DOWNLOAD_SECONDS)
+        try:
+            return dict(load_state_dict_from_url(self.source, str(downloads()), progress=False, check_hash=True))
+        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash is wrong
+            raise WeightsMissing(self.not_available(str(error))) from error
 
     @abstractmethod
     def build(self) -> "nn.Module":

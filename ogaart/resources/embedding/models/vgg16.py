@@ -1,19 +1,13 @@
 """VGG16 of torchvision, IMAGENET1K_V1: the second fully connected layer after its ReLU, 4,096 numbers."""
 
-import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.error import URLError
 
-from ogaart.resources.embedding.models.base import EmbeddingModel, WeightsMissing, downloads
+from ogaart.resources.embedding.models.base import EmbeddingModel
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-_FILE = "vgg16-397923af.pth"
-_DOWNLOAD_SECONDS = 30.0
 
 
 class Vgg16(EmbeddingModel):
@@ -23,26 +17,11 @@ class Vgg16(EmbeddingModel):
     label = "VGG16"
     dimension = 4096
     sha256 = "397923af"
-    source = f"https://download.pytorch.org/models/{_FILE}"
+    source = "https://download.pytorch.org/models/vgg16-397923af.pth"
     way_out = (
         f"fetch {source} (528 MB) on a machine that can reach it and set OGAART_WEIGHTS to the file (or put it into "
         "torch's folder hub/checkpoints), or set OGAART_MODEL=efficientnet_lite0, whose weights are installed"
     )
-
-    def published_weights(self) -> Path | None:
-        """The download that torch keeps."""
-        path = downloads() / _FILE
-        return path if path.is_file() else None
-
-    def download(self) -> "dict[str, torch.Tensor]":
-        """The download of torchvision, its hash checked."""
-        from torchvision.models import VGG16_Weights
-
-        socket.setdefaulttimeout(_DOWNLOAD_SECONDS)
-        try:
-            return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True))
-        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash is wrong
-            raise WeightsMissing(self.not_available(str(error))) from error
 
     def build(self) -> "nn.Module":
         """All layers before the classes."""

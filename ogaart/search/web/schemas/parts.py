@@ -19,7 +19,7 @@ class PlaceRecord(Record):
 
 
 class SharedPartRecord(Record):
-    """A picture of which the picture sent is a part, or which is a part of it; proved by exact pixels."""
+    """A picture of which the picture sent is a part, or which is a part of it."""
 
     image_id: str
     title: str
@@ -28,6 +28,8 @@ class SharedPartRecord(Record):
     licences: list[str]
     attribution: str
     page_url: str
+    file: str = Field(description="Of the entry.")
+    member_path: str = Field(description="Its path in that file; empty: the file itself.")
     url: str = Field(description="Its page here.")
     thumb_url: str
     width: int = Field(description="Of that picture.")
@@ -38,7 +40,10 @@ class SharedPartRecord(Record):
     scale: float = Field(description="By how much the picture sent shows the part larger than that picture does.")
     quarter_turns: int = Field(description="By which the picture sent is turned, against the clock, to match.")
     mirrored: bool
-    share: float = Field(description="Share of the part's patches of 6 x 6 pixels that agree.")
+    share: float = Field(
+        description="Share of the part's patches of 6 x 6 pixels that agree; where not exact, closeness of miniatures."
+    )
+    exact: bool = Field(default=True, description="Proved by exact pixels; else a cell of a sheet looks like it.")
 
     @classmethod
     def of(cls, part: SharedPart, base: str = "") -> Self:
@@ -48,8 +53,9 @@ class SharedPartRecord(Record):
         return cls(
             image_id=str(hit.image_id), title=hit.title, author=hit.author, slug=hit.slug,
             licences=[licence.name for licence in hit.licences], attribution=hit.attribution, page_url=hit.page_url,
+            file=hit.file, member_path=hit.member_path,
             url=f"{base}{hit.url}", thumb_url=f"{base}{hit.thumb_url}", width=hit.width, height=hit.height,
             place=PlaceRecord(**part.place._asdict()), column=column, row=row, scale=part.scale,
             quarter_turns=part.orientation % MIRRORED, mirrored=part.orientation >= MIRRORED,
-            share=round(part.share, 4),
+            share=round(part.share, 4), exact=part.exact,
         )  # fmt: skip

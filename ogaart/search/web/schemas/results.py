@@ -67,6 +67,9 @@ class ResultsRecord(Record):
     contains: list[SharedPartRecord] = Field(
         default=[], description="Known pictures that are in the picture sent, each with its licence. First page only."
     )
+    similar_cells: list[SharedPartRecord] = Field(
+        default=[], description="Sheets of which a part is like the picture sent, but no copy of it. First page only."
+    )
     credits: str | None = Field(default=None, description="The credits of all pictures that it contains.")
     hits: list[HitRecord]
     total: int | None = Field(
@@ -93,6 +96,7 @@ class ResultsRecord(Record):
             verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,
             part_of=[SharedPartRecord.of(part, base) for part in results.part_of],
             contains=[SharedPartRecord.of(part, base) for part in results.contains],
+            similar_cells=[SharedPartRecord.of(part, base) for part in results.similar_cells],
             credits=f"{base}{results.credits_path}" if results.credits_path else None,
             hits=[HitRecord.of(hit, base) for hit in results.hits],
             total=results.total,

@@ -25,9 +25,10 @@ function visibleBox(image) {
   return right < 0 ? [0, 0, width, height] : [left, top, right - left + 1, bottom - top + 1];
 }
 
-function fit(image) {
+/** Where a picture goes in its tile: [picture, styles]; null where it stays as it is. Changes nothing. */
+function fitted(image) {
   const tile = image.closest(".tile");
-  if (!tile || tile.classList.contains("stage") || !image.naturalWidth || !tile.clientWidth) return;
+  if (!tile || tile.classList.contains("stage") || !image.naturalWidth || !tile.clientWidth) return null;
   if (!boxes.has(image)) {
     const whole = [0, 0, image.naturalWidth, image.naturalHeight];
     boxes.set(image, image.hasAttribute("data-trim") ? visibleBox(image) : whole);
@@ -37,19 +38,39 @@ function fit(image) {
   let scale = (ROOM * side) / Math.max(width, height);
   if (image.classList.contains("crisp") && scale >= 1) scale = Math.floor(scale);
   else if (!image.classList.contains("crisp")) scale = Math.min(scale, GROWTH);
-  image.classList.add("trimmed");
-  Object.assign(image.style, {
-    width: `${image.naturalWidth * scale}px`,
-    height: `${image.naturalHeight * scale}px`,
-    left: `${Math.round(side / 2 - (left + width / 2) * scale)}px`,
-    top: `${Math.round(side / 2 - (top + height / 2) * scale)}px`,
-  });
+  return [
+    image,
+    {
+      width: `${image.naturalWidth * scale}px`,
+      height: `${image.naturalHeight * scale}px`,
+      left: `${Math.round(side / 2 - (left + width / 2) * scale)}px`,
+      top: `${Math.round(side / 2 - (top + height / 2) * scale)}px`,
+    },
+  ];
+}
+
+const waiting = new Set();
+
+/** Fit all that came since the last frame: first all tiles are measured, then all pictures placed, so that the page is
+ * laid out once and not for each of them. */
+function fitWaiting() {
+  const placed = [...waiting].map(fitted).filter(Boolean);
+  waiting.clear();
+  for (const [image, styles] of placed) {
+    image.classList.add("trimmed");
+    Object.assign(image.style, styles);
+  }
+}
+
+function fitSoon(image) {
+  if (!waiting.size) requestAnimationFrame(fitWaiting);
+  waiting.add(image);
 }
 
 export function fitAll(root = document) {
   for (const image of root.querySelectorAll(".tile img[data-trim], .tile img.crisp")) {
-    if (image.complete) fit(image);
-    else image.addEventListener("load", () => fit(image), { once: true });
+    if (image.complete) fitSoon(image);
+    else image.addEventListener("load", () => fitSoon(image), { once: true });
   }
 }
 
@@ -57,8 +78,8 @@ let width = 0;
 new ResizeObserver(() => {
   if (document.body.clientWidth === width) return;
   width = document.body.clientWidth;
-  requestAnimationFrame(() => fitAll());
+  fitAll();
 }).observe(document.body);
-document.addEventListener("ogaart:look", () => requestAnimationFrame(() => fitAll()));
+document.addEventListener("ogaart:look", () => fitAll());
 document.addEventListener("ogaart:added", () => fitAll());
 document.addEventListener("toggle", (event) => event.target.open && fitAll(event.target), true);

@@ -1,5 +1,7 @@
-// The grid of a sheet, found from its pixels: cells between empty gutters, or cells whose borders are edges. Pure.
+// The grid of a sheet, found from its pixels: cells between empty gutters, with edges for borders, or with margins. Pure.
 export const SIZES = [8, 16, 24, 32, 48, 64, 96, 128];
+
+const QUIET_BORDERS = 7; // fewer may be quiet by chance
 
 /** Per column (or row): whether it is empty, and how much it differs from the one before. */
 function profile({ data, width, height }, across) {
@@ -27,6 +29,7 @@ function score({ length, filled, change }, size, spacing) {
   const step = size + spacing;
   const count = (length + spacing) / step;
   if (!Number.isInteger(count) || count < 2) return 0;
+  const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
   const borders = [];
   const inside = [];
@@ -38,12 +41,20 @@ function score({ length, filled, change }, size, spacing) {
     if (border && !(filled[a] && filled[a - 1])) emptyBorders++;
     if (!border && !filled[a]) emptyInside++;
   }
+  const filledCells = new Set();
+  for (let a = 0; a < length; a++) if (filled[a]) filledCells.add(Math.floor(a / step));
+  if (filledCells.size < 2) return 0; // one sprite beside much that is empty
   const gutters = emptyBorders / borders.length;
   if (spacing && gutters < 1) return 0;
   if (gutters >= 0.95 && emptyInside / inside.length < 0.7) return 4 + spacing - size / 1000;
   // One or two columns may differ by chance: edges count where there are several borders.
   const ratio = mean(borders) / Math.max(1e-6, mean(inside));
-  return borders.length >= 3 && ratio >= 1.5 ? Math.min(ratio, 3.9) : 0;
+  if (borders.length >= 3 && ratio >= 1.5) return Math.min(ratio, 3.9);
+  // Sprites that end before the borders of their cells, a few aside: hardly anything changes there. So it is at every
+  // second border too, and the smallest cell is meant.
+  // Where hardly anything changes anywhere, in flat tiles, that says nothing.
+  const quiet = ratio <= 0.5 && median(borders) <= 0.5 * median(inside);
+  return borders.length >= QUIET_BORDERS && median(inside) && quiet ? 1.4 - size / 1000 : 0;
 }
 
 /** The grid of a sheet {width, height, spacing, left, top}; null where none is regular. */

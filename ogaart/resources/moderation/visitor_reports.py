@@ -1,4 +1,4 @@
-"""Reports of visitors about pictures, for the operator: a file of lines that are only ever added.
+"""Reports of visitors about pictures, for the operator: a log of lines that are only ever added.
 
 One JSON object a line: a report, or ``{"id": …, "closed_at": …, "outcome": …}``, which closes one.
 """
@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from ogaart.resources.storage.sealed_json import append_lines, open_json
+from ogaart.resources.moderation.line_log import LineLog
+from ogaart.resources.storage.sealed_json import open_json
 
 REASONS = {
     "licence": "wrong licence",
@@ -20,11 +20,11 @@ REASONS = {
     "other": "something else",
 }
 MAX_BYTES = 8 << 20
-"""Of the file: beyond it nothing is added, so that no visitor can fill the disk."""
+"""Of the log: beyond it nothing is added, so that no visitor can fill the disk."""
 
 
 class ReportsFull(RuntimeError):
-    """The file of reports has its full size; the operator moves it away."""
+    """The log of reports has its full size; the operator moves it away."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,27 @@ class VisitorReports:
     """The reports of a data root.
 
     Args:
-        path: their file; made with the first report.
+        log: their log.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, log: LineLog) -> None:
+        self._log = log
         self._lock = threading.Lock()
 
     def add(self, image_id: int, slug: str, reason: str, note: str = "", contact: str = "") -> VisitorReport:
-        """Store a report; it is on disk when this returns.
+        """Store a report; it is durable when this returns.
 
         Raises:
-            ReportsFull: the file has its full size.
+            ReportsFull: the log has its full size.
+            LogUnavailable: the log cannot be reached at the moment.
         """
         report = VisitorReport(
             secrets.token_hex(4), str(image_id), slug, reason, _one_line(note, 1_000), _one_line(contact, 200), _now()
         )
-        if self._path.exists() and self._path.stat().st_size > MAX_BYTES:
-            raise ReportsFull(f"{self._path} holds more than {MAX_BYTES >> 20} MB: move it away")
+        if self._log.size() > MAX_BYTES:
+            raise ReportsFull(f"{self._log.where} holds more than {MAX_BYTES >> 20} MB: move it away")
         with self._lock:
-            append_lines(self._path, [{key: value for key, value in asdict(report).items() if value}])
+            self._log.append({key: value for key, value in asdict(report).items() if value})
         return report
 
     def close(self, report_id: str, outcome: str) -> bool:
@@ -85,7 +86,7 @@ class VisitorReports:
         if all(report.id != report_id for report in self.open()):
             return False
         with self._lock:
-            append_lines(self._path, [{"id": report_id, "closed_at": _now(), "outcome": _one_line(outcome, 1_000)}])
+            self._log.append({"id": report_id, "closed_at": _now(), "outcome": _one_line(outcome, 1_000)})
         return True
 
     def all(self) -> list[VisitorReport]:
@@ -104,9 +105,11 @@ class VisitorReports:
         return [report for report in self.all() if not report.closed_at]
 
     def _lines(self) -> Iterator[dict[str, str]]:
-        if not self._path.exists():
+        try:
+            content = self._log.content()
+        except FileNotFoundError:
             return
-        for line in self._path.read_bytes().split(b"\n"):
+        for line in content.split(b"\n"):
             try:
                 found = open_json(line)
             except ValueError:

@@ -1,0 +1,139 @@
+"""What a publication costs: CPU time, bytes written and memory, of one new partition beside a full publication.
+
+Makes the rows, vectors, miniatures and parts of so many pictures at real sizes (32 pictures an entry, 144
+entries a partition), publishes them in full, adds one partition, publishes that, and publishes the same rows in full
+again as the baseline. Each publication is the work of the assets ``catalog`` and ``publication`` without Dagster, in a
+process of its own.
+
+    .venv/bin/python -m benchmarks.publication FOLDER [--pictures 20000] [--model efficientnet_lite0]
+"""
+
+import argparse
+import cProfile
+import json
+import pstats
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from benchmarks.made_partitions import PER_PARTITION, make_partition
+from benchmarks.quality.report import cpu
+from ogaart.resources.catalog.generations import Generations
+from ogaart.resources.catalog.history import HistoryFiles
+from ogaart.resources.catalog.publishing import audit, build, inputs_digest
+from ogaart.resources.catalog.quality import assess
+from ogaart.resources.catalog.tables import RUNS
+from ogaart.resources.platform import Stores
+from ogaart.resources.storage.schema import ENTRIES
+from ogaart.settings import Settings
+
+KEPT = 2
+NOT_MADE = frozenset({"site_totals", "recall"})
+"""What made rows do not pass: no site has listed them, and of vectors drawn at random all are equally far."""
+
+
+def publish(settings: Settings, *, full: bool = False) -> dict[str, float]:
+    """Build, audit and switch; what each part cost."""
+    stores = Stores(settings)
+    generations = Generations(stores.root.generations)
+    parts: dict[str, float] = {}
+
+    def part(name: str) -> None:
+        parts[name] = time.process_time() - sum(parts.values()) - began
+
+    began = time.process_time()
+    building = generations.begin(after=HistoryFiles(stores.root.history).last())
+    generation, _ = build(stores, building, inputs_digest(stores), RUNS.schema.empty_table(), full=full)
+    part("build")
+    current = generations.replaceable()
+    checks = assess(stores, generation, losses_accepted=True)
+    part("checks")
+    audits = audit(stores, generation, current)
+    part("audits")
+    failed = [one.message for one in (*audits, *checks) if not one.passed and one.name not in NOT_MADE]
+    if failed:
+        raise SystemExit("; ".join(failed))
+    generations.record(generation.number, [one.row() for one in audits])
+    HistoryFiles(stores.root.history).record(generation)
+    generations.switch(generation.number)
+    part("switch")
+    generations.prune(KEPT)
+    stores.close()
+    return parts
+
+
+def measured(settings: Settings, *, full: bool = False) -> dict[str, float]:
+    """One publication in this process: CPU seconds in all and by part, MB written, MiB of memory at most."""
+    before = _written()
+    began = time.monotonic()
+    parts = publish(settings, full=full)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cpu": sum(parts.values()),
+        **parts,
+        "wall": time.monotonic() - began,
+        "written": (_written() - before) / 1e6,
+        "peak": usage.ru_maxrss / 1024,
+    }
+
+
+def _written() -> int:
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["write_bytes"])
+
+
+def in_a_process(arguments: argparse.Namespace, *more: str) -> dict[str, float]:
+    """The same in a new process."""
+    command = [sys.executable, "-m", "benchmarks.publication", str(arguments.folder), "--model", arguments.model]
+    done = subprocess.run([*command, "--once", *more], stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Make what is missing, publish three times, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--model", default="efficientnet_lite0", choices=("vgg16", "efficientnet_lite0"))
+    parser.add_argument("--once", action="store_true", help="publish what is there, in this process")
+    parser.add_argument("--profile", action="store_true", help="with --once: by function, on standard error")
+    parser.add_argument("--full", action="store_true", help="share nothing with the publication before")
+    arguments = parser.parse_args(given)
+    settings = Settings(data=arguments.folder, model=arguments.model)
+    if arguments.once:
+        with cProfile.Profile() if arguments.profile else nullcontext() as profile:
+            found = measured(settings, full=arguments.full)
+        if profile is not None:
+            pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(90)
+        print(json.dumps(found))
+        return
+    stores = Stores(settings)
+    wanted = max(1, arguments.pictures // PER_PARTITION)
+    made = len(stores.tables.partitions(ENTRIES))
+    for number in range(made, wanted):
+        make_partition(stores, number)
+        print(f"\r{(number + 1) * PER_PARTITION:,} pictures", end="", file=sys.stderr)
+    rows = {"first": in_a_process(arguments)}
+    make_partition(stores, max(made, wanted))
+    stores.close()
+    rows["one partition more"] = in_a_process(arguments)
+    rows["the same in full"] = in_a_process(arguments, "--full")
+    count = (max(made, wanted) + 1) * PER_PARTITION
+    print(f"{cpu()}: {count:,} pictures, of which {PER_PARTITION:,} are new; {arguments.model}\n")
+    print("| publication | CPU s | of it build, checks, audits | wall s | MB written | peak MiB |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, found in rows.items():
+        of_it = ", ".join(f"{found[part]:.1f}" for part in ("build", "checks", "audits"))
+        print(
+            f"| {name} | {found['cpu']:.1f} | {of_it} | {found['wall']:.0f} | {found['written']:,.0f} "
+            f"| {found['peak']:,.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

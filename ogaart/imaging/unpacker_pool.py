@@ -1,0 +1,141 @@
+"""Several files unpacked at the same time, each by a child process of its own, and handed over in their order."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from ogaart.imaging.unpacker import UnpackedMember, Unpacker
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from ogaart.imaging.limits import Limits
+
+_BUFFERED = 32
+"""Members of a file that are unpacked before they are needed: long ones are in files, the others below 1 MiB each."""
+_FILES_AHEAD = 4
+"""Files for each process that are begun before they are needed: small ones are through while a long one is consumed."""
+_POLL_SECONDS = 0.2
+FILES_FOR_ANOTHER = 64
+BYTES_FOR_ANOTHER = 32 << 20
+"""Work that is worth one more process: its start takes as long as some thirty pictures."""
+
+
+@dataclass(frozen=True)
+class UnpackRequest:
+    """A file to unpack; see ``Unpacker.unpack``."""
+
+    path: Path
+    done: Collection[str] = ()
+    enter: Collection[str] = ()
+
+
+class _Stopped(Exception):
+    """Nobody takes the members any more."""
+
+
+def processes_for(files: int, content_bytes: int, most: int) -> int:
+    """How many processes so much work is worth, at least one and at most ``most``."""
+    return max(1, min(most, 1 + max(files // FILES_FOR_ANOTHER, content_bytes // BYTES_FOR_ANOTHER)))
+
+
+class UnpackerPool:
+    """Unpacks files by several processes, as one ``Unpacker`` would one after the other.
+
+    A context manager, for one thread.
+
+    Args:
+        limits: what each process keeps to.
+        scratch: directory for unlinked temporary files.
+        count: processes; each is started by its first file.
+    """
+
+    def __init__(self, limits: Limits, scratch: Path, count: int) -> None:
+        self._unpackers = [Unpacker(limits, scratch) for _ in range(count)]
+        self._idle: queue.SimpleQueue[Unpacker] = queue.SimpleQueue()
+        for unpacker in self._unpackers:
+            self._idle.put(unpacker)
+        self._threads = ThreadPoolExecutor(count, "unpacking")
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes, also in the middle of a file."""
+        self._stop.set()
+        for unpacker in self._unpackers:
+            unpacker.stop()  # the thread that waits for it notices
+        self._threads.shutdown(cancel_futures=True)
+        for unpacker in self._unpackers:
+            unpacker.close()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest resident size that a process has reported."""
+        return max(unpacker.peak_bytes for unpacker in self._unpackers)
+
+    def unpack(self, requests: Iterable[UnpackRequest]) -> Iterator[Iterator[UnpackedMember]]:
+        """Unpack files.
+
+        Args:
+            requests: taken some before they are needed.
+
+        Yields:
+            The members of each file, in the order of the requests; to be consumed before the next file's. An
+            ``OSError`` says that the file itself cannot be opened.
+        """
+        if len(self._unpackers) == 1:
+            for request in requests:
+                yield self._unpackers[0].unpack(request.path, request.done, request.enter)
+            return
+        begun: deque[Iterator[UnpackedMember]] = deque()
+        for request in requests:
+            begun.append(self._begin(request))
+            if len(begun) >= _FILES_AHEAD * len(self._unpackers):
+                yield begun.popleft()
+        yield from begun
+
+    def _begin(self, request: UnpackRequest) -> Iterator[UnpackedMember]:
+        members: queue.Queue[UnpackedMember | None] = queue.Queue(_BUFFERED)
+        return _taken(members, self._threads.submit(self._run, request, members))
+
+    def _run(self, request: UnpackRequest, members: queue.Queue[UnpackedMember | None]) -> None:
+        """Unpack a file, in a thread; its end, whatever it is, is None in the queue."""
+        unpacker = self._idle.get()
+        try:
+            with closing(unpacker.unpack(request.path, request.done, request.enter)) as found:
+                for member in found:
+                    self._put(members, member)
+        finally:
+            self._idle.put(unpacker)
+            self._put(members, None)
+
+    def _put(self, members: queue.Queue[UnpackedMember | None], member: UnpackedMember | None) -> None:
+        while not self._stop.is_set():
+            try:
+                members.put(member, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return
+        raise _Stopped
+
+
+def _taken(members: queue.Queue[UnpackedMember | None], done: Future[None]) -> Iterator[UnpackedMember]:
+    """The members from the queue; then what the thread has raised."""
+    while (member := members.get()) is not None:
+        yield member
+    done.result()

@@ -1,0 +1,188 @@
+"""Whether the index finds the ten nearest that an exact comparison finds, for a sample of published pictures.
+
+The sample stays the same from one publication to the next, with the nearest of each picture: then only the vectors of
+new pictures are compared with it, and the result is exact nonetheless. It is drawn again and compared with all vectors
+once the publication has twice as many pictures, or where a picture of it, or too many of the nearest, are gone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.resources.index.base import EXACT_BELOW, VectorIndex
+from ogaart.resources.storage.vectors import SegmentDamaged, Vectors
+
+RECALL_SAMPLE = 25
+RECALL_AT = 10
+_KEPT = 6 * RECALL_AT  # nearest that are kept of each picture: so many may go before it is compared with all again
+_GROWN = 2
+_NO_FLOOR = -2.0  # below every cosine
+_TIE = 1e-3  # scores nearer than that are equal: vectors are stored in half precision
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The pictures that are nearest to one of the sample.
+
+    Attributes:
+        scores: cosines by key, of at most ``_KEPT``.
+        floor: no published picture that is not among them is nearer than that.
+    """
+
+    scores: Mapping[str, float]
+    floor: float
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The pictures by which the recall was measured.
+
+    Attributes:
+        of: how many pictures there were when they were drawn.
+        pixels: hash of the pixels of each, by its id.
+        nearest: what is nearest to each.
+    """
+
+    of: int
+    pixels: Mapping[int, str]
+    nearest: Sequence[Nearest]
+
+    def rows(self) -> dict[str, Any]:
+        """As JSON has it."""
+        nearest = [[one.floor, [list(pair) for pair in one.scores.items()]] for one in self.nearest]
+        return {"of": self.of, "pixels": [list(pair) for pair in self.pixels.items()], "nearest": nearest}
+
+    @classmethod
+    def from_rows(cls, rows: object) -> "Sampled | None":
+        """From what ``rows`` returned; None where it is damaged or missing."""
+        try:
+            found: Any = rows
+            pixels = {int(image_id): str(key) for image_id, key in found["pixels"]}
+            nearest = [
+                Nearest({str(key): float(score) for key, score in one}, float(floor)) for floor, one in found["nearest"]
+            ]
+            return cls(int(found["of"]), pixels, nearest) if len(pixels) == len(nearest) else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of the nearest pictures of the sampled ones the index finds."""
+
+    found: int
+    wanted: int
+    sample: Sampled
+
+
+Scored = Iterator[tuple[Sequence[str], NDArray[np.float32]]]
+
+
+def measure_recall(
+    index: VectorIndex,
+    vectors: Vectors,
+    pixels: Mapping[int, str],
+    earlier: Sampled | None = None,
+    new: Sequence[str] = (),
+) -> Recall:
+    """Compare what the index finds with what is nearest.
+
+    Args:
+        index: the collection.
+        vectors: the vector store of its space.
+        pixels: hash of the pixels of each published picture, by rising ids; one at least.
+        earlier: the sample of a publication; None: all vectors are compared.
+        new: the pixels that are published now, and were not in that publication.
+    """
+    times: dict[str, int] = {}
+    for key in pixels.values():
+        times[key] = times.get(key, 0) + 1
+    depth = min(RECALL_AT, len(pixels))
+    sample = _carried_on(vectors, earlier, new, pixels, times) if earlier is not None else None
+    if sample is None:
+        ids = list(pixels)
+        drawn = np.linspace(0, len(ids) - 1, min(RECALL_SAMPLE, len(ids))).astype(int).tolist()
+        chosen = {ids[n]: pixels[ids[n]] for n in drawn}
+        nothing = [Nearest({}, _NO_FLOOR) for _ in chosen]
+        nearest = _merged(vectors.get(list(chosen.values())), _all_vectors(vectors, times), nothing)
+        sample = Sampled(len(ids), chosen, nearest)
+    queries = vectors.get(list(sample.pixels.values()))
+    exact = index.count() <= EXACT_BELOW  # once: engines count their points one by one
+    hits = [
+        [pixels[hit.id] for hit in index.query(query, limit=depth, exact=exact) if hit.id in pixels]
+        for query in queries
+    ]
+    pairs = list(zip(hits, (one.scores for one in sample.nearest), strict=True))
+    unknown = sorted({key for some, near in pairs for key in some if key not in near})
+    stored = dict(zip(unknown, vectors.get(unknown), strict=True))  # together: each of them reads a whole segment
+    found = 0
+    for query, (some, near) in zip(queries, pairs, strict=True):
+        least = _nth_best(near, times, depth)
+        found += sum((near[key] if key in near else float(stored[key] @ query)) >= least - _TIE for key in some)
+    return Recall(found, depth * len(sample.pixels), sample)
+
+
+def _carried_on(
+    vectors: Vectors, sample: Sampled, new: Sequence[str], pixels: Mapping[int, str], times: Mapping[str, int]
+) -> Sampled | None:
+    """The earlier sample with what is new compared; None where that does not tell what is nearest now."""
+    there = all(pixels.get(image_id) == key for image_id, key in sample.pixels.items())
+    if not there or len(sample.pixels) < min(RECALL_SAMPLE, len(pixels)) or len(pixels) > _GROWN * sample.of:
+        return None
+    kept = [Nearest({k: s for k, s in one.scores.items() if k in times}, one.floor) for one in sample.nearest]
+    nearest = _merged(vectors.get(list(sample.pixels.values())), _some_vectors(vectors, new), kept)
+    depth = min(RECALL_AT, len(pixels))
+    if any(_nth_best(one.scores, times, depth) < one.floor for one in nearest):
+        return None
+    return Sampled(sample.of, sample.pixels, nearest)
+
+
+def _all_vectors(vectors: Vectors, times: Mapping[str, int]) -> Scored:
+    """The vectors of all published pictures, a segment at a time, each key once."""
+    seen: set[str] = set()
+    for segment in vectors.scan():
+        chosen = [n for n, key in enumerate(segment.keys) if key in times and key not in seen]
+        names = [segment.keys[n] for n in chosen]
+        seen.update(names)
+        yield names, segment.vectors[chosen]
+
+
+def _some_vectors(vectors: Vectors, keys: Sequence[str]) -> Scored:
+    by_segment: dict[str, list[str]] = {}
+    for key, place in vectors.locate(keys).items():
+        by_segment.setdefault(place.segment, []).append(key)
+    for names in by_segment.values():
+        with suppress(SegmentDamaged, KeyError):  # noted by the store; the audit of vectors tells of it
+            yield names, vectors.get(names)
+
+
+def _merged(queries: NDArray[np.float32], scored: Scored, known: Sequence[Nearest]) -> list[Nearest]:
+    """What is nearest to each query (Q, D) among some vectors and what is known."""
+    best = [dict(one.scores) for one in known]
+    floors = [one.floor for one in known]
+    for names, rows in scored:
+        if not names:
+            continue
+        scores = queries @ rows.T
+        for n, row in enumerate(scores):
+            count = min(_KEPT, len(row))
+            top = np.argpartition(-row, count - 1)[:count]
+            best[n].update({names[m]: float(row[m]) for m in top[row[top] >= floors[n]].tolist()})
+            if len(best[n]) > _KEPT:
+                ordered = sorted(best[n].items(), key=lambda item: -item[1])
+                best[n], floors[n] = dict(ordered[:_KEPT]), ordered[_KEPT - 1][1]
+    return [Nearest(scores, floor) for scores, floor in zip(best, floors, strict=True)]
+
+
+def _nth_best(nearest: Mapping[str, float], times: Mapping[str, int], depth: int) -> float:
+    """The ``depth``-th best score over images, several of which may have the same pixels."""
+    counted = 0
+    for key, score in sorted(nearest.items(), key=lambda item: -item[1]):
+        counted += times.get(key, 0)
+        if counted >= depth:
+            return score
+    return -np.inf

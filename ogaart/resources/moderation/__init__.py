@@ -1,0 +1,1 @@
+"""What the operator has blocked, and what visitors have reported."""

@@ -1,0 +1,274 @@
+"""Arrays of one row a picture in parts that publications share; reading them, and writing what changed.
+
+``<array>/part-<hash>/`` is never changed: ``ids.npy`` (N,) int64 and ``values``, N rows as they lie in memory, in any
+order. ``<array>/ids.npy``, rising, and ``places.npy`` say which part holds the row of each published picture. A
+publication links the parts of the one before, writes a part of the new rows, and merges small parts such that each is
+at least twice as large as all smaller ones together. A part of which a third is not published is written again.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.core.arrays import ArrayDamaged, load_array
+from ogaart.resources.storage.atomic_files import temporary
+
+Ids = NDArray[np.int64]
+Rows = Iterable[tuple[Ids, NDArray[Any]]]
+"""Some ids, and their rows in the same order; as many times as memory wants it."""
+
+PREFIX = "part-"
+IDS = "ids.npy"
+PLACES = "places.npy"
+VALUES = "values"
+PLACE = np.dtype([("part", "<i4"), ("row", "<i8")])
+NOWHERE = -1
+"""The part of a picture that has no row: it is read as zeros."""
+_GROWTH = 2
+_DEAD = 1 / 3
+_BLOCK = 4_096  # rows in memory at once
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """What one row is: its shape and type."""
+
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a row."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part, mapped."""
+
+    path: Path
+    row: RowKind
+
+    @cached_property
+    def ids(self) -> Ids:
+        """(N,) int64, in any order."""
+        return load_array(self.path / IDS)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """(N, ...) as ``row`` has it."""
+        path, count = self.path / VALUES, len(self.ids)
+        if path.stat().st_size != count * self.row.nbytes:
+            raise ArrayDamaged(f"{path} does not hold {count:,} rows")
+        return np.asarray(np.memmap(path, self.row.dtype, "r", shape=(count, *self.row.shape)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def intact(self) -> bool:
+        """Whether its content has the hash in its name; reads all of it."""
+        with (self.path / VALUES).open("rb") as values:
+            digest = hashlib.file_digest(values, "sha256")
+        digest.update(self.ids.tobytes())
+        return self.path.name == PREFIX + digest.hexdigest()[:32]
+
+
+class ArrayParts:
+    """The rows of a publication, in the order of ``ids``; safe to use from many threads.
+
+    Args:
+        row: what a row is.
+        ids: (N,) int64, rising.
+        places: (N,) ``PLACE``.
+        values: of each part, mapped.
+    """
+
+    def __init__(self, row: RowKind, ids: Ids, places: NDArray[Any], values: Sequence[NDArray[Any]]) -> None:
+        self.row = row
+        self.ids = ids
+        self._places = places
+        self._values = values
+
+    @classmethod
+    def open(cls, folder: Path, row: RowKind) -> Self:
+        """Those of a publication.
+
+        Raises:
+            ArrayDamaged: a file is not as it was written.
+            OSError: one is missing.
+        """
+        ids, places = load_array(folder / IDS), load_array(folder / PLACES)
+        values = [part.values for part in parts_in(folder, row)]
+        if len(places) != len(ids) or places["part"].max(initial=NOWHERE) >= len(values):
+            raise ArrayDamaged(f"{folder / PLACES} does not belong to the parts beside it")
+        return cls(row, ids, places, values)
+
+    @classmethod
+    def whole(cls, row: RowKind, ids: Ids, values: NDArray[Any]) -> Self:
+        """One array in the order of its ids, as publications of earlier versions have it."""
+        places = np.zeros(len(ids), PLACE)
+        places["row"] = np.arange(len(ids))
+        return cls(row, ids, places, [values])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As an array has it."""
+        return len(self.ids), *self.row.shape
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def parts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """The rows of each part as they lie, and the place of each in ``ids``; -1: it is not of this publication."""
+        for number, values in enumerate(self._values):
+            here = np.flatnonzero(self._places["part"] == number)
+            places = np.full(len(values), -1)
+            places[self._places["row"][here]] = here
+            yield places, values
+
+    def __getitem__(self, wanted: int | slice | Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
+        """Rows by their places in ``ids``, as an array has them."""
+        places = self._places[wanted]
+        out = np.zeros((*places.shape, *self.row.shape), self.row.dtype)
+        for number, values in enumerate(self._values):
+            here = places["part"] == number
+            if here.any():
+                out[here] = values[places["row"][here]]
+        return out
+
+
+def parts_in(folder: Path, row: RowKind) -> list[Part]:
+    """The parts of an array, by name: their numbers are in this order."""
+    return [Part(path, row) for path in sorted(folder.glob(f"{PREFIX}*"))] if folder.is_dir() else []
+
+
+def write_array(folder: Path, ids: Ids, row: RowKind, previous: Path | None, stored: Callable[[Ids], Rows]) -> None:
+    """Write an array of a publication.
+
+    Args:
+        folder: where; made here.
+        ids: the published pictures, rising.
+        row: what a row is.
+        previous: the same folder of the publication before; None: share nothing.
+        stored: reads the rows of some ids, which are rising; what has none is left out.
+    """
+    try:
+        _write_array(folder, ids, row, previous, stored)
+    except ArrayDamaged:
+        if previous is None:
+            raise
+        shutil.rmtree(folder)
+        _write_array(folder, ids, row, None, stored)
+
+
+def _write_array(folder: Path, ids: Ids, row: RowKind, previous: Path | None, stored: Callable[[Ids], Rows]) -> None:
+    folder.mkdir(parents=True)
+    taken = np.zeros(len(ids), np.bool_)
+    kept: dict[Part, NDArray[np.bool_]] = {}
+    for part in _whole(previous, row):
+        at = _places(ids, part.ids)
+        kept[part] = (at >= 0) & ~taken[at]
+        taken[at[kept[part]]] = True
+    new = _write(folder, row, stored(ids[~taken])) if not taken.all() else None
+    if new is not None:
+        kept[new] = np.ones(len(new), np.bool_)
+    _tidy(folder, row, kept)
+    places = np.zeros(len(ids), PLACE)
+    places["part"] = NOWHERE
+    for number, part in enumerate(parts_in(folder, row)):
+        at = _places(ids, part.ids)
+        places["part"][at[at >= 0]] = number
+        places["row"][at[at >= 0]] = np.flatnonzero(at >= 0)
+    np.save(folder / IDS, ids)
+    np.save(folder / PLACES, places)
+
+
+def _whole(previous: Path | None, row: RowKind) -> Iterator[Part]:
+    """The parts of the publication before that can be read."""
+    for part in parts_in(previous, row) if previous is not None else ():
+        with suppress(OSError, ArrayDamaged):
+            part.values  # noqa: B018
+            yield part
+
+
+def _places(ids: Ids, of: Ids) -> NDArray[np.int64]:
+    """Where each of some ids is among the rising ``ids``; -1 where it is not."""
+    if not len(ids):
+        return np.full(len(of), -1)
+    at = np.minimum(np.searchsorted(ids, of), len(ids) - 1)
+    return np.where(ids[at] == of, at, -1)
+
+
+def _tidy(folder: Path, row: RowKind, kept: dict[Part, NDArray[np.bool_]]) -> None:
+    """Merge what is to be merged, link the other parts into the folder, and delete what is merged there."""
+    live = {part: int(rows.sum()) for part, rows in kept.items()}
+    ordered = sorted((part for part in kept if live[part]), key=lambda part: live[part])
+    many = total = 0
+    for nth, part in enumerate(ordered):
+        if nth and total * _GROWTH >= live[part]:
+            many = nth + 1
+        total += live[part]
+    groups = [ordered[:many]] if many else []
+    groups += [[part] for part in ordered[many:] if live[part] < len(part) * (1 - _DEAD)]
+    replaced = {part for group in groups for part in group}
+    for part in replaced:
+        if not part.intact():
+            raise ArrayDamaged(f"{part.path} is not as it was written")
+    for group in groups:
+        _write(folder, row, (rows for part in group for rows in _rows(part, kept[part])))
+    for part in kept:
+        if part.path.parent == folder:
+            if part in replaced:
+                shutil.rmtree(part.path)
+        elif live[part] and part not in replaced:
+            _link(part, folder / part.path.name)
+
+
+def _rows(part: Part, kept: NDArray[np.bool_]) -> Iterator[tuple[Ids, NDArray[Any]]]:
+    rows = np.flatnonzero(kept)
+    for start in range(0, len(rows), _BLOCK):
+        some = rows[start : start + _BLOCK]
+        yield part.ids[some], part.values[some]
+
+
+def _write(folder: Path, row: RowKind, rows: Rows) -> Part | None:
+    """Write a part; None where there are no rows."""
+    draft = temporary(folder / "part")
+    draft.mkdir()
+    digest = hashlib.sha256()
+    ids = []
+    # Not through a map, whose pages would count as this process's memory.
+    with (draft / VALUES).open("wb") as target:
+        for some, values in rows:
+            content = np.ascontiguousarray(values, row.dtype).tobytes()
+            target.write(content)
+            digest.update(content)
+            ids.append(np.asarray(some, np.int64))
+    written = np.concatenate(ids) if ids else np.empty(0, np.int64)
+    if not len(written):
+        shutil.rmtree(draft)
+        return None
+    np.save(draft / IDS, written)
+    digest.update(written.tobytes())
+    path = folder / (PREFIX + digest.hexdigest()[:32])
+    draft.rename(path)
+    return Part(path, row)
+
+
+def _link(part: Part, target: Path) -> None:
+    """The same part under another folder, by hard links; copied where links cannot be made."""
+    target.mkdir()
+    for name in (IDS, VALUES):
+        try:
+            os.link(part.path / name, target / name)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(part.path / name, target / name)

@@ -1,0 +1,139 @@
+"""A publication that takes over what did not change equals one that is made in full, and changes no file of the old."""
+
+import hashlib
+import shutil
+import sqlite3
+import zlib
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.signature_files import open_signatures
+from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.words.index_tables import INDEX_TABLES
+from ogaart.words.index_update import update_word_index
+from ogaart_tests.content_digest import content_digest
+from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, World, ask, fill, image_id, publish, words
+
+SERVED = (
+    "entries",
+    "images",
+    "places",
+    "renamed",
+    "families",
+    "frames",
+    "licence_history",
+    "vocabulary",
+    "positions",
+    "image_columns",
+)
+
+
+def files_of(generation: Generation) -> dict[str, str]:
+    found = (path for path in generation.path.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(generation.path)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in found
+        if path.parent != generation.path or path.name != "audits.json"
+    }
+
+
+def served(generation: Generation) -> dict[str, list[tuple[object, ...]]]:
+    rows = {table: words(generation, f"SELECT * FROM {table} ORDER BY 1, 2") for table in SERVED}
+    rows["terms"] = words(generation, "SELECT * FROM terms ORDER BY term")
+    return rows
+
+
+def points(index: VectorIndex) -> list[Any]:
+    return [(record.id, record.payload) for record in index.retrieve(sorted(index.ids()))]
+
+
+@pytest.mark.slow  # four publications
+def test_what_is_taken_over_equals_what_is_made_in_full(world: World, index: VectorIndex, tmp_path: Path) -> None:
+    world.partition("2d/0000", {"oak": {"oak.png": ["oak"], "pack.zip": ["leaf", "bark"]}, "elm": {"elm.png": ["elm"]}})
+    world.partition("2d/0001", {"fir": {"fir.zip": ["fir", "cone"]}, "yew": {"yew.png": ["yew"]}})
+    everything = [("oak", "oak"), ("oak", "leaf"), ("oak", "bark"), ("elm", "elm"), ("fir", "fir"), ("fir", "cone"),
+                  ("yew", "yew")]  # fmt: skip
+    fill(index, *everything)
+    first = publish(world, index)
+    before = files_of(first)
+
+    world.partition("2d/0001", {"fir": {"fir.zip": ["fir", "cone"]}}, fetched_at=LATER, run="run-2",
+                    change=lambda table, row: {**row, "title": "Changed"} if table == "entries" else row)  # fmt: skip
+    world.partition("2d/0002", {"ash": {"ash.png": ["ash"]}}, fetched_at=LATER, run="run-2")
+    fill(index, ("ash", "ash"))
+    decided = Takedowns(entries=("elm",))
+    second = publish(world, index, shared=first, previous=first, takedowns=decided)
+
+    assert second.manifest["reconciled"]["payload_updated"] == 3  # of fir and ash; those of oak were known to be right
+    assert second.manifest["reconciled"]["deleted"] == 2  # elm, which was taken down, and yew, which left
+    assert files_of(first) == before
+    stored, sent = open_signatures(second.path), points(index)
+    shared = [path for path in second.signatures.glob("part-*") if (first.signatures / path.name).exists()]
+    assert shared
+
+    full = publish(world, index, previous=first, takedowns=decided)
+    made = open_signatures(full.path)
+    assert made.ids.tolist() == stored.ids.tolist()
+    assert image_id("ash", "ash") in made.ids
+    assert np.array_equal(made[:], stored[:])
+    assert content_digest(full) == content_digest(second)
+    assert served(full) == served(second)
+    assert points(index) == sent
+
+    again = tmp_path / "again.sqlite"
+    shutil.copyfile(full.words, again)
+    again.chmod(0o600)
+    with closing(sqlite3.connect(again)) as store, closing(sqlite3.connect(first.words)) as earlier:
+        store.executescript("".join(f"DROP TABLE {name};" for name in INDEX_TABLES))
+        assert update_word_index(store, earlier, {"oak": 3, "fir": 9}) == 6  # fir has another number of images
+        for table in INDEX_TABLES:
+            rows = store.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+            assert rows == words(full, f"SELECT * FROM {table} ORDER BY 1")
+
+
+@pytest.mark.slow  # a publication in two ways for each of several changes
+def test_any_sequence_of_changes_has_the_content_of_one_that_is_made_in_full(world: World, index: VectorIndex) -> None:
+    chance = np.random.default_rng(13)
+    names = [f"art-{n}" for n in range(14)]
+    partitions: dict[str, list[str]] = {f"2d/{n:04d}": names[2 * n : 2 * n + 2] for n in range(6)}
+
+    def commit(key: str, moment: int) -> None:
+        pictures = {name: [f"{name} {n}" for n in range(1 + zlib.crc32(name.encode()) % 3)] for name in partitions[key]}
+        fill(index, *((name, picture) for name, some in pictures.items() for picture in some))
+        title = f"Read {moment}"
+        world.partition(key, {name: {f"{name}.zip": some, f"{name}.png": some[:1]} for name, some in pictures.items()},
+                        fetched_at=WHEN + timedelta(hours=moment), run=f"run-{moment}",
+                        change=lambda table, row: {**row, "title": title, "favourites": moment} if table == "entries"
+                        and row["slug"].endswith(("1", "4")) else row)  # fmt: skip
+
+    for key in partitions:
+        commit(key, 0)
+    shared = publish(world, index)
+    taken_over = 0
+    for moment in range(1, 5):
+        decided = Takedowns(entries=(names[moment],) if moment % 2 else (), authors=())
+        for key in chance.choice(sorted(partitions), 2, replace=False).tolist():
+            others = [name for name in names if name not in partitions[key]]
+            partitions[key] = [*partitions[key][int(chance.integers(2)) :], str(chance.choice(others))]
+            commit(key, moment)
+        before = files_of(shared)
+        found = publish(world, index, shared=shared, previous=shared, takedowns=decided)
+        full = publish(world, index, previous=shared, takedowns=decided)
+
+        assert files_of(shared) == before
+        assert content_digest(found) == content_digest(full)
+        assert served(found) == served(full)
+        assert ask(found, CHANGES_IN_ORDER) == ask(full, CHANGES_IN_ORDER)
+        taken_over += found.manifest["dead_rows"] > 0
+        shared = found
+    assert taken_over >= 2  # the others were made in full, since most of their rows would have been dead
+
+
+CHANGES_IN_ORDER = "SELECT kind, slug, key, change, field, old, new FROM changes WHERE publication > 1 ORDER BY ALL"

@@ -1,0 +1,99 @@
+"""Arrays in parts: equal to one that is written whole, with files shared that did not change."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ogaart.resources.storage.array_parts import ArrayParts, RowKind, parts_in, write_array
+
+ROW = RowKind((2, 3), np.uint8)
+
+
+def value(number: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(number).integers(1, 255, ROW.shape, np.uint8)
+
+
+class Store:
+    """Rows of all numbers but multiples of ten; remembers which were read."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __call__(self, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        there = [number for number in reversed(ids.tolist()) if number % 10]
+        self.read += there
+        for start in range(0, len(there), 7):
+            some = there[start : start + 7]
+            yield np.array(some, np.int64), np.stack([value(number) for number in some])
+
+
+def published(folder: Path, ids: list[int], previous: Path | None = None) -> tuple[ArrayParts, list[int]]:
+    store = Store()
+    write_array(folder, np.array(ids, np.int64), ROW, previous, store)
+    return ArrayParts.open(folder, ROW), sorted(store.read)
+
+
+def is_as_stored(found: ArrayParts) -> bool:
+    return all((row == value(i) if i % 10 else row == 0).all() for i, row in zip(found.ids, found[:], strict=True))
+
+
+def test_only_what_is_new_is_read_and_written(tmp_path: Path) -> None:
+    ids = list(range(1, 100))
+    first, _ = published(tmp_path / "1", ids)
+
+    second, read = published(tmp_path / "2", [*ids[5:], 500, 501], tmp_path / "1")
+
+    assert is_as_stored(first)
+    assert is_as_stored(second)
+    assert read == [501]  # 500 has no row, nor have 10, 20, ...
+    [part] = [part for part in parts_in(tmp_path / "2", ROW) if len(part) > 1]
+    assert (part.path / "values").samefile(tmp_path / "1" / part.path.name / "values")
+
+
+def test_any_sequence_of_changes_has_the_rows_of_one_that_is_written_whole(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    ids: list[int] = []
+    previous: Path | None = None
+    for number in range(12):
+        gone = set(chance.choice(ids, len(ids) // 4, replace=False).tolist()) if number % 3 == 2 else set()
+        ids = sorted({*(set(ids) - gone), *chance.integers(1, 10_000, 20).tolist()})
+        found, _ = published(tmp_path / str(number), ids, previous)
+        previous = tmp_path / str(number)
+        assert found.ids.tolist() == ids
+        assert is_as_stored(found)
+        assert found[[0, len(ids) - 1]].shape == (2, *ROW.shape)
+        sizes = sorted(len(part) for part in parts_in(previous, ROW))
+        assert all(2 * small <= large for small, large in pairwise(sizes))
+
+
+def test_parts_that_cannot_be_read_are_written_again(tmp_path: Path) -> None:
+    published(tmp_path / "1", list(range(1, 30)))
+    [part] = parts_in(tmp_path / "1", ROW)
+    (part.path / "values").write_bytes(b"short")
+
+    found, _ = published(tmp_path / "2", list(range(1, 30)), tmp_path / "1")
+
+    assert is_as_stored(found)
+
+
+def test_what_rotted_is_not_copied_into_another_part(tmp_path: Path) -> None:
+    published(tmp_path / "1", list(range(1, 30)))
+    [part] = parts_in(tmp_path / "1", ROW)
+    content = bytearray((part.path / "values").read_bytes())
+    content[5] ^= 1
+    (part.path / "values").write_bytes(content)
+
+    found, read = published(tmp_path / "2", list(range(1, 60)), tmp_path / "1")
+
+    assert is_as_stored(found)
+    assert 1 in read
+
+
+def test_a_publication_may_have_no_pictures(tmp_path: Path) -> None:
+    found, _ = published(tmp_path / "1", [])
+
+    assert found.shape == (0, *ROW.shape)
+    assert len(found[:]) == 0
