@@ -45,13 +45,44 @@ def test_pixel_art_is_shown_at_whole_number_scale(browser: Browser, site: str, s
 @slow
 def test_a_transparent_border_is_trimmed(page: Page) -> None:
     page.goto("/search?q=robot&fold=no")
-    expect(page.locator(".tile img.trimmed").nth(3)).to_be_attached()
 
-    grown = page.locator(".tile img.trimmed").evaluate_all(
-        "images => images.filter(image => image.offsetHeight > image.closest('.tile').clientHeight).length"
+    # The picture with its border is larger than the tile: what is visible of it fills it.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".tile img.trimmed")].some(
+            (image) => image.offsetHeight > image.closest(".tile").clientHeight)"""
     )
 
-    assert grown > 0  # the picture with its border is larger than the tile: what is visible of it fills it
+
+@slow
+def test_every_picture_that_came_is_fitted(page: Page) -> None:
+    page.goto("/search?q=kenney&group=no")
+
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".tile img[data-trim], .tile img.crisp")].every(
+            (image) => !image.complete || !image.naturalWidth || image.classList.contains("trimmed"))"""
+    )
+
+    assert page.locator(".tile img.trimmed").count() >= 30
+
+
+@slow
+def test_icons_of_a_card_are_drawn_once_it_is_used(page: Page) -> None:
+    page.goto("/search?q=robot&fold=no")
+    first, second = (page.locator(".card").nth(n) for n in range(2))
+    drawn = ".acts .icon, .terms .icon"
+    assert [one.locator(drawn).first.is_visible() for one in (first, second)] == [False, False]
+
+    first.hover()
+    expect(first.locator(".acts .icon").first).to_be_visible()
+    expect(first.locator(".terms .icon").first).to_be_visible()
+    second.get_by_role("button", name="Keep").focus()
+    expect(second.locator(".acts .icon").first).to_be_visible()
+    second.get_by_role("button", name="Keep").press("Enter")
+    page.mouse.move(0, 0)
+    page.locator("h1").click()
+
+    expect(second.locator('[aria-pressed="true"] .icon')).to_be_visible()
+    expect(first.locator(".acts .icon").first).to_be_hidden()
 
 
 @slow

@@ -4,6 +4,7 @@ const canvas = document.createElement("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
 const ROOM = 0.92; // of a tile's side, as in ogaart.css
 const GROWTH = 1.5; // painted art blurs beyond, as in template_filters.py
+const BUDGET = 4; // milliseconds of a frame
 
 /** The box of what is visible: left, top, width, height in pixels of the thumbnail. */
 function visibleBox(image) {
@@ -51,15 +52,21 @@ function fitted(image) {
 
 const waiting = new Set();
 
-/** Fit all that came since the last frame: first all tiles are measured, then all pictures placed, so that the page is
- * laid out once and not for each of them. */
+/** Fit those that wait, as many as a frame has time for, so that pictures appear meanwhile. First the tiles are measured,
+ * then the pictures placed: the page is laid out once a frame and not for each of them. */
 function fitWaiting() {
-  const placed = [...waiting].map(fitted).filter(Boolean);
-  waiting.clear();
-  for (const [image, styles] of placed) {
+  const end = performance.now() + BUDGET;
+  const placed = [];
+  for (const image of waiting) {
+    waiting.delete(image);
+    placed.push(fitted(image));
+    if (performance.now() > end) break;
+  }
+  for (const [image, styles] of placed.filter(Boolean)) {
     image.classList.add("trimmed");
     Object.assign(image.style, styles);
   }
+  if (waiting.size) requestAnimationFrame(fitWaiting);
 }
 
 function fitSoon(image) {
