@@ -12,6 +12,7 @@ from typing import Protocol
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ogaart.core.repetition import repeat
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import task_lock
 from ogaart.resources.storage.locks import forget, hold, is_free
@@ -102,17 +103,14 @@ class TaskBeat:
         """Show the step to be executed by this process."""
         ended = threading.Event()
         self._renew()
-        beat = threading.Thread(target=self._beat, args=(ended,), name="task-beat", daemon=True)
+        call = (self._renew, _BEAT, ended, f"renewing {self._alive}")
+        beat = threading.Thread(target=repeat, args=call, name="task-beat", daemon=True)
         beat.start()
         try:
             yield
         finally:
             ended.set()
             beat.join(_EXPIRES)
-
-    def _beat(self, ended: threading.Event) -> None:
-        while not ended.wait(_BEAT):
-            self._renew()
 
     def _renew(self) -> None:
         with suppress(RedisError):  # away: renewed when it is back

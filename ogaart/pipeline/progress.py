@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from ogaart.core.repetition import repeat
+
 
 def duration(seconds: float) -> str:
     """Seconds as a short text.
@@ -88,5 +90,4 @@ class Progress:
         return f"{self._what}: {', '.join(parts)}"
 
     def _run(self) -> None:
-        while not self._ended.wait(self._every):
-            self._log(self.line())
+        repeat(lambda: self._log(self.line()), self._every, self._ended, f"reporting the progress of {self._what}")

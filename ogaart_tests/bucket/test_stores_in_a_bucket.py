@@ -151,7 +151,9 @@ def test_segments_of_one_worker_reach_the_other(workers: tuple[Worker, Worker]) 
     assert two.vectors.keys() == set(keys[1:])
 
 
-def test_a_takedown_and_a_report_of_one_worker_are_seen_by_the_other(workers: tuple[Worker, Worker]) -> None:
+def test_a_takedown_and_a_report_of_one_worker_are_seen_by_the_other(
+    workers: tuple[Worker, Worker], caplog: pytest.LogCaptureFixture
+) -> None:
     one, two = workers
     with closing(Decisions(two.lines("decisions"), interval=0.05)) as followed:
         followed.start()
@@ -163,6 +165,17 @@ def test_a_takedown_and_a_report_of_one_worker_are_seen_by_the_other(workers: tu
         assert followed.current().entries == ("tanks",)
         decide(two.lines("decisions"), "entry", "tanks", "settled", lift=True)
         wait_until(lambda: followed.current().entries == (), 10, "the lifted one to be seen")
+
+    with closing(Decisions(two.lines("decisions"), interval=0.05)) as followed:
+        followed.start()
+        with one.state.writing() as connection:
+            deep = {"log": "decisions", "number": 99, "id": "deep", "content": b"[" * 100_000}
+            connection.execute(sa.insert(LINES).values(deep))  # an error of no kind that readers expect
+        wait_until(lambda: "reading the takedowns failed" in caplog.text, 60, "the line to be read")
+        with one.state.writing() as connection:
+            connection.execute(sa.delete(LINES).where(LINES.c.id == "deep"))
+        decide(one.lines("decisions"), "entry", "knight", "asked for")
+        wait_until(lambda: followed.current().entries == ("knight",), 60, "a takedown after that to be seen")
 
     report = VisitorReports(two.lines("reports")).add(1, "tanks", "mine", "note")
     assert VisitorReports(one.lines("reports")).open() == [report]

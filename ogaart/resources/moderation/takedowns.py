@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NotRequired, TypedDict
 
+from ogaart.core.repetition import repeat
 from ogaart.resources.moderation.line_log import LineLog, LogUnavailable
 from ogaart.resources.storage.sealed_json import SealBroken, open_json
 
@@ -220,8 +221,10 @@ class Decisions:
             self._stamp = stamp
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
+        def look() -> None:
             try:
                 self._look()
             except (LogUnavailable, OSError) as cause:
                 logger.warning("takedowns are those that were read last: %s", cause)
+
+        repeat(look, self._interval, self._stop, "reading the takedowns")

@@ -8,11 +8,12 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from ogaart.core.process_identity import is_alive, this_process
+from ogaart.core.repetition import repeat
 from ogaart.resources.objects.store import ObjectsRefused
 from ogaart.resources.state.database import StateDatabase, StateRefused
 from ogaart.resources.state.facts import read_fact, write_fact
@@ -42,6 +43,12 @@ class Lease(NamedTuple):
     process: str
 
 
+class _Renewed(NamedTuple):
+    what: str
+    process: str
+    renewed: float
+
+
 @contextmanager
 def leased(state: StateDatabase, what: str) -> Iterator[None]:
     """Hold a lease for the length of the block; several processes may hold one for the same thing.
@@ -62,15 +69,8 @@ def leased(state: StateDatabase, what: str) -> Iterator[None]:
         with suppress(*_AWAY):
             _renew(state, name, what)
 
-    def beat() -> None:
-        with suppress(*_AWAY):
-            _forget_lapsed(state)
-        while not ended.wait(BEAT):
-            renew()
-
     renew()
-
-    thread = threading.Thread(target=beat, name="lease", daemon=True)
+    thread = threading.Thread(target=repeat, args=(renew, BEAT, ended, f"renewing {name}"), name="lease", daemon=True)
     thread.start()
     try:
         yield
@@ -79,6 +79,8 @@ def leased(state: StateDatabase, what: str) -> Iterator[None]:
         thread.join(BEAT)
         with suppress(*_AWAY), state.writing() as connection:
             connection.execute(sa.delete(FACTS).where(FACTS.c.kind == KIND, FACTS.c.name == name))
+        with suppress(*_AWAY):
+            _forget_lapsed(state)
 
 
 def live_leases(state: StateDatabase) -> list[Lease]:
@@ -95,9 +97,9 @@ def live_leases(state: StateDatabase) -> list[Lease]:
         now, started = map(float, connection.execute(_NOW).one())
         found = _leases(connection)
     return [
-        Lease(lease["what"], lease["process"])
+        Lease(lease.what, lease.process)
         for lease in found.values()
-        if is_alive(lease["process"]) is not False and now - max(lease["renewed"], started) < LAPSES
+        if is_alive(lease.process) is not False and now - max(lease.renewed, started) < LAPSES
     ]
 
 
@@ -111,13 +113,13 @@ def _forget_lapsed(state: StateDatabase) -> None:
     """Delete the leases of processes that were killed long ago."""
     with state.writing() as connection:
         now, _ = map(float, connection.execute(_NOW).one())
-        old = [name for name, lease in _leases(connection).items() if now - lease["renewed"] > _FORGOTTEN]
+        old = [name for name, lease in _leases(connection).items() if now - lease.renewed > _FORGOTTEN]
         connection.execute(sa.delete(FACTS).where(FACTS.c.kind == KIND, FACTS.c.name.in_(old)))
 
 
-def _leases(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+def _leases(connection: sa.Connection) -> dict[str, _Renewed]:
     found = {}
     for name in connection.scalars(sa.select(FACTS.c.name).where(FACTS.c.kind == KIND)).all():
-        with suppress(SealBroken):  # it is renewed, or repaired
-            found[name] = read_fact(connection, KIND, name)
+        with suppress(SealBroken, TypeError):  # it is renewed, or repaired; or of a version that writes other leases
+            found[name] = _Renewed(**read_fact(connection, KIND, name))
     return found

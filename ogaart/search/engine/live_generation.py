@@ -1,12 +1,12 @@
 """Follows the published generation: a new one is opened beside the old, which closes when its last reader left."""
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ogaart.core.repetition import repeat
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
@@ -128,15 +128,15 @@ class LiveGeneration:
             opened.close()
 
     def _watch(self) -> None:
-        wait = self._interval if self._pull is None else 0.0  # a new replica has nothing to serve yet
-        while not self._stop.wait(wait):
-            wait = self._interval
-            self._copy()
+        def look() -> None:
             try:
+                self._copy()
+            finally:
                 self.follow()
-            except (OSError, RuntimeError, ValueError, sqlite3.Error):
-                # The next look may find it whole, or the one after; what is open answers meanwhile.
-                logger.exception("the newest generation does not open; still serving the one before")
+
+        # What does not open may be whole at the next look, or the one after; what is open answers meanwhile.
+        first = self._interval if self._pull is None else 0.0  # a new replica has nothing to serve yet
+        repeat(look, self._interval, self._stop, "following the newest publication", first=first)
 
     def _copy(self) -> None:
         if self._pull is None:

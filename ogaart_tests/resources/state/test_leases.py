@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from ogaart.core.process_identity import is_alive, this_process
+from ogaart.core.fault_injection import Fault, passed
+from ogaart.core.process_identity import this_process
 from ogaart.resources.state import leases
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.facts import write_fact
@@ -61,15 +63,6 @@ def test_sqlite_has_none(tmp_path: Path) -> None:
         assert live_leases(state) == []
 
 
-def test_a_process_is_told_from_those_of_other_times_and_hosts() -> None:
-    own = this_process()
-
-    assert is_alive(own)
-    assert is_alive(own.partition("@")[0])
-    assert is_alive(own.replace(":", ":9")) is False
-    assert is_alive(ELSEWHERE) is None
-
-
 @pytest.mark.slow
 def test_a_lease_counts_while_it_is_renewed(
     state: StateDatabase, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +86,30 @@ def test_a_lease_counts_while_it_is_renewed(
         wait_until(renewed, 60, "the lease to be renewed")
         assert [(lease.what, lease.process) for lease in live_leases(state)] == [("run", this_process())]
     assert live_leases(state) == []
+
+
+@pytest.mark.slow
+def test_a_renewal_that_fails_of_whatever_cause_is_tried_again(
+    state: StateDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEAT", 0.05)
+    passed.clear()
+    monkeypatch.setenv("OGAART_FAULT", f"{Fault.STATE_DRAFTED}:2:full")  # an error of neither database nor bucket
+
+    with leases.leased(state, "run"):
+        wait_until(lambda: passed[Fault.STATE_DRAFTED] > 3, 60, "the lease to be renewed after that")
+
+        assert [lease.what for lease in live_leases(state)] == ["run"]
+
+
+@pytest.mark.slow
+def test_a_lease_of_another_machine_of_the_same_name_counts(state: StateDatabase) -> None:
+    same_name = f"999999999:1.00@{socket.gethostname()}/00000000-0000-4000-8000-000000000000"
+    note(state, same_name, 1.0)
+    with state.writing() as connection:
+        write_fact(connection, KIND, "of a later version", {"holder": "x"})
+
+    assert [lease.process for lease in live_leases(state)] == [same_name]
 
 
 @pytest.mark.slow
