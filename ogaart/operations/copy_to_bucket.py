@@ -6,6 +6,7 @@ holds is current, and its publication in service, once all of it is there.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -15,30 +16,34 @@ from typing import NamedTuple
 from ogaart.core.errors import BadChoice
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
-from ogaart.operations.preconditions import add_stored_partitions
+from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.resources.catalog.generations import HASHES, Generation, Generations
 from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.shared_lines import SharedLines, damaged_numbers
-from ogaart.resources.objects.factory import OWNER
+from ogaart.resources.objects.factory import COPYING, OWNER
 from ogaart.resources.objects.folder import Folder
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.bucket_fetch_records import BucketFetchRecords
+from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.fetch_records import JOURNAL, FetchRecords
 from ogaart.resources.state.database import StateDatabase
-from ogaart.resources.state.pointers import Pointers
-from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably
+from ogaart.resources.state.facts import Facts, write_fact
+from ogaart.resources.state.locks import hold_everywhere
+from ogaart.resources.state.pointers import Pointers, PointersChanged
+from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, sync_file, temporary
 from ogaart.resources.storage.checksummed_parquet import seal_holds
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import changed_files
-from ogaart.resources.storage.lock_names import catalog_lock, services_lock
-from ogaart.resources.storage.locks import hold_read_only
+from ogaart.resources.storage.lock_names import catalog_lock, copy_lock, services_lock
+from ogaart.resources.storage.locks import Locked, hold_read_only
 from ogaart.resources.storage.objects import OBJECTS, Pointer, named_paths, newest_commits, parsed
 from ogaart.resources.storage.packs import pack_is_as_written
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "MB", "copied")
+_KIND_OF_FACT = "copied"
 _AT_ONCE = 16
 """Files that are compared and uploaded at a time."""
 
@@ -95,14 +100,16 @@ def copy_to_bucket(settings: Settings, source: Path, *, dry_run: bool = False) -
 
     Raises:
         BadChoice: the settings name no bucket, the folder cannot be copied, or the bucket has another one's tables.
-        Locked: a run, a publication or ``ogaart up`` is in progress there.
+        Locked: a run, a publication or ``ogaart up`` is in progress there, or a run or another copy in the bucket.
         ObjectsRefused, StateRefused: bucket or database cannot be reached.
     """
     if settings.objects is None:
         raise BadChoice("OGAART_OBJECTS is not set: name the bucket, its database and an empty OGAART_DATA")
     if source.resolve() == settings.data.resolve():
         raise BadChoice(f"{source} is OGAART_DATA itself: set that to an empty folder, which will hold copies")
-    with closing(Stores(settings)) as stores:
+    with closing(Stores(settings, copying=True)) as stores:
+        if not dry_run:
+            refuse_while_running(stores)
         report = copy_root(DataRoot(source), stores.state, stores.objects, dry_run=dry_run)
         if report.exit_code == 0 and not dry_run:
             add_stored_partitions(stores)
@@ -122,8 +129,12 @@ def copy_root(source: DataRoot, state: StateDatabase, objects: ObjectStore, *, d
     with ExitStack() as held:
         for lock in (services_lock(source), catalog_lock(source), *(source.locks / "runs").glob("*.lock")):
             held.enter_context(hold_read_only(lock, what=f"{lock.stem} of {source.root}"))
+        target = DataRoot(state.folder)
+        for lock in (copy_lock(target), catalog_lock(target)) if not dry_run else ():
+            held.enter_context(hold_everywhere(state, lock, what=f"{lock.stem} of the bucket"))
         pointers = newest_commits(source.root, Folder())
         _refuse_others(source, state.folder, objects, pointers)
+        _refuse_newer(state, Publications(state, objects))
         return _Copying(source, state, objects, dry_run=dry_run).everything(pointers)
 
 
@@ -132,16 +143,21 @@ class _Copying:
 
     def __init__(self, source: DataRoot, state: StateDatabase, objects: ObjectStore, *, dry_run: bool) -> None:
         self._source, self._state, self._objects, self._dry_run = source, state, objects, dry_run
+        self._pointers = Pointers(state)
+        self._before = self._pointers.all()
         self._report = Report(COLUMNS)
         self._damaged: list[str] = []
 
     def everything(self, pointers: list[Pointer]) -> Report:
         """Copy all files, then what makes them current."""
+        records = self._source_records()  # before their blobs: a run that starts meanwhile adds both
+        if not self._dry_run and not self._pointers.made():
+            self._refuse_others_meanwhile()
         for kind in _KINDS:
             self._files(kind)
         generation = self._generation()
         if not self._damaged:
-            self._records()
+            self._records(records)
             self._logs()
             self._small_files()
         if not self._damaged:
@@ -181,9 +197,21 @@ class _Copying:
                 list(pool.map(lambda file: copy(*file[:2]), new))
         self._add(kind.folder, len(new), sum(size for *_, size in new))
 
-    def _records(self) -> None:
+    def _refuse_others_meanwhile(self) -> None:
+        """Let no process open the bucket before all of it is there."""
+        path = self._state.folder / COPYING
+        draft = temporary(path)
+        draft.write_text(json.dumps({"source": str(self._source.root.resolve())}))
+        sync_file(draft)
+        self._objects.put(draft, path)
+        path.unlink()
+
+    def _source_records(self) -> list[FetchRecord]:
         own = StateDatabase(Settings(data=self._source.root, database_url=None, objects=None), read_only=True)
-        records = FetchRecords(own, self._source.site).all()  # of the journal: its database is not opened
+        with closing(own):
+            return FetchRecords(own, self._source.site).all()  # of the journal: its database is not opened
+
+    def _records(self, records: list[FetchRecord]) -> None:
         bucket = BucketFetchRecords(self._state, self._state.folder / "site", self._objects)
         known = {record.url: record.checked_at for record in bucket.all()}
         new = [record for record in records if record.url not in known or known[record.url] < record.checked_at]
@@ -226,15 +254,44 @@ class _Copying:
 
     def _switch(self, pointers: list[Pointer], generation: Generation | None) -> None:
         if not self._dry_run:
-            Pointers(self._state).remake(pointers)
-        if generation is None:
-            return
-        publications = Publications(self._state, self._objects)
-        new = publications.number_in_service() != generation.number
-        files = [path for path in generation.path.rglob("*") if path.is_file()] if new else []
+            copied = {"pointers": _digest(pointers), "publication": 0 if generation is None else generation.number}
+            try:
+                self._pointers.remake(
+                    pointers, before=self._before, also=lambda c: write_fact(c, _KIND_OF_FACT, "", copied)
+                )
+            except PointersChanged as cause:
+                raise Locked("a run in the bucket has written tables meanwhile: nothing of it was replaced") from cause
+        if generation is not None:
+            publications = Publications(self._state, self._objects)
+            new = publications.number_in_service() != generation.number
+            files = [path for path in generation.path.rglob("*") if path.is_file()] if new else []
+            if not self._dry_run:
+                publications.publish(generation)
+            self._add("publication", len(files), sum(path.stat().st_size for path in files))
         if not self._dry_run:
-            publications.publish(generation)
-        self._add("publication", len(files), sum(path.stat().st_size for path in files))
+            self._objects.delete(self._state.folder / COPYING)
+
+
+def _digest(pointers: list[Pointer]) -> str:
+    """The same for the same pointers, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(pointer.object for pointer in pointers)).encode()).hexdigest()
+
+
+def _refuse_newer(state: StateDatabase, publications: Publications) -> None:
+    """Refuse where the bucket was used since the last copy: what was made there would be replaced."""
+    copied = Facts(state, _KIND_OF_FACT).read("")
+    if copied is None:
+        return
+    used = ""
+    if publications.number_in_service() > copied["publication"]:
+        used = f"publication {publications.number_in_service()}"
+    if _digest(Pointers(state).all()) != copied["pointers"]:
+        used = "tables"
+    if used:
+        raise BadChoice(
+            f"the bucket has {used} made there since the last copy: it is in use already; to copy the folder again, "
+            "name an empty prefix in OGAART_OBJECTS, and an empty database"
+        )
 
 
 def _refuse(source: DataRoot) -> None:

@@ -40,14 +40,15 @@ class Stores:
     Args:
         settings: the settings.
         claim: make this host the data root's owner, or refuse.
+        copying: as of ``StateDatabase``.
     """
 
-    def __init__(self, settings: Settings, *, claim: bool = True) -> None:
+    def __init__(self, settings: Settings, *, claim: bool = True, copying: bool = False) -> None:
         self.settings = settings
         self.root = DataRoot.of(settings)
         if claim:
             self.root.claim()
-        self.state = StateDatabase(settings)
+        self.state = StateDatabase(settings, copying=copying)
         """The database of state, opened when first used."""
         self.objects = open_objects(settings)
         """Where everything that never changes is durable."""

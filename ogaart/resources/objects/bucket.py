@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ogaart.core.durable_names import TEMPORARY, temporary
+from ogaart.resources.objects.credentials import lacking, require_credentials
 from ogaart.resources.objects.folder import read_range
 from ogaart.resources.objects.store import ObjectsRefused, StoredFile
 
@@ -30,22 +31,6 @@ _HASTE = 3.0
 """The same where a visitor waits; for as long again nothing more is requested of it."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 """Where an endpoint without TLS is named, it may be used without."""
-
-_CREDENTIALS = {
-    "s3": (
-        ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    ),
-    "gs": (
-        ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
-        "GOOGLE_APPLICATION_CREDENTIALS to a key file",
-    ),
-    "az": (
-        ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
-        "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    ),
-}
-"""By scheme of URL: variables of which one has credentials, and those to name where none does."""
 
 
 class Bucket:
@@ -71,6 +56,7 @@ class Bucket:
             from obstore.store import from_url
         except ModuleNotFoundError as cause:
             raise ObjectsRefused("OGAART_OBJECTS: obstore is not installed: `pip install 'ogaart[objects]'`") from cause
+        require_credentials(self.url)
         with self._in_words():
             return from_url(
                 self.url,
@@ -206,16 +192,7 @@ class Bucket:
             raise
         except (BaseError, ValueError) as cause:
             first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-            raise ObjectsRefused(f"OGAART_OBJECTS ({self.url}): {first}{_lacking(self.url)}") from cause
-
-
-def _lacking(url: str) -> str:
-    """Which variables are missing, where none has credentials: clients then try the role of a machine in a cloud."""
-    scheme = url.partition(":")[0]
-    names, wanted = _CREDENTIALS.get(scheme, ((), ""))
-    if not names or any(os.environ.get(name) for name in names):
-        return ""
-    return f". No credentials are set: set {wanted}, or use a machine whose role may use the bucket"
+            raise ObjectsRefused(f"OGAART_OBJECTS ({self.url}): {first}{lacking(self.url)}") from cause
 
 
 def evict(root: Path, limit: int, kept: dict[Path, float]) -> int:

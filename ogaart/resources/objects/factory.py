@@ -1,5 +1,6 @@
 """The store of immutable files that the settings name, and which folder holds copies of which bucket."""
 
+import json
 import math
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ogaart.settings import Settings
 
 OWNER = "objects.txt"
 """File of a data root that holds copies: the URL of their bucket."""
+COPYING = "copying.json"
+"""File of a bucket into which a data root is being copied, until all of it is there."""
 FOLDERS = ("blobs", "objects", "vectors", "derived", "publications")
 """Folders of a data root whose files lie in the bucket."""
 _KEPT = {Path("blobs"): 3_600.0, Path("objects"): 43_200.0}
@@ -48,6 +51,25 @@ def open_objects(settings: Settings, *, hasty: bool = False) -> ObjectStore:
             "empty folder"
         )
     return Bucket(settings.objects, settings.data, hasty=hasty)
+
+
+def require_complete(objects: ObjectStore, root: Path) -> None:
+    """Refuse a bucket into which a data root was copied in part: what is missing would be requested again.
+
+    Args:
+        objects: the bucket.
+        root: the data root's folder.
+
+    Raises:
+        ObjectsRefused: the copy is incomplete, or the bucket cannot be reached.
+    """
+    size = objects.size(root / COPYING) if objects.remote else None
+    if size is not None:
+        source = json.loads(objects.read(root / COPYING, 0, size))["source"]
+        raise ObjectsRefused(
+            f"OGAART_OBJECTS holds an incomplete copy of {source}: run `ogaart copy-to-bucket` until it ends without "
+            "an error, or name an empty prefix and an empty database"
+        )
 
 
 def evict_copies(settings: Settings, *, cut_in_use: bool) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.full_disk import is_disk_full
-from ogaart.resources.objects.factory import open_objects
+from ogaart.resources.objects.factory import open_objects, require_complete
 from ogaart.resources.state import root_identity
 from ogaart.resources.state.migrations import REVISIONS
 from ogaart.resources.state.schema import DATA_ROOT, JOURNALS, METADATA
@@ -50,10 +50,12 @@ class StateDatabase:
     Args:
         settings: the data root, or the URL of a PostgreSQL database.
         read_only: change nothing: for ``verify``, also on a read-only disk. SQLite alone.
+        copying: for the command that copies a data root into the bucket: open it where that is incomplete, too.
     """
 
-    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(self, settings: Settings, *, read_only: bool = False, copying: bool = False) -> None:
         self._settings = settings
+        self._copying = copying
         self._root = DataRoot.of(settings)
         self._url = settings.database_url
         # On a read-only disk SQLite opens no database with a write-ahead log, but as one that cannot change.
@@ -161,6 +163,8 @@ class StateDatabase:
 
     def _require_own(self, engine: sa.Engine) -> None:
         objects = open_objects(self._settings)
+        if not self._copying:
+            require_complete(objects, self._root.root)
         objects.fetch([self._root.identity])
         try:
             if not self._read_only:

@@ -1,6 +1,6 @@
 """Pointers as rows of the database of state: which object is current for each table and pack."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,10 @@ from ogaart.resources.storage.sealed_json import seal_of
 
 _MADE = {"name": POINTERS.name, "id": "", "position": 0}
 """The row that says that a database holds all pointers."""
+
+
+class PointersChanged(RuntimeError):
+    """Another process has changed pointers that were to be replaced."""
 
 
 class Pointers:
@@ -52,9 +56,29 @@ class Pointers:
         with self._state.writing() as connection:
             upsert(connection, POINTERS, [_row(pointer) for pointer in pointers])
 
-    def remake(self, pointers: Sequence[Pointer]) -> None:
-        """Replace all pointers by these."""
+    def remake(
+        self,
+        pointers: Sequence[Pointer],
+        *,
+        before: Sequence[Pointer] | None = None,
+        also: Callable[[sa.Connection], object] = lambda _connection: None,
+    ) -> None:
+        """Replace all pointers by these.
+
+        Args:
+            pointers: all that there will be.
+            before: those that are replaced; by default whichever there are.
+            also: what the same transaction writes besides.
+
+        Raises:
+            PointersChanged: there are others than those that were to be replaced.
+        """
         with self._state.writing() as connection:
+            if before is not None:
+                rows = connection.execute(sa.select(POINTERS))
+                if {_pointer(row) for row in rows} != set(before):
+                    raise PointersChanged("other tables have become current meanwhile")
+            also(connection)
             connection.execute(sa.delete(POINTERS))
             upsert(connection, POINTERS, [_row(pointer) for pointer in pointers])
             upsert(connection, JOURNALS, [_MADE])

@@ -49,6 +49,11 @@ def catalog_lock(root: DataRoot) -> Path:
     return root.locks / "catalog.lock"
 
 
+def copy_lock(root: DataRoot) -> Path:
+    """Held while a data root is copied into the bucket."""
+    return root.locks / "copy-to-bucket.lock"
+
+
 def collection_lock(root: DataRoot, space: str) -> Path:
     """Held by the only writer of a vector space's collection, in whichever home it lives."""
     return root.locks / f"collection-{space}.lock"
