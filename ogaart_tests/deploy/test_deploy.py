@@ -90,6 +90,14 @@ def test_every_variable_of_the_compose_files_is_in_their_example() -> None:
     assert wanted - {"OGAART_MODEL"} == given
 
 
+def test_no_replica_counts_as_away_for_longer_than_it_is() -> None:
+    config = (COMPOSE / "nginx.conf").read_text()
+
+    # By default one refused request keeps nginx from a replica for ten seconds: long enough for the other one to end.
+    assert re.findall(r"^ *server (\S+) .*max_fails=(\d+);", config, re.MULTILINE) == [("search:8080", "0")]
+    assert "proxy_connect_timeout" in config
+
+
 def test_every_service_of_ogaart_uses_the_bucket() -> None:
     main_file, bucket = (yaml.safe_load((COMPOSE / name).read_text()) for name in ("compose.yaml", "bucket.yaml"))
     own = {name for name, service in main_file["services"].items() if service["image"] == "ogaart"}
