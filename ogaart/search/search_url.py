@@ -1,6 +1,6 @@
 """The URL of a search: it holds everything that a page shows, so that it can be shared, kept and opened again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -94,6 +94,14 @@ class SearchUrl:
     def _value(self, row: Parameter) -> Any:
         return self.filters[row.field] if row.field in BY_FIELD else getattr(self, row.field)
 
+    def _changed(self, changes: Mapping[str, Any]) -> Iterator[Parameter]:
+        """The parameters whose values other fields change; a page makes some 240 URLs, most of them of two fields."""
+        for name, value in changes.items():
+            if name == "filters":
+                yield from (row for row in FILTERS if value[row.field] is not self.filters[row.field])
+            elif value is not getattr(self, name):
+                yield _BY_FIELD[name]
+
     def _written(self, row: Parameter) -> list[str]:
         if row.field == "limit":
             return [] if self.limit == self.page_size else [str(self.limit)]
@@ -106,10 +114,7 @@ class SearchUrl:
         encoded = self._encoded
         if changes:
             changed = replace(self, **changes)
-            renewed = {
-                row.name: changed._encode(row) for row in PARAMETERS if changed._value(row) is not self._value(row)
-            }
-            encoded = encoded | renewed
+            encoded = encoded | {row.name: changed._encode(row) for row in self._changed(changes)}
         query = "&".join(filter(None, encoded.values()))
         return f"/search?{query}" if query else "/search"
 
@@ -270,6 +275,7 @@ PARAMETERS: tuple[Parameter, ...] = (
 """Every parameter of a search, in the order of the API page."""
 
 
+_BY_FIELD = {row.field: row for row in PARAMETERS}
 NAMES: tuple[str, ...] = tuple(name for row in PARAMETERS for name in row.names)
 """Every name that is read, aliases included."""
 _CANONICAL = {name: row.name for row in PARAMETERS for name in row.names}

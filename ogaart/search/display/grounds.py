@@ -44,13 +44,16 @@ def ground(hit: Hit) -> str:
     return " on-light" if on_light > on_dark else " on-dark"
 
 
+def _linear(channel: int) -> float:
+    share = channel / 255
+    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+
+
+_LINEAR = tuple(_linear(channel) for channel in range(256))
+
+
 def lightness(colour: str) -> float:
     """CIE L* of an sRGB colour ``#rrggbb``, 0 to 100."""
-
-    def linear(channel: int) -> float:
-        share = channel / 255
-        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
-
-    red, green, blue = (linear(int(colour[n : n + 2], 16)) for n in (1, 3, 5))
+    red, green, blue = (_LINEAR[int(colour[n : n + 2], 16)] for n in (1, 3, 5))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return 903.3 * luminance if luminance <= 0.008856 else 116.0 * luminance ** (1 / 3) - 16.0

@@ -36,7 +36,7 @@ class Collapser:
         self.folds: list[CollapsedHits] = []
         self._near = near
         self._group = group
-        self._pixels: set[str] = set()
+        self._pixels: set[int] = set()
         self._first_of: dict[str, int] = {}  # the first fold of each entry
         self._entries: list[str] = []  # of the heads
         self._coarse: list[NDArray[np.float32]] = []  # of the heads
@@ -56,9 +56,9 @@ class Collapser:
         earlier = len(self.folds)
         fold_of: dict[int, int] = dict(zip(range(earlier), range(earlier), strict=True))  # by column of the comparison
         for n, brief in enumerate(briefs):
-            if brief.pixel_sha256 in self._pixels:
+            if brief.pixels in self._pixels:
                 continue  # shown as one more place of the same picture
-            self._pixels.add(brief.pixel_sha256)
+            self._pixels.add(brief.pixels)
             home = self._first_of.get(brief.slug) if self._group else None
             if home is None:
                 home = next((fold_of[column] for column in near[n] if column in fold_of), None)

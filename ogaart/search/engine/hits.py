@@ -2,15 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.resources.storage.table_types import Column
+from ogaart.resources.storage.table_types import Column, Table
 from ogaart.search.results import Hit, LicenceName, Occurrence, Relation
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.licences import attribution
@@ -30,20 +29,14 @@ class _HitReader:
     """Reads the rows of one query; what the hits of an entry share is made once.
 
     Args:
-        present: columns of the images' rows; publications of before lack some.
+        entries: the rows of the entries, by slug; publications of before lack some columns.
     """
 
-    def __init__(self, present: Iterable[str]) -> None:
-        self._present = frozenset(present)
+    def __init__(self, entries: Mapping[str, sqlite3.Row]) -> None:
+        self._rows = entries
         self._parse = cache(_parsed)
-        self._entries: dict[str, dict[str, Any]] = {}
-        served = (*IMAGES.served, *ENTRIES.served)
-        self._served = [
-            (column.served_name, self._read_of(column))
-            for column in served
-            # Bytes here; a field of Hit.
-            if column.served_name in self._present and column.served_name != "pixel_sha256"
-        ]
+        self._entries: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._of_images: list[tuple[str, _Read | None]] | None = None
 
     def _read_of(self, column: Column) -> _Read | None:
         """How a served column is read: words.sqlite holds lists as JSON and truth values as numbers."""
@@ -73,24 +66,31 @@ class _HitReader:
             sha256=row["sha256"] or "",
         )
 
-    def _columns(self, row: sqlite3.Row) -> dict[str, Any]:
-        """The served columns of an image and its entry, by name."""
-        values = {name: row[name] for name, _ in self._served}
-        for name, read in self._served:
-            if read is not None and values[name] is not None:
-                values[name] = read(values[name])
-        return values
+    def _served(self, table: Table, row: sqlite3.Row) -> list[tuple[str, _Read | None]]:
+        """The served columns that rows of a table have here, and how each is read."""
+        present = frozenset(row.keys())
+        return [
+            (column.served_name, self._read_of(column))
+            for column in table.served
+            # Bytes here; a field of Hit.
+            if column.served_name in present and column.served_name != "pixel_sha256"
+        ]
 
-    def _of_entry(self, row: sqlite3.Row) -> dict[str, Any]:
-        """The fields that all hits of an entry share."""
-        slug = row["slug"]
+    def _columns(self, row: sqlite3.Row, served: Sequence[tuple[str, _Read | None]]) -> dict[str, Any]:
+        """The served columns of a row, by name."""
+        return {name: value if (value := row[name]) is None or read is None else read(value) for name, read in served}
+
+    def _of_entry(self, slug: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The fields that all hits of an entry share, and its served columns."""
         if slug in self._entries:
             return self._entries[slug]
+        row = self._rows[slug]
+        columns = self._columns(row, self._served(ENTRIES, row))
         names = self._texts(row["licences"])
         urls = self._texts(row["licence_urls"])
         title, author, page_url = row["title"] or slug, row["author"] or "", row["page_url"] or ""
-        collaborators = self._texts(row["collaborators"]) if "collaborators" in self._present else ()
-        fields = self._entries[slug] = {
+        collaborators = self._texts(row["collaborators"]) if "collaborators" in columns else ()
+        fields = {
             "slug": slug,
             "title": title,
             "author": author,
@@ -107,16 +107,21 @@ class _HitReader:
             "tags": self._texts(row["tags"]),
             "description": row["description"] or "",
         }
-        return fields
+        self._entries[slug] = fields, columns
+        return fields, columns
 
     def hit(self, row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
         """A picture with its places."""
-        shown = next((place for place in places if place.image_id == row["image_id"]), None)
+        image_id = row["image_id"]
+        shown = next((place for place in places if place.image_id == image_id), None)
+        if self._of_images is None:
+            self._of_images = self._served(IMAGES, row)
+        fields, columns = self._of_entry(row["slug"])
         return Hit(
-            image_id=row["image_id"],
+            image_id=image_id,
             score=None,
             relation=None,
-            **self._of_entry(row),
+            **fields,
             file=shown.file if shown else "",
             file_url=shown.file_url if shown else "",
             member_path=shown.member_path if shown else "",
@@ -126,27 +131,45 @@ class _HitReader:
             frames=row["frames"] or 1,
             has_alpha=bool(row["has_alpha"]),
             colours=row["colours"] or 0,
-            palette=tuple(_hex_colour(int(colour)) for colour in self._texts(row["palette"])),
-            palette_shares=tuple(float(share) for share in self._texts(row["palette_shares"])),
+            palette=tuple([_hex_colour(int(colour)) for colour in self._texts(row["palette"])]),
+            palette_shares=tuple([float(share) for share in self._texts(row["palette_shares"])]),
             pixel_art=bool(row["pixel_art"]),
             pixel_sha256=row["pixels"],
             places=tuple(places),
-            columns=self._columns(row),
+            columns={**self._columns(row, self._of_images), **columns},
         )
 
 
 def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] = frozenset()) -> dict[int, Hit]:
     """Read hits by id, each with all places of its pixels but the blocked ones; unknown ids are left out."""
-    wanted = [image_id for image_id in ids if image_id not in blocked]
-    rows = store.image_rows(wanted)
-    if not rows:
-        return {}
-    read = _HitReader(next(iter(rows.values())).keys())
+    wanted = [image_id for image_id in dict.fromkeys(ids) if image_id not in blocked]
+    found = store.hits.known(wanted)
+    if unread := [image_id for image_id in wanted if image_id not in found]:
+        read = _read(store, unread)
+        store.hits.keep(read)
+        found |= read
+    return {i: _without(found[i], blocked) if blocked else found[i] for i in wanted if i in found}
+
+
+def _read(store: ServingStore, ids: Sequence[int]) -> dict[int, Hit]:
+    """Read hits from the store, with every place of their pixels."""
+    rows = store.image_rows(ids)
+    entries = store.entry_rows(list({row["slug"] for row in rows.values()}))
+    read = _HitReader(entries)
     places: dict[str, list[Occurrence]] = {}
-    for row in store.place_rows(wanted):
-        if row["image_id"] not in blocked:
-            places.setdefault(row["pixels"], []).append(read.place(row))
-    return {image_id: read.hit(row, places.get(row["pixels"], ())) for image_id, row in rows.items()}
+    for row in store.place_rows(ids):
+        places.setdefault(row["pixels"], []).append(read.place(row))
+    return {
+        image_id: read.hit(row, places.get(row["pixels"], ()))
+        for image_id, row in rows.items()
+        if row["slug"] in entries
+    }
+
+
+def _without(hit: Hit, blocked: Collection[int]) -> Hit:
+    """The hit without its places in blocked images."""
+    shown = tuple([place for place in hit.places if place.image_id not in blocked])
+    return hit if len(shown) == len(hit.places) else hit.with_values(places=shown)
 
 
 def judged(
@@ -159,6 +182,6 @@ def judged(
     entry_more: int = 0,
 ) -> Hit:
     """Return the hit with its similarity, what is collapsed under it, and how much that is in all."""
-    return replace(
-        hit, score=score, relation=relation, why=why, folded=folded, folded_count=count, entry_more=entry_more
+    return hit.with_values(
+        score=score, relation=relation, why=why, folded=folded, folded_count=count, entry_more=entry_more
     )

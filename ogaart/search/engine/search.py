@@ -94,13 +94,13 @@ class Search:
 
     def _own_pixels(self) -> frozenset[int]:
         """The pictures of the search, in all entries: they are not shown as hits of their own search."""
-        briefs = self._known([*self.query.positive, *self.query.negative]).values()
-        pixels = [brief.pixel_sha256 for brief in briefs] + [p.pixel_sha256 for p in self.query.negative_pictures]
-        return frozenset(i for one in pixels for i in self.store.same_pixels(one))
+        own = self.store.with_pixels_of([*self.query.positive, *self.query.negative])
+        for picture in self.query.negative_pictures:
+            own += self.store.same_pixels(picture.pixel_sha256)
+        return frozenset(own)
 
-    def _more_of_entry(self, image_id: int) -> tuple[int, list[int]]:
+    def _more_of_entry(self, image_id: int, row: int) -> tuple[int, list[int]]:
         """How many further pictures of its entry the search has, and the first of them in the order of their names."""
-        [row] = self.columns.rows([image_id])
         if not self.query.group or row < 0:
             return 0, []
         entry = self.columns.entry_of[row]
@@ -114,7 +114,9 @@ class Search:
     def _page(self, *, notes: tuple[str, ...] = (), total: int | None = None) -> Results:
         query = self.query
         folds = self.folder.folds[query.offset : query.offset + query.limit]
-        siblings = {fold.head: self._more_of_entry(fold.head) for fold in folds}
+        heads = [fold.head for fold in folds]
+        rows = self.columns.rows(heads).tolist()
+        siblings = {head: self._more_of_entry(head, row) for head, row in zip(heads, rows, strict=True)}
         members = {fold.head: self._members(fold, siblings[fold.head][1]) for fold in folds}
         found = read_hits(self.store, [i for head, some in members.items() for i in (head, *some)], self.blocked)
         return Results(

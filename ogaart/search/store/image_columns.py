@@ -97,6 +97,8 @@ class ImageColumns:
         self.favourites: NDArray[np.int64] = favourites.astype(np.int64)
         """By entry."""
         self.area: NDArray[np.int64] = widths.astype(np.int64) * heights
+        self.sides: NDArray[np.int64] = np.minimum(widths, heights).astype(np.int64)
+        """The smaller one of each image, in pixels."""
         self._colours = colours
         self._numbers: dict[str, NDArray[Any]] = {
             "width": widths,

@@ -19,6 +19,7 @@ from ogaart.search.store.database import ServingDatabase
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.search.store.picture_files import FileSlice, Original
+from ogaart.search.store.remembered_hits import RememberedHits
 from ogaart.words.index import WordIndex
 
 
@@ -28,7 +29,8 @@ class Brief:
 
     image_id: int
     slug: str
-    pixel_sha256: str
+    pixels: int
+    """The same for images of equal pixels."""
     side: int
     """The smaller one, in pixels."""
     copy_id: int | None = None
@@ -54,6 +56,7 @@ class ServingStore:
         self._signatures = open_signatures(path)
         self._ids = self._signatures.ids
         self.subjects = SubjectFiles(path)
+        self.hits = RememberedHits()
         self.info = self._read_info(number)
         # Publications of earlier versions lack some tables and columns.
         self._has_licence_history = self._database.has("licence_history")
@@ -63,6 +66,9 @@ class ServingStore:
         self.knows_kinship = self._database.has("families")
         indexed = self._database.word_rows()
         self.columns = ImageColumns(indexed, self._rows)
+        # By row, read once: each search looks hundreds of images up.
+        self._copies = self._kin("families", "copy_id", self.columns.ids)
+        self._animations = self._kin("frames", "animation_id", np.full(len(self.columns), -1, np.int64))
         self.words = WordIndex(indexed, self.columns.entry_of, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
 
@@ -121,14 +127,44 @@ class ServingStore:
 
     def briefs(self, ids: Sequence[int]) -> dict[int, Brief]:
         """What ranking and folding need of those images that the catalog holds."""
-        kin = "coalesce(f.copy_id, image_id), a.animation_id" if self.knows_kinship else "NULL, NULL"
-        joined = "LEFT JOIN families AS f USING (image_id) LEFT JOIN frames AS a USING (image_id)"
+        rows = self.columns.rows(ids)
+        rows = rows[rows >= 0]
+        known = self.columns.ids[rows].tolist()
+        entries = [self.columns.slugs[entry] for entry in self.columns.entry_of[rows].tolist()]
+        shared = zip(known, entries, self.columns.pixels[rows].tolist(), self.columns.sides[rows].tolist(), strict=True)
+        if not self.knows_kinship:
+            return {one[0]: Brief(*one) for one in shared}
+        kin = zip(self._copies[rows].tolist(), self._animations[rows].tolist(), strict=True)
+        return {
+            one[0]: Brief(*one, copy, None if animation < 0 else animation)
+            for one, (copy, animation) in zip(shared, kin, strict=True)
+        }
+
+    def _kin(self, table: str, column: str, alone: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A column of the publication's families or animations by row; ``alone`` where an image has none."""
+        values = alone.copy()
+        if self.knows_kinship:
+            found = self._rows(f"SELECT image_id, {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
+            both = np.array([tuple(row) for row in found], np.int64).reshape(-1, 2)
+            rows = self.columns.rows(both[:, 0])
+            values[rows[rows >= 0]] = both[rows >= 0, 1]
+        return values
+
+    def with_pixels_of(self, ids: Sequence[int]) -> list[int]:
+        """Images of exactly the pixels of some images, in every entry, these among them."""
+        if not ids:
+            return []
         rows = self._rows(
-            f"SELECT image_id, slug, lower(hex(pixel_sha256)), min(width, height), {kin} FROM images"  # noqa: S608
-            f" {joined if self.knows_kinship else ''} WHERE image_id IN (SELECT value FROM json_each(?))",
+            "SELECT DISTINCT i.image_id FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
+            " WHERE same.image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )
-        return {row[0]: Brief(*row) for row in rows}
+        return [row["image_id"] for row in rows]
+
+    def pixel_sha256(self, image_id: int) -> str | None:
+        """The hash of an image's pixels; None for an id that the catalog does not hold."""
+        rows = self._rows("SELECT lower(hex(pixel_sha256)) AS pixels FROM images WHERE image_id = ?", image_id)
+        return str(rows[0]["pixels"]) if rows else None
 
     def same_pixels(self, pixel_sha256: str) -> list[int]:
         """Images of exactly these pixels, in every entry."""
@@ -146,10 +182,10 @@ class ServingStore:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def image_rows(self, ids: Sequence[int]) -> dict[int, sqlite3.Row]:
-        """The images' rows with their entries' columns, by id."""
+        """The images' rows, by id."""
         rows = self._rows(
-            "SELECT i.*, lower(hex(i.pixel_sha256)) AS pixels, e.* FROM images i JOIN entries e USING (slug)"
-            " WHERE i.image_id IN (SELECT value FROM json_each(?))",
+            "SELECT *, lower(hex(pixel_sha256)) AS pixels FROM images"
+            " WHERE image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )
         return {row["image_id"]: row for row in rows}

@@ -203,8 +203,8 @@ class Api:
         results = self._service.search(self._resolver.resolve(address, visitor).query)
         results = replace(results, notes=(*address.unused, *results.notes))
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
-        record = ResultsRecord.of(results, following=f"{base}{following}", upload=upload, base=base)
-        return Response(record.model_dump_json(by_alias=True), media_type="application/json")
+        content = ResultsRecord.json_of(results, following=f"{base}{following}", upload=upload, base=base)
+        return Response(content, media_type="application/json")
 
 
 def _base(request: Request) -> str:

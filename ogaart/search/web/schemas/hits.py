@@ -31,8 +31,12 @@ class OccurrenceRecord(Record):
     @classmethod
     def of(cls, place: Occurrence) -> Self:
         """The record of a place."""
-        fields = {name: getattr(place, name) for name in cls.model_fields if name not in ("image_id", "licences")}
-        return cls(image_id=str(place.image_id), licences=list(place.licences), **fields)
+        return cls(**occurrence_fields(place))
+
+
+def occurrence_fields(place: Occurrence) -> dict[str, Any]:
+    """The fields of a place's record, in its order: those of the place itself, its id as a string."""
+    return {**vars(place), "image_id": str(place.image_id)}
 
 
 def _describe_served(described: dict[str, Any]) -> None:
@@ -106,20 +110,59 @@ class HitRecord(Record):
     @classmethod
     def of(cls, hit: Hit, base: str = "") -> Self:
         """The record of a hit; ``base`` is the server's URL, before the paths on it."""
-        made = {
-            "url": f"{base}{hit.url}",
-            "thumb_url": f"{base}{hit.thumb_url}",
-            "original_url": f"{base}{hit.original_url}",
-            "image_id": str(hit.image_id),
-            "score": None if hit.score is None else round(hit.score, 4),
-            "licences": [licence.name for licence in hit.licences],
-            "licence_urls": [licence.url for licence in hit.licences],
-            "collaborators": list(hit.collaborators),
-            "tags": list(hit.tags),
-            "palette": list(hit.palette),
-            "places": [OccurrenceRecord.of(place) for place in hit.places],
-            "why": {side: round(value, 3) for side, value in hit.why.items()},
-            "folded": [HitRecord.of(other, base) for other in hit.folded],
-        }
-        made |= {name: value for name, value in hit.columns.items() if name not in cls.model_fields}
-        return cls(**{name: getattr(hit, name) for name in cls.model_fields if name not in made}, **made)
+        return cls(**hit_fields(hit, base))
+
+
+_FIELDS = frozenset(HitRecord.model_fields)
+
+
+def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
+    """The fields of a hit's record, in its order: what the JSON of results is written from.
+
+    An answer has hundreds of hits, all of them made here: to check each as a record would take longer than the search.
+
+    Args:
+        hit: the picture.
+        base: the server's URL, before the paths on it.
+    """
+    fields = {
+        "image_id": str(hit.image_id),
+        "score": None if hit.score is None else round(hit.score, 4),
+        "relation": hit.relation,
+        "slug": hit.slug,
+        "title": hit.title,
+        "author": hit.author,
+        "author_url": hit.author_url,
+        "collaborators": hit.collaborators,
+        "licences": [licence.name for licence in hit.licences],
+        "licence_urls": [licence.url for licence in hit.licences],
+        "notice": hit.notice,
+        "attribution": hit.attribution,
+        "page_url": hit.page_url,
+        "art_type": hit.art_type,
+        "tags": hit.tags,
+        "posted_at": hit.posted_at,
+        "fetched_at": hit.fetched_at,
+        "file": hit.file,
+        "file_url": hit.file_url,
+        "member_path": hit.member_path,
+        "width": hit.width,
+        "height": hit.height,
+        "format": hit.format,
+        "frames": hit.frames,
+        "has_alpha": hit.has_alpha,
+        "pixel_art": hit.pixel_art,
+        "colours": hit.colours,
+        "palette": hit.palette,
+        "pixel_sha256": hit.pixel_sha256,
+        "url": f"{base}{hit.url}",
+        "thumb_url": f"{base}{hit.thumb_url}",
+        "original_url": f"{base}{hit.original_url}",
+        "places": [occurrence_fields(place) for place in hit.places],
+        "folded_count": hit.folded_count,
+        "folded": [hit_fields(other, base) for other in hit.folded],
+        "why": {side: round(value, 3) for side, value in hit.why.items()},
+        "entry_more": hit.entry_more,
+    }
+    fields.update([(name, value) for name, value in hit.columns.items() if name not in _FIELDS])
+    return fields

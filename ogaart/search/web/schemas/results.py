@@ -1,13 +1,15 @@
 """One page of results: hits, verdict, and what to know about them."""
 
+from dataclasses import replace
 from typing import Self
 
 from pydantic import Field
+from pydantic_core import to_json
 
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info, Relation, Results
 from ogaart.search.web.schemas.base import Record
-from ogaart.search.web.schemas.hits import HitRecord
+from ogaart.search.web.schemas.hits import HitRecord, hit_fields
 from ogaart.search.web.schemas.parts import SharedPartRecord
 
 
@@ -89,8 +91,22 @@ class ResultsRecord(Record):
     milliseconds: float
 
     @classmethod
+    def json_of(cls, results: Results, *, following: str | None, upload: str | None, base: str = "") -> bytes:
+        """The JSON of the record of results.
+
+        Args:
+            results: the answer.
+            following: URL of the next page.
+            upload: token of the picture sent.
+            base: the server's URL, before the paths on it.
+        """
+        rest = cls.of(replace(results, hits=()), following=following, upload=upload, base=base)
+        # Hits without records: see ``hit_fields``.
+        return to_json({**rest.model_dump(by_alias=True), "hits": [hit_fields(hit, base) for hit in results.hits]})
+
+    @classmethod
     def of(cls, results: Results, *, following: str | None, upload: str | None, base: str = "") -> Self:
-        """The record of results; ``base`` is the server's URL, before the paths on it."""
+        """The record of results; arguments as of ``json_of``."""
         verdict = results.verdict
         return cls(
             verdict=VerdictRecord(relation=verdict.relation, text=verdict.text) if verdict else None,

@@ -1,0 +1,33 @@
+"""Hits of one publication that were read lately: their rows never change, and some are found again and again."""
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from cachetools import LRUCache
+
+from ogaart.search.results import Hit
+
+MOST = 4_096
+"""Hits that are kept: some 20 MiB."""
+
+
+class RememberedHits:
+    """The hits that were read last, without what a search says of them; safe to use from many threads.
+
+    Args:
+        most: how many are kept.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._lock = threading.Lock()
+        self._hits: LRUCache[int, Hit] = LRUCache(most)
+
+    def known(self, ids: Iterable[int]) -> dict[int, Hit]:
+        """Those of some images that are kept."""
+        with self._lock:
+            return {image_id: hit for image_id in ids if (hit := self._hits.get(image_id)) is not None}
+
+    def keep(self, hits: Mapping[int, Hit]) -> None:
+        """Keep hits, and drop those that were not used for longest."""
+        with self._lock:
+            self._hits.update(hits)
