@@ -6,9 +6,12 @@ flattened on any colour, saved as JPEG, scaled or mirrored.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import simsimd
 from PIL import Image
 
 from ogaart.likeness.premultiplied import premultiplied
@@ -25,6 +28,7 @@ _ORIENTATIONS = np.array([1.0, TURNED, TURNED, TURNED, MIRRORED, TURNED, TURNED,
 _FLAT = 6  # of 255: what JPEG makes of one colour
 _FAINT, _SPECKS = 3.0, 8.0  # of 255: deviations of a night sky, and of what is left of a texture without its "ground"
 _GRAIN = 10.0  # of 255: deviation from a soft gradient, which JPEG and dithering stay below
+_OPAQUE = 1 / 64  # the most that is clear anywhere in an opaque miniature
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
@@ -50,12 +54,15 @@ def flat(query: NDArray[np.uint8]) -> bool:
 
 def which_are_flat(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which miniatures (N, S, S, 4) are of one colour but for faint noise, or empty but for a few specks."""
+    if not len(miniatures):
+        return np.zeros(0, np.bool_)
     # Every second pixel of every second row tells as much, in a quarter of the time.
     sample = miniatures[:, ::2, ::2]
-    pixels = sample.reshape(len(sample), sample.shape[1] * sample.shape[2], 4)
-    ranges = pixels.max(axis=1) - pixels.min(axis=1)
-    values = pixels.astype(np.float32)
-    variances = np.einsum("npc,npc->nc", values, values) / values.shape[1] - values.mean(axis=1) ** 2
+    channels = np.ascontiguousarray(sample.reshape(len(sample), -1, 4).transpose(0, 2, 1))
+    ranges = channels.max(axis=2) - channels.min(axis=2)
+    sums, squares = (values.astype(np.float32) for values in _sums(channels))  # below 2^24, and so exact
+    pixels = np.float32(channels.shape[2])
+    variances = squares / pixels - (sums / pixels) ** 2
     limits = np.where(ranges[:, 3] <= _FLAT, np.float32(_FAINT), np.float32(_SPECKS))
     return np.asarray((ranges.max(axis=1) <= _FLAT) | (variances.max(axis=1) < limits**2))
 
@@ -66,12 +73,19 @@ def smooth(query: NDArray[np.uint8]) -> bool:
     Each channel is compared with the quadratic surface that fits it best.
     """
     side = query.shape[0]
-    down, across = (axis.ravel() for axis in np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j])
-    surfaces = np.stack([np.ones_like(down), down, across, down * across, down**2, across**2], axis=1)
     values = query.reshape(side * side, 4).astype(np.float64)
-    basis, _ = np.linalg.qr(surfaces)
+    basis = _quadratic(side)
     rest = values - basis @ (basis.T @ values)
     return bool(np.sqrt((rest**2).mean(axis=0)).max() < _GRAIN)
+
+
+@cache
+def _quadratic(side: int) -> NDArray[np.float64]:
+    """(side², 6): an orthonormal basis of the quadratic surfaces over a square."""
+    down, across = (axis.ravel() for axis in np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j])
+    surfaces = np.stack([np.ones_like(down), down, across, down * across, down**2, across**2], axis=1)
+    basis, _ = np.linalg.qr(surfaces)
+    return np.asarray(basis, np.float64)
 
 
 def closeness(query: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -104,7 +118,7 @@ def closenesses(queries: NDArray[np.uint8], candidates: NDArray[np.uint8]) -> ND
     if not len(candidates) or not len(queries):
         return np.zeros((len(candidates), len(queries)), np.float32)
     turned = [np.rot90(side, turns) for query in queries for side in (query, query[:, ::-1]) for turns in range(4)]
-    near = _nearness(np.stack(turned), _CandidateSums(candidates)).reshape(len(candidates), len(queries), -1)
+    near = _nearness(np.stack(turned), candidates).reshape(len(candidates), len(queries), -1)
     # Changed ones count a little less, so that of a picture and its mirror image, both in the collection, the right one
     # is first.
     return np.asarray((near * _ORIENTATIONS).max(axis=2), dtype=np.float32)
@@ -121,7 +135,7 @@ def orientation(query: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> tuple
         Whether it is mirrored, and the number of its quarter turns.
     """
     turned = [np.rot90(side, turns) for side in (query, query[:, ::-1]) for turns in range(4)]
-    best = int(np.argmax(_nearness(np.stack(turned), _CandidateSums(candidate[None]))[0] * _ORIENTATIONS))
+    best = int(np.argmax(_nearness(np.stack(turned), candidate[None])[0] * _ORIENTATIONS))
     return best >= 4, best % 4
 
 
@@ -135,50 +149,135 @@ def nearness(query: Miniature, candidates: Miniature) -> NDArray[np.float32]:
     Returns:
         (N,) float32 in 0..1.
     """
-    return np.asarray(_nearness(query[None], _CandidateSums(candidates))[:, 0])
+    return np.asarray(_nearness(query[None], candidates)[:, 0])
 
 
-class _CandidateSums:
-    """Sums over each candidate's pixels that do not depend on the query.
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over the pixels of some miniatures, in shares of 1, each (N, 3) or (N, 1).
 
-    With c the premultiplied colour and t = 1 - alpha, a candidate on background b is c + t b.
+    With c the premultiplied colour and t = 1 - alpha, a miniature on background b is c + t b.
     """
 
-    def __init__(self, candidates: Miniature) -> None:
-        # Differences of large sums: in single precision a picture would be 0.998 near itself. Windows of pictures that
-        # were averaged in single precision are compared as they are, since there are thousands.
-        precision = np.dtype(np.float64 if candidates.dtype == np.uint8 else np.float32)
-        flat = np.divide(candidates.reshape(len(candidates), -1, 4), 255, dtype=precision)
-        # (N, 3, P): each channel's pixels in one row, so that sums against the query are matrix products.
-        self.colour = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1))
-        self.clear = 1 - flat[..., 3]
-        self.opaque = np.max(self.clear, axis=1) < 1 / 64
-        # (N, 3, 1) and (N, 1, 1): the last axis is that of the queries.
-        self.c = self.colour.sum(axis=2)[..., None]
-        self.t = self.clear.sum(axis=1)[:, None, None]
-        self.cc = np.einsum("ncp,ncp->nc", self.colour, self.colour)[..., None]
-        self.tc = np.einsum("np,ncp->nc", self.clear, self.colour)[..., None]
-        self.tt = np.einsum("np,np->n", self.clear, self.clear)[:, None, None]
+    c: NDArray[np.floating]
+    t: NDArray[np.floating]
+    cc: NDArray[np.floating]
+    tc: NDArray[np.floating]
+    tt: NDArray[np.floating]
+    opaque: NDArray[np.bool_]
+    """(N,)."""
 
 
-def _nearness(queries: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class _Products:
+    """Sums over the pixels of all pairs of N miniatures with Q queries: qc, sc and tq (N, 3, Q), and st (N, 1, Q)."""
+
+    qc: NDArray[np.floating]
+    sc: NDArray[np.floating]
+    tq: NDArray[np.floating]
+    st: NDArray[np.floating]
+
+
+def _sums(channels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The exact sums of values and of squares of (N, C, P) uint8 over the pixels: (N, C) each."""
+    rows = channels.reshape(-1, channels.shape[2])
+    ones = np.ones((1, channels.shape[2]), np.uint8)
+    sums, squares = simsimd.cdist(rows, ones, metric="dot"), simsimd.dot(rows, rows)
+    return np.asarray(sums).reshape(channels.shape[:2]), np.asarray(squares).reshape(channels.shape[:2])
+
+
+def _of_bytes(miniatures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], _Sums]:
+    """Miniatures as (N, 4, P) uint8, red, green, blue and what is clear, with their sums: whole numbers, so exact."""
+    channels = miniatures.reshape(len(miniatures), -1, 4).transpose(0, 2, 1).copy()
+    np.subtract(255, channels[:, 3], out=channels[:, 3])
+    sums, squares = _sums(channels)
+    clear = channels[:, 3]
+    # Rows by rows, and a copy of each channel: SimSIMD takes rows that lie side by side.
+    colours_clear = [simsimd.dot(channels[:, n].copy(), clear.copy()) for n in range(3)]
+    c, t = sums[:, :3] / 255, sums[:, 3:] / 255
+    cc, tt = squares[:, :3] / 255**2, squares[:, 3:] / 255**2
+    tc = np.stack([np.asarray(one) for one in colours_clear], axis=1) / 255**2
+    return channels, _Sums(c, t, cc, tc, tt, clear.max(axis=1) / 255 < _OPAQUE)
+
+
+def _products_of_bytes(channels: NDArray[np.uint8], queries: NDArray[np.uint8]) -> _Products:
+    pixels = channels.shape[2]
+    found = simsimd.cdist(channels.reshape(-1, pixels), queries.reshape(-1, pixels), metric="dot")
+    products = np.asarray(found).reshape(len(channels), 4, len(queries), 4) / 255**2
+    qc = np.stack([products[:, n, :, n] for n in range(3)], axis=1)
+    return _Products(qc, products[:, :3, :, 3], products[:, 3, :, :3].transpose(0, 2, 1), products[:, 3:, :, 3])
+
+
+def _of_shares(miniatures: Miniature) -> tuple[NDArray[np.float32], NDArray[np.float32], _Sums]:
+    """Colour (N, 3, P) and what is clear (N, P) in single precision, with their sums.
+
+    For windows of pictures that were averaged in it, of which there are thousands.
+    """
+    flat = np.divide(miniatures.reshape(len(miniatures), -1, 4), 255, dtype=np.float32)
+    # Each channel's pixels in one row, so that sums against the queries are matrix products.
+    colour, clear = np.ascontiguousarray(flat[..., :3].transpose(0, 2, 1)), 1 - flat[..., 3]
+    sums = _Sums(
+        colour.sum(axis=2),
+        clear.sum(axis=1)[:, None],
+        np.einsum("ncp,ncp->nc", colour, colour),
+        np.einsum("np,ncp->nc", clear, colour),
+        np.einsum("np,np->n", clear, clear)[:, None],
+        np.max(clear, axis=1) < _OPAQUE,
+    )
+    return colour, clear, sums
+
+
+def _products_of_shares(
+    colour: NDArray[np.float32], clear: NDArray[np.float32], queries: Miniature
+) -> tuple[_Products, _Sums]:
+    """The products with Q queries, and the sums of these."""
+    count, pixels = len(queries), clear.shape[1]
+    flat = np.divide(queries.reshape(count, pixels, 4), 255, dtype=np.float32)
+    # (3, P, Q) and (P, Q)
+    columns = np.ascontiguousarray(flat[..., :3].transpose(2, 1, 0))
+    clear_columns = np.ascontiguousarray(1 - flat[..., 3].T)
+    products = _Products(
+        np.stack([colour[:, channel] @ columns[channel] for channel in range(3)], axis=1),
+        (colour.reshape(-1, pixels) @ clear_columns).reshape(-1, 3, count),
+        np.stack([clear @ columns[channel] for channel in range(3)], axis=1),
+        (clear @ clear_columns)[:, None],
+    )
+    sums = _Sums(
+        columns.sum(axis=1).T,
+        clear_columns.sum(axis=0)[:, None],
+        (columns**2).sum(axis=1).T,
+        (columns * clear_columns).sum(axis=1).T,
+        (clear_columns**2).sum(axis=0)[:, None],
+        clear_columns.max(axis=0) < _OPAQUE,
+    )
+    return products, sums
+
+
+def _nearness(queries: Miniature, candidates: Miniature) -> NDArray[np.float32]:
     """Compare Q queries of one size with N candidates: (N, Q) float32 in 0..1."""
-    count, pixels = len(queries), queries.shape[1] * queries.shape[2]
-    flat = np.divide(queries.reshape(count, pixels, 4), 255, dtype=of.colour.dtype)
-    # (3, P, Q) and (P, Q): all sums against the candidates are matrix products.
-    colour, clear = np.ascontiguousarray(flat[..., :3].transpose(2, 1, 0)), np.ascontiguousarray(1 - flat[..., 3].T)
-    q, s = colour.sum(axis=1), clear.sum(axis=0)
-    qq, sq, ss = (colour**2).sum(axis=1), (colour * clear).sum(axis=1), (clear**2).sum(axis=0)
-    # (N, 3, Q), and st (N, 1, Q)
-    qc = np.stack([of.colour[:, channel] @ colour[channel] for channel in range(3)], axis=1)
-    sc = (of.colour.reshape(-1, pixels) @ clear).reshape(-1, 3, count)
-    tq = np.stack([of.clear @ colour[channel] for channel in range(3)], axis=1)
-    st = (of.clear @ clear)[:, None]
+    pixels = queries.shape[1] * queries.shape[2]
+    # Differences of large sums: of bytes these are exact; in single precision a picture would be 0.998 near itself.
+    if queries.dtype == np.uint8 and candidates.dtype == np.uint8:
+        channels, of = _of_bytes(cast("NDArray[np.uint8]", candidates))
+        query_channels, query = _of_bytes(cast("NDArray[np.uint8]", queries))
+        products = _products_of_bytes(channels, query_channels)
+    else:
+        colour, clear, of = _of_shares(candidates)
+        products, query = _products_of_shares(colour, clear, queries)
+    return _compared(of, query, products, pixels)
+
+
+def _compared(of: _Sums, query: _Sums, products: _Products, pixels: int) -> NDArray[np.float32]:
+    """The nearness (N, Q) of miniatures with queries, from their sums."""
+    # (N, 3, 1) and (N, 1, 1): the last axis is that of the queries; and theirs, (3, Q) and (1, Q).
+    c, t, cc, tc, tt = (one[..., None] for one in (of.c, of.t, of.cc, of.tc, of.tt))
+    q, s, qq, sq, ss = (one.T for one in (query.c, query.t, query.cc, query.tc, query.tt))
+    qc, sc, tq, st = products.qc, products.sc, products.tq, products.st
 
     def on(b: NDArray[np.floating]) -> NDArray[np.float32]:
         """Nearness of q + s b and c + t b, for a background b of shape (N, 3, Q) or (3, 1)."""
         query_sum, query_square = q + s * b, qq + 2 * b * sq + b * b * ss
-        other_sum, other_square = of.c + of.t * b, of.cc + 2 * b * of.tc + b * b * of.tt
+        other_sum, other_square = c + t * b, cc + 2 * b * tc + b * b * tt
         product = qc + b * (tq + sc) + b * b * st
         squares = np.maximum(query_square + other_square - 2 * product, 0).sum(axis=1) / (3 * pixels)
         covariance = (product - query_sum * other_sum / pixels).sum(axis=1)
@@ -192,10 +291,9 @@ def _nearness(queries: Miniature, of: _CandidateSums) -> NDArray[np.float32]:
         return np.asarray(0.5 * near + 0.5 * np.clip(correlation, 0, 1), dtype=np.float32)
 
     # diff = (q - c) - (t - s) b: the b that makes it smallest.
-    slope = (tq - of.tc) - (sq - sc)
-    curve = of.tt - 2 * st + ss
+    slope = (tq - tc) - (sq - sc)
+    curve = tt - 2 * st + ss
     fitted = np.clip(slope / np.maximum(curve, 1e-6), 0, 1)
     flattened = on(fitted)
-    both_clear = (on(np.zeros((3, 1), flat.dtype)) + on(np.ones((3, 1), flat.dtype))) / 2
-    query_opaque = clear.max(axis=0) < 1 / 64
-    return np.clip(np.where(of.opaque[:, None] | query_opaque, flattened, both_clear), 0, 1).astype(np.float32)
+    both_clear = (on(np.zeros((3, 1), qc.dtype)) + on(np.ones((3, 1), qc.dtype))) / 2
+    return np.clip(np.where(of.opaque[:, None] | query.opaque, flattened, both_clear), 0, 1).astype(np.float32)

@@ -144,14 +144,14 @@ class FusedIndex:
         best = np.zeros(len(allowed), np.bool_)
         for scores in scans:
             best[highest(scores, count)] = True
-        return self._exact(direction, weights, np.flatnonzero(best))[:limit]
+        return self._exact(direction, weights, np.flatnonzero(best), limit)
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
         """The scores of images that are here, by id."""
         wanted = np.unique(np.asarray(ids, np.int64))
         first, end = (np.searchsorted(self.ids, wanted, side) for side in ("left", "right"))  # with and without ground
         rows = np.concatenate([np.arange(*span) for span in zip(first, end, strict=True)] or [np.zeros(0, np.int64)])
-        return {hit.image_id: hit for hit in self._exact(direction, weights, rows)}
+        return {hit.image_id: hit for hit in self._exact(direction, weights, rows, len(rows))}
 
     def _scan(self, direction: Matrix, ways: Sequence[Mapping[str, float]]) -> NDArray[np.float32]:
         """``scan`` of all rows, in the order of ``ids``."""
@@ -161,7 +161,7 @@ class FusedIndex:
                 row[places] = found  # a way at a time, which takes a fifth of the time of both
         return scores[:, :-1]
 
-    def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64]) -> list[FusedHit]:
+    def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64], limit: int) -> list[FusedHit]:
         rows = np.sort(rows)
         stored = self.projection.restore(self._rows[rows])
         cosines = {
@@ -169,12 +169,13 @@ class FusedIndex:
             for name, place in self.projection.places.items()
         }
         scores = fusion.fused_score(cosines, weights)
-        best: dict[int, FusedHit] = {}
-        for n, image_id in enumerate(self.ids[rows].tolist()):
-            if image_id not in best or scores[n] > best[image_id].score:
-                found = {name: float(values[n]) for name, values in cosines.items()}
-                best[image_id] = FusedHit(image_id, float(scores[n]), found)
-        return sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))
+        ids = self.ids[rows]
+        order = np.lexsort((ids, -scores))
+        _, first = np.unique(ids[order], return_index=True)
+        order = order[np.sort(first)][:limit]  # the best row of each picture, in the order of the scores
+        values = zip(*(cosines[name][order].tolist() for name in cosines), strict=True)
+        found = zip(ids[order].tolist(), scores[order].tolist(), values, strict=True)
+        return [FusedHit(one, score, dict(zip(cosines, of_blocks, strict=True))) for one, score, of_blocks in found]
 
 
 def scan(

@@ -108,9 +108,15 @@ def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Shrink signatures (N, 32, 32, 4) to (N, 256) float32, so that all pairs of a page can be compared."""
     count, side = signatures.shape[:2]
     step = side // COARSE
-    # Rows first, then columns: one reduction over both axes goes through the bytes one by one.
-    rows = signatures.reshape(count, COARSE, step, side * 4).sum(axis=2, dtype=np.uint16)
-    cells = rows.reshape(count, COARSE * COARSE, step, 4).sum(axis=2, dtype=np.uint16)
+    # Whole rows are added, then whole columns: a reduction goes through the bytes one by one.
+    pixels = signatures.reshape(count, COARSE, step, side * 4)
+    rows = pixels[:, :, 0].astype(np.uint16)
+    for n in range(1, step):
+        rows += pixels[:, :, n]
+    columns = rows.reshape(count, COARSE * COARSE, step, 4)
+    cells = columns[:, :, 0].copy()
+    for n in range(1, step):
+        cells += columns[:, :, n]
     return np.asarray(cells.reshape(count, _SIZE) / np.float32(step * step), np.float32)
 
 

@@ -120,19 +120,21 @@ def compare(
     places = places[~signatures.which_are_flat(rows[places])]
     found: dict[int, Near] = {}
 
-    def note(place: int, closenesses: NDArray[np.float32], side: int) -> None:
-        for form, size, closeness in zip(forms, sizes, closenesses.tolist(), strict=True):
-            best = found.get(points[place].id)
-            if best is None or closeness > best.closeness:
-                found[points[place].id] = Near(closeness, size or min(form.side, side), form is not reference)
+    def note(ids: Sequence[int], closenesses: NDArray[np.float32], of: Sequence[int]) -> None:
+        nearest = closenesses.argmax(axis=1)
+        best = np.take_along_axis(closenesses, nearest[:, None], axis=1)[:, 0]
+        for image_id, form, closeness, side in zip(ids, nearest.tolist(), best.tolist(), of, strict=True):
+            before = found.get(image_id)
+            if before is None or closeness > before.closeness:
+                size = sizes[form] or min(forms[form].side, side)
+                found[image_id] = Near(closeness, size, forms[form] is not reference)
 
-    for place, near in zip(places.tolist(), signatures.closenesses(queries, rows[places]), strict=True):
-        note(place, near, sides.get(points[place].id, 0))
+    ids = [points[place].id for place in places.tolist()]
+    note(ids, signatures.closenesses(queries, rows[places]), [sides.get(image_id, 0) for image_id in ids])
     if subjects is not None:
         shown = np.flatnonzero(~signatures.which_are_flat(subjects.rows))
-        ways = signatures.closenesses(queries, subjects.rows[shown])
-        for n, near in zip(shown.tolist(), ways, strict=True):
-            note(int(subjects.places[n]), near, int(subjects.sides[n]))
+        ids = [points[place].id for place in subjects.places[shown].tolist()]
+        note(ids, signatures.closenesses(queries, subjects.rows[shown]), subjects.sides[shown].tolist())
     return found
 
 
