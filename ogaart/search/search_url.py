@@ -1,7 +1,7 @@
 """The URL of a search: it holds everything that a page shows, so that it can be shared, kept and opened again."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -81,31 +81,23 @@ class SearchUrl:
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters, in the order of ``PARAMETERS``; what has its default is left out."""
-        return [(row.name, text) for row in PARAMETERS for text in self._written(row)]
+        return [(row.name, text) for row in PARAMETERS for text in self._written(row, self._value(row))]
 
     @cached_property
     def _encoded(self) -> dict[str, str]:
         """What the URL holds of each parameter; a page of results has four links of a search on each of its cards."""
-        return {row.name: self._encode(row) for row in PARAMETERS}
+        return {row.name: self._encode(row, self._value(row)) for row in PARAMETERS}
 
-    def _encode(self, row: Parameter) -> str:
-        return urlencode([(row.name, text) for text in self._written(row)])
+    def _encode(self, row: Parameter, value: Any) -> str:
+        return urlencode([(row.name, text) for text in self._written(row, value)])
 
     def _value(self, row: Parameter) -> Any:
         return self.filters[row.field] if row.field in BY_FIELD else getattr(self, row.field)
 
-    def _changed(self, changes: Mapping[str, Any]) -> Iterator[Parameter]:
-        """The parameters whose values other fields change; a page makes some 240 URLs, most of them of two fields."""
-        for name, value in changes.items():
-            if name == "filters":
-                yield from (row for row in FILTERS if value[row.field] is not self.filters[row.field])
-            elif value is not getattr(self, name):
-                yield _BY_FIELD[name]
-
-    def _written(self, row: Parameter) -> list[str]:
+    def _written(self, row: Parameter, value: Any) -> list[str]:
         if row.field == "limit":
-            return [] if self.limit == self.page_size else [str(self.limit)]
-        return row.kind.write(self._value(row))
+            return [] if value == self.page_size else [str(value)]
+        return row.kind.write(value)
 
     def path(self, **changes: Any) -> str:
         """The URL of this search, with some parts changed; another part than the page goes back to page 1."""
@@ -113,10 +105,18 @@ class SearchUrl:
             changes["page"] = 1
         encoded = self._encoded
         if changes:
-            changed = replace(self, **changes)
-            encoded = encoded | {row.name: changed._encode(row) for row in self._changed(changes)}
+            encoded = encoded | {row.name: self._encode(row, value) for row, value in self._changed(changes)}
         query = "&".join(filter(None, encoded.values()))
         return f"/search?{query}" if query else "/search"
+
+    def _changed(self, changes: Mapping[str, Any]) -> Iterator[tuple[Parameter, Any]]:
+        """The parameters whose values some fields change, and the new values."""
+        for name, value in changes.items():
+            if name == "filters":
+                kept = self.filters
+                yield from ((row, value[row.field]) for row in FILTERS if value[row.field] is not kept[row.field])
+            elif value is not getattr(self, name):
+                yield _BY_FIELD[name], value
 
     def chips(self) -> tuple["Chip", ...]:
         """Words, each value of each filter and what counts, with the URL of this search without it."""

@@ -1,10 +1,13 @@
 """A search's URL says everything, and is refused in words where it says nonsense."""
 
 import re
+from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from ogaart.likeness.fusion import Weights
 from ogaart.search.errors import InvalidParameter
 from ogaart.search.filters import Filters
 from ogaart.search.page_parameters import known_parameters
@@ -229,3 +232,22 @@ def test_a_url_with_more_parameters_than_any_search_has_is_refused_before_they_a
             known_parameters(pairs)
         with pytest.raises(InvalidParameter, match="at most 300 are allowed"):
             read_search_url(pairs)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"page": 3},
+        {"words": "robot"},
+        {"limit": 7},
+        {"positive": (7, 8), "negative": ()},
+        {"crop": None, "upload": "", "weights": Weights(1, 0, 1)},
+        {"filters": Filters(tags=("tree",), uses=("sell",)), "fold": False, "group": False},
+    ],
+)
+def test_a_changed_url_is_that_of_the_changed_search(changes: dict[str, Any]) -> None:
+    url = read_search_url(parse_qsl("like=7&q=tank&tag=tree&license=CC0&page=2&limit=5&crop=0.1,0.2,0.5,0.5"))
+
+    changed = replace(url, **{"page": 1, **changes})
+
+    assert url.path(**changes) == changed.path()
