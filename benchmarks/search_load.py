@@ -1,9 +1,9 @@
 """How fast the search answers: a made publication of 100,000 pictures, 20 clients at one request a second, by image_id.
 
 Prints latencies, the rate at which the service is saturated, its memory, how long its first answer takes after the
-start, and an upload's latency beside that of the embedding alone. Pictures have all that a publication has of them:
-points, miniatures, words, fused vectors, subjects and exact parts. VGG16 has random weights: as slow as the published
-ones. The data are kept, so that a second run measures at once.
+start, the processor time of the server's process for each answer, and an upload's latency beside that of the embedding
+alone. Pictures have all that a publication has of them: points, miniatures, words, fused vectors, subjects and exact
+parts. VGG16 has random weights: as slow as the published ones. The data are kept: a second run measures at once.
 
     .venv/bin/python -m benchmarks.search_load --data FOLDER [--model efficientnet_lite0]
 """
@@ -262,9 +262,11 @@ def main() -> None:
             ("by words", lambda: f"/api/v1/search?q={rng.choice(WORDS)}+{rng.choice(WORDS)}"),
             ("page, by image_id", lambda: by_id().removeprefix("/api/v1")),
         ):
+            spent = sum(process.cpu_times()[:2])
             times, failed = drive(arguments.port, paths, 1.0, arguments.seconds)
+            each = (sum(process.cpu_times()[:2]) - spent) * 1000 / max(len(times) + failed, 1)
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
-            rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} |")
+            rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {each:.1f} |")
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
@@ -274,8 +276,10 @@ def main() -> None:
         print(
             f"saturated at {len(times) / 10:.0f} requests a second; {own} MiB of its own, {mapped} MiB of mapped files"
         )
-        print("\n| 20 clients, one request a second each | answered | failed | p50 ms | p95 ms | p99 ms |")
-        print("| --- | --- | --- | --- | --- | --- |")
+        print(
+            "\n| 20 clients, one request a second each | answered | failed | p50 ms | p95 ms | p99 ms | CPU ms each |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- |")
         print("\n".join(rows))
         print("\n| One upload at a time | tried | p50 ms | p95 ms |")
         print("| --- | --- | --- | --- |")

@@ -92,7 +92,7 @@ def test_the_json_of_results_is_that_of_their_record(service: SearchService) -> 
         results = service.search(query)
         arguments = {"following": "http://h/next", "upload": "token", "base": "http://h"}
 
-        content = ResultsRecord.json_of(results, **arguments)  # type: ignore[arg-type]
+        content = ResultsRecord.json_of(results, **arguments)
 
-        assert content == ResultsRecord.of(results, **arguments).model_dump_json(by_alias=True).encode()  # type: ignore[arg-type]
+        assert content == ResultsRecord.of(results, **arguments).model_dump_json(by_alias=True).encode()
         assert len(json.loads(content)["hits"]) == len(results.hits)
