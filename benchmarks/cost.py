@@ -167,8 +167,8 @@ def page(kept: dict[str, Any], gpu: dict[str, Any], prices: Prices) -> str:
         "",
         "With a single site the delay is the bottleneck at every size. With many sites it is embedding with VGG16,",
         "which any number of workers share ([deploying](operator/deploying.md#workers)), and the publication, which",
-        "a single machine builds. How much faster several workers are together has not been measured; none of these",
-        "sizes has been run.",
+        "a single machine builds. How much faster several workers are together, and what else grows:",
+        "[scaling](scaling.md). None of these sizes has been run.",
         "",
     ]
     return "\n".join(line.rstrip() for line in lines)

@@ -29,7 +29,7 @@ from ogaart.core.stages import PARTITION_STAGES
 
 KEPT = Path(__file__).with_name("scaling.json")
 COPIES, PER_PAGE, DELAY = 6, 70, 0.05
-PARTITIONS, CALIBRATED = 6, 3
+PARTITIONS, CALIBRATED = 5, 3
 WORKERS = (1, 2, 3)
 PHASES = 10
 """Phases of the daemon's interval over which a prediction is the mean: a real run has one of them by chance."""
@@ -189,6 +189,7 @@ def calibrate(options: argparse.Namespace) -> None:
         "calibration": {
             "partitions": CALIBRATED,
             "others": round(found.others, 2),
+            "requests": found.requests,
             "images": found.images,
             **calibration(found, DELAY),
         },
