@@ -14,7 +14,9 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 import zlib
@@ -28,7 +30,7 @@ from benchmarks.scale.platform import DEQUEUE_SECONDS, TICK_SECONDS, Backfill, S
 from ogaart.core.stages import PARTITION_STAGES
 
 KEPT = Path(__file__).with_name("scaling.json")
-COPIES, PER_PAGE, DELAY = 6, 70, 0.05
+COPIES, PER_PAGE, DELAY = 6, 68, 0.05
 PARTITIONS, CALIBRATED = 5, 3
 WORKERS = (1, 2, 3)
 PHASES = 10
@@ -154,6 +156,7 @@ def _write(kept: dict[str, Any]) -> None:
 def _measure(options: argparse.Namespace, workers: int, partitions: int) -> Any:
     from benchmarks.scale import cluster
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and workers end with this process
     site = cluster.content(options.folder, options.copies)
     with tempfile.TemporaryDirectory(dir=cluster.scratch()) as scratch:
         found = cluster.measure(
@@ -232,7 +235,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="keeps the site and what was measured")
     parser.add_argument("--workers", type=int, choices=WORKERS, default=1)
     parser.add_argument("--copies", type=int, default=COPIES, help="how many times the demo's site")
-    parser.add_argument("--per-page", type=int, default=PER_PAGE, help="entries of a partition")
+    parser.add_argument("--per-page", type=int, default=PER_PAGE, help="entries of a partition; 68 are one copy")
     parser.add_argument("--first", action="store_true", help="compute before other work on the machine")
     options = parser.parse_args()
     if options.command == "predict":

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ogaart_tests.cluster.servers import Redis, Worker, postgres
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import open_world
 
+FIRST_DAY = datetime(2010, 1, 1)  # noqa: DTZ001 - as the site states days
 QUEUES = ("site", "cpu", "gpu")
 IDLE = 15.0
 """Seconds in which the services are measured without any run."""
@@ -87,11 +89,20 @@ class Measured:
 
 
 def content(folder: Path, copies: int) -> DemoContent:
-    """The demo's site, so many times as large; kept in a folder, since making it takes minutes."""
+    """The demo's site, so many times as large; kept in a folder, since making it takes minutes.
+
+    Each copy is a result page of its own, so that all partitions are alike: its entries are older than those of the
+    next copy. No first response is cut, whose repetition would wait for a random time.
+    """
     kept = folder / f"site-{copies}.pickle"
     if not kept.exists():
         kept.write_bytes(pickle.dumps(plan.load(copies=copies)))
     found: DemoContent = pickle.loads(kept.read_bytes())
+    each = len(found.entries) // copies
+    for number, entry in enumerate(found.entries):
+        copy, position = divmod(number, each)
+        entry.posted_at = FIRST_DAY + timedelta(days=365 * copy, hours=position)
+        entry.cut_once = False
     return found
 
 
