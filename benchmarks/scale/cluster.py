@@ -147,12 +147,17 @@ def measure(
         world = stack.enter_context(open_world(folder, served, **values))
         ui = stack.enter_context(dagster_ui(world))
         instance = stack.enter_context(open_instance(world.settings))
+        discovering = Worker(QUEUES, folder / "discovering.log")
+        try:
+            _finish(instance, [_launch(ui, "discover", {})])
+        finally:
+            discovering.kill()
+        keys = sorted(instance.get_dynamic_partitions(PARTITION_SET))[:partitions]
+        # Workers that have executed nothing yet, however many: the first step of each takes longer.
         started = [Worker(QUEUES, folder / f"worker-{number}.log") for number in range(workers)]
         for worker in started:
             stack.callback(worker.kill)
         with CPUSeconds({worker.pid: "workers" for worker in started}, first=first) as cpu:
-            _finish(instance, [_launch(ui, "discover", {})])
-            keys = sorted(instance.get_dynamic_partitions(PARTITION_SET))[:partitions]
             time.sleep(SETTLED)
             found = _backfill(ui, instance, served, keys, cpu, workers)
         tables = world.stores.tables
