@@ -3,6 +3,7 @@
     .venv/bin/python -m benchmarks.scale_simulation calibrate FOLDER    # 3 partitions by one worker
     .venv/bin/python -m benchmarks.scale_simulation predict             # all partitions by one, two and three workers
     .venv/bin/python -m benchmarks.scale_simulation measure FOLDER --workers 2
+    .venv/bin/python -m benchmarks.scale_simulation starts FOLDER       # what steps take whatever is in them
 
 Each writes its part of ``benchmarks/scaling.json``, from which ``benchmarks/scaling.py`` makes docs/scaling.md. What is
 calibrated is a separate, shorter run by one worker: the core seconds and the wall time of every step, of a run's start
@@ -31,7 +32,7 @@ from ogaart.core.stages import PARTITION_STAGES
 
 KEPT = Path(__file__).with_name("scaling.json")
 COPIES, PER_PAGE, DELAY = 6, 68, 0.05
-PARTITIONS, CALIBRATED = 5, 3
+PARTITIONS, CALIBRATED, DIVIDED = 5, 3, 4
 WORKERS = (1, 2, 3)
 PHASES = 10
 """Phases of the daemon's interval over which a prediction is the mean: a real run has one of them by chance."""
@@ -144,6 +145,30 @@ def processor() -> str:
     return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 
+def fixed(whole: Any, divided: Any, background: float) -> dict[str, float]:
+    """Core seconds that each step takes whatever is in it: the same entries once in one run and once in several.
+
+    Args:
+        whole: a backfill whose runs each have as many pictures as all of the other one's together.
+        divided: the other one.
+        background: cores that the services take.
+    """
+
+    def computed(measured: Any, number: int) -> list[float]:
+        found = []
+        for run in measured.runs:
+            ends = [*(step.sent for step in run.steps[1:]), run.ended]
+            step = run.steps[number]
+            found.append(step.cpu - background * (ends[number] - step.sent))
+        return found
+
+    result = {}
+    for number, stage in enumerate(PARTITION_STAGES):
+        once, several = statistics.mean(computed(whole, number)[1:]), computed(divided, number)
+        result[stage.value] = round(max(0.0, (sum(several) - once) / (len(several) - 1)), 3)
+    return result
+
+
 def _kept() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
     return found
@@ -229,9 +254,22 @@ def compare(options: argparse.Namespace) -> None:
     )
 
 
+def starts(options: argparse.Namespace) -> None:
+    """Measure one copy of the demo in several partitions, beside the calibration, where it is one."""
+    from benchmarks.scale import cluster
+
+    kept = _kept()
+    options.per_page //= DIVIDED
+    divided = _measure(options, 1, DIVIDED)
+    whole = cluster.load(options.folder / "calibrate-1.json")
+    kept["calibration"]["fixed"] = fixed(whole, divided, kept["calibration"]["background"])
+    _write(kept)
+    print(json.dumps(kept["calibration"]["fixed"], indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("calibrate", "predict", "measure"))
+    parser.add_argument("command", choices=("calibrate", "predict", "measure", "starts"))
     parser.add_argument("folder", type=Path, nargs="?", help="keeps the site and what was measured")
     parser.add_argument("--workers", type=int, choices=WORKERS, default=1)
     parser.add_argument("--copies", type=int, default=COPIES, help="how many times the demo's site")
@@ -244,7 +282,7 @@ def main() -> None:
     if options.folder is None:
         parser.error("name a folder")
     options.folder.mkdir(parents=True, exist_ok=True)
-    calibrate(options) if options.command == "calibrate" else compare(options)
+    {"calibrate": calibrate, "measure": compare, "starts": starts}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -111,13 +111,14 @@ def reading(kept: dict[str, Any]) -> list[str]:
     found = kept["calibration"]
     works = [found["launch"], *found["steps"].values()]
     computed = sum(work["cpu"] + work["beside"] for work in works)
+    starting = works[0]["cpu"] + works[0]["beside"] + sum(found["fixed"].values())
     seconds = {workers: kept["measured"][str(workers)]["seconds"] for workers in WORKERS}
     return [
         *text(
-            f"A run computes {computed:.0f} CPU s for {found['images'] / found['partitions']:,.0f} pictures, mostly to",
-            "start processes and the model: a cost of each step, not of each picture. Two workers took",
-            f"{seconds[2] / seconds[1]:.0%} of the time of one, three {seconds[3] / seconds[1]:.0%}: with two cores a",
-            "third worker mostly waits for them.",
+            f"A run computes {computed:.0f} CPU s for {found['images'] / found['partitions']:,.0f} pictures, of which",
+            f"{starting:.0f} s are the start of its process, of its steps and of the model, whatever it finds. Two",
+            f"workers took {seconds[2] / seconds[1]:.0%} of the time of one, three {seconds[3] / seconds[1]:.0%}: with",
+            "two cores a third worker mostly waits for them.",
         ),
         "",
     ]
@@ -144,13 +145,17 @@ def one_site(source: Sources) -> list[str]:
             "whatever the number of workers.",
         ),
         *item(
-            f"**Unpacking**: {vgg.decode * 1e3:.2f} ms of a core a picture (`benchmarks/stages.json`,",
-            f"{source.stages['processor']}).",
+            f"**Unpacking**: {vgg.unpack * 1e3:.1f} ms of a core a picture; **describing** it (parts, cells, patches)",
+            f"and reading it for the model: {vgg.describe * 1e3:.1f} ms. Both are of the calibration above, on the",
+            "demo's",
+            "pictures: what the steps took, less what they take whatever is in them",
+            "(`python -m benchmarks.scale_simulation starts FOLDER`), less the model.",
         ),
         *item(
-            f"**Embedding**: {vgg.embed * 1e3:.2f} ms of a core a picture with VGG16 (the same file); on a GPU",
-            f"({source.gpu['machine']['name']}) {gpu.gpu_rate:,.0f} pictures a second in 32 bits, read from files by",
-            f"{sizes.GPU_DECODERS} processes (`benchmarks/gpu.json`).",
+            f"**Embedding**: {vgg.embed * 1e3:.1f} ms of a core a picture with VGG16 (`benchmarks/stages.json`,",
+            f"{source.stages['processor'].partition(' (')[0]}); on a GPU ({source.gpu['machine']['name']})",
+            f"{gpu.gpu_rate:,.0f} pictures a second in 32 bits, read from files by {sizes.GPU_DECODERS} processes",
+            "(`benchmarks/gpu.json`).",
         ),
         *item(
             f"**Indexing**: {source.rates.index_ms:.1f} ms of a core a point, by one step at a time in each data root",

@@ -90,31 +90,43 @@ def machines(gpu: Mapping[str, Any]) -> tuple[Machine, ...]:
 
 @dataclass(frozen=True)
 class Costs:
-    """Core seconds of a partition's steps, whatever is in it, and of one request and one picture."""
+    """Core seconds of a run's parts whatever is in it, of one request, and of one picture.
+
+    Attributes:
+        launch: of a run's start and end.
+        fixed: of each step.
+        per_request: reading and storing a page or file.
+        unpack: a picture's decoding, features and thumbnail.
+        describe: what is kept of a picture beside its vector, and reading it for the model.
+        embed: the model, on a processor.
+        index: a point of the collection.
+    """
 
     launch: float
     fixed: Mapping[str, float]
     per_request: float
-    decode: float
+    unpack: float
+    describe: float
     embed: float
     index: float
 
 
 def costs(kept: Mapping[str, Any], stages: Mapping[str, Any], model: str, rates: Rates) -> Costs:
-    """From the calibration, less what its pictures and requests took, and from the rates of single stages."""
-    found, setting = kept["calibration"], kept["setting"]
-    steps = {name: work["cpu"] + work["beside"] for name, work in found["steps"].items()}
-    pictures = found["images"] / found["partitions"]
-    requests = found["requests"] / found["partitions"]
-    decode = float(stages["decoding"]["milliseconds"]["this version"]) / 1e3
-    small = milliseconds(dict(stages), setting["model"]) / 1e3
-    index = rates.index_ms / 1e3
-    taken = {"extracted_images": decode, "embeddings": small, "qdrant_collection": index}
-    fixed = {name: max(0.0, steps[name] - pictures * each) for name, each in taken.items()}
-    fixed |= {name: steps[name] for name in ("search_pages", "file_links")}
-    read = steps["content_pages"] + steps["raw_files"]
-    launch = found["launch"]["cpu"] + found["launch"]["beside"] + found["end_seconds"]
-    return Costs(launch, fixed, read / requests, decode, milliseconds(dict(stages), model) / 1e3, index)
+    """From the calibration, in which a small model embedded, and the rates of single stages."""
+    found = kept["calibration"]
+    pictures, requests = found["images"] / found["partitions"], found["requests"] / found["partitions"]
+    steps, fixed = found["steps"], found["fixed"]
+    varying = {name: steps[name]["cpu"] + steps[name]["beside"] - fixed[name] for name in fixed}
+    small = milliseconds(dict(stages), kept["setting"]["model"]) / 1e3
+    return Costs(
+        launch=found["launch"]["cpu"] + found["launch"]["beside"] + found["end_seconds"],
+        fixed=fixed,
+        per_request=(varying["content_pages"] + varying["raw_files"]) / requests,
+        unpack=varying["extracted_images"] / pictures,
+        describe=max(0.0, varying["embeddings"] / pictures - small),
+        embed=milliseconds(dict(stages), model) / 1e3,
+        index=rates.index_ms / 1e3,
+    )
 
 
 def _work(fixed: float, each: float, pictures: float, cores: float = 1.0) -> Work:
@@ -125,17 +137,17 @@ def offline_steps(cost: Costs, machine: Machine, partitions: int) -> tuple[Step,
     """The steps that read nothing from the site, over so many partitions at once."""
     pictures = PICTURES * partitions
     if machine.gpu_rate is None:
-        embedding = _work(cost.fixed["embeddings"], cost.embed, pictures, machine.cores)
+        embedding = _work(cost.fixed["embeddings"], cost.describe + cost.embed, pictures, machine.cores)
     else:
-        # The GPU decides how long it takes; decoding keeps the cores busy meanwhile.
+        # The GPU decides how long it takes at least; describing keeps the cores busy meanwhile.
         embedding = Work(
             cpu=cost.fixed["embeddings"],
-            beside=pictures * cost.decode,
+            beside=pictures * cost.describe,
             timer=pictures / machine.gpu_rate,
             cores=machine.cores,
         )
     return (
-        Step("extracted_images", _work(cost.fixed["extracted_images"], cost.decode, pictures, min(16, machine.cores))),
+        Step("extracted_images", _work(cost.fixed["extracted_images"], cost.unpack, pictures, min(16, machine.cores))),
         Step("embeddings", embedding, "embedder"),
         Step("qdrant_collection", _work(cost.fixed["qdrant_collection"], cost.index, pictures), "collection"),
     )
@@ -147,7 +159,7 @@ def site_steps(cost: Costs) -> tuple[Step, ...]:
     every = CRAWL_DELAY + RESPONSE_SECONDS
 
     def reading(name: str, requests: float) -> Step:
-        return Step(name, Work(beside=requests * cost.per_request, timer=requests * every), "site")
+        return Step(name, Work(cost.fixed[name], requests * cost.per_request, requests * every), "site")
 
     return (
         Step("search_pages", Work(cpu=cost.fixed["search_pages"], timer=every), "site"),

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from benchmarks.scale.cluster import Measured, RunTimes, StepTimes
 from benchmarks.scale.events import Compute, Process, Processor, Signal, Simulation, Sleep, next_tick
 from benchmarks.scale.platform import Backfill, Pool, Shape, Step, Work, simulate
+from benchmarks.scale_simulation import calibration, fixed
+from ogaart.core.stages import PARTITION_STAGES
 
 
 def ends(cores: int, jobs: Sequence[tuple[float, float, float]], **processor: float) -> list[float]:
@@ -134,3 +137,35 @@ def test_a_worker_takes_longer_for_its_first_step() -> None:
     jobs = Backfill(2, (Step("wait", Work(wait=10.0)),), cold=Work(wait=5.0))
 
     assert [simulate(jobs, shape(workers, runs=2, phase=1)).seconds - 1 for workers in (1, 2)] == [25, 15]
+
+
+def measured(cpu: Sequence[float]) -> Measured:
+    """Runs by one worker whose steps take 4 seconds each and so many core seconds, beside services."""
+    runs, at = [], 0.0
+    for seconds in cpu:
+        launched, steps = at, []
+        at += 3.0
+        for stage in PARTITION_STAGES:
+            requests = 20 if stage.value == "content_pages" else 0
+            steps.append(StepTimes(stage.value, at, at + 0.5, at + 3.5, seconds, requests))
+            at += 4.0
+        at += 1.0
+        runs.append(RunTimes(0.0, launched, at, steps, launch_cpu=2.3))
+    return Measured(1, at, 0.0, 0.1, 0.6, 0.3, 0.0, 0, 0, runs)
+
+
+def test_a_calibration_takes_the_services_from_what_a_step_computed() -> None:
+    found = calibration(measured([9.0, 1.4, 1.4]), delay=0.05)
+
+    # 3.5 seconds, of which 20 delays are one; 1.4 core seconds in 4, less four tenths of the services.
+    assert found["steps"]["content_pages"] == {"cpu": 1.0, "beside": 0.0, "timer": 1.0, "wait": 1.5, "cores": 1.0}
+    assert found["steps"]["file_links"] == {"cpu": 1.0, "beside": 0.0, "timer": 0.0, "wait": 2.5, "cores": 1.0}
+    assert found["launch"] == {"cpu": 2.0, "beside": 0.0, "timer": 0.0, "wait": 1.0, "cores": 1.0}
+    assert found["end_seconds"] == 1.0
+
+
+def test_what_a_step_takes_whatever_is_in_it_is_what_several_take_more_than_one() -> None:
+    found = fixed(measured([9.0, 7.4, 7.4]), measured([2.4, 2.4, 2.4, 2.4]), background=0.1)
+
+    # 7 core seconds once, 4 times 2 in parts: one second more in three more runs.
+    assert found["embeddings"] == pytest.approx(1 / 3, abs=0.001)
