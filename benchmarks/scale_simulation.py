@@ -27,7 +27,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scale.events import next_tick
-from benchmarks.scale.platform import DEQUEUE_SECONDS, TICK_SECONDS, Backfill, Shape, Step, Work, mean_over_phases
+from benchmarks.scale.platform import (
+    DEQUEUE_SECONDS,
+    TICK_SECONDS,
+    Backfill,
+    Shape,
+    Step,
+    Work,
+    mean_over_phases,
+    simulate,
+)
 from ogaart.core.stages import PARTITION_STAGES
 
 KEPT = Path(__file__).with_name("scaling.json")
@@ -120,23 +129,34 @@ def backfill(found: dict[str, Any], runs: int) -> Backfill:
     )
 
 
-def predicted(kept: dict[str, Any], workers: int) -> dict[str, float]:
-    """Seconds of the whole backfill by so many workers: mean, least and most over the daemon's phases."""
-    found, machine = kept["calibration"], kept["machine"]
-    shapes = [
+def shapes(kept: dict[str, Any], workers: int) -> list[Shape]:
+    """The measured machine with so many workers, for every phase of the daemon's interval."""
+    machine = kept["machine"]
+    return [
         Shape(
             workers=workers,
             runs_at_a_time=workers,
             pools=pools(workers),
             cores=machine["cores"],
             busy_speed=machine["busy_speed"],
-            background=found["background"],
+            background=kept["calibration"]["background"],
             phase=phase * DEQUEUE_SECONDS / PHASES,
         )
         for phase in range(PHASES)
     ]
-    mean, least, most = mean_over_phases(backfill(found, kept["setting"]["partitions"]), shapes)
+
+
+def predicted(kept: dict[str, Any], workers: int) -> dict[str, float]:
+    """Seconds of the whole backfill by so many workers: mean, least and most over the daemon's phases."""
+    jobs = backfill(kept["calibration"], kept["setting"]["partitions"])
+    mean, least, most = mean_over_phases(jobs, shapes(kept, workers))
     return {"seconds": round(mean, 1), "least": round(least, 1), "most": round(most, 1)}
+
+
+def predicted_cpu(kept: dict[str, Any], workers: int) -> float:
+    """Core seconds of the whole backfill by so many workers, those of the services included."""
+    told = simulate(backfill(kept["calibration"], kept["setting"]["partitions"]), shapes(kept, workers)[0])
+    return told.cpu + float(kept["calibration"]["background"]) * told.seconds
 
 
 def processor() -> str:
@@ -200,10 +220,6 @@ def _measure(options: argparse.Namespace, workers: int, partitions: int) -> Any:
 def calibrate(options: argparse.Namespace) -> None:
     """Measure a short backfill by one worker, and keep what each part of it takes."""
     cores = os.cpu_count() or 1
-    if options.first:
-        from benchmarks.scale.cpu_seconds import prefer
-
-        prefer(os.getpid())
     speed = busy_speed(cores)
     found = _measure(options, 1, CALIBRATED)
     kept = {
@@ -282,6 +298,11 @@ def main() -> None:
     if options.folder is None:
         parser.error("name a folder")
     options.folder.mkdir(parents=True, exist_ok=True)
+    if options.first:
+        from benchmarks.scale.cpu_seconds import prefer
+
+        os.nice(-19)  # all that is started inherits it
+        prefer(os.getpid())
     {"calibrate": calibrate, "measure": compare, "starts": starts}[options.command](options)
 
 

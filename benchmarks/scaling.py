@@ -20,6 +20,7 @@ from benchmarks.scale.tables import (
     VGG,
     Sources,
     compared,
+    limit,
     misses,
     parts,
     table_of_limits,
@@ -147,8 +148,7 @@ def one_site(source: Sources) -> list[str]:
         *item(
             f"**Unpacking**: {vgg.unpack * 1e3:.1f} ms of a core a picture; **describing** it (parts, cells, patches)",
             f"and reading it for the model: {vgg.describe * 1e3:.1f} ms. Both are of the calibration above, on the",
-            "demo's",
-            "pictures: what the steps took, less what they take whatever is in them",
+            "demo's pictures: what the steps took, less what they take whatever is in them",
             "(`python -m benchmarks.scale_simulation starts FOLDER`), less the model.",
         ),
         *item(
@@ -180,7 +180,11 @@ def one_site(source: Sources) -> list[str]:
 def three_sizes(source: Sources) -> list[str]:
     """The section of half a million, 5 and 50 million pictures."""
     assumed, prices = source.assumed, source.assumed.prices
-    rate = sizes.machines(source.gpu)[-1].gpu_rate or 0.0
+    _, plain, fast = sizes.machines(source.gpu)
+    rate = fast.gpu_rate or 0.0
+    vgg = source.costs(VGG)
+    cores = sizes.SITES[50.0] * sizes.core_hours(vgg) / sizes.site(VGG).hours_at_delay
+    again = f"VGG16 on {plain.name}: {limit(vgg, plain)[0]}; on {fast.name}: {limit(vgg, fast)[0]}"
     hours = [million * 1e6 / rate / 3600 for million in sizes.SITES]
     return [
         "## 0.5, 5 and 50 million pictures",
@@ -209,11 +213,10 @@ def three_sizes(source: Sources) -> list[str]:
         "",
         "| Pictures | First crawl | Another model | A search over all of it |",
         "| --- | --- | --- | --- |",
-        "| 0.5 million | the site's delay | embedding with VGG16; with a GPU or a small model, indexing by one step "
-        "at a time | CPU time of a search |",
+        f"| 0.5 million | the site's delay | {again} | CPU time of a search |",
         "| 5 million | the sites' delays | the same in each data root, which divide among machines | there is none: a "
         "search page has one data root |",
-        "| 50 million | the sites' delays, with the cores for VGG16 close behind | the same | there is none; as one "
+        f"| 50 million | the sites' delays; with less than {cores:.0f} cores, VGG16 | the same | there is none; as one "
         "collection, its memory and its publication |",
         "",
     ]

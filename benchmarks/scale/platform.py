@@ -182,6 +182,7 @@ class Platform:
         self._idle: list[Signal] = []
         self._started: dict[int, float | None] = {}
         self._ended = 0
+        self._changed = Signal()
         self._first: float | None = None
         self._last = 0.0
         self._busy: dict[str, float] = {}
@@ -198,19 +199,30 @@ class Platform:
         for run in range(self._backfill.runs):
             yield from self._take(self._backfill.submit)
             self._queue.append(run)
+            self._simulation.fire(self._changed)
             if self._first is None:
                 self._first = self._simulation.now
                 self._simulation.start(self._daemon())
 
     def _daemon(self) -> Process:
         yield Sleep(self._shape.phase)
+        first = self._simulation.now
         while self._ended < self._backfill.runs:
-            since = self._simulation.now
             while self._queue and self._may_launch():
                 run = self._queue.pop(0)
                 self._started[run] = None
                 self._simulation.start(self._run(run))
-            yield Sleep(next_tick(since, self._simulation.now, DEQUEUE_SECONDS) - self._simulation.now)
+            if not self._young():  # what it would see does not change before a slot is freed or a run ends
+                yield self._changed
+                self._changed = Signal()
+            yield Sleep(
+                next_tick(first, self._simulation.now, DEQUEUE_SECONDS) - self._simulation.now or DEQUEUE_SECONDS
+            )
+
+    def _young(self) -> int:
+        """Runs that keep room in the pool of their first step, since they were launched just now."""
+        now = self._simulation.now
+        return sum(at is None or now - at < YOUNG_SECONDS for at in self._started.values())
 
     def _may_launch(self) -> bool:
         if len(self._started) >= self._shape.runs_at_a_time:
@@ -218,9 +230,7 @@ class Platform:
         pool = self._backfill.steps[0].pool
         if pool is None:
             return True
-        now = self._simulation.now
-        young = sum(at is None or now - at < YOUNG_SECONDS for at in self._started.values())
-        return self._pools[pool].taken + young < self._pools[pool].slots
+        return self._pools[pool].taken + self._young() < self._pools[pool].slots
 
     def _run(self, run: int) -> Process:
         yield from self._take(self._backfill.launch)
@@ -241,10 +251,12 @@ class Platform:
             yield Sleep(next_tick(sent_at, self._simulation.now, self._shape.tick) - self._simulation.now)
             if step.pool is not None:
                 self._pools[step.pool].free(run)
+                self._simulation.fire(self._changed)
         yield from self._take(self._backfill.end)
         del self._started[run]
         self._ended += 1
         self._last = self._simulation.now
+        self._simulation.fire(self._changed)
 
     def _worker(self) -> Process:
         cold = True

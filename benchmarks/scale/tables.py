@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.cost import MODELS
 from benchmarks.scale import sizes
 from benchmarks.scale.sizes import Assumed, Costs, Machine
-from benchmarks.scale_simulation import WORKERS
+from benchmarks.scale_simulation import WORKERS, predicted_cpu
 from ogaart.pipeline.crawl_estimate import GB
 
 VGG = "vgg16"
@@ -34,13 +34,17 @@ class Sources:
 
 def compared(kept: dict[str, Any]) -> list[str]:
     """Rows of the table of predictions and measured runs."""
-    rows = ["| Workers | Predicted | Measured | Predicted / measured | CPU | Other work on the machine |"]
-    rows.append("| --- | --- | --- | --- | --- | --- |")
+    rows = [
+        "| Workers | Predicted | Measured | Predicted / measured | CPU, predicted | CPU, measured "
+        "| Other work on the machine |"
+    ]
+    rows.append("| --- " * 7 + "|")
     for workers in WORKERS:
         said, seen = kept["predicted"][str(workers)], kept["measured"][str(workers)]
         rows.append(
             f"| {workers} | {said['seconds']:.0f} s ({said['least']:.0f} to {said['most']:.0f}) "
-            f"| {seen['seconds']:.0f} s | {said['seconds'] / seen['seconds']:.2f} | {seen['cpu']:.0f} s "
+            f"| {seen['seconds']:.0f} s | {said['seconds'] / seen['seconds']:.2f} "
+            f"| {predicted_cpu(kept, workers):.0f} s | {seen['cpu']:.0f} s "
             f"| {seen['others']:.1f} cores |"
         )
     return rows
