@@ -17,6 +17,7 @@ from benchmarks.cost import KEPT as STAGES
 from benchmarks.scale import sizes
 from benchmarks.scale.sizes import Assumed
 from benchmarks.scale.tables import (
+    LEAST_CORES,
     VGG,
     Sources,
     compared,
@@ -198,10 +199,9 @@ def three_sizes(source: Sources) -> list[str]:
         *table_of_sizes(source),
         "",
         *item(
-            "**CPU** is reading, unpacking, embedding, indexing and starting runs; **machines** are those whose",
-            "cores do",
-            "it in the time of the crawl. **A month after** has the same machines, or more where codes and graph need",
-            "their memory, and the disk.",
+            "**CPU** is reading, unpacking, embedding, indexing and starting runs; **cores to keep up** do it in",
+            f"the time of the crawl, at least {LEAST_CORES}. **A month after** has as many, or those whose memory the codes",
+            "and the graph need, and the disk.",
         ),
         *item(
             f"**On a GPU** embedding with VGG16 takes {', '.join(f'{h:,.1f}' for h in hours)} hours instead,",

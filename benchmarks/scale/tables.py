@@ -10,6 +10,10 @@ from benchmarks.scale_simulation import WORKERS, predicted_cpu
 from ogaart.pipeline.crawl_estimate import GB
 
 VGG = "vgg16"
+LEAST_CORES = 2
+"""Of the smallest machine that runs the platform."""
+GB_A_CORE = 2
+"""Memory that is paid with a core."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def table_of_sizes(source: Sources) -> list[str]:
     """Rows of the three sizes."""
     assumed = source.assumed
     rows = [
-        "| Pictures | Model | Sites | Crawl, beside each other | CPU | Machines of 16 cores to keep up | Stored "
+        "| Pictures | Model | Sites | Crawl, beside each other | CPU | Cores to keep up | Stored "
         "| Memory of codes and graph | EUR of the crawl | EUR a month after |"
     ]
     rows.append("| --- " * 10 + "|")
@@ -113,13 +117,13 @@ def table_of_sizes(source: Sources) -> list[str]:
         for model, (label, dimension) in MODELS.items():
             one = sizes.site(model)
             hours = sites * sizes.core_hours(source.costs(model))
-            count = -(-hours // (16 * one.hours_at_delay))
+            cores = max(LEAST_CORES, -(-hours // one.hours_at_delay))
             disk, memory = sites * one.disk_bytes / GB, sizes.memory(sites * one.images, dimension)
-            month = max(count * 16, memory / 2)
+            month = max(cores, memory / GB_A_CORE)
             rows.append(
                 f"| {million:g} million | {label} | {sites} | {one.hours_at_delay:,.0f} h | {hours:,.0f} core-hours "
-                f"| {count:.0f} | {disk / 1e3:,.1f} TB | {memory:,.1f} GB "
-                f"| {sizes.paid(one.hours_at_delay, count * 16, disk, assumed.prices):,.0f} "
+                f"| {cores:.0f} | {disk / 1e3:,.1f} TB | {memory:,.1f} GB "
+                f"| {sizes.paid(one.hours_at_delay, cores, disk, assumed.prices):,.0f} "
                 f"| {sizes.paid(730, month, disk, assumed.prices):,.0f} |"
             )
     return rows
