@@ -8,7 +8,8 @@
 Each writes its part of ``benchmarks/scaling.json``, from which ``benchmarks/scaling.py`` makes docs/scaling.md. What is
 calibrated is a separate, shorter run by one worker: the core seconds and the wall time of every step, of a run's start
 and end, and the speed of two processes beside one. Predictions are written before what they predict is measured.
-FOLDER keeps the site and everything that was measured. It takes PostgreSQL, Redis and some minutes.
+FOLDER keeps the site and everything that was measured. It takes PostgreSQL, Redis and some minutes; `--first` gives
+all that is measured priority over other work on the machine, where that is allowed.
 """
 
 import argparse

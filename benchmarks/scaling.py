@@ -24,6 +24,7 @@ from benchmarks.scale.tables import (
     limit,
     misses,
     parts,
+    table_of_again,
     table_of_limits,
     table_of_memory,
     table_of_sites,
@@ -68,9 +69,8 @@ def opening(source: Sources) -> list[str]:
             f"({first['images']:,} pictures, {first['requests']:,} requests, {setting['delay']:g} s between two),",
             "one run",
             "each, by n workers with n runs at a time: PostgreSQL, Redis, Celery and EfficientNet-Lite0 on one",
-            "machine of",
-            f"{machine['cores']} cores ({machine['processor']}), which other work shared; the measured processes had",
-            "priority over it.",
+            f"machine of {machine['cores']} cores ({machine['processor']}, November 2026), which other work shared;",
+            "the measured processes had priority over it (`--first`).",
         ),
         "",
         *compared(kept),
@@ -171,8 +171,10 @@ def one_site(source: Sources) -> list[str]:
         ),
         "",
         *text(
-            "A first crawl takes the same time on all of them: the delay is the site's wish. Processing again what is",
-            "stored, such as for another model, is where cores and a GPU count.",
+            "A first crawl takes the same time on all of them: the delay is the site's wish. Processing again what",
+            "is stored, such as for another model, is where cores and a GPU count. Beside a GPU the cores limit it,",
+            "since pictures are unpacked, described and indexed by them; [cost](cost.md) counts decoding and the",
+            "model alone.",
         ),
         "",
     ]
@@ -182,11 +184,13 @@ def three_sizes(source: Sources) -> list[str]:
     """The section of half a million, 5 and 50 million pictures."""
     assumed, prices = source.assumed, source.assumed.prices
     _, plain, fast = sizes.machines(source.gpu)
-    rate = fast.gpu_rate or 0.0
     vgg = source.costs(VGG)
     cores = sizes.SITES[50.0] * sizes.core_hours(vgg) / sizes.site(VGG).hours_at_delay
-    again = f"VGG16 on {plain.name}: {limit(vgg, plain)[0]}; on {fast.name}: {limit(vgg, fast)[0]}"
-    hours = [million * 1e6 / rate / 3600 for million in sizes.SITES]
+    others = vgg.unpack + vgg.describe + vgg.index
+    again = (
+        f"VGG16 on {plain.name}: {limit(vgg, plain)[0]}, {vgg.embed / (others + vgg.embed):.0%} of it the model; on "
+        f"{fast.name}: {limit(vgg, fast)[0]}, {vgg.describe / others:.0%} of it describing pictures"
+    )
     return [
         "## 0.5, 5 and 50 million pictures",
         "",
@@ -200,14 +204,18 @@ def three_sizes(source: Sources) -> list[str]:
         "",
         *item(
             "**CPU** is reading, unpacking, embedding, indexing and starting runs; **cores to keep up** do it in",
-            f"the time of the crawl, at least {LEAST_CORES}. **A month after** has as many, or those whose memory the codes",
-            "and the graph need, and the disk.",
+            f"the time of the crawl, at least {LEAST_CORES}. **A month after** has as many, or those whose memory the",
+            "codes and the graph need, and the disk.",
         ),
-        *item(
-            f"**On a GPU** embedding with VGG16 takes {', '.join(f'{h:,.1f}' for h in hours)} hours instead,",
-            f"{', '.join(f'{h * assumed.gpu_hour:,.2f}' for h in hours)} EUR at {assumed.gpu_hour:g} an hour.",
-        ),
+        *item(f"**A GPU** is {assumed.gpu_hour:g} EUR an hour beside its cores, an example as well."),
         *item("**Stored** is everything with two publications, as `ogaart plan` estimates it."),
+        "",
+        *text(
+            "Everything that is stored processed again with VGG16, such as for another model; a machine processes one",
+            "site after the other, and its hours are those of the simulation above:",
+        ),
+        "",
+        *table_of_again(source),
         "",
         "The bottleneck:",
         "",
