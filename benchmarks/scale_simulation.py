@@ -23,6 +23,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -302,7 +303,8 @@ def main() -> None:
     if options.first:
         from benchmarks.scale.cpu_seconds import prefer
 
-        os.nice(-19)  # all that is started inherits it
+        with suppress(PermissionError):
+            os.nice(-19)  # all that is started inherits it
         prefer(os.getpid())
     {"calibrate": calibrate, "measure": compare, "starts": starts}[options.command](options)
 
