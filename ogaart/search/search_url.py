@@ -255,7 +255,7 @@ PARAMETERS: tuple[Parameter, ...] = (
               "https://example.org/a.png", Text(longest=MAX_LINK)),
     Parameter("upload", "upload", "Token of a picture sent within the last hour.", "zck3sNIgVpcOi_PQnctMQQ", Token()),
     Parameter("like", "positive", f"Pictures that hits should be like: {_EXAMPLE}.", "252004677832353023", Examples()),
-    Parameter("unlike", "negative", f"Pictures that hits should be unlike: {_EXAMPLE}.", "252004677832353023",
+    Parameter("unlike", "negative", f"Pictures that hits should be unlike: {_EXAMPLE}.", "3870836344659593194",
               Examples()),
     Parameter("crop", "crop",
               "Part of the picture: left,top,width,height as shares of it, or in pixels: `pixel:16,0,16,16`.",
@@ -292,7 +292,8 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
         strict: whether no value may be empty, and none more than a parameter takes; forms send empty ones.
 
     Raises:
-        InvalidParameter: a name is unknown, a value is outside its type or limits, or there are too many.
+        InvalidParameter: a name is unknown, a value is outside its type or limits, there are too many, or a picture is
+            both liked and disliked.
     """
     given: dict[str, list[str]] = {}
     for name, value in not_too_many(pairs):
@@ -315,12 +316,19 @@ def read_search_url(pairs: Iterable[tuple[str, str]], page_size: int = PAGE_SIZE
     url = SearchUrl(filters=filters, page_size=page_size, **read)
     if url.page > (last := MAX_DEPTH // url.limit):
         raise InvalidParameter(f"page: {url.page}; expected 1 to {last}; narrow the search instead of paging further")
+    _require_fitting_examples(url)
+    return url
+
+
+def _require_fitting_examples(url: SearchUrl) -> None:
     foreign = sum(isinstance(example, str) for example in (*url.positive, *url.negative))
     if foreign > MAX_FOREIGN:
         raise InvalidParameter(
             f"like: {foreign} uploads and links, with those of unlike; at most {MAX_FOREIGN} are allowed"
         )
-    return url
+    for example in url.negative:
+        if example in url.positive and example != url.cropped:  # a part of a picture may be liked, and the rest not
+            raise InvalidParameter(f"unlike: {str(example)[:80]!r} is in like as well; leave it out of one of them")
 
 
 def _require_counts(row: Parameter, values: list[str] | None, *, strict: bool) -> None:

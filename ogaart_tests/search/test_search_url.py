@@ -251,3 +251,13 @@ def test_a_changed_url_is_that_of_the_changed_search(changes: dict[str, Any]) ->
     changed = replace(url, **{"page": 1, **changes})
 
     assert url.path(**changes) == changed.path()
+
+
+@pytest.mark.parametrize("query", ["like=5&unlike=5", "like=4,5&unlike=5,6", "like=4&like=5&crop=0,0,1,1&unlike=5"])
+def test_a_picture_is_not_both_liked_and_disliked(query: str) -> None:
+    with pytest.raises(InvalidParameter, match="unlike: '5' is in like as well; leave it out of one of them"):
+        read(f"/search?{query}")
+
+
+def test_a_part_of_a_picture_may_be_liked_and_the_rest_not() -> None:
+    assert read("/search?like=5&crop=0,0,0.5,0.5&unlike=5").negative == (5,)
