@@ -78,18 +78,19 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
 
     Raises:
         Locked: a run is in progress, or another process has the catalog open for writing.
+        StateRefused: PostgreSQL was restarted meanwhile, and a run may have begun: what is left is kept.
         SpaceInUse: ``space`` is in use, or does not exist.
     """
     stores = Stores(settings)
     with closing(stores), ExitStack() as held:
-        if delete:
-            _hold_out_runs(stores, held)
+        require_held = _hold_out_runs(stores, held) if delete else None
         items = list(_space(stores, space) if space is not None else everything(stores))
         report = Report(COLUMNS)
         for what in dict.fromkeys(item.what for item in items):
             group = [item for item in items if item.what == what]
-            if delete:
+            if require_held is not None:
                 for item in group:
+                    require_held()
                     item.delete()
             size = round(sum(item.bytes for item in group) / 1e6, 3)
             paths = [str(item.path) for item in group[:20]]
@@ -102,15 +103,20 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
                     "first": paths,
                 }
             )
-        if delete:
+        if require_held is not None:
+            require_held()
             stores.segments.push_deletions()
     if items and not delete:
         report.errors.append("Nothing deleted (dry run). Run `ogaart gc --yes` to delete.")
     return report
 
 
-def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
-    """Take every lock under which runs write what is collected; refuse while a run is in progress."""
+def _hold_out_runs(stores: Stores, held: ExitStack) -> Callable[[], None]:
+    """Take every lock under which runs write what is collected; refuse while a run is in progress.
+
+    Returns:
+        What refuses to go on once the locks are not held any more.
+    """
     try:
         partitions = refuse_while_running(stores)
     except sqlalchemy.exc.OperationalError as cause:
@@ -121,7 +127,7 @@ def _hold_out_runs(stores: Stores, held: ExitStack) -> None:
     held.enter_context(stores.hold(catalog_lock(stores.root), what="the catalog"))
     partitions = sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)})
     locks = [step_lock(stores.root, Stage.EMBEDDINGS, partition) for partition in partitions]
-    held.enter_context(hold_all_everywhere(stores.state, locks, f"a step of {Stage.EMBEDDINGS}"))
+    return held.enter_context(hold_all_everywhere(stores.state, locks, f"a step of {Stage.EMBEDDINGS}"))
 
 
 def everything(stores: Stores) -> Iterator[Item]:

@@ -22,6 +22,7 @@ _POLL = 0.02
 _SLICE = 0.5
 """Seconds that the server is waited for at a time: signals are handled in between."""
 _NOT_AVAILABLE = "55P03"
+_BACKEND = sa.select(sa.func.pg_backend_pid())
 
 
 class LockLost(StateRefused):
@@ -143,8 +144,11 @@ def hold_everywhere(state: StateDatabase, path: Path, timeout: float = 0.0, what
 
 
 @contextmanager
-def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) -> Iterator[None]:
+def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) -> Iterator[Callable[[], None]]:
     """Hold many locks as ``hold_everywhere``, through one connection; each must be free now.
+
+    Yields what its holder calls before it deletes something: it raises ``LockLost`` once the server was restarted,
+    which frees them.
 
     Args:
         state: the database of state.
@@ -155,6 +159,7 @@ def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) 
         Locked: one is not free.
         StateRefused: the server cannot be reached.
     """
+    connection = None
     with ExitStack() as held:
         numbers = []
         for path in paths:
@@ -164,11 +169,24 @@ def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) 
             connection = held.enter_context(state.connection())
             held.callback(connection.invalidate)  # which frees them
             with connection.begin():
+                backend = connection.scalar(_BACKEND)
                 wanted = sa.select(sa.func.unnest(sa.cast(numbers, ARRAY(sa.BigInteger))).label("number")).subquery()
                 free = connection.scalars(sa.select(sa.func.pg_try_advisory_lock(wanted.c.number))).all()
             if not all(free):
                 raise Locked(f"{what} is held by a process on another host: wait for its run to end, or cancel it")
-        yield
+
+        def require_held() -> None:
+            if connection is None:
+                return
+            try:
+                with connection.begin():
+                    now = connection.scalar(_BACKEND)
+            except sa.exc.DBAPIError as cause:
+                raise LockLost(f"the connection to the database of state was lost ({cause.orig})") from cause
+            if now != backend:
+                raise LockLost("the connection to the database of state was lost")
+
+        yield require_held
 
 
 @contextmanager

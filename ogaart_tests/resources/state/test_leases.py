@@ -19,7 +19,7 @@ from ogaart.resources.state import leases
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.facts import write_fact
 from ogaart.resources.state.leases import KIND, live_leases
-from ogaart.resources.state.locks import hold_all_everywhere, hold_everywhere
+from ogaart.resources.state.locks import LockLost, hold_all_everywhere, hold_everywhere
 from ogaart.resources.storage.locks import Locked
 from ogaart.settings import Settings
 from ogaart_tests.postgres import Postgres, postgres
@@ -93,6 +93,7 @@ def test_a_renewal_that_fails_of_whatever_cause_is_tried_again(
     state: StateDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "BEAT", 0.05)
+    monkeypatch.setattr(leases, "LAPSES", 3600.0)
     passed.clear()
     monkeypatch.setenv("OGAART_FAULT", f"{Fault.STATE_DRAFTED}:2:full")  # an error of neither database nor bucket
 
@@ -103,7 +104,10 @@ def test_a_renewal_that_fails_of_whatever_cause_is_tried_again(
 
 
 @pytest.mark.slow
-def test_a_lease_of_another_machine_of_the_same_name_counts(state: StateDatabase) -> None:
+def test_a_lease_of_another_machine_of_the_same_name_counts(
+    state: StateDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LAPSES", 3600.0)
     same_name = f"999999999:1.00@{socket.gethostname()}/00000000-0000-4000-8000-000000000000"
     note(state, same_name, 1.0)
     with state.writing() as connection:
@@ -127,7 +131,9 @@ def test_a_killed_process_of_this_host_holds_none(state: StateDatabase, url: Sec
 
 
 @pytest.mark.slow
-def test_many_locks_are_held_on_all_hosts_or_none(state: StateDatabase, tmp_path: Path, url: SecretStr) -> None:
+def test_many_locks_are_held_on_all_hosts_or_none(
+    state: StateDatabase, tmp_path: Path, url: SecretStr, postgres: Postgres
+) -> None:
     with state.reading():
         pass  # which gives the data root its id
     (tmp_path / "other").mkdir()
@@ -147,5 +153,11 @@ def test_many_locks_are_held_on_all_hosts_or_none(state: StateDatabase, tmp_path
             hold_all_everywhere(state, ours, "a step"),
         ):
             pass
-        with hold_all_everywhere(other, theirs, "a step"):
+        with hold_all_everywhere(other, theirs, "a step") as require_held:
+            require_held()
+            postgres.restart()
+            for _ in range(2):  # also once the connection was made anew
+                with pytest.raises(LockLost):
+                    require_held()
+        with hold_all_everywhere(state, ours, "a step"):
             pass
