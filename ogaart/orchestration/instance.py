@@ -58,6 +58,8 @@ ON_POSTGRES = b"""storage:
 """
 """What follows the committed dagster.yaml where Dagster's instance is in PostgreSQL."""
 _MODULE = re.compile(r"^(?:\w+\.)+(\w+)(?=: )")
+_STATEMENT = re.compile(r"\n\[SQL: .*", re.DOTALL)
+"""What SQLAlchemy adds to a database's error, for programmers."""
 _LIMIT = re.compile(rb"(max_concurrent_runs: )\d+")
 
 
@@ -289,7 +291,7 @@ def failure_message(failure: Any) -> str:
     cause = error
     while cause.cause is not None:
         cause = cause.cause
-    text, reason = (_MODULE.sub(r"\1", str(one.message).strip()) for one in (error, cause))
+    text, reason = (_STATEMENT.sub("", _MODULE.sub(r"\1", str(one.message).strip())) for one in (error, cause))
     return text if reason.partition(": ")[2] in text else f"{text} ({reason})"
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.core.errors import BadChoice
-from ogaart.core.exit_codes import EXIT_DAMAGED
+from ogaart.core.exit_codes import EXIT_DAMAGED, EXIT_REFUSED
 from ogaart.core.report import Report
 from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
@@ -157,6 +157,7 @@ def test_a_copied_data_root_publishes_and_searches_the_same(
         wait_until(partial(has_files, folder), 120, f"a file of {folder}")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        assert CliRunner().invoke(main, ["discover"]).exit_code == EXIT_REFUSED  # no request before all is there
     done = CliRunner().invoke(main, [*call, "--json"])
 
     assert done.exit_code == 0, done.output

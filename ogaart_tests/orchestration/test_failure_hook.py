@@ -28,6 +28,7 @@ CHAINS = (
     ("Qdrant at http://q: refused", "refused", "IndexUnreachable: Qdrant at http://q: refused"),
     ("the shard is gone", "No space left", "IndexUnreachable: the shard is gone (OSError: No space left)"),
     ("the shard is gone", "", "IndexUnreachable: the shard is gone"),
+    ("database is locked\n[SQL: BEGIN]\n(Background on this error)", "", "IndexUnreachable: database is locked"),
 )
 
 
