@@ -38,7 +38,7 @@ from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, Reque
 from ogaart.search.web.openapi import describe
 from ogaart.search.web.pages import SearchPages
 from ogaart.search.web.picture_pages import PicturePages
-from ogaart.search.web.process import compute_in_own_thread, keep_memory
+from ogaart.search.web.process import collect_seldom, compute_in_own_thread, keep_memory
 from ogaart.search.web.report_pages import ReportPages
 from ogaart.search.web.static_files import VersionedFiles
 from ogaart.search.web.templating import Templates
@@ -150,6 +150,7 @@ def serve(settings: Settings) -> None:
     require_contact(settings)
     keep_memory()
     compute_in_own_thread()
+    collect_seldom()
     as_json = settings.log_format == "json"
     if as_json:
         log_as_json()

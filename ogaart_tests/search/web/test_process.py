@@ -28,6 +28,22 @@ from ogaart.search.web.process import compute_in_own_thread
 compute_in_own_thread()
 print(json.dumps([pool["num_threads"] for pool in threadpoolctl.threadpool_info()]))
 """
+# How often the collector runs while ten thousand objects are made; and whether it still finds a cycle.
+COLLECTIONS = """
+import gc, json, sys, weakref
+from ogaart.search.web.process import collect_seldom
+if sys.argv[1] == "seldom":
+    collect_seldom()
+class Cycle: pass
+one = Cycle()
+one.own, gone = one, weakref.ref(one)
+before = sum(generation["collections"] for generation in gc.get_stats())
+kept = [[] for _ in range(10_000)]
+ran = sum(generation["collections"] for generation in gc.get_stats()) - before
+del one
+gc.collect()
+print(json.dumps([gc.get_freeze_count() > 0, ran, gone() is None]))
+"""
 
 
 def run(script: str, *arguments: str) -> str:
@@ -47,3 +63,10 @@ def test_linear_algebra_stays_in_its_thread() -> None:
 
     assert pools
     assert set(pools) == {1}
+
+
+def test_the_garbage_collector_runs_less_often_and_still_collects_what_is_made_later() -> None:
+    usual, seldom = (json.loads(run(COLLECTIONS, how)) for how in ("usual", "seldom"))
+
+    assert usual[1] >= 10
+    assert seldom == [True, 0, True]
