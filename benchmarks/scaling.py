@@ -173,8 +173,7 @@ def one_site(source: Sources) -> list[str]:
         *text(
             "A first crawl takes the same time on all of them: the delay is the site's wish. Processing again what",
             "is stored, such as for another model, is where cores and a GPU count. Beside a GPU the cores limit it,",
-            "since pictures are unpacked, described and indexed by them; [cost](cost.md) counts decoding and the",
-            "model alone.",
+            "since pictures are unpacked, described and indexed by them.",
         ),
         "",
     ]

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cost import ENTRIES, HOURS_A_MONTH, MODELS, PER_PAGE, Prices, crawl, milliseconds
+from benchmarks.cost import (
+    ENTRIES,
+    HOURS_A_MONTH,
+    MODELS,
+    PER_PAGE,
+    Prices,
+    crawl,
+    describing_milliseconds,
+    milliseconds,
+)
 from benchmarks.scale.platform import Backfill, Shape, Step, Told, Work, simulate
 from ogaart.pipeline.crawl_estimate import (
     CRAWL_DELAY,
@@ -117,13 +126,12 @@ def costs(kept: Mapping[str, Any], stages: Mapping[str, Any], model: str, rates:
     pictures, requests = found["images"] / found["partitions"], found["requests"] / found["partitions"]
     steps, fixed = found["steps"], found["fixed"]
     varying = {name: steps[name]["cpu"] + steps[name]["beside"] - fixed[name] for name in fixed}
-    small = milliseconds(dict(stages), kept["setting"]["model"]) / 1e3
     return Costs(
         launch=found["launch"]["cpu"] + found["launch"]["beside"] + found["end_seconds"],
         fixed=fixed,
         per_request=(varying["content_pages"] + varying["raw_files"]) / requests,
         unpack=varying["extracted_images"] / pictures,
-        describe=max(0.0, varying["embeddings"] / pictures - small),
+        describe=describing_milliseconds(dict(stages), dict(kept)) / 1e3,
         embed=milliseconds(dict(stages), model) / 1e3,
         index=rates.index_ms / 1e3,
     )
