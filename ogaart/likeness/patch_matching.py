@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.orientations import ORIENTATIONS, turned_back
+from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
+from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches
 from ogaart.likeness.patches import SIDE, Hashes, Patches
 from ogaart.likeness.query_patches import QueryPatches
 
@@ -25,7 +26,7 @@ JUDGED, JUDGED_TURNED = 256, 64
 """Agreements that are judged at one scale, the most votes first: of a query upright, and of it turned or mirrored."""
 PROBED = 512
 """Patches of a turned query that are looked up before all of them."""
-_LEAST_VOTES, _LEAST_KINDS = 2, 3
+_LEAST_VOTES = 2
 _CLAIMED_WEIGHT = 1.8
 
 
@@ -39,8 +40,6 @@ class PartRelation(StrEnum):
 
 # Pieces of a scene are covered in part; frames of one animation share half of their patches.
 _CLAIMED_SHARE = {PartRelation.WHOLE: 0.6, PartRelation.PART: 0.5, PartRelation.OVERLAP: math.inf}
-Box = tuple[int, int, int, int]
-"""x, y, width, height in pixels."""
 
 
 class PictureFacts(NamedTuple):
@@ -122,26 +121,39 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """
     found: list[Match] = []
     for factor, patches in query.upright:
-        found += match_patches(patches, index, factor)
+        found += match_patches(patches, index, factor, colours=query.colours)
     if not any(one.claimed for one in found):
         for orientation in range(1, ORIENTATIONS):
             turned = query.turned(orientation)
             if _promising(turned, index):
-                found += [
-                    _turned_back(one, orientation, query) for one in match_patches(turned, index, judged=JUDGED_TURNED)
-                ]
+                colours = None if query.colours is None else oriented(query.colours, orientation)
+                matches = match_patches(turned, index, judged=JUDGED_TURNED, colours=colours)
+                found += [_turned_back(one, orientation, query) for one in matches]
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
 
 
-def match_patches(patches: Patches, index: PatchIndex, factor: int = 1, judged: int = JUDGED) -> list[Match]:
+def match_patches(
+    patches: Patches,
+    index: PatchIndex,
+    factor: int = 1,
+    judged: int = JUDGED,
+    colours: NDArray[np.uint8] | None = None,
+) -> list[Match]:
     """Find the pictures that share a part with patches, of which those of a query are ``factor`` times enlarged.
 
     Boxes are in the pixels of ``patches``; scales leave out that the whole query was enlarged.
+
+    Args:
+        patches: which.
+        index: all pictures.
+        factor: by how much patches are enlarged.
+        judged: agreements that are judged, the most votes first.
+        colours: (height, width) uint8, see ``QueryPatches``; None: unknown, so that only many windows prove something.
     """
     postings = index.find(patches.hashes, COMMON, POSTINGS)
-    return list(_judged(patches, factor, postings, index, judged))
+    return list(_judged(patches, factor, postings, index, judged, colours))
 
 
 def _promising(patches: Patches, index: PatchIndex) -> bool:
@@ -194,9 +206,16 @@ def _agreements(patches: Patches, factor: int, postings: Postings, judged: int) 
     ]  # fmt: skip
 
 
-def _judged(patches: Patches, factor: int, postings: Postings, index: PatchIndex, judged: int) -> Iterator[Match]:
+def _judged(
+    patches: Patches,
+    factor: int,
+    postings: Postings,
+    index: PatchIndex,
+    judged: int,
+    colours: NDArray[np.uint8] | None,
+) -> Iterator[Match]:
     taken: dict[int, list[Box]] = {}
-    known = _KnownPatches(patches)
+    known = KnownPatches(patches, factor, colours)
     for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
         one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], known)
@@ -211,7 +230,7 @@ def _judge(
     agreement: _Agreement,
     facts: PictureFacts,
     rows: NDArray[np.int64],
-    known: "_KnownPatches",
+    known: KnownPatches,
 ) -> Match | None:
     """What an agreement proves."""
     left, top = agreement.x, agreement.y
@@ -239,7 +258,7 @@ def _judge(
     opaque = int(np.count_nonzero(patches.opaque[rows]))
     picture_share = max(
         len(rows) / max(facts.patches * thinned, 1.0),
-        opaque / max(facts.opaque * thinned, _LEAST_KINDS),  # on another ground only these are left
+        opaque / max(facts.opaque * thinned, LEAST_KINDS),  # on another ground only these are left
     )
     picture_inside = inner == (left, top, right, bottom)
     whole = inner == (0, 0, patches.width, patches.height)
@@ -251,67 +270,10 @@ def _judge(
         relation, share = PartRelation.WHOLE, query_share
     elif picture_inside:
         relation, share = PartRelation.PART, picture_share
-    claimed = (
-        share >= _CLAIMED_SHARE[PartRelation.WHOLE if query_inside and picture_inside else relation]
-        and len(known.kinds_of(rows)) >= _LEAST_KINDS
-    )
+    claimed = share >= _CLAIMED_SHARE[
+        PartRelation.WHOLE if query_inside and picture_inside else relation
+    ] and known.tell_of_one_picture(rows, step)
     return found(relation, min(share, 1.0), claimed=claimed)
-
-
-class _KnownPatches:
-    """What many judgements need of a query's patches, computed once.
-
-    ``powers`` says of each the power of two that its hash is a multiple of, ``kinds`` numbers equal hashes alike.
-    """
-
-    def __init__(self, patches: Patches) -> None:
-        self._patches = patches
-        self._x, self._y = patches.x.astype(np.int64), patches.y.astype(np.int64)
-        self._powers = _powers_of_two(patches.hashes)
-        self._kinds = np.unique(patches.hashes, return_inverse=True)[1].reshape(-1)
-        self._extents: dict[int, Box | None] = {}
-
-    def kinds_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One row of each kind among some."""
-        order = rows[np.argsort(self._kinds[rows], kind="stable")]
-        kinds = self._kinds[order]
-        return order[np.concatenate(([True], kinds[1:] != kinds[:-1]))]
-
-    def extent(self, step: int) -> Box | None:
-        """Left, top, right and bottom of all windows that are multiples of a step; None where there are none."""
-        if step not in self._extents:
-            kept = self._powers >= step.bit_length() - 1
-            x, y = self._x[kept], self._y[kept]
-            some = (int(x.min()), int(y.min()), int(x.max()) + SIDE, int(y.max()) + SIDE) if len(x) else None
-            self._extents[step] = some
-        return self._extents[step]
-
-    def share(self, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
-        """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
-
-        It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
-        the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
-        """
-        x, y = self._x, self._y
-        within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
-        voting, could = _at_least(self._powers[rows]), _at_least(self._powers[within])
-        kinds = _at_least(self._powers[self.kinds_of(rows)])
-        share, highest = 0.0, step.bit_length() - 1
-        for power in range(highest, self._patches.step.bit_length() - 2, -1):
-            if power == highest or kinds[power] >= _LEAST_KINDS:
-                share = max(share, float(voting[power]) / max(int(could[power]), 1))
-        return share
-
-
-def _powers_of_two(hashes: Hashes) -> NDArray[np.int64]:
-    """The power of two that each hash is a multiple of; 63 of 0."""
-    lowest = hashes & (~hashes + np.uint64(1))
-    return np.where(hashes == 0, 63, np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64)).astype(np.int64))
-
-
-def _at_least(powers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(64,): how many are at least 0, 1, 2 ..."""
-    return np.asarray(np.bincount(powers, minlength=64)[::-1].cumsum()[::-1], np.int64)
 
 
 def _inside(extent: Box | None, box: Box) -> bool:
@@ -331,6 +293,13 @@ def overlap(box: Box, other: Box) -> bool:
     x = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
     y = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
     return x > 0 and y > 0 and 2 * x * y > min(box[2] * box[3], other[2] * other[3])
+
+
+def overlaps(boxes: NDArray[np.int64], box: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of the (N, 4) boxes shares more than half of the smaller one with a box."""
+    sides = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    areas = np.minimum(boxes[:, 2] * boxes[:, 3], box[2] * box[3])
+    return np.asarray((sides > 0).all(axis=1) & (2 * sides[:, 0] * sides[:, 1] > areas), np.bool_)
 
 
 def best_of_each(matches: Sequence[Match]) -> list[Match]:

@@ -14,6 +14,8 @@ FACTORS = (2, 3, 4)
 ASKED, ASKED_TURNED = 32_768, 4_096
 """Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
 _HASHED, _HASHED_TURNED = 1 << 22, 1 << 16  # pixels of a query that are hashed: of a larger one, its middle
+_COLOURS_PIXELS = 1 << 20  # pixels of a query up to which its colours are kept
+_SPREAD = np.uint32(0x9E3779B1)
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class QueryPatches:
 
     Attributes:
         upright: enlargement and patches: of the picture as it is, and of what is enlarged somewhere in it.
+        colours: (height, width) uint8, a number of each pixel's colour, equal for equal ones; None of a large picture.
         middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
         right: where the middle begins.
         down: likewise.
@@ -31,6 +34,7 @@ class QueryPatches:
     """
 
     upright: tuple[tuple[int, Patches], ...]
+    colours: NDArray[np.uint8] | None
     middle: NDArray[np.uint8]
     right: int
     down: int
@@ -54,12 +58,13 @@ class QueryPatches:
         )
         middle, right, down = _middle(reduced, _HASHED_TURNED)
         # A copy: a view would keep the whole picture in memory.
-        return cls(upright, middle.copy(), right, down, width, height, enlarged)
+        return cls(upright, _colours(reduced), middle.copy(), right, down, width, height, enlarged)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory, about."""
-        return self.middle.nbytes + sum(13 * len(patches) for _, patches in self.upright)
+        colours = 0 if self.colours is None else self.colours.nbytes
+        return self.middle.nbytes + colours + sum(13 * len(patches) for _, patches in self.upright)
 
     def turned(self, orientation: int) -> Patches:
         """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
@@ -73,6 +78,14 @@ class QueryPatches:
             sides = [*sides[1:], sides[0]]
         whole = (self.width, self.height) if orientation % 2 == 0 else (self.height, self.width)
         return found.moved(sides[0], sides[1], *whole)
+
+
+def _colours(rgba: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A number of each pixel's colour; different colours rarely have the same one. None of a large picture."""
+    if rgba.shape[0] * rgba.shape[1] > _COLOURS_PIXELS:
+        return None
+    packed = np.ascontiguousarray(rgba).view(np.uint32)[..., 0]
+    return ((packed ^ (packed >> np.uint32(15))) * _SPREAD >> np.uint32(24)).astype(np.uint8)
 
 
 def _middle(rgba: NDArray[np.uint8], pixels: int) -> tuple[NDArray[np.uint8], int, int]:

@@ -103,7 +103,7 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
     part_of: list[tuple[int, Match]] = []
     contains: list[tuple[int, Match]] = []
     copies: list[tuple[int, Match]] = []
-    every = best_of_each(match(picture.patches, index))
+    every = best_of_each(_without_weaker(match(picture.patches, index), (picture.width, picture.height)))
     for one in every:
         if not one.claimed:
             break
@@ -120,7 +120,7 @@ def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -
         into.extend((image_id, one) for image_id in same_images(key))
     best = max((one.share for _, one in part_of), default=0.0)
     part_of = [pair for pair in part_of if pair[1].share >= AS_GOOD * best]
-    contains = _without_weaker(contains)[:MOST_PARTS]
+    contains = contains[:MOST_PARTS]
     sharing = [(image_id, one) for one in _sharing(every) for image_id in same_images(index.key(one.picture))]
     return FoundParts(
         tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(picture.patches, contains),
@@ -140,16 +140,28 @@ def _sharing(matches: Sequence[Match]) -> list[Match]:
     ]
 
 
-def _without_weaker(contains: Sequence[tuple[int, Match]]) -> list[tuple[int, Match]]:
-    """The pieces without those of which another one explains the same place better: tiles of a set share much."""
-    kept: list[tuple[int, Match]] = []
-    for image_id, one in sorted(contains, key=lambda pair: -pair[1].share):
-        if not any(
-            one.share < AS_GOOD * other.share and patch_matching.overlap(one.query_box, other.query_box)
-            for _, other in kept
-        ):
-            kept.append((image_id, one))
-    return sorted(kept, key=lambda pair: -pair[1].strength)
+def _without_weaker(matches: Sequence[Match], size: tuple[int, int]) -> list[Match]:
+    """The matches without pieces of which another one explains the same place better: tiles of a set share much.
+
+    Before the best place of each picture is chosen: of a tile that is repeated, each place is another tile's best.
+
+    Args:
+        matches: at all places.
+        size: width and height of the query; what covers all of it is no piece.
+    """
+    pieces = [
+        one
+        for one in matches
+        if one.claimed and one.relation is patch_matching.PartRelation.PART and not covers(one.query_box, size)
+    ]
+    boxes = np.array([one.query_box for one in pieces], np.int64).reshape(-1, 4)
+    shares = np.array([one.share for one in pieces])
+    kept = np.zeros(len(pieces), np.bool_)
+    for n in np.argsort(-shares, kind="stable"):
+        better = kept & (shares[n] < AS_GOOD * shares)
+        kept[n] = not better.any() or not patch_matching.overlaps(boxes[better], boxes[n]).any()
+    weaker = {id(one) for one, stays in zip(pieces, kept, strict=True) if not stays}
+    return [one for one in matches if id(one) not in weaker]
 
 
 def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_query: bool) -> tuple[SharedPart, ...]:

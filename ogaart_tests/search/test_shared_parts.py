@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ogaart.cli.search_command import Answer
+from ogaart.imaging.identity import pixel_sha256
 from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import decide
 from ogaart.resources.storage.data_root import DataRoot
@@ -61,6 +62,28 @@ def test_a_sprite_cut_from_a_sheet_names_the_sheet_the_place_and_the_cell(
     assert (found.hit.slug, found.place, found.cell, found.scale) == ("monsters", (64, 32, 32, 32), (3, 2), scale)
     assert [(hit.slug, hit.relation) for hit in results.hits[:1]] == [("monsters", Relation.PART)]
     assert results.contains == ()
+
+
+TILE = ground(70, 32, 32)
+NEXT_TILE = paste(TILE, ground(71, 32, 7), 0, 25)
+
+
+@pytest.mark.parametrize("repeated", [1, 2, 4])
+def test_a_repeated_tile_is_not_another_tile_of_its_set_as_well(tmp_path: Path, repeated: int) -> None:
+    for name, tile in (("tile", TILE), ("next", NEXT_TILE)):
+        (tmp_path / f"{name}.png").write_bytes(png(tile))
+    tiles = Entry("tiles", "Tiles", "Zoe", ("CC0",), ("tile",), f"{tmp_path}/*.png")
+    settings = Settings(data=tmp_path / "data")
+    publish(settings, (tiles,), patches=True)
+    scene = paste(ground(1, 220, 120), TILE, 10, 60)
+    scene[60:63, 10:13] = 255  # here what both have is covered, at the other places what only this one has
+    for n in range(1, repeated):
+        scene = paste(scene, TILE[:31], 10 + 40 * n, 60)
+
+    with SearchService(settings, GridImageReader(patches=True)) as service:
+        results = search(service, scene)
+
+    assert [part.hit.pixel_sha256 for part in results.contains] == [pixel_sha256(TILE)]
 
 
 def test_a_scene_names_every_known_picture_with_its_licence(parted: SearchService) -> None:
