@@ -39,6 +39,23 @@ region = Rect2(2, 4, 16, 24)
 
 [resource]
 """
+GODOT_TILES = """[gd_resource type="TileSet" load_steps=3 format=3]
+
+[ext_resource type="Texture2D" path="res://art/trees.png" id="1_x"]
+
+[sub_resource type="TileSetAtlasSource" id="TileSetAtlasSource_1"]
+texture = ExtResource("1_x")
+margins = Vector2i(2, 4)
+separation = Vector2i(1, 3)
+texture_region_size = Vector2i(16, 24)
+0:0/0 = 0
+0:0/0/terrain_set = 0
+2:1/size_in_atlas = Vector2i(2, 1)
+2:1/0 = 0
+
+[resource]
+sources/0 = SubResource("TileSetAtlasSource_1")
+"""
 GODOT_3 = """[gd_resource type="AtlasTexture" load_steps=2 format=2]
 
 [ext_resource path="res://trees.png" type="Texture" id=1]
@@ -155,6 +172,7 @@ def test_a_libgdx_text_may_have_several_pictures() -> None:
         '{"textures": [' + "[" * 100_000,
         "<TextureAtlas><SubTexture/></TextureAtlas>",
         '<TextureAtlas imagePath="a.png"><SubTexture name="a" x="0" y="0" width="0" height="5"/></TextureAtlas>',
+        GODOT_TILES.replace("(16, 24)", "(0, 0)"),
         '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><TextureAtlas>&c;</TextureAtlas>',
         '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><TextureAtlas>&b;</TextureAtlas>',
         PLIST.format("<key>frame</key><string>{{2,4}}</string>"),
@@ -201,3 +219,46 @@ def test_a_stated_picture_is_the_one_beside_or_the_only_one_of_its_name(
     pictures = ("pack/data/trees.png", "pack/art/trees.png", "pack/other/leaves.png", "inner.zip!/sky.png")
 
     assert picture_of(stated, path, {name: name for name in pictures}) == found
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [{"x": 20, "y": 4, "w": 0, "h": 0}, {"x": -1, "y": 4, "w": 8, "h": 8}, {"x": 1 << 17, "y": 0, "w": 8, "h": 8}],
+    ids=["empty", "left of the picture", "far outside"],
+)
+def test_a_region_that_shows_nothing_costs_the_others_nothing(empty: dict[str, int]) -> None:
+    """The empty frame of an animation, or one that a program placed wrong."""
+    x, y, w, h = empty.values()
+    frames = {"gone": {"frame": empty}, "oak": FRAME}
+    texts = [
+        json.dumps({"frames": frames, "meta": {}}),
+        f'<TextureAtlas><SubTexture name="gone" x="{x}" y="{y}" width="{w}" height="{h}"/>'
+        '<SubTexture name="oak" x="2" y="4" width="16" height="24"/></TextureAtlas>',
+        LIBGDX + f"gone\n  xy: {x}, {y}\n  size: {w}, {h}\n",
+        GODOT.replace("[resource]", f'[sub_resource type="AtlasTexture" id="gone"]\natlas = ExtResource("1_x")\n'
+                      f"region = Rect2({x}, {y}, {w}, {h})\n\n[resource]"),
+        UNITY + f"    - serializedVersion: 2\n      name: gone\n      rect:\n        serializedVersion: 2\n"
+        f"        x: {x}\n        y: {y}\n        width: {w}\n        height: {h}\n",
+    ]  # fmt: skip
+
+    found = [atlas.regions for text in texts for atlas in read_atlases(text.encode())]
+
+    assert [[(one.x, one.y, one.width, one.height) for one in regions] for regions in found] == [
+        [(2, 4, 16, 24)]
+    ] * len(texts)
+
+
+def test_a_tile_set_of_godot_names_the_tiles_that_it_uses() -> None:
+    [atlas] = read_atlases(GODOT_TILES.encode())
+
+    assert may_be_atlas(GODOT_TILES.encode())
+    assert (atlas.format, atlas.picture) == ("Godot", "art/trees.png")
+    assert atlas.regions == (Region("0:0", 2, 4, 16, 24), Region("2:1", 36, 31, 33, 24))
+
+
+def test_a_map_whose_layers_are_long_is_read_to_its_tile_sets() -> None:
+    tiles = {"image": "t.png", "imagewidth": 32, "imageheight": 16, "tilewidth": 16, "tileheight": 16}
+    text = json.dumps({"height": 100, "layers": [{"data": [1] * 20_000}], "tilesets": [tiles]}).encode()
+
+    assert may_be_atlas(text[:36_864])
+    assert [len(atlas.regions) for atlas in read_atlases(text)] == [2]

@@ -60,11 +60,16 @@ class InvalidAtlas(ValueError):
     """The text is an atlas of a known kind with invalid values."""
 
 
-def region(name: object, x: object, y: object, width: object, height: object, *, rotated: bool = False) -> Region:
+def region(
+    name: object, x: object, y: object, width: object, height: object, *, rotated: bool = False
+) -> Region | None:
     """A region from stated values; one that is stored rotated by 90 degrees states its upright size.
 
+    Returns:
+        None of an empty region, as frames of an animation may be, and of one outside any picture.
+
     Raises:
-        InvalidAtlas: a value is not a number, or outside any picture.
+        InvalidAtlas: a value is not a number.
     """
     try:
         left, top, wide, high = (int(float(str(value))) for value in (x, y, width, height))
@@ -73,14 +78,16 @@ def region(name: object, x: object, y: object, width: object, height: object, *,
     if rotated:
         wide, high = high, wide
     if not (0 <= left < _MAX_SIDE and 0 <= top < _MAX_SIDE and 0 < wide <= _MAX_SIDE and 0 < high <= _MAX_SIDE):
-        raise InvalidAtlas(f"region {str(name)[:MAX_NAME]!r}: {wide} x {high} at {left}, {top}")
+        return None
     return Region(str(name)[:MAX_NAME], left, top, wide, high)
 
 
-def atlas(kind: str, picture: object, regions: Iterable[Region], *, from_below: bool = False) -> Iterator[Atlas]:
+def atlas(kind: str, picture: object, regions: Iterable[Region | None], *, from_below: bool = False) -> Iterator[Atlas]:
     """The atlas of these regions; none where there are none."""
     kept = []
     for one in regions:
+        if one is None:
+            continue
         kept.append(one)
         if len(kept) == MAX_REGIONS:
             break

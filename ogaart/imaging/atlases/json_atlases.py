@@ -39,7 +39,7 @@ def parse(text: str) -> Iterator[Atlas]:
                 yield from _tile_set(tile_set)
 
 
-def _frames(frames: object) -> Iterator[Region]:
+def _frames(frames: object) -> Iterator[Region | None]:
     if isinstance(frames, dict):
         named = frames.items()
     elif isinstance(frames, list):

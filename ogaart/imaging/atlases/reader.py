@@ -22,11 +22,12 @@ def may_be_atlas(head: bytes) -> bool:
     """
     start = head[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
-        return any(word in head for word in (b'"frames"', b'"textures"', b'"tilewidth"'))
+        # A map of Tiled names its tile sets behind its layers, which may be long.
+        return any(word in head for word in (b'"frames"', b'"textures"', b'"tilewidth"', b'"layers"'))
     if start.startswith(b"<"):
         return any(word in head for word in (b"<TextureAtlas", b"<tileset", b"<plist"))
     if start.startswith((b"[gd_resource", b"[gd_scene")):
-        return b"AtlasTexture" in head
+        return b"AtlasTexture" in head or b"TileSetAtlasSource" in head
     if start.startswith(b"fileFormatVersion:"):
         return b"TextureImporter:" in head
     return text_atlases.is_libgdx(head[:2048].decode("utf-8", "replace"))

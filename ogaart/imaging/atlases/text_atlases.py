@@ -22,6 +22,10 @@ _GODOT_RESOURCE = re.compile(
 _GODOT_SECTION = re.compile(r"^\[(?P<head>[^\n]*)\]\s*$", re.MULTILINE)
 _GODOT_TEXTURE = re.compile(r'^(?:atlas|texture)\s*=\s*ExtResource\(\s*"?(?P<id>[^"\s)]+)"?\s*\)', re.MULTILINE)
 _GODOT_REGION = re.compile(r"^region\s*=\s*Rect2\(([^)\n]*)\)", re.MULTILINE)
+_GODOT_VECTOR = r"\s*=\s*Vector2i?\(\s*(\d{1,6})\s*,\s*(\d{1,6})\s*\)"
+_GODOT_GRID = re.compile(rf"^(texture_region_size|margins|separation){_GODOT_VECTOR}", re.MULTILINE)
+_GODOT_TILE = re.compile(rf"^(\d{{1,6}}):(\d{{1,6}})/(?:size_in_atlas{_GODOT_VECTOR}|0\s*=)", re.MULTILINE)
+_GODOT_TILE_SIDE = 16  # where a tile set states none
 _NAME = re.compile(r'\bid="?([^"\s\]]+)')
 
 
@@ -38,7 +42,7 @@ def libgdx(text: str) -> Iterator[Atlas]:
     """
     picture, name = "", ""
     facts: dict[str, str] = {}
-    regions: list[Region] = []
+    regions: list[Region | None] = []
 
     def finish() -> None:
         if name and facts:
@@ -63,7 +67,7 @@ def libgdx(text: str) -> Iterator[Atlas]:
     yield from atlas("LibGDX", picture, regions)
 
 
-def _libgdx_region(name: str, facts: dict[str, str]) -> Region:
+def _libgdx_region(name: str, facts: dict[str, str]) -> Region | None:
     rotated = facts.get("rotate", "false") not in ("false", "0", "180")
     numbers = facts["bounds"].split(",") if "bounds" in facts else []
     if not numbers:
@@ -94,13 +98,17 @@ def godot(text: str) -> Iterator[Atlas]:
         InvalidAtlas: a region's numbers are invalid.
     """
     pictures = {m["id"]: m["path"] for m in _GODOT_RESOURCE.finditer(text)}
-    regions: dict[str, list[Region]] = {}
+    regions: dict[str, list[Region | None]] = {}
     heads = [*_GODOT_SECTION.finditer(text)]
     for number, head in enumerate(heads):
         end = heads[number + 1].start() if number + 1 < len(heads) else len(text)
         body = text[head.end() : end]
         texture, box = _GODOT_TEXTURE.search(body), _GODOT_REGION.search(body)
-        if texture is None or box is None or texture["id"] not in pictures:
+        if texture is None or texture["id"] not in pictures:
+            continue
+        if "TileSetAtlasSource" in head["head"]:
+            regions.setdefault(texture["id"], []).extend(_godot_tiles(body))
+        if box is None:
             continue
         numbers = box[1].split(",")
         if len(numbers) != 4:
@@ -109,3 +117,19 @@ def godot(text: str) -> Iterator[Atlas]:
         regions.setdefault(texture["id"], []).append(region(name[1] if name else "", *numbers))
     for key, found in regions.items():
         yield from atlas("Godot", pictures[key], found)
+
+
+def _godot_tiles(body: str) -> Iterator[Region | None]:
+    """The tiles that a source of a tile set uses, each named by its column and row."""
+    grid = {name: (int(x), int(y)) for name, x, y in _GODOT_GRID.findall(body)}
+    width, height = grid.get("texture_region_size", (_GODOT_TILE_SIDE, _GODOT_TILE_SIDE))
+    (left, top), (across, down) = grid.get("margins", (0, 0)), grid.get("separation", (0, 0))
+    sizes: dict[tuple[int, int], tuple[int, int]] = {}
+    for column, row, columns, rows in _GODOT_TILE.findall(body):
+        at = int(column), int(row)
+        sizes[at] = (int(columns), int(rows)) if columns else sizes.get(at, (1, 1))
+    for (column, row), (columns, rows) in sizes.items():
+        yield region(
+            f"{column}:{row}", left + column * (width + across), top + row * (height + down),
+            columns * width + (columns - 1) * across, rows * height + (rows - 1) * down,
+        )  # fmt: skip

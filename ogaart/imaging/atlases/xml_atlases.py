@@ -41,7 +41,7 @@ def parse(data: bytes) -> Iterator[Atlas]:
             yield from _tile_set(element)
 
 
-def _sub_textures(root: Element) -> Iterator[Region]:
+def _sub_textures(root: Element) -> Iterator[Region | None]:
     # Both kinds state the size as it lies in the picture, rotated or not.
     for one in root.iter("SubTexture"):
         yield region(one.get("name"), one.get("x"), one.get("y"), one.get("width"), one.get("height"))
@@ -76,7 +76,7 @@ def _plist(data: bytes) -> Iterator[Atlas]:
     yield from atlas("cocos2d plist", picture, _plist_frames(frames))
 
 
-def _plist_frames(frames: Mapping[str, object]) -> Iterator[Region]:
+def _plist_frames(frames: Mapping[str, object]) -> Iterator[Region | None]:
     for name, frame in frames.items():
         if not isinstance(frame, dict):
             return
