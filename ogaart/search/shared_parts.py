@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ogaart.likeness import patch_matching
+from ogaart.likeness.patch_evidence import Box
 from ogaart.likeness.patch_matching import Match, best_of_each, match
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.index import PatchRuns
@@ -214,7 +215,7 @@ def cell_of(place: PartBox, width: int, height: int) -> tuple[int, int] | None:
     return place.x // place.width + 1, place.y // place.height + 1
 
 
-def covers(box: patch_matching.Box, size: tuple[int, int]) -> bool:
+def covers(box: Box, size: tuple[int, int]) -> bool:
     """Whether a box is nearly all of a picture of a size."""
     return box[2] * box[3] >= _NEARLY_ALL * size[0] * size[1]
 

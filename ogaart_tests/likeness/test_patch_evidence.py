@@ -32,7 +32,10 @@ def bar() -> Picture:
 
 
 def stripes() -> Picture:
-    return np.array([BLACK, RED], np.uint8)[np.indices((24, 24)).sum(0) // 3 % 2]
+    made = np.zeros((24, 24, 4), np.uint8)
+    odd = np.indices((24, 24)).sum(axis=0) // 3 % 2 == 1
+    made[odd], made[~odd] = RED, BLACK
+    return made
 
 
 def bricks() -> Picture:
