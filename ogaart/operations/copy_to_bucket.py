@@ -13,6 +13,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.parquet as pq
+
 from ogaart.core.errors import BadChoice
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
@@ -33,13 +35,15 @@ from ogaart.resources.state.facts import Facts, write_fact
 from ogaart.resources.state.locks import hold_everywhere
 from ogaart.resources.state.pointers import Pointers, PointersChanged
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, sync_file, temporary
-from ogaart.resources.storage.checksummed_parquet import seal_holds
+from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import changed_files
 from ogaart.resources.storage.lock_names import catalog_lock, copy_lock, services_lock
 from ogaart.resources.storage.locks import Locked, hold_read_only
 from ogaart.resources.storage.objects import OBJECTS, Pointer, named_paths, newest_commits, parsed
 from ogaart.resources.storage.packs import pack_is_as_written
+from ogaart.resources.storage.segments import SegmentDamaged
+from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "MB", "copied")
@@ -67,6 +71,18 @@ def _is_segment(path: Path) -> bool:
     return _no_error(seal_holds, path) is True
 
 
+def _is_vectors(path: Path) -> bool:
+    """By the seal in it; one of versions that wrote none has the hash of its rows in its name."""
+    holds = _no_error(seal_holds, path)
+    if holds is not None:
+        return holds
+    try:
+        Vectors(path.parent.parent, path.parent.name).segment(path.name)
+        return SEALED not in (pq.read_schema(path).metadata or {})
+    except (SegmentDamaged, ValueError):
+        return False
+
+
 def _is_object(path: Path) -> bool:
     """By the seal in it; one of versions that wrote none has its hash in its name."""
     found = parsed(path)
@@ -83,7 +99,7 @@ def _no_error(check: Callable[[Path], bool | None], path: Path) -> bool | None:
 
 _KINDS = (
     _Kind("blobs", "*/*/*", _is_blob),
-    _Kind("vectors", "*/segment-*.parquet", _is_segment),
+    _Kind("vectors", "*/segment-*.parquet", _is_vectors),
     _Kind("derived", "*/segment-*.parquet", _is_segment),
     _Kind("objects", "*/*/*", _is_object),
 )

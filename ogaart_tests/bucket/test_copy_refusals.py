@@ -1,5 +1,7 @@
 """While a data root is being copied into a bucket, and once that is in use, nothing else may change what is there."""
 
+import shutil
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from ogaart.core.errors import BadChoice
+from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.operations.copy_to_bucket import copy_root
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.objects.bucket import Bucket
@@ -151,3 +154,23 @@ def test_what_was_made_in_the_bucket_since_is_not_replaced_by_another_copy(
     with pytest.raises(BadChoice, match="has tables made there since the last copy"):
         copy(source, one)
     assert runs_in(one) == ["in the bucket"]
+
+
+@pytest.mark.slow
+def test_vectors_of_the_first_version_are_copied_where_the_hash_in_their_name_confirms_them(
+    source: DataRoot, hosts: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    with tarfile.open(Path(__file__).parents[1] / "data_v1.tar.xz") as archive:
+        archive.extractall(tmp_path / "first", filter="data")
+    shutil.copytree(tmp_path / "first" / "data" / "vectors", source.vectors)
+    segment = next(source.vectors.glob("*/segment-*"))
+    segment.chmod(0o644)
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-200] + bytes([whole[-200] ^ 1]) + whole[-199:])
+    assert copy(source, hosts[0]) == EXIT_DAMAGED
+
+    segment.write_bytes(whole)
+
+    assert copy(source, hosts[0]) == 0
+    stored = {file.path.name for file in bucket_of(hosts[0]).files(hosts[0].data / "vectors")}
+    assert stored == {path.name for path in source.vectors.glob("*/segment-*")}

@@ -86,8 +86,13 @@ class Bucket:
         """Upload a finished file, which stays where it is."""
         import obstore
 
-        with self._in_words():
-            obstore.put(self._client, self._name(path), file, chunk_size=_PART, max_concurrency=4)
+        try:
+            with self._in_words():
+                obstore.put(self._client, self._name(path), file, chunk_size=_PART, max_concurrency=4)
+        except FileNotFoundError as cause:
+            if not file.exists():
+                raise
+            raise ObjectsRefused(f"OGAART_OBJECTS ({self.url}): there is no such bucket: make it") from cause
 
     def fetch(self, paths: Iterable[Path], *, fresh: bool = False) -> None:
         """Download the files that have no copy at their paths; with ``fresh`` all of them."""

@@ -221,6 +221,10 @@ def test_a_bucket_that_is_missing_is_a_sentence(
 
     with pytest.raises(ObjectsRefused, match=r"^OGAART_OBJECTS \(s3://missing/"):
         list(Bucket("s3://missing/root", tmp_path).files(tmp_path / "blobs"))
+    with pytest.raises(
+        ObjectsRefused, match=r"^OGAART_OBJECTS \(s3://missing/root\): there is no such bucket: make it"
+    ):
+        Bucket("s3://missing/root", tmp_path).put(draft(tmp_path, b"new"), tmp_path / "a")
 
 
 def test_the_copies_unused_for_longest_go_first(tmp_path: Path) -> None:
