@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -101,6 +102,9 @@ class Bench:
         self._leased = self.service.store()
         store, _ = self._leased.__enter__()
         self.ids = {p.pixels: store.same_pixels(p.pixels) for p in self.pictures}
+        slugs = {image_id: row["slug"] for image_id, row in store.image_rows([*chain(*self.ids.values())]).items()}
+        self.entries = {pixels: frozenset(slugs[one] for one in ids) for pixels, ids in self.ids.items()}
+        """By hash, every entry that has the picture: some are in several."""
         if patches is not None:
             self.rankings.append(Patches(patches, store.same_pixels, self.hashes))
 
@@ -319,13 +323,12 @@ def _hold_out(bench: Bench, tally: Tally, edits: Sequence[Edit], pictures: int) 
     """Block half of the entries, and search for their pictures as they are and edited: none of them is there."""
     slugs = sorted({p.entry for p in bench.corpus.pictures})
     gone = set(random.Random(1).sample(slugs, len(slugs) // 2))
-    here = {p.pixels for p in bench.corpus.pictures if p.entry not in gone}
     strangers = bench.corpus.strangers or [p for p in bench.corpus.pictures if p.entry in gone]
     decisions = FileLines(DataRoot.of(bench.settings).decisions)
     for slug in gone:
         decide(decisions, "entry", slug, "held out to measure claims about pictures that are not there")
     try:
-        absent = [p for p in bench.corpus.pictures if p.entry in gone and p.pixels not in here]
+        absent = [p for p in bench.corpus.pictures if p.pixels in bench.ids and bench.entries[p.pixels] <= gone]
         unchanged = Edit("as it is", as_it_is, frozenset())
         for number, picture in enumerate(spread(absent, 2 * pictures)):
             for edit in (unchanged, edits[number % len(edits)]):

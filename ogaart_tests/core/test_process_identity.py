@@ -32,11 +32,21 @@ def test_a_process_of_this_boot_that_is_gone_is_seen_to_be() -> None:
     [
         f"{GONE}@elsewhere",
         f"{GONE}@elsewhere/{BOOT}",
-        f"{GONE}@{socket.gethostname()}/{BOOT}",  # a machine of the same name, such as localhost
+        f"{GONE}@{socket.gethostname()}/{BOOT}",
         f"{os.getpid()}:1.00@{socket.gethostname()}/{BOOT}",
-        f"1n4026532000:1.00@{this_process().partition('@')[2]}",  # a container of this machine
-        f"1n4026532000:1.00@{socket.gethostname()}/{BOOT}",  # the same container of another machine
+        f"1n4026532000:1.00@{this_process().partition('@')[2]}",
+        f"1n4026532000:1.00@{socket.gethostname()}/{BOOT}",
         "written by a later version",
+    ],
+    # Names of its own: all processes of a run of tests must see the same tests.
+    ids=[
+        "another host",
+        "another host and boot",
+        "a gone process of a host of this name",
+        "a living one of a host of this name",
+        "a container of this machine",
+        "the same container elsewhere",
+        "another version",
     ],
 )
 def test_nothing_is_known_of_a_process_elsewhere(identity: str) -> None:
