@@ -67,6 +67,7 @@ NOT_RUN = {
     ".venv/bin/python -m benchmarks.scale_simulation calibrate FOLDER": "measures a cluster for minutes",
     ".venv/bin/python -m benchmarks.scale_simulation predict": "overwrites what was predicted before measuring",
     ".venv/bin/python -m benchmarks.scale_simulation measure FOLDER --workers 2": "measures a cluster for minutes",
+    "python -m benchmarks.scale_simulation starts FOLDER": "needs what calibrate left there",
     "make quality": "measures for minutes",
     "make quality ARGS=--write": "measures for minutes",
     'make quality ARGS="--folder DIR"': "measures for minutes",

@@ -48,6 +48,7 @@ def test_a_documented_query_answers(client: TestClient, kind: str, url: str) -> 
         other_upload=other,
         image_id=image_id("robot-animated", 0),
         other_id=image_id("alien-platformer", 1),
+        third_id=image_id("tanks", 0),
     )
 
     page = client.get(filled)
@@ -71,7 +72,12 @@ def test_the_table_holds_nothing_that_the_address_does_not_know() -> None:
     for _, url in ROWS:
         if url.startswith("/search"):
             filled = url.format(
-                base="https://example.org", upload="u" * 22, other_upload="v" * 22, image_id="1", other_id="2"
+                base="https://example.org",
+                upload="u" * 22,
+                other_upload="v" * 22,
+                image_id="1",
+                other_id="2",
+                third_id="3",
             )
             given = parse_qsl(urlsplit(filled).query)
             assert {name for name, _ in given} <= known
