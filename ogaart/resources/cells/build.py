@@ -1,13 +1,12 @@
 """Builds the cells of a publication from those of the one before: only the sheets that are new are read and projected.
 
-Pieces that did not change are hard links of the same files, as the runs of ``resources.patches`` are, and are merged by
-the same rule. Sheets that are no longer published stay in their piece, where the search ignores them, until they are a
-third of it.
+Pieces that did not change are hard links of the same files, and small ones are merged: see
+``resources.storage.array_folders``.
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,17 @@ from ogaart.resources.cells.pieces import (
     Piece,
     Recipe,
     SheetVectors,
-    link_piece,
     merge_pieces,
     pieces_in,
     write_piece,
 )
-from ogaart.resources.patches.build import to_merge
-from ogaart.resources.patches.runs import Keys, as_keys, contained
+from ogaart.resources.storage.array_folders import as_keys, contained, tidied
 from ogaart.resources.storage.derived import DerivedBytes
 
 IMAGES = "images.npy"
 IMAGE = np.dtype([("picture", "<i8"), ("image_id", "<i8")])
 """Which images the pictures of the pieces are, numbered through all pieces by name; ordered by both."""
 _IN_MEMORY = 16_384  # cells that are written at once
-_DEAD = 1 / 3  # share of pictures that are not published from which a piece is written again without them
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,12 @@ def build_cells(folder: Path, previous: Path | None, source: CellSource, wanted:
     old = [piece for piece in pieces_in(previous, recipe.prefix) if piece.intact()] if previous is not None else []
     held = np.concatenate([piece.keys for piece in old]) if old else as_keys([])
     new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
-    pieces = _tidied(folder, recipe, [*old, *_new_pieces(folder, source, new)], keys)
+    pieces = tidied(
+        folder,
+        [*old, *_new_pieces(folder, source, new)],
+        keys,
+        partial(merge_pieces, folder, recipe),
+    )
     return _write_images(folder / IMAGES, sorted(pieces, key=lambda piece: piece.name), wanted)
 
 
@@ -111,24 +112,6 @@ def _projected(key: str, found: NDArray[Any], projection: Projection) -> SheetVe
     fused = projection.fuse(None, found["parts"])
     blocks = [block.quantise(fused[:, projection.places[block.name]]) for block in projection.blocks]
     return SheetVectors(key, places, np.concatenate(blocks, axis=1), found["miniature"])
-
-
-def _tidied(folder: Path, recipe: Recipe, pieces: Sequence[Piece], keys: Keys) -> list[Piece]:
-    """Merge what is to be merged, and link the rest into the folder."""
-    kept = {piece: contained(piece.keys, keys) for piece in pieces}
-    ordered = sorted(pieces, key=len)
-    many = to_merge([len(piece) for piece in ordered])
-    merged, left = ordered[:many], ordered[many:]
-    groups = [merged] if many else []
-    groups += [[piece] for piece in left if 1 - kept[piece].mean() > _DEAD]
-    rewritten = [merge_pieces(folder, recipe, group, [kept[piece] for piece in group]) for group in groups]
-    replaced = {piece for group in groups for piece in group}
-    result = [*rewritten, *(piece for piece in pieces if piece not in replaced)]
-    names = {piece.name for piece in result}
-    for piece in replaced:
-        if piece.path.parent == folder and piece.name not in names:
-            shutil.rmtree(piece.path)
-    return [piece if piece.path.parent == folder else link_piece(piece, folder) for piece in result]
 
 
 def _write_images(path: Path, pieces: Sequence[Piece], wanted: Mapping[str, Sequence[int]]) -> int:

@@ -6,21 +6,25 @@ its parts as an int8 vector of unit blocks (see ``likeness.projections``), ``min
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.core.arrays import load_array
 from ogaart.likeness.cells import MINIATURE
-from ogaart.resources.patches.runs import Keys, as_keys
-from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
-from ogaart.resources.storage.sparse_copy import link_files
+from ogaart.resources.storage.array_folders import (
+    ArrayFolder,
+    Keys,
+    as_keys,
+    name_by_content,
+    new_draft,
+    sync_arrays,
+    write_header,
+)
 
 PREFIX = "piece-"
 FORMAT = 1
@@ -70,24 +74,10 @@ class SheetVectors:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
-    """One piece, mapped: nothing is read before it is needed."""
+class Piece(ArrayFolder):
+    """One piece."""
 
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return self.path.name
-
-    def _array(self, name: str) -> NDArray[Any]:
-        # A plain array over the map: each row of a memmap costs ten times as much.
-        return load_array(self.path / f"{name}.npy", mapped=True).view(np.ndarray)
-
-    @cached_property
-    def keys(self) -> Keys:
-        """(P,) pictures, of 32 bytes each."""
-        return load_array(self.path / "keys.npy")
+    arrays: ClassVar[tuple[str, ...]] = _FILES
 
     @cached_property
     def cells(self) -> NDArray[Any]:
@@ -106,13 +96,6 @@ class Piece:
 
     def __len__(self) -> int:
         return len(self.cells)
-
-    def intact(self) -> bool:
-        """Whether its content has the hash in its name; reads all of it."""
-        try:
-            return self.name.rpartition("-")[2] == _content_hash(self.path)
-        except OSError:
-            return False
 
 
 def write_piece(folder: Path, recipe: Recipe, dimension: int, sheets: Sequence[SheetVectors]) -> Piece:
@@ -165,13 +148,6 @@ def merge_pieces(folder: Path, recipe: Recipe, pieces: Sequence[Piece], kept: Se
     )
 
 
-def link_piece(piece: Piece, folder: Path) -> Piece:
-    """The same piece under another folder, by hard links; copied where links cannot be made."""
-    target = folder / piece.name
-    link_files(piece.path, target, (f"{name}.npy" for name in _FILES))
-    return Piece(target)
-
-
 def pieces_in(folder: Path, prefix: str = PREFIX) -> list[Piece]:
     """The pieces under a folder, by name: those of one recipe, or all."""
     return [Piece(path) for path in sorted(folder.glob(f"{prefix}*"))] if folder.is_dir() else []
@@ -189,20 +165,11 @@ def _write(
     vectors: Iterable[NDArray[Any]],
     miniatures: Iterable[NDArray[Any]],
 ) -> Piece:
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = temporary(folder / "piece")
-    draft.mkdir()
+    draft = new_draft(folder, "piece")
     for name, blocks in (("keys", [keys]), ("cells", cells), ("vectors", vectors), ("miniatures", miniatures)):
         _write_array(draft / f"{name}.npy", blocks)
-        sync_file(draft / f"{name}.npy")
-    sync_folder(draft)
-    path = folder / (recipe.prefix + _content_hash(draft))
-    if path.exists():
-        shutil.rmtree(draft)
-    else:
-        draft.rename(path)
-    sync_folder(folder)
-    return Piece(path)
+    sync_arrays(draft, _FILES)
+    return Piece(name_by_content(draft, recipe.prefix, _FILES))
 
 
 def _write_array(path: Path, blocks: Iterable[NDArray[Any]]) -> None:
@@ -214,16 +181,4 @@ def _write_array(path: Path, blocks: Iterable[NDArray[Any]]) -> None:
             target.write(np.ascontiguousarray(block).tobytes())
             count += len(block)
             kind, shape = block.dtype, block.shape[1:]
-    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count, *shape)}
-    with path.open("wb") as target, raw.open("rb") as source:
-        np.lib.format.write_array_header_2_0(target, header)
-        shutil.copyfileobj(source, target, 1 << 20)
-    raw.unlink()
-
-
-def _content_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for name in _FILES:
-        with (folder / f"{name}.npy").open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+    write_header(raw, path, kind, (count, *shape))

@@ -1,13 +1,11 @@
 """Builds the patches of a publication from those of the one before: only what is new is read, sorted and matched.
 
-Runs that did not change are hard links of the same files. New pictures become new runs, and small runs are merged into
-larger ones such that each is at least twice as large as all smaller ones together: a picture is merged as often as the
-number of pictures can be doubled. Pictures that are no longer published stay in their run, where the search ignores
-them, until they are a third of it.
+Runs that did not change are hard links of the same files. New pictures become new runs, and small runs are merged: see
+``resources.storage.array_folders``.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,8 @@ import pyarrow.parquet as pq
 from ogaart.likeness.patch_matching import Match, PartRelation, match_patches
 from ogaart.likeness.patches import Patches, no_patches, unpacked
 from ogaart.resources.patches.index import PatchRuns
-from ogaart.resources.patches.runs import Keys, Run, as_keys, contained, link_run, merge_runs, runs_in, write_run
+from ogaart.resources.patches.runs import Run, merge_runs, runs_in, write_run
+from ogaart.resources.storage.array_folders import as_keys, contained, tidied
 from ogaart.resources.storage.checksummed_parquet import seal_holds, write_sealed
 from ogaart.resources.storage.derived import DerivedBytes
 
@@ -35,8 +34,6 @@ _COLUMNS: Mapping[str, pa.DataType] = {
 LINKED = pa.schema(_COLUMNS)
 """Columns of the pictures that contain others: where in ``whole`` the part is, and what share of its patches agrees."""
 _IN_MEMORY = 2_000_000  # patches that are sorted at once
-_DEAD = 1 / 3  # share of pictures that are not published from which a run is written again without them
-_GROWTH = 2
 _ASKED, _JUDGED = 4_096, 64  # patches of a picture that are looked up for its links, and agreements that are judged
 
 Found = Iterator[tuple[str, Patches]]
@@ -61,7 +58,7 @@ def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, want
     old = [run for run in runs_in(previous) if run.intact()] if previous is not None and before is not None else []
     held = np.concatenate([run.keys for run in old]) if old else as_keys([])
     new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
-    runs = _tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys)
+    runs = tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys, partial(merge_runs, folder))
     kept = _kept_links(before, set(wanted)) if before is not None and old else LINKED.empty_table()
     links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, new), set(wanted))])
     write_sealed(links, folder / LINKS)
@@ -89,34 +86,6 @@ def _new_runs(folder: Path, found: Found) -> Iterator[Run]:
             pictures, count = [], 0
     if pictures:
         yield write_run(folder, pictures)
-
-
-def _tidied(folder: Path, runs: Sequence[Run], keys: Keys) -> list[Run]:
-    """Merge what is to be merged, and link the rest into the folder."""
-    kept = {run: contained(run.keys, keys) for run in runs}
-    ordered = sorted(runs, key=len)
-    many = to_merge([len(run) for run in ordered])
-    merged, left = ordered[:many], ordered[many:]
-    groups = [merged] if many else []
-    groups += [[run] for run in left if 1 - kept[run].mean() > _DEAD]
-    rewritten = [merge_runs(folder, group, [kept[run] for run in group]) for group in groups if group]
-    replaced = {run for group in groups for run in group}
-    result = [*rewritten, *(run for run in runs if run not in replaced)]
-    names = {run.name for run in result}
-    for run in replaced:
-        if run.path.parent == folder and run.name not in names:
-            shutil.rmtree(run.path)
-    return [run if run.path.parent == folder else link_run(run, folder) for run in result]
-
-
-def to_merge(sizes: Sequence[int]) -> int:
-    """How many of the smallest runs are merged, by their sizes, rising."""
-    merged = total = 0
-    for nth, size in enumerate(sizes):
-        if nth and total * _GROWTH >= size:
-            merged = nth + 1
-        total += size
-    return merged
 
 
 def _old_links(path: Path) -> pa.Table | None:

@@ -6,23 +6,27 @@ where each group of equal first bits begins, with about four patches a group. ``
 known of each picture, ordered by its key, the hash of its pixels.
 """
 
-import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.core.arrays import load_array
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness.patch_matching import PictureFacts
 from ogaart.likeness.patches import Hashes, Patches
-from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
-from ogaart.resources.storage.sparse_copy import link_files
+from ogaart.resources.storage.array_folders import (
+    ArrayFolder,
+    Keys,
+    as_keys,
+    name_by_content,
+    new_draft,
+    sync_arrays,
+    write_header,
+)
 
 PREFIX = "run-"
 KEPT_BITS = 48
@@ -39,30 +43,13 @@ PICTURE = np.dtype(
 )
 PLACE = np.dtype([("picture", "<u4"), ("x", "<u2"), ("y", "<u2")])
 _FILES = ("heads", "rest", "places", "pictures", "keys")
-Keys = NDArray[np.void]
-"""(N,) of 32 bytes each: hashes of pictures' pixels."""
-
-
-def as_keys(hashes: Sequence[str]) -> Keys:
-    """Hexadecimal hashes as an array of 32 bytes each, in their order."""
-    return np.frombuffer(bytes.fromhex("".join(hashes)), "V32")
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """One run, mapped: nothing is read before it is needed."""
+class Run(ArrayFolder):
+    """One run; its keys rise."""
 
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """Its folder's name, made of its content."""
-        return self.path.name
-
-    def _array(self, name: str) -> NDArray[Any]:
-        file = self.path / f"{name}.npy"
-        # A memmap is a slow array: each access of a slice makes another one.
-        return np.asarray(load_array(file, mapped=True))
+    arrays: ClassVar[tuple[str, ...]] = _FILES
 
     @cached_property
     def heads(self) -> NDArray[np.uint32]:
@@ -84,25 +71,8 @@ class Run:
         """(M,) ``PICTURE``."""
         return self._array("pictures")
 
-    @cached_property
-    def keys(self) -> Keys:
-        """(M,) of 32 bytes, rising."""
-        return self._array("keys")
-
     def __len__(self) -> int:
         return len(self.rest)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes on disk."""
-        return sum((self.path / f"{name}.npy").stat().st_size for name in _FILES)
-
-    def intact(self) -> bool:
-        """Whether its content has the hash in its name; reads all of it."""
-        try:
-            return self.name == PREFIX + _content_hash(self.path)
-        except OSError:
-            return False
 
     def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture, by its number in the run."""
@@ -191,21 +161,9 @@ def merge_runs(folder: Path, runs: Sequence[Run], kept: Sequence[NDArray[np.bool
     return _write(folder, keys[order], facts[order], most, slices())
 
 
-def link_run(run: Run, folder: Path) -> Run:
-    """The same run under another folder, by hard links; copied where links cannot be made."""
-    target = folder / run.name
-    link_files(run.path, target, (f"{name}.npy" for name in _FILES))
-    return Run(target)
-
-
 def runs_in(folder: Path) -> list[Run]:
     """The runs under a folder, by name."""
     return [Run(path) for path in sorted(folder.glob(f"{PREFIX}*"))] if folder.is_dir() else []
-
-
-def contained(keys: Keys, wanted: Keys) -> NDArray[np.bool_]:
-    """Which of the keys are among those that are wanted."""
-    return np.isin(keys, wanted)
 
 
 def _facts(found: Patches) -> tuple[int, ...]:
@@ -242,9 +200,7 @@ def _write(
     parts: Iterator[tuple[NDArray[np.uint64], NDArray[Any]]],
 ) -> Run:
     """Write the files of a run, whose patches come sorted, in parts, and are at most so many."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = temporary(folder / "run")
-    draft.mkdir()
+    draft = new_draft(folder, "run")
     bits = min(max(_LEAST_HEAD, (most // _GROUP).bit_length()), _MOST_HEAD)
     counts = np.zeros(1 << bits, np.uint32)
     total = 0
@@ -264,33 +220,7 @@ def _write(
     np.save(draft / "pictures.npy", facts)
     np.save(draft / "keys.npy", keys)
     for name, kind in (("rest", np.dtype("<u4")), ("places", PLACE)):
-        _as_npy(draft / name, draft / f"{name}.npy", kind, total)
-    for name in _FILES:
-        sync_file(draft / f"{name}.npy")
-    sync_folder(draft)
+        write_header(draft / name, draft / f"{name}.npy", kind, (total,))
+    sync_arrays(draft, _FILES)
     fault(Fault.PATCHES_DRAFTED)
-    path = folder / (PREFIX + _content_hash(draft))
-    if path.exists():
-        shutil.rmtree(draft)
-    else:
-        draft.rename(path)
-    sync_folder(folder)
-    return Run(path)
-
-
-def _as_npy(raw: Path, path: Path, kind: "np.dtype[Any]", count: int) -> None:
-    """Give bytes on disk the header of a NumPy file."""
-    with path.open("wb") as target, raw.open("rb") as source:
-        np.lib.format.write_array_header_2_0(
-            target, {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count,)}
-        )
-        shutil.copyfileobj(source, target, 1 << 20)
-    raw.unlink()
-
-
-def _content_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for name in _FILES:
-        with (folder / f"{name}.npy").open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+    return Run(name_by_content(draft, PREFIX, _FILES))

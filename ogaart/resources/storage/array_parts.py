@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged, load_array
+from ogaart.resources.storage.array_folders import DEAD, to_merge
 from ogaart.resources.storage.atomic_files import temporary
 
 Ids = NDArray[np.int64]
@@ -33,8 +34,6 @@ VALUES = "values"
 PLACE = np.dtype([("part", "<i4"), ("row", "<i8")])
 NOWHERE = -1
 """The part of a picture that has no row: it is read as zeros."""
-_GROWTH = 2
-_DEAD = 1 / 3
 _BLOCK = 4_096  # rows in memory at once
 
 
@@ -212,13 +211,9 @@ def _tidy(folder: Path, row: RowKind, kept: dict[Part, NDArray[np.bool_]]) -> No
     """Merge what is to be merged, link the other parts into the folder, and delete what is merged there."""
     live = {part: int(rows.sum()) for part, rows in kept.items()}
     ordered = sorted((part for part in kept if live[part]), key=lambda part: live[part])
-    many = total = 0
-    for nth, part in enumerate(ordered):
-        if nth and total * _GROWTH >= live[part]:
-            many = nth + 1
-        total += live[part]
+    many = to_merge([live[part] for part in ordered])
     groups = [ordered[:many]] if many else []
-    groups += [[part] for part in ordered[many:] if live[part] < len(part) * (1 - _DEAD)]
+    groups += [[part] for part in ordered[many:] if live[part] < len(part) * (1 - DEAD)]
     replaced = {part for group in groups for part in group}
     for part in replaced:
         if not part.intact():
