@@ -16,14 +16,16 @@ from ogaart.imaging import unity
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.formats import bmp, png, psd
 
-REVISION = 7
+REVISION = 8
 """Revision of the decoders and archive readers."""
 
 _REREAD = frozenset(
     {Reason.CORRUPT, Reason.WORKER_CRASHED, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.NOT_A_PICTURE}
 )
-RECENT = frozenset({2, 3, 4, 5, 6})
-"""Revisions whose results differ from these of revision 7 in a few formats alone."""
+RECENT = frozenset({2, 3, 4, 5, 6, 7})
+"""Revisions whose results differ from these of revision 8 in a few formats alone."""
+_SINCE_7 = frozenset({"text", "unknown"})
+"""Formats of which an atlas may differ from that of revision 7: a text in UTF-16 is unknown."""
 _SINCE_6 = frozenset({"unknown"})
 """Formats of which a result other than a picture may differ from that of revision 6."""
 _SINCE_5 = frozenset({"unknown", "exe", "elf", "png", "jpg", "psd"})
@@ -84,6 +86,8 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
         result: what was found before.
         content: the bytes of the member; called for pictures only, and only where they decide.
     """
+    if result.revision == 7:
+        return result.status == MemberStatus.NOT_A_PICTURE and result.format in _SINCE_7 and _may_be_atlas(result)
     if result.status == MemberStatus.NOT_A_PICTURE and result.format == "text":
         # The file itself has no path here.
         return not result.path or PurePosixPath(result.path).suffix.lower() in _MAY_BE_MORE
@@ -104,6 +108,10 @@ def may_differ(result: Result, content: Callable[[], bytes | memoryview]) -> boo
     if result.format == "tiff" and result.mode == "I;16":  # greys of 12 bits
         return True
     return result.format in _ORIENTED and _turned_by_other_than_exif(str(result.format), content())
+
+
+def _may_be_atlas(result: Result) -> bool:
+    return not result.path or PurePosixPath(result.path).suffix.lower() in _ATLASES
 
 
 def _differs_from_recent(result: Result) -> bool:

@@ -262,3 +262,94 @@ def test_a_map_whose_layers_are_long_is_read_to_its_tile_sets() -> None:
 
     assert may_be_atlas(text[:36_864])
     assert [len(atlas.regions) for atlas in read_atlases(text)] == [2]
+
+
+UTF_16_XML = (
+    '<?xml version="1.0" encoding="UTF-16"?>\n<TextureAtlas imagePath="b\u00e4ume.png">{}</TextureAtlas>'.format(
+        '<SubTexture name="oak" x="2" y="4" width="16" height="24"/>'
+    )
+)
+ENCODED = {
+    "starling": (UTF_16_XML, "b\u00e4ume.png"),
+    "plist": (PLIST.format("<key>frame</key><string>{{2,4},{16,24}}</string>"), "trees.png"),
+    "json": (json.dumps({"frames": {"oak": FRAME}, "meta": {"image": "trees.png"}}), "trees.png"),
+    "libgdx": (LIBGDX, "trees.png"),
+    "godot": (GODOT, "art/trees.png"),
+    "unity": (UNITY, ""),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("kind", list(ENCODED))
+def test_an_atlas_may_be_saved_in_utf_16(kind: str, encoding: str) -> None:
+    text, picture = ENCODED[kind]
+    data = text.encode(encoding)
+
+    assert may_be_atlas(data)
+    assert [(atlas.picture, len(atlas.regions)) for atlas in read_atlases(data)] == [(picture, 1)]
+
+
+def test_an_xml_text_may_state_utf_16_and_be_saved_in_utf_8() -> None:
+    data = UTF_16_XML.encode()
+
+    assert may_be_atlas(data)
+    assert [atlas.picture for atlas in read_atlases(data)] == ["b\u00e4ume.png"]
+
+
+def test_a_text_that_is_no_utf_8_is_taken_for_western_european() -> None:
+    data = LIBGDX.replace("trees", "b\u00e4ume").encode("latin-1")
+
+    assert [atlas.picture for atlas in read_atlases(data)] == ["b\u00e4ume.png"]
+
+
+def test_names_of_pictures_are_the_same_composed_or_not() -> None:
+    """Archives of macOS hold names in which an umlaut is a letter and a mark."""
+    decomposed = "pack/ba\u0308ume.png"
+
+    assert picture_of("B\u00e4ume.png", "pack/a.json", {decomposed: 1}) == 1
+    assert picture_of("ba\u0308ume.png", "pack/a.json", {"pack/b\u00e4ume.png": 1}) == 1
+
+
+@pytest.mark.parametrize("size", ["", ' width="" height=""', ' width="40"'], ids=["none", "empty", "half"])
+def test_a_tile_set_need_not_state_the_size_of_its_picture(size: str) -> None:
+    """What lies outside the picture is left out once the picture is known."""
+    text = f'<tileset tilewidth="16" tileheight="8" spacing="1" margin="2"><image source="t.png"{size}/></tileset>'
+
+    [atlas] = read_atlases(text.encode())
+
+    assert len(atlas.regions) == MAX_REGIONS
+    assert [one for one in atlas.regions if one.x + one.width <= 40 and one.y + one.height <= 12] == [
+        Region("0:0", 2, 2, 16, 8),
+        Region("1:0", 19, 2, 16, 8),
+    ]
+
+
+@pytest.mark.parametrize("form", ["xml", "json"])
+def test_a_tile_set_without_a_size_has_as_many_tiles_as_it_states(form: str) -> None:
+    facts = {"tilewidth": 8, "tileheight": 8, "columns": 2, "tilecount": 3}
+    stated = " ".join(f'{name}="{value}"' for name, value in facts.items())
+    texts = {
+        "xml": f'<tileset {stated}><image source="t.png"/></tileset>',
+        "json": json.dumps({**facts, "image": "t.png"}),
+    }
+
+    [atlas] = read_atlases(texts[form].encode())
+
+    assert atlas.regions == (Region("0", 0, 0, 8, 8), Region("1", 8, 0, 8, 8), Region("2", 0, 8, 8, 8))
+
+
+def test_names_of_a_libgdx_text_may_hold_a_colon() -> None:
+    old = "ui.png\nsize: 64,64\nformat: RGBA8888\nui:button\n  rotate: false\n  xy: 2, 4\n  size: 16, 24\n"
+    old += "walk: 1\n  xy: 20, 4\n  size: 8, 8\nsize: xl\n  xy: 30, 4\n  size: 8, 8\n"
+    new = "ui.png\nsize: 64, 64\nui:button\nbounds: 2, 4, 16, 24\nanchor: 3, 4\nfire: big\nbounds: 20, 4, 8, 8\n"
+
+    found = [[region.name for region in atlas.regions] for text in (old, new) for atlas in read_atlases(text.encode())]
+
+    assert found == [["ui:button", "walk: 1", "size: xl"], ["ui:button", "fire: big"]]
+
+
+def test_a_page_of_a_libgdx_text_need_not_state_its_size() -> None:
+    text = "a: b.png\nformat: RGBA8888\nfilter: Nearest,Nearest\noak\n  xy: 2, 4\n  size: 16, 24\n"
+
+    assert may_be_atlas(text.encode())
+    assert read_atlases(text.encode()) == (Atlas("LibGDX", "a: b.png", (OAK,)),)

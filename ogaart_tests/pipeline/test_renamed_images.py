@@ -124,6 +124,10 @@ def test_only_what_may_differ_is_decoded_again_and_its_old_link_leads_on(world: 
         (Result("not_a_picture", None, "unknown", revision=6), b"", True),  # a zip may be far behind its start
         (Result("not_a_picture", None, "text", path="a/b.SVG", revision=6), b"", True),
         (Result("not_a_picture", None, "text", path="a/b.txt", revision=6), b"", False),
+        (Result("not_a_picture", None, "unknown", path="a/trees.TSX", revision=7), b"", True),  # may be UTF-16
+        (Result("not_a_picture", None, "unknown", path="a/level.dat", revision=7), b"", False),
+        (Result("not_a_picture", None, "unknown", revision=7), b"", True),
+        (Result("not_a_picture", None, "text", path="a/b.svg", revision=7), b"", False),
         (Result("failed", "Corrupt", "gif", revision=max(RECENT)), b"", False),
         (Result("junk", None, None), b"", False),
     ],

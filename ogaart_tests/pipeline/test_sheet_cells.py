@@ -10,6 +10,7 @@ from PIL import Image
 
 from ogaart.demo import pictures, plan
 from ogaart.demo.model import DemoContent
+from ogaart.imaging.atlases.base import MAX_REGIONS
 from ogaart.likeness import cells as sheet_cells
 from ogaart.likeness.sheets import CellKind
 from ogaart.operations import garbage_collection
@@ -26,6 +27,9 @@ ATLAS = b"""<TextureAtlas imagePath="trees.png">
   <SubTexture name="birch" x="32" y="0" width="32" height="64"/>
   <SubTexture name="outside" x="120" y="0" width="32" height="64"/>
 </TextureAtlas>"""
+
+
+TILE_SET = '<tileset tilewidth="32" tileheight="32"><image source="floor.png"/></tileset>'
 
 
 def godot(picture: str, x: int, y: int) -> bytes:
@@ -63,6 +67,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         "one step.tres": godot("walk.png", 0, 0),  # does not tell of the rest of it
         "hero.png": png(5, 1),
         **{f"hero {way}.tres": godot("hero.png", 32 * n, 0) for n, way in enumerate(("left", "right", "up"))},
+        "floor.png": png(3, 2),
+        "floor.tsx": TILE_SET.encode("utf-16"),
         "frog.png": FROG,
         "readme.txt": b"hello",
     }
@@ -79,7 +85,7 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     [partition] = world.stores.tables.partitions(CELLS)
     source = "TextureAtlas XML: data/trees.xml"
 
-    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 7
+    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 7 + MAX_REGIONS
     cells = named(world, partition)
     assert cells["art/trees.png"] == [
         (CellKind.NAMED, "oak", (0, 0, 32, 32), source),
@@ -91,13 +97,16 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     ]
     assert len(cells["walk.png"]) == 12
     assert cells["walk.png"][1] == (CellKind.GRID, None, (32, 0, 32, 32), None)
+    assert [(kind, name) for kind, name, _, _ in cells["floor.png"]] == [
+        (CellKind.NAMED, f"{column}:{row}") for row in range(2) for column in range(3)
+    ]
     assert "frog.png" not in cells
-    assert {row["cells"] for row in world.stores.tables.read(EMBEDDINGS, partition)} == {0, 2, 3, 12}
+    assert {row["cells"] for row in world.stores.tables.read(EMBEDDINGS, partition)} == {0, 2, 3, 6, 12}
 
     again = world.materialize([partition], ("extracted_images", "embeddings"))
 
     assert again.errors == []
-    assert [row["unchanged"] for row in again.rows if row["asset"] == "embeddings"] == [4]
+    assert [row["unchanged"] for row in again.rows if row["asset"] == "embeddings"] == [5]
     assert {row["run_id"] for row in world.stores.tables.read(CELLS, partition)} == {
         row["run_id"] for row in world.stores.tables.read(EMBEDDINGS, partition)
     }
@@ -125,10 +134,10 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     assert key in compared
     assert trees not in compared
     assert [row for row in garbage_collection.collect(world.settings).rows if row["what"].startswith("derived")] == []
-    assert world.sql("SELECT count(*), count(name) FROM cells") == [(17, 5)]
-    assert world.sql("SELECT count(*) FROM atlas_regions") == [(7,)]
+    assert world.sql("SELECT count(*), count(name) FROM cells") == [(23, 11)]
+    assert world.sql("SELECT count(*) FROM atlas_regions") == [(7 + MAX_REGIONS,)]
     served = sqlite3.connect(world.generation.path / "words.sqlite")
-    assert served.execute("SELECT count(*) FROM cells").fetchone() == (17,)
+    assert served.execute("SELECT count(*) FROM cells").fetchone() == (23,)
     served.close()
 
 

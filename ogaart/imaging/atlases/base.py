@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,16 +96,78 @@ def atlas(kind: str, picture: object, regions: Iterable[Region | None], *, from_
         yield Atlas(kind, str(picture or "")[:1024], tuple(kept), from_below)
 
 
-def tiles(width: int, height: int, tile: tuple[int, int], margin: int = 0, spacing: int = 0) -> Iterator[Region]:
-    """The regions of a tile set, row by row, named by their numbers from 0.
+@dataclass(frozen=True)
+class TileGrid:
+    """How a tile set lies in its picture.
+
+    Attributes:
+        tile: width and height of a tile.
+        margin: pixels around all of them.
+        spacing: pixels between two of them.
+    """
+
+    tile: tuple[int, int]
+    margin: int = 0
+    spacing: int = 0
+
+    def in_picture(self, width: int, height: int) -> Iterator[Region]:
+        """The tiles of a picture of a size, row by row, named by their numbers from 0.
+
+        Raises:
+            InvalidAtlas: a size is not positive.
+        """
+        self._check(width, height)
+        across, down = self._columns(width, self.tile[0]), self._columns(height, self.tile[1])
+        yield from self.counted(across, across * down)
+
+    def counted(self, columns: int, count: int) -> Iterator[Region]:
+        """So many tiles in so many columns, row by row, named by their numbers from 0.
+
+        Raises:
+            InvalidAtlas: a size is not positive.
+        """
+        self._check()
+        for number in range(count if columns > 0 else 0):
+            row, column = divmod(number, columns)
+            yield self._at(str(number), column, row)
+
+    def anywhere(self) -> Iterator[Region]:
+        """The tiles of a picture whose size is not stated, named ``column:row``: those outside it are left out later.
+
+        Raises:
+            InvalidAtlas: a size is not positive.
+        """
+        self._check()
+        side = math.isqrt(MAX_REGIONS)
+        for row in range(side):
+            for column in range(side):
+                yield self._at(f"{column}:{row}", column, row)
+
+    def _at(self, name: str, column: int, row: int) -> Region:
+        width, height = self.tile
+        left, top = self.margin + column * (width + self.spacing), self.margin + row * (height + self.spacing)
+        return Region(name, left, top, width, height)
+
+    def _columns(self, width: int, tile: int) -> int:
+        return max(0, (width - self.margin - tile) // (tile + self.spacing) + 1)
+
+    def _check(self, *sides: int) -> None:
+        if min(*self.tile, *sides) <= 0 or min(self.margin, self.spacing) < 0:
+            raise InvalidAtlas(f"tiles of {self.tile[0]} x {self.tile[1]} in {sides}")
+
+
+def tiles(grid: TileGrid, size: tuple[int, int] | None, columns: int, count: int) -> Iterator[Region]:
+    """The regions of a tile set, by what is stated of it: its picture's size, else the number of its tiles.
+
+    Args:
+        grid: how the tiles lie.
+        size: width and height of the picture; None: not stated.
+        columns: tiles in a row; 0: not stated.
+        count: tiles in all; 0: not stated.
 
     Raises:
         InvalidAtlas: a size is not positive.
     """
-    if min(*tile, width, height) <= 0 or min(margin, spacing) < 0:
-        raise InvalidAtlas(f"tiles of {tile[0]} x {tile[1]} in {width} x {height}")
-    number = 0
-    for top in range(margin, height - tile[1] + 1, tile[1] + spacing):
-        for left in range(margin, width - tile[0] + 1, tile[0] + spacing):
-            yield Region(str(number), left, top, *tile)
-            number += 1
+    if size is not None:
+        return grid.in_picture(*size)
+    return grid.counted(columns, count) if columns > 0 and count > 0 else grid.anywhere()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, atlas, region, tiles
+from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, TileGrid, atlas, region, tiles
 
 
 def parse(text: str) -> Iterator[Atlas]:
@@ -55,9 +55,11 @@ def _frames(frames: object) -> Iterator[Region | None]:
 
 def _tile_set(found: Mapping[str, Any]) -> Iterator[Atlas]:
     try:
-        width, height = int(found["imagewidth"]), int(found["imageheight"])
-        size = int(found["tilewidth"]), int(found["tileheight"])
-        margin, spacing = int(found.get("margin") or 0), int(found.get("spacing") or 0)
+        tile = int(found["tilewidth"]), int(found["tileheight"])
+        grid = TileGrid(tile, int(found.get("margin") or 0), int(found.get("spacing") or 0))
+        width, height = int(found.get("imagewidth") or 0), int(found.get("imageheight") or 0)
+        columns, count = int(found.get("columns") or 0), int(found.get("tilecount") or 0)
     except (KeyError, TypeError, ValueError) as cause:
         raise InvalidAtlas(f"tile set without {cause}") from cause
-    yield from atlas("Tiled", found["image"], tiles(width, height, size, margin, spacing))
+    size = (width, height) if width and height else None
+    yield from atlas("Tiled", found["image"], tiles(grid, size, columns, count))

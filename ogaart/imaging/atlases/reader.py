@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+import unicodedata
 from typing import TYPE_CHECKING, TypeVar
 
 from ogaart.imaging.atlases import json_atlases, text_atlases, xml_atlases
 from ogaart.imaging.atlases.base import MAX_BYTES, Atlas, InvalidAtlas
+from ogaart.imaging.atlases.encodings import as_utf8, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,8 @@ def may_be_atlas(head: bytes) -> bool:
     Args:
         head: some 36 KiB of them.
     """
-    start = head[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
+    head = as_utf8(head)
+    start = head[:2048]
     if start.startswith(b"{"):
         # A map of Tiled names its tile sets behind its layers, which may be long.
         return any(word in head for word in (b'"frames"', b'"textures"', b'"tilewidth"', b'"layers"'))
@@ -30,7 +33,7 @@ def may_be_atlas(head: bytes) -> bool:
         return b"AtlasTexture" in head or b"TileSetAtlasSource" in head
     if start.startswith(b"fileFormatVersion:"):
         return b"TextureImporter:" in head
-    return text_atlases.is_libgdx(head[:2048].decode("utf-8", "replace"))
+    return text_atlases.is_libgdx(start.decode("utf-8", "replace"))
 
 
 def read_atlases(data: bytes) -> tuple[Atlas, ...]:
@@ -51,15 +54,15 @@ def read_atlases(data: bytes) -> tuple[Atlas, ...]:
 
 
 def _read(data: bytes) -> list[Atlas]:
-    start = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"<"):
+    data = as_utf8(data)
+    if data.startswith(b"<"):
         return list(xml_atlases.parse(data))
-    text = data.decode("utf-8-sig", "replace")
-    if start.startswith(b"{"):
+    text = decoded(data)
+    if text.startswith("{"):
         return list(json_atlases.parse(text))
-    if start.startswith(b"[gd_"):
+    if text.startswith("[gd_"):
         return list(text_atlases.godot(text))
-    if start.startswith(b"fileFormatVersion:"):
+    if text.startswith("fileFormatVersion:"):
         return list(text_atlases.unity(text))
     return list(text_atlases.libgdx(text)) if text_atlases.is_libgdx(text) else []
 
@@ -77,17 +80,18 @@ def picture_of(stated: str, atlas_path: str, pictures: Mapping[str, T]) -> T | N
     """
     own = _plain(atlas_path)
     folder, name = posixpath.split(own)
-    wanted = stated.replace("\\", "/").removeprefix("res://")
+    wanted = _plain(stated).removeprefix("res://")
     if not wanted:
         wanted = name[: -len(".meta")] if name.endswith(".meta") else f"{posixpath.splitext(name)[0]}.png"
     by_path = {_plain(path): picture for path, picture in pictures.items()}
-    beside = posixpath.normpath(posixpath.join(folder, wanted.lower()))
+    beside = posixpath.normpath(posixpath.join(folder, wanted))
     if beside in by_path:
         return by_path[beside]
-    last = posixpath.basename(wanted.lower())
+    last = posixpath.basename(wanted)
     named = [picture for path, picture in by_path.items() if posixpath.basename(path) == last]
     return named[0] if len(named) == 1 else None
 
 
 def _plain(path: str) -> str:
-    return path.replace("!/", "/").replace("\\", "/").lower()
+    """A path as it is compared: archives of macOS write ``ä`` as two characters, atlases as one."""
+    return unicodedata.normalize("NFC", path.replace("!/", "/").replace("\\", "/")).lower()

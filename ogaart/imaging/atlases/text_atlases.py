@@ -10,8 +10,13 @@ from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, atlas, regi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PAGE = re.compile(r"[^\n:]+\.(?:png|jpe?g|webp|gif|bmp|tga)", re.IGNORECASE)
-_LIBGDX = re.compile(r"\A\s*[^\n:]+\.(?:png|jpe?g|webp|gif|bmp|tga)[ \t]*\r?\n\s*size[ \t]*:", re.IGNORECASE)
+_PICTURE = r"[^\n]+\.(?:png|jpe?g|webp|gif|bmp|tga)"
+_PAGE = re.compile(_PICTURE, re.IGNORECASE)
+_OF_PAGES = r"(?:size|format|filter|repeat|pma|scale)"  # older texts state no size
+_LIBGDX = re.compile(rf"\A\s*{_PICTURE}[ \t]*\r?\n\s*{_OF_PAGES}[ \t]*:", re.IGNORECASE)
+_LIBGDX_PAGE_FACT = re.compile(_OF_PAGES, re.IGNORECASE)
+_LIBGDX_FACT = re.compile(rf"{_OF_PAGES}|rotate|xy|orig|offsets?|index|bounds|split|pad", re.IGNORECASE)
+_LIBGDX_NUMBERS = re.compile(r"[-+\d., \t]+")
 _UNITY_SPRITE = re.compile(
     r"name: (?P<name>[^\n]{0,300})\n\s+rect:\n(?:\s+serializedVersion: \d+\n)?"
     r"\s+x: (?P<x>[-\d.e]+)\n\s+y: (?P<y>[-\d.e]+)\n\s+width: (?P<width>[-\d.e]+)\n\s+height: (?P<height>[-\d.e]+)"
@@ -49,22 +54,45 @@ def libgdx(text: str) -> Iterator[Atlas]:
             regions.append(_libgdx_region(name, facts))
         facts.clear()
 
-    for line in text.splitlines():
+    lines = text.splitlines()
+    indented = any(line[:1].isspace() and line.strip() for line in lines)
+    for line in lines:
         stripped = line.strip()
-        key, colon, value = stripped.partition(":")
+        fact = _libgdx_fact(line, indented=indented, in_region=bool(name))
         if not stripped:
             finish()
             yield from atlas("LibGDX", picture, regions)
             picture, name, regions = "", "", []
-        elif colon:
-            facts[key.strip()] = value.strip()
         elif not picture and _PAGE.fullmatch(stripped):
             picture = stripped
+        elif fact is not None:
+            facts[fact[0]] = fact[1]
         else:
             finish()
             name = stripped
     finish()
     yield from atlas("LibGDX", picture, regions)
+
+
+def _libgdx_fact(line: str, *, indented: bool, in_region: bool) -> tuple[str, str] | None:
+    """What a line states of a page or region; None of a name, which may hold a colon: ``ui: button``.
+
+    Args:
+        line: of the text.
+        indented: whether the text has indented lines: those state what is of regions. Else the format's own words do,
+            and numbers of any name.
+        in_region: whether a region's name came before it.
+    """
+    key, colon, value = (part.strip() for part in line.partition(":"))
+    if not colon:
+        return None
+    if line[:1].isspace():
+        stated = True
+    elif indented:
+        stated = not in_region and _LIBGDX_PAGE_FACT.fullmatch(key) is not None
+    else:
+        stated = _LIBGDX_FACT.fullmatch(key) is not None or _LIBGDX_NUMBERS.fullmatch(value) is not None
+    return (key, value) if stated else None
 
 
 def _libgdx_region(name: str, facts: dict[str, str]) -> Region | None:

@@ -11,7 +11,7 @@ from xml.parsers.expat import ExpatError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
-from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, atlas, region, tiles
+from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, TileGrid, atlas, region, tiles
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -54,12 +54,15 @@ def _tile_set(element: Element) -> Iterator[Atlas]:
     if image is None or image.get("source") is None:
         return  # it is elsewhere, or has a picture for each tile
     try:
-        width, height = (int(image.get(name, "")) for name in ("width", "height"))
-        size = int(element.get("tilewidth", "")), int(element.get("tileheight", ""))
-        margin, spacing = (int(element.get(name) or 0) for name in ("margin", "spacing"))
+        # A picture's size is optional; newer files state how many tiles there are.
+        width, height = (int(image.get(name) or 0) for name in ("width", "height"))
+        columns, count = (int(element.get(name) or 0) for name in ("columns", "tilecount"))
+        tile = int(element.get("tilewidth", "")), int(element.get("tileheight", ""))
+        grid = TileGrid(tile, *(int(element.get(name) or 0) for name in ("margin", "spacing")))
     except ValueError as cause:
         raise InvalidAtlas(f"tile set {element.get('name')!r}: {cause}") from cause
-    yield from atlas("Tiled", image.get("source"), tiles(width, height, size, margin, spacing))
+    size = (width, height) if width and height else None
+    yield from atlas("Tiled", image.get("source"), tiles(grid, size, columns, count))
 
 
 def _plist(data: bytes) -> Iterator[Atlas]:

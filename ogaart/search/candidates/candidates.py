@@ -95,9 +95,21 @@ class Candidates:
         return [ScoredPoint(hit.image_id, self._on_scale(hit.score)) for hit in hits[offset:]]
 
     def why(self, image_id: int) -> dict[str, float]:
-        """How alike a point that was found is in subject, shape and colours; empty where only the model decides."""
+        """How alike a point that was found is in subject, shape and colours; empty where only the model decides.
+
+        Alike are the pictures that it should be like: to be far from another one is no likeness.
+        """
         hit = self.found.get(image_id)
+        if hit is not None and self._query.negatives:
+            hit = self._beside_liked(image_id)
         return fusion.why(hit.cosines, self._query.weights) if hit is not None else {}
+
+    def _beside_liked(self, image_id: int) -> FusedHit | None:
+        """A point as it is beside the positive pictures alone; None without any."""
+        liked, _ = self._sides
+        if self._fused is None or liked is None:
+            return None
+        return self._fused.scores(liked, self._query.weights, [image_id]).get(image_id)
 
     # -- by the model -------------------------------------------------------------------------------------------------
 
@@ -156,21 +168,33 @@ class Candidates:
     def _direction(self) -> NDArray[np.float32] | None:
         """The mean of the positive pictures, moved away from that of the negative ones, as the index does it.
 
-        None where there are no fused vectors, or a picture of the query has none.
+        Its blocks have a length of 1 at most, so that scores are cosines. None where there are no fused vectors, or a
+        picture of the query has none.
         """
         if self._fused is None or not self.aimed:
             return None
-        query, space = self._query, self._info.space
-        sides = []
-        for pictures, ids in ((query.own, query.positive), (query.negative_pictures, query.negative)):
-            rows = np.concatenate([self._fused.of_pictures(pictures, space), self._fused.of_images(ids)])
-            if len(rows) < len(pictures) + len(ids):
-                return None
-            sides.append(rows.mean(axis=0) if len(rows) else None)
-        positive, negative = sides
+        positive, negative = self._sides
         if positive is None:
             return None if negative is None else np.asarray(-negative, np.float32)
-        return np.asarray(positive if negative is None else 2 * positive - negative, np.float32)
+        if negative is None:
+            return positive
+        moved = 2 * positive - negative
+        longest = max(float(np.linalg.norm(moved[place])) for place in self._fused.projection.places.values())
+        return np.asarray(moved / max(longest, 1.0), np.float32)
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """The means of the positive and of the negative pictures; None of no pictures, both if one is not known."""
+        assert self._fused is not None
+        query = self._query
+        sides: list[NDArray[np.float32] | None] = []
+        for pictures, ids in ((query.own, query.positive), (query.negative_pictures, query.negative)):
+            rows = np.concatenate([self._fused.of_pictures(pictures, self._info.space), self._fused.of_images(ids)])
+            if len(rows) < len(pictures) + len(ids):
+                return None, None
+            sides.append(np.asarray(rows.mean(axis=0), np.float32) if len(rows) else None)
+        positive, negative = sides
+        return positive, negative
 
     def _beside_model(
         self, direction: NDArray[np.float32], narrowed: IndexFilter, passing: Mask, limit: int

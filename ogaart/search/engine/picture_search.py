@@ -30,6 +30,7 @@ FURTHER = 200  # points of each further round
 ROUNDS = 6
 MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are found by looking further
 LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
+_UNWEIGHED = "weights are ignored: of these pictures only the model's vectors are known."
 _SUBJECT = "Background removed: searched with the subject of your picture."
 
 
@@ -81,6 +82,8 @@ class PictureSearch(Search):
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
             notes.append("Sorted by similarity: a picture takes part in this search.")
+        if query.weights != USUAL and self._aimed and not self.candidates.fused:
+            notes.append(_UNWEIGHED)
         here, behind = self._here
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))

@@ -99,6 +99,7 @@ def test_a_recoloured_upload_finds_its_source_where_colours_do_not_count(service
 
     assert by_shape.hits[0].file.startswith("robot") or "robot" in by_shape.hits[0].title.lower()
     assert by_palette.hits[0].why.keys() == {"colours"}
+    assert not any("weights" in note for note in by_palette.notes)
     assert [h.image_id for h in by_shape.hits] != [h.image_id for h in by_palette.hits]
 
 
@@ -145,6 +146,7 @@ def test_a_publication_without_fused_vectors_is_searched_by_the_model(copied: Wo
     assert results.hits
     assert results.hits[0].relation in {Relation.SIMILAR, Relation.NEAR}
     assert not results.hits[0].why
+    assert any("weights are ignored" in note for note in results.notes)
 
 
 def _forget_fused(folder: Path) -> None:
@@ -155,8 +157,8 @@ def _forget_fused(folder: Path) -> None:
     (folder / PROJECTION).unlink()
 
 
-def test_a_model_without_a_projection_ranks_by_its_own_cosine_and_the_parts(copied: World) -> None:
-    folder = copied.generation.path
+def _without_subject(folder: Path) -> None:
+    """Leave a publication as of a model that no projection is fitted for."""
     projection = Projection.from_bytes((folder / PROJECTION).read_bytes())
     rows = FusedRows.open(folder, projection.dimension)
     ids, values = rows.ids, rows[np.arange(len(rows))].copy()
@@ -165,6 +167,10 @@ def test_a_model_without_a_projection_ranks_by_its_own_cosine_and_the_parts(copi
     # One array, as publications of earlier versions have them.
     np.save(folder / ARRAY, values[:, projection.places[SUBJECT].stop :])
     np.save(folder / ARRAY_IDS, ids)
+
+
+def test_a_model_without_a_projection_ranks_by_its_own_cosine_and_the_parts(copied: World) -> None:
+    _without_subject(copied.generation.path)
     robot = one(copied, "robot_walk1.png")
 
     with SearchService(copied.settings) as service:
@@ -184,3 +190,27 @@ def test_what_shares_exact_parts_is_not_taken_for_unrelated(demo_world: World, i
 
     assert linked.unrelated is None
     store.close()
+
+
+@pytest.mark.parametrize("with_subject", [True, False], ids=["projection", "model without a projection"])
+def test_hits_say_how_they_are_like_what_is_liked_and_not_how_far_from_the_rest(
+    copied: World, *, with_subject: bool
+) -> None:
+    if not with_subject:
+        _without_subject(copied.generation.path)
+    robot, other = one(copied, "robot_walk1.png"), one(copied, "zombie_idle.png")
+
+    with SearchService(copied.settings) as service:
+        alone = service.search(SearchQuery(positive=(robot,), fold=False, limit=100))
+        both = service.search(SearchQuery(positive=(robot,), negative=(other,), fold=False, limit=100))
+        away = service.search(SearchQuery(negative=(other,), fold=False))
+
+    expected = {hit.image_id: hit.why for hit in alone.hits}
+    compared = [(hit.why, expected[hit.image_id]) for hit in both.hits if hit.image_id in expected]
+    assert len(compared) > 10
+    for found, wanted in compared:
+        assert found == pytest.approx({side: wanted[side] for side in found}, abs=0.001)
+    assert both.hits[0].why.keys() == ({"subject", "shape", "colours"} if with_subject else {"shape", "colours"})
+    scores = [hit.score or 0 for hit in both.hits[:20]]
+    assert scores == sorted(set(scores), reverse=True), "no two of them are equally like both"
+    assert all(not hit.why for hit in away.hits)
