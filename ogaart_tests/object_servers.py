@@ -1,7 +1,15 @@
-"""S3 servers on loopback: moto's, with files in memory, and rclone's, which overwrites silently."""
+"""Servers of buckets on loopback.
 
+Of S3 moto's, with files in memory, and rclone's, which overwrites silently. Of Azure Microsoft's own emulator, Azurite,
+which is a program for Node.js: where it is not installed, its tests are skipped.
+"""
+
+import base64
+import hashlib
+import hmac
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,12 +17,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
+
+import pytest
 
 from ogaart.cli.demo_command import free_port
 
 KEY = "ogaart-tests"
 BUCKET = "pictures"
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = base64.b64encode(b"ogaart-tests").decode()
 
 
 def rclone() -> str:
@@ -37,6 +50,11 @@ class S3Server:
         self._process = self._start()
 
     @property
+    def bucket(self) -> str:
+        """The URL of its bucket."""
+        return f"s3://{BUCKET}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables by which clients find the server."""
         return {
@@ -57,21 +75,34 @@ class S3Server:
         self._process.kill()
         self._process.wait()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _command(self) -> list[str]:
         if self.kind == "moto":
-            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        else:
-            options = ["--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{KEY}", "--config", os.devnull]
-            command = [rclone(), "serve", "s3", *options, str(self._folder)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        options = ["--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{KEY}", "--config", os.devnull]
+        return [rclone(), "serve", "s3", *options, str(self._folder)]
+
+    def _variables(self) -> dict[str, str]:
+        """What the server's own environment has besides."""
+        return {}
+
+    def _make_bucket(self) -> None:
+        if self.kind == "moto":  # rclone's is a folder
+            request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{BUCKET}", method="PUT")
+            urllib.request.urlopen(request, timeout=10).close()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            self._command(),
+            env={**os.environ, **self._variables()},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         end = time.monotonic() + 60
         while not self._listens():
             assert process.poll() is None, f"{self.kind} ended with {process.returncode} while it started"
             assert time.monotonic() < end, f"{self.kind} did not listen within 60 s"
             time.sleep(0.1)
-        if self.kind == "moto":
-            request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{BUCKET}", method="PUT")
-            urllib.request.urlopen(request, timeout=10).close()
+        self._make_bucket()
         return process
 
     def _listens(self) -> bool:
@@ -82,6 +113,75 @@ class S3Server:
         except OSError:
             return False
         return True
+
+
+class Azurite(S3Server):
+    """Microsoft's emulator of Azure's blob storage, with one container.
+
+    Args:
+        folder: where it keeps its files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("azurite", folder)
+
+    @property
+    def bucket(self) -> str:
+        """The URL of its container."""
+        return f"az://{BUCKET}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find the server."""
+        return {
+            "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{self.port}/{AZURE_ACCOUNT}",
+            "AZURE_STORAGE_ACCOUNT_NAME": AZURE_ACCOUNT,
+            "AZURE_STORAGE_ACCOUNT_KEY": AZURE_KEY,
+        }
+
+    def _command(self) -> list[str]:
+        options = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--location", str(self._folder)]
+        return [azurite(), "--silent", "--skipApiVersionCheck", "--disableTelemetry", *options]
+
+    def _variables(self) -> dict[str, str]:
+        return {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
+
+    def _make_bucket(self) -> None:
+        """Make the container, with a request that is signed as Azure wants it."""
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        lines = [f"{name}:{value}" for name, value in headers.items()]
+        resource = [f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{BUCKET}", "restype:container"]
+        text = "\n".join(["PUT", *[""] * 11, *lines, *resource])
+        key = base64.b64decode(AZURE_KEY)
+        signature = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{AZURE_ACCOUNT}/{BUCKET}?restype=container",
+            method="PUT",
+            headers={**headers, "Authorization": f"SharedKey {AZURE_ACCOUNT}:{signature}"},
+        )
+        try:
+            urllib.request.urlopen(request, timeout=10).close()
+        except urllib.error.HTTPError as cause:
+            if cause.code != 409:  # it is there since before a restart
+                raise
+
+
+def azurite() -> str:
+    """The program that emulates Azure's blob storage; skips the test, saying how to get it, where there is none."""
+    found = shutil.which("azurite-blob")
+    if found is None:
+        pytest.skip("Azurite is not installed: npm install --global azurite")
+    return found
+
+
+@contextmanager
+def azure_server(folder: Path) -> Iterator[Azurite]:
+    """Azurite for the length of the block."""
+    server = Azurite(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ogaart.core.durable_names import TEMPORARY, temporary
-from ogaart.resources.objects.credentials import lacking, require_credentials
+from ogaart.resources.objects.credentials import lacking, refusal, require_credentials
 from ogaart.resources.objects.folder import read_range
 from ogaart.resources.objects.store import ObjectsRefused, StoredFile
 
@@ -196,8 +196,9 @@ class Bucket:
         except FileNotFoundError:
             raise
         except (BaseError, ValueError) as cause:
-            first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-            raise ObjectsRefused(f"OGAART_OBJECTS ({self.url}): {first}{lacking(self.url)}") from cause
+            first = (str(cause).strip().splitlines() or [type(cause).__name__])[0].partition(": <?xml")[0]
+            said = refusal(self.url, str(cause)) or first
+            raise ObjectsRefused(f"OGAART_OBJECTS ({self.url}): {said}{lacking(self.url)}") from cause
 
 
 def evict(root: Path, limit: int, kept: dict[Path, float]) -> int:

@@ -5,6 +5,7 @@ there is none, which is noticed here at once.
 """
 
 import os
+import re
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -22,20 +23,25 @@ class _Provider(NamedTuple):
     """Each of them gives credentials, or says that none are needed."""
     wanted: str
     """Which to name where none is set."""
+    checked: str
+    """What to look at where the server refuses those that are set."""
 
 
 _PROVIDERS = {
     "s3": _Provider(
         ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and the machine's clock",
     ),
     "gs": _Provider(
         ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
         "GOOGLE_APPLICATION_CREDENTIALS to a key file",
+        "the key file that GOOGLE_APPLICATION_CREDENTIALS names",
     ),
     "az": _Provider(
         ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
         "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and the machine's clock",
     ),
 }
 
@@ -46,6 +52,29 @@ def lacking(url: str) -> str:
     if provider is None or any(os.environ.get(name) for name in provider.variables):
         return ""
     return f". No credentials are set: set {provider.wanted}, or use a machine whose role may use the bucket"
+
+
+def refusal(url: str, answer: str) -> str | None:
+    """What a server means by its answer where it refuses access or knows no such bucket, with the way out; else None.
+
+    Args:
+        url: the bucket.
+        answer: the client's message, which has the status of the server's answer and its XML.
+    """
+    status = re.search(r"status code: (40[134] [A-Z]\w*(?: [A-Z]\w*)*)", answer)
+    provider = _PROVIDERS.get(url.partition(":")[0])
+    if (
+        status is None or provider is None or lacking(url)
+    ):  # without credentials it may be the answer to a role's request
+        return None
+    if status[1].startswith("404"):
+        return "there is no such bucket: make it" if "list request" in answer else None
+    code = re.search(r"<Code>(\w+)</Code>", answer)
+    said = ", ".join([status[1], *([code[1]] if code else [])])
+    looked_at = provider.checked if provider is not None and not lacking(url) else "the credentials"
+    return (
+        f"the server refuses access ({said}): check {looked_at}, and that they may list, read, write and delete there"
+    )
 
 
 def require_credentials(url: str) -> None:

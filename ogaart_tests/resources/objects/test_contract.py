@@ -1,4 +1,4 @@
-"""What every store of immutable files does: the data root's folder, a strict S3 server and a lax one."""
+"""What every store of immutable files does: the data root's folder, a strict S3 server, a lax one, and Azurite."""
 
 import os
 import threading
@@ -12,13 +12,16 @@ from ogaart.resources.objects import bucket
 from ogaart.resources.objects.bucket import Bucket, evict
 from ogaart.resources.objects.folder import Folder
 from ogaart.resources.objects.store import ObjectsRefused, ObjectStore
-from ogaart_tests.object_servers import BUCKET, S3Server, s3_server
+from ogaart_tests.object_servers import BUCKET, S3Server, azure_server, s3_server
 
 
-@pytest.fixture(scope="module", params=["folder", "moto", "rclone"])
+@pytest.fixture(scope="module", params=["folder", "moto", "rclone", "azurite"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server | None]:
     if request.param == "folder":
         yield None
+    elif request.param == "azurite":
+        with azure_server(tmp_path_factory.mktemp(request.param)) as emulator:
+            yield emulator
     else:
         with s3_server(request.param, tmp_path_factory.mktemp(request.param)) as started:
             yield started
@@ -30,7 +33,7 @@ def store(server: S3Server | None, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return Folder()
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    return Bucket(f"s3://{BUCKET}/{tmp_path.name}", tmp_path)
+    return Bucket(f"{server.bucket}/{tmp_path.name}", tmp_path)
 
 
 def draft(root: Path, content: bytes) -> Path:
@@ -149,7 +152,7 @@ def test_copies_come_back_from_a_bucket(store: ObjectStore, server: S3Server | N
 
     assert store.read(paths[0], 19 << 20, 5) == large[19 << 20 :][:5]
     assert store.read(paths[12], 0, 1) == b"1"
-    if server is not None and server.kind == "moto":  # rclone sends the whole file
+    if server is not None and server.kind != "rclone":  # which sends the whole file
         assert not any(path.exists() for path in paths)
     store.fetch(paths)
 
@@ -219,12 +222,40 @@ def test_a_bucket_that_is_missing_is_a_sentence(
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(ObjectsRefused, match=r"^OGAART_OBJECTS \(s3://missing/"):
-        list(Bucket("s3://missing/root", tmp_path).files(tmp_path / "blobs"))
-    with pytest.raises(
-        ObjectsRefused, match=r"^OGAART_OBJECTS \(s3://missing/root\): there is no such bucket: make it"
+    store = Bucket(f"{server.bucket.replace(BUCKET, 'missing')}/root", tmp_path)
+
+    for use in (
+        lambda: list(store.files(tmp_path / "blobs")),
+        lambda: store.put(draft(tmp_path, b"new"), tmp_path / "a"),
     ):
-        Bucket("s3://missing/root", tmp_path).put(draft(tmp_path, b"new"), tmp_path / "a")
+        with pytest.raises(
+            ObjectsRefused, match=r"^OGAART_OBJECTS \(\w+://missing/root\): there is no such bucket: make"
+        ):
+            use()
+
+
+def test_a_wrong_key_is_a_sentence_that_names_what_to_check(
+    server: S3Server | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server is None or server.kind == "moto":
+        pytest.skip("it takes any key")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    [secret] = {"AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"} & set(server.environment)
+    monkeypatch.setenv(secret, "d3Jvbmc=")
+    store, path = Bucket(f"{server.bucket}/root", tmp_path), tmp_path / "a"
+
+    for use in (
+        lambda: list(store.files(tmp_path / "blobs")),
+        lambda: store.size(path),
+        lambda: store.upload(path, path),
+    ):
+        draft(tmp_path, b"new").rename(path)
+        with pytest.raises(
+            ObjectsRefused, match=rf": the server refuses access \(403 [\w, ]+\): check .*{secret}"
+        ) as it:
+            use()
+        assert "<" not in str(it.value)
 
 
 def test_the_copies_unused_for_longest_go_first(tmp_path: Path) -> None:
