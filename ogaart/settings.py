@@ -223,6 +223,9 @@ class Settings(BaseSettings):
         16, ge=1, description="Uploads in progress at a time; at most a quarter of them from one client."
     )
     upload_seconds: float = Field(120.0, gt=0, description="Seconds an upload may take.")
+    drain_seconds: float = Field(
+        20.0, gt=0, description="Seconds that requests in progress have after the search page was told to end."
+    )
     connections: int = Field(
         512, ge=4, description="Connections to the search page; at most a quarter of them from one client."
     )

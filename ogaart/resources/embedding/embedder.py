@@ -58,12 +58,22 @@ class Embedder:
         self._together = settings.embed_batch
         self.space = VectorSpace.of(settings)
         self._choice: BackendChoice | None = None
+        self._starting: Child | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """End the model's child while another thread waits for it, or for its start: that fails, as all later do."""
+        self._stopped = True
+        self._worker.stop()
+        starting = self._starting
+        if starting is not None:
+            starting.stop()
 
     def close(self) -> None:
         """End the child processes."""
@@ -213,6 +223,8 @@ class Embedder:
         try:
             child, hello = self._start()
         except ChildLost as error:
+            if self._stopped:
+                raise EmbedderBroken("it was stopped") from error
             if self.choice.backend == TORCH:
                 raise EmbedderBroken(f"{error}; it did not start: is torch installed (ogaart doctor)?") from error
             self._fall_back(str(error))
@@ -247,11 +259,16 @@ class Embedder:
             "fast": self._settings.precision == "fast",
             "device": self._settings.device if gpu_is_possible(self._settings) else "",
         }
+        self._starting = child
+        if self._stopped:
+            child.stop()
         try:
             return child, child.request(start, seconds=START_SECONDS)
         except BaseException:
             child.kill()
             raise
+        finally:
+            self._starting = None
 
     def _fall_back(self, reason: str) -> None:
         """Use PyTorch from here on."""

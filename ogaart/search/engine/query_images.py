@@ -126,6 +126,7 @@ class WorkerQueryImageReader:
         self._space = ""
         self._why_no_model = ""
         self._embedding = threading.Lock()
+        self._closed = False
         self._decoded = DecodedImageCache()
 
     def read_image(self, content: bytes, box: Box | None, space: str) -> QueryPicture:
@@ -167,8 +168,12 @@ class WorkerQueryImageReader:
         return thumbnails.webp(self._decode(content, box))
 
     def close(self) -> None:
-        """End the child processes."""
+        """End the child processes, also while a picture goes through them or the model is being loaded."""
+        self._closed = True
         self._unpacker.close()
+        embedder = self._embedder
+        if embedder is not None:
+            embedder.stop()
         with self._embedding:
             self._drop()
 
@@ -205,7 +210,7 @@ class WorkerQueryImageReader:
                 self._drop()
                 self._embedder, self._why_no_model = self._open(space)
                 self._space = space
-            if self._embedder is None:
+            if self._embedder is None or self._closed:
                 return none, self._why_no_model
             batch = self._embedder.embed_rgba(forms)
         found = {

@@ -1,14 +1,15 @@
 """The web application: the service, its pages and its API, put together."""
 
 import ipaddress
+import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from uvicorn.config import LOGGING_CONFIG
+from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 
 from ogaart.core.json_logs import log_as_json
 from ogaart.resources.moderation.shared_lines import lines_of
@@ -38,7 +39,7 @@ from ogaart.search.web.monitoring import MonitoringRoutes, RequestMetrics, Reque
 from ogaart.search.web.openapi import describe
 from ogaart.search.web.pages import SearchPages
 from ogaart.search.web.picture_pages import PicturePages
-from ogaart.search.web.process import collect_seldom, compute_in_own_thread, keep_memory
+from ogaart.search.web.process import DrainingServer, collect_seldom, compute_in_own_thread, keep_memory
 from ogaart.search.web.report_pages import ReportPages
 from ogaart.search.web.static_files import VersionedFiles
 from ogaart.search.web.templating import Templates
@@ -154,7 +155,7 @@ def serve(settings: Settings) -> None:
     as_json = settings.log_format == "json"
     if as_json:
         log_as_json()
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings, warm=True),
         host=settings.serve_host,
         port=settings.serve_port,
@@ -165,3 +166,8 @@ def serve(settings: Settings) -> None:
         http=guarded(settings.connections),
         ws="none",
     )
+    server = DrainingServer(config, settings.drain_seconds)
+    with suppress(KeyboardInterrupt):  # which it raises again once it has ended in good order
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)

@@ -1,13 +1,20 @@
 """How the process that serves uses memory and cores: many short sums over a few megabytes, on several threads at once.
 
-`benchmarks/search_load.py` prints what it comes to.
+`benchmarks/search_load.py` prints what it comes to. And how it ends: with its last answer, but not later than it may.
 """
 
 import ctypes
 import gc
+import logging
+import os
 import platform
+import socket
+import threading
 
 import threadpoolctl
+import uvicorn
+
+logger = logging.getLogger(__name__)
 
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -49,3 +56,35 @@ def collect_seldom() -> None:
 def compute_in_own_thread() -> None:
     """Let each request's linear algebra use its own thread only; others' requests need the cores."""
     threadpoolctl.threadpool_limits(limits=1)
+
+
+class DrainingServer(uvicorn.Server):
+    """Answers what is in progress when it is told to end, as uvicorn does, but does not wait for ever.
+
+    A client that sends slowly, or a model that is being loaded, would keep the process beyond the time after which
+    what manages it kills it: Kubernetes gives it 30 seconds.
+
+    Args:
+        config: uvicorn's.
+        drain_seconds: after which the process ends, whatever is in progress.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing new, and end with the last answer."""
+        last = threading.Timer(self._drain_seconds, self._end)
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+
+    def _end(self) -> None:
+        """End here and now: threads that compute cannot be stopped; child processes end with their pipes."""
+        logger.warning(
+            "ended with %d connections open, %g s after it was told to (OGAART_DRAIN_SECONDS)",
+            len(self.server_state.connections),
+            self._drain_seconds,
+        )
+        os._exit(0)
