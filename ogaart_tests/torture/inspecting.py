@@ -47,19 +47,19 @@ def holdings(world: World) -> Holdings:
 
 
 def _points(generation: Generation) -> dict[int, str]:
-    """Ids of the published points, with what matters of their payloads."""
+    """Ids of the published points, with what matters of the payloads that the collection has of them."""
     space = generation.manifest["space"]
     dimension = 1280
-    settings = Settings(data=generation.path.parent.parent)
-    index = open_index(settings, generation.index, space, dimension, read_only=True)
-    try:
-        records = index.retrieve(list(index.ids()), with_vector=False, with_payload=True)
-        return {
-            record.id: repr(sorted((k, v) for k, v in record.payload.items() if k != "fetched_at"))
-            for record in records
-        }
-    finally:
-        index.close()
+    data = generation.path.parent.parent
+    settings = Settings(data=data)
+    with open_index(settings, generation.index, space, dimension, read_only=True) as published:
+        ids = list(published.ids())
+    with open_index(settings, data / "index" / space / "shard", space, dimension, read_only=True) as collection:
+        found = {record.id: record.payload for record in collection.retrieve(ids)}
+    return {
+        one: repr(sorted((k, v) for k, v in found[one].items() if k != "fetched_at")) if one in found else "none"
+        for one in ids
+    }
 
 
 def losses(expected: Holdings, found: Holdings) -> list[str]:

@@ -57,7 +57,9 @@ NEVER_WRITTEN = frozenset(
 """Files of a sealed segment that the engine opens for reading only, whatever is done with the shard: copies share them.
 
 They are nine tenths of it. Deletions, payloads and versions are in others."""
-_LEFT_ON_DISK = frozenset({"matrix.dat", "payload_storage"})  # vectors and payloads: read where a query needs them
+PAYLOADS = "payload_storage"
+"""The folder of a segment's payloads. Copies have an empty one: conditions are looked up in the indexes of the keys."""
+_LEFT_ON_DISK = frozenset({"matrix.dat", PAYLOADS})  # vectors and payloads: read where a query needs them
 
 
 class EdgeIndex(VectorIndex):
@@ -113,6 +115,8 @@ class EdgeIndex(VectorIndex):
                 opened = self.path
             self._shard = self._load(opened)
             self._open_things = stack.pop_all()
+        if not read_only:
+            self._index_new_keys()
 
     @classmethod
     def discard(cls, root: Path, space: str) -> None:
@@ -181,8 +185,10 @@ class EdgeIndex(VectorIndex):
     def copy_to(self, dest: Path) -> None:
         """Write a flushed, fsynced copy to ``dest/<collection name>``, whole or not at all.
 
-        What the engine never writes to again is linked, not copied. The hashes of the shard's files are kept for
-        ``damaged``: until the next write, and those of linked files as long as these are there.
+        What the engine never writes to again is linked, not copied. The copy's points have no payloads, only the
+        indexes over them, which every condition and ``facet`` are answered by: it is for searching. The hashes of the
+        shard's files are kept for ``damaged``: until the next write, and those of linked files as long as these are
+        there.
 
         Raises:
             FileExistsError: there is one already.
@@ -197,7 +203,8 @@ class EdgeIndex(VectorIndex):
         dest.mkdir(parents=True, exist_ok=True)
         draft = temporary(final)
         shutil.rmtree(draft, ignore_errors=True)
-        copy_tree(self.path, draft, linked=NEVER_WRITTEN)
+        copy_tree(self.path, draft, linked=NEVER_WRITTEN, without=frozenset({PAYLOADS}))
+        _give_empty_payloads(draft)
         draft.rename(final)
         sync_folder(dest)
         if not self.read_only:
@@ -343,6 +350,16 @@ class EdgeIndex(VectorIndex):
         sync_folder(self.path.parent)
         fault(Fault.SHARD_MADE)
 
+    def _index_new_keys(self) -> None:
+        """Index the keys that a shard made by an earlier version lacks: without them, copies would let nothing through.
+
+        They are written when the shard is flushed.
+        """
+        shard = self._writable()
+        for key in sorted(PAYLOAD_KEYS.keys() - shard.info().payload_schema.keys()):
+            self._require_room(bytes_of_points(self.count(), 0), f"indexing {key}")
+            self._write(edge.UpdateOperation.create_field_index(key, FIELD_INDEXES[PAYLOAD_KEYS[key]]()))
+
     def _load(self, path: Path) -> edge.EdgeShard:
         way_out = "discard it (it is upserted again from the vectors) or publish again"
         try:
@@ -360,6 +377,22 @@ class EdgeIndex(VectorIndex):
                 raise
             raise IndexBroken(f"collection {self.path} does not open: {error}; {way_out}") from error
         return shard
+
+
+def _give_empty_payloads(shard: Path) -> None:
+    """Give each segment of a copy that has no payloads an empty store of them, as the engine makes it; durable."""
+    spare = temporary(shard.with_name("empty"))
+    spare.mkdir()
+    try:
+        made = edge.EdgeShard.create(str(spare), config_of("none", 1))
+        made.flush()
+        made.close()
+        [empty] = spare.rglob(PAYLOADS)
+        for segment in sorted((shard / "segments").iterdir()):
+            copy_tree(empty, segment / PAYLOADS)
+            sync_folder(segment)
+    finally:
+        shutil.rmtree(spare)
 
 
 def _hashes_of(shard: Path) -> Path:

@@ -22,7 +22,14 @@ _FICLONE = 0x40049409  # of linux/fs.h
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
-def copy_tree(source: Path, dest: Path, *, durable: bool = True, linked: AbstractSet[str] = frozenset()) -> None:
+def copy_tree(
+    source: Path,
+    dest: Path,
+    *,
+    durable: bool = True,
+    linked: AbstractSet[str] = frozenset(),
+    without: AbstractSet[str] = frozenset(),
+) -> None:
     """Copy a folder block by block, leaving holes where there are zeros.
 
     Args:
@@ -30,8 +37,10 @@ def copy_tree(source: Path, dest: Path, *, durable: bool = True, linked: Abstrac
         dest: the copy, which must not exist; its files are writable whatever the source's modes are.
         durable: return only when all of it survives a power cut.
         linked: names of files that are never written to again: hard links where the file system makes them, read-only.
+        without: names of folders that are left out.
     """
-    for folder in (source, *sorted(entry for entry in source.rglob("*") if entry.is_dir())):
+    folders = (entry for entry in source.rglob("*") if entry.is_dir())
+    for folder in (source, *sorted(one for one in folders if without.isdisjoint(one.relative_to(source).parts))):
         target = dest / folder.relative_to(source)
         target.mkdir(parents=True)
         for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
