@@ -4,7 +4,8 @@ Of an entry that several partitions hold, the rows of one partition win in every
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 import duckdb
@@ -167,7 +168,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     # A step that was retried within its run has two rows.
     "steps": ("partition", "stage", "run_id", "started_at"),
 }
-"""Primary keys, where the key within a partition does not hold over all of them."""
+"""Keys, where the key within a partition does not hold over all of them."""
 
 ENUMS: Mapping[tuple[str, str], type[StrEnum]] = {
     ("listings", "status"): ListingStatus,
@@ -257,16 +258,22 @@ def create_types(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def create_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
-    """Create one public table from the cut, with key and comments; returns its number of rows.
+    """Create one public table from the cut, with comments; returns its number of rows.
+
+    Its key is checked, not declared: DuckDB stores an index over each declared key, which is as large as the rows, and
+    is written again as a whole with every change.
 
     Raises:
         CatalogFailed: the rows break the table's key or types; the message names the table.
     """
     key = KEYS[table.name]
-    columns = ", ".join(f"{quoted(c.name)} {sql_type(table.name, c)}" for c in table.columns)
-    order = ", ".join(quoted(name) for name in key)
-    con.execute(f"CREATE TABLE {table.name} ({columns}{f', PRIMARY KEY ({order})' if key else ''})")
-    insert_rows(con, table, selection(table))
+    columns = ", ".join(
+        f"{quoted(c.name)} {sql_type(table.name, c)}{' NOT NULL' if c.name in key else ''}" for c in table.columns
+    )
+    con.execute(f"CREATE TABLE {table.name} ({columns})")
+    with _rows_that_fit(table):
+        con.execute(f"INSERT INTO {table.name} {selection(table)}{_in_order(key)}")
+    _require_unique(con, table, f"SELECT {_listed(key)} FROM {table.name}" if key else "")  # noqa: S608
     comment_on(con, "TABLE", table.name, table.comment, {column.name: column.comment for column in table.columns})
     return count_rows(con, table)
 
@@ -288,11 +295,38 @@ def insert_rows(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> Non
         CatalogFailed: they break the table's key or types; the message names the table.
     """
     key = KEYS[table.name]
-    order = f" ORDER BY {', '.join(quoted(name) for name in key)}" if key else ""
+    with _rows_that_fit(table):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE fresh_rows AS {query}{_in_order(key)}")
+        if key:
+            known = f"FROM {table.name} SEMI JOIN fresh_rows USING ({_listed(key)})"
+            _require_unique(con, table, f"SELECT {_listed(key)} FROM (FROM fresh_rows UNION ALL {known})")  # noqa: S608
+        con.execute(f"INSERT INTO {table.name} FROM fresh_rows")
+    con.execute("DROP TABLE fresh_rows")
+
+
+@contextmanager
+def _rows_that_fit(table: Table) -> Iterator[None]:
+    """Name the table whose rows DuckDB refuses."""
     try:
-        con.execute(f"INSERT INTO {table.name} {query}{order}")
+        yield
     except (duckdb.ConstraintException, duckdb.ConversionException) as cause:
-        raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): {cause}") from cause
+        raise CatalogFailed(f"table {table.name} with key ({', '.join(KEYS[table.name])}): {cause}") from cause
+
+
+def _require_unique(con: duckdb.DuckDBPyConnection, table: Table, keys: str) -> None:
+    """Refuse keys, the rows of a query, of which two are equal; an empty query: the table has no key."""
+    key = KEYS[table.name]
+    repeated = con.execute(f"FROM ({keys}) GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall() if keys else []
+    if repeated:
+        raise CatalogFailed(f"table {table.name} with key ({', '.join(key)}): several rows have {repeated[0]}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(quoted(name) for name in names)
+
+
+def _in_order(key: Sequence[str]) -> str:
+    return f" ORDER BY {_listed(key)}" if key else ""
 
 
 def count_rows(con: duckdb.DuckDBPyConnection, table: Table) -> int:
