@@ -36,7 +36,7 @@ from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
 from ogaart.resources.catalog.unchanged import OF_PAYLOADS, PARTITIONS, ROWS, choose_unchanged, partition_digests
-from ogaart.resources.catalog.unrelated import index_facts, signatures_of, unrelated_cosine
+from ogaart.resources.catalog.unrelated import index_facts, origins_of, signatures_of, unrelated_cosine
 from ogaart.resources.catalog.views import catalog_layout, create_views
 from ogaart.resources.cells.build import CellSource, build_cells
 from ogaart.resources.cells.sheets_of_tables import wanted_cells
@@ -168,7 +168,8 @@ class CatalogBuild:
         """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""
         shared = self.source.shared
         miniatures = partial(signatures_of, self._con, shared.path if shared is not None else None)
-        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, miniatures)}
+        origins = partial(origins_of, self._con)
+        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, miniatures, origins)}
 
     def finish(
         self,

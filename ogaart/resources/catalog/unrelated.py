@@ -25,6 +25,10 @@ _FIRST = 8  # of these, whose signatures are looked up at first
 _COPIES = 0.9  # closeness of miniatures from which two pictures of different entries count as one: re-uploads
 
 Signatures = Callable[[Sequence[int]], Mapping[int, NDArray[np.uint8]]]
+Origin = tuple[object, ...]
+"""Of a picture: its entry, its author and its pixels; pictures that have one of these in common are related."""
+Origins = Callable[[Sequence[int]], Mapping[int, Origin]]
+_UNKNOWN: Origin = (None, None, None)
 
 
 def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
@@ -48,7 +52,9 @@ def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
     return {"dimension": index.dimension, "typical_cosine": typical}
 
 
-def unrelated_cosine(index: VectorIndex, ids: NDArray[np.int64], signatures_of: Signatures) -> float | None:
+def unrelated_cosine(
+    index: VectorIndex, ids: NDArray[np.int64], signatures_of: Signatures, origins_of: Origins
+) -> float | None:
     """The cosine that nine of ten pictures stay below with every picture of other entries by other authors.
 
     Near copies, which are re-uploads, do not count.
@@ -57,17 +63,21 @@ def unrelated_cosine(index: VectorIndex, ids: NDArray[np.int64], signatures_of: 
         index: the collection.
         ids: the ids that it holds, rising; every n-th of them is looked at.
         signatures_of: the (32, 32, 4) uint8 signatures of images, by id.
+        origins_of: entry, author and pixels of images, by id.
 
     Returns:
         None where fewer than 30 of the pictures have such a neighbour; the same for the same points.
     """
     sample = ids[:: max(1, -(-len(ids) // SAMPLED))].tolist()
     exact = index.count() <= EXACT_BELOW  # once: engines count their points one by one
-    looked = [
-        _Looked(record.id, _unrelated(index, record.id, record.vector, record.payload or {}, exact=exact))
-        for record in index.retrieve(sample, with_vector=True, with_payload=True)
+    found = {
+        record.id: index.query(record.vector, limit=LOOKED_THROUGH, exact=exact)
+        for record in index.retrieve(sample, with_vector=True, with_payload=False)
         if record.vector is not None
-    ]
+    }
+    # Of all together, and by the rows: payloads would be read one by one, with all their words.
+    origins = origins_of(sorted({*found, *(point.id for points in found.values() for point in points)}))
+    looked = [_Looked(image_id, _unrelated(image_id, points, origins)) for image_id, points in found.items()]
     best = [cosine for cosine in _nearest(looked, signatures_of) if cosine is not None]
     return round(float(np.quantile(best, QUANTILE)), 3) if len(best) >= ENOUGH else None
 
@@ -80,18 +90,14 @@ class _Looked:
     points: Sequence[ScoredPoint]
 
 
-def _unrelated(
-    index: VectorIndex, image_id: int, vector: NDArray[np.float32], payload: Mapping[str, object], *, exact: bool
-) -> list[ScoredPoint]:
-    """The nearest points of other entries, authors and pixels."""
-    points = [point for point in index.query(vector, limit=LOOKED_THROUGH, exact=exact) if point.id != image_id]
-    others = {record.id: record.payload or {} for record in index.retrieve([point.id for point in points])}
+def _unrelated(image_id: int, points: Sequence[ScoredPoint], origins: Mapping[int, Origin]) -> list[ScoredPoint]:
+    """The points of other entries, authors and pixels."""
+    own = origins.get(image_id, _UNKNOWN)
     return [
         point
         for point in points
-        if not any(
-            others.get(point.id, {}).get(name) == payload.get(name) for name in ("slug", "author", "pixel_sha256")
-        )
+        if point.id != image_id
+        and not any(one == other for one, other in zip(own, origins.get(point.id, _UNKNOWN), strict=True))
     ]
 
 
@@ -120,6 +126,22 @@ def _is_copy(own: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> 
     if own is None or other is None or flat(own):
         return False
     return bool(closeness(own, other[None])[0] >= _COPIES)
+
+
+def origins_of(con: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> dict[int, Origin]:
+    """Entry, authors and pixels of some pictures before they are published.
+
+    Args:
+        con: connection with ``won_images`` and ``won_entries``.
+        ids: of the pictures; those that no row has are left out.
+    """
+    rows = con.execute(
+        "SELECT i.image_id, i.slug, [coalesce(e.author, '')] || coalesce(e.collaborators, []), i.pixel_sha256"
+        " FROM won_images AS i JOIN won_entries AS e USING (slug)"
+        " WHERE i.image_id IN (SELECT unnest($ids::BIGINT[]))",
+        {"ids": list(ids)},
+    ).fetchall()
+    return {row[0]: row[1:] for row in rows}
 
 
 def signatures_of(

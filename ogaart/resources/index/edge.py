@@ -52,7 +52,7 @@ _SCROLL = 10_000
 _CLOSED = "the collection is closed"
 NEVER_WRITTEN = frozenset(
     {"matrix.dat", "quantized.data", "links_compressed.bin", "point_to_values.bin", "values_to_points.bin", "data.bin",
-     "point_to_tokens_count.dat"}
+     "point_to_tokens_count.dat", "postings.dat", "vocab.dat"}
 )  # fmt: skip
 """Files of a sealed segment that the engine opens for reading only, whatever is done with the shard: copies share them.
 

@@ -21,12 +21,14 @@ def miniature(seed: int) -> NDArray[np.uint8]:
 
 
 def published(index: VectorIndex, vectors: NDArray[np.float32], *, reuploads: bool = False) -> None:
-    """Two pictures an entry, two entries an author; with ``reuploads`` every vector is there once more elsewhere."""
+    """With ``reuploads`` every vector is there once more."""
     for n, vector in enumerate(vectors):
-        payload = {"slug": f"e{n // 2}", "author": f"a{n // 4}", "pixel_sha256": f"p{n}"}
-        index.upsert([Point(n, vector, payload)])
-        if reuploads:
-            index.upsert([Point(1_000 + n, vector, {"slug": f"again{n}", "author": f"b{n}", "pixel_sha256": f"q{n}"})])
+        index.upsert([Point(n, vector), *([Point(1_000 + n, vector)] if reuploads else [])])
+
+
+def by_number(ids: Sequence[int]) -> dict[int, tuple[object, ...]]:
+    """Two pictures an entry, two entries an author; those from 1,000 on are elsewhere."""
+    return {n: (f"e{n // 2}", [f"a{n // 4}"], f"p{n}") if n < 1_000 else (f"again{n}", [f"b{n}"], f"q{n}") for n in ids}
 
 
 def same_as_source(ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
@@ -44,7 +46,7 @@ def test_nine_of_ten_pictures_have_no_unrelated_one_as_near(tmp_path: Path, reup
 
     with EdgeIndex(tmp_path, "tiny-unrelated-1", 8) as index:
         published(index, vectors, reuploads=reuploads)
-        found = unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source)
+        found = unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source, by_number)
 
     # Copies elsewhere are near copies of what they are copies of, and as near to everything else as that.
     assert found == pytest.approx(expected, abs=0.02)
@@ -54,4 +56,4 @@ def test_few_pictures_tell_nothing(tmp_path: Path) -> None:
     with EdgeIndex(tmp_path, "tiny-unrelated-1", 8) as index:
         published(index, np.abs(np.random.default_rng(1).standard_normal((8, 8))).astype(np.float32))
 
-        assert unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source) is None
+        assert unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source, by_number) is None
