@@ -16,6 +16,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ from ogaart.resources.catalog.publishing import audit, build, inputs_digest
 from ogaart.resources.catalog.quality import assess
 from ogaart.resources.catalog.tables import RUNS
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.array_parts import PREFIX
 from ogaart.resources.storage.schema import ENTRIES
 from ogaart.settings import Settings
 
@@ -86,6 +88,21 @@ def _written() -> int:
     return int(dict(line.split(": ") for line in lines)["write_bytes"])
 
 
+def own_bytes(folder: Path) -> dict[str, int]:
+    """Bytes on the disk of a publication's files that no other has, by what they are: what was copied or written."""
+    found: Counter[str] = Counter()
+    unsealed = {path.parent for path in folder.glob("index/*/segments/*/mutable*")}
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+            name = path.relative_to(folder).parts[0]
+            if name == "index":
+                name = "index, unsealed" if unsealed.intersection(path.parents) else "index, sealed"
+            elif any(parent.name.startswith(PREFIX) for parent in path.parents):
+                name = "parts"
+            found[name] += path.stat().st_blocks * 512
+    return dict(found.most_common())
+
+
 def in_a_process(arguments: argparse.Namespace, *more: str) -> dict[str, float]:
     """The same in a new process."""
     command = [sys.executable, "-m", "benchmarks.publication", str(arguments.folder), "--model", arguments.model]
@@ -122,6 +139,8 @@ def main(given: Sequence[str] | None = None) -> None:
     make_partition(stores, max(made, wanted))
     stores.close()
     rows["one partition more"] = in_a_process(arguments)
+    newest = Generations(stores.root.generations).current()
+    own = own_bytes(newest.path) if newest is not None else {}
     rows["the same in full"] = in_a_process(arguments, "--full")
     count = (max(made, wanted) + 1) * PER_PARTITION
     print(f"{cpu()}: {count:,} pictures, of which {PER_PARTITION:,} are new; {arguments.model}\n")
@@ -133,6 +152,9 @@ def main(given: Sequence[str] | None = None) -> None:
             f"| {name} | {found['cpu']:.1f} | {of_it} | {found['wall']:.0f} | {found['written']:,.0f} "
             f"| {found['peak']:,.0f} |"
         )
+    print("\n| of one partition more | MB | bytes a picture |\n| --- | --- | --- |")
+    for name, size in own.items():
+        print(f"| {name} | {size / 1e6:.1f} | {size / count:.1f} |")
 
 
 if __name__ == "__main__":
