@@ -70,10 +70,20 @@ class Occurrence:
     sha256: str
 
 
+class NamedPicture(NamedTuple):
+    """What tells whether a picture is a frame of an animation: its size in pixels, and its file with the path in it."""
+
+    image_id: int
+    width: int
+    height: int
+    name: str
+
+
 @dataclass(frozen=True)
 class Hit:
     """One picture of one entry, with all that is needed to judge, use and credit it.
 
+    ``beside`` names further pictures of its entry, where these are not read as hits into ``folded``.
     ``entry_more`` is how many further pictures of its entry the search has, where it shows one of each entry.
     ``why`` says how alike it is in subject, shape and colours, 0 to 1, where that was compared.
     ``columns`` holds every column that ``schema`` declares as served, by its served name.
@@ -112,6 +122,7 @@ class Hit:
     pixel_sha256: str
     places: tuple[Occurrence, ...] = ()
     folded: tuple["Hit", ...] = ()
+    beside: tuple[NamedPicture, ...] = ()
     folded_count: int = 0
     entry_more: int = 0
     why: Mapping[str, float] = field(default_factory=dict)
@@ -154,6 +165,35 @@ class Hit:
             if place.slug != self.slug:
                 seen.setdefault(place.slug, place)
         return tuple(seen.values())
+
+
+class HitJson(NamedTuple):
+    """What no search changes of a hit, as JSON: see ``web.schemas.hits``, which writes it.
+
+    Attributes:
+        fields: its own fields up to its hash, without braces.
+        places: the list of its places.
+        columns: every other served column, without braces.
+        elsewhere: further images of the same pixels, which its places name.
+    """
+
+    fields: bytes
+    places: bytes
+    columns: bytes
+    elsewhere: tuple[int, ...]
+
+
+class JudgedJson(NamedTuple):
+    """A hit as JSON with what a search says of it; see ``Hit``."""
+
+    image_id: int
+    json: HitJson
+    score: float | None
+    relation: Relation | None
+    why: Mapping[str, float]
+    folded: tuple["JudgedJson", ...] = ()
+    folded_count: int = 0
+    entry_more: int = 0
 
 
 class PartBox(NamedTuple):
@@ -235,6 +275,7 @@ class Results:
     """One page of an answer.
 
     Attributes:
+        written: the hits as JSON, where a search was asked to write them: ``hits`` are then without what is under them.
         similar_cells: sheets of which a cell is like the picture of the search, or a part shares some exact pixels with
             it, but which hold no copy of it.
         total: how many different pictures there are in all; known for words and filters only.
@@ -247,6 +288,7 @@ class Results:
 
     info: Info
     hits: tuple[Hit, ...] = ()
+    written: tuple[JudgedJson, ...] | None = None
     verdict: Verdict | None = None
     part_of: tuple[SharedPart, ...] = ()
     contains: tuple[SharedPart, ...] = ()

@@ -33,9 +33,11 @@ def numbered(names: Mapping[int, str], image_id: int) -> tuple[int, ...]:
 
 
 def collapsed(hit: Hit) -> tuple[int, ...]:
-    """The frames among a hit and what is collapsed under it."""
+    """The frames among a hit and what is collapsed under it, or beside it in its entry."""
     alike = [other for other in (hit, *hit.folded) if (other.width, other.height) == (hit.width, hit.height)]
-    return numbered(_names(other for other in alike if other.slug == hit.slug), hit.image_id)
+    names = _names(other for other in alike if other.slug == hit.slug)
+    beside = {one.image_id: one.name for one in hit.beside if (one.width, one.height) == (hit.width, hit.height)}
+    return numbered(names | beside, hit.image_id)
 
 
 def _names(hits: Iterable[Hit]) -> dict[int, str]:

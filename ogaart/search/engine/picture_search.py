@@ -20,7 +20,7 @@ from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_cells, with_kin, with_parts
-from ogaart.search.engine.search import RERANKED, Search
+from ogaart.search.engine.search import FULL, RERANKED, Detail, Search
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Relation, Results
 from ogaart.search.shared_parts import FoundParts, find_parts
@@ -56,6 +56,7 @@ class PictureSearch(Search):
         conditions: of the query's filters, in this generation.
         remembered: earlier answers of the index for visitors' pictures; updated.
         remembered_parts: what was found of their exact parts, by generation; updated.
+        detail: how much is read of hits.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class PictureSearch(Search):
         conditions: Conditions | None = None,
         remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
         remembered_parts: MutableMapping[QueryPicture, tuple[int, FoundParts]] | None = None,
+        detail: Detail = FULL,
     ) -> None:
-        super().__init__(opened, query, blocked, conditions)
+        super().__init__(opened, query, blocked, conditions, detail)
         self.remembered = remembered if remembered is not None else {}
         self.remembered_parts = remembered_parts if remembered_parts is not None else {}
         self.patches = opened.patches

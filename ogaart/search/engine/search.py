@@ -3,18 +3,19 @@
 ``picture_search`` has the searches in which a picture takes part, ``word_search`` those with words and filters alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ogaart.resources.index.filters import AnyOf
 from ogaart.search.candidates.candidates import Candidates
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
-from ogaart.search.engine.hits import judged, read_hits
+from ogaart.search.engine.hits import WriteHit, judged, read_hits, read_written
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import Ranked
 from ogaart.search.query import SearchQuery
-from ogaart.search.results import HiddenCount, Hit, Results
+from ogaart.search.results import HiddenCount, Hit, HitJson, JudgedJson, NamedPicture, Relation, Results
 from ogaart.search.store.fulltext import Matches
 from ogaart.search.store.image_columns import Mask
 from ogaart.search.store.serving_store import Brief
@@ -22,6 +23,23 @@ from ogaart.search.store.serving_store import Brief
 RERANKED = 100  # nearest points whose signatures are compared; the design measured 50, folding wants more
 FOLDED_SHOWN = 60  # members of a fold that are read and shown
 SIBLINGS_SHOWN = 8  # further pictures of an entry that are read and shown, where one represents it
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much is read of the hits of a page.
+
+    Attributes:
+        write: writes hits as JSON: then all are in ``Results.written``, and those under a hit nowhere else.
+        beside: whether further pictures of an entry are only named, in ``Hit.beside``.
+    """
+
+    write: WriteHit | None = None
+    beside: bool = False
+
+
+FULL = Detail()
+"""Every hit, and what is under it, as a hit."""
 
 
 class Search:
@@ -32,11 +50,18 @@ class Search:
         query: the search.
         blocked: images that are not shown.
         conditions: of the query's filters, in this generation.
+        detail: how much is read of hits.
     """
 
     def __init__(
-        self, opened: OpenGeneration, query: SearchQuery, blocked: frozenset[int], conditions: Conditions | None = None
+        self,
+        opened: OpenGeneration,
+        query: SearchQuery,
+        blocked: frozenset[int],
+        conditions: Conditions | None = None,
+        detail: Detail = FULL,
     ) -> None:
+        self.detail = detail
         self.conditions = conditions or Conditions({})
         self.columns = opened.store.columns
         self.matches: Matches | None = opened.store.matcher.match(query.words) if query.words.strip() else None
@@ -118,28 +143,50 @@ class Search:
         rows = self.columns.rows(heads).tolist()
         siblings = {head: self._more_of_entry(head, row) for head, row in zip(heads, rows, strict=True)}
         members = {fold.head: self._members(fold, siblings[fold.head][1]) for fold in folds}
-        found = read_hits(self.store, [i for head, some in members.items() for i in (head, *some)], self.blocked)
-        return Results(
-            info=self.store.info,
-            hits=tuple(
-                self._hit(found, fold, members[fold.head], siblings[fold.head][0])
-                for fold in folds
-                if fold.head in found
-            ),
+        return replace(
+            self._shown(folds, members, {head: count for head, (count, _) in siblings.items()}),
             total=total,
             more=len(self.folder.folds) > query.offset + query.limit,
             notes=notes,
         )
 
+    def _shown(self, folds: Sequence[CollapsedHits], members: dict[int, list[int]], more: dict[int, int]) -> Results:
+        """Results with hits as the detail has them: ``members`` are shown under them, ``more`` are of their entries."""
+        store, write = self.store, self.detail.write
+        under = {} if write is not None else members
+        named: dict[int, NamedPicture] = {}
+        if self.detail.beside:
+            named = store.named([i for head, some in members.items() if more[head] for i in some])
+            under = {head: [] if more[head] else some for head, some in members.items()}
+        heads = [fold.head for fold in folds]
+        found = read_hits(store, [*heads, *(i for some in under.values() for i in some)], self.blocked)
+        folds = [fold for fold in folds if fold.head in found]
+        hits = tuple([self._hit(found, fold, under.get(fold.head, ()), more[fold.head]) for fold in folds])
+        if named:
+            beside = [[named[i] for i in members[fold.head] if i in named] for fold in folds]
+            hits = tuple([hit.with_values(beside=tuple(some)) for hit, some in zip(hits, beside, strict=True)])
+        written = None
+        if write is not None:
+            every = [i for head, some in members.items() for i in (head, *some)]
+            texts = read_written(store, every, write, self.blocked)
+            written = tuple([self._written(texts, fold, members[fold.head], more[fold.head]) for fold in folds])
+        return Results(info=store.info, hits=hits, written=written)
+
     def _members(self, fold: CollapsedHits, siblings: list[int]) -> list[int]:
         """What is shown under a hit: what was collapsed into it, or the first ones of the entry that it represents."""
         return list(dict.fromkeys(siblings)) if self.query.group and siblings else fold.members[:FOLDED_SHOWN]
 
-    def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: list[int], more: int) -> Hit:
-        def scored(image_id: int, folded: tuple[Hit, ...] = (), count: int = 0, more: int = 0) -> Hit:
-            ranked = self.ranked.get(image_id) or Ranked(image_id, None, None)
-            why = self.candidates.why(image_id)
-            return judged(found[image_id], ranked.score, ranked.relation, why, folded, count, more)
+    def _hit(self, found: dict[int, Hit], fold: CollapsedHits, members: Sequence[int], more: int) -> Hit:
+        folded = tuple([judged(found[i], *self._judgement(i)) for i in members if i in found])
+        head = found[fold.head]
+        return judged(head, *self._judgement(fold.head), folded, max(len(fold.members), more), more)
 
-        shown = tuple(scored(i) for i in members if i in found)
-        return scored(fold.head, shown, max(len(fold.members), more), more)
+    def _written(self, texts: dict[int, HitJson], fold: CollapsedHits, members: Sequence[int], more: int) -> JudgedJson:
+        folded = tuple([JudgedJson(i, texts[i], *self._judgement(i)) for i in members if i in texts])
+        count = max(len(fold.members), more)
+        return JudgedJson(fold.head, texts[fold.head], *self._judgement(fold.head), folded, count, more)
+
+    def _judgement(self, image_id: int) -> tuple[float | None, Relation | None, Mapping[str, float]]:
+        ranked = self.ranked.get(image_id)
+        score, relation = (ranked.score, ranked.relation) if ranked is not None else (None, None)
+        return score, relation, self.candidates.why(image_id)

@@ -37,7 +37,7 @@ from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.picture_search import NearestPoints, PictureSearch
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
-from ogaart.search.engine.search import Search
+from ogaart.search.engine.search import FULL, Detail, Search
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
 from ogaart.search.engine.word_search import WordSearch
@@ -316,8 +316,12 @@ class SearchService:
 
     # -- searching ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: SearchQuery) -> Results:
+    def search(self, query: SearchQuery, detail: Detail = FULL) -> Results:
         """Answer one query.
+
+        Args:
+            query: the search.
+            detail: how much is read of the hits.
 
         Raises:
             NothingPublished: nothing to search yet.
@@ -328,9 +332,10 @@ class SearchService:
             blocked = self._blocked_ids(opened)
             conditions = resolve(query.filters, opened.store.columns, blocked=blocked)
             if query.visual:
-                results = PictureSearch(opened, query, blocked, conditions, self._remembered, self._parts).results()
+                kept = self._remembered, self._parts
+                results = PictureSearch(opened, query, blocked, conditions, *kept, detail).results()
             else:
-                results = WordSearch(opened, query, blocked, conditions).results()
+                results = WordSearch(opened, query, blocked, conditions, detail).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
 
 

@@ -14,12 +14,12 @@ from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.subject_files import SubjectFiles
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.search.filters import Filters
-from ogaart.search.results import Info, LicenceStatement
+from ogaart.search.results import Hit, HitJson, Info, LicenceStatement, NamedPicture
 from ogaart.search.store.database import ServingDatabase
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.search.store.picture_files import FileSlice, Original
-from ogaart.search.store.remembered_hits import RememberedHits
+from ogaart.search.store.remembered_hits import MOST_WRITTEN, RememberedHits
 from ogaart.words.index import WordIndex
 
 
@@ -56,7 +56,9 @@ class ServingStore:
         self._signatures = open_signatures(path)
         self._ids = self._signatures.ids
         self.subjects = SubjectFiles(path)
-        self.hits = RememberedHits()
+        self.hits: RememberedHits[Hit] = RememberedHits()
+        self.written: RememberedHits[HitJson] = RememberedHits(MOST_WRITTEN)
+        self._names: RememberedHits[NamedPicture] = RememberedHits(MOST_WRITTEN)
         self.info = self._read_info(number)
         # Publications of earlier versions lack some tables and columns.
         self._has_licence_history = self._database.has("licence_history")
@@ -189,6 +191,22 @@ class ServingStore:
             json.dumps(list(ids)),
         )
         return {row["image_id"]: row for row in rows}
+
+    def named(self, ids: Sequence[int]) -> dict[int, NamedPicture]:
+        """Sizes of the images and the files that they are in, by id."""
+        found = self._names.known(ids)
+        if unread := [image_id for image_id in ids if image_id not in found]:
+            rows = self._rows(
+                "SELECT i.image_id, i.width, i.height, p.shown_name, p.member_path"
+                " FROM images i LEFT JOIN places p USING (image_id)"
+                " WHERE i.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid DESC",
+                json.dumps(unread),
+            )
+            # The first place of each image, as a hit shows it.
+            read = {row[0]: NamedPicture(row[0], row[1], row[2], f"{row[3] or ''}/{row[4] or ''}") for row in rows}
+            self._names.keep(read)
+            found |= read
+        return found
 
     def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
         """Every place of the pixels of these images, in whatever entry, in the catalog's order."""

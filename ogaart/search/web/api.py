@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ogaart.search.credits.exports import FORMATS
 from ogaart.search.engine.query_resolver import QueryResolver
+from ogaart.search.engine.search import Detail
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.suggestions import MOST
 from ogaart.search.engine.uploads import Uploads
@@ -24,6 +25,7 @@ from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
 from ogaart.search.web.methods import wants_body
 from ogaart.search.web.openapi import ALWAYS, OF_PICTURES, ImageId, openapi, problems, schema
+from ogaart.search.web.schemas.hits import hit_json
 from ogaart.search.web.schemas.images import ImageRecord
 from ogaart.search.web.schemas.results import InfoRecord, ResultsRecord
 from ogaart.search.web.schemas.suggestions import SuggestionRecord, SuggestionsRecord
@@ -44,6 +46,9 @@ _FORM = {
         "unlike": _either("Pictures that hits should be unlike: files, image_ids, links or tokens."),
     },
 }
+
+
+_WRITTEN = Detail(write=hit_json)
 
 
 class Api:
@@ -200,7 +205,7 @@ class Api:
         address = self._resolver.read_links(address)
         if address.empty:
             raise InvalidParameter("the search is empty: pass q, url, upload, like, unlike or a filter")
-        results = self._service.search(self._resolver.resolve(address, visitor).query)
+        results = self._service.search(self._resolver.resolve(address, visitor).query, _WRITTEN)
         results = replace(results, notes=(*address.unused, *results.notes))
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
         content = ResultsRecord.json_of(results, following=f"{base}{following}", upload=upload, base=base)

@@ -11,6 +11,7 @@ from ogaart.search.display.changes import Copy, changes
 from ogaart.search.engine.kinship import count_cells
 from ogaart.search.engine.likeness import near_copy_in
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
+from ogaart.search.engine.search import Detail
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
@@ -57,6 +58,10 @@ class ShownQuery:
     def removable(self) -> bool:
         """Whether a picture can go without the question being empty."""
         return len(self.positive) + len(self.negative) + bool(self.picture_url) > 1
+
+
+_BESIDE = Detail(beside=True)
+"""Cards show no more of their entries than frames of animations."""
 
 
 class SearchPages:
@@ -152,10 +157,10 @@ class SearchPages:
 
         One card would stand for all of them where all are of one entry: that entry's pictures are shown instead.
         """
-        results = self._service.search(resolved.query)
+        results = self._service.search(resolved.query, _BESIDE)
         by_default = address.group is None and address.one_each and address.page == 1
         if by_default and len(results.hits) == 1 and results.hits[0].entry_more and not results.more:
-            return self._service.search(replace(resolved.query, group=False)), replace(address, group=False)
+            return self._service.search(replace(resolved.query, group=False), _BESIDE), replace(address, group=False)
         return results, address
 
     async def upload(self, request: Request) -> Response:

@@ -1,12 +1,14 @@
 """A picture of an entry, with every occurrence of it, and the columns that the tables declare as served."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import pyarrow as pa
 from pydantic import ConfigDict, Field
+from pydantic_core import to_json
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.search.results import Hit, Occurrence, Relation
+from ogaart.search.results import Hit, HitJson, JudgedJson, Occurrence, Relation
 from ogaart.search.web.schemas.base import Record
 
 
@@ -117,18 +119,31 @@ _FIELDS = frozenset(HitRecord.model_fields)
 
 
 def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
-    """The fields of a hit's record, in its order: what the JSON of results is written from.
-
-    An answer has hundreds of hits, all of them made here: to check each as a record would take longer than the search.
+    """The fields of a hit's record, in its order; ``write_hit`` writes the same as JSON.
 
     Args:
         hit: the picture.
         base: the server's URL, before the paths on it.
     """
-    fields = {
+    return {
         "image_id": str(hit.image_id),
         "score": None if hit.score is None else round(hit.score, 4),
         "relation": hit.relation,
+        **_own_fields(hit),
+        "url": f"{base}{hit.url}",
+        "thumb_url": f"{base}{hit.thumb_url}",
+        "original_url": f"{base}{hit.original_url}",
+        "places": [occurrence_fields(place) for place in hit.places],
+        "folded_count": hit.folded_count,
+        "folded": [hit_fields(other, base) for other in hit.folded],
+        "why": _rounded(hit.why),
+        "entry_more": hit.entry_more,
+        **_other_columns(hit),
+    }
+
+
+def _own_fields(hit: Hit) -> dict[str, Any]:
+    return {
         "slug": hit.slug,
         "title": hit.title,
         "author": hit.author,
@@ -155,14 +170,57 @@ def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
         "colours": hit.colours,
         "palette": hit.palette,
         "pixel_sha256": hit.pixel_sha256,
-        "url": f"{base}{hit.url}",
-        "thumb_url": f"{base}{hit.thumb_url}",
-        "original_url": f"{base}{hit.original_url}",
-        "places": [occurrence_fields(place) for place in hit.places],
-        "folded_count": hit.folded_count,
-        "folded": [hit_fields(other, base) for other in hit.folded],
-        "why": {side: round(value, 3) for side, value in hit.why.items()},
-        "entry_more": hit.entry_more,
     }
-    fields.update([(name, value) for name, value in hit.columns.items() if name not in _FIELDS])
-    return fields
+
+
+def _other_columns(hit: Hit) -> dict[str, Any]:
+    return {name: value for name, value in hit.columns.items() if name not in _FIELDS}
+
+
+def _rounded(why: Mapping[str, float]) -> dict[str, float]:
+    return {side: round(value, 3) for side, value in why.items()}
+
+
+def hit_json(hit: Hit) -> HitJson:
+    """Write what no search changes of a hit."""
+    return HitJson(
+        to_json(_own_fields(hit))[1:-1],
+        to_json([occurrence_fields(place) for place in hit.places]),
+        to_json(_other_columns(hit))[1:-1],
+        tuple([place.image_id for place in hit.places if place.image_id != hit.image_id]),
+    )
+
+
+def judged_json(hit: Hit) -> JudgedJson:
+    """A hit with what is under it, as ``write_hit`` takes it."""
+    return JudgedJson(
+        hit.image_id, hit_json(hit), hit.score, hit.relation, hit.why,
+        tuple([judged_json(other) for other in hit.folded]), hit.folded_count, hit.entry_more,
+    )  # fmt: skip
+
+
+def write_hit(hit: JudgedJson, base: bytes = b"") -> bytes:
+    """Write a hit as JSON, the fields of its record in their order.
+
+    An answer has hundreds of hits: to make a record of each, or only its fields, would take longer than the search.
+
+    Args:
+        hit: the picture.
+        base: the server's URL, before the paths on it, as a string of JSON without quotes.
+    """
+    own = hit.json
+    score = b"null" if hit.score is None else to_json(round(hit.score, 4))
+    relation = b"null" if hit.relation is None else b'"%b"' % hit.relation.encode()
+    folded = b",".join([write_hit(other, base) for other in hit.folded])
+    why = to_json(_rounded(hit.why)) if hit.why else b"{}"
+    columns = b"," + own.columns if own.columns else b""
+    return (
+        b'{"image_id":"%(id)d","score":%(score)b,"relation":%(relation)b,%(fields)b,'
+        b'"url":"%(base)b/image/%(id)d","thumb_url":"%(base)b/thumb/%(id)d.webp",'
+        b'"original_url":"%(base)b/original/%(id)d","places":%(places)b,"folded_count":%(count)d,'
+        b'"folded":[%(folded)b],"why":%(why)b,"entry_more":%(more)d%(columns)b}'
+    ) % {
+        b"id": hit.image_id, b"score": score, b"relation": relation, b"fields": own.fields, b"base": base,
+        b"places": own.places, b"count": hit.folded_count, b"folded": folded, b"why": why,
+        b"more": hit.entry_more, b"columns": columns,
+    }  # fmt: skip
