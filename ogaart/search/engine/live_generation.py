@@ -12,6 +12,7 @@ from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.candidates.cell_index import CellIndex
 from ogaart.search.candidates.fused_index import FusedIndex
+from ogaart.search.engine.remembered_answers import RememberedAnswers
 from ogaart.search.errors import NothingPublished
 from ogaart.search.store.serving_store import ServingStore
 
@@ -31,6 +32,7 @@ class OpenGeneration:
     fused: FusedIndex | None = None
     cells: CellIndex | None = None
     readers: int = field(default=0, init=False)
+    answers: RememberedAnswers = field(default_factory=RememberedAnswers, init=False)
 
     def close(self) -> None:
         """Close both, after the last reader."""

@@ -20,6 +20,7 @@ from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_cells, with_kin, with_parts
+from ogaart.search.engine.remembered_answers import RankedAnswer
 from ogaart.search.engine.search import FULL, RERANKED, Detail, Search
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Relation, Results
@@ -74,13 +75,11 @@ class PictureSearch(Search):
         self.remembered_parts = remembered_parts if remembered_parts is not None else {}
         self.patches = opened.patches
         self.cells = opened.cells
+        self.answers = opened.answers
 
     def results(self) -> Results:
         """Answer the query."""
         query = self.query
-        own = self._own
-        reference = self._reference()
-        narrowed = self._narrow(self.conditions, own)
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
             notes.append("Sorted by similarity: a picture takes part in this search.")
@@ -94,9 +93,10 @@ class PictureSearch(Search):
         self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
         blank = self._compares and bool(query.own) and query.own[0].blank
         if self._aimed and not blank:
-            self._nearest(narrowed, reference)
+            hidden, looked_at = self._ranked_before() or self._rank_all()
         else:
             self._take(self._with_found_parts(()))
+            hidden, looked_at = self._hidden_near(self._own)
         if self.folder.folds and self.ranked[self.folder.folds[0].head].subject and query.own:
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
@@ -112,7 +112,6 @@ class PictureSearch(Search):
             if not here:
                 found = likeness.of_what_shows_nothing(query.picture, found)
             results = replace(results, verdict=found)
-        hidden, looked_at = self._hidden_near(own)
         return replace(
             results,
             hidden=hidden,
@@ -172,8 +171,36 @@ class PictureSearch(Search):
             similar_cells=(*some, *cell_matches.shown(similar, hits, picture, proved.__contains__)),
         )
 
-    def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> None:
+    @property
+    def _lasting(self) -> bool:
+        """Whether the query is of the catalog's pictures alone: a visitor's are remembered with the picture."""
+        return not self.query.own and not self.query.negative_pictures
+
+    def _ranked_before(self) -> tuple[tuple[HiddenCount, ...], int] | None:
+        """Take an earlier answer to the same query, if there is one: what the filters hide, and of how many."""
+        kept = self.answers.known(self.query, self.blocked, self.wanted) if self._lasting else None
+        if kept is None:
+            return None
+        self.folder.folds = list(kept.folds)
+        self.ranked = dict(kept.ranked)
+        self.candidates.found = dict(kept.found)
+        return kept.hidden, kept.looked_at
+
+    def _rank_all(self) -> tuple[tuple[HiddenCount, ...], int]:
+        """Rank what is near, and remember it: what the filters hide, and of how many."""
+        sizes, complete = self._nearest(self._narrow(self.conditions, self._own), self._reference())
+        found = dict(self.candidates.found)
+        hidden, looked_at = self._hidden_near(self._own)
+        self.candidates.found = found  # without what only the count of the hidden ones has looked at
+        if self._lasting:
+            answer = RankedAnswer(self.folder.folds, self.ranked, found, hidden, looked_at, sizes, complete)
+            self.answers.keep(self.query, self.blocked, answer)
+        return hidden, looked_at
+
+    def _nearest(self, narrowed: IndexFilter, reference: ReferenceImage | None) -> tuple[tuple[int, ...], bool]:
+        """Rank round by round; returns the number of hits after each, and whether there are no more."""
         offset, ceiling = 0, 1.0
+        sizes: list[int] = []
         further = LOOKED_THROUGH if self._sifted is not None else FURTHER
         for turn in range(ROUNDS):
             step = further if turn else RERANKED
@@ -192,12 +219,14 @@ class PictureSearch(Search):
             if ranked:
                 ceiling = ranked[-1].score or 0.0
             self._take(ranked)
+            sizes.append(len(self.folder.folds))
             if looked_at < step or len(self.folder.folds) >= self.wanted:
-                return
+                return tuple(sizes), looked_at < step
             if self.query.group:
                 # Large entries would fill every further round.
                 narrowed = narrowed.without("seen").where("seen", NoneOf("slug", self.folder.entries))
                 offset = 0
+        return tuple(sizes), True
 
     def _narrow(self, conditions: Conditions | None, own: frozenset[int]) -> IndexFilter:
         """The index's filter: conditions, the words where they leave few enough, and what is never a hit."""
