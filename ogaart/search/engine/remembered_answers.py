@@ -13,7 +13,7 @@ from ogaart.search.query import SearchQuery
 from ogaart.search.results import HiddenCount
 
 MOST_POINTS = 32_768
-"""Ranked points of all answers that are kept: some 20 MiB; a first page has a hundred."""
+"""Ranked points of all answers that are kept: some 25 MiB; a first page has a hundred."""
 
 
 @dataclass(frozen=True)
