@@ -68,6 +68,10 @@ class TrimmedPicture:
         """Bytes of memory, about."""
         return self.miniature.nbytes + self.parts.nbytes
 
+    def same_as(self, other: TrimmedPicture) -> bool:
+        """Whether both are compared alike."""
+        return self.side == other.side and np.array_equal(self.parts, other.parts)
+
 
 def trimmed(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture without its flat ground and without empty margins; as it is where it has neither.

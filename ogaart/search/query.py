@@ -125,7 +125,8 @@ class QueryPicture:
         patches: for what it is an exact part of, and for what it contains; None: not read.
         parts: (3512,) uint8, its raw parts; see ``likeness.parts``.
         noise: whether its pixels know nothing of their neighbours.
-        trimmed: it without its ground and margins, as it is compared with the cells of sheets; None: not read.
+        trimmed: it without its margins, and without its ground too where it has one, as cells of sheets are compared
+            with it; empty: not read.
         cuts: (32, 32, 4) uint8 signatures of it cut to its subject, the ground left in: see ``likeness.grounds``.
     """
 
@@ -143,7 +144,7 @@ class QueryPicture:
     patches: QueryPatches | None = None
     parts: NDArray[np.uint8] | None = None
     noise: bool = False
-    trimmed: TrimmedPicture | None = None
+    trimmed: tuple[TrimmedPicture, ...] = ()
     cuts: tuple[NDArray[np.uint8], ...] = ()
 
     @property
@@ -152,7 +153,7 @@ class QueryPicture:
         arrays = (self.signature, self.vector, self.parts, *self.cuts)
         own = sum(array.nbytes for array in arrays if array is not None)
         patches = self.patches.nbytes if self.patches is not None else 0
-        own += self.trimmed.nbytes if self.trimmed is not None else 0
+        own += sum(form.nbytes for form in self.trimmed)
         return own + patches + (self.subject.nbytes if self.subject is not None else 0)
 
     @property

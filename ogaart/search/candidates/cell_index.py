@@ -42,6 +42,7 @@ class CellHit:
         image_id: the sheet's.
         box: x, y, width, height of the cell, in pixels of the sheet.
         side: the smaller one of what the cell shows, in pixels.
+        scale: how many times as large the query is.
         score: by the parts alone, -1 to 1.
         closeness: of the miniatures, 0 to 1.
         copy: whether it is a copy: the miniatures and every part say so.
@@ -51,6 +52,7 @@ class CellHit:
     image_id: int
     box: Box
     side: int
+    scale: float
     score: float
     closeness: float
     copy: bool
@@ -151,10 +153,11 @@ class CellIndex:
             side = int(cell["side"])
             small = min(picture.side, side) < _COPY_SIDE
             copy = not small and closeness >= _COPY_CLOSENESS and _like_a_copy(found)
+            scale = round(picture.side / max(side, 1), 2)
             box = int(cell["x"]), int(cell["y"]), int(cell["width"]), int(cell["height"])
             own = np.flatnonzero((self._picture_of == self._pictures[rows[place]]) & allowed)
             hits += [
-                CellHit(image_id, box, side, float(scores[place]), closeness, copy, found)
+                CellHit(image_id, box, side, scale, float(scores[place]), closeness, copy, found)
                 for image_id in self._ids[own].tolist()
             ]
             if len(hits) >= limit:

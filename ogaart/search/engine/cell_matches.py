@@ -60,9 +60,15 @@ def find_cells(
         share: weight of the miniatures in the likeness of what is not a copy.
         copies_first: whether near copies come before all that is only similar.
     """
-    if picture.trimmed is None or picture.noise or picture.blank:
+    if picture.noise or picture.blank:
         return CellMatches()
-    hits = index.nearest(picture.trimmed, weights, passing, MOST)
+    best: dict[int, CellHit] = {}
+    for form in picture.trimmed:
+        for hit in index.nearest(form, weights, passing, MOST):
+            before = best.get(hit.image_id)
+            if before is None or (hit.copy, hit.score) > (before.copy, before.score):
+                best[hit.image_id] = hit
+    hits = sorted(best.values(), key=lambda hit: (not hit.copy, -hit.score, hit.image_id))[:MOST]
     scores: dict[int, tuple[float, Relation]] = {}
     for hit in hits:
         cosine = on_scale(hit.score, index.typical, index.unrelated, info) - _HANDICAP
@@ -76,9 +82,7 @@ def find_cells(
     return CellMatches(tuple(hits), scores)
 
 
-def shown(
-    found: Sequence[CellHit], hits: Mapping[int, Hit], picture: QueryPicture, left_out: Callable[[str], bool]
-) -> tuple[SharedPart, ...]:
+def shown(found: Sequence[CellHit], hits: Mapping[int, Hit], left_out: Callable[[str], bool]) -> tuple[SharedPart, ...]:
     """Cells with their sheets' hits, each picture once; without those whose pixels' hash is left out."""
     shown_: dict[str, SharedPart] = {}
     for one in found:
@@ -86,10 +90,8 @@ def shown(
         if hit is None or hit.pixel_sha256 in shown_ or left_out(hit.pixel_sha256):
             continue
         place = PartBox(*one.box)
-        side = picture.trimmed.side if picture.trimmed is not None else 0
-        scale = round(side / max(one.side, 1), 2)
         cell = cell_of(place, hit.width, hit.height)
-        shown_[hit.pixel_sha256] = SharedPart(hit, place, cell, scale, 0, one.closeness, exact=False)
+        shown_[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, 0, one.closeness, exact=False)
     return tuple(shown_.values())
 
 

@@ -160,7 +160,7 @@ class PictureSearch(Search):
         exact = shared_parts.shown(found.part_of, hits, of_query=False)
         contains = shared_parts.shown(found.contains, hits, of_query=True)
         proved = {part.hit.pixel_sha256 for part in (*exact, *contains)} | {picture.pixel_sha256}
-        near = cell_matches.shown(copies, hits, picture, proved.__contains__)
+        near = cell_matches.shown(copies, hits, proved.__contains__)
         proved |= {part.hit.pixel_sha256 for part in near}
         some = [one for one in shared_parts.shown(sharing, hits, of_query=False) if one.hit.pixel_sha256 not in proved]
         proved |= {part.hit.pixel_sha256 for part in some}
@@ -168,7 +168,7 @@ class PictureSearch(Search):
             results,
             part_of=(*exact, *near),
             contains=contains,
-            similar_cells=(*some, *cell_matches.shown(similar, hits, picture, proved.__contains__)),
+            similar_cells=(*some, *cell_matches.shown(similar, hits, proved.__contains__)),
         )
 
     @property

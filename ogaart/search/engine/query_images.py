@@ -101,9 +101,24 @@ def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, spac
     )
 
 
-def _trimmed(form: QueryPicture, rgba: NDArray[np.uint8]) -> TrimmedPicture | None:
-    """A form of a picture as it is compared with cells of sheets."""
-    return trimmed_picture(rgba, form.parts) if form.parts is not None else None
+def _trimmed(
+    picture: QueryPicture, rgba: NDArray[np.uint8], alone: QueryPicture | None, subject: NDArray[np.uint8] | None
+) -> tuple[TrimmedPicture, ...]:
+    """A picture as it is and without its ground, as cells of sheets are compared with it.
+
+    A tile's rim may look like a ground: cells with transparent margins keep it, cells without them do not.
+    """
+    forms = [(picture.parts, rgba)]
+    if alone is not None and subject is not None:
+        forms.append((alone.parts, subject))
+        if (inner := without_ground(subject)) is not None:
+            forms.append((None, inner))
+    found: list[TrimmedPicture] = []
+    for known, pixels in forms:
+        one = trimmed_picture(pixels, parts.raw_parts(pixels) if known is None else known)
+        if not any(one.same_as(other) for other in found):
+            found.append(one)
+    return tuple(found)
 
 
 class WorkerQueryImageReader:
@@ -153,7 +168,7 @@ class WorkerQueryImageReader:
             part=box is not None,
             subject=alone,
             cuts=() if subject is None else tuple(signatures.signature(cut) for cut in cuts(rgba)),
-            trimmed=_trimmed(picture, rgba) if alone is None or subject is None else _trimmed(alone, subject),
+            trimmed=_trimmed(picture, rgba, alone, subject),
             thumbnail=thumbnails.webp(rgba),
             noise=is_noise(rgba),
         )

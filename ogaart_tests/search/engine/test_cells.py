@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ogaart import demo
+from ogaart.likeness import cells
 from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import Projection
 from ogaart.resources.catalog.generations import PROJECTION
@@ -71,6 +72,31 @@ def test_an_altered_sprite_finds_its_sheet_first_with_its_place(service: SearchS
     assert (part.place.width, part.place.height, part.exact) == (SIDE, SIDE, False)
     record = ResultsRecord.of(results, following=None, upload=None)
     assert [one.exact for one in (*record.part_of, *record.similar_cells)][:1] == [False]
+
+
+def test_a_tile_with_a_rim_of_one_colour_is_compared_with_it_and_without(service: SearchService) -> None:
+    """The rim looks like a ground: a cell of a sheet keeps it if its margins are transparent."""
+    side, depth, gap = 40, 12, 10
+    tile = np.full((side, side, 4), (60, 160, 60, 255), np.uint8)
+    tile[depth:-depth, depth:-depth, :3] = np.indices((16, 16)).sum(axis=0)[..., None] * np.array([8, 5, 2])
+    rimmed, spaced = np.zeros((2, side + 2 * gap, side + 2 * gap, 4), np.uint8)
+    rimmed[:side, :side] = spaced[gap : gap + side, gap : gap + side] = tile
+    described = [
+        cells.distinct_cells(sheet, cells.named_sheet([box]))[0]
+        for sheet, box in ((rimmed, (0, 0, side, side)), (spaced, (0, 0, side + 2 * gap, side + 2 * gap)))
+    ]
+    assert [int(cell["side"]) for cell in described] == [16, side]
+    on_white = Image.new("RGB", (3 * side, 3 * side), "white")
+    on_white.paste(Image.fromarray(tile), (side, side))
+
+    for picture, forms in ((Image.fromarray(tile), [side, 16]), (on_white, [3 * side, side, 16])):
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        read = service.read_image(out.getvalue(), None, LOCAL)
+
+        assert [form.side for form in read.trimmed] == forms
+        for cell in described:
+            assert any(np.array_equal(form.parts, cell["parts"]) for form in read.trimmed)
 
 
 def test_cells_obey_filters_blocks_and_weights(service: SearchService, demo_world: World) -> None:
