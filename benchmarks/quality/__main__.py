@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.quality.corpus import demo_corpus, folder_corpus
 from benchmarks.quality.measure import Measured, measure
-from benchmarks.quality.publication import has_weights, publish
+from benchmarks.quality.publication import OtherPictures, has_weights, publish
 from benchmarks.quality.report import document, tables
 from ogaart.resources.embedding.registry import available_models
 
@@ -33,8 +33,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="keep the publications in this folder, and use those that are there")
     parser.add_argument("--write", action="store_true", help="write docs/quality.md")
     arguments = parser.parse_args()
+    if arguments.write and arguments.folder is not None:
+        parser.error("--write: docs/quality.md is of the demo's art; leave out --folder")
     console = Console(stderr=True)
-    corpus = demo_corpus() if arguments.folder is None else folder_corpus(arguments.folder)
+    try:
+        corpus = demo_corpus() if arguments.folder is None else folder_corpus(arguments.folder)
+    except ValueError as cause:
+        parser.error(f"--folder: {cause}")
+    if corpus.left_out:
+        console.print(f"Not readable, left out: {', '.join(corpus.left_out)}", markup=False, highlight=False)
     done: list[Measured] = []
     missing: list[str] = []
     for model in arguments.model or sorted(available_models()):
@@ -44,7 +51,10 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory(prefix="ogaart-quality-") as scratch:
             folder = arguments.data or Path(scratch)
-            settings = publish(corpus.content, (folder / model).resolve(), model, console)
+            try:
+                settings = publish(corpus, (folder / model).resolve(), model, console)
+            except OtherPictures as cause:
+                parser.error(f"--data: {cause}")
             done.append(measure(settings, corpus, pictures=arguments.pictures))
         print(tables(done[-1]))
     if arguments.write:

@@ -1,5 +1,6 @@
 """What is searched: the demo's art with made sheets, or a folder of one's own pictures, as entries of a small site."""
 
+import hashlib
 import io
 import random
 import re
@@ -20,7 +21,25 @@ from ogaart.imaging.identity import pixel_sha256
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tga"})
+SUFFIXES = frozenset(
+    {
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".webp",
+        ".avif",
+        ".bmp",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".ico",
+        ".pcx",
+        ".dds",
+    }
+    | {".qoi", ".svg", ".psd", ".xcf", ".aseprite", ".ase", ".kra", ".ora"}
+)
 CELL = 64  # pixels a side of a cell of a made sheet
 _FIRST_POST = datetime(2012, 3, 1, 9, 30)  # noqa: DTZ001 - the site states no zone
 _FIRST_NID, _FIRST_FID = 70_001, 1_800_001
@@ -69,6 +88,7 @@ class Corpus:
         groups: kind of relatives to groups of hashes: the same thing as frames, sizes, or in other colours.
         sheets: made sheets.
         strangers: pictures that are not published.
+        left_out: files that could not be read, or show nothing.
     """
 
     content: DemoContent
@@ -76,6 +96,16 @@ class Corpus:
     groups: Mapping[str, Sequence[frozenset[str]]]
     sheets: Sequence[Sheet] = ()
     strangers: Sequence[Picture] = field(default_factory=tuple)
+    left_out: Sequence[str] = ()
+
+    @property
+    def digest(self) -> str:
+        """What tells whether a publication is of the same pictures in the same entries."""
+        found = hashlib.sha256()
+        for entry in self.content.entries:
+            hashes = [one.pixel_sha256 for file in entry.files for one in file.pictures]
+            found.update(f"{entry.slug} {' '.join(hashes)}\n".encode())
+        return found.hexdigest()
 
 
 _COLOURS = (
@@ -132,7 +162,9 @@ def _strangers(variant: int) -> list[Picture]:
 def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
     """One's own pictures: each subfolder that holds pictures is a group and an entry; those at the top have no group.
 
-    What is pasted beside them into scenes and sheets is of the demo's art.
+    A picture that is in several subfolders is a relative of the others in each of them. Files that cannot be read are
+    left out, and named by ``Corpus.left_out``. What is pasted beside the pictures into scenes and sheets is of the
+    demo's art.
 
     Args:
         folder: which.
@@ -141,27 +173,30 @@ def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
     Raises:
         ValueError: there is no readable picture.
     """
-    by_folder: dict[str, list[Picture]] = {}
-    seen: set[str] = set()
+    by_folder: dict[str, dict[str, Picture]] = {}
+    left_out: list[str] = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
         name = path.relative_to(folder).as_posix()
         picture = _read(name, path.read_bytes())
-        if picture is None or picture.pixels in seen:
-            continue
-        seen.add(picture.pixels)
-        by_folder.setdefault(path.parent.relative_to(folder).as_posix(), []).append(picture)
+        if picture is None:
+            left_out.append(name)
+        else:
+            members = by_folder.setdefault(path.parent.relative_to(folder).as_posix(), {})
+            members.setdefault(picture.pixels, picture)
     if not by_folder:
         raise ValueError(f"{folder}: no readable picture ({', '.join(sorted(SUFFIXES))})")
     entries = []
-    everything: list[Picture] = []
+    everything: dict[str, Picture] = {}
     for number, (name, members) in enumerate(by_folder.items()):
         slug = f"folder-{number}"
-        owned = [Picture(p.name, p.rgba, slug) for p in members]
-        everything.extend(owned)
+        owned = [Picture(p.name, p.rgba, slug) for p in members.values()]
         entries.append(_entry(slug, f"author of {name}", owned, number))
-    groups = [frozenset(p.pixels for p in members) for name, members in by_folder.items() if name != "."]
+        for one in owned:
+            everything.setdefault(one.pixels, one)
+    groups = [frozenset(members) for name, members in by_folder.items() if name != "."]
     kinds = {"same folder": [g for g in groups if len(g) > 1]}
-    return Corpus(DemoContent(entries), everything, kinds, strangers=_strangers(strangers))
+    pictures_ = list(everything.values())
+    return Corpus(DemoContent(entries), pictures_, kinds, strangers=_strangers(strangers), left_out=left_out)
 
 
 def _read(name: str, data: bytes) -> Picture | None:

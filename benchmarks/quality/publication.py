@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ogaart.demo.model import DemoContent
+from benchmarks.quality.corpus import Corpus
 from ogaart.demo.server import DemoSite
 from ogaart.operations import runs
 from ogaart.resources.catalog.generations import Generations
@@ -17,17 +17,22 @@ _QUERIES = '[[query]]\nname = "quality"\nart_types = ["2D Art"]\nper_page = 24\n
 _PREFIXES = ("OGAART_", "QDRANT_", "DAGSTER_HOME")
 
 
-def publish(content: DemoContent, data: Path, model: str, console: Console) -> Settings:
+class OtherPictures(ValueError):
+    """A data root holds a publication of other pictures."""
+
+
+def publish(corpus: Corpus, data: Path, model: str, console: Console) -> Settings:
     """Make a data root and publish the site in it; one that is published already is used as it is.
 
     Args:
-        content: the site.
+        corpus: what the site holds.
         data: the data root.
         model: the embedding model.
         console: where progress is shown.
 
     Raises:
         RuntimeError: a step failed.
+        OtherPictures: what is published is not the corpus.
     """
     for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
         del os.environ[name]
@@ -38,10 +43,13 @@ def publish(content: DemoContent, data: Path, model: str, console: Console) -> S
         OGAART_DATA=str(data), OGAART_QUERIES=str(queries), OGAART_MODEL=model, DAGSTER_HOME=str(data / "dagster"),
         OGAART_SEARCHES_PER_MINUTE="0", OGAART_UPLOADS_PER_MINUTE="0",
     )  # fmt: skip
-    with DemoSite(site=content) as site:
+    of_pictures = data / "pictures.sha256"
+    with DemoSite(site=corpus.content) as site:
         os.environ["OGAART_SITE"] = site.base
         settings = Settings()
         if Generations(DataRoot.of(settings).generations).current() is not None:
+            if not of_pictures.exists() or of_pictures.read_text() != corpus.digest:
+                raise OtherPictures(f"{data} holds a publication of other pictures; name another folder")
             return settings
         for report in (
             runs.discover(settings, console),
@@ -50,6 +58,7 @@ def publish(content: DemoContent, data: Path, model: str, console: Console) -> S
         ):
             if report.errors:
                 raise RuntimeError("\n".join(report.errors))
+    of_pictures.write_text(corpus.digest)
     return settings
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks.quality.__main__ as quality
 from benchmarks.default_projection import PACKAGES
 from benchmarks.quality.corpus import folder_corpus
 from benchmarks.quality.edits import EDITS
 from ogaart.demo import plan
 from ogaart.likeness.projections import Projection
 from ogaart.resources.embedding.projections import default_projection
+from ogaart_tests.world import World
 
 
 def pictures(count: int) -> dict[str, bytes]:
@@ -35,12 +37,12 @@ def folder_of(root: Path, groups: int, each: int) -> Path:
     return root
 
 
-def run(module: str, *arguments: str, home: Path) -> str:
+def run(module: str, *arguments: str, home: Path, code: int = 0) -> str:
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("OGAART_")}, "TORCH_HOME": str(home)}
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1_500, check=False)
-    assert done.returncode == 0, done.stderr[-2_000:]
-    return done.stdout
+    assert done.returncode == code, done.stderr[-2_000:]
+    return done.stderr if code else done.stdout
 
 
 @pytest.mark.slow
@@ -54,6 +56,59 @@ def test_every_edit_can_be_made_of_a_folder_with_a_single_picture(tmp_path: Path
     [file] = corpus.content.entries[0].files
     assert zipfile.ZipFile(io.BytesIO(file.data)).namelist() == ["alone.png"]  # numbered names tell of frames
     assert len(corpus.strangers) > 100
+
+
+@pytest.mark.slow
+def test_a_folder_may_be_odd(tmp_path: Path) -> None:
+    """An empty group, one picture, a nested group, an unreadable file, names of any kind, a picture in two groups."""
+    first, second, third = pictures(3).values()
+    for path, content in {
+        "two words/b\u00e4r 1.png": first, "two words/b.png": second, "two words/again.png": second,
+        "two words/more/c.png": first, "two words/more/d.png": third,
+        "one/e.png": third, "one/broken.png": b"nothing", "one/a.txt": b"hello", "one/f.png/g.txt": b"a folder",
+    }.items():  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "empty").mkdir()
+
+    corpus = folder_corpus(tmp_path)
+
+    named = {picture.pixels: picture.name for picture in corpus.pictures}
+    assert sorted(sorted(named[pixels] for pixels in group) for group in corpus.groups["same folder"]) == [
+        ["one/e.png", "two words/b\u00e4r 1.png"],
+        ["two words/again.png", "two words/b\u00e4r 1.png"],
+    ]
+    assert len(corpus.pictures) == 3
+    assert [len(entry.files[0].pictures) for entry in corpus.content.entries] == [1, 2, 2]
+    assert corpus.left_out == ["one/broken.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--folder", "{}/missing"], "no readable picture"), (["--write", "--folder", "{}"], "--write")],
+    ids=["no folder", "the page of the demo's art"],
+)
+def test_what_cannot_be_measured_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["quality", *(argument.format(tmp_path) for argument in arguments)])
+
+    with pytest.raises(SystemExit) as ended:
+        quality.main()
+
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_publication_of_other_pictures_is_not_measured(tmp_path: Path, copied: World) -> None:
+    folder, data = folder_of(tmp_path / "own", groups=1, each=2), tmp_path / "publications"
+    data.mkdir()
+    (data / "efficientnet_lite0").symlink_to(copied.settings.data)
+    arguments = ("--folder", str(folder), "--data", str(data), "--model", "efficientnet_lite0")
+
+    assert "holds a publication of other pictures" in run("benchmarks.quality", *arguments, home=tmp_path, code=2)
 
 
 @pytest.mark.slow
