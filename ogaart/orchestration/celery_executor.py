@@ -74,12 +74,21 @@ class StepResult:
         sent: the task's own result.
         worker: whether the worker that executes it lives.
         stored_events: the events of the step as Dagster's event log has them, if it has ended there; else nothing.
+        free_slots: frees the step's pool slots. Dagster's daemon does so for runs that have ended, but up to a minute
+            later, and until then no other run gets the slot.
     """
 
-    def __init__(self, sent: AsyncResult, worker: TaskLiveness, stored_events: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        sent: AsyncResult,
+        worker: TaskLiveness,
+        stored_events: Callable[[], list[str]],
+        free_slots: Callable[[], None],
+    ) -> None:
         self._sent = sent
         self._worker = worker
         self._stored_events = stored_events
+        self._free_slots = free_slots
         self._free_since: float | None = None
         self._revoked_at: float | None = None
         self._lost = False
@@ -109,9 +118,11 @@ class StepResult:
             if self._sent.ready():
                 return list(self._sent.get())
             if not self._lost:
+                self._free_slots()
                 raise TaskRevokedError("the run was stopped before a worker had started this step")
             events = self._stored_events()  # the step may have ended while its result could not be delivered
             if not events:
+                self._free_slots()
                 raise WorkerLost(
                     "the worker that executed this step was killed, or its machine went down; what it had stored is "
                     "kept, and the next run continues from there"
@@ -143,7 +154,8 @@ class StepsOnWorkers(CeleryExecutor):
 
         def track(context: Any, step: Any, sent: AsyncResult) -> StepResult:
             events = partial(ended_step, context.instance, run_id, step.key)
-            return StepResult(sent, liveness(settings, sent.app, str(sent.id)), events)
+            free = partial(context.instance.event_log_storage.free_concurrency_slot_for_step, run_id, step.key)
+            return StepResult(sent, liveness(settings, sent.app, str(sent.id)), events, free)
 
         with hold_together(run_lock(root, run_id), what=f"run {run_id}"):
             yield from celery_execution(plan_context, execution_plan, track)

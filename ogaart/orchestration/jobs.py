@@ -19,6 +19,8 @@ from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.pipeline.step_needs import step_tags
 from ogaart.resources.platform import Platform, Stores
 
+RETRY_STRATEGY = "dagster/retry_strategy"
+"""Tag of a run: whether Dagster's daemon retries all of it after a kill, or what had not succeeded (the default)."""
 ROWS = "rows"
 """Key of the metadata in which the jobs `discover` and `plan` report their rows, as JSON."""
 
@@ -181,6 +183,8 @@ process = dg.define_asset_job(
 publish = dg.define_asset_job(
     "publish",
     selection=dg.AssetSelection.assets(*(stage.value for stage in COLLECTION_STAGES)),
+    # After a kill the whole job is retried: the folder that holds the built catalog may be lost with the worker.
+    tags={RETRY_STRATEGY: "ALL_STEPS"},
     description="Build the catalog from a frozen cut, audit it, switch the publication.",
 )
 

@@ -1,209 +1,85 @@
 """The demo's whole graph by Celery workers, some of which are killed: the same content, and nothing repeated.
 
 Once over one data root, and once with a folder of its own for each worker, which is lost with it: then what never
-changes lies in a bucket, and PostgreSQL, the broker and the S3 server are killed and started again meanwhile.
+changes lies in a bucket, a worker is killed in each stage, and PostgreSQL, the broker and the S3 server are killed and
+started again amid the crawl.
 """
 
 import itertools
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
-from ogaart.core.partitions import PARTITION_SET
-from ogaart.core.stages import PARTITION_STAGES, STAGES
-from ogaart.demo import plan
-from ogaart.demo.http import Request
-from ogaart.demo.model import DemoContent
+from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, STAGES, Stage
 from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_reaper import GRACE, reap
-from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
-from ogaart_tests.cluster.servers import Redis, Worker, postgres, program
-from ogaart_tests.content_digest import content_digest
+from ogaart_tests.cluster.cluster import ASSETS, QUEUES, Cluster
+from ogaart_tests.cluster.conftest import DELAY, Outcome, fresh_site, outcome
+from ogaart_tests.cluster.servers import Redis, postgres, program
 from ogaart_tests.object_servers import BUCKET, s3_server
 from ogaart_tests.postgres import running
-from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
+from ogaart_tests.ui import dagster_ui
 from ogaart_tests.world import World, open_world
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
-DELAY = 0.1
-QUEUES = {"site": ("site",), "cpu": ("cpu", "gpu")}
-KILLS = {"site": "body_received:5", "cpu": "segment_drafted"}
-"""Where the first worker of each kind is killed: amid the crawl, and amid embedding."""
-CLUSTER_SETTINGS = ("OGAART_EXECUTOR", "OGAART_DAGSTER_DATABASE", "OGAART_CELERY_BROKER", "OGAART_CONCURRENT_RUNS")
-BUCKET_SETTINGS = ("OGAART_DATABASE_URL", "OGAART_OBJECTS")
-OWN_ENTRIES = 40
-"""Entries of the site where each worker has its own folder: two partitions, a third of the steps less."""
-QUIET = 20.0
-"""Seconds without a run in progress after which none will follow: a failed one is retried before."""
-LAUNCH = """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-
-
-STOP = """mutation($run: String!) { terminateRun(runId: $run) { __typename } }"""
+KILLS = {
+    Stage.SEARCH_PAGES: "table_drafted",
+    Stage.CONTENT_PAGES: "body_received:5",
+    Stage.FILE_LINKS: "table_drafted",
+    Stage.RAW_FILES: "blob_written:2",
+    Stage.EXTRACTED_IMAGES: "pack_drafted",
+    Stage.EMBEDDINGS: "segment_drafted",
+    Stage.QDRANT_COLLECTION: "points_upserted",
+    Stage.CATALOG: "catalog_built",
+    Stage.PUBLICATION: "publication_uploaded",
+}
+"""Where in each stage a worker is killed."""
+KILLED_OVER_ONE_FOLDER = (Stage.CONTENT_PAGES, Stage.EMBEDDINGS)
 
 
 @dataclass(frozen=True)
 class Story:
-    """What was seen while the demo was read, processed and published by workers, and then by one process.
+    """What was seen while the demo was read, processed and published by workers.
 
     Attributes:
-        requests: every request that the workers sent, as the site saw it.
-        requests_of_one: those of the one process, over an empty data root.
+        outcome: what came of it.
         kills: how many workers were killed.
-        cut: files whose first response the site cuts, which the workers were sent.
+        killed_in: the steps during which.
+        to_be_killed_in: the steps during which they were to be.
         runs: how many runs have each status.
         launched: how many were launched and never started.
+        restarted: how often PostgreSQL was restarted: a step may fail whose events Dagster could not store.
         workers: by step, the kinds of workers that executed it.
         slots: runs that hold a slot of a pool at the end.
         canceled: the status of a run that was stopped while no worker had its step.
-        published: what the workers published.
-        published_by_one: what the one process published.
     """
 
-    requests: tuple[Request, ...]
-    requests_of_one: tuple[Request, ...]
+    outcome: Outcome
     kills: int
-    cut: int
+    killed_in: list[str]
+    to_be_killed_in: list[str]
     runs: Counter[dg.DagsterRunStatus]
     launched: int
+    restarted: int
     workers: dict[str, set[str]]
     slots: tuple[str, ...]
     canceled: dg.DagsterRunStatus
-    published: Generation
-    published_by_one: Generation
-
-
-class Cluster:
-    """A platform whose steps are executed by workers, which are started again where they end."""
-
-    def __init__(self, world: World, instance: dg.DagsterInstance, ui: str, logs: Path, *, shared: bool) -> None:
-        self.world, self.instance = world, instance
-        self.kills = 0
-        self.folders: dict[str, Path] = {}
-        """The data root of the newest worker of each kind."""
-        self._ui, self._logs, self._shared = ui, logs, shared
-        self._workers: dict[str, Worker] = {}
-
-    def start(self, kind: str, fault: str | None = None) -> None:
-        """Start a worker, in the place of the one of its kind; with a folder of its own it is a new, empty one."""
-        self.stop(kind)
-        data = self.world.settings.data
-        if not self._shared:
-            data = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self._logs))
-        self.folders[kind] = data
-        self._workers[kind] = Worker(QUEUES[kind], self._logs / f"{kind}.log", fault, data)
-
-    def stop(self, *kinds: str) -> None:
-        """End the workers of these kinds."""
-        for kind in kinds:
-            if kind in self._workers:
-                self._workers.pop(kind).kill()
-
-    def launch(self, job: str) -> str:
-        """Launch a job; returns the run's id."""
-        params = {"selector": {**REPOSITORY, "jobName": job}, "mode": "default", "runConfigData": {}}
-        launched = self._request(LAUNCH, params=params)["launchPipelineExecution"]
-        assert "run" in launched, launched
-        return str(launched["run"]["runId"])
-
-    def run(self, job: str) -> None:
-        """Launch a job and wait for its success."""
-        run_id = self.launch(job)
-        self.wait(lambda: self.run_of(run_id).is_finished, 600, f"{job} to end")
-        assert self.run_of(run_id).is_success, [event.message for event in self.instance.all_logs(run_id)][-5:]
-
-    def cancel(self, job: str, step: str) -> dg.DagsterRunStatus:
-        """Launch a job, and stop its run once it has sent its first step; returns how the run ended."""
-        run_id = self.launch(job)
-        self.wait(lambda: any(e.step_key == step for e in self.instance.all_logs(run_id)), 300, f"{step} to be sent")
-        self._request(STOP, run=run_id)
-        self.wait(lambda: self.run_of(run_id).is_finished, 300, f"{job} to stop")
-        return self.run_of(run_id).status
-
-    def _request(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Send a request to the UI: after a restart of PostgreSQL each connection that it holds fails once."""
-        for _ in range(10):
-            try:
-                return graphql(self._ui, query, **variables)
-            except AssertionError as cause:
-                if "server closed the connection" not in str(cause):
-                    raise
-        return graphql(self._ui, query, **variables)
-
-    def materialize(self) -> None:
-        """Launch a backfill of all partitions that are not in the collection, and wait until it has begun."""
-        assets = [{"path": [stage.value]} for stage in PARTITION_STAGES]
-        params = {"assetSelection": assets, "partitionNames": self.missing()}
-        launched = self._request(BACKFILL, params=params)["launchPartitionBackfill"]
-        assert "backfillId" in launched, launched
-        self.wait(lambda: bool(unfinished_runs(self.instance)), 300, "the backfill to begin")
-
-    def wait_until_quiet(self) -> None:
-        """Wait until no run has been in progress for a while, and start again the workers that were killed."""
-        busy_at = time.monotonic()
-
-        def quiet() -> bool:
-            nonlocal busy_at
-            if unfinished_runs(self.instance):
-                busy_at = time.monotonic()
-            return time.monotonic() - busy_at > QUIET
-
-        self.wait(quiet, 1200, "the runs to end")
-
-    def missing(self) -> list[str]:
-        """Partitions that are not in the collection yet."""
-        done = self.instance.get_materialized_partitions(dg.AssetKey(PARTITION_STAGES[-1].value))
-        return [key for key in self.instance.get_dynamic_partitions(PARTITION_SET) if key not in done]
-
-    def run_of(self, run_id: str) -> dg.DagsterRun:
-        """A run, as it is now."""
-        found = self.instance.get_run_by_id(run_id)
-        assert found is not None
-        return found
-
-    def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for ``condition``, and start again the workers that end meanwhile, as a service manager does."""
-
-        def look() -> bool:
-            for kind in [kind for kind, worker in self._workers.items() if worker.ended]:
-                self.kills += 1
-                self.start(kind)
-            return condition()
-
-        wait_until(look, seconds, what)
-
-
-@contextmanager
-def settings_of_one(folder: Path) -> Iterator[Settings]:
-    """The environment of one process that executes everything, over a data root of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (*CLUSTER_SETTINGS, *BUCKET_SETTINGS):
-            patch.delenv(name, raising=False)
-        patch.setenv("OGAART_DATA", str(folder / "data-of-one"))
-        patch.setenv("DAGSTER_HOME", str(folder / "data-of-one" / "dagster"))
-        yield Settings()
 
 
 @pytest.fixture(scope="module", params=["one_folder", "own_folders"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Discovery, a backfill during which workers and servers are killed, and a publication; then all in one."""
+def story(request: pytest.FixtureRequest, of_one: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Discovery, all partitions and a publication, during which workers and servers are killed."""
     folder = tmp_path_factory.mktemp("cluster")
     shared = request.param == "one_folder"
     redis = Redis(folder / "redis")
@@ -223,15 +99,11 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 **objects.environment,
             }
         values |= {"OGAART_EXECUTOR": "celery", "OGAART_CELERY_BROKER": redis.url, "OGAART_CONCURRENT_RUNS": "3"}
-        content = plan.load()
-        if not shared:
-            content = DemoContent(content.by_age()[:OWN_ENTRIES], content.decoys)
-        with open_world(folder, ChangingSite(delay=DELAY, site=content), **values) as world:
-            cut = sum(entry.cut_once for entry in content.entries)
-            yield _happen(world, restarts, folder, cut=cut, shared=shared)
+        with open_world(folder, fresh_site(of_one.port), **values) as world:
+            yield _happen(world, restarts, folder, shared=shared)
 
 
-def _happen(world: World, restarts: Sequence[Callable[[], None]], folder: Path, *, cut: int, shared: bool) -> Story:
+def _happen(world: World, restarts: Sequence[Callable[[], None]], folder: Path, *, shared: bool) -> Story:
     site = world.site
     with dagster_ui(world) as ui, open_instance(world.settings) as instance:
         cluster = Cluster(world, instance, ui, folder, shared=shared)
@@ -239,43 +111,70 @@ def _happen(world: World, restarts: Sequence[Callable[[], None]], folder: Path, 
             cluster.start("site")
             cluster.run("discover")
             canceled = cluster.cancel("publish", "catalog")
-            for kind, fault in KILLS.items():
-                cluster.start(kind, fault)
-            cluster.materialize()
-            for restart in restarts:
-                crawled = len(site.requests)
-                cluster.wait(partial(_has_sent, site, crawled + 15), 600, "the crawl to continue")
-                restart()
-            cluster.wait_until_quiet()
-            if cluster.missing():  # a run that was hit twice is not retried again by itself
-                cluster.materialize()
-                cluster.wait_until_quiet()
-            cluster.run("publish")
+            if shared:
+                _all_at_once(cluster, site, restarts)
+            else:
+                _stage_by_stage(cluster, site, restarts)
         finally:
             cluster.stop(*QUEUES)
-        sent = len(site.requests)
         pools = instance.event_log_storage.get_concurrency_keys()
         slots = [slot for pool in pools for slot in instance.event_log_storage.get_concurrency_info(pool).claimed_slots]
         # As the sensor does five minutes later, of a run that was being launched when PostgreSQL was restarted.
         launched = len(reap(instance, DataRoot.of(world.settings), datetime.now(UTC) + GRACE))
-        runs = Counter(run.status for run in instance.get_runs())
-        workers = executed_by(instance)
-    with settings_of_one(folder) as settings:
-        one = World(site, settings)
-        one.all()
         return Story(
-            requests=tuple(site.requests[:sent]),
-            requests_of_one=tuple(site.requests[sent:]),
+            outcome=outcome(site, published_in(cluster.folders["cpu"])),
             kills=cluster.kills,
-            cut=cut,
-            runs=runs,
+            killed_in=sorted(broken_off(instance)),
+            to_be_killed_in=sorted(KILLED_OVER_ONE_FOLDER if shared else KILLS),
+            runs=Counter(run.status for run in instance.get_runs()),
             launched=launched,
-            workers=workers,
+            restarted=0 if shared else 1,
+            workers=executed_by(instance),
             slots=tuple(slot.run_id for slot in slots),
             canceled=canceled,
-            published=published_in(cluster.folders["cpu"]),
-            published_by_one=one.generation,
         )
+
+
+def _all_at_once(cluster: Cluster, site: ChangingSite, restarts: Sequence[Callable[[], None]]) -> None:
+    """A backfill, with one worker of each kind killed."""
+    in_crawl, in_embedding = (KILLS[stage] for stage in KILLED_OVER_ONE_FOLDER)
+    cluster.start("site", in_crawl)
+    cluster.start("cpu", in_embedding)
+    cluster.materialize()
+    _restart_amid_crawl(cluster, site, restarts)
+    cluster.wait_until_idle()
+    if cluster.missing():  # a run that was hit twice is not retried again by itself
+        cluster.materialize()
+        cluster.wait_until_idle()
+    cluster.run("publish")
+
+
+def _stage_by_stage(cluster: Cluster, site: ChangingSite, restarts: Sequence[Callable[[], None]]) -> None:
+    """A worker killed in each stage: of the first partition those after the crawl, of the second the others."""
+    first, second = cluster.partitions()
+    cluster.start("cpu")
+    cluster.complete(
+        partial(cluster.launch, ASSETS, SITE_STAGES, first),
+        meanwhile=partial(_restart_amid_crawl, cluster, site, restarts),
+    )
+    for crawling, processing in itertools.zip_longest(SITE_STAGES, OFFLINE_STAGES):
+        cluster.start("site", KILLS[crawling])
+        launches = [partial(cluster.launch, ASSETS, [crawling], second)]
+        if processing is not None:
+            cluster.start("cpu", KILLS[processing])
+            launches.append(partial(cluster.launch, ASSETS, [processing], first))
+        cluster.complete(*launches)
+    cluster.complete(partial(cluster.launch, ASSETS, OFFLINE_STAGES, second))
+    cluster.start("cpu", KILLS[Stage.CATALOG], KILLS[Stage.PUBLICATION])
+    cluster.complete(partial(cluster.launch, "publish"))
+
+
+def _restart_amid_crawl(cluster: Cluster, site: ChangingSite, restarts: Sequence[Callable[[], None]]) -> None:
+    for restart in restarts:
+        crawled = len(site.requests)
+        cluster.wait(partial(_has_sent, site, crawled + 15), 600, "the crawl to continue")
+        restart()
+    cluster.reconnect()
 
 
 def _has_sent(site: ChangingSite, requests: int) -> bool:
@@ -287,6 +186,15 @@ def published_in(data: Path) -> Generation:
     current = Generations(data / "generations").current()
     assert current is not None
     return current
+
+
+def broken_off(instance: dg.DagsterInstance) -> list[str]:
+    """The steps that were begun and did not end, by the runs that failed."""
+    found = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])):
+        statistics = instance.get_run_step_stats(run.run_id)
+        found += [step.step_key for step in statistics if step.start_time is not None and step.end_time is None]
+    return found
 
 
 def executed_by(instance: dg.DagsterInstance) -> dict[str, set[str]]:
@@ -308,17 +216,21 @@ def test_steps_run_where_their_tags_say(story: Story) -> None:
     assert story.workers["sweep_queries"] == {"site"}
 
 
-def test_the_content_is_that_of_one_process(story: Story) -> None:
-    assert content_digest(story.published) == content_digest(story.published_by_one)
+def test_the_content_is_that_of_one_process(story: Story, of_one: Outcome) -> None:
+    assert story.outcome.content == of_one.content
 
 
-def test_a_kill_repeats_one_request_at_most(story: Story) -> None:
-    assert story.kills == len(KILLS)
-    assert len(story.requests) <= len(story.requests_of_one) + story.cut + story.kills
+def test_workers_are_killed_in_the_stages_named(story: Story) -> None:
+    assert story.kills == len(story.to_be_killed_in)
+    assert set(story.to_be_killed_in) <= set(story.killed_in)
+
+
+def test_a_kill_repeats_one_request_at_most(story: Story, of_one: Outcome) -> None:
+    assert len(story.outcome.requests) <= len(of_one.requests) + story.kills
 
 
 def test_the_delay_at_the_server_is_never_short(story: Story) -> None:
-    times = [request.at for request in story.requests]
+    times = [request.at for request in story.outcome.requests]
 
     assert min(after - before for before, after in itertools.pairwise(sorted(times))) >= DELAY - 0.005
 
@@ -331,5 +243,5 @@ def test_no_slot_stays_taken_and_no_run_stays_open(story: Story) -> None:
         dg.DagsterRunStatus.FAILURE,
         dg.DagsterRunStatus.CANCELED,
     }
-    assert story.runs[dg.DagsterRunStatus.FAILURE] <= story.kills + story.launched
+    assert story.runs[dg.DagsterRunStatus.FAILURE] <= story.kills + story.launched + story.restarted
     assert story.launched <= 1
