@@ -50,7 +50,9 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     ):
         newest = generations.all()[-1:]
         if not newest:
-            raise dg.Failure("there is no generation: materialize `catalog` first", allow_retries=False)
+            raise dg.Failure(
+                "there is no generation in this data root: run the job `publish`, which makes both", allow_retries=False
+            )
         generation, current = newest[0], generations.replaceable()
         if current is not None and current.number == generation.number and generation.audits:
             context.log.info("generation %d is in service already", current.number)

@@ -1,12 +1,24 @@
 """docs/scaling.md is what its benchmark makes of the kept measurements."""
 
+import re
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from benchmarks import scaling
 from benchmarks.scale import sizes
-from benchmarks.scale.sizes import Assumed
+from benchmarks.scale.sizes import Assumed, Rates
 from benchmarks.scale.tables import compared
 from benchmarks.scale_simulation import WORKERS, predicted
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def stated(page: str, pattern: str) -> list[float]:
+    """The numbers that a page of the docs states, in the one place that the pattern describes."""
+    [found] = re.findall(pattern, (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    return [float(number.replace(",", "")) for number in ([found] if isinstance(found, str) else found)]
 
 
 def test_the_page_is_made_from_the_kept_measurements() -> None:
@@ -35,3 +47,26 @@ def test_a_site_read_at_its_delay_takes_as_long_on_any_machine() -> None:
     hours = [sizes.first_crawl(cost, machine, 0.1).seconds / 3600 for machine in sizes.machines(source.gpu)[:2]]
 
     assert hours == pytest.approx([delays, delays], rel=0.02)
+
+
+def test_its_rates_are_those_that_other_pages_state() -> None:
+    points, index = stated(
+        "performance.md", r"([\d,]+) points of 4,096 numbers: in 16 steps.{1,99}at once ([\d.]+) CPU s"
+    )
+    pictures, full = stated(
+        "performance.md", r"([\d,]+) pictures, [^|]*not yet shared \|[^\n]*\n\| the same in full \| ([\d.]+) "
+    )
+    written = stated("performance.md", r"([\d,]+) bytes of `ogaart.duckdb`, (\d+) of .{1,99}some (\d+) of payloads")
+    [patches] = stated("performance.md", r"100,000 made pictures with [\d.]+ million patches \((\d+) MiB\)")
+    [search] = stated("performance.md", r"two cores are (\d+) ms of CPU time for each")
+    [fused] = stated("search.md", r"\(`fused/`, (\d+) MiB for 100,000 pictures\)")
+
+    expected = {
+        "index_ms": index / points * 1_000,
+        "publish_ms": full / pictures * 1_000,
+        "publish_bytes": sum(written),
+        "patch_bytes": patches * 2**20 / 100_000,
+        "search_ms": search,
+        "fused_bytes": fused * 2**20 / 100_000,
+    }
+    assert asdict(Rates()) == pytest.approx(expected)
