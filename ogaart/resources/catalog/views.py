@@ -139,7 +139,7 @@ VIEWS: tuple[View, ...] = (
             "pictures": "Pictures of the other entry that are parts of pictures of this one.",
             "wholes": "Pictures of this entry that contain them.",
             "share": "Share of the other entry's pictures that are parts of this one's.",
-            "same_author": "Whether both entries name the same author.",
+            "same_author": "Whether both entries name the same author; NULL: one names none.",
             "older": "Which of both was posted first.",
             "licences": "Licences under which this entry offers its pictures.",
             "other_licences": "Licences under which the other one offers its own.",
