@@ -16,9 +16,9 @@ _RUN = "from ogaart.cli.main import main; main()"
 
 
 @contextmanager
-def serving(data: Path, settings: Mapping[str, str] | None = None) -> Iterator[tuple[int, int, Path]]:
+def serving(data: Path, settings: Mapping[str, str] | None = None, port: int = 0) -> Iterator[tuple[int, int, Path]]:
     """Serve a data root on loopback: port, process id, and the file with the service's output."""
-    port, said = free_port(0), data.parent / "service.log"
+    port, said = port or free_port(0), data.parent / "service.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OGAART_", "QDRANT_"))}
     own = {"OGAART_DATA": str(data), "OGAART_SEARCHES_PER_MINUTE": "0", "OGAART_UPLOADS_PER_MINUTE": "0"}
     with said.open("wb") as out:
