@@ -40,11 +40,7 @@ class Exchange:
         self.headers = {name.lower(): value for name, value in handler.headers.items()}
 
     def head(self, status: int, headers: dict[str, str] | None = None) -> None:
-        """Send the status line and the headers.
-
-        They say that the connection closes: else the client's next request might go out on it before it is closed,
-        and fail without reaching the server.
-        """
+        """Send the status line and the headers, which say that the connection closes, as it does."""
         self._handler.send_response(status)
         self._handler.send_header("Connection", "close")
         for name, value in (headers or {}).items():

@@ -219,6 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", answer.type)
         if status != HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:  # as the client wished
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(sent)
         if cut < len(content):

@@ -181,11 +181,23 @@ class _HTTPS(HTTPSConnection):
             return super().getresponse()
 
 
-class _HTTPPool(HTTPConnectionPool):
+class _Unpooled(HTTPConnectionPool):
+    """Keeps no connection: not every server says that it will close one because it was asked to.
+
+    What is sent on a connection that is about to close reaches nobody, and is a request all the same.
+    """
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.close()
+        super()._put_conn(None)
+
+
+class _HTTPPool(_Unpooled):
     ConnectionCls = _HTTP
 
 
-class _HTTPSPool(HTTPSConnectionPool):
+class _HTTPSPool(_Unpooled, HTTPSConnectionPool):
     ConnectionCls = _HTTPS
 
 

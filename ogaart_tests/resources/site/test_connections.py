@@ -3,8 +3,10 @@
 import contextlib
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -18,6 +20,36 @@ from ogaart_tests.resources.site.site_bench import Bench, bench
 __all__ = ["bench"]
 
 JARGON = ("Pool(", "Error(", "Errno", "Exception", "Max retries", "object at", "Caused by", "urllib3", "IncompleteRead")
+
+
+class Kept(BaseHTTPRequestHandler):
+    """Answers, and keeps the connection although the client asked to close it, without a word about either."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        assert self.headers["Connection"] == "close"
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+        self.close_connection = False
+        self.server.clients.append(self.client_address)  # type: ignore[attr-defined]
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@contextlib.contextmanager
+def keeping_server() -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """The address of such a server, and from which address each request came."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Kept) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        clients: list[tuple[str, int]] = []
+        server.clients = clients  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", clients
+        server.shutdown()
 
 
 class Interrupt(BaseException):
@@ -126,3 +158,16 @@ def test_what_breaks_off_is_told_in_plain_words(fault: Behaviour, bench: Bench) 
     assert told[0].startswith("attempt 1 of 3 failed")
     cause = told[0].partition("/x")[2]
     assert not any(word in cause for word in JARGON), cause
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["body read", "body left"])
+def test_each_request_has_a_connection_of_its_own_whatever_the_server_says_of_it(whole: bool) -> None:
+    client = transport()
+    with keeping_server() as (url, clients):
+        for _ in range(3):
+            with client.send(url, {}) as response:
+                assert response.status_code == 200
+                if whole:
+                    assert response.content == b"ok"
+
+    assert len(set(clients)) == len(clients) == 3
