@@ -184,7 +184,7 @@ class _HTTPS(HTTPSConnection):
 class _Unpooled(HTTPConnectionPool):
     """Keeps no connection: not every server says that it will close one because it was asked to.
 
-    What is sent on a connection that is about to close reaches nobody, and is a request all the same.
+    A request that is sent on a closing connection is lost, and counts towards the limits all the same.
     """
 
     def _put_conn(self, conn: Any) -> None:

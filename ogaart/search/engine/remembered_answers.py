@@ -62,11 +62,15 @@ class RememberedAnswers:
         return next((answer for answer in answers if answer.ends_with(wanted)), None)
 
     def keep(self, query: SearchQuery, blocked: frozenset[int], answer: RankedAnswer) -> None:
-        """Keep an answer beside those of the same query with fewer or more rounds."""
+        """Keep an answer, beside those of the same query with fewer or more rounds where all fit."""
         key = _whole(query), blocked
         with self._lock:
             others = [one for one in self._answers.get(key, ()) if len(one.sizes) != len(answer.sizes)]
-            self._answers[key] = (*others, answer)
+            kept = next(
+                (some for some in ((*others, answer), (answer,)) if _points(some) <= self._answers.maxsize), None
+            )
+            if kept is not None:  # else there are more points than are ever kept
+                self._answers[key] = kept
 
 
 def _points(answers: tuple[RankedAnswer, ...]) -> int:

@@ -57,7 +57,7 @@ def _said(results: Results) -> Results:
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
-def test_repeats_and_pages_are_as_ranked_anew_and_repeats_rank_nothing(
+def test_repeats_and_pages_are_as_ranked_again_and_repeats_rank_nothing(
     fresh: SearchService, rounds: list[SearchQuery], query: SearchQuery
 ) -> None:
     pages = [query, replace(query, offset=query.limit), replace(query, limit=query.limit + 1), query]
@@ -65,18 +65,18 @@ def test_repeats_and_pages_are_as_ranked_anew_and_repeats_rank_nothing(
     ranked = len(rounds)
     again = [_said(fresh.search(one)) for one in pages]
 
-    anew = []
+    afresh = []
     for one in pages:
         with fresh._live.lease() as opened:
             opened.answers = RememberedAnswers()
-        anew.append(_said(fresh.search(one)))
+        afresh.append(_said(fresh.search(one)))
 
-    assert remembered[: len(pages)] == remembered[len(pages) :] == again == anew
+    assert remembered[: len(pages)] == remembered[len(pages) :] == again == afresh
     assert 1 <= ranked <= len(set(pages))
-    assert len(rounds) == ranked + len(pages)  # only those that were ranked anew
+    assert len(rounds) == ranked + len(pages)  # only those that were ranked again
 
 
-def test_what_is_blocked_since_is_ranked_anew_and_without_it(fresh: SearchService, rounds: list[SearchQuery]) -> None:
+def test_what_is_blocked_since_is_ranked_again_and_without_it(fresh: SearchService, rounds: list[SearchQuery]) -> None:
     query = QUERIES["one of each entry"]
     before = fresh.search(query)
     decide(FileLines(fresh.settings.data / "decisions.jsonl"), "entry", before.hits[0].slug, "on request")
@@ -136,3 +136,15 @@ def test_the_answers_used_longest_ago_are_dropped() -> None:
         kept.keep(QUERIES[name], NOTHING, _answer((5,), complete=True, points=100))
 
     assert [kept.known(QUERIES[name], NOTHING, 5) is not None for name in names] == [False, True, True]
+
+
+def test_more_points_than_are_kept_are_not_kept_and_break_nothing() -> None:
+    query, nobody = SearchQuery(words="tree"), frozenset[int]()
+    small = RankedAnswer((), {1: None}, {}, (), 1, (1,), True)  # type: ignore[dict-item]
+    large = RankedAnswer((), dict.fromkeys(range(9)), {}, (), 9, (9, 9), True)  # type: ignore[arg-type]
+    answers = RememberedAnswers(most_points=5)
+
+    answers.keep(query, nobody, small)
+    answers.keep(query, nobody, large)
+
+    assert answers.known(query, nobody, 1) == small
