@@ -9,6 +9,7 @@ third of it.
 
 import hashlib
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +32,7 @@ Keys = NDArray[np.void]
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayFolder:
+class ArrayFolder(ABC):
     """One folder of arrays, mapped: nothing is read before it is needed."""
 
     arrays: ClassVar[tuple[str, ...]]
@@ -53,8 +54,9 @@ class ArrayFolder:
         # A memmap is a slow array: each access of a row or a slice makes another one.
         return np.asarray(load_array(self.path / f"{name}.npy", mapped=True))
 
+    @abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """Rows, by which folders are told as small or large."""
 
     @property
     def nbytes(self) -> int:
