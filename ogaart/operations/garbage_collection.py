@@ -37,7 +37,6 @@ from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
-from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.tables import Tables
@@ -77,7 +76,8 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
         space: a vector space to delete whole, with its collection, and nothing else.
 
     Raises:
-        Locked: a run is in progress, or another process has the catalog open for writing.
+        Locked: a run is in progress.
+        duckdb.Error: a catalog cannot be read; another process has it open for writing, or it is damaged.
         StateRefused: PostgreSQL was restarted meanwhile, and a run may have begun: what is left is kept.
         SpaceInUse: ``space`` is in use, or does not exist.
     """
@@ -177,15 +177,10 @@ def _used(tables: Tables, catalogs: list[Path]) -> Used:
         blobs |= _column(con, _LICENCE_PAGES)
         pixels |= {one.named for one in sheet_keys(con)}
     for catalog in catalogs:
-        try:
-            with duckdb.connect(str(catalog), read_only=True) as con:
-                blobs |= _column(con, _BLOBS)
-                pixels |= _column(con, "SELECT pixel_sha256 FROM images")
-                pixels |= {one.named for one in sheet_keys(con)}
-        except duckdb.IOException as cause:
-            raise Locked(
-                f"{catalog} cannot be read ({cause}): close the program that has it open for writing"
-            ) from cause
+        with duckdb.connect(str(catalog), read_only=True) as con:
+            blobs |= _column(con, _BLOBS)
+            pixels |= _column(con, "SELECT pixel_sha256 FROM images")
+            pixels |= {one.named for one in sheet_keys(con)}
     return Used(frozenset(blobs), frozenset(urls), frozenset(pixels))
 
 

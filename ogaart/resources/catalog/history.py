@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.generations import CATALOG, HASHES, Generation
 from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.storage import schema
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import seal_holds, write_sealed
+from ogaart.resources.storage.file_hashes import is_as_recorded
 from ogaart.resources.storage.sql import literal, quoted
 from ogaart.resources.storage.table_types import STAMP, Column, Table
 
@@ -66,12 +67,19 @@ class HistoryFiles:
         found = {name: _sealed(path) for name, path in self._files.items()}
         publications, changes = found[PUBLICATIONS.name], found[CHANGES.name]
         if publications is None or changes is None:
-            return _of_catalog(current) if current is not None else _empty()
+            try:
+                return _of_catalog(current) if current is not None else _empty()
+            except duckdb.Error:  # damaged as well, or older than these tables
+                return _empty()
         history = History(_fitted(publications, PUBLICATIONS), _fitted(changes, CHANGES))
         return history if current is None else _until(history, current.number)
 
     def record(self, generation: Generation, now: datetime | None = None) -> None:
-        """Write the history that a generation's catalog holds, just before it is put in service."""
+        """Write the history that a generation's catalog holds, just before it is put in service.
+
+        Raises:
+            duckdb.Error: the catalog cannot be read; the files stay as they are.
+        """
         history = _of_catalog(generation)
         own = pc.equal(history.publications["publication"], pa.scalar(generation.number))
         moment = pa.scalar(now or datetime.now(UTC), STAMP)
@@ -146,14 +154,7 @@ def add_changes(con: duckdb.DuckDBPyConnection, previous: Generation | None, num
         number: the number of the generation under construction.
         now: the time of the changes.
     """
-    attached = previous is not None and _attach(con, previous)
-    if attached:
-        for query in (*_presence(), *_alterations(con)):
-            con.execute(
-                f"INSERT INTO changes SELECT $number, $now, kind, slug, key, change, field, old, new FROM ({query})",  # noqa: S608
-                {"number": number, "now": now},
-            )
-        con.execute("DETACH before")
+    compared = previous is not None and _compare(con, previous, number, now)
     con.execute(
         """
         INSERT INTO publications BY NAME
@@ -168,17 +169,27 @@ def add_changes(con: duckdb.DuckDBPyConnection, previous: Generation | None, num
             count(*) FILTER (kind = 'image' AND change = 'withdrawn') AS withdrawn_images
         FROM changes WHERE publication = $number
         """,
-        {"number": number, "now": now, "previous": previous.number if attached and previous else None},
+        {"number": number, "now": now, "previous": previous.number if compared and previous else None},
     )
 
 
-def _attach(con: duckdb.DuckDBPyConnection, previous: Generation) -> bool:
+def _compare(con: duckdb.DuckDBPyConnection, previous: Generation, number: int, now: datetime) -> bool:
+    """Append the differences to a generation's catalog; whether it could be read, to its last block."""
     try:
         con.execute(f"ATTACH {literal(str(previous.catalog))} AS before (READ_ONLY)")
-        con.execute("SELECT 1 FROM before.entries, before.images, before.files LIMIT 1")
-    except duckdb.Error:  # damaged, or of a layout that has not these tables
-        con.execute("DETACH DATABASE IF EXISTS before")
+        for query in (*_presence(), *_alterations(con)):
+            con.execute(
+                f"INSERT INTO changes SELECT $number, $now, kind, slug, key, change, field, old, new FROM ({query})",  # noqa: S608
+                {"number": number, "now": now},
+            )
+    except duckdb.Error as cause:
+        other_layout = isinstance(cause, duckdb.CatalogException | duckdb.BinderException)
+        if not other_layout and is_as_recorded(previous.path, previous.path / HASHES, [CATALOG]):
+            raise  # no fault of that generation's
+        con.execute("DELETE FROM changes WHERE publication = $number", {"number": number})
         return False
+    finally:
+        con.execute("DETACH DATABASE IF EXISTS before")
     return True
 
 
@@ -264,14 +275,10 @@ def _until(history: History, number: int) -> History:
 
 
 def _of_catalog(generation: Generation) -> History:
-    """What a generation's catalog holds; nothing where it is older than these tables, or damaged."""
-    try:
-        with duckdb.connect(str(generation.catalog), read_only=True) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            found = [
-                _fitted(con.sql(f"SELECT * FROM {table.name} ORDER BY publication").to_arrow_table(), table)  # noqa: S608
-                for table in (PUBLICATIONS, CHANGES)
-            ]
-    except duckdb.Error:
-        return _empty()
+    with duckdb.connect(str(generation.catalog), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        found = [
+            _fitted(con.sql(f"SELECT * FROM {table.name} ORDER BY publication").to_arrow_table(), table)  # noqa: S608
+            for table in (PUBLICATIONS, CHANGES)
+        ]
     return History(*found)

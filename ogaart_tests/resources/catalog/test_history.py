@@ -24,6 +24,8 @@ from ogaart_tests.resources.catalog.catalog_world import (
     publish,
 )
 
+_HEADERS, _BLOCK = 3 * 4096, 256 * 1024
+"""Bytes before the first block of DuckDB's file, and of each block: https://duckdb.org/docs/stable/internals/storage"""
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 
 
@@ -154,6 +156,30 @@ def test_a_catalog_that_cannot_be_read_is_compared_with_nothing(
     second = published(world, index, files, first)
 
     assert ask(second, "SELECT publication, previous FROM publications ORDER BY 1") == [(1, None), (2, None)]
+
+
+@pytest.mark.slow
+def test_a_catalog_with_one_bad_block_is_compared_whole_or_not_at_all(
+    world: World, index: VectorIndex, files: HistoryFiles
+) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    first = published(world, index, files)
+    another_day(world)
+    whole, outcomes = first.catalog.read_bytes(), []
+    first.catalog.chmod(0o600)
+
+    for place in (None, *range(_HEADERS + 1_000, len(whole), 2 * _BLOCK)):
+        content = bytearray(whole)
+        if place is not None:
+            content[place] ^= 0xFF
+        first.catalog.write_bytes(content)
+        second = publish(world, index, history=files.read(first), previous=first)
+        [previous] = ask(second, "SELECT previous FROM publications ORDER BY publication DESC LIMIT 1")
+        outcomes.append((*previous, *ask(second, "SELECT count(*) FROM changes")[0]))
+
+    assert outcomes[0] == (1, 6)
+    assert (None, 0) in outcomes
+    assert set(outcomes) == {(1, 6), (None, 0)}
 
 
 def test_a_restored_data_root_counts_on(world: World, index: VectorIndex, files: HistoryFiles) -> None:
