@@ -2,7 +2,8 @@
 
     .venv/bin/python -m benchmarks.vector_keys [--pictures 500000]
 
-Both ways in turn, each time in a process of its own; medians of CPU time and the growth of resident memory.
+Both ways in turn, each time in a process of its own that has loaded Parquet, as a step has that has read its tables;
+medians of CPU time and the growth of resident memory.
 """
 
 import argparse
@@ -29,6 +30,7 @@ WANTED = 750
 LOOK = """
 import json, resource, sys, time
 from pathlib import Path
+import pyarrow.compute, pyarrow.parquet
 from ogaart.resources.storage.vectors import Vectors
 wanted = json.loads(Path(sys.argv[2]).read_text())
 def resident():

@@ -82,7 +82,7 @@ class DerivedBytes(Segments[DerivedLocation, DerivedRows]):
         return DerivedLocation(place.segment, place.row)
 
     def _read_locations(self, name: str) -> dict[str, DerivedLocation]:
-        return _located(name, texts(pq.read_table(self.folder / name, columns=["key"])["key"]))
+        return _located(name, texts(pq.read_table(self.folder / name, columns=["key"], use_threads=False)["key"]))
 
     def _read_whole(self, name: str) -> DerivedRows:
         try:

@@ -146,7 +146,7 @@ class Vectors(Segments[VectorLocation, Scanned]):
         return VectorLocation(*place)
 
     def _read_locations(self, name: str) -> dict[str, VectorLocation]:
-        rows = pq.read_table(self.folder / name, columns=["key", "norm"])
+        rows = pq.read_table(self.folder / name, columns=["key", "norm"], use_threads=False)
         return _located(name, texts(rows["key"]), rows["norm"].to_numpy().tolist())
 
     def _read_whole(self, name: str) -> Scanned:
