@@ -1,12 +1,14 @@
 """Materialize everything twice on the demo enlarged tenfold: the second time must cost next to nothing.
 
     .venv/bin/python -m benchmarks.second_run [--model vgg16] [--copies 10] [--per-page 144] [--rounds 3]
+        [--baseline FOLDER]
 
 The model is VGG16 with random weights, as slow as the published ones, or the demo's EfficientNet-Lite0. Each pass
 is a process of its own that discovers, materializes every partition and publishes, as a person would at a terminal.
 Process start (interpreter and imports) is measured in that process and subtracted; both are printed. Further passes are
-run in turn with the same Dagster steps with empty bodies (``empty_steps``), and medians compared. Exits with 1 where a
-pass after the first sent requests to the site, embedded, upserted, or took more than 3 % of the first.
+run in turn with the same Dagster steps with empty bodies (``empty_steps``), and medians compared. ``--baseline`` names
+a working tree of another version (``git worktree add FOLDER COMMIT``), whose passes run in turn with these. Exits with
+1 where a pass after the first sent requests to the site, embedded, upserted, or took more than 3 % of the first.
 """
 
 import argparse
@@ -58,11 +60,16 @@ print(json.dumps({
 """
 
 
-def one_pass(environment: dict[str, str]) -> dict[str, Any]:
-    """Run one pass; seconds of process start and of the work, with the counts."""
+def one_pass(environment: dict[str, str], tree: Path | None = None) -> dict[str, Any]:
+    """Run one pass, of this version or of a working tree; seconds of process start and of the work, with the counts."""
     began = time.time()
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PASS], env=environment, stdout=subprocess.PIPE, check=True, text=True
+        [sys.executable, "-W", "ignore", "-c", PASS],
+        env=environment if tree is None else {**environment, "PYTHONPATH": str(tree)},
+        cwd=tree,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
     )
     ended = time.time()
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -102,6 +109,24 @@ def compare(passes: Sequence[dict[str, Any]], empty: Sequence[dict[str, Any]]) -
         )
 
 
+def compare_versions(passes: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> None:
+    """Print the first pass, and the medians of those that found nothing changed, beside those of another version."""
+    for what, some, others in (
+        ("first pass", passes[:1], baseline[:1]),
+        ("nothing changed", passes[1:], baseline[1:]),
+    ):
+        for name, unit in (("work", "s"), ("cpu", "CPU s")):
+            ours, theirs = (median(one[name] for one in found) for found in (some, others))
+            print(f"{what}, this version / the baseline: {ours:.2f} / {theirs:.2f} {unit} = {ours / theirs:.2f}")
+    ours, theirs = (found[-1]["files"] for found in (passes, baseline))
+    print(f"files under the data root, this version / the baseline: {ours:,} / {theirs:,}")
+
+
+def count_files(data: Path) -> int:
+    """Files and links under a data root."""
+    return sum(not path.is_dir() or path.is_symlink() for path in data.rglob("*"))
+
+
 def main() -> int:
     from benchmarks.quality.report import cpu
     from benchmarks.search_load import draw_weights
@@ -112,6 +137,7 @@ def main() -> int:
     parser.add_argument("--per-page", type=int, default=144, help="entries a result page; the site's own is 144")
     parser.add_argument("--data", type=Path, help="data root to use and keep")
     parser.add_argument("--model", choices=("vgg16", "efficientnet_lite0"), default="vgg16")
+    parser.add_argument("--baseline", type=Path, help="working tree of another version to run in turn")
     parser.add_argument("--rounds", type=int, default=3, help="passes in which nothing has changed")
     options = parser.parse_args()
     print(f"Processor: {cpu()}", flush=True)
@@ -132,13 +158,19 @@ def main() -> int:
         if options.model == "vgg16" and "OGAART_WEIGHTS" not in environment:
             environment["OGAART_WEIGHTS"] = str(Path(scratch) / "vgg16-drawn.pth")
             draw_weights(Path(environment["OGAART_WEIGHTS"]))
-        passes, empty = [], []
+        passes, empty, baseline = [], [], []
         for number in range(1 + options.rounds):
             before = len(site.requests)
             found = one_pass(environment)
             found["asked"] = len(site.requests) - before
+            found["files"] = count_files(data)
             passes.append(found)
             print(f"pass {number + 1}: {json.dumps(found)}", flush=True)
+            if options.baseline is not None:
+                other = Path(scratch) / "baseline"
+                baseline.append(one_pass({**environment, "OGAART_DATA": str(other)}, options.baseline.resolve()))
+                baseline[-1]["files"] = count_files(other)
+                print(f"baseline: {json.dumps(baseline[-1])}", flush=True)
             if number:
                 empty.append(empty_pass(environment, found["keys"]))
                 print(f"empty: {json.dumps(empty[-1])}", flush=True)
@@ -153,6 +185,8 @@ def main() -> int:
         f"{second['embedded']} embeddings, {second['upserted']} upserts, {second['changed']} rows changed"
     )
     compare(passes[1:], empty)
+    if baseline:
+        compare_versions(passes, baseline)
     wasted = sum(one[what] for one in passes[1:] for what in ("asked", "embedded", "upserted", "changed"))
     failed = bool(wasted or share > MOST or any(one["errors"] for one in passes))
     return 1 if failed else 0
