@@ -19,6 +19,7 @@ from ogaart.imaging import self_extracting, unity
 from ogaart.imaging.archive_headers import Envelope, read_envelope
 from ogaart.imaging.archive_members import Member, Stop
 from ogaart.imaging.atlases.base import MAX_BYTES as MAX_ATLAS_BYTES
+from ogaart.imaging.atlases.base import MAX_OF_FILE
 from ogaart.imaging.atlases.reader import may_be_atlas, read_atlases
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.formats import layered_zip
@@ -68,6 +69,7 @@ class Walk:
     unpacked_bytes: int = field(default=0, init=False)
     searched_bytes: int = field(default=0, init=False)
     members: int = field(default=0, init=False)
+    atlas_regions: int = field(default=0, init=False)
 
     def members_of(
         self, stream: IO[bytes], kind: FileType, index: str = "", path: str = "", depth: int = 0
@@ -270,7 +272,8 @@ class Walk:
             if len(content) > MAX_ATLAS_BYTES:
                 return self._pass_over(archive, member, bytes(content), blocks)
         member.bytes, member.sha256 = len(content), hashlib.sha256(content).hexdigest()
-        member.atlases = read_atlases(bytes(content))
+        member.atlases = read_atlases(bytes(content), MAX_OF_FILE - self.atlas_regions)
+        self.atlas_regions += sum(len(atlas.regions) for atlas in member.atlases)
         return member
 
     def _check_depth(self, depth: int) -> None:

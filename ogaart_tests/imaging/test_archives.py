@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ogaart.core.states import MemberStatus
+from ogaart.imaging.atlases.base import MAX_OF_FILE
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember
@@ -36,6 +37,18 @@ def test_every_format(name: str, unpack: Unpack) -> None:
     ]
     assert rows[0].content == FROG
     assert rows[2].content == BUSH
+
+
+def test_what_all_atlases_of_an_archive_state_is_bounded(unpack: Unpack) -> None:
+    tile_set = b'<tileset tilewidth="1" tileheight="1"><image source="a.png"/></tileset>'
+    several = b"<map>" + tile_set * 40 + b"</map>"
+
+    rows = unpack(zipped({"one.tmx": several, "two.tmx": several, "frog.png": FROG, "three.tsx": tile_set}))
+
+    counts = [sum(len(atlas.regions) for atlas in row.atlases) for row in rows]
+    assert sum(counts) == MAX_OF_FILE
+    assert counts[0] > counts[1] > 0
+    assert rows[2].status == MemberStatus.PICTURE
 
 
 @pytest.mark.parametrize("how", ["gz", "bz2", "xz", "zst"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ogaart.imaging.atlases.base import MAX_BYTES, MAX_REGIONS, Atlas, Region
+from ogaart.imaging.atlases.base import MAX_BYTES, MAX_OF_FILE, MAX_REGIONS, Atlas, Region
 from ogaart.imaging.atlases.reader import may_be_atlas, picture_of, read_atlases
 
 FRAME = {"frame": {"x": 2, "y": 4, "w": 16, "h": 24}, "rotated": False, "trimmed": False}
@@ -176,6 +176,11 @@ def test_a_libgdx_text_may_have_several_pictures() -> None:
         '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><TextureAtlas>&c;</TextureAtlas>',
         '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><TextureAtlas>&b;</TextureAtlas>',
         PLIST.format("<key>frame</key><string>{{2,4}}</string>"),
+        PLIST.format(f"<key>frame</key>{'<array>' * 60_000}{'</array>' * 60_000}"),
+        '{"tilewidth": 8, "tileheight": 8, "imagewidth": Infinity, "imageheight": 8, "image": "a.png"}',
+        '{"tilewidth": 1e999, "tileheight": 8, "image": "a.png"}',
+        '{"tilewidth": 8, "tileheight": 8, "columns": 1e999, "tilecount": 4, "image": "a.png"}',
+        '{"tilewidth": 9e20, "tileheight": 8, "imagewidth": 9e20, "imageheight": 8, "image": "a.png"}',
         "<plist><dict><key>frames</key>",
         "<tileset tilewidth='a' tileheight='1'><image source='a.png' width='1' height='1'/></tileset>",
         "trees.png\nsize: 1,1\noak\n  xy: a\n",
@@ -196,6 +201,46 @@ def test_atlases_are_bounded() -> None:
 
     assert len(atlas.regions) == MAX_REGIONS
     assert read_atlases(b'{"frames": {}' + b" " * MAX_BYTES) == ()
+
+
+def test_all_atlases_of_a_text_are_bounded_together() -> None:
+    """A map of Tiled may name many tile sets; each that states no size may have thousands of tiles."""
+    tile_set = '<tileset tilewidth="1" tileheight="1"><image source="a.png"/></tileset>'
+    text = f"<map>{tile_set * 400}</map>".encode()
+
+    found, few = read_atlases(text), read_atlases(text, 2 * MAX_REGIONS + 1)
+
+    assert sum(len(atlas.regions) for atlas in found) == MAX_OF_FILE
+    assert [len(atlas.regions) for atlas in few] == [MAX_REGIONS, MAX_REGIONS]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"imagewidth": 64, "imageheight": 16, "spacing": 9e20},
+        {"columns": 1e30, "tilecount": 1e30, "spacing": 9e20},
+        {"spacing": 9e20},
+    ],
+    ids=["by size", "by count", "by neither"],
+)
+def test_tiles_that_lie_beyond_any_picture_are_left_out(stated: dict[str, float]) -> None:
+    text = json.dumps({"tilewidth": 16, "tileheight": 16, "image": "t.png", **stated})
+
+    [atlas] = read_atlases(text.encode())
+
+    assert [(one.x, one.y, one.width, one.height) for one in atlas.regions] == [(0, 0, 16, 16)]
+
+
+def test_names_can_be_stored_whatever_a_text_holds() -> None:
+    """JSON may hold half of a surrogate pair, which no UTF-8 can, and anything in place of a name."""
+    text = '{"frames": [{"filename": "o\\ud83dk", "frame": {"x": 2, "y": 4, "w": 16, "h": 24}}, %s], "meta": %s}'
+    other = '{"filename": [1], "frame": {"x": 0, "y": 0, "w": 8, "h": 8}}'
+
+    [atlas] = read_atlases((text % (other, '{"image": "\\udc00.png"}')).encode())
+    [unnamed] = read_atlases((text % (other, '{"image": {}, "app": 7}')).encode())
+
+    assert (atlas.picture, unnamed.picture) == ("?.png", "")
+    assert [one.name for one in atlas.regions] == ["o?k", ""]
 
 
 @pytest.mark.parametrize(

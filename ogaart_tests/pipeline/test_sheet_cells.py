@@ -29,6 +29,7 @@ ATLAS = b"""<TextureAtlas imagePath="trees.png">
 </TextureAtlas>"""
 
 
+NO_TEXT = b'{"frames": {"\\ud83d": {"frame": {"x": 0, "y": 0, "w": 8, "h": 8}}}, "meta": {"image": "\\ud83d"}}'
 TILE_SET = '<tileset tilewidth="32" tileheight="32"><image source="floor.png"/></tileset>'
 
 
@@ -69,6 +70,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         **{f"hero {way}.tres": godot("hero.png", 32 * n, 0) for n, way in enumerate(("left", "right", "up"))},
         "floor.png": png(3, 2),
         "floor.tsx": TILE_SET.encode("utf-16"),
+        "odd.json": NO_TEXT,
+        "odd.tsj": b'{"tilewidth": 1e999, "tileheight": 8, "image": "frog.png"}',
         "frog.png": FROG,
         "readme.txt": b"hello",
     }
@@ -85,7 +88,7 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     [partition] = world.stores.tables.partitions(CELLS)
     source = "TextureAtlas XML: data/trees.xml"
 
-    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 7 + MAX_REGIONS
+    assert len(world.stores.tables.read(ATLAS_REGIONS, partition)) == 8 + MAX_REGIONS
     cells = named(world, partition)
     assert cells["art/trees.png"] == [
         (CellKind.NAMED, "oak", (0, 0, 32, 32), source),
@@ -135,7 +138,7 @@ def test_an_atlas_names_cells_and_other_sheets_are_recognised(world: World) -> N
     assert trees not in compared
     assert [row for row in garbage_collection.collect(world.settings).rows if row["what"].startswith("derived")] == []
     assert world.sql("SELECT count(*), count(name) FROM cells") == [(23, 11)]
-    assert world.sql("SELECT count(*) FROM atlas_regions") == [(7 + MAX_REGIONS,)]
+    assert world.sql("SELECT count(*) FROM atlas_regions") == [(8 + MAX_REGIONS,)]
     served = sqlite3.connect(world.generation.path / "words.sqlite")
     assert served.execute("SELECT count(*) FROM cells").fetchone() == (23,)
     served.close()

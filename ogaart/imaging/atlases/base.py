@@ -15,6 +15,9 @@ MAX_BYTES = 2 << 20
 MAX_REGIONS = 4096
 """Of one atlas; the rest is left out."""
 
+MAX_OF_FILE = 1 << 18
+"""Regions of all atlases of one text, or of all texts of one archive; the rest is left out."""
+
 MAX_NAME = 200
 """Characters kept of a region's name."""
 
@@ -72,15 +75,33 @@ def region(
     Raises:
         InvalidAtlas: a value is not a number.
     """
-    try:
-        left, top, wide, high = (int(float(str(value))) for value in (x, y, width, height))
-    except (ValueError, OverflowError) as cause:
-        raise InvalidAtlas(f"region {str(name)[:MAX_NAME]!r}: {cause}") from cause
+    left, top, wide, high = (whole_number(value) for value in (x, y, width, height))
     if rotated:
         wide, high = high, wide
     if not (0 <= left < _MAX_SIDE and 0 <= top < _MAX_SIDE and 0 < wide <= _MAX_SIDE and 0 < high <= _MAX_SIDE):
         return None
-    return Region(str(name)[:MAX_NAME], left, top, wide, high)
+    return Region(_text(name, MAX_NAME), left, top, wide, high)
+
+
+def whole_number(value: object) -> int:
+    """A stated number, without its fraction; an atlas may write it as text.
+
+    Raises:
+        InvalidAtlas: it is not a number, or is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidAtlas(f"{type(value).__name__} in place of a number")
+    try:
+        return int(float(value))
+    except (ValueError, OverflowError) as cause:
+        raise InvalidAtlas(f"in place of a number: {cause}") from cause
+
+
+def _text(value: object, most: int) -> str:
+    """A stated name as far as it is kept; empty of what is none. Halves of a surrogate pair are no text."""
+    if not isinstance(value, str | int | float):
+        return ""
+    return str(value)[:most].encode("utf-8", "replace").decode()
 
 
 def atlas(kind: str, picture: object, regions: Iterable[Region | None], *, from_below: bool = False) -> Iterator[Atlas]:
@@ -93,7 +114,7 @@ def atlas(kind: str, picture: object, regions: Iterable[Region | None], *, from_
         if len(kept) == MAX_REGIONS:
             break
     if kept:
-        yield Atlas(kind, str(picture or "")[:1024], tuple(kept), from_below)
+        yield Atlas(kind, _text(picture or "", 1024), tuple(kept), from_below)
 
 
 @dataclass(frozen=True)
@@ -110,7 +131,7 @@ class TileGrid:
     margin: int = 0
     spacing: int = 0
 
-    def in_picture(self, width: int, height: int) -> Iterator[Region]:
+    def in_picture(self, width: int, height: int) -> Iterator[Region | None]:
         """The tiles of a picture of a size, row by row, named by their numbers from 0.
 
         Raises:
@@ -120,18 +141,18 @@ class TileGrid:
         across, down = self._columns(width, self.tile[0]), self._columns(height, self.tile[1])
         yield from self.counted(across, across * down)
 
-    def counted(self, columns: int, count: int) -> Iterator[Region]:
-        """So many tiles in so many columns, row by row, named by their numbers from 0.
+    def counted(self, columns: int, count: int) -> Iterator[Region | None]:
+        """So many tiles in so many columns, ``MAX_REGIONS`` at most, row by row, named by their numbers from 0.
 
         Raises:
             InvalidAtlas: a size is not positive.
         """
         self._check()
-        for number in range(count if columns > 0 else 0):
+        for number in range(min(count, MAX_REGIONS) if columns > 0 else 0):
             row, column = divmod(number, columns)
             yield self._at(str(number), column, row)
 
-    def anywhere(self) -> Iterator[Region]:
+    def anywhere(self) -> Iterator[Region | None]:
         """The tiles of a picture whose size is not stated, named ``column:row``: those outside it are left out later.
 
         Raises:
@@ -143,10 +164,10 @@ class TileGrid:
             for column in range(side):
                 yield self._at(f"{column}:{row}", column, row)
 
-    def _at(self, name: str, column: int, row: int) -> Region:
+    def _at(self, name: str, column: int, row: int) -> Region | None:
         width, height = self.tile
         left, top = self.margin + column * (width + self.spacing), self.margin + row * (height + self.spacing)
-        return Region(name, left, top, width, height)
+        return region(name, left, top, width, height)
 
     def _columns(self, width: int, tile: int) -> int:
         return max(0, (width - self.margin - tile) // (tile + self.spacing) + 1)
@@ -156,7 +177,7 @@ class TileGrid:
             raise InvalidAtlas(f"tiles of {self.tile[0]} x {self.tile[1]} in {sides}")
 
 
-def tiles(grid: TileGrid, size: tuple[int, int] | None, columns: int, count: int) -> Iterator[Region]:
+def tiles(grid: TileGrid, size: tuple[int, int] | None, columns: int, count: int) -> Iterator[Region | None]:
     """The regions of a tile set, by what is stated of it: its picture's size, else the number of its tiles.
 
     Args:

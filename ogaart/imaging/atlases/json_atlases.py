@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ogaart.imaging.atlases.base import Atlas, InvalidAtlas, Region, TileGrid, atlas, region, tiles
+from ogaart.imaging.atlases.base import Atlas, Region, TileGrid, atlas, region, tiles, whole_number
 
 
 def parse(text: str) -> Iterator[Atlas]:
@@ -28,7 +28,8 @@ def parse(text: str) -> Iterator[Atlas]:
     elif "frames" in found:
         stated = found.get("meta")
         about = stated if isinstance(stated, dict) else {}
-        kind = "Aseprite JSON" if "aseprite" in str(about.get("app", "")) else "TexturePacker JSON"
+        app = about.get("app")
+        kind = "Aseprite JSON" if isinstance(app, str) and "aseprite" in app else "TexturePacker JSON"
         yield from atlas(kind, about.get("image"), _frames(found["frames"]))
     elif "tilewidth" in found and "image" in found:
         yield from _tile_set(found)
@@ -54,12 +55,11 @@ def _frames(frames: object) -> Iterator[Region | None]:
 
 
 def _tile_set(found: Mapping[str, Any]) -> Iterator[Atlas]:
-    try:
-        tile = int(found["tilewidth"]), int(found["tileheight"])
-        grid = TileGrid(tile, int(found.get("margin") or 0), int(found.get("spacing") or 0))
-        width, height = int(found.get("imagewidth") or 0), int(found.get("imageheight") or 0)
-        columns, count = int(found.get("columns") or 0), int(found.get("tilecount") or 0)
-    except (KeyError, TypeError, ValueError) as cause:
-        raise InvalidAtlas(f"tile set without {cause}") from cause
+    def number(name: str) -> int:
+        return whole_number(found.get(name) or 0)
+
+    grid = TileGrid((number("tilewidth"), number("tileheight")), number("margin"), number("spacing"))
+    width, height = number("imagewidth"), number("imageheight")
+    columns, count = number("columns"), number("tilecount")
     size = (width, height) if width and height else None
     yield from atlas("Tiled", found["image"], tiles(grid, size, columns, count))

@@ -7,11 +7,11 @@ import unicodedata
 from typing import TYPE_CHECKING, TypeVar
 
 from ogaart.imaging.atlases import json_atlases, text_atlases, xml_atlases
-from ogaart.imaging.atlases.base import MAX_BYTES, Atlas, InvalidAtlas
+from ogaart.imaging.atlases.base import MAX_BYTES, MAX_OF_FILE, Atlas, InvalidAtlas
 from ogaart.imaging.atlases.encodings import as_utf8, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -36,35 +36,42 @@ def may_be_atlas(head: bytes) -> bool:
     return text_atlases.is_libgdx(start.decode("utf-8", "replace"))
 
 
-def read_atlases(data: bytes) -> tuple[Atlas, ...]:
+def read_atlases(data: bytes, most: int = MAX_OF_FILE) -> tuple[Atlas, ...]:
     """The atlases that a text holds.
 
     Args:
         data: the text, of at most ``MAX_BYTES``; what is longer is not read.
+        most: regions of all of them; those of which there is no room for all, and what is behind, are left out.
 
     Returns:
         None where it is not an atlas, or where its values are invalid: a picture is then divided by what it shows.
     """
     if len(data) > MAX_BYTES:
         return ()
+    found: list[Atlas] = []
     try:
-        return tuple(_read(data))
+        for atlas in _read(data):
+            most -= len(atlas.regions)
+            if most < 0:
+                break
+            found.append(atlas)
     except InvalidAtlas:
         return ()
+    return tuple(found)
 
 
-def _read(data: bytes) -> list[Atlas]:
+def _read(data: bytes) -> Iterator[Atlas]:
     data = as_utf8(data)
     if data.startswith(b"<"):
-        return list(xml_atlases.parse(data))
+        return xml_atlases.parse(data)
     text = decoded(data)
     if text.startswith("{"):
-        return list(json_atlases.parse(text))
+        return json_atlases.parse(text)
     if text.startswith("[gd_"):
-        return list(text_atlases.godot(text))
+        return text_atlases.godot(text)
     if text.startswith("fileFormatVersion:"):
-        return list(text_atlases.unity(text))
-    return list(text_atlases.libgdx(text)) if text_atlases.is_libgdx(text) else []
+        return text_atlases.unity(text)
+    return text_atlases.libgdx(text) if text_atlases.is_libgdx(text) else iter(())
 
 
 def picture_of(stated: str, atlas_path: str, pictures: Mapping[str, T]) -> T | None:

@@ -86,7 +86,8 @@ def _plist_frames(frames: Mapping[str, object]) -> Iterator[Region | None]:
         if "width" in frame:  # the first of its formats
             yield region(name, frame.get("x"), frame.get("y"), frame["width"], frame.get("height"))
             continue
-        numbers = _NUMBERS.findall(str(frame.get("frame") or frame.get("textureRect") or ""))
+        stated = frame.get("frame") or frame.get("textureRect")
+        numbers = _NUMBERS.findall(stated) if isinstance(stated, str) else []
         if len(numbers) != 4:
-            raise InvalidAtlas(f"region {name[:80]!r}: {str(frame)[:80]}")
+            raise InvalidAtlas(f"region {name[:80]!r} has no place")
         yield region(name, *numbers, rotated=bool(frame.get("rotated") or frame.get("textureRotated")))
