@@ -98,7 +98,7 @@ def copy_file(source: Path, dest: Path) -> None:
     """Copy a file's bytes, not its mode, leaving holes where there are zeros; only what it holds is read."""
     with source.open("rb", buffering=0) as read, dest.open("wb", buffering=0) as write:
         size = os.fstat(read.fileno()).st_size
-        for start, end in _extents(read.fileno(), size):
+        for start, end in extents(read.fileno(), size):
             for offset in range(start, end, _BLOCK):
                 block = os.pread(read.fileno(), min(_BLOCK, end - offset), offset)
                 if block != _ZEROS[: len(block)]:
@@ -119,7 +119,7 @@ def sparse_sha256(path: Path, copy: Path | None = None) -> str:
         digest = hashlib.sha256(size.to_bytes(8, "little"))
         writes = copy is not None and not _shares_blocks(read.fileno(), write.fileno())
         begun = -1
-        for start, end in _extents(read.fileno(), size):
+        for start, end in extents(read.fileno(), size):
             # Whole blocks, wherever the holes are: the same bytes have the same hash on every file system.
             for offset in range(start // _BLOCK * _BLOCK, end, _BLOCK):
                 if offset <= begun:
@@ -153,8 +153,13 @@ def _shares_blocks(source: int, empty: int) -> bool:
     return True
 
 
-def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where a file holds data, as (start, end); all of it where the file system does not tell."""
+def extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where a file holds data, as (start, end); all of it where the file system does not tell.
+
+    Args:
+        descriptor: the open file.
+        size: its length in bytes.
+    """
     place = 0
     while place < size:
         try:
