@@ -18,6 +18,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from ogaart.demo.http import Request
+from ogaart_tests.kept_dagster import kept_dagster
 from ogaart_tests.world import World, copy_data_root, copy_world, open_world
 
 PREFIXES = ("OGAART_", "QDRANT_", "DAGSTER_HOME")
@@ -81,6 +82,12 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Tests kill processes but never cut the power, so none has to wait until its files are on the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dagster_kept() -> Iterator[None]:
+    with kept_dagster():
         yield
 
 
