@@ -60,7 +60,9 @@ ON_POSTGRES = b"""storage:
 _MODULE = re.compile(r"^(?:\w+\.)+(\w+)(?=: )")
 _STATEMENT = re.compile(r"\n\[SQL: .*", re.DOTALL)
 """What SQLAlchemy adds to a database's error, for programmers."""
-_LIMIT = re.compile(rb"(max_concurrent_runs: )\d+")
+_OF_SETTING = b" # OGAART_CONCURRENT_RUNS"
+"""What follows the number of runs where a setting gave it."""
+_LIMIT = re.compile(rb"(max_concurrent_runs: )\d+(%b)?" % _OF_SETTING)
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -103,15 +105,10 @@ def _keep_config(path: Path, settings: Settings) -> None:
         DataRootRefused: an operator's own file does not name the database that the settings name.
         ExtraMissing: the package for that database is not installed.
     """
-    shipped = instance_config().read_bytes()
     kept = path.read_bytes() if path.exists() else b""
-    limit = settings.concurrent_runs
-    wanted = shipped if limit is None else _LIMIT.sub(rb"\g<1>%d" % limit, shipped, count=1)
-    plain = kept if limit is None else _LIMIT.sub(_LIMIT.search(shipped)[0], kept, count=1)  # type: ignore[index]
     if settings.dagster_database is not None:
         require_extra("postgres")
-        wanted += ON_POSTGRES
-    ours = (shipped + ON_POSTGRES).startswith(plain)
+    wanted, ours = _shipped_for(settings, kept)
     if settings.dagster_database is not None and not ours and b"postgres" not in kept:
         raise DataRootRefused(
             f"OGAART_DAGSTER_DATABASE is set, but {path} is your own and names no PostgreSQL database: delete the "
@@ -122,6 +119,25 @@ def _keep_config(path: Path, settings: Settings) -> None:
         note_hash(path)
     elif not hash_note(path).exists():
         note_hash(path)
+
+
+def _shipped_for(settings: Settings, kept: bytes) -> tuple[bytes, bool]:
+    """The shipped configuration for the settings, and whether what is in place is the shipped one for any settings.
+
+    A number of runs that no setting gave is the operator's, and stays where no setting names another.
+    """
+    shipped, limit = instance_config().read_bytes(), settings.concurrent_runs
+    own = _LIMIT.search(shipped)
+    assert own is not None
+    head = kept.removesuffix(ON_POSTGRES)
+    found = _LIMIT.search(head)
+    chosen = found is not None and not found[2] and _LIMIT.sub(own[0], head, count=1) == shipped
+    if limit is not None:
+        wanted = _LIMIT.sub(rb"\g<1>%d%b" % (limit, _OF_SETTING), shipped, count=1)
+    else:
+        wanted = head if chosen else shipped
+    tail = b"" if settings.dagster_database is None else ON_POSTGRES
+    return wanted + tail, (shipped + ON_POSTGRES).startswith(_LIMIT.sub(own[0], kept, count=1))
 
 
 @contextmanager

@@ -297,9 +297,13 @@ class CurrentObjects:
                 linked[key] = Path(entry.path).readlink().name
             else:
                 files.add(key)
-        pointers = self._pointed() or []
+        pointers = self._pointed()
+        if pointers is None:
+            return []
         wrong = [p for p in pointers if linked.get(p.key, "") != Path(p.object).name]
-        if any(_sequence(linked.get(pointer.key, "")) > pointer.sequence for pointer in wrong):
+        lost = linked.keys() - {pointer.key for pointer in pointers}  # a pointer is there before its link
+        older = any(_sequence(linked.get(pointer.key, "")) > pointer.sequence for pointer in wrong)
+        if older or any(followed(self.root / key.name).is_file() for key in lost):
             self.remake()
             pointers = self._pointed() or []
         for pointer in pointers:

@@ -223,19 +223,22 @@ def test_pointers_are_made_again_from_the_objects(tmp_path: Path, links: bool) -
     assert open_tables(tmp_path).cut() == before
 
 
-def test_a_database_of_an_earlier_moment_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [KEY, "2d-art/0001"], ids=["of the same partition", "of a new partition"])
+def test_a_database_of_an_earlier_moment_is_made_again(later: str, tmp_path: Path) -> None:
     tables = open_tables(tmp_path)
     tables.commit("search_pages", KEY, {"search_results": [{"slug": "a"}]})
     with closing(sqlite3.connect(tmp_path / "state.db")) as source, closing(sqlite3.connect(tmp_path / "old")) as old:
         source.backup(old)
-    tables.commit("search_pages", KEY, {"search_results": [{"slug": "b"}]})
+    tables.commit("search_pages", later, {"search_results": [{"slug": "b"}]})
+    before = tables.cut()
     forget(tmp_path)
     (tmp_path / "old").rename(tmp_path / "state.db")
 
-    later = open_tables(tmp_path)
-    later.clean_up()
+    again = open_tables(tmp_path)
+    again.clean_up()
 
-    assert [row["slug"] for row in later.read(SEARCH_RESULTS, KEY)] == ["b"]
+    assert again.cut() == before
+    assert [row["slug"] for row in again.read(SEARCH_RESULTS, later)] == ["b"]
 
 
 def test_rows_are_read_where_the_database_cannot_be(tmp_path: Path) -> None:

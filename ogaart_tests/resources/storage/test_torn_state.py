@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from pydantic import SecretStr
 
-from ogaart.orchestration.instance import instance_config, prepare_home
+from ogaart.orchestration.instance import ON_POSTGRES, instance_config, prepare_home
 from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.catalog.publishing import inputs_of
@@ -80,8 +81,40 @@ def test_a_database_and_a_number_of_runs_change_the_shipped_configuration_of_the
     found = yaml.safe_load(config.read_text())
     assert found["storage"] == {"postgres": {"postgres_url": {"env": "OGAART_DAGSTER_DATABASE"}}}
     assert found["concurrency"]["runs"] == {"max_concurrent_runs": 12}
-    prepare_home(Settings(data=tmp_path, concurrent_runs=3))
+
+
+WORKERS = {"dagster_database": DATABASE, "concurrent_runs": 12}
+
+
+@pytest.mark.parametrize("settings", [WORKERS, {"dagster_database": DATABASE}, {"concurrent_runs": 12}])
+def test_the_shipped_configuration_comes_back_with_the_settings(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    config = tmp_path / "dagster" / "dagster.yaml"
+    prepare_home(Settings(data=tmp_path, **settings))
+    assert config.read_bytes() != instance_config().read_bytes()
+
+    prepare_home(Settings(data=tmp_path))
+
     assert config.read_bytes() == instance_config().read_bytes()
+
+
+def test_a_number_of_runs_of_the_operators_stays_with_and_without_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    config = tmp_path / "dagster" / "dagster.yaml"
+    own = instance_config().read_bytes().replace(b"max_concurrent_runs: 3", b"max_concurrent_runs: 5")
+    config.parent.mkdir()
+    config.write_bytes(own)
+
+    prepare_home(Settings(data=tmp_path, dagster_database=DATABASE))
+    on_postgres = config.read_bytes()
+    prepare_home(Settings(data=tmp_path))
+
+    assert on_postgres == own + ON_POSTGRES
+    assert config.read_bytes() == own
 
 
 def test_an_own_configuration_without_the_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
