@@ -23,7 +23,11 @@ from ogaart.pipeline import crawl_plan
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.publishing import held_back
 from ogaart.resources.index.base import IndexBroken, IndexUnreachable
+from ogaart.resources.moderation.line_log import LogUnavailable
+from ogaart.resources.objects.store import ObjectsRefused
 from ogaart.resources.platform import Stores
+from ogaart.resources.state.database import StateDamaged, StateRefused
+from ogaart.resources.state.locks import LockLost
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.resources.storage.locks import Locked
 from ogaart.resources.storage.tables import TornTable
@@ -165,8 +169,9 @@ def publish(
 
 def _code_of(kinds: Sequence[str]) -> int:
     """The exit code of a publication that failed, by what its steps raised."""
-    unusable = {kind.__name__ for kind in (IndexUnreachable, Locked, DataRootRefused)}
-    damaged = {kind.__name__ for kind in (IndexBroken, TornTable, SegmentDamaged)}
+    refused = (IndexUnreachable, Locked, DataRootRefused, StateRefused, LockLost, ObjectsRefused, LogUnavailable)
+    unusable = {kind.__name__ for kind in refused}
+    damaged = {kind.__name__ for kind in (IndexBroken, TornTable, SegmentDamaged, StateDamaged)}
     if not unusable.isdisjoint(kinds):
         return EXIT_REFUSED
     return EXIT_DAMAGED if not damaged.isdisjoint(kinds) else EXIT_AUDIT

@@ -242,13 +242,13 @@ def run_job(
         config: run config of its ops.
         tags: more tags of the run.
         verbose: whether Dagster logs to the terminal.
-        raise_on_error: let a step's own exception pass, once the run is recorded as failed.
+        raise_on_error: let the exception of a step, or of what it needs, pass, once the run is recorded as failed.
 
     Raises:
         Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
     """
     chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
-    with interruptible_claims(), _interruption_meant_for_the_command():
+    with interruptible_claims(), _interruption_meant_for_the_command(), _own_exceptions():
         result = chosen.execute_in_process(
             run_config={**(config or {}), **({} if verbose else QUIET)},
             instance=instance,
@@ -262,8 +262,10 @@ def run_job(
     failures += [event.job_failure_data for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"]
     if any(map(_interrupted, failures)):
         raise Interrupted(f"run {result.run_id} was interrupted")
-    errors = [failure_message(event.step_failure_data) for event in result.all_events if event.is_step_failure] or [
-        event.message or "" for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"
+    steps = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    ends = [event for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE"]
+    errors = [failure_message(step) for step in steps] or [
+        _message_of(_raised(end.job_failure_data)) or end.message or "" for end in ends
     ]
     metadata: dict[str, dict[str, Any]] = {}
     partitions: dict[str, dict[str, dict[str, Any]]] = {}
@@ -277,7 +279,7 @@ def run_job(
         if event.is_successful_output and event.step_output_data.metadata:
             facts = {k: v.value for k, v in event.step_output_data.metadata.items()}
             metadata.setdefault(str(event.step_key), facts)
-    raised = [_raised(event.step_failure_data) for event in result.all_events if event.is_step_failure]
+    raised = [_raised(failure) for failure in (*steps, *(end.job_failure_data for end in ends))]
     kinds = tuple(str(error.cls_name) for error in raised if error is not None)
     return Outcome(result.run_id, result.success, tuple(errors), kinds, metadata, partitions)
 
@@ -288,6 +290,15 @@ def _interruption_meant_for_the_command() -> Iterator[None]:
         yield
     except dg.DagsterExecutionInterruptedError as cause:  # where a step's own exception passes
         raise Interrupted("the run was interrupted") from cause
+
+
+@contextmanager
+def _own_exceptions() -> Iterator[None]:
+    """Let what a step needs, such as the database of state, fail with its own exception where steps do."""
+    try:
+        yield
+    except dg.DagsterResourceFunctionError as cause:
+        raise cause.user_exception from cause
 
 
 def _interrupted(failure: Any) -> bool:
@@ -301,9 +312,13 @@ def failure_message(failure: Any) -> str:
     """What a step raised, from its ``step_failure_data``: class and text, and a cause that the text lacks."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
-    error = _raised(failure)
+    return _message_of(_raised(failure)) or "failed without an error"
+
+
+def _message_of(error: Any) -> str:
+    """Class and text of an error, and a cause that the text lacks; empty where there is none."""
     if error is None:
-        return "failed without an error"
+        return ""
     cause = error
     while cause.cause is not None:
         cause = cause.cause
@@ -312,7 +327,7 @@ def failure_message(failure: Any) -> str:
 
 
 def _raised(failure: Any) -> Any:
-    """The error that the step raised, within those that Dagster wraps it in; None where there is none."""
+    """The error that a step, or what it needs, raised, within those that Dagster wraps it in; None where none is."""
     error = failure.error
     while error is not None and error.cause is not None and error.cls_name.startswith("Dagster"):
         error = error.cause

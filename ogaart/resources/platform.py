@@ -112,21 +112,27 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Open the stores; hold this run's lock while the process lives."""
+        with ExitStack() as held:  # let go again where the rest fails: no process lives that would continue the run
+            stores = self._set_up(held, context.run_id)
+            self._held = held.pop_all()
+        self._stores = stores
+
+    def _set_up(self, held: ExitStack, run_id: str | None) -> Stores:
+        """Open the stores and take what a run holds."""
         stores = Stores(Settings())
-        run_id = context.run_id
         note = bus_error_note(stores.root, run_id) if run_id is not None else None
-        self._held.enter_context(report_bus_errors(stores.root.root, note))
+        held.enter_context(report_bus_errors(stores.root.root, note))
         if run_id is not None:
-            self._held.enter_context(hold_together(run_lock(stores.root, run_id), what=f"run {run_id}"))
-        self._held.callback(stores.close)
+            held.enter_context(hold_together(run_lock(stores.root, run_id), what=f"run {run_id}"))
+        held.callback(stores.close)
         if run_id is not None:
-            self._held.enter_context(leased(stores.state, run_id))
+            held.enter_context(leased(stores.state, run_id))
         fault(Fault.RUN_STARTED)
         stores.tables.clean_up()
         clean_up_leftovers(stores.root)
         evict_copies(stores.settings, cut_in_use=not is_free(catalog_lock(stores.root)))
         clean_up_partials(stores.root.site)
-        self._stores = stores
+        return stores
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Close the stores and let the run's lock go."""
