@@ -17,6 +17,8 @@ from ogaart.pipeline.renamed_entries import RenamedEntries
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import unless_unchanged
+from ogaart.pipeline.unchanged.stage_inputs import PageInputs
 from ogaart.resources.moderation.takedowns import decide, read_decisions
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow, LicenceHistoryRow
@@ -56,6 +58,7 @@ def content_pages(context: dg.AssetExecutionContext, platform: Platform) -> Step
     yield from run_partitions(context, platform, Stage.CONTENT_PAGES, read_entries)
 
 
+@unless_unchanged(PageInputs([SEARCH_RESULTS], lambda: [CONTENT_PAGES_VERSION]))
 def read_entries(step: Step) -> None:
     """Bring the partition's entries up to date."""
     tables = step.stores.tables

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -19,13 +21,16 @@ from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.sheet_cells import SheetCells, named_cells
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import unless_unchanged
+from ogaart.pipeline.unchanged.stage_inputs import SegmentInputs, file_states
 from ogaart.resources.embedding.backend_choice import worth_measuring
 from ogaart.resources.embedding.batches import Batch, EmbedderInput, Failure
+from ogaart.resources.embedding.derivations import DERIVATIONS
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.measurement import SAMPLES, measure_backends
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EmbeddingRow, OccurrenceRow
-from ogaart.resources.storage.schema import CELLS, EMBEDDINGS, IMAGES, OCCURRENCES
+from ogaart.resources.storage.schema import ATLAS_REGIONS, CELLS, EMBEDDINGS, FILE_LINKS, IMAGES, OCCURRENCES
 from ogaart.resources.storage.vectors import SEGMENT_ROWS, Vectors
 
 EMBEDDINGS_VERSION = "1"
@@ -61,6 +66,9 @@ def embeddings(context: dg.AssetExecutionContext, platform: Platform) -> StepEve
     yield from run_partitions(context, platform, Stage.EMBEDDINGS, embed)
 
 
+@unless_unchanged(
+    SegmentInputs([IMAGES, OCCURRENCES, ATLAS_REGIONS, FILE_LINKS], lambda: [EMBEDDINGS_VERSION, *DERIVATIONS])
+)
 def embed(step: Step) -> None:
     """Read the pictures that lack something, then point every image at its vector."""
     stores = step.stores
@@ -115,9 +123,26 @@ def embed(step: Step) -> None:
         else:
             rows.append(step.stamp(facts, wanted[number]))
     step.count(compare({i: r["fingerprint"] for i, r in stored.items()}, wanted))
+    step.relies_on = _relies_on(
+        step,
+        space,
+        derived.segments({i: one.boxes for i, one in named.items()}),
+        {vectors.folder / p.segment for p in places.values()},
+    )
     failed = sum(1 for row in rows if row["status"] != "ok")
     step.check("all_embedded", failed == 0, f"{failed} of {len(rows)} images have no vector in {space}")
     step.commit({EMBEDDINGS: (list(stored.values()), rows), CELLS: (sheets.stored, sheets.rows)})
+
+
+def _relies_on(
+    step: Step, space: str, derived: AbstractSet[Path] | None, vectors: AbstractSet[Path]
+) -> dict[str, Any] | None:
+    """The space and the files of segments that the next run relies on; None where there may be something to compute."""
+    if derived is None or any(row["run_id"] == step.run_id for row in step.failures.rows):
+        return None
+    root = step.stores.root.root
+    files = file_states(root, sorted(path.relative_to(root).as_posix() for path in derived | vectors))
+    return None if files is None else {"space": space, "segments": files}
 
 
 def _read_pictures(

@@ -23,6 +23,7 @@ from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.pipeline.stored_pictures import Content, FileKey, StoredPictures, file_of, picture_name, thumbnail_name
+from ogaart.pipeline.unchanged.memory import StepInputs, unless_unchanged
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.packs import PackWriter
 from ogaart.resources.storage.rows import (
@@ -68,6 +69,7 @@ def extracted_images(context: dg.AssetExecutionContext, platform: Platform) -> S
     yield from run_partitions(context, platform, Stage.EXTRACTED_IMAGES, extract)
 
 
+@unless_unchanged(StepInputs([RAW_FILES], lambda: [EXTRACTION_VERSION, REVISION]))
 def extract(step: Step) -> None:
     """Unpack the files that are new or stale; carry the others' pictures into the new pack."""
     tables = step.stores.tables

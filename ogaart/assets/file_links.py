@@ -13,6 +13,7 @@ from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import StepInputs, unless_unchanged
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow, FileLinkRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS
@@ -50,6 +51,7 @@ def file_links(context: dg.AssetExecutionContext, platform: Platform) -> StepEve
     yield from run_partitions(context, platform, Stage.FILE_LINKS, read_links)
 
 
+@unless_unchanged(StepInputs([ENTRIES], lambda: [FILE_LINKS_VERSION]))
 def read_links(step: Step) -> None:
     """Make the link rows of entries whose record changed; keep the others."""
     tables = step.stores.tables

@@ -15,6 +15,8 @@ from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, STORED, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import unless_unchanged
+from ogaart.pipeline.unchanged.stage_inputs import CollectionInputs, points_are_untouched
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.collection import Collection
@@ -57,6 +59,9 @@ def qdrant_collection(context: dg.AssetExecutionContext, platform: Platform) -> 
     yield from run_partitions(context, platform, Stage.QDRANT_COLLECTION, upsert)
 
 
+@unless_unchanged(
+    CollectionInputs([ENTRIES, EMBEDDINGS, FILE_LINKS, OCCURRENCES, IMAGES], lambda: [COLLECTION_VERSION])
+)
 def upsert(step: Step) -> None:
     """Bring the partition's points up to date, flush, then write the ledger.
 
@@ -86,8 +91,9 @@ def upsert(step: Step) -> None:
             missing = len(sample) - len(index.retrieve(sample, with_payload=False))
         step.check("points_stored", missing == 0, f"{missing} of {len(sample)} points looked up are not stored")
     else:
-        step.check("points_stored", True, f"{len(stored)} points, and no file of the collection has changed")
+        step.checks["points_stored"] = points_are_untouched(len(stored))
     identity = collection.identity
+    step.relies_on = {"collection": [collection.space, identity]}
     rows = [
         stored[i]
         if i in stored and stored[i]["fingerprint"] == prints[i]

@@ -16,6 +16,8 @@ from ogaart.pipeline.checks import partition_check
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import unless_unchanged
+from ogaart.pipeline.unchanged.stage_inputs import FileInputs
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched, FetchFailed
 from ogaart.resources.storage.rows import EntryRow, FileLinkRow, RawFileRow
@@ -54,6 +56,7 @@ def raw_files(context: dg.AssetExecutionContext, platform: Platform) -> StepEven
     yield from run_partitions(context, platform, Stage.RAW_FILES, fetch_files)
 
 
+@unless_unchanged(FileInputs([FILE_LINKS, ENTRIES], lambda: [RAW_FILES_VERSION]))
 def fetch_files(step: Step) -> None:
     """Fetch what is new or due again; keep the rest."""
     tables = step.stores.tables
@@ -85,6 +88,8 @@ def fetch_files(step: Step) -> None:
     message = f"{failed} of {len(rows)} files are not available, the limit is {limit:.0%}"
     step.check("few_failures", failed <= limit * len(rows), message)
     step.stores.site.confirm_refusals()
+    if any(row["fingerprint"] != wanted[row["slug"], row["url"]] for row in rows):
+        step.relies_on = None  # what was read before stays for now, in place of what is wanted
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
 

@@ -14,6 +14,8 @@ from ogaart.pipeline.numbered_rows import name_numbered_rows
 from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
+from ogaart.pipeline.unchanged.memory import unless_unchanged
+from ogaart.pipeline.unchanged.stage_inputs import ListingInputs
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import Sweep
@@ -54,6 +56,7 @@ def search_pages(context: dg.AssetExecutionContext, platform: Platform) -> StepE
     yield from run_partitions(context, platform, Stage.SEARCH_PAGES, read_page)
 
 
+@unless_unchanged(ListingInputs([], lambda: [SEARCH_PAGES_VERSION]))
 def read_page(step: Step) -> None:
     """Fetch and parse the partition's page; replace its rows where they differ."""
     stores = step.stores
@@ -92,6 +95,7 @@ def _parsed(step: Step, url: str, fetched: Fetched, query: SiteQuery) -> tuple[L
         )
     rules = step.stores.site_rules
     listing = rules.parse_listing(step.stores.blobs.read(fetched.sha256))
+    step.relies_on = {"numbered": [row.url for row in listing.rows if row.by_number]}
     listing = name_numbered_rows(listing, rules, step.stores.blobs, step.get)
     return listing, rules.is_past_end(listing, query, step.page)
 

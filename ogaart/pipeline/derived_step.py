@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 from ogaart.core.staleness import fingerprint
 from ogaart.likeness import cells
@@ -64,6 +65,26 @@ class DerivedStep:
             if not self._step.failures.keep_until_due(*self._failure_key(number, cells.SPACE)):
                 lacking.setdefault(self._images[number]["pixel_sha256"], {})[key] = named[number]
         return lacking
+
+    def segments(self, named: Mapping[int, Sequence[Sequence[int]]]) -> set[Path] | None:
+        """The files that hold what is derived from the pictures; None where something is missing that has not failed.
+
+        Args:
+            named: as of ``lacking_named``.
+        """
+        files: set[Path] = set()
+        for space, store in self._stores.items():
+            keys = {i: {image["pixel_sha256"]} for i, image in self._images.items()}
+            if space == cells.SPACE:
+                for number, boxes in named.items():
+                    keys[number].add(cells.key_of_named(self._images[number]["pixel_sha256"], boxes))
+            places = store.locate({key for wanted in keys.values() for key in wanted})
+            for number, wanted in keys.items():
+                has_failed = self._step.failures.holds_now(self._failure_key(number, space)[0], str(number))
+                if not has_failed and not wanted <= places.keys():
+                    return None
+            files |= {store.folder / place.segment for place in places.values()}
+        return files
 
     def contents(self, space: str, pixels: Sequence[str]) -> dict[str, bytes]:
         """What a space holds of pictures, by pixel hash; nothing of a segment that is found damaged now."""

@@ -69,6 +69,20 @@ class FailureLog:
         self._current[key] = row
         return True
 
+    def hold(self) -> bool:
+        """Whether all stored failures are kept by a run with the same inputs: none is due."""
+        return not any(
+            self._is_due(row) or (row["next_try"] is None and row["http_status"] in REFUSALS) for row in self.stored
+        )
+
+    def keep_all(self) -> None:
+        """Keep all stored failures: the run finds nothing changed."""
+        self._current = dict(self._by_key)
+
+    def holds_now(self, *keys: str) -> bool:
+        """Whether one of these keys has a failure that was kept or recorded in this run."""
+        return any(key in self._current for key in keys)
+
     def is_due(self, key: str, fingerprint: str) -> bool:
         """Whether ``key`` failed with the same inputs before and is to be tried again now."""
         row = self.find(key, fingerprint)

@@ -43,6 +43,7 @@ def run_partitions(
     done: dict[str, dict[str, Any]] = {}
     outcomes: dict[str, dict[str, CheckOutcome]] = {}
     failed: dict[str, Exception] = {}
+    passed_over: list[str] = []
     for key in context.partition_keys:
         try:
             step = _run_until_site_is_up(context, platform.stores, stage, key, refresh, work)
@@ -52,14 +53,15 @@ def run_partitions(
             context.log.exception("%s of %s failed", stage, key)
             failed[key] = cause
             continue
-        context.log.info(
-            "%s of %s: %s",
-            stage,
-            key,
-            ", ".join(f"{step.counts[s]} {s}" for s in RowState if step.counts[s]) or "empty",
-        )
+        line = f"{stage} of {key}: {', '.join(f'{step.counts[s]} {s}' for s in RowState if step.counts[s]) or 'empty'}"
+        if step.repeats:
+            passed_over.append(line)
+        else:
+            context.log.info("%s", line)
         done[key], outcomes[key] = _with_last_changes(context, key, step), step.checks
         context.add_asset_metadata(done[key], partition_key=key)
+    if passed_over:  # one event of the run for all
+        context.log.info("%s", "\n".join(passed_over))
     if failed:
         for key, metadata in done.items():  # a failed step materializes nothing by itself
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))

@@ -60,6 +60,10 @@ class Step:
         self.notes: dict[str, str] = {}
         """What else the Dagster UI shows of this step, in words."""
         self.checks: dict[str, CheckOutcome] = {}
+        self.relies_on: dict[str, Any] | None = {}
+        """What beside tables makes the next run find nothing to do (``pipeline/unchanged``); None: it may find some."""
+        self.repeats = False
+        """Whether nothing had to be looked at: the outcome is that of the run before."""
         self.progress = progress or Progress()
         self.refresh = refresh
         everything = refresh if refresh is not None and not refresh.due else None  # what is due has no failure
@@ -141,6 +145,34 @@ class Step:
             self.stores.tables.commit(self.stage, self.partition, content, pack)
             return True
         return False
+
+    @property
+    def row_counts(self) -> dict[str, int]:
+        """How many rows each table has that was committed."""
+        return {name: rows for name, (rows, _) in self._sizes.items()}
+
+    def repeat(
+        self,
+        counts: Mapping[str, int],
+        rows: Mapping[str, int],
+        checks: Mapping[str, CheckOutcome],
+        extra: Mapping[str, int],
+    ) -> None:
+        """Have the outcome of a run that finds nothing changed.
+
+        Args:
+            counts: rows by state.
+            rows: how many rows each table has.
+            checks: the results of the asset's checks.
+            extra: other figures.
+        """
+        self.repeats = True
+        self.failures.keep_all()
+        self.counts.update({RowState(state): count for state, count in counts.items()})
+        self.counts[RowState.FAILED] = len(self.failures)
+        self._sizes.update({name: (count, 0) for name, count in rows.items()})
+        self.checks.update(checks)
+        self.extra.update(extra)
 
     def _dated(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows; those of this step are written now, which may be long after the step began."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from filelock import FileLock
@@ -33,6 +33,14 @@ JOURNAL = "fetches.jsonl"
 _ROWS = 1000
 _LONG, _MANY = 64 << 20, 4
 """A journal is written again without what was superseded where it is longer than this, and than so many times that."""
+
+
+class RecordState(NamedTuple):
+    """A row as it is stored: a text of all its columns, and the blob with its length; "" where it has none."""
+
+    text: str
+    sha256: str
+    bytes: int
 
 
 class FetchRecords:
@@ -62,6 +70,18 @@ class FetchRecords:
             row = connection.execute(_BY_KEY, {"key": url_key(url)}).one_or_none()
         record = record_of_row(row) if row is not None else None
         return record if record is not None and record.url == url else self._earlier.read(url)
+
+    def states(self, urls: Iterable[str]) -> list[RecordState]:
+        """The rows of those of many URLs that have one, as they are stored; their seals are not compared."""
+        self._follow()
+        keys = [url_key(url) for url in urls]
+        found: list[RecordState] = []
+        with self._state.reading() as connection:
+            for at in range(0, len(keys), _ROWS // 2):
+                wanted = FETCH_RECORDS.c.key.in_(keys[at : at + _ROWS // 2])
+                rows = connection.execute(sa.select(FETCH_RECORDS).where(wanted))
+                found += [RecordState(repr(tuple(row)), row.sha256 or "", row.bytes) for row in rows]
+        return found
 
     def write(self, record: FetchRecord) -> None:
         """Store a record; its blob must be durable already."""

@@ -81,6 +81,10 @@ class Sweeps:
         except (ValueError, KeyError, TypeError):
             return None
 
+    def state(self, query: str) -> str | None:
+        """A text that is another one after each change of a query's sweep; None where no sweep is stored."""
+        return self._facts.state(query)
+
     def store(self, sweep: Sweep) -> None:
         """Keep an accepted sweep as the newest."""
         pages = [{"at": page.at.isoformat(), "slugs": sorted(page.slugs)} for page in sweep.pages]

@@ -3,6 +3,7 @@
 None of them is dear: what is lost with the database is requested again, or made again from what is stored.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -46,6 +47,12 @@ class Facts:
         """As ``read_fact``."""
         with self._state.reading() as connection:
             return read_fact(connection, self._kind, name)
+
+    def state(self, name: str) -> str | None:
+        """The hash of a fact as it is stored, which is not read; None where there is none."""
+        with self._state.reading() as connection:
+            row = connection.execute(_ONE, {"kind": self._kind, "name": name}).one_or_none()
+        return None if row is None else hashlib.sha256(row.content).hexdigest()
 
     def write(self, name: str, fact: Any) -> None:
         """Replace a fact; it is on disk when this returns."""

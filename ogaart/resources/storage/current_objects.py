@@ -7,6 +7,7 @@ from a backup, is current, and is made an object when it is next replaced or cut
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -113,6 +114,24 @@ class CurrentObjects:
         if self.store.remote:
             return [(pointer.key, Path(pointer.object).name) for pointer in self._pointed(kind) or ()]
         return [(key, f"{s.st_size} {s.st_mtime_ns}") for key, path in self.all(kind).items() if (s := path.stat())]
+
+    def states(self, keys: Iterable[Key], partition: str) -> dict[Key, str]:
+        """For each of some keys of a partition a text that is another one after a commit; empty: it has no object.
+
+        Where objects are files of this data root, any writing to the file changes the text as well.
+
+        Raises:
+            PointersUnavailable: which objects are current is not known.
+        """
+        self._make()
+        pointed = {pointer.key: self.root / pointer.object for pointer in self._pointers.all(partition=partition)}
+        if self.store.remote:
+            return {key: self._remote_state(pointed.get(key)) for key in keys}
+        return {key: _state(self.root / key.name) or _state(pointed.get(key), linked=True) for key in keys}
+
+    def _remote_state(self, path: Path | None) -> str:
+        there = path is not None and (path.is_file() or self.store.size(path) is not None)
+        return path.name if path is not None and there else ""
 
     def lost(self) -> list[Pointer]:
         """Pointers whose object is missing, or is not the one that they name."""
@@ -310,6 +329,16 @@ class CurrentObjects:
             if pointer.key not in files and linked.get(pointer.key) != Path(pointer.object).name:
                 self._point(pointer)
         return pointers
+
+
+def _state(path: Path | None, *, linked: bool = False) -> str:
+    """Name, size and time of a file; empty where there is none, or a link takes its place."""
+    try:
+        found = None if path is None else path.stat() if linked else path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    is_file = found is not None and stat.S_ISREG(found.st_mode)
+    return f"{path.name} {found.st_size} {found.st_mtime_ns}" if path and found and is_file else ""
 
 
 def next_sequence(pointers: Iterable[Pointer]) -> int:

@@ -6,6 +6,7 @@ transaction that points to them (``current_objects``). A cut is what the pointer
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,6 +26,8 @@ from ogaart.resources.storage.table_types import Table
 Row = Mapping[str, Any]
 """A row of any table; what handles one table's rows names their type of ``rows.py``."""
 R = TypeVar("R", bound=Mapping[str, Any])
+_DISTINCT = 1024
+"""Columns of objects whose values are kept in memory; of a page of results, some 10 KB each."""
 
 
 class NewerFormat(RuntimeError):
@@ -122,6 +125,15 @@ class Tables:
         path = self.path(table, stage or table.stage, partition)
         return list(_rows(table, _read(table, path, columns), columns)) if path.exists() else []
 
+    def distinct(self, table: Table, column: str) -> dict[str, frozenset[Any]]:
+        """The values of a column by partition, without null; a process reads each object once. Errors as ``read``."""
+        found: dict[str, frozenset[Any]] = {}
+        for key, path in self.objects.all(table.name).items():
+            status = path.stat()
+            if key.stage == table.stage:
+                found[key.partition] = _distinct(path, status.st_size, status.st_mtime_ns, table.name, column)
+        return found
+
     def exists(self, table: Table, partition: str, stage: str | None = None) -> bool:
         """Whether the stage has written this partition."""
         return self.path(table, stage or table.stage, partition).exists()
@@ -183,6 +195,13 @@ def _write(table: Table, rows: Sequence[Row], path: Path, note: bytes) -> None:
     content = pa.Table.from_pylist(list(rows), schema=table.schema)
     write_sealed(content.replace_schema_metadata({**(content.schema.metadata or {}), NOTE: note}), path)
     sync_file(path)
+
+
+@lru_cache(_DISTINCT)
+def _distinct(path: Path, size: int, time: int, table: str, column: str) -> frozenset[Any]:  # noqa: ARG001 - the key
+    """The values of a column of a file of that size and time."""
+    rows = _rows(by_name(table), _read(by_name(table), path, [column]), [column])
+    return frozenset(value for row in rows if (value := row[column]) is not None)
 
 
 def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
