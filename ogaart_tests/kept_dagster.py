@@ -34,14 +34,14 @@ def kept_dagster() -> Iterator[None]:
 
 
 def _engine(url: str, *, poolclass: type[sa.Pool], connect_args: dict[str, Any] | None = None) -> sa.Engine:
-    return _kept_engine(url, poolclass, tuple(sorted((connect_args or {}).items())))
+    if poolclass is not sa.NullPool:
+        raise AssertionError(f"Dagster keeps connections in a {poolclass.__name__}: its engines are kept already")
+    return _kept_engine(url, tuple(sorted((connect_args or {}).items())))
 
 
 @lru_cache(_ENGINES)
-def _kept_engine(url: str, poolclass: type[sa.Pool], arguments: tuple[tuple[str, Any], ...]) -> sa.Engine:
-    if poolclass is not sa.NullPool:
-        raise AssertionError(f"Dagster keeps connections in a {poolclass.__name__}: its engines are kept already")
-    return sa.create_engine(url, poolclass=poolclass, connect_args=dict(arguments))
+def _kept_engine(url: str, arguments: tuple[tuple[str, Any], ...]) -> sa.Engine:
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args=dict(arguments))
 
 
 _read_migrations = ScriptDirectory.from_config
