@@ -177,6 +177,9 @@ def _compare(con: duckdb.DuckDBPyConnection, previous: Generation, number: int, 
     """Append the differences to a generation's catalog; whether it could be read, to its last block."""
     try:
         con.execute(f"ATTACH {literal(str(previous.catalog))} AS before (READ_ONLY)")
+    except duckdb.Error:  # damaged, or somebody has it open for writing
+        return False
+    try:
         for query in (*_presence(), *_alterations(con)):
             con.execute(
                 f"INSERT INTO changes SELECT $number, $now, kind, slug, key, change, field, old, new FROM ({query})",  # noqa: S608
@@ -189,7 +192,7 @@ def _compare(con: duckdb.DuckDBPyConnection, previous: Generation, number: int, 
         con.execute("DELETE FROM changes WHERE publication = $number", {"number": number})
         return False
     finally:
-        con.execute("DETACH DATABASE IF EXISTS before")
+        con.execute("DETACH before")
     return True
 
 
