@@ -100,6 +100,7 @@ def publish(settings: Settings, points: int) -> None:
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
     store.executescript(serving_files.serving_ddl())
+    store.execute("INSERT INTO packs VALUES (1, 'packs/made.zip')")
     pack = building.path / "packs" / "made.zip"
     pack.parent.mkdir()
     pack.write_bytes(b"thumbnail")
@@ -138,11 +139,14 @@ def publish(settings: Settings, points: int) -> None:
                 " palette_shares, pixel_art, pack, thumb_offset, thumb_length)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (number, slug, bytes.fromhex(pixels), side, side, "RGBA", "png", 1, 1, 16, "[255,65280]", "[0.6,0.4]",
-                 1, "packs/made.zip", 0, 9),
+                 1, 1, 0, 9),
             )  # fmt: skip
             store.execute(
-                "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                (number, 1, f"https://site/f/{number}.png", f"{number}.png", "", "", "", "png", 9, 0, 9),
+                "INSERT INTO files VALUES (?,?,?,?,?)",
+                (len(ids), 1, f"https://site/f/{number}.png", f"{number}.png", bytes(32)),
+            )
+            store.execute(
+                "INSERT INTO places VALUES (?,?,?,?,?,?,?,?)", (number, len(ids), "", bytes(32), "png", 9, 0, 9)
             )
             if len(batch) == BLOCK:
                 index.upsert(batch)

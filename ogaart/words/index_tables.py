@@ -120,7 +120,7 @@ def analyse(store: sqlite3.Connection, slugs: Sequence[str] | None = None) -> An
     """Read the texts of entries and their images.
 
     Args:
-        store: words.sqlite with its tables ``entries``, ``images`` and ``places``.
+        store: words.sqlite with its tables ``entries``, ``images``, ``places`` and ``files``.
         slugs: the entries; None: all that have images.
     """
     found = Analysis()
@@ -134,7 +134,7 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     """Write the index of terms of all images.
 
     Args:
-        store: words.sqlite with its tables ``entries``, ``images`` and ``places``.
+        store: words.sqlite with its tables ``entries``, ``images``, ``places`` and ``files``.
         target: where the index's tables are made; by default there.
 
     Returns:
@@ -219,13 +219,15 @@ def _index_images(
 ) -> None:
     """Index the images' names, entry by entry in the order of the names."""
     pixels: dict[bytes, int] = {}
+    # Publications of earlier versions have the name of its file in each place.
+    apart = "file" in {row[1] for row in store.execute("PRAGMA table_info(places)")}
     rows = store.execute(
-        """
+        f"""
         SELECT i.slug, i.image_id, i.pixel_sha256, i.width, i.height, i.has_alpha, i.pixel_art, i.palette,
-            i.palette_shares, json_group_array(json_array(p.shown_name, p.member_path))
-        FROM images AS i LEFT JOIN places AS p USING (image_id)
+            i.palette_shares, json_group_array(json_array(shown_name, p.member_path))
+        FROM images AS i LEFT JOIN places AS p USING (image_id) {"LEFT JOIN files USING (file)" if apart else ""}
         WHERE ?1 IS NULL OR i.slug IN (SELECT value FROM json_each(?1)) GROUP BY i.image_id ORDER BY i.slug
-        """,
+        """,  # noqa: S608
         (chosen,),
     )
     for slug, some in groupby(rows, key=lambda row: row[0]):

@@ -64,7 +64,7 @@ def update_word_index(
     """Write the index of terms of all images into ``store``.
 
     Args:
-        store: words.sqlite with its tables ``entries``, ``images`` and ``places``.
+        store: words.sqlite with its tables ``entries``, ``images``, ``places`` and ``files``.
         earlier: that of an earlier publication, with its index.
         unchanged: entries whose rows are the same in both, and all of whose images are in both, with how many these
             are; an entry that has lost an image since counts as changed.

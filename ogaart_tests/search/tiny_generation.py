@@ -174,6 +174,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES, *, patches
     found: dict[int, Any] = {}
     pack = building.path / "packs" / "extracted_images" / "tiny" / "0000.zip"
     pack.parent.mkdir(parents=True)
+    store.execute("INSERT INTO packs VALUES (1, ?)", (str(pack.relative_to(building.path)),))
     points: list[Point] = []
     with pack.open("wb") as packed:
         for entry in entries:
@@ -257,12 +258,13 @@ def _write_picture(
         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (number, entry.slug, bytes.fromhex(pixels), width, height, picture.mode, picture.format, picture.frames,
          seen.has_alpha, seen.colours, json.dumps(seen.palette), json.dumps(seen.palette_shares), seen.pixel_art,
-         "packs/extracted_images/tiny/0000.zip", offset, len(thumb)),
+         1, offset, len(thumb)),
     )  # fmt: skip
+    of_file = (n, f"{SITE}/sites/default/files/{quote(file)}", file, bytes.fromhex(sha))
+    file_number = store.execute("INSERT INTO files VALUES (NULL,?,?,?,?)", of_file).lastrowid
     store.execute(
-        "INSERT INTO places VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-        (number, n, f"{SITE}/sites/default/files/{quote(file)}",
-         file, member, sha, hashlib.sha256(content).hexdigest(), picture.format, len(content),
+        "INSERT INTO places VALUES (?,?,?,?,?,?,?,?)",
+        (number, file_number, member, hashlib.sha256(content).digest(), picture.format, len(content),
          inner if entry.archive else None, len(content) if entry.archive else None),
     )  # fmt: skip
     image: ImageRow = {

@@ -257,8 +257,9 @@ def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
         [(indexed,)] = store.execute("SELECT data FROM image_columns WHERE name = 'ids'")
         words = np.sort(np.frombuffer(indexed, "<i8"))
         placed = store.execute("SELECT count(DISTINCT image_id) FROM places").fetchone()[0]
+        packed = "pack IN (SELECT pack FROM packs)" if _has_table(store, "packs") else "pack IS NOT NULL"
         orphans = store.execute(
-            "SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR pack IS NULL"
+            f"SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR ({packed}) IS NOT TRUE"  # noqa: S608
         ).fetchone()[0]
     signatures = open_signatures(generation.path).ids
     packs = {row for row in _packs(generation) if not (generation.path / row).exists()}
@@ -341,7 +342,14 @@ def _words(generation: Generation) -> Iterator[sqlite3.Connection]:
 
 def _packs(generation: Generation) -> list[str]:
     with _words(generation) as store:
+        if _has_table(store, "packs"):
+            return [row[0] for row in store.execute("SELECT path FROM packs WHERE pack IN (SELECT pack FROM images)")]
         return [row[0] for row in store.execute("SELECT DISTINCT pack FROM images WHERE pack IS NOT NULL")]
+
+
+def _has_table(store: sqlite3.Connection, name: str) -> bool:
+    """Whether a words.sqlite has a table; those of earlier versions lack some."""
+    return bool(store.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchall())
 
 
 def _ids(con: duckdb.DuckDBPyConnection, sql: str) -> NDArray[np.int64]:

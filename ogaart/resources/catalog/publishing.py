@@ -34,7 +34,7 @@ from ogaart.resources.storage.schema import STEPS, TABLES
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "11"
+CATALOG_VERSION = "12"
 """Raise it where a publication of the same rows would have other files: then it is published again, in full."""
 
 

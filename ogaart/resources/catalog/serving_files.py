@@ -5,7 +5,7 @@ The service opens no DuckDB: an analyst may hold that file open for writing, whi
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ _BATCH = 2_000  # rows in Python at once
 _SIGNATURE_BYTES = SIGNATURE.nbytes
 
 _PLACE_COLUMNS = (
-    "image_id INTEGER NOT NULL, fid INTEGER, file_url TEXT, shown_name TEXT, member_path TEXT, file_sha256 TEXT,"
-    " sha256 TEXT, format TEXT, bytes INTEGER, pack_offset INTEGER, pack_length INTEGER"
+    "image_id INTEGER NOT NULL, file INTEGER NOT NULL, member_path TEXT, sha256 BLOB, format TEXT, bytes INTEGER,"
+    " pack_offset INTEGER, pack_length INTEGER"
 )
+_FILE_COLUMNS = "file INTEGER PRIMARY KEY, fid INTEGER, file_url TEXT, shown_name TEXT, file_sha256 BLOB"
 _PART_COLUMNS = (
     "part BLOB NOT NULL, whole BLOB NOT NULL, x INTEGER, y INTEGER, width INTEGER, height INTEGER, share REAL"
 )
@@ -45,7 +46,8 @@ INDEXES = """
 CREATE INDEX images_by_pixels ON images(pixel_sha256);
 CREATE INDEX images_by_slug ON images(slug);
 CREATE INDEX places_by_image ON places(image_id);
-CREATE INDEX places_by_file ON places(file_url);
+CREATE INDEX places_by_file ON places(file);
+CREATE INDEX files_by_url ON files(file_url);
 CREATE INDEX licences_by_slug ON licence_history(slug);
 CREATE INDEX parts_by_part ON parts(part);
 CREATE INDEX parts_by_whole ON parts(whole);
@@ -64,7 +66,7 @@ _SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
 _HASHES = frozenset({"pixel_sha256"})
 """Columns of hexadecimal digits that are stored as bytes: there is an index over them."""
 _OF_IMAGE = {
-    "pack": f"'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip'",
+    "path": f"'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip'",
     "thumb_offset": "thumb_offset",
     "thumb_length": "thumb_length",
 }
@@ -77,7 +79,9 @@ def serving_ddl() -> str:
     images = ", ".join(_declared(column, "image_id", "INTEGER PRIMARY KEY") for column in IMAGES.served)
     return f"""
         CREATE TABLE entries({entries}) WITHOUT ROWID;
-        CREATE TABLE images({images}, pack TEXT, thumb_offset INTEGER, thumb_length INTEGER);
+        CREATE TABLE packs(pack INTEGER PRIMARY KEY, path TEXT NOT NULL);
+        CREATE TABLE images({images}, pack INTEGER, thumb_offset INTEGER, thumb_length INTEGER);
+        CREATE TABLE files({_FILE_COLUMNS});
         CREATE TABLE places({_PLACE_COLUMNS});
         CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
         CREATE TABLE renamed_entries(slug TEXT PRIMARY KEY, new_slug TEXT) WITHOUT ROWID;
@@ -136,8 +140,8 @@ SELECT {", ".join((*map(_served, IMAGES.served), *(f"{value} AS {name}" for name
 FROM images WHERE indexed ORDER BY image_id
 """  # noqa: S608
 _PLACES = """
-SELECT o.image_id, o.fid, f.url AS file_url, f.shown_name, o.member_path, o.file_sha256, o.sha256, o.format, o.bytes,
-    o.pack_offset, o.pack_length
+SELECT o.image_id, o.fid, f.url AS file_url, f.shown_name, unhex(o.file_sha256) AS file_sha256, o.member_path,
+    unhex(o.sha256) AS sha256, o.format, o.bytes, o.pack_offset, o.pack_length
 FROM occurrences AS o SEMI JOIN (FROM images WHERE indexed) AS i USING (image_id)
 LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
 ORDER BY o.image_id, o.position
@@ -191,6 +195,11 @@ _SMALL: Mapping[str, str] = {
     "frames": _FRAMES,
 }
 """Tables whose rows may differ although no row of their entry did."""
+_NUMBERED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "images": ("packs", "pack", ("path",)),
+    "places": ("files", "file", ("fid", "file_url", "shown_name", "file_sha256")),
+}
+"""Columns whose values many rows of a table share: the table that has these once, and the column of its numbers."""
 
 
 def write_words(
@@ -262,6 +271,7 @@ def _update_rows(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> N
         store.execute(f"DELETE FROM {table} WHERE image_id IN (SELECT image_id FROM images WHERE {of_entries})")  # noqa: S608
     for table in ("images", "entries", "licence_history"):
         store.execute(f"DELETE FROM {table} WHERE {of_entries}")  # noqa: S608
+    store.execute("DELETE FROM files WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.file = files.file)")
     for table, query in _ROWS.items():
         _copy(con, store, table, query.replace(_SEARCHED, f"{_SEARCHED} AND {of_entries}"))
     for table, query in _SMALL.items():
@@ -297,15 +307,46 @@ def _write_index(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, shar
 
 def _copy(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str, query: str) -> int:
     count = 0
+    numbers = _Numbers(store, *_NUMBERED[table]) if table in _NUMBERED else None
     for rows in _batches(con, query):
+        if numbers is not None:
+            for row in rows:
+                numbers.replace(row)
         marks = ", ".join("?" for _ in rows[0])
         store.executemany(
-            f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608
+            f"INSERT INTO {table}({', '.join(rows[0])}) VALUES ({marks})",  # noqa: S608
             [tuple(_stored(key, value) for key, value in row.items()) for row in rows],
         )
         count += len(rows)
     store.commit()
     return count
+
+
+class _Numbers:
+    """Numbers of what many rows share, as the table of it has them; what is new there is added.
+
+    Args:
+        store: words.sqlite.
+        table: the table, whose first column is the number.
+        column: its name, in this table and in that of the rows.
+        values: the other columns.
+    """
+
+    def __init__(self, store: sqlite3.Connection, table: str, column: str, values: Sequence[str]) -> None:
+        self._store, self._column, self._values = store, column, values
+        marks = ", ".join("?" for _ in (column, *values))
+        self._insert = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608
+        self._known = {row[1:]: row[0] for row in store.execute(f"SELECT * FROM {table}")}  # noqa: S608
+        self._last = max(self._known.values(), default=0)
+
+    def replace(self, row: dict[str, Any]) -> None:
+        """Put the number of a row's shared values in their place."""
+        values = tuple(row.pop(name) for name in self._values)
+        if values not in self._known:
+            self._last += 1
+            self._known[values] = self._last
+            self._store.execute(self._insert, (self._last, *values))
+        row[self._column] = self._known[values]
 
 
 def _stored(key: str, value: Any) -> Any:

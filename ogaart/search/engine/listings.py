@@ -16,8 +16,8 @@ from ogaart.search.results import Hit
 LIKE_IT = 12  # entries that look like another
 _EXAMPLES = 3  # pictures that represent an entry there
 _OF_ENTRY = """
-SELECT i.image_id, i.width, i.height, min(coalesce(p.shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
-FROM images AS i LEFT JOIN places AS p USING (image_id) WHERE i.slug = ? GROUP BY i.image_id
+SELECT i.image_id, i.width, i.height, min(coalesce(shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
+FROM images AS i LEFT JOIN places AS p USING (image_id) {with_files} WHERE i.slug = ? GROUP BY i.image_id
 """
 _ENTRIES = {
     "author": "e.author = ?1 OR EXISTS (SELECT 1 FROM json_each(e.collaborators) WHERE value = ?1)",
@@ -73,7 +73,7 @@ def pictures_of(service: SearchService, slug: str, limit: int, offset: int = 0) 
     """The pictures of an entry, named in any case; None where it has none that is published."""
     with service.store() as (store, blocked):
         slug = store.columns.values["slug"].commonest(slug)
-        rows = store.select(_OF_ENTRY, slug)
+        rows = store.select(_OF_ENTRY.format(with_files=store.with_files), slug)
     named = sorted((_natural(row["name"]), row["image_id"]) for row in rows if row["image_id"] not in blocked)
     ids = tuple(image_id for _, image_id in named)
     return EntryPictures(slug, len(ids), tuple(service.hits(ids[offset : offset + limit])), ids) if ids else None
@@ -82,7 +82,7 @@ def pictures_of(service: SearchService, slug: str, limit: int, offset: int = 0) 
 def frames_of(service: SearchService, hit: Hit) -> tuple[int, ...]:
     """The pictures of a hit's entry that are frames of one animation with it; see ``frames.numbered``."""
     with service.store() as (store, blocked):
-        rows = store.select(_OF_ENTRY, hit.slug)
+        rows = store.select(_OF_ENTRY.format(with_files=store.with_files), hit.slug)
     alike = {
         row["image_id"]: row["name"]
         for row in rows

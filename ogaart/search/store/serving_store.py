@@ -65,6 +65,10 @@ class ServingStore:
         self._has_collaborators = self._database.has("entries", "collaborators")
         self._has_renamed = self._database.has("renamed")
         self._has_renamed_entries = self._database.has("renamed_entries")
+        self.with_files = "LEFT JOIN files USING (file)" if self._database.has("places", "file") else ""
+        """What joins the names and URLs of files to the table ``places``, which has them itself in earlier versions."""
+        numbered = self._rows("SELECT pack, path FROM packs") if self._database.has("packs") else ()
+        self._packs = {row["pack"]: row["path"] for row in numbered}
         self.knows_kinship = self._database.has("families")
         indexed = self._database.word_rows()
         self.columns = ImageColumns(indexed, self._rows)
@@ -197,8 +201,8 @@ class ServingStore:
         found = self._names.known(ids)
         if unread := [image_id for image_id in ids if image_id not in found]:
             rows = self._rows(
-                "SELECT i.image_id, i.width, i.height, p.shown_name, p.member_path"
-                " FROM images i LEFT JOIN places p USING (image_id)"
+                "SELECT i.image_id, i.width, i.height, shown_name, p.member_path"  # noqa: S608
+                f" FROM images i LEFT JOIN places p USING (image_id) {self.with_files}"
                 " WHERE i.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid DESC",
                 json.dumps(unread),
             )
@@ -211,10 +215,11 @@ class ServingStore:
     def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
         """Every place of the pixels of these images, in whatever entry, in the catalog's order."""
         return self._rows(
-            "SELECT DISTINCT p.rowid AS nth, p.*, i.slug, lower(hex(i.pixel_sha256)) AS pixels,"
-            " e.title, e.author, e.licences, e.page_url"
+            "SELECT DISTINCT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
+            f" {_digits('file_sha256')}, {_digits('p.sha256')}, p.format, p.bytes,"
+            " i.slug, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.licences, e.page_url"
             " FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
-            " JOIN places p ON p.image_id = i.image_id JOIN entries e ON e.slug = i.slug"
+            f" JOIN places p ON p.image_id = i.image_id {self.with_files} JOIN entries e ON e.slug = i.slug"
             " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.image_id, p.rowid",
             json.dumps(list(ids)),
         )
@@ -286,7 +291,8 @@ class ServingStore:
 
     def ids_of_file(self, file_url: str) -> list[int]:
         """All images in a file, by its URL."""
-        return [row["image_id"] for row in self._rows("SELECT image_id FROM places WHERE file_url = ?", file_url)]
+        of_file = "file IN (SELECT file FROM files WHERE file_url = ?)" if self.with_files else "file_url = ?"
+        return [row["image_id"] for row in self._rows(f"SELECT image_id FROM places WHERE {of_file}", file_url)]  # noqa: S608
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 
@@ -296,14 +302,15 @@ class ServingStore:
         if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
             return None
         row = rows[0]
-        place = FileSlice(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], self._objects)
+        place = FileSlice(self._pack(row["pack"]), row["thumb_offset"], row["thumb_length"], self._objects)
         return place.read()
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
         rows = self._rows(
-            "SELECT i.pack, p.shown_name, p.member_path, p.file_sha256, p.format, p.pack_offset, p.pack_length"
-            " FROM images i JOIN places p USING (image_id) WHERE image_id = ? ORDER BY p.rowid LIMIT 1",
+            f"SELECT i.pack, shown_name, p.member_path, {_digits('file_sha256')}, p.format, p.pack_offset,"  # noqa: S608
+            f" p.pack_length FROM images i JOIN places p USING (image_id) {self.with_files}"
+            " WHERE image_id = ? ORDER BY p.rowid LIMIT 1",
             image_id,
         )
         if not rows:
@@ -314,11 +321,15 @@ class ServingStore:
         return Original(
             name=name,
             format=row["format"] or "",
-            pack=self.path / row["pack"] if inside else None,
+            pack=self._pack(row["pack"]) if inside else None,
             offset=row["pack_offset"] or 0,
             length=row["pack_length"] or 0,
             blob_sha256=row["file_sha256"] or "",
         )
+
+    def _pack(self, pack: int | str) -> Path:
+        """A pack by its number; earlier versions have its path with each image."""
+        return self.path / (pack if isinstance(pack, str) else self._packs[pack])
 
     def sample(self, count: int, seed: int) -> list[int]:
         """A few images from all over the catalog, the same for the same seed."""
@@ -326,3 +337,9 @@ class ServingStore:
             return []
         chosen = np.random.default_rng(seed).choice(len(self._ids), size=min(count, len(self._ids)), replace=False)
         return [int(self._ids[row]) for row in chosen]
+
+
+def _digits(column: str) -> str:
+    """A hash as hexadecimal digits: it is stored as bytes, in earlier versions as digits."""
+    name = column.rpartition(".")[2]
+    return f"CASE typeof({column}) WHEN 'blob' THEN lower(hex({column})) ELSE {column} END AS {name}"

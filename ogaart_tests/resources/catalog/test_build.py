@@ -40,6 +40,8 @@ from ogaart_tests.resources.catalog.catalog_world import (
     words,
 )
 
+PLACED = "SELECT shown_name, member_path FROM places AS p JOIN files USING (file) WHERE image_id = ? ORDER BY p.rowid"
+
 
 def test_equal_pixels_in_two_entries_are_a_family(world: World, index: VectorIndex) -> None:
     world.partition("2d/0000", TWO_ENTRIES)
@@ -253,10 +255,11 @@ def test_the_service_finds_words_places_thumbnails_and_signatures(world: World, 
     [(indexed,)] = words(found, "SELECT data FROM image_columns WHERE name = 'ids'")
     assert sorted(np.frombuffer(indexed, "<i8")) == sorted(image_id(*pair) for pair in ALL_OF_IT)
     oak = image_id("oak", "oak")
-    assert words(found, "SELECT shown_name, member_path FROM places WHERE image_id = ? ORDER BY rowid", oak) == [
-        ("oak.png", ""), ("pack.zip", "art/oak.png")]  # fmt: skip
+    assert words(found, PLACED, oak) == [("oak.png", ""), ("pack.zip", "art/oak.png")]
     [(pack, offset, length, pixels)] = words(
-        found, "SELECT pack, thumb_offset, thumb_length, pixel_sha256 FROM images WHERE image_id = ?", oak
+        found,
+        "SELECT path, thumb_offset, thumb_length, pixel_sha256 FROM images JOIN packs USING (pack) WHERE image_id = ?",
+        oak,
     )
     assert read_at(found.path / str(pack), int(str(offset)), int(str(length))) == b"thumb of oak"
     assert pixels == bytes.fromhex(sha("oak"))

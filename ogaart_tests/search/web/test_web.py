@@ -692,7 +692,8 @@ def test_an_svg_is_never_shown_as_a_page(tmp_path: Path) -> None:
     words = tmp_path / "generations" / f"{number:06d}" / "words.sqlite"
     words.chmod(0o644)
     with sqlite3.connect(words) as store:
-        store.execute("UPDATE places SET format = 'svg', shown_name = 'evil.html'")
+        store.execute("UPDATE places SET format = 'svg'")
+        store.execute("UPDATE files SET shown_name = 'evil.html'")
     with (
         SearchService(settings, GridImageReader()) as service,
         TestClient(create_app(settings, service), base_url="http://localhost") as client,
