@@ -47,6 +47,13 @@ def files_of(generation: Generation) -> dict[str, str]:
 def served(generation: Generation) -> dict[str, list[tuple[object, ...]]]:
     rows = {table: words(generation, f"SELECT * FROM {table} ORDER BY 1, 2") for table in SERVED}
     rows["terms"] = words(generation, "SELECT * FROM terms ORDER BY term")
+    # What is numbered has other numbers where it came later; a picture's places are in the order of their rows.
+    packs = {row[0]: row[1] for row in words(generation, "SELECT pack, path FROM packs")}
+    rows["images"] = [(*row[:-3], packs[row[-3]], *row[-2:]) for row in rows["images"]]
+    files = {row[0]: row[1:] for row in words(generation, "SELECT * FROM files")}
+    places = words(generation, "SELECT * FROM places ORDER BY image_id, rowid")
+    rows["places"] = [(row[0], files[row[1]], *row[2:]) for row in places]
+    rows["files"] = sorted(files.values(), key=repr)
     return rows
 
 
