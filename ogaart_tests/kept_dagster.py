@@ -1,6 +1,6 @@
-"""What Dagster makes anew for each query and each database, made once in a process of tests.
+"""What Dagster makes again for each query and each database, made once in a process of tests.
 
-Over SQLite it makes an engine for each query, which then compiles that query anew, and reads its sixty migrations with
+Over SQLite it makes an engine for each query, which then compiles that query again, and reads its sixty migrations with
 each database that it opens. Both depend on a path and on the installed package alone. ``ogaart up`` opens its databases
 once; tests open hundreds, and spent a seventh of a run's CPU time on it.
 """

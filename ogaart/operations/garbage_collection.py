@@ -84,6 +84,7 @@ def collect(settings: Settings, *, delete: bool = False, space: str | None = Non
     stores = Stores(settings)
     with closing(stores), ExitStack() as held:
         require_held = _hold_out_runs(stores, held) if delete else None
+        stores.tables.follow_objects()  # no run has begun since a database of before a move was put back
         items = list(_space(stores, space) if space is not None else everything(stores))
         report = Report(COLUMNS)
         for what in dict.fromkeys(item.what for item in items):

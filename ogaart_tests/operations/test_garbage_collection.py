@@ -1,7 +1,10 @@
 """Tidying deletes what nothing refers to, after saying so, and nothing else."""
 
 import os
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,6 +86,21 @@ def test_vectors_of_pictures_that_no_row_knows_go_and_the_others_stay(copied: Wo
     kept = Vectors(copied.stores.root.vectors, space)
     assert kept.keys() == held
     assert np.array_equal(kept.get(sorted(held)[:1]), first)
+
+
+def test_what_only_the_objects_tell_of_is_kept(copied: World) -> None:
+    """The database of state is one of before: by its pointers a partition was never embedded."""
+    vectors = Vectors(copied.stores.root.vectors, copied.generation.manifest["space"])
+    held = vectors.keys()
+    shutil.rmtree(copied.stores.root.generations)  # a publication would name the pictures as well
+    with closing(sqlite3.connect(copied.settings.data / "state.db")) as state, state:
+        assert state.execute("DELETE FROM pointers WHERE partition = '2d-art/0002'").rowcount > 0
+
+    listed = found(garbage_collection.collect(copied.settings))
+    garbage_collection.collect(copied.settings, delete=True)
+
+    assert not [what for what in listed if what.startswith("vectors")]
+    assert Vectors(vectors.folder.parent, vectors.space).keys() == held
 
 
 def test_a_space_goes_only_where_nothing_uses_it(copied: World) -> None:

@@ -98,7 +98,7 @@ def to_run(world: World, refresh: RefreshRequest | None = None, later: timedelta
 
 
 def commit_again(world: World, table: Table, *, without: int = 0) -> None:
-    """Write the rows of a table anew, or all but the first."""
+    """Write the rows of a table again, or all but the first."""
     tables = world.stores.tables
     tables.commit(table.stage, KEY, {table.name: tables.read(table, KEY)[without:]})
 

@@ -216,6 +216,14 @@ class CurrentObjects:
             self._pointers.remake(newest_commits(self.root, self.store))
         self._made = True
 
+    def follow(self) -> None:
+        """Make the links that a killed step did not, and all pointers again where the database is an older copy.
+
+        Links of a bucket's objects lie nowhere: its database is shared by all hosts, and no copy takes its place.
+        """
+        if not self.store.remote:
+            self._correct_links()
+
     def clean_up(self) -> int:
         """Delete what killed processes left behind, and objects whose grace has ended; returns how many.
 

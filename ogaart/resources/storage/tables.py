@@ -182,6 +182,10 @@ class Tables:
         """The current objects of all stages and partitions at one moment."""
         return self.objects.cut()
 
+    def follow_objects(self) -> None:
+        """Make what is current again from the objects where the database is of an earlier moment, as each run does."""
+        self.objects.follow()
+
     def clean_up(self) -> int:
         """Delete what killed processes left behind, and objects whose grace has ended; returns how many."""
         return self.objects.clean_up()

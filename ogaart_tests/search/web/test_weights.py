@@ -74,6 +74,17 @@ def test_usual_weights_stay_out_of_the_address(page: Page) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("written", ["0.1,1,0.6", "0,0.1,0"])
+def test_weights_between_the_steps_of_sliders_stay(page: Page, written: str) -> None:
+    page.goto(f"{LIKE}&weights={written}")
+    page.get_by_text("What counts").click()
+    page.locator("details[open] .apply").click()
+
+    expect(page.locator("[data-side=shape]")).to_have_value(written.split(",")[1])
+    assert weights_of(page) == written.split(",")
+
+
+@pytest.mark.browser
 def test_sliders_work_without_scripts(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site, java_script_enabled=False)
     page = context.new_page()
