@@ -123,26 +123,42 @@ def embed(step: Step) -> None:
         else:
             rows.append(step.stamp(facts, wanted[number]))
     step.count(compare({i: r["fingerprint"] for i, r in stored.items()}, wanted))
-    step.relies_on = _relies_on(
-        step,
-        space,
-        derived.segments({i: one.boxes for i, one in named.items()}),
-        {vectors.folder / p.segment for p in places.values()},
-    )
+    in_spaces = derived.segments({i: one.boxes for i, one in named.items()})
+    if in_spaces is None:
+        step.relies_on = None
+    else:
+        files = in_spaces[0] | {vectors.folder / place.segment for place in places.values()}
+        without = {row["pixel_sha256"] for row in images.values()} - places.keys()
+        step.relies_on = _relies_on(step, space, files, without, in_spaces[1])
     failed = sum(1 for row in rows if row["status"] != "ok")
     step.check("all_embedded", failed == 0, f"{failed} of {len(rows)} images have no vector in {space}")
     step.commit({EMBEDDINGS: (list(stored.values()), rows), CELLS: (sheets.stored, sheets.rows)})
 
 
 def _relies_on(
-    step: Step, space: str, derived: AbstractSet[Path] | None, vectors: AbstractSet[Path]
+    step: Step,
+    space: str,
+    segments: AbstractSet[Path],
+    without_vector: AbstractSet[str],
+    underived: Mapping[str, AbstractSet[str]],
 ) -> dict[str, Any] | None:
-    """The space and the files of segments that the next run relies on; None where there may be something to compute."""
-    if derived is None or any(row["run_id"] == step.run_id for row in step.failures.rows):
+    """What the next run relies on; None where there may be something to compute.
+
+    Args:
+        step: the step.
+        space: the vectors' space.
+        segments: the files of segments that hold what is known of the pictures.
+        without_vector: pixel hashes that failed, and no segment holds.
+        underived: the same, of each derived space, by its keys.
+    """
+    if any(row["run_id"] == step.run_id for row in step.failures.rows):
         return None
     root = step.stores.root.root
-    files = file_states(root, sorted(path.relative_to(root).as_posix() for path in derived | vectors))
-    return None if files is None else {"space": space, "segments": files}
+    files = file_states(root, sorted(path.relative_to(root).as_posix() for path in segments))
+    if files is None:
+        return None
+    lacking = {name: sorted(keys) for name, keys in underived.items()}
+    return {"space": space, "segments": files, "without_vector": sorted(without_vector), "underived": lacking}
 
 
 def _read_pictures(

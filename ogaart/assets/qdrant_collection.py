@@ -73,18 +73,19 @@ def upsert(step: Step) -> None:
     hashes = {i: payload_hash(content) for i, content in payloads.items()}
     stored = {row["image_id"]: row for row in stores.tables.read(POINTS, step.partition)}
 
-    def wanted() -> dict[int, str]:
-        identity = collection.identity
+    def wanted(identity: str) -> dict[int, str]:
         return {
             i: fingerprint(COLLECTION_VERSION, identity, collection.space, content["pixel_sha256"], hashes[i])
             for i, content in payloads.items()
         }
 
-    prints = wanted()
+    identity = collection.identity
+    prints = wanted(identity)
     plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
     if plan.work or not collection.untouched():
         with collection.writer() as index:
-            prints = wanted()  # opening may have begun a new collection
+            identity = collection.identity  # opening may have begun a new collection
+            prints = wanted(identity)
             plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
             _upsert(step, index, plan.work, payloads, Vectors(stores.root.vectors, collection.space))
             sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
@@ -92,7 +93,6 @@ def upsert(step: Step) -> None:
         step.check("points_stored", missing == 0, f"{missing} of {len(sample)} points looked up are not stored")
     else:
         step.checks["points_stored"] = points_are_untouched(len(stored))
-    identity = collection.identity
     step.relies_on = {"collection": [collection.space, identity]}
     rows = [
         stored[i]

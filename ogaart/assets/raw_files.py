@@ -88,8 +88,8 @@ def fetch_files(step: Step) -> None:
     message = f"{failed} of {len(rows)} files are not available, the limit is {limit:.0%}"
     step.check("few_failures", failed <= limit * len(rows), message)
     step.stores.site.confirm_refusals()
-    if any(row["fingerprint"] != wanted[row["slug"], row["url"]] for row in rows):
-        step.relies_on = None  # what was read before stays for now, in place of what is wanted
+    if not all(_is_kept_next(step, row, wanted[row["slug"], row["url"]]) for row in rows):
+        step.relies_on = None
     step.commit({RAW_FILES: (list(stored.values()), rows)})
 
 
@@ -125,6 +125,17 @@ def _settled(step: Step, row: RawFileRow, wanted: str) -> bool:
     if row["status"] == FileStatus.OK:
         return step.stores.blobs.has(str(row["sha256"]))
     return bool(row["status"] not in {FileStatus.FAILED, *GONE.values()})
+
+
+def _is_kept_next(step: Step, row: RawFileRow, wanted: str) -> bool:
+    """Whether the next run would leave a row as it is while its file is stored and its failure not due.
+
+    Of what stays in place of what is wanted it requests that; and what failed, where the failure is not recorded: one
+    URL has one failure, and two entries may state different things of the file that both link.
+    """
+    if row["fingerprint"] != wanted:
+        return False
+    return row["status"] not in {FileStatus.FAILED, *GONE.values()} or step.failures.holds_now(row["url"], of=wanted)
 
 
 def _is_left_for_later(

@@ -15,7 +15,7 @@ from ogaart.pipeline.runner import StepEvents, run_partitions
 from ogaart.pipeline.step import OWNERS, SITE, Step, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.pipeline.unchanged.memory import unless_unchanged
-from ogaart.pipeline.unchanged.stage_inputs import ListingInputs
+from ogaart.pipeline.unchanged.stage_inputs import ListingInputs, numbered_pages
 from ogaart.resources.platform import Platform
 from ogaart.resources.site.client import Fetched
 from ogaart.resources.site.sweeps import Sweep
@@ -67,6 +67,7 @@ def read_page(step: Step) -> None:
             f"which has {', '.join(stores.queries)}"
         )
     url = stores.site_rules.listing_url(query, step.page)
+    swept_as = stores.sweeps.state(step.query)  # before it is read: another process may sweep meanwhile
     sweep = stores.sweeps.latest(step.query)  # what is older than it may contradict it
     times = [sweep.at] if sweep is not None else []
     if step.refresh is not None and step.refresh.only is None and not step.refresh.due:
@@ -84,6 +85,7 @@ def read_page(step: Step) -> None:
         listing, past_end = _parsed(step, url, fetched, query)
     if not past_end:
         _note_odd_rows(step, url, listing, sweep)
+    step.relies_on = {**(step.relies_on or {}), "sweep": swept_as}
     _commit(step, url, fetched, listing, past_end=past_end)
 
 
@@ -95,7 +97,7 @@ def _parsed(step: Step, url: str, fetched: Fetched, query: SiteQuery) -> tuple[L
         )
     rules = step.stores.site_rules
     listing = rules.parse_listing(step.stores.blobs.read(fetched.sha256))
-    step.relies_on = {"numbered": [row.url for row in listing.rows if row.by_number]}
+    step.relies_on = numbered_pages(step, [row.url for row in listing.rows if row.by_number])
     listing = name_numbered_rows(listing, rules, step.stores.blobs, step.get)
     return listing, rules.is_past_end(listing, query, step.page)
 

@@ -66,13 +66,17 @@ class DerivedStep:
                 lacking.setdefault(self._images[number]["pixel_sha256"], {})[key] = named[number]
         return lacking
 
-    def segments(self, named: Mapping[int, Sequence[Sequence[int]]]) -> set[Path] | None:
-        """The files that hold what is derived from the pictures; None where something is missing that has not failed.
+    def segments(self, named: Mapping[int, Sequence[Sequence[int]]]) -> tuple[set[Path], dict[str, set[str]]] | None:
+        """The files that hold what is derived from the pictures, and the keys that each space lacks.
 
         Args:
             named: as of ``lacking_named``.
+
+        Returns:
+            Both; None where something is missing that has not failed.
         """
         files: set[Path] = set()
+        lacking: dict[str, set[str]] = {}
         for space, store in self._stores.items():
             keys = {i: {image["pixel_sha256"]} for i, image in self._images.items()}
             if space == cells.SPACE:
@@ -84,7 +88,9 @@ class DerivedStep:
                 if not has_failed and not wanted <= places.keys():
                     return None
             files |= {store.folder / place.segment for place in places.values()}
-        return files
+            if missing := {key for wanted in keys.values() for key in wanted} - places.keys():
+                lacking[space] = missing
+        return files, lacking
 
     def contents(self, space: str, pixels: Sequence[str]) -> dict[str, bytes]:
         """What a space holds of pictures, by pixel hash; nothing of a segment that is found damaged now."""

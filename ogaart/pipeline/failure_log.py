@@ -79,9 +79,15 @@ class FailureLog:
         """Keep all stored failures: the run finds nothing changed."""
         self._current = dict(self._by_key)
 
-    def holds_now(self, *keys: str) -> bool:
-        """Whether one of these keys has a failure that was kept or recorded in this run."""
-        return any(key in self._current for key in keys)
+    def holds_now(self, *keys: str, of: str | None = None) -> bool:
+        """Whether one of these keys has a failure that was kept or recorded in this run.
+
+        Args:
+            keys: the keys.
+            of: the fingerprint of the inputs that it must have failed with; None: any.
+        """
+        found = [self._current[key] for key in keys if key in self._current]
+        return any(of is None or row["fingerprint"] == of for row in found)
 
     def is_due(self, key: str, fingerprint: str) -> bool:
         """Whether ``key`` failed with the same inputs before and is to be tried again now."""

@@ -14,7 +14,10 @@ from ogaart.pipeline.unchanged.memory import StepInputs
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.site.fetch_records import RecordState
+from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.schema import ENTRIES, LISTINGS, POINTS, RAW_FILES, SEARCH_RESULTS
+from ogaart.resources.storage.segments import Segments
+from ogaart.resources.storage.vectors import Vectors
 
 
 class ListingInputs(StepInputs):
@@ -31,10 +34,16 @@ class ListingInputs(StepInputs):
         return age < timedelta(hours=step.stores.settings.listing_hours)
 
     def note(self, step: Step) -> dict[str, Any] | None:
-        """The query, its sweep and the pages; None where one is not stored."""
-        found = None if step.relies_on is None else self._found(step, step.relies_on["numbered"])
+        """The query, its sweep and the pages; None where one is not stored, or not as it was when the step read it."""
+        seen = step.relies_on
+        found = None if seen is None else self._found(step, seen["numbered"])
+        if seen is None or found is None or any(found[name] != value for name, value in seen.items()):
+            return None
+        sweep = step.stores.sweeps.latest(step.query)
+        if sweep is not None and datetime.fromisoformat(found["checked_at"]) < sweep.at:
+            return None  # a page that is older than the sweep is requested again: the clock was set back
         rows = step.stores.tables.select(LISTINGS, step.partition, ["sha256"])
-        return found if found is not None and [row["sha256"] for row in rows] == [found["sha256"]] else None
+        return found if [row["sha256"] for row in rows] == [found["sha256"]] else None
 
     def figures(self, step: Step) -> dict[str, int]:
         """No request: the pages are stored."""
@@ -50,11 +59,16 @@ class ListingInputs(StepInputs):
         record = stores.fetch_records.read(stores.site_rules.listing_url(query, step.page))
         if record is None or record.sha256 is None or stores.blobs.size(record.sha256) != record.bytes:
             return None
-        states = stores.fetch_records.states(url.partition("#")[0] for url in numbered)
+        states = stores.fetch_records.states(_without_fragments(numbered))
         if len(states) < len(numbered) or not _are_stored(step, states):
             return None
         page = {"url": record.url, "sha256": record.sha256, "checked_at": record.checked_at.isoformat()}
         return {"query": repr(query), "sweep": sweep, **page, "numbered": list(numbered), "pages": _digest(states)}
+
+
+def numbered_pages(step: Step, urls: Sequence[str]) -> dict[str, Any]:
+    """What a listing relies on that links entries by number: their pages, as they are stored before it names them."""
+    return {"numbered": list(urls), "pages": _digest(step.stores.fetch_records.states(_without_fragments(urls)))}
 
 
 class PageInputs(StepInputs):
@@ -106,6 +120,10 @@ def _urls(step: Step, failed: AbstractSet[str]) -> dict[str, str]:
     return {row["slug"]: row["url"].partition("#")[0] for row in rows if row["url"] not in failed}
 
 
+def _without_fragments(urls: Iterable[str]) -> list[str]:
+    return [url.partition("#")[0] for url in urls]
+
+
 def _are_alone(step: Step) -> bool:
     """Whether no other partition holds the number of an entry of this one."""
     numbers = step.stores.tables.distinct(ENTRIES, "nid")
@@ -134,14 +152,21 @@ class FileInputs(StepInputs):
 
 
 class SegmentInputs(StepInputs):
-    """Of ``embeddings``: the segments that hold what is known of the pictures are there, in the settings' space."""
+    """Of ``embeddings``: the segments that hold what is known of the pictures are there, in the settings' space.
+
+    Segments are shared: what failed here may since have been computed for another partition with the same pixels.
+    """
 
     def hold(self, step: Step, relied_on: Mapping[str, Any]) -> bool:
-        """Whether no segment is lost or was written to."""
-        if relied_on["space"] != VectorSpace.of(step.stores.settings).name:
+        """Whether no segment is lost or was written to, and none holds what failed."""
+        space, root = VectorSpace.of(step.stores.settings).name, step.stores.root
+        if relied_on["space"] != space or file_states(root.root, relied_on["segments"]) != relied_on["segments"]:
             return False
-        root = step.stores.root.root
-        return bool(file_states(root, relied_on["segments"]) == relied_on["segments"])
+        failed: list[tuple[Segments[Any, Any], Sequence[str]]] = [
+            (Vectors(root.vectors, space), relied_on["without_vector"]),
+            *((DerivedBytes(root.derived, name), keys) for name, keys in relied_on["underived"].items()),
+        ]
+        return not any(keys and store.locate(keys) for store, keys in failed)
 
 
 def file_states(root: Path, names: Iterable[str]) -> dict[str, list[int]] | None:
