@@ -8,6 +8,7 @@ the process as the kernel counts them.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,8 @@ import time
 from pathlib import Path
 
 
-def build(points: int, numbers: int, step: int) -> str:
-    """Fill a collection; CPU seconds, megabytes written and peak memory, as words."""
+def build(points: int, numbers: int, step: int) -> dict[str, float]:
+    """Fill a collection; CPU seconds, megabytes written and peak MiB of memory."""
     import resource
 
     import numpy as np
@@ -38,7 +39,7 @@ def build(points: int, numbers: int, step: int) -> str:
             index.close()
             used += time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return f"{used:.1f} CPU s, {_written() / 1e6:,.0f} MB written, {peak:,} MiB"
+    return {"cpu": used, "written": _written() / 1e6, "peak": peak}
 
 
 def _payload(number: int) -> dict[str, object]:
@@ -62,17 +63,25 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=18_000)
     parser.add_argument("--numbers", type=int, default=4096, help="length of a vector")
     parser.add_argument("--step", type=int, default=750, help="points of a step")
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(build(options.points, options.numbers, options.one))
+        print(json.dumps(build(options.points, options.numbers, options.one)))
         return
+    kept = {}
     for label, step in (("in steps", options.step), ("at once", options.points)):
         words = [f"--points={options.points}", f"--numbers={options.numbers}", f"--one={step}"]
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.index_build", *words], check=True, capture_output=True, text=True
         )
-        print(f"{label}: {done.stdout.strip()}", flush=True)
+        found = kept[label] = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"{label}: {found['cpu']:.1f} CPU s, {found['written']:,.0f} MB written, {found['peak']:,.0f} MiB",
+            flush=True,
+        )
+    if options.out is not None:
+        options.out.write_text(json.dumps(kept) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,15 @@ def partition_of(number: int) -> str:
     return f"all/{number}"
 
 
-def make_partition(stores: Stores, number: int) -> None:
-    """Make one partition with everything that a publication reads, and its points."""
+def make_partition(stores: Stores, number: int, *, flush: bool = True) -> None:
+    """Make one partition with everything that a publication reads, and its points.
+
+    Args:
+        stores: where it is made.
+        number: which one; its rows are the same each time.
+        flush: whether the index may build what graphs have become worth it. Of many that are made one after the other
+            the last one's flush is enough; what was not flushed is lost if the process ends before.
+    """
     key, chance = partition_of(number), np.random.default_rng(number)
     space = VectorSpace.of(stores.settings)
     rows: Rows = {}
@@ -78,7 +85,7 @@ def make_partition(stores: Stores, number: int) -> None:
                 add("occurrences", pack_offset=offset, pack_length=length, **place)
                 image = add("images", **_image(number_of, slug, pixels, chance, offset, length))
                 points.append((number_of, pixels, payload(image, entry, [f"{slug}.zip", name])))  # type: ignore[arg-type]
-    _store(stores, space, points, add, chance)
+    _store(stores, space, points, add, chance, flush=flush)
     for stage in PARTITION_STAGES:
         mine = {table.name: rows.get(table.name, []) for table in TABLES if table.stage == stage}
         mine["steps"] = [{"stage": stage.value, "started_at": _WHEN, "ended_at": _WHEN + timedelta(seconds=2), "new": 1,
@@ -127,6 +134,8 @@ def _store(
     points: Sequence[tuple[int, str, dict[str, Any]]],
     add: Any,
     chance: np.random.Generator,
+    *,
+    flush: bool,
 ) -> None:
     """Vectors, what is derived from pixels, and points; with their rows."""
     keys = [pixels for _, pixels, _ in points]
@@ -140,7 +149,8 @@ def _store(
         for start in range(0, len(points), _BATCH):
             some = points[start : start + _BATCH]
             index.upsert([Point(i, vectors[start + n], content) for n, (i, _, content) in enumerate(some)])
-        index.flush()
+        if flush:
+            index.flush()
     for i, pixels, content in points:
         add("embeddings", image_id=i, pixel_sha256=pixels, model=space.model, space=space.name, segment="made",
             row=0, norm=1.5, status="ok")  # fmt: skip

@@ -30,6 +30,7 @@ from ogaart.resources.catalog.quality import assess
 from ogaart.resources.catalog.tables import RUNS
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.array_parts import PREFIX
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import ENTRIES
 from ogaart.settings import Settings
 
@@ -103,6 +104,20 @@ def own_bytes(folder: Path) -> dict[str, int]:
     return dict(found.most_common())
 
 
+def disk_bytes(root: DataRoot) -> dict[str, int]:
+    """Bytes on the disk by folder of the data root, without originals and thumbnails; what is linked counts once."""
+    seen: set[int] = set()
+    found: Counter[str] = Counter()
+    for path in sorted(root.root.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.suffix == ".zip":
+            continue
+        name, about = path.relative_to(root.root).parts[0], path.stat()
+        if name not in {"blobs", "packs", "dagster"} and about.st_ino not in seen:
+            seen.add(about.st_ino)
+            found[name] += about.st_blocks * 512
+    return dict(found.most_common())
+
+
 def in_a_process(arguments: argparse.Namespace, *more: str) -> dict[str, float]:
     """The same in a new process."""
     command = [sys.executable, "-m", "benchmarks.publication", str(arguments.folder), "--model", arguments.model]
@@ -120,6 +135,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--once", action="store_true", help="publish what is there, in this process")
     parser.add_argument("--profile", action="store_true", help="with --once: by function, on standard error")
     parser.add_argument("--full", action="store_true", help="share nothing with the publication before")
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     arguments = parser.parse_args(given)
     settings = Settings(data=arguments.folder, model=arguments.model)
     if arguments.once:
@@ -133,7 +149,7 @@ def main(given: Sequence[str] | None = None) -> None:
     wanted = max(1, arguments.pictures // PER_PARTITION)
     made = len(stores.tables.partitions(ENTRIES))
     for number in range(made, wanted):
-        make_partition(stores, number)
+        make_partition(stores, number, flush=number + 1 == wanted)
         print(f"\r{(number + 1) * PER_PARTITION:,} pictures", end="", file=sys.stderr)
     rows = {"first": in_a_process(arguments)}
     make_partition(stores, max(made, wanted))
@@ -155,6 +171,13 @@ def main(given: Sequence[str] | None = None) -> None:
     print("\n| of one partition more | MB | bytes a picture |\n| --- | --- | --- |")
     for name, size in own.items():
         print(f"| {name} | {size / 1e6:.1f} | {size / count:.1f} |")
+    disk = disk_bytes(stores.root)
+    print("\n| on the disk, with two publications | MB | bytes a picture |\n| --- | --- | --- |")
+    for name, size in disk.items():
+        print(f"| {name} | {size / 1e6:.1f} | {size / count:.1f} |")
+    if arguments.out is not None:
+        kept = {"pictures": count, "publications": rows, "own": own, "disk": disk}
+        arguments.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

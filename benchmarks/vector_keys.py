@@ -70,6 +70,7 @@ def look(folder: Path, wanted: Path) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=500_000)
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder, names = Path(scratch) / "vectors", Path(scratch) / "wanted.json"
@@ -87,6 +88,8 @@ def main() -> None:
     for way, (milliseconds, mebibytes) in middle.items():
         print(f"{way:>13}: {milliseconds:8.1f} ms CPU, {mebibytes:7.1f} MiB")
     print(f"ratio: {middle['key columns'][0] / middle['file of keys'][0]:.1f}")
+    if options.out is not None:
+        options.out.write_text(json.dumps({"pictures": options.pictures, **middle}) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
