@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -225,6 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--uploads", type=int, default=40)
     parser.add_argument("--port", type=int, default=8399)
+    parser.add_argument("--out", type=Path, help="file for the figures as JSON")
     arguments = parser.parse_args()
     drawn = arguments.data / "vgg16-drawn.pth" if arguments.model == "vgg16" else None
     if drawn is not None and not drawn.exists():
@@ -260,6 +262,7 @@ def main() -> None:
         process = psutil.Process(server.pid)
         drive(arguments.port, by_id, 0.5, 10.0)  # what a running service has read already
         rows = []
+        kept: dict[str, Any] = {"points": len(ids), "model": settings.model}
         for name, paths in (
             ("by image_id", by_id),
             ("by image_id, licence and size filtered", lambda: f"{by_id()}&use=sell&use=drm&size=icon"),
@@ -270,6 +273,7 @@ def main() -> None:
             times, failed = drive(arguments.port, paths, 1.0, arguments.seconds)
             each = (sum(process.cpu_times()[:2]) - spent) * 1000 / max(len(times) + failed, 1)
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
+            kept[name] = {"answered": len(times), "p50": p50, "p95": p95, "cpu_ms": each}
             rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {each:.1f} |")
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
@@ -293,7 +297,10 @@ def main() -> None:
             ("the search beyond the embedding", [whole - part for whole, part in zip(uploads, alone, strict=True)]),
         ):
             p50, p95 = np.percentile(series, [50, 95]) * 1000
+            kept[name] = {"tried": len(series), "p50": p50, "p95": p95}
             print(f"| {name} | {len(series)} | {p50:.0f} | {p95:.0f} |")
+        if arguments.out is not None:
+            arguments.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     finally:
         server.terminate()
         server.wait()
