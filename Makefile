@@ -39,7 +39,7 @@ quality: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m benchmarks.quality $(ARGS)
 
 bench: $(STAMP) libarchive
-	$(BIN)/python -W ignore -m benchmarks.stages $(ARGS)
+	$(BIN)/python -W ignore -m benchmarks.bench $(ARGS)
 
 check-wheel: $(STAMP) libarchive
 	$(BIN)/python tools/check_wheel.py

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("ogaart", "make", "python", ".venv/bin/python", "dagster", "rsync", "git", "export", "curl")
 
+_RECALL = ".venv/bin/python -m benchmarks.recall"
 _LOAD = "python -m benchmarks.search_load --data FOLDER"
 NOT_RUN = {
     "make demo": "serves until Ctrl-C",
@@ -47,6 +48,13 @@ NOT_RUN = {
     'make torture ARGS="--only kills --seed 7"': "many minutes, by hand",
     "make soak": "twenty minutes, by hand",
     "OGAART_FAULT=blob_written:10 ogaart materialize --all": "kills the process that runs it; the torture does this",
+    "make bench": "measures for an hour",
+    'make bench ARGS="--only keys index --keep"': "measures for minutes",
+    'make bench ARGS="--only publication --profile"': "measures for minutes",
+    ".venv/bin/python -m benchmarks.stages --keep": "measures for minutes, and writes this page",
+    ".venv/bin/python -m benchmarks.stages --keep --fast": "measures for minutes, and writes this page",
+    _RECALL: "embeds 20,000 pictures first",
+    f"{_RECALL} --device cuda --pictures 100000 --models efficientnet_lite0 vgg16": "needs a GPU",
     ".venv/bin/python -m benchmarks.second_run": "measures for minutes",
     ".venv/bin/python -m benchmarks.second_run --model efficientnet_lite0": "measures for minutes",
     ".venv/bin/python -m benchmarks.search_load --data FOLDER": "makes 100,000 pictures' vectors first",
