@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,30 +15,63 @@ import pytest
 import sqlalchemy as sa
 
 PASSWORD = "not-to-be-shown"  # of a server that only its test reaches
+_END_SESSIONS = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :database AND pid <> pg_backend_pid()"
+)
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        port: on loopback.
+        folder: where its data and its log are.
+        programs: the folder of its programs.
+    """
 
     port: int
-    restart: Callable[[], None]
-    """Ends it as a crash would, and starts it again over its data."""
+    folder: Path
+    programs: Path
+
+    def restart(self) -> None:
+        """End it as a crash would, and start it again over its data."""
+        self.control("restart", "-m", "immediate")
+
+    def control(self, action: str, *options: str) -> None:
+        """``pg_ctl``: start, stop or restart."""
+        where = [f"--pgdata={self.folder / 'data'}"]
+        if action != "stop":
+            flags = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -c fsync=off -c max_connections=200"
+            where += [f"--log={self.folder / 'log'}", "-o", flags]
+        _call([self.programs / "pg_ctl", action, "-w", *options, *where], _user())
 
     def url(self, database: str = "postgres") -> str:
         """The URL of a database, as ``OGAART_DATABASE_URL`` may hold it."""
         return f"postgresql://ogaart:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self, name: str) -> str:
-        """Make an empty database; returns its URL."""
-        engine = sa.create_engine(
-            self.url().replace("postgresql:", "postgresql+psycopg2:"), isolation_level="AUTOCOMMIT"
-        )
-        with engine.connect() as connection:
+    def fresh(self, name: str, like: str | None = None) -> str:
+        """Make a database, in the place of one of that name; returns its URL.
+
+        Args:
+            name: its name.
+            like: a database to copy; by default it is empty.
+        """
+        with self.administering() as connection:
             connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-        engine.dispose()
+            if like is not None:  # no other session may use it meanwhile, nor one whose process was killed just now
+                connection.execute(_END_SESSIONS, {"database": like})
+            template = "" if like is None else f' TEMPLATE "{like}"'
+            connection.execute(sa.text(f'CREATE DATABASE "{name}"{template}'))
         return self.url(name)
+
+    @contextmanager
+    def administering(self, database: str = "postgres") -> Iterator[sa.Connection]:
+        """A connection of the server's owner, each of whose statements is committed."""
+        url = self.url(database).replace("postgresql:", "postgresql+psycopg2:")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            yield connection
 
 
 def binaries() -> Path | None:
@@ -62,15 +95,14 @@ def running(programs: Path) -> Iterator[Postgres]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--no-sync", "--encoding=UTF8", "--auth=scram-sha-256", "--username=ogaart", f"--pwfile={secret}"]
+    server = Postgres(port, folder, programs)
     try:
         _call([programs / "initdb", f"--pgdata={data}", "--locale=C", *options], user)
-        flags = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
-        start = [f"--pgdata={data}", f"--log={folder / 'log'}", "-o", flags]
-        _call([programs / "pg_ctl", "start", "-w", *start], user)
+        server.control("start")
         try:
-            yield Postgres(port, lambda: _call([programs / "pg_ctl", "restart", "-w", "-m", "immediate", *start], user))
+            yield server
         finally:
-            _call([programs / "pg_ctl", "stop", "-w", "-m", "immediate", f"--pgdata={data}"], user)
+            server.control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(folder)
 

@@ -34,7 +34,7 @@ from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.objects.factory import open_objects
 from ogaart.resources.objects.store import ObjectsRefused
-from ogaart.resources.state.database import StateDatabase, StateRefused
+from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused
 from ogaart.resources.state.layout import layout_problem
 from ogaart.resources.state.root_identity import id_of
 from ogaart.resources.state.sqlite_files import sqlite_problem
@@ -153,9 +153,13 @@ def _state(settings: Settings) -> Finding:
         detail = f"{problem}: run `ogaart verify --repair`" if problem else "SQLite (OGAART_DATABASE_URL is not set)"
         return Finding("database of state", not problem, f"{root.state}: {detail}")
     try:
-        with closing(StateDatabase(settings)) as state, state.reading():
+        with closing(StateDatabase(settings)) as state:
+            if lacking := state.lacks():
+                return Finding("database of state", False, f"{state.where}: {lacking}: run `ogaart verify --repair`")
+            with state.reading():
+                pass
             return Finding("database of state", True, f"{state.where} belongs to this data root, id {id_of(root)}")
-    except (StateRefused, ObjectsRefused) as cause:
+    except (StateRefused, StateDamaged, ObjectsRefused) as cause:
         return Finding("database of state", False, str(cause))
 
 

@@ -24,7 +24,8 @@ def refuse_while_running(stores: Stores) -> list[str]:
             f"{len(running)} runs are queued or in progress, such as {running[0].run_id} ({running[0].job_name}): "
             "wait for them to end, or cancel them"
         )
-    for lease in live_leases(stores.state):
+    leases = [] if stores.state.lacks() else live_leases(stores.state)  # they are rows of it
+    for lease in leases:
         raise Locked(
             f"a process of run {lease.what} is in progress ({lease.process}), or was until lately: wait for it to end, "
             f"or half a minute after it was killed"

@@ -41,7 +41,7 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
     stores = Stores(settings)
     refuse_while_running(stores)
     report = Report((*COLUMNS, "repaired"))
-    found = list(Verification(stores, quick).problems())
+    found = _completed(stores) + list(Verification(stores, quick).problems())
     if not found:
         return report
     add_stored_partitions(stores)
@@ -74,6 +74,15 @@ def repair(settings: Settings, console: Console, *, quick: bool = False) -> Repo
         report.errors.append(f"{len(left)} problems remain: see `ogaart verify`")
     report.exit_code = EXIT_DAMAGED if left or report.errors else 0
     return report
+
+
+def _completed(stores: Stores) -> list[Damage]:
+    """Make the tables again that a server's database lacks: without them it cannot be known what else is damaged."""
+    lacking = stores.state.lacks()
+    if not lacking:
+        return []
+    stores.state.complete()
+    return [Damage("state", stores.state.where, lacking)]
 
 
 def _repair_state(stores: Stores, found: list[Damage]) -> None:

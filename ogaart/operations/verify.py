@@ -57,7 +57,11 @@ class Verification:
     torn: set[Path] = field(default_factory=set)
 
     def problems(self) -> Iterator[Damage]:
-        """All deviations, store by store."""
+        """All deviations, store by store; of a server's database that lacks a table this alone."""
+        if lacking := self.stores.state.lacks():
+            rest = "what is checked by its rows was not looked at: run `ogaart verify --repair`"
+            yield Damage("state", self.stores.state.where, f"{lacking}; {rest}")
+            return
         yield from _without_end("state", self.state())
         yield from _without_end("table", self.tables())
         with connect(self.stores.tables, self.torn) as con:

@@ -15,7 +15,7 @@ import dagster as dg
 from ogaart.core.process_identity import is_alive, this_process
 from ogaart.orchestration.run_status import LAUNCHED
 from ogaart.resources.objects.store import ObjectsRefused
-from ogaart.resources.state.database import StateDatabase, StateRefused
+from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused
 from ogaart.resources.state.leases import live_leases
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import bus_error_note, run_lock
@@ -40,7 +40,7 @@ def reap_for(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
     try:
         with closing(StateDatabase(settings)) as state:
             leased = {lease.what for lease in live_leases(state)}
-    except (StateRefused, ObjectsRefused):
+    except (StateRefused, StateDamaged, ObjectsRefused):
         return []
     return reap(instance, DataRoot.of(settings), leased=leased)
 

@@ -10,15 +10,17 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from ogaart_tests.torture.parts import PARTS, Part, Sizes
+from ogaart_tests.postgres import binaries, running
+from ogaart_tests.torture.parts import ON_A_SERVER, PARTS, Part, Sizes
 
 SOAK_SECONDS = 1200.0
 BESIDE = {"site"}
-"""Parts that run in a process of their own beside the first ones, where there are others."""
+"""Parts that run in a process of their own beside the first ones, where there are others and no server crashes."""
 
 
 def main() -> int:
@@ -32,24 +34,38 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=8_000, help="broken archives and pictures (default 8,000)")
     parser.add_argument("--pages", type=int, default=5_000, help="broken pages (default 5,000)")
     parser.add_argument("--malformed", type=int, default=6_000, help="malformed requests (default 6,000)")
+    parser.add_argument(
+        "--postgresql", action="store_true", help="databases on a PostgreSQL server of its own, which crashes as well"
+    )
     parser.add_argument("--folder", type=Path, help="where data roots are made; by default a temporary folder")
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     sizes = Sizes(chosen.seed, chosen.seconds, chosen.answers, chosen.files, chosen.pages, chosen.malformed)
-    names = chosen.only or list(PARTS)
+    names = chosen.only or [name for name in PARTS if not chosen.postgresql or name in ON_A_SERVER]
     if chosen.soak:
         names, sizes = ["storm"], sizes.lasting(SOAK_SECONDS)
     with tempfile.TemporaryDirectory(prefix="ogaart-torture-") as folder:
         root = chosen.folder or Path(folder)
-        return _run({name: partial(PARTS[name], root / name, sizes) for name in names}, sizes)
+        if not chosen.postgresql:
+            return _all(names, root, sizes)
+        programs = binaries()
+        if programs is None:
+            parser.error("PostgreSQL is not installed: apt-get install postgresql")
+        with running(programs) as server:
+            return _all(names, root, replace(sizes, server=server))
+
+
+def _all(names: list[str], root: Path, sizes: Sizes) -> int:
+    return _run({name: partial(PARTS[name], root / name, sizes) for name in names}, sizes)
 
 
 def _run(parts: dict[str, Callable[[], Part]], sizes: Sizes) -> int:
     began, done = time.monotonic(), {}
     with ProcessPoolExecutor(1, get_context("spawn")) as beside:
         # It waits more than it works: it does so while others work.
-        ahead = {name: beside.submit(part) for name, part in parts.items() if name in BESIDE and len(parts) > 1}
+        beside_others = BESIDE if len(parts) > 1 and sizes.server is None else set()
+        ahead = {name: beside.submit(part) for name, part in parts.items() if name in beside_others}
         for name, part in parts.items():
             print(f"{name} …", file=sys.stderr, flush=True)
             at = time.monotonic()

@@ -16,6 +16,7 @@ from ogaart.demo.http import DemoResponse
 from ogaart.operations.refresh import refresh
 from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.running import Ended, World, run
 from ogaart_tests.torture.small_site import PER_PAGE, records
@@ -109,11 +110,19 @@ def refreshing() -> steps.Reports:
     yield "refresh", refresh(Settings(), Console(quiet=True), None, publish=False)
 
 
-def deceit(root: Path, seed: int, rounds: int) -> Deceived:
-    """Publish once, then let the site lie, refuse, recover, and at last delete an entry."""
+def deceit(root: Path, seed: int, rounds: int, server: Postgres | None = None) -> Deceived:
+    """Publish once, then let the site lie, refuse, recover, and at last delete an entry.
+
+    Args:
+        root: where the data root is.
+        seed: of every choice.
+        rounds: refreshes of a site that lies.
+        server: where the databases are; by default they are SQLite's files.
+    """
     result = Deceived()
     with Liar(seed) as site:
-        world = World(root, site.base, settings=SETTINGS)
+        world = World(root, site.base, settings=SETTINGS, server=server)
+        world.clear()
         first = run(world, steps.everything)
         if not first.well:
             raise AssertionError(f"the first run failed: {first}")
@@ -134,7 +143,7 @@ def deceit(root: Path, seed: int, rounds: int) -> Deceived:
         _compare(world, before, result, "an honest refresh")
         if (left := _rows(world, FAILURES) ^ failures) and not result.problems:
             result.problems.append(f"an honest refresh left other failures than at first: {sorted(left)[:3]}")
-        _withdraw(World(root, site.base, settings=WITHDRAWING), site, before, result)
+        _withdraw(World(root, site.base, settings=WITHDRAWING, server=server), site, before, result)
         result.requests, result.lies = len(site.requests), site.lies
     return result
 

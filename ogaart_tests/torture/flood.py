@@ -11,6 +11,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from ogaart.operations.runs import Report
 from ogaart.resources.site.client import FetchFailed, SiteClient, SiteDown
 from ogaart.resources.site.partial_downloads import clean_up_partials
@@ -31,6 +33,7 @@ from ogaart_tests.fault_server import (
     Silence,
     Status,
 )
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture.running import Group, World
 
 DELAY = 0.004
@@ -134,20 +137,29 @@ class Faults:
         return chosen
 
 
-def flood(root: Path, seed: int, things: int, *, down: bool = True) -> Flooded:
-    """Crawl a hostile site of ``things`` URLs until everything is there."""
+def flood(root: Path, seed: int, things: int, *, down: bool = True, server: Postgres | None = None) -> Flooded:
+    """Crawl a hostile site of ``things`` URLs until everything is there.
+
+    Args:
+        root: where the data root is.
+        seed: of every choice.
+        things: how many URLs.
+        down: whether the site is down for a while.
+        server: where the database is; by default it is SQLite's file.
+    """
     faults = Faults(seed, things // 2 if down else None)
-    with FaultServer(f"User-agent: *\nCrawl-delay: {DELAY}\n") as server:
-        server.at("/a-circle", Redirect("/a-circle"))
-        server.everywhere = faults
-        wanted = _site(server, random.Random(seed), things, faults.truth)
-        world = World(root, server.base, settings=SETTINGS)
+    with FaultServer(f"User-agent: *\nCrawl-delay: {DELAY}\n") as site:
+        site.at("/a-circle", Redirect("/a-circle"))
+        site.everywhere = faults
+        wanted = _site(site, random.Random(seed), things, faults.truth)
+        world = World(root, site.base, settings=SETTINGS, server=server)
+        world.clear()
         began = time.monotonic()
         groups = [Group(world, partial(crawl, tuple(_shuffled(wanted, seed + n)))) for n in range(CRAWLERS)]
         ends = [group.wait(1800) for group in groups]
         seconds = time.monotonic() - began
         lost = [*_missing(world, wanted), *(error for end in ends for error in end.errors)]
-        arrivals = sorted(arrival.at for arrival in server.arrivals)
+        arrivals = sorted(arrival.at for arrival in site.arrivals)
     gaps = [after - before for before, after in itertools.pairwise(arrivals)]
     return Flooded(
         answers=len(arrivals),
@@ -225,7 +237,9 @@ def crawl(wanted: Sequence[Wanted]) -> Iterator[tuple[str, Report]]:
 
 def _missing(world: World, wanted: Sequence[Wanted]) -> list[str]:
     """What is not stored as the site has it, without a request."""
-    settings = Settings(site=world.site, data=world.data)
+    database = world.urls.get("OGAART_DATABASE_URL")
+    url = None if database is None else SecretStr(database)
+    settings = Settings(site=world.site, data=world.data, database_url=url)
     client = SiteClient(settings, Blobs(world.data / "blobs"), world.data / "site")
     said = []
     for url, sha256, length, page in wanted:

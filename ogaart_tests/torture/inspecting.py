@@ -2,22 +2,31 @@
 
 import os
 import sqlite3
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from ogaart.core.report import Report
 from ogaart.orchestration.run_status import UNFINISHED
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest
-from ogaart_tests.torture.running import World
+from ogaart_tests.torture.running import World, run
 
 CLOSE_ENOUGH = 0.99999
+_SESSIONS = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(:names)")
+_LOCKS = sa.text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE locktype = 'advisory' AND datname = ANY(:names)"
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,14 @@ def losses(expected: Holdings, found: Holdings) -> list[str]:
 
 
 def remains(world: World) -> list[str]:
-    """What must not be there between runs: temporary files, runs in progress, pool slots in use."""
+    """What must not be there between runs: temporary files, runs in progress, pool slots in use, locks on a server."""
     linked = (world.data / "ogaart.duckdb").resolve().is_file()
-    return [*_files(world.data), *_dagster(world), *([] if linked else ["ogaart.duckdb leads nowhere"])]
+    return [
+        *_files(world.data),
+        *_dagster(world),
+        *_sessions(world),
+        *([] if linked else ["ogaart.duckdb leads nowhere"]),
+    ]
 
 
 def _files(data: Path) -> list[str]:
@@ -105,11 +119,10 @@ def _unwanted(path: Path, data: Path) -> bool:
     return temporary or place[0] == "scratch" or place[:2] in {("site", "partial"), ("locks", "runs")}
 
 
-def _dagster(world: World) -> list[str]:
-    home = world.data / "dagster"
-    if not home.exists():
-        return []
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+def open_runs() -> Iterator[tuple[str, Report]]:
+    """Inside a run's process: what Dagster counts as in progress, or as held; none of it is repaired meanwhile."""
+    report = Report(("what",))
+    with dg.DagsterInstance.from_config(str(Settings().data / "dagster")) as instance:
         going = instance.get_run_records(dg.RunsFilter(statuses=list(UNFINISHED)))
         said = [f"run {r.dagster_run.run_id} is still {r.dagster_run.status.value}" for r in going]
         storage = instance.event_log_storage
@@ -117,7 +130,32 @@ def _dagster(world: World) -> list[str]:
             info = storage.get_concurrency_info(key)
             if info.active_slot_count or info.pending_step_count:
                 said.append(f"pool {key}: {info.active_slot_count} slots held, {info.pending_step_count} steps wait")
-    return said
+    report.rows += [{"what": what} for what in said]
+    yield "look", report
+
+
+def _dagster(world: World) -> list[str]:
+    if not (world.data / "dagster").exists():
+        return []
+    looked = run(world, open_runs)
+    return [*looked.errors, *(str(row["what"]) for row in looked.rows.get("look", []))]
+
+
+def _sessions(world: World) -> list[str]:
+    """What processes that are gone still have on the server: it notices within a moment that one was killed."""
+    if world.server is None:
+        return []
+    names = list(world.databases.values())
+    until = time.monotonic() + 60
+    with world.server.administering() as connection:
+        while True:
+            sessions = connection.execute(_SESSIONS, {"names": names}).scalar_one()
+            locks = connection.execute(_LOCKS, {"names": names}).scalar_one()
+            if not sessions and not locks:
+                return []
+            if time.monotonic() > until:
+                return [f"{sessions} sessions and {locks} advisory locks on the server after all processes ended"]
+            time.sleep(0.05)
 
 
 def published_whole(world: World, seen: set[int]) -> str | None:

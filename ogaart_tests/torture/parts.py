@@ -10,19 +10,21 @@ from statistics import median
 
 import pytest
 
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.attack import Force, attack, p95
 from ogaart_tests.torture.damage import try_damages
 from ogaart_tests.torture.deceit import deceit
 from ogaart_tests.torture.flood import flood
-from ogaart_tests.torture.kills import Bench, Blow, Outcome, bench
+from ogaart_tests.torture.kills import CRASHES, Bench, Blow, Crash, Outcome, bench
+from ogaart_tests.torture.lost_databases import LOSSES
 from ogaart_tests.torture.mutations import try_files, try_pages
 from ogaart_tests.torture.page_faults import page_faults
 from ogaart_tests.torture.rot import rot
 from ogaart_tests.torture.running import World, run
 from ogaart_tests.torture.service import serving
 from ogaart_tests.torture.small_site import small_site
-from ogaart_tests.torture.spoils import BATCHES, Spoiler
+from ogaart_tests.torture.spoils import Spoiler, batches
 from ogaart_tests.torture.storm import storm
 from ogaart_tests.tracing import AVAILABLE
 
@@ -43,6 +45,8 @@ class Sizes:
     pages: int = 5_000
     malformed: int = 6_000
     damages: int = 150
+    server: Postgres | None = None
+    """Where the databases of state and of Dagster's instance are; by default they are SQLite's files."""
 
     def lasting(self, seconds: float) -> "Sizes":
         """The same with a storm of another length."""
@@ -65,8 +69,10 @@ def kills(root: Path, sizes: Sizes) -> Part:
     """Every fault point in its first pass and in a later one; requests to end; full disks."""
     part, began = Part(), time.monotonic()
     with ExitStack() as stack, ThreadPoolExecutor(BENCHES) as pool:
-        benches = [stack.enter_context(bench(root / f"bench-{n}")) for n in range(BENCHES)]
+        benches = [stack.enter_context(bench(root / f"bench-{n}", sizes.server)) for n in range(BENCHES)]
         outcomes = list(_struck(pool, benches, lambda b: [*b.blows("begun"), *b.other_blows()]))
+        if sizes.server is not None:  # one after the other: all worlds are on it
+            outcomes += [benches[0].crash(Crash(requests)) for requests in CRASHES]
         for one in benches:
             one.change()
         outcomes += _struck(pool, benches, lambda b: list(b.blows("changed")))
@@ -75,6 +81,8 @@ def kills(root: Path, sizes: Sizes) -> Part:
     part.row("fault points among them", len({o.blow.point for o in killed}))
     part.row("ended by SIGTERM", sum(o.blow.how == "term" for o in outcomes))
     part.row("disks full, one for each kind of store", sum(o.blow.how == "full" for o in outcomes))
+    if sizes.server is not None:
+        part.row("crashes of the database's server amid a run", sum(o.blow.how == "crash" for o in outcomes))
     part.row("requests repeated after a kill, at most", max(o.repeated for o in outcomes))
     part.row("looks of a reader at the publication meanwhile", sum(o.looks for o in outcomes))
     part.problems += [f"{o.blow}: {problem}" for o in outcomes for problem in o.problems]
@@ -97,11 +105,17 @@ def spoils(root: Path, sizes: Sizes) -> Part:
     """A file of each kind, rotten or torn; a clock that jumps."""
     part = Part()
     with small_site() as site:
-        spoiler = Spoiler(root, site)
+        spoiler = Spoiler(root, site, sizes.server)
         part.problems += spoiler.jump()
-        for batch in BATCHES:
+        spoiled = batches(sizes.server)
+        for batch in spoiled:
             part.problems += spoiler.spoil(batch)
-    part.row("files torn or rotten, of every kind", sum(map(len, BATCHES)))
+        lost = LOSSES if sizes.server is not None else ()
+        for loss in lost:
+            part.problems += spoiler.lose(loss)
+    part.row("files torn or rotten, of every kind", sum(map(len, spoiled)))
+    if lost:
+        part.row("databases dropped, put back from an older copy, damaged in part", len(lost))
     part.row("of these not noticed or not repaired", len(part.problems))
     part.row("clock set back an hour between two runs", "1")
     return part
@@ -149,7 +163,7 @@ def damaged_files(root: Path, sizes: Sizes) -> Part:
 def hostile_site(root: Path, sizes: Sizes) -> Part:
     """Three answers in ten are faults."""
     part = Part()
-    seen = flood(root, sizes.seed, round(sizes.answers * 0.62))
+    seen = flood(root, sizes.seed, round(sizes.answers * 0.62), server=sizes.server)
     part.row("requests at the hostile site", seen.answers)
     part.row("answered by a fault", f"{seen.faults:,} ({seen.faults / seen.answers:.0%})")
     part.row("things wanted, all of them there at the end", seen.things)
@@ -165,7 +179,7 @@ def hostile_site(root: Path, sizes: Sizes) -> Part:
 def lying_site(root: Path, sizes: Sizes) -> Part:
     """Answers of status 200 that are something else, and a site that refuses everything during a refresh."""
     part = Part()
-    seen = deceit(root, sizes.seed, LYING_ROUNDS)
+    seen = deceit(root, sizes.seed, LYING_ROUNDS, sizes.server)
     part.row("refreshes of a site that lies, refuses, recovers, deletes", seen.rounds)
     part.row("of these failed, for a later run", seen.failed)
     part.row("requests at that site", seen.requests)
@@ -202,10 +216,12 @@ def _counts(outcomes: "dict[str, int]") -> str:
 def storms(root: Path, sizes: Sizes) -> Part:
     """Everything at once, with random kills."""
     part = Part()
-    seen = storm(root, sizes.seed, sizes.seconds)
+    seen = storm(root, sizes.seed, sizes.seconds, server=sizes.server)
     part.row("storm: seconds", round(seen.seconds))
     part.row("storm: processes started (3 runs, 2 discoveries, 1 publisher at a time)", seen.runs)
     part.row("storm: killed at random", seen.kills)
+    if sizes.server is not None:
+        part.row("storm: crashes of the database's server", seen.crashes)
     part.row("storm: generations put in service", seen.publications)
     part.row("storm: requests at the site", seen.requests)
     part.row("storm: looks of reader and analyst", seen.looks)
@@ -262,3 +278,5 @@ PARTS: dict[str, Callable[[Path, Sizes], Part]] = {
     "service": service,
     "storm": storms,
 }
+ON_A_SERVER = ("kills", "spoils", "site", "lies", "storm")
+"""Those in which it matters where the database is."""

@@ -4,9 +4,11 @@ Each run is forked from a server process that has imported the platform and done
 """
 
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -17,7 +19,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture.small_site import QUERIES, write_queries
+from ogaart_tests.world import copy_data_root
 
 PRELOAD = ["ogaart_tests.torture.steps"]
 TIMEOUT = 300.0
@@ -25,17 +29,46 @@ TIMEOUT = 300.0
 
 @dataclass(frozen=True)
 class World:
-    """One data root, the site it reads, and the settings of its runs."""
+    """One data root, the site it reads, and the settings of its runs.
+
+    Attributes:
+        root: a folder of its own.
+        site: base URL.
+        queries: content of its queries file.
+        settings: more environment variables.
+        server: where its database of state and that of Dagster's instance are; by default they are SQLite's files.
+    """
 
     root: Path
     site: str
     queries: str = QUERIES
     settings: Mapping[str, str] = field(default_factory=dict)
+    server: Postgres | None = None
 
     @property
     def data(self) -> Path:
         """The data root."""
         return self.root / "data"
+
+    @property
+    def databases(self) -> dict[str, str]:
+        """By setting, the name of each database that it has on a server."""
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        names = {"OGAART_DATABASE_URL": f"state-{mark}", "OGAART_DAGSTER_DATABASE": f"dagster-{mark}"}
+        return names if self.server is not None else {}
+
+    def clear(self, like: "World | None" = None) -> None:
+        """Begin again; a world on a server has no databases before.
+
+        Args:
+            like: a world of the same server to begin as a copy of; by default it begins with nothing.
+        """
+        shutil.rmtree(self.root, ignore_errors=True)
+        for setting, name in self.databases.items():
+            assert self.server is not None
+            self.server.fresh(name, None if like is None else like.databases[setting])
+        if like is not None:
+            copy_data_root(like.data, self.data)
 
     def environment(self, fault: str | None = None) -> dict[str, str]:
         """The environment of a run; ``fault`` as OGAART_FAULT, which only counts the passes where it is empty."""
@@ -48,9 +81,19 @@ class World:
             "OGAART_EMBED_THREADS": "1",
             "OGAART_MIN_FREE_BYTES": "0",
             "OGAART_BACKOFF": "0.01",
+            **self.urls,
             **self.settings,
         }
         return named | ({"OGAART_FAULT": fault} if fault is not None else {})
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """By setting, the URL of each of its databases on a server."""
+        if self.server is None:
+            return {}
+        urls = {setting: self.server.url(name) for setting, name in self.databases.items()}
+        # SQLAlchemy's default is another driver than the one that Dagster's package knows.
+        return {setting: url.replace("postgresql:", "postgresql+psycopg2:") for setting, url in urls.items()}
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ogaart_tests.changing_site import ChangingSite
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.inspecting import Holdings, holdings, losses, remains
+from ogaart_tests.torture.lost_databases import keep_older_copy
 from ogaart_tests.torture.running import Ended, World, run
-from ogaart_tests.world import copy_data_root
 
 Harm = Callable[[Path], None]
 HOUR = 3600.0
@@ -40,6 +41,16 @@ def _replace(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+class Harmful(Protocol):
+    """Something that is lost or damaged."""
+
+    noticed: bool
+    """Whether ``verify`` must report it; else the next run repairs it in passing."""
+
+    def strike(self, world: World) -> str:
+        """Do it; returns where, as ``verify`` names the place."""
+
+
 @dataclass(frozen=True)
 class Spoil:
     """One kind of file, and what happens to it.
@@ -60,6 +71,12 @@ class Spoil:
 
     def __str__(self) -> str:
         return f"{self.harm.__name__} {self.name}"
+
+    def strike(self, world: World) -> str:
+        """Spoil a file."""
+        path = self.chosen(world.data)
+        self.harm(path)
+        return str(path)
 
     def chosen(self, data: Path) -> Path:
         """The file to spoil.
@@ -118,6 +135,11 @@ BATCHES = (
 """What is spoiled together: one file of each kind, so that none of them hides another."""
 
 
+def batches(server: Postgres | None) -> list[list[Spoil]]:
+    """Those that there are where the database is SQLite's file, or on a server."""
+    return [[spoil for spoil in batch if server is None or spoil.pattern != "state.db"] for batch in BATCHES]
+
+
 def checking() -> steps.Reports:
     """Inside a run's process: verify."""
     yield "verify", steps.verify()
@@ -129,29 +151,42 @@ def repairing() -> steps.Reports:
 
 
 class Spoiler:
-    """Spoils copies of one undisturbed data root."""
+    """Spoils copies of one undisturbed data root.
 
-    def __init__(self, root: Path, site: ChangingSite) -> None:
-        self._root, self._site = root, site
-        self._whole = World(root / "whole", site.base)
-        done = run(self._whole, steps.everything)
-        if not done.well:
-            raise AssertionError(f"the undisturbed run failed: {done}")
+    Args:
+        root: where the data roots are.
+        site: what they are made of.
+        server: where their databases are; by default they are SQLite's files.
+    """
+
+    def __init__(self, root: Path, site: ChangingSite, server: Postgres | None = None) -> None:
+        self._root, self._site, self._server = root, site, server
+        self._whole = self._world("whole")
+        self._whole.clear()
+        if server is not None:
+            self._do(steps.first_partition)
+            keep_older_copy(self._whole)
+        self._do(steps.everything)
         self._expected: Holdings = holdings(self._whole)
 
-    def spoil(self, batch: Sequence[Spoil]) -> list[str]:
-        """Spoil files, have them noticed and repaired; returns what went wrong, as sentences."""
-        world = World(self._root / "spoiled", self._site.base)
-        shutil.rmtree(world.root, ignore_errors=True)
-        copy_data_root(self._whole.data, world.data)
-        spoiled = {spoil: spoil.chosen(world.data) for spoil in batch}
-        for spoil, path in spoiled.items():
-            spoil.harm(path)
+    def _world(self, name: str) -> World:
+        return World(self._root / name, self._site.base, server=self._server)
+
+    def _do(self, told: Callable[[], Any]) -> None:
+        done = run(self._whole, told)
+        if not done.well:
+            raise AssertionError(f"the undisturbed run failed: {done}")
+
+    def spoil(self, batch: Sequence[Harmful]) -> list[str]:
+        """Spoil files and databases, have them noticed and repaired; returns what went wrong, as sentences."""
+        world = self._world("spoiled")
+        world.clear(self._whole)
+        spoiled = [(harm, harm.strike(world)) for harm in batch]
         seen = run(world, checking)
         said = [
-            f"{spoil}: verify noticed nothing: {seen.rows or seen.errors}"
-            for spoil, path in spoiled.items()
-            if spoil.noticed and not _named(seen, path)
+            f"{harm}: verify noticed nothing: {seen.rows or seen.errors}"
+            for harm, place in spoiled
+            if harm.noticed and not _named(seen, place)
         ]
         repaired = run(world, repairing)
         if not repaired.well:
@@ -161,9 +196,18 @@ class Spoiler:
             said.append(f"the next run failed: {again.errors}")
         return said + [f"after repair: {problem}" for problem in self._differences(world)]
 
+    def lose(self, loss: Harmful) -> list[str]:
+        """Harm the database of state alone: besides, one request at most is repeated for it."""
+        self._site.requests.clear()
+        said = self.spoil([loss])
+        if len(self._site.requests) > 1:
+            said.append(f"{len(self._site.requests)} requests, such as {self._site.requests[-1].target}")
+        return [f"{loss}: {problem}" for problem in said]
+
     def jump(self) -> list[str]:
         """A run while the clock is an hour ahead, then one by the right clock: it must find all as it should be."""
-        world = World(self._root / "jumped", self._site.base)
+        world = self._world("jumped")
+        world.clear()
         for store in ("vectors", "derived"):
             shutil.copytree(self._whole.data / store, world.data / store)
         said = []
@@ -180,10 +224,10 @@ class Spoiler:
             return [str(error)]
 
 
-def _named(seen: Ended, path: Path) -> bool:
-    """Whether a row of ``verify`` names the file, or the folder that is read as one thing."""
+def _named(seen: Ended, place: str) -> bool:
+    """Whether a row of ``verify`` names the file or database, or the folder that is read as one thing."""
     places = [str(row.get("where", "")) for row in seen.rows.get("verify", [])]
-    return any(place and str(path).startswith(place) for place in places)
+    return any(found and place.startswith(found) for found in places)
 
 
 def ahead(seconds: float) -> Iterator[Any]:

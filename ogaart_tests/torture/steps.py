@@ -21,6 +21,12 @@ def everything() -> Reports:
     yield from publishing()
 
 
+def first_partition() -> Reports:
+    """Discover, materialize one partition."""
+    yield from discovery()
+    yield from materialization(("2d-art/0000",))
+
+
 def discovery(*, refresh: bool = False) -> Reports:
     """Sweep the queries."""
     yield "discover", runs.discover(Settings(), _console(), refresh=refresh)

@@ -30,6 +30,7 @@ from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
+from ogaart_tests.postgres import Postgres
 from ogaart_tests.torture import steps
 from ogaart_tests.torture.clients import Served
 from ogaart_tests.torture.inspecting import CLOSE_ENOUGH, remains
@@ -39,8 +40,12 @@ from ogaart_tests.torture.small_site import TWO_QUERIES, small_site
 
 PARTITIONS = ("2d-art/0000", "2d-art/0001", "2d-art/0002", "some-tags/0000", "some-tags/0001")
 LONGEST_LULL = 5.0
+CRASHES = 0.05
+"""Share of the lulls after which the database's server crashes."""
 CALM = {"Locked", "BadPartition", "SweepRejected"}
 """Errors that a run may report here: another holds its partition, or the site changed while it was being swept."""
+SERVER_AWAY = {"StateRefused", "LockLost", "OperationalError", "InstanceUnreachable"}
+"""Those of a run during which the database's server was killed."""
 CONTENT = {
     "entries": "slug, title, author, licences, tags, status, content_hash",
     "images": "image_id, slug, pixel_sha256, width, height, indexed",
@@ -57,6 +62,7 @@ class Weathered:
         seconds: how long it lasted.
         runs: processes started.
         kills: process groups that were killed.
+        crashes: crashes of the database's server.
         publications: generations that were in service.
         searches: searches answered, by HTTP status.
         looks: looks of readers and analyst at the publication.
@@ -69,6 +75,7 @@ class Weathered:
     seconds: float = 0.0
     runs: int = 0
     kills: int = 0
+    crashes: int = 0
     publications: int = 0
     searches: Counter[int] = field(default_factory=Counter)
     looks: int = 0
@@ -99,18 +106,29 @@ class Actor(threading.Thread):
                 self.complaints.append(str(error))
                 continue
             if not ended.killed:
-                self.complaints += [e for e in ended.errors if not any(word in e for word in CALM)]
+                calm = CALM if self._world.server is None else CALM | SERVER_AWAY
+                self.complaints += [e for e in ended.errors if not any(word in e for word in calm)]
 
 
-def storm(root: Path, seed: int, seconds: float, *, clients: int = 10) -> Weathered:
-    """Let the storm blow, then compare what it left with a calm world of the same site."""
+def storm(root: Path, seed: int, seconds: float, *, clients: int = 10, server: Postgres | None = None) -> Weathered:
+    """Let the storm blow, then compare what it left with a calm world of the same site.
+
+    Args:
+        root: where the data roots are.
+        seed: of every choice.
+        seconds: how long it lasts.
+        clients: of the search service.
+        server: where the databases are; it crashes meanwhile. By default they are SQLite's files.
+    """
     chance, result = random.Random(seed), Weathered()
     with small_site() as site:
-        world, calm = (World(root / name, site.base, TWO_QUERIES) for name in ("storm", "calm"))
+        world, calm = (World(root / name, site.base, TWO_QUERIES, server=server) for name in ("storm", "calm"))
+        for place in (world, calm):
+            place.clear()
         first = run(world, steps.everything)
         if not first.well:
             raise AssertionError(f"the first run failed: {first}")
-        (calm.data / "vectors").parent.mkdir(parents=True)
+        calm.data.mkdir(parents=True)
         with Served(world, clients, seed) as served:
             _blow(world, site, chance, seconds, result)
         result.searches, result.peak_bytes = served.answers, max(result.peak_bytes, served.peak_bytes)
@@ -138,6 +156,9 @@ def _blow(world: World, site: ChangingSite, chance: random.Random, seconds: floa
             if group is not None and group.running and chance.random() < 0.8:
                 group.signal(signal.SIGKILL)
                 result.kills += 1
+            if world.server is not None and chance.random() < CRASHES:
+                world.server.restart()
+                result.crashes += 1
             if newcomers and chance.random() < 0.2:
                 site.add_entry(newcomers.pop(0))
             path = chance.choice(_paths(site))

@@ -20,6 +20,7 @@ from ogaart.core.fault_injection import Fault, fault
 from ogaart.core.full_disk import is_disk_full
 from ogaart.resources.objects.factory import open_objects, require_complete
 from ogaart.resources.state import root_identity
+from ogaart.resources.state.layout import alembic_config, complete_layout, what_it_lacks
 from ogaart.resources.state.migrations import REVISIONS
 from ogaart.resources.state.schema import DATA_ROOT, JOURNALS, METADATA
 from ogaart.resources.state.sqlite_files import files_of, log_of
@@ -32,6 +33,10 @@ BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another process's; none lasts longer than the rows of one upgrade take."""
 _PAUSE = 0.5
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+_OTHER_LAYOUT = frozenset({"42P01", "42P07", "42703"})
+"""PostgreSQL's codes for a table or column that is missing, and for one that is there already."""
+_UNREADABLE = frozenset({"XX001", "XX002", "58P01"})
+"""The same for pages, indices and files of its own that are damaged or missing."""
 _WRITES = "ogaart_writes"
 _SYNCED = "ogaart_synced"
 
@@ -134,6 +139,43 @@ class StateDatabase:
         if engine is not None:
             engine.dispose()
 
+    def lacks(self) -> str:
+        """Which table, column or version a server's database lacks; empty where nothing, and of SQLite's file.
+
+        Raises:
+            StateRefused: the server cannot be reached.
+        """
+        if self._url is None:
+            return ""  # ``layout_problem`` tells
+        with self._alone() as engine, engine.connect() as connection:
+            return what_it_lacks(connection)
+
+    def complete(self) -> None:
+        """Make what a server's database lacks, empty; the stores that keep rows in it make all of theirs again.
+
+        Raises:
+            StateRefused: the server cannot be reached, or the database belongs to another data root.
+        """
+        self.close()
+        with self._alone() as engine, hold(state_lock(self._root), timeout=BUSY_SECONDS), _writer(engine) as connection:
+            complete_layout(connection)
+            connection.execute(sa.delete(JOURNALS))
+            try:
+                root_identity.require_own(connection, self._root, self.where)
+            except root_identity.OtherDataRoot as cause:
+                raise StateRefused(f"OGAART_DATABASE_URL: {cause}") from cause
+
+    @contextmanager
+    def _alone(self) -> Iterator[sa.Engine]:
+        """The server's database as it is, neither upgraded nor claimed."""
+        assert self._url is not None
+        engine = _postgres(self._url.get_secret_value())
+        try:
+            with self._in_words():
+                yield engine
+        finally:
+            engine.dispose()
+
     def discard(self) -> None:
         """Remove everything in it; the stores that keep rows in it make them again."""
         self.close()
@@ -191,6 +233,14 @@ class StateDatabase:
             first = (str(getattr(cause, "orig", None) or cause).strip().splitlines() or [""])[0]
             if self.path is not None:
                 raise StateDamaged(f"{self.path}: {first}: run `ogaart verify --repair`") from cause
+            code = getattr(getattr(cause, "orig", None), "pgcode", None)
+            if code in _OTHER_LAYOUT:
+                raise StateDamaged(f"{self.where}: {first}: run `ogaart verify --repair`") from cause
+            if code in _UNREADABLE:
+                raise StateDamaged(
+                    f"{self.where}: {first}: the server's own files are damaged: restore it, or name an empty database "
+                    "in OGAART_DATABASE_URL, whose rows are made again from what else is stored"
+                ) from cause
             raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}") from cause
 
 
@@ -311,13 +361,9 @@ def _migrate(engine: sa.Engine, root: DataRoot) -> None:
                 f"({root.state}, where it is SQLite); it is made again from what else is stored"
             )
         from alembic import command
-        from alembic.config import Config
 
-        config = Config()
-        config.set_main_option("script_location", "ogaart.resources.state:migrations")
         with _writer(engine) as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(alembic_config(connection), "head")
 
 
 def _version(engine: sa.Engine) -> str | None:

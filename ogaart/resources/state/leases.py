@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ogaart.core.process_identity import is_alive, this_process
 from ogaart.core.repetition import repeat
 from ogaart.resources.objects.store import ObjectsRefused
-from ogaart.resources.state.database import StateDatabase, StateRefused
+from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRefused
 from ogaart.resources.state.facts import read_fact, write_fact
 from ogaart.resources.state.schema import FACTS
 from ogaart.resources.storage.sealed_json import SealBroken
@@ -27,7 +27,7 @@ LAPSES = 30.0
 """Seconds after the last renewal, or the server's start, for which a lease counts."""
 _FORGOTTEN = 86_400.0
 """Seconds after which a lapsed lease is deleted."""
-_AWAY = (StateRefused, ObjectsRefused, sa.exc.SQLAlchemyError)
+_AWAY = (StateRefused, StateDamaged, ObjectsRefused, sa.exc.SQLAlchemyError)
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp()), extract(epoch FROM pg_postmaster_start_time())")
 
 

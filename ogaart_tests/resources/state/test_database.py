@@ -231,3 +231,71 @@ def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
         Settings(data=tmp_path, database_url=SecretStr(f"mysql://ogaart:{PASSWORD}@host/state"))
 
     assert PASSWORD not in str(caught.value)
+
+
+HARMS = {
+    **{f"no {table.name}": f"DROP TABLE {table.name}" for table in METADATA.sorted_tables},
+    "no version": "DROP TABLE alembic_version",
+    "an empty version": "DELETE FROM alembic_version",
+    "no column": "ALTER TABLE facts DROP COLUMN content",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_a_servers_database_lacks_is_named_and_made_again(harm: str, tmp_path: Path, postgres: Postgres) -> None:
+    settings = Settings(data=tmp_path, database_url=SecretStr(postgres.fresh("lacking")))
+    with closing(StateDatabase(settings)) as state:
+        put(state, "x", 1)
+        assert state.lacks() == ""
+        owner = (tmp_path / "root.json").read_text()
+        with postgres.administering("lacking") as connection:
+            connection.execute(sa.text(HARMS[harm]))
+
+        lacking = state.lacks()
+        state.complete()
+
+        assert lacking in {"its version is missing", "the table facts lacks content"} or harm[3:] in lacking
+        assert state.lacks() == ""
+        assert positions(state) == {}  # so that the rows of all stores are made again
+        with state.reading() as connection:
+            assert [
+                connection.execute(sa.select(table)).all() for table in METADATA.sorted_tables if table is not DATA_ROOT
+            ]
+            [(_, known, *_)] = connection.execute(sa.select(DATA_ROOT)).all()
+        assert known in owner
+
+
+@pytest.mark.slow
+def test_a_table_that_a_servers_database_lacks_is_damage_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
+    settings = Settings(data=tmp_path, database_url=SecretStr(postgres.fresh("dropped")))
+    for harm in ("DROP TABLE journals", "DROP TABLE data_root", "DROP TABLE alembic_version"):
+        with closing(StateDatabase(settings)) as state:
+            state.complete() if state.lacks() else put(state, "x", 1)
+            state.close()
+            with postgres.administering("dropped") as connection:
+                connection.execute(sa.text(harm))
+
+            with pytest.raises(StateDamaged) as caught:
+                positions(state)
+
+            code, sentence = describe(caught.value)
+            assert code == 8
+            assert PASSWORD not in sentence
+            assert "run `ogaart verify --repair`" in sentence
+
+
+@pytest.mark.slow
+def test_the_database_of_another_data_root_is_not_completed(tmp_path: Path, postgres: Postgres) -> None:
+    url = SecretStr(postgres.fresh("others"))
+    first, second = (Settings(data=tmp_path / name, database_url=url) for name in ("first", "second"))
+    with closing(StateDatabase(first)) as state:
+        put(state, "x", 1)
+    with postgres.administering("others") as connection:
+        connection.execute(sa.text("DROP TABLE facts"))
+
+    with closing(StateDatabase(second)) as state, pytest.raises(StateRefused, match="belongs to another data root"):
+        state.complete()
+
+    with closing(StateDatabase(first)) as state:
+        assert state.lacks() == "the table facts lacks all columns"
