@@ -18,6 +18,8 @@ from ogaart.core.errors import InstanceConfigInvalid, InstanceUnreachable
 from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
 from ogaart.orchestration.extras import database_errors, require_extra
 from ogaart.orchestration.run_reaper import process_tag, reap_for
+from ogaart.resources.objects.store import ObjectsRefused
+from ogaart.resources.state.database import StateDamaged, StateRefused
 from ogaart.resources.storage.atomic_files import write_durably
 from ogaart.resources.storage.data_root import DataRoot, DataRootRefused
 from ogaart.resources.storage.file_hashes import hash_note, note_hash
@@ -60,6 +62,10 @@ ON_POSTGRES = b"""storage:
 _MODULE = re.compile(r"^(?:\w+\.)+(\w+)(?=: )")
 _STATEMENT = re.compile(r"\n\[SQL: .*", re.DOTALL)
 """What SQLAlchemy adds to a database's error, for programmers."""
+_MARKUP = ": <?xml"
+"""How a server's own page begins within a client's error."""
+_IN_WORDS = frozenset(kind.__name__ for kind in (ObjectsRefused, StateRefused, StateDamaged))
+"""Errors whose text has what is to be known of their cause, which is a library's."""
 _OF_SETTING = b" # OGAART_CONCURRENT_RUNS"
 """What follows the number of runs where a setting gave it."""
 _LIMIT = re.compile(rb"(max_concurrent_runs: )\d+(%b)?" % _OF_SETTING)
@@ -316,13 +322,14 @@ def failure_message(failure: Any) -> str:
 
 
 def _message_of(error: Any) -> str:
-    """Class and text of an error, and a cause that the text lacks; empty where there is none."""
+    """Class and text of an error, and the first line of a cause that the text lacks; empty where there is none."""
     if error is None:
         return ""
     cause = error
-    while cause.cause is not None:
+    while cause.cause is not None and error.cls_name not in _IN_WORDS:
         cause = cause.cause
     text, reason = (_STATEMENT.sub("", _MODULE.sub(r"\1", str(one.message).strip())) for one in (error, cause))
+    reason = reason.partition("\n")[0].partition(_MARKUP)[0]
     return text if reason.partition(": ")[2] in text else f"{text} ({reason})"
 
 

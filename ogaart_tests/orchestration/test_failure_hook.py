@@ -22,23 +22,35 @@ from ogaart.orchestration.failure_hook import HookFailed, call_hooks
 from ogaart.orchestration.instance import failure_message
 from ogaart.orchestration.sensors import failure_hook
 from ogaart.resources.index.base import IndexUnreachable
+from ogaart.resources.objects.store import ObjectsRefused
+from ogaart.resources.state.database import StateDamaged, StateRefused
 from ogaart.settings import Settings
 
+_XML = "refused: 403 Forbidden: <?xml version='1.0'?>\n<Error><Code>SignatureDoesNotMatch</Code></Error>\nDebug source:"
 CHAINS = (
-    ("Qdrant at http://q: refused", "refused", "IndexUnreachable: Qdrant at http://q: refused"),
-    ("the shard is gone", "No space left", "IndexUnreachable: the shard is gone (OSError: No space left)"),
-    ("the shard is gone", "", "IndexUnreachable: the shard is gone"),
-    ("database is locked\n[SQL: BEGIN]\n(Background on this error)", "", "IndexUnreachable: database is locked"),
+    (IndexUnreachable("Qdrant at http://q: refused"), "refused", "IndexUnreachable: Qdrant at http://q: refused"),
+    (
+        IndexUnreachable("the shard is gone"),
+        "No space left",
+        "IndexUnreachable: the shard is gone (OSError: No space left)",
+    ),
+    (IndexUnreachable("the shard is gone"), "", "IndexUnreachable: the shard is gone"),
+    (IndexUnreachable("is locked\n[SQL: BEGIN]\n(Background on this error)"), "", "IndexUnreachable: is locked"),
+    (IndexUnreachable("no answer"), _XML, "IndexUnreachable: no answer (OSError: refused: 403 Forbidden)"),
+    (IndexUnreachable("no answer"), "cut\nDetail: a row", "IndexUnreachable: no answer (OSError: cut)"),
+    (ObjectsRefused("check AWS_REGION"), _XML, "ObjectsRefused: check AWS_REGION"),
+    (StateRefused("is being restarted"), "(psycopg2.OperationalError) x", "StateRefused: is being restarted"),
+    (StateDamaged("lacks a table"), "relation", "StateDamaged: lacks a table"),
 )
 
 
-@pytest.mark.parametrize(("text", "cause", "shown"), CHAINS)
-def test_a_failed_step_is_told_by_its_own_error(text: str, cause: str, shown: str) -> None:
+@pytest.mark.parametrize(("error", "cause", "shown"), CHAINS, ids=[shown[:40] for *_, shown in CHAINS])
+def test_a_failed_step_is_told_by_its_own_error(error: Exception, cause: str, shown: str) -> None:
     @dg.op
     def fails() -> None:
         if not cause:
-            raise IndexUnreachable(text)
-        raise IndexUnreachable(text) from OSError(cause)
+            raise error
+        raise error from OSError(cause)
 
     @dg.job
     def failing() -> None:
