@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import sqlalchemy.exc
 
+from ogaart.core.durable_names import is_leftover
 from ogaart.core.errors import SpaceInUse
 from ogaart.core.full_disk import is_disk_full
 from ogaart.core.report import Report
@@ -35,7 +36,6 @@ from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
 from ogaart.resources.state.locks import hold_all_everywhere
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.derived import DerivedBytes
-from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, step_lock
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.segments import Segments

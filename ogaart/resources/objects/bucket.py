@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ogaart.core.durable_names import TEMPORARY, temporary
+from ogaart.core.durable_names import TEMPORARY, is_leftover, temporary
 from ogaart.resources.objects.credentials import lacking, refusal, require_credentials
 from ogaart.resources.objects.folder import read_range
 from ogaart.resources.objects.store import ObjectsRefused, StoredFile
@@ -202,7 +202,7 @@ class Bucket:
 
 
 def evict(root: Path, limit: int, kept: dict[Path, float]) -> int:
-    """Delete the copies that were unused for longest, until those that are left fit.
+    """Delete the copies that were unused for longest, until those that are left fit; and what killed downloads left.
 
     A process that has a copy open reads on: its bytes go with its last reader. What was used lately is kept even where
     that exceeds the limit, since it may just be opened.
@@ -222,6 +222,8 @@ def evict(root: Path, limit: int, kept: dict[Path, float]) -> int:
             for name in names:
                 path = Path(parent) / name
                 if name.startswith(TEMPORARY):
+                    if is_leftover(path):
+                        path.unlink(missing_ok=True)
                     continue
                 with suppress(FileNotFoundError):
                     status = path.lstat()

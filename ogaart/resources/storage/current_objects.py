@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ogaart.core.durable_names import is_leftover
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.objects.folder import Folder, stored_files
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, make_folders, point_link, sync_folder
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.leftovers import is_leftover
 from ogaart.resources.storage.lock_names import catalog_lock, swap_lock
 from ogaart.resources.storage.locks import hold, is_free
 from ogaart.resources.storage.objects import (

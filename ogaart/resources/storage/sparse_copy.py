@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
+from ogaart.core.durable_names import is_leftover
 from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark, sync_file, sync_folder
-from ogaart.resources.storage.leftovers import is_leftover
 
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)

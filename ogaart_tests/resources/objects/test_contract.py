@@ -1,6 +1,8 @@
 """What every store of immutable files does: the data root's folder, a strict S3 server, a lax one, and Azurite."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -265,10 +267,19 @@ def test_the_copies_unused_for_longest_go_first(tmp_path: Path) -> None:
     for name, age in (("old", 9000.0), ("older", 10_000.0), ("new", 10.0), ("newer", 5.0)):
         (folder / name).write_bytes(b"0" * 100)
         os.utime(folder / name, (now - age, now - age))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for process in (gone.pid, os.getpid()):
+        (folder / f".tmp-{process}-half").write_bytes(b"half of a download")
 
     with (folder / "older").open("rb") as opened:
         deleted = evict(tmp_path, 150, {Path("blobs"): 3600.0})
 
         assert len(opened.read()) == 100  # open: read on
     assert deleted == 2
-    assert {path.name for path in folder.iterdir()} == {"new", "newer"}  # used lately: kept, beyond the limit
+    in_progress = f".tmp-{os.getpid()}-half"
+    assert {path.name for path in folder.iterdir()} == {
+        "new",
+        "newer",
+        in_progress,
+    }  # used lately

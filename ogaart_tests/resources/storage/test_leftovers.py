@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.core.durable_names import is_leftover
 from ogaart.resources.storage.atomic_files import temporary
 from ogaart.resources.storage.data_root import DataRoot
-from ogaart.resources.storage.leftovers import clean_up_leftovers, is_leftover
+from ogaart.resources.storage.leftovers import clean_up_leftovers
 
 
 def dead_pid() -> int:
@@ -25,6 +26,7 @@ def dead_pid() -> int:
 def test_files_and_folders_of_dead_processes_are_deleted_wherever_stores_draft(tmp_path: Path) -> None:
     dead, root = dead_pid(), DataRoot(tmp_path)
     places = ["", "blobs", "site/fetches/ab", "site/partial", "site/robots", "vectors/space", "index/space", "scratch"]
+    places += ["models", "history", "projections", "decisions", "reports", "publications/files/ab"]  # a bucket's too
     drafts = [tmp_path / place / f".tmp-{dead}-x" for place in places]
     for draft in drafts:
         draft.parent.mkdir(parents=True, exist_ok=True)
