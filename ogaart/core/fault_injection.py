@@ -47,6 +47,7 @@ class Fault(StrEnum):
     AUDITS_RECORDED = "audits_recorded"
     HISTORY_WRITTEN = "history_written"
     CURRENT_SWITCHED = "current_switched"
+    COPY_DRAFTED = "copy_drafted"
     PUBLICATION_UPLOADED = "publication_uploaded"
     PUBLICATION_COPIED = "publication_copied"
     PUBLICATION_SWITCHED = "publication_switched"

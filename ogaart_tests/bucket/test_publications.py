@@ -1,6 +1,9 @@
 """Publications in a bucket, as hosts with folders of their own publish and follow them."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -26,6 +29,16 @@ from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, publis
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "robot-animated"))
 FEWER = SOME[:1]
+PULL = """
+import sys
+from ogaart.resources.objects.bucket import Bucket
+from ogaart.resources.publications.mirror import PublicationMirror
+from ogaart.resources.state.database import StateDatabase
+from ogaart.settings import Settings
+
+settings = Settings()
+PublicationMirror(settings, StateDatabase(settings), Bucket(sys.argv[1], settings.data)).pull()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +141,34 @@ def test_a_host_follows_what_another_publishes_and_a_kill_changes_nothing_for_it
     one.publications.keep([second.number])
     assert [record.number for record in two.publications.all()] == [second.number]
     assert one.publications.unused() == []
+
+
+@pytest.mark.slow
+def test_a_replica_that_is_killed_while_it_copies_serves_the_former_one_until_it_has_the_next(
+    hosts: tuple[Host, Host],
+) -> None:
+    one, two = hosts
+    first = one.publish(SOME)
+    for point in ("copy_drafted:4", "publication_copied:1"):
+        killed_while_it_pulls(two, point)
+        assert Generations(two.root / "generations").current() is None
+    assert two.pull()
+    second = one.publish(FEWER)
+
+    for point in ("copy_drafted:2", "publication_copied:1"):
+        killed_while_it_pulls(two, point)
+        assert content(two.current) == content(first)
+    assert two.pull()
+
+    assert content(two.current) == content(second)
+    assert list(two.root.rglob(".tmp-*")) == []
+
+
+def killed_while_it_pulls(host: Host, point: str) -> None:
+    """Let another process of the host follow, and be killed at a fault point."""
+    environment = {**os.environ, "OGAART_DATA": str(host.root), "OGAART_FAULT": point}
+    done = subprocess.run([sys.executable, "-c", PULL, host.bucket.url], env=environment, start_new_session=True)
+    assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ogaart.core.durable_names import TEMPORARY, is_leftover, temporary
+from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.objects.credentials import lacking, refusal, require_credentials
 from ogaart.resources.objects.folder import read_range
 from ogaart.resources.objects.store import ObjectsRefused, StoredFile
@@ -176,6 +177,7 @@ class Bucket:
                     with draft.open("wb") as out:
                         for chunk in found.stream(min_chunk_size=1 << 20):
                             out.write(chunk)
+                    fault(Fault.COPY_DRAFTED)
                     draft.chmod(0o444)
                     draft.replace(path)
                 finally:
