@@ -105,7 +105,7 @@ def spoils(root: Path, sizes: Sizes) -> Part:
     """A file of each kind, rotten or torn; a clock that jumps."""
     part = Part()
     with small_site() as site:
-        spoiler = Spoiler(root, site, sizes.server)
+        spoiler = Spoiler(root, site, sizes.server, older=sizes.server is not None)
         part.problems += spoiler.jump()
         spoiled = batches(sizes.server)
         for batch in spoiled:

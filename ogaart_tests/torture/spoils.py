@@ -157,13 +157,14 @@ class Spoiler:
         root: where the data roots are.
         site: what they are made of.
         server: where their databases are; by default they are SQLite's files.
+        older: whether a copy of the database is made when half of it is done, for what puts one back.
     """
 
-    def __init__(self, root: Path, site: ChangingSite, server: Postgres | None = None) -> None:
+    def __init__(self, root: Path, site: ChangingSite, server: Postgres | None = None, *, older: bool = False) -> None:
         self._root, self._site, self._server = root, site, server
         self._whole = self._world("whole")
         self._whole.clear()
-        if server is not None:
+        if older:
             self._do(steps.first_partition)
             keep_older_copy(self._whole)
         self._do(steps.everything)

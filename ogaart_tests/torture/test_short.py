@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from ogaart.core.fault_injection import Fault
+from ogaart_tests.postgres import Postgres, postgres
 from ogaart_tests.torture.deceit import deceit
 from ogaart_tests.torture.flood import flood
 from ogaart_tests.torture.kills import Bench, Blow, bench
+from ogaart_tests.torture.lost_databases import Changed
 from ogaart_tests.torture.mutations import mutated, try_files, try_pages
 from ogaart_tests.torture.parts import PARTS
 from ogaart_tests.torture.small_site import small_site
 from ogaart_tests.torture.spoils import BATCHES, Spoiler
 from ogaart_tests.torture.storm import storm
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,20 @@ SOME_BLOWS = [
 @pytest.mark.parametrize("blow", SOME_BLOWS, ids=str)
 def test_more_blows(shared_bench: Bench, blow: Blow) -> None:
     assert shared_bench.strike(blow).problems == ()
+
+
+@pytest.mark.slow
+def test_a_killed_run_on_postgresql_is_repaired_by_the_next(postgres: Postgres, tmp_path: Path) -> None:
+    with bench(tmp_path, postgres) as made:
+        assert made.strike(Blow("begun", Fault.STATE_DRAFTED, 30)).problems == ()
+
+
+@pytest.mark.slow
+def test_a_table_of_a_servers_database_that_is_lost_is_made_again(postgres: Postgres, tmp_path: Path) -> None:
+    with small_site() as site:
+        dropped = Changed("the table pointers dropped", ("DROP TABLE pointers",))
+
+        assert Spoiler(tmp_path, site, postgres).lose(dropped) == []
 
 
 @pytest.mark.slow
