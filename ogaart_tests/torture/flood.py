@@ -237,9 +237,9 @@ def crawl(wanted: Sequence[Wanted]) -> Iterator[tuple[str, Report]]:
 
 def _missing(world: World, wanted: Sequence[Wanted]) -> list[str]:
     """What is not stored as the site has it, without a request."""
-    database = world.urls.get("OGAART_DATABASE_URL")
-    url = None if database is None else SecretStr(database)
-    settings = Settings(site=world.site, data=world.data, database_url=url)
+    named = world.urls.get("OGAART_DATABASE_URL")
+    database = None if named is None else SecretStr(named)
+    settings = Settings(site=world.site, data=world.data, database_url=database)
     client = SiteClient(settings, Blobs(world.data / "blobs"), world.data / "site")
     said = []
     for url, sha256, length, page in wanted:

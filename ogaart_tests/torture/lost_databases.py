@@ -74,7 +74,7 @@ def place(world: World) -> str:
     return shown_url(url.render_as_string())
 
 
-LOSSES = (
+LOSSES: tuple[Replaced | Changed, ...] = (
     Replaced(),
     Replaced(like=OLDER),
     *(Changed(f"the table {t.name} dropped", (f"DROP TABLE {t.name}",)) for t in METADATA.sorted_tables),

@@ -78,7 +78,7 @@ def kills(root: Path, sizes: Sizes) -> Part:
         outcomes += _struck(pool, benches, lambda b: list(b.blows("changed")))
     killed = [o for o in outcomes if o.blow.how == "kill"]
     part.row("fault points × passes killed at (SIGKILL, whole group)", len(killed))
-    part.row("fault points among them", len({o.blow.point for o in killed}))
+    part.row("fault points among them", len({o.blow.point for o in killed if isinstance(o.blow, Blow)}))
     part.row("ended by SIGTERM", sum(o.blow.how == "term" for o in outcomes))
     part.row("disks full, one for each kind of store", sum(o.blow.how == "full" for o in outcomes))
     if sizes.server is not None:

@@ -44,8 +44,9 @@ def _replace(path: Path, data: bytes) -> None:
 class Harmful(Protocol):
     """Something that is lost or damaged."""
 
-    noticed: bool
-    """Whether ``verify`` must report it; else the next run repairs it in passing."""
+    @property
+    def noticed(self) -> bool:
+        """Whether ``verify`` must report it; else the next run repairs it in passing."""
 
     def strike(self, world: World) -> str:
         """Do it; returns where, as ``verify`` names the place."""
