@@ -1,5 +1,6 @@
 """A data root of the first format, made by an earlier version and committed, opens and needs nothing made again."""
 
+import json
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -21,7 +22,10 @@ from ogaart.resources.storage.schema import IMAGES
 from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.make_data_v1 import ARCHIVE, PORT, environment, small_site
+from ogaart_tests.postgres import Postgres, postgres
 from ogaart_tests.world import World
+
+__all__ = ["postgres"]
 
 STALE: dict[str, str] = {"extracted_images": "reasons of failures: volumes of sets, encrypted members of RAR"}
 """Assets whose rules have changed since, with the reason: their rows are stale by intention."""
@@ -96,6 +100,35 @@ def test_what_versions_before_stored_is_upgraded_by_one_command(old_world: World
     assert old_world.site.requests == []
     with closing(StateDatabase(old_world.settings, read_only=True)) as state:
         assert list(FetchRecords(state, old_world.settings.data / "site").damage()) == []
+
+
+@pytest.mark.slow
+def test_it_is_upgraded_straight_to_postgresql_and_can_be_taken_back(
+    old_world: World, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, rows = fetch_records(old_world), images(old_world)
+    add_stored_partitions(old_world.stores)
+
+    for url in (postgres.fresh("upgraded"), None):  # then back, as docs/operator/deploying.md says
+        if url is None:
+            monkeypatch.delenv("OGAART_DATABASE_URL")
+            (old_world.settings.data / "state.db").unlink()
+        else:
+            monkeypatch.setenv("OGAART_DATABASE_URL", url)
+        world = World(old_world.site, Settings())
+        done = CliRunner().invoke(main, ["upgrade"])
+        made = world.materialize()
+
+        assert done.exit_code == 0, done.output
+        assert made.errors == []
+        assert world.site.requests == []
+        assert fetch_records(world) == before
+        found = images(world)
+        assert {key: {row["image_id"] for row in found[key]} for key in found} == {
+            key: {row["image_id"] for row in rows[key]} for key in rows
+        }
+        checked = CliRunner().invoke(main, ["verify", "--quick", "--json"])
+        assert [row for row in json.loads(checked.stdout)["rows"] if row["what"] == "state"] == []
 
 
 def stored(world: World) -> dict[Path, bytes]:
