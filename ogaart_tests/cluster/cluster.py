@@ -112,20 +112,6 @@ class Cluster:
         self.wait(lambda: self.run_of(run_id).is_finished, 300, f"{job} to stop")
         return self.run_of(run_id).status
 
-    def cancel_amid(self, stages: Collection[Stage], partition: str, begun: Callable[[], bool]) -> dg.DagsterRunStatus:
-        """Launch stages of a partition, and stop their run while a worker computes; returns how the run ended.
-
-        Args:
-            stages: the stages.
-            partition: the partition.
-            begun: whether the worker has come as far as it is to be stopped.
-        """
-        run_id = self.launch(ASSETS, stages, partition)
-        self.wait(begun, 600, "the worker to compute")
-        graphql(self._ui, STOP, run=run_id)
-        self.wait(lambda: self.run_of(run_id).is_finished, 300, "the run to stop")
-        return self.run_of(run_id).status
-
     def materialize(self) -> None:
         """Launch a backfill of all partitions that are not in the collection, and wait until it has begun."""
         assets = [{"path": [stage.value]} for stage in PARTITION_STAGES]

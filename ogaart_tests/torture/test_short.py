@@ -53,7 +53,7 @@ def test_more_blows(shared_bench: Bench, blow: Blow) -> None:
 @pytest.mark.slow
 def test_a_killed_run_on_postgresql_is_repaired_by_the_next(postgres: Postgres, tmp_path: Path) -> None:
     with bench(tmp_path, postgres) as made:
-        assert made.strike(Blow("begun", Fault.STATE_DRAFTED, 30)).problems == ()
+        assert made.strike(Blow("begun", Fault.POINTERS_SWITCHED, 20)).problems == ()
 
 
 @pytest.mark.slow
