@@ -14,13 +14,13 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The tests start hundreds of Python processes, each of which would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow cluster torture soak quality bench check-wheel format lint types clean
+.PHONY: demo test test-slow cluster test-qdrant torture soak quality bench check-wheel format lint types clean
 
 demo: $(STAMP) libarchive
 	$(BIN)/ogaart demo $(ARGS)
 
 test: $(STAMP) libarchive lint types
-	$(BIN)/pytest -m "not slow and not cluster" -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
+	$(BIN)/pytest -m "not slow and not cluster and not qdrant" -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
 
 test-slow: $(STAMP) libarchive
 	$(BIN)/pytest -m slow --timeout 1500 -n $(or $(WORKERS),3) $(SHARED) $(ARGS)
@@ -28,6 +28,10 @@ test-slow: $(STAMP) libarchive
 # PostgreSQL, Redis, an S3 server and Celery workers, over one data root and over one each; apt-get install redis-server postgresql
 cluster: $(STAMP) libarchive
 	$(BIN)/pytest -m cluster ogaart_tests/cluster ogaart_tests/bucket $(ARGS)
+
+# The contract tests of the index against a real Qdrant server: QDRANT_URL=http://127.0.0.1:6333 make test-qdrant
+test-qdrant: $(STAMP)
+	$(BIN)/pytest -rs -m qdrant ogaart_tests/resources/index $(ARGS)
 
 torture: $(STAMP) libarchive
 	$(BIN)/python -W ignore -m ogaart_tests.torture $(ARGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1 << 20
@@ -88,6 +88,26 @@ class Settings(BaseSettings):
     )
     qdrant_grpc: bool = Field(False, description="Use gRPC instead of REST.")
     qdrant_timeout: float = Field(60.0, gt=0, description="Seconds one request to Qdrant may take.")
+    qdrant_shards: int | None = Field(
+        None, ge=1, le=1_000, description="Parts of a new collection on a cluster; unset: the server's default."
+    )
+    qdrant_replicas: int | None = Field(
+        None, ge=1, le=100, description="Nodes that hold each part of a new collection; unset: the server's default, 1."
+    )
+    qdrant_write_consistency: int | None = Field(
+        None,
+        ge=1,
+        description="Replicas that must have a write before it counts, OGAART_QDRANT_REPLICAS at most; unset: more "
+        "than half of them.",
+    )
+    qdrant_quantization: Literal["turbo1", "turbo2", "turbo4", "scalar", "binary", "none"] = Field(
+        "turbo2",
+        description="What a Qdrant server keeps in memory of each number of a vector: turbo1, turbo2, turbo4 (as many "
+        "bits, from Qdrant 1.18), scalar (8 bits), binary (1 bit) or none.",
+    )
+    qdrant_snapshots: bool = Field(
+        True, description="Whether the server makes a snapshot of a collection before it is deleted, and keeps it."
+    )
 
     delay: float = Field(0.0, ge=0, description="Seconds between two requests; robots.txt's Crawl-delay if larger.")
     timeout_connect: float = Field(10.0, gt=0, description="Seconds that opening a connection may take.")
@@ -275,6 +295,16 @@ class Settings(BaseSettings):
                 valid = False
             if not valid or shown_url(value).count("@") or any(map(str.isspace, value)):
                 raise ValueError("expected a URL such as http://127.0.0.1:6333; write @ : / ? # in a password as %40 …")
+        return value
+
+    @field_validator("qdrant_write_consistency")
+    @classmethod
+    def _confirmed(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """Refuse more confirmations than there are replicas: no write would ever succeed."""
+        replicas = info.data.get("qdrant_replicas", value)  # where it is not valid itself, that is the message
+        if value is not None and value > (replicas or 1):
+            held = "OGAART_QDRANT_REPLICAS is unset" if replicas is None else f"OGAART_QDRANT_REPLICAS is {replicas}"
+            raise ValueError(f"expected {replicas or 1} at most, since {held}: raise that, or unset this")
         return value
 
     @field_validator("failure_webhook")

@@ -1,7 +1,8 @@
 """A Qdrant server on loopback that fails on purpose: REST outside, the client's own NumPy engine inside.
 
 It answers the platform's requests, stores what it acknowledges, and can be told to lose it: before it is done, after it
-was done and before the answer, in the middle of a body, or long after it was acknowledged.
+was done and before the answer, in the middle of a body, or long after it was acknowledged. Every body is read by the
+client's own model of that request, which refuses what a server does not know.
 """
 
 import json
@@ -19,6 +20,7 @@ from qdrant_client import QdrantClient, models
 
 WRITES = ("points", "points/delete", "points/batch", "index", "")
 _PATH = re.compile(r"/collections/([^/?]+)/?([^?]*)")
+_WHOLE_SERVER = ("/", "/aliases", "/collections", "/collections/aliases")
 
 
 class QdrantStub:
@@ -31,6 +33,10 @@ class QdrantStub:
             (a reset in the middle of the request's body).
         asked: requests by what they are about.
         faults: faults by name.
+        made: how each collection was made.
+        snapshots: names of collections of which a snapshot was made, each with its number of points then.
+        version: of the server, as it says.
+        refuse_snapshots: whether it has no room for them.
     """
 
     def __init__(self) -> None:
@@ -39,6 +45,10 @@ class QdrantStub:
         self.asked: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.slow_seconds = 1.5
+        self.made: dict[str, models.CreateCollection] = {}
+        self.snapshots: list[tuple[str, int]] = []
+        self.version = "1.20.0"
+        self.refuse_snapshots = False
         self.lock = threading.Lock()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -46,6 +56,16 @@ class QdrantStub:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """What every alias names."""
+        return {one.alias_name: one.collection_name for one in self.engine.get_aliases().aliases}
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of all collections."""
+        return sorted(one.name for one in self.engine.get_collections().collections)
 
     def ids(self, name: str) -> list[int]:
         """Ids that a collection holds."""
@@ -101,9 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         stub = self.server.stub
-        match = _PATH.match(self.path)
-        assert match is not None, self.path
-        name, what = match.groups()
+        path = self.path.partition("?")[0]
+        match = _PATH.match(path)
+        name, what = ("", path) if path in _WHOLE_SERVER else match.groups() if match is not None else ("", path)
         with stub.lock:
             stub.asked[f"{self.command} {what}".strip()] += 1
             fault = stub.fault(self.command, what)
@@ -121,9 +141,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "lost":
             self.close_connection = True
             return
+        if what == "snapshots" and stub.refuse_snapshots:
+            self._reply(507, {"status": {"error": "no space left on device"}})
+            return
         try:
             with stub.lock:
-                result = _answer(stub.engine, self.command, name, what, body)
+                result = _answer(stub, self.command, name, what, body)
         except Exception as error:  # noqa: BLE001 - a gap of the stub, which must not look like a fault
             self._reply(400, {"status": {"error": f"the stub failed at {what}: {error!r}"}})
             return
@@ -132,7 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "slow":
             time.sleep(stub.slow_seconds)
-        self._reply(200, {"result": result, "status": "ok", "time": 0.0}, cut=fault == "cut")
+        answer = result if what == "/" else {"result": result, "status": "ok", "time": 0.0}
+        self._reply(200, answer, cut=fault == "cut")
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
@@ -147,53 +171,89 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def _answer(engine: QdrantClient, method: str, name: str, what: str, body: Any) -> Any:
+def _answer(stub: QdrantStub, method: str, name: str, what: str, body: Any) -> Any:
+    engine = stub.engine
     match method, what:
+        case "GET", "/":
+            return {"title": "qdrant - vector search engine", "version": stub.version}
+        case "GET", "/collections":
+            return _plain(engine.get_collections())
+        case "GET", "/aliases":
+            return _plain(engine.get_aliases())
+        case "POST", "/collections/aliases":
+            return engine.update_collection_aliases(models.ChangeAliasesOperation.model_validate(body).actions)
         case "GET", "exists":
             return {"exists": engine.collection_exists(name)}
         case "GET", "":
-            return _plain(engine.get_collection(name))
+            return _described(stub, name)
         case "PUT", "":
-            vectors = {key: models.VectorParams.model_validate(value) for key, value in body["vectors"].items()}
-            return engine.create_collection(name, vectors_config=vectors)
+            wanted = models.CreateCollection.model_validate(body)
+            assert isinstance(wanted.vectors, dict)
+            stub.made[name] = wanted
+            return engine.create_collection(name, vectors_config=wanted.vectors)
         case "DELETE", "":
             return engine.delete_collection(name)
+        case "POST", "snapshots":
+            stub.snapshots.append((name, engine.count(name).count))
+            return {"name": f"{name}-{len(stub.snapshots)}.snapshot", "size": 1}
+        case _:
+            return _points(engine, method, name, what, body)
+
+
+def _described(stub: QdrantStub, name: str) -> Any:
+    """A collection as the server describes it: as it was made, whatever of that the engine knows."""
+    found = stub.engine.get_collection(name)
+    made = stub.made.get(stub.aliases.get(name, name))
+    if made is not None:
+        wanted = made.model_dump(include={"shard_number", "replication_factor", "write_consistency_factor"})
+        params = found.config.params.model_copy(update=wanted)
+        config = {"params": params, "quantization_config": made.quantization_config}
+        found = found.model_copy(update={"config": found.config.model_copy(update=config)})
+    return _plain(found)
+
+
+def _points(engine: QdrantClient, method: str, name: str, what: str, body: Any) -> Any:
+    match method, what:
         case "PUT", "points":
-            engine.upsert(name, [models.PointStruct.model_validate(point) for point in body["points"]])
+            engine.upsert(name, models.PointsList.model_validate(body).points)
         case "POST", "points/delete":
             engine.delete(name, models.PointIdsList.model_validate(body))
         case "POST", "points/batch":
-            operations = [models.OverwritePayloadOperation.model_validate(one) for one in body["operations"]]
+            operations = models.UpdateOperations.model_validate(body).operations
             engine.batch_update_points(name, operations)
             return [{"operation_id": 0, "status": "completed"}] * len(operations)
-        case _ if what != "index":
+        case "PUT", "index":
+            models.CreateFieldIndex.model_validate(body)
+        case _:
             return _read(engine, name, what, body)
     return {"operation_id": 0, "status": "completed"}
 
 
 def _read(engine: QdrantClient, name: str, what: str, body: Any) -> Any:
-    narrowed = models.Filter.model_validate(body["filter"]) if body.get("filter") else None
     match what:
         case "points/scroll":
+            scroll = models.ScrollRequest.model_validate(body)
             records, after = engine.scroll(
-                name, narrowed, limit=body["limit"], offset=body.get("offset"), with_payload=False
+                name, scroll.filter, limit=scroll.limit or 10, offset=scroll.offset, with_payload=False
             )
             return {"points": [_plain(record) for record in records], "next_page_offset": after}
         case "points/count":
-            return {"count": engine.count(name, narrowed).count}
+            return {"count": engine.count(name, models.CountRequest.model_validate(body).filter).count}
         case "points":
+            wanted = models.PointRequest.model_validate(body)
             found = engine.retrieve(
-                name, body["ids"], with_payload=body["with_payload"], with_vectors=body["with_vector"]
+                name, wanted.ids, with_payload=wanted.with_payload or False, with_vectors=wanted.with_vector or False
             )
             return [_plain(record) for record in found]
         case "points/query":
-            wanted = models.QueryRequest.model_validate(body).query
+            query = models.QueryRequest.model_validate(body)
             found_points = engine.query_points(
-                name, query=wanted, using=body["using"], query_filter=narrowed, limit=body["limit"]
+                name, query=query.query, using=query.using, query_filter=query.filter, limit=query.limit or 10
             )
             return _plain(found_points)
         case "facet":
-            return _plain(engine.facet(name, body["key"], narrowed, limit=body["limit"]))
+            facet = models.FacetRequest.model_validate(body)
+            return _plain(engine.facet(name, facet.key, facet.filter, limit=facet.limit or 10))
     raise AssertionError(f"the stub knows no {what}")
 
 

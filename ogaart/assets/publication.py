@@ -12,7 +12,7 @@ from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
-from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.catalog.publishing import audit, delete_left_out, publish_collection
 from ogaart.resources.catalog.quality import ADVISORY, assess, holding_back, outcome
 from ogaart.resources.catalog.tables import IMAGES
 from ogaart.resources.catalog.withdrawals import ACCEPT_LOSSES
@@ -58,6 +58,7 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
             context.log.info("generation %d is in service already", current.number)
             publications.publish(current)
             generations.switch(current.number)  # a run that was killed may have made one link of the two
+            delete_left_out(stores, current)
             generations.prune(stores.settings.keep_generations)
             return dg.MaterializeResult(metadata=column_lineage_of(context) | _metadata(generation, "unchanged"))
         checks = outcome(generation)
@@ -79,8 +80,10 @@ def publication(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
                 allow_retries=False,
             )
         HistoryFiles(stores.root.history).record(generation)
+        publish_collection(stores, generation)
         publications.publish(generation)
         generations.switch(generation.number)
+        delete_left_out(stores, generation)
         generations.prune(stores.settings.keep_generations)
         publications.keep(generations.numbers())
     return dg.MaterializeResult(

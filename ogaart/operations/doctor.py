@@ -30,7 +30,7 @@ from ogaart.resources.embedding.registry import (
     find_weights,
     model_named,
 )
-from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.index.base import IndexBroken, IndexUnreachable
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.objects.factory import open_objects
 from ogaart.resources.objects.store import ObjectsRefused
@@ -85,7 +85,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _executor(settings)
     yield _queries(settings)
     yield from _model(settings)
-    yield _collection(settings)
+    collection = _collection(settings)
+    yield collection
+    if settings.qdrant_url is not None and collection.ok:
+        yield from _server(settings)
     yield _chromium()
     contact = settings.contact or "empty: set OGAART_CONTACT to a mail address or URL before reading the real site"
     yield Finding("contact", bool(settings.contact), contact, needed=False)
@@ -296,6 +299,31 @@ def _collection(settings: Settings) -> Finding:
         code = response.status_code
         return Finding("collection", False, f"{shown} does not respond as Qdrant does (HTTP {code}): check QDRANT_URL")
     return Finding("collection", True, f"{shown} has {len(names)} collections")
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    """Whether the server can make a collection as the settings say, and the one that it has is as they say."""
+    from ogaart.resources.index.server import ServerIndex  # a second of imports that the other home need not pay
+    from ogaart.resources.index.server_requests import Server
+    from ogaart.resources.index.server_settings import ServerShape
+
+    once = settings.model_copy(update={"attempts": 1})
+    name = "collection settings"
+    try:
+        server = Server.of(once)
+        refused = ServerShape.of(settings).refused_by(server.ask(server.client.info).version)
+        if refused is not None:
+            yield Finding(name, False, refused)
+            return
+        space = VectorSpace.of(settings)
+        with closing(ServerIndex.connect(once, space.name, space.dimension, read_only=True)) as index:
+            differing = index.settings_differ()
+    except (IndexBroken, WeightsMissing):  # none is made yet, or the space is unknown, which other checks say
+        return
+    except IndexUnreachable as cause:
+        yield Finding(name, False, str(cause))
+        return
+    yield Finding(name, differing is None, differing or "the collection is as OGAART_QDRANT_… say", needed=False)
 
 
 def _chromium() -> Finding:

@@ -28,7 +28,7 @@ from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.cells.sheets_of_tables import sheet_keys
 from ogaart.resources.embedding.registry import VectorSpace, WeightsMissing
-from ogaart.resources.index.factory import discard_index
+from ogaart.resources.index.factory import delete_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.fetch_records import FetchRecords
@@ -288,7 +288,7 @@ def _space(stores: Stores, space: str) -> Iterator[Item]:
         raise SpaceInUse(f"unknown space {space!r}; existing spaces: {', '.join(there) or 'none'}")
     if stores.settings.qdrant_url is not None:
         settings = stores.settings
-        yield Item("collection on the server", shard, 0, lambda: discard_index(settings, shard / "shard", space))
+        yield Item("collection on the server", shard, 0, lambda: delete_index(settings, space))
     yield from (_tree("vectors and collection", path) for path in (folder, shard) if path.is_dir())
 
 

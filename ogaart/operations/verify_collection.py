@@ -13,6 +13,7 @@ from ogaart.core.stages import Stage
 from ogaart.operations.damage import Damage, one
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
 from ogaart.resources.index.base import IndexBroken
+from ogaart.resources.index.deferred_deletions import DeferredDeletions
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.schema import EMBEDDINGS
@@ -81,7 +82,7 @@ def damaged_collection(
         redo = one(stage, partition) if partition else everywhere
         remove = stores.tables.stage_files(stage, partition)[:1] if partition else ()
         yield Damage("collection", str(number), problem, redo, remove)
-    extra = tuple(sorted(held - of.keys()))
+    extra = tuple(sorted(held - of.keys() - _left_out(stores, vectors.space)))
     if extra:
         yield Damage("collection", str(extra[0]), f"{len(extra)} points have no row", points=extra)
 
@@ -95,6 +96,12 @@ def _rotten(stores: Stores) -> Iterator[tuple[str, Path, str]]:
     for shard in sorted(stores.root.index.glob("*/shard")):
         space = shard.parent.name
         yield from ((space, path, problem) for path, problem in EdgeIndex.damaged(shard, space))
+
+
+def _left_out(stores: Stores, space: str) -> set[int]:
+    """Points on a server that the next publication deletes: those that the newest generation leaves out."""
+    newest = Generations(stores.root.generations).all()[-1:]
+    return set(DeferredDeletions(stores.root.index / space).of(newest[0].number)) if newest else set()
 
 
 def _published(stores: Stores, space: str) -> set[int]:

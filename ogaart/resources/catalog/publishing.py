@@ -23,7 +23,8 @@ from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.index.factory import open_index
+from ogaart.resources.index.deferred_deletions import DeferredDeletions
+from ogaart.resources.index.factory import delete_unused, open_index, publish_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
 from ogaart.resources.moderation.takedowns import read_decisions, require_decisions
 from ogaart.resources.platform import Stores
@@ -64,7 +65,10 @@ def build(
             fault(Fault.CUT_MADE)
             work = files.enter_context(CatalogBuild(source, building.path, building.number))
             held = np.sort(np.fromiter(index.ids(), np.int64))
-            done = reconcile(index, work.eligible(changed=True), held, work.unchanged())
+            # On a server the publication in service is searched in the same collection: what it alone has is deleted
+            # after the switch.
+            on_server = stores.settings.qdrant_url is not None
+            done = reconcile(index, work.eligible(changed=True), held, work.unchanged(), delete=not on_server)
             if len(done.missing):
                 repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name))
                 held = np.sort(np.fromiter(index.ids(), np.int64))
@@ -72,7 +76,9 @@ def build(
             index.flush()
             fault(Fault.INDEX_FLUSHED)
             facts = work.facts(index, held)
-            if stores.settings.qdrant_url is None:
+            if on_server:
+                DeferredDeletions(stores.root.index / space.name).note(building.number, done.deleted)
+            else:
                 index.copy_to(building.path / "index")
         write_json(building.path / INPUTS, {"inputs": inputs})
         work.finish(held, done, facts)
@@ -136,6 +142,8 @@ def inputs_digest(stores: Stores) -> str:
 def server_holds(stores: Stores, generation: Generation) -> bool:
     """Whether a collection on a server has as many points as were published with it: what it lost comes back.
 
+    Those that the generation leaves out, and that are not deleted yet, are counted as well.
+
     A collection in this process is copied into the generation, and needs no such look.
     """
     if stores.settings.qdrant_url is None:
@@ -146,7 +154,8 @@ def server_holds(stores: Stores, generation: Generation) -> bool:
     except IndexBroken:
         return False
     try:
-        return index.count() == int(generation.manifest["counts"].get("points_in_collection", -1))
+        left_out = len(DeferredDeletions(stores.root.index / space.name).of(generation.number))
+        return index.count() == int(generation.manifest["counts"].get("points_in_collection", -1)) + left_out
     finally:
         index.close()
 
@@ -234,3 +243,25 @@ def audit(stores: Stores, generation: Generation, current: Generation | None) ->
         return run_audits(generation, index, vectors=vectors, previous=current)
     finally:
         index.close()
+
+
+def publish_collection(stores: Stores, generation: Generation) -> None:
+    """On a server, let searches read the collection that was audited; before the generation is switched to."""
+    publish_index(stores.settings, space_of(generation).name)
+
+
+def delete_left_out(stores: Stores, generation: Generation) -> None:
+    """On a server, delete what only publications before have: points, and collections that a rebuild has replaced.
+
+    Called once the generation is in service, and again after a kill. A point that a step has upserted again since the
+    cut is deleted as well: its rows changed, so the next publication finds it missing, and repairs it.
+    """
+    if stores.settings.qdrant_url is None:
+        return
+    space = space_of(generation)
+    left_out = DeferredDeletions(stores.root.index / space.name)
+    with Collection(stores, space).writer() as index:
+        index.delete(left_out.of(generation.number))
+        index.flush()
+        left_out.done()
+        delete_unused(stores.settings, space.name)

@@ -71,7 +71,7 @@ def unrelated_cosine(
     sample = ids[:: max(1, -(-len(ids) // SAMPLED))].tolist()
     exact = index.count() <= EXACT_BELOW  # once: engines count their points one by one
     found = {
-        record.id: index.query(record.vector, limit=LOOKED_THROUGH, exact=exact)
+        record.id: _among(ids, index.query(record.vector, limit=LOOKED_THROUGH, exact=exact))
         for record in index.retrieve(sample, with_vector=True, with_payload=False)
         if record.vector is not None
     }
@@ -80,6 +80,13 @@ def unrelated_cosine(
     looked = [_Looked(image_id, _unrelated(image_id, points, origins)) for image_id, points in found.items()]
     best = [cosine for cosine in _nearest(looked, signatures_of) if cosine is not None]
     return round(float(np.quantile(best, QUANTILE)), 3) if len(best) >= ENOUGH else None
+
+
+def _among(ids: NDArray[np.int64], points: Sequence[ScoredPoint]) -> list[ScoredPoint]:
+    """The points whose ids (rising) are given: a server may hold others, which are not published or not any more."""
+    wanted = np.array([point.id for point in points], np.int64)
+    there = ids[np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)] == wanted
+    return [point for point, known in zip(points, there.tolist(), strict=True) if known]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ RECALL_SAMPLE = 25
 RECALL_AT = 10
 _KEPT = 6 * RECALL_AT  # nearest that are kept of each picture: so many may go before it is compared with all again
 _GROWN = 2
+_BESIDE = 10 * RECALL_AT  # most points of no published picture, as a server has between publications, to look past
 _NO_FLOOR = -2.0  # below every cosine
 _TIE = 1e-3  # scores nearer than that are equal: vectors are stored in half precision
 
@@ -111,11 +112,13 @@ def measure_recall(
         nearest = _merged(vectors.get(list(chosen.values())), _all_vectors(vectors, times), nothing)
         sample = Sampled(len(ids), chosen, nearest)
     queries = vectors.get(list(sample.pixels.values()))
-    exact = index.count() <= EXACT_BELOW  # once: engines count their points one by one
+    points = index.count()  # once: engines count their points one by one
+    limit = depth + min(max(0, points - len(pixels)), _BESIDE)
     hits = [
-        [pixels[hit.id] for hit in index.query(query, limit=depth, exact=exact) if hit.id in pixels]
+        [pixels[hit.id] for hit in index.query(query, limit=limit, exact=points <= EXACT_BELOW) if hit.id in pixels]
         for query in queries
     ]
+    hits = [some[:depth] for some in hits]
     pairs = list(zip(hits, (one.scores for one in sample.nearest), strict=True))
     unknown = sorted({key for some, near in pairs for key in some if key not in near})
     stored = dict(zip(unknown, vectors.get(unknown), strict=True))  # together: each of them reads a whole segment

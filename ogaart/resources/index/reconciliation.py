@@ -1,4 +1,4 @@
-"""Making the collection hold exactly what the catalog publishes: the one place where points are deleted.
+"""Making the collection hold exactly what the catalog publishes: the one place that decides which points are deleted.
 
 Steps only upsert. Here, over one frozen cut, points that belong to no row are deleted, payloads that disagree with
 the rows are replaced, and points that should be there and are not are named.
@@ -52,7 +52,7 @@ class Reconciled:
     """What was done, as arrays of ids (int64, rising).
 
     Attributes:
-        deleted: points that belonged to nothing eligible, and are deleted.
+        deleted: points that belonged to nothing eligible, and are deleted, or are left to the caller to delete.
         payload_updated: points whose payload disagreed with the rows, and was set.
         missing: eligible images that the ledger has in the collection, and that are not there.
         pending: eligible images that no step has sent to the collection yet; they come with a later publication.
@@ -73,6 +73,8 @@ def reconcile(
     eligible: Iterable[Eligible],
     held: NDArray[np.int64],
     unchanged: NDArray[np.int64] | None = None,
+    *,
+    delete: bool = True,
 ) -> Reconciled:
     """Bring a collection in line with the rows; the caller holds its lock, and flushes it afterwards.
 
@@ -81,6 +83,7 @@ def reconcile(
         eligible: what it must hold, in any order; read once, in batches.
         held: ids it held at the moment of the cut (sorted). A point that a step added since is left alone.
         unchanged: ids besides (sorted) whose points it must hold, with the payloads that they have.
+        delete: delete points that belong to nothing eligible; otherwise only name them.
     """
     known_right = np.empty(0, np.int64) if unchanged is None else unchanged
     stays = np.isin(held, known_right, assume_unique=True)
@@ -106,7 +109,7 @@ def reconcile(
             if not known:
                 (missing if row.ledger else pending).append(row.image_id)
     deleted = held[~stays]
-    for start in range(0, len(deleted), _BATCH):
+    for start in range(0, len(deleted) if delete else 0, _BATCH):
         index.delete([int(i) for i in deleted[start : start + _BATCH]])
     return Reconciled(deleted, _sorted(updated), _sorted(missing), _sorted(pending))
 

@@ -5,25 +5,27 @@ from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 from ogaart.resources.index.base import (
     UPSERT_BATCH,
     IndexBroken,
+    IndexUnreachable,
     Payload,
     Point,
     RetrievedPoint,
     ScoredPoint,
     Vector,
     VectorIndex,
-    collection_name,
     id_of,
     search_params,
     without_nulls,
 )
 from ogaart.resources.index.filters import IndexFilter
 from ogaart.resources.index.payload import PAYLOAD_KEYS
-from ogaart.resources.index.server_requests import connect, retry, where_of
+from ogaart.resources.index.server_collections import SpaceCollections
+from ogaart.resources.index.server_requests import Server
+from ogaart.resources.index.server_settings import REMADE, ServerShape
 from ogaart.resources.index.server_types import FIELD_INDEXES, filter_of
 from ogaart.settings import Settings
 
@@ -32,16 +34,22 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+_SNAPSHOT_SECONDS = 3_600.0
+"""Seconds that deleting collections may take a request: a snapshot copies all files of one."""
+_ORDER = models.WriteOrdering.MEDIUM
+"""Writes reach all replicas in one order: a repeated write could otherwise come after the one that followed it."""
+
+
 class ServerIndex(VectorIndex):
     """A collection on a server; every request is safe to repeat, and is, with growing pauses.
 
     Args:
-        client: the connection; ``ServerIndex.connect`` makes one from the settings.
+        server: the connection; ``ServerIndex.connect`` makes one from the settings.
         space: model, weights and preparation.
         dimension: length of a vector.
         read_only: never write; a missing collection is refused.
-        attempts: how often a request is tried.
-        backoff: seconds before the second attempt; doubles.
+        published: read what searches read; otherwise what is written to.
+        shape: how a collection that is missing is made.
 
     Raises:
         IndexBroken: the collection has other vectors, or is missing (read-only).
@@ -50,45 +58,65 @@ class ServerIndex(VectorIndex):
 
     def __init__(
         self,
-        client: QdrantClient,
+        server: Server,
         space: str,
         dimension: int,
         *,
         read_only: bool = False,
-        attempts: int = 5,
-        backoff: float = 0.5,
-        where: str = "the Qdrant server",
+        published: bool = False,
+        shape: ServerShape | None = None,
     ) -> None:
         super().__init__(space, dimension)
         self.read_only = read_only
-        self._client = client
-        self._attempts = attempts
-        self._backoff = backoff
-        self._where = where
-        self._prepare()
+        self._server = server
+        self._client = server.client
+        self._shape = shape or ServerShape()
+        self._prepare(SpaceCollections(server, space), published=published)
 
     @classmethod
-    def connect(cls, settings: Settings, space: str, dimension: int, *, read_only: bool = False) -> Self:
+    def connect(
+        cls, settings: Settings, space: str, dimension: int, *, read_only: bool = False, published: bool = False
+    ) -> Self:
         """Open a collection on the server of the settings."""
         return cls(
-            connect(settings),
+            Server.of(settings),
             space,
             dimension,
             read_only=read_only,
-            attempts=settings.attempts,
-            backoff=min(settings.backoff, 0.5),
-            where=where_of(settings),
+            published=published,
+            shape=ServerShape.of(settings),
         )
 
     @classmethod
     def discard(cls, settings: Settings, space: str) -> None:
-        """Remove a collection from the server."""
-        retry(
-            lambda: connect(settings).delete_collection(collection_name(space)),
-            settings.attempts,
-            min(settings.backoff, 0.5),
-            where_of(settings),
-        )
+        """Let the next writer make a new collection; the one before is searched until ``publish``."""
+        SpaceCollections(Server.of(settings), space).begin_anew()
+
+    @classmethod
+    def delete_space(cls, settings: Settings, space: str) -> None:
+        """Remove every collection of a space from the server, after a snapshot of each."""
+        cls._delete(settings, space, lambda collections: collections.names())
+
+    @classmethod
+    def publish(cls, settings: Settings, space: str) -> None:
+        """Let searches read the collection that is written to."""
+        SpaceCollections(Server.of(settings), space).publish()
+
+    @classmethod
+    def delete_unused(cls, settings: Settings, space: str) -> None:
+        """Remove what a rebuild has replaced from the server, after a snapshot of each."""
+        cls._delete(settings, space, lambda collections: collections.unused())
+
+    @staticmethod
+    def _delete(settings: Settings, space: str, which: Callable[[SpaceCollections], Sequence[str]]) -> None:
+        collections = SpaceCollections(Server.of(settings, _SNAPSHOT_SECONDS), space)
+        collections.delete(which(collections), snapshots=settings.qdrant_snapshots)
+
+    def settings_differ(self) -> str | None:
+        """In what the collection differs from the settings, and what changes it; None where it does not."""
+        config = self._ask(self._client.get_collection, self.name).config
+        found = "; ".join(self._shape.differences(config))
+        return f"{self.name}: {found}: {REMADE}" if found else None
 
     def close(self) -> None:
         """Close the connection."""
@@ -101,7 +129,7 @@ class ServerIndex(VectorIndex):
         self._require_writable()
         for start in range(0, len(ids), _SCROLL):
             batch: list[Any] = list(ids[start : start + _SCROLL])
-            self._ask(self._client.delete, self.name, models.PointIdsList(points=batch), wait=True)
+            self._ask(self._client.delete, self.name, models.PointIdsList(points=batch), wait=True, ordering=_ORDER)
 
     def set_payload(self, payloads: Mapping[int, Payload]) -> None:
         """Replace the whole payload of points that exist."""
@@ -114,7 +142,7 @@ class ServerIndex(VectorIndex):
                 )
                 for point in there[start : start + UPSERT_BATCH]
             ]
-            self._ask(self._client.batch_update_points, self.name, operations, wait=True)
+            self._ask(self._client.batch_update_points, self.name, operations, wait=True, ordering=_ORDER)
 
     def flush(self) -> None:
         """Nothing to do: every write waited until the server had it in its write-ahead log."""
@@ -125,7 +153,9 @@ class ServerIndex(VectorIndex):
         Raises:
             NotImplementedError: always; a server home is published in place.
         """
-        raise NotImplementedError(f"{self._where} keeps its own files: publish in place instead of copying to {dest}")
+        raise NotImplementedError(
+            f"{self._server.where} keeps its own files: publish in place instead of copying to {dest}"
+        )
 
     def _upsert(self, points: Sequence[Point]) -> None:
         self._require_writable()
@@ -133,7 +163,7 @@ class ServerIndex(VectorIndex):
             models.PointStruct(id=p.id, vector={self.vector_name: p.vector.tolist()}, payload=dict(p.payload))
             for p in points
         ]
-        self._ask(self._client.upsert, self.name, batch, wait=True)
+        self._ask(self._client.upsert, self.name, batch, wait=True, ordering=_ORDER)
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -187,18 +217,23 @@ class ServerIndex(VectorIndex):
 
     # -- the collection ---------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        """Make the collection where it is missing, and check that it is of this space."""
-        if not self._ask(self._client.collection_exists, self.name):
-            if self.read_only:
-                raise IndexBroken(f"{self._where} has no collection {self.name}: run the qdrant_collection asset")
-            self._ask(self._create_once)
+    def _prepare(self, collections: SpaceCollections, *, published: bool) -> None:
+        """Find the collection, make it where it is missing, and check that it is of this space."""
+        if self.read_only:
+            found = collections.to_read(published=published)
+            if found is None:
+                raise IndexBroken(
+                    f"{self._server.where} has no collection {collections.base}: run the qdrant_collection asset"
+                )
+            self.name = found
+        else:
+            self.name = collections.to_write(lambda name: self._ask(self._create_once, name))
         info = self._ask(self._client.get_collection, self.name)
         params = info.config.params.vectors
         mine = params.get(self.vector_name) if isinstance(params, dict) else None
         if mine is None or mine.size != self.dimension or mine.distance != models.Distance.COSINE:
             raise IndexBroken(
-                f"{self._where}: collection {self.name} has vectors {params}, expected {self.vector_name!r} "
+                f"{self._server.where}: collection {self.name} has vectors {params}, expected {self.vector_name!r} "
                 f"of {self.dimension} numbers by cosine: delete it, it is upserted again from the vectors"
             )
         if not self.read_only:
@@ -208,12 +243,15 @@ class ServerIndex(VectorIndex):
                     self._client.create_payload_index, self.name, key, field_schema=FIELD_INDEXES[kind], wait=True
                 )
 
-    def _create_once(self) -> None:
+    def _create_once(self, name: str) -> None:
         """Make the collection; an attempt whose answer was lost may have made it already."""
-        if self._client.collection_exists(self.name):
+        if self._client.collection_exists(name):
             return
+        refused = self._shape.refused_by(self._client.info().version)
+        if refused is not None:
+            raise IndexUnreachable(f"{self._server.where}: {refused}")
         self._client.create_collection(
-            self.name,
+            name,
             vectors_config={
                 self.vector_name: models.VectorParams(
                     size=self.dimension,
@@ -223,10 +261,8 @@ class ServerIndex(VectorIndex):
                 )
             },
             hnsw_config=models.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=10_000),
-            quantization_config=models.TurboQuantization(
-                turbo=models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS2, always_ram=True)
-            ),
             on_disk_payload=True,
+            **self._shape.creation(),
         )
 
     def _vector(self, vector: Any) -> Vector:
@@ -239,4 +275,4 @@ class ServerIndex(VectorIndex):
             raise RuntimeError(f"{self.name} was opened read-only: only the qdrant_collection asset writes to it")
 
     def _ask(self, request: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return retry(lambda: request(*args, **kwargs), self._attempts, self._backoff, self._where)
+        return self._server.ask(request, *args, **kwargs)

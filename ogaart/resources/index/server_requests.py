@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import ParamSpec, Self, TypeVar
 
 import grpc
 from qdrant_client import QdrantClient
@@ -19,6 +20,39 @@ _RETRIED_GRPC = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 )
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server, and how requests to it are repeated; every one that we send is safe to repeat.
+
+    Attributes:
+        client: the connection; it connects when it is used.
+        where: the server, as messages name it.
+        attempts: how often a request is tried.
+        backoff: seconds before the second attempt; doubles.
+    """
+
+    client: QdrantClient
+    where: str = "the Qdrant server"
+    attempts: int = 5
+    backoff: float = 0.5
+
+    @classmethod
+    def of(cls, settings: Settings, least_timeout: float = 0.0) -> Self:
+        """The server of the settings.
+
+        Args:
+            settings: URL, key and limits.
+            least_timeout: seconds that a request may take at least, whatever the settings say.
+        """
+        client = connect(settings, max(settings.qdrant_timeout, least_timeout))
+        return cls(client, where_of(settings), settings.attempts, min(settings.backoff, 0.5))
+
+    def ask(self, request: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Send a request; see ``retry``."""
+        return retry(lambda: request(*args, **kwargs), self.attempts, self.backoff, self.where)
 
 
 def where_of(settings: Settings) -> str:
@@ -26,13 +60,13 @@ def where_of(settings: Settings) -> str:
     return f"Qdrant at {shown_url(settings.qdrant_url or '')}"
 
 
-def connect(settings: Settings) -> QdrantClient:
-    """A client of the server of the settings; it connects when it is used."""
+def connect(settings: Settings, timeout: float) -> QdrantClient:
+    """A client of the server of the settings, with seconds that a request may take; it connects when it is used."""
     return QdrantClient(
         url=settings.qdrant_url,
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
         prefer_grpc=settings.qdrant_grpc,
-        timeout=max(1, round(settings.qdrant_timeout)),
+        timeout=max(1, round(timeout)),
         check_compatibility=False,  # it would send a request of its own, and only warn
     )
 

@@ -121,7 +121,14 @@ class SearchService:
             store = ServingStore(generation.path, generation.number, self._objects)
             stack.callback(store.close)
             index = stack.enter_context(
-                open_index(self.settings, generation.index, store.info.space, _dimension(generation), read_only=True)
+                open_index(
+                    self.settings,
+                    generation.index,
+                    store.info.space,
+                    _dimension(generation),
+                    read_only=True,
+                    published=True,
+                )
             )
             patches = PatchRuns.open(generation.patches)
             fused = FusedIndex.open(generation.path, store.columns, lambda image_id: linked_with(store, image_id))

@@ -1,16 +1,16 @@
-"""One suite for both homes of the collection: their answers equal exact NumPy top-k, and so each other's."""
+"""One suite for all homes of the collection: their answers equal exact NumPy top-k, and so each other's."""
 
 import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from ogaart.resources.index.base import (
     IndexBroken,
@@ -37,9 +37,9 @@ from ogaart.resources.index.filters import (
     Range,
     Words,
 )
-from ogaart.resources.index.server import ServerIndex
 from ogaart.resources.storage.locks import Locked
 from ogaart.settings import Settings
+from ogaart_tests.qdrant_server import REAL, server_settings
 
 SPACE = "efficientnet_lite0-57934424-grey-squash-1"
 DIMENSION = 96
@@ -75,17 +75,22 @@ MATRIX = np.stack([point.vector / np.linalg.norm(point.vector) for point in POIN
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect", "ignore:Local mode performs exact")
 
 
-def make_index(home: str, folder: Path) -> VectorIndex:
+@contextmanager
+def make_index(home: str, folder: Path) -> Iterator[VectorIndex]:
+    """An empty collection in the process, or on a server: the stub, which answers in plain NumPy, or a real one."""
     if home == "edge":
-        return EdgeIndex(folder, SPACE, DIMENSION)
-    return ServerIndex(QdrantClient(":memory:"), SPACE, DIMENSION)  # answers as a server does, in plain NumPy
+        with EdgeIndex(folder, SPACE, DIMENSION) as made:
+            yield made
+        return
+    with server_settings(home, SPACE) as (settings, space), open_index(settings, folder, space, DIMENSION) as index:
+        yield index
 
 
-@pytest.fixture(scope="module", params=["edge", "server", "copy"])
+@pytest.fixture(scope="module", params=["edge", "server", "copy", REAL])
 def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
     """All points; only for tests that change nothing. A copy is what a publication has of an index in the process."""
     folder = tmp_path_factory.mktemp("index")
-    with make_index("server" if request.param == "server" else "edge", folder) as made:
+    with make_index("edge" if request.param == "copy" else request.param, folder) as made:
         made.upsert(POINTS)
         if request.param != "copy":
             yield made
@@ -95,7 +100,7 @@ def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield copy
 
 
-@pytest.fixture(params=["edge", "server"])
+@pytest.fixture(params=["edge", "server", REAL])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
     with make_index(request.param, tmp_path) as made:
         yield made

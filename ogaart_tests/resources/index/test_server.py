@@ -74,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.faults and self.server.faults.pop(0)(self):
             return
         result: Any = {
+            "/aliases": {"aliases": []},
             f"/collections/{collection_name(SPACE)}/exists": {"exists": self.server.exists},
             f"/collections/{collection_name(SPACE)}": self.server.info,
             f"/collections/{collection_name(SPACE)}/points/count": {"count": 42},
@@ -129,7 +130,7 @@ def opened(server: Server, **changes: Any) -> VectorIndex:
 
 def test_every_request_carries_the_key(server: Server) -> None:
     assert opened(server).count() == 42
-    assert server.keys == ["s3cret"] * 3
+    assert server.keys == ["s3cret"] * 4
 
 
 @pytest.mark.parametrize("fault", [status(503), status(500), status(429), hang_up, sleep(1.5)])
