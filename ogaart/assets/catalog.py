@@ -56,8 +56,9 @@ REBUILD = "ogaart/rebuild"
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
     """ogaart.duckdb, words.sqlite and a copy of the index, built from a frozen cut of all partitions.
 
-    Here, once for the whole collection, points that belong to no row are deleted and payloads that disagree are
-    set. The generation is not in service before `publication` has audited it.
+    Here, once for the whole collection, points that belong to no row are deleted (on a server by `publication`, after
+    the switch) and payloads that disagree are set. The generation is not in service before `publication` has audited
+    it.
     """
     stores = platform.stores
     stores.root.require_free(stores.settings.min_free_bytes)

@@ -10,7 +10,12 @@ from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.operations.doctor import Finding, examine
+from ogaart.resources.embedding.registry import VectorSpace
+from ogaart.resources.index.factory import open_index
 from ogaart.settings import Settings
+from ogaart_tests.qdrant_stub import QdrantStub
+
+LITE = "efficientnet_lite0"
 
 
 def test_it_names_what_is_missing_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +185,45 @@ def test_a_server_that_does_not_respond(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert not found.ok
     assert "secret" not in found.detail
+
+
+def on_a_server(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, stub: QdrantStub, **variables: str
+) -> dict[str, Finding]:
+    return doctor(monkeypatch, folder, "collection settings", QDRANT_URL=stub.url, **variables)
+
+
+def test_a_collection_on_a_server_that_differs_from_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with QdrantStub() as stub:
+        space = VectorSpace.of(Settings(model=LITE))
+        open_index(Settings(qdrant_url=stub.url), tmp_path, space.name, space.dimension).close()
+
+        variables = {"OGAART_MODEL": LITE, "OGAART_QDRANT_REPLICAS": "2"}
+        found = on_a_server(monkeypatch, tmp_path, stub, **variables)["collection settings"]
+
+    assert (found.ok, found.needed) == (False, False)
+    assert "OGAART_QDRANT_REPLICAS is 2, the collection has 1" in found.detail
+    assert "ogaart rebuild index" in found.detail
+
+
+def test_a_server_that_is_too_old_for_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with QdrantStub() as stub:
+        stub.version = "1.15.5"
+
+        found = on_a_server(monkeypatch, tmp_path, stub)["collection settings"]
+
+    assert (found.ok, found.needed) == (False, True)
+    assert "Qdrant 1.15.5 does not know OGAART_QDRANT_QUANTIZATION=turbo2" in found.detail
+
+
+def test_a_server_without_a_collection_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with QdrantStub() as stub:
+        found = on_a_server(monkeypatch, tmp_path, stub)
+
+    assert "collection settings" not in found
+    assert found["collection"].ok
 
 
 def test_long_lines_wrap_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

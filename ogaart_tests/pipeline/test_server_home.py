@@ -58,7 +58,7 @@ def searched(few: Days) -> list[int]:
 
 @pytest.mark.slow
 def test_points_are_deleted_after_the_switch_and_never_for_what_is_held_back(tmp_path: Path) -> None:
-    with QdrantStub() as stub, days(tmp_path, 6, QDRANT_URL=stub.url) as few:
+    with QdrantStub() as stub, days(tmp_path, 13, QDRANT_URL=stub.url) as few:
         few.world.all()
         [name] = stub.collections
         everything = stub.ids(name)
@@ -69,8 +69,8 @@ def test_points_are_deleted_after_the_switch_and_never_for_what_is_held_back(tmp
                 deleted_in.append(in_service(few))
 
         stub.fault = note
-        for slug in ("entry-01", "entry-02", "entry-03", "entry-04"):
-            few.site.delete(slug)
+        for number in range(1, 12):
+            few.site.delete(f"entry-{number:02}")
         few.world.discover(refresh=True)
         for _ in range(2):  # a second run confirms it
             few.world.materialize()
