@@ -2,16 +2,19 @@
 
 Each asset, check and job has a twin of the same name, partitions, pool, tags and checks, whose body does nothing. They
 are run as `ogaart discover`, `ogaart materialize` and `ogaart publish` run theirs where nothing has changed: in this
-process, as real runs of an instance of its own, neighbouring partitions together. Prints JSON, see ``main``.
+process, as real runs of an instance of its own, neighbouring partitions together, with as many events (``counted``).
+Prints JSON, see ``main``.
 
-    .venv/bin/python -m benchmarks.empty_steps PARTITION_KEY...   # OGAART_DATA: an empty folder
+    .venv/bin/python -m benchmarks.empty_steps --prepare PARTITION_KEY...   # OGAART_DATA: an empty folder
+    .venv/bin/python -m benchmarks.empty_steps PARTITION_KEY...             # and then
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
@@ -22,6 +25,7 @@ from ogaart.operations.runs import ASSETS
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.orchestration.launch_policy import neighbours
 from ogaart.orchestration.launcher import RANGE_END, RANGE_START
+from ogaart.pipeline.checks import CheckOutcome, log_evaluations, outputs
 from ogaart.settings import Settings
 
 
@@ -29,6 +33,8 @@ def emptied(real: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The twin of an asset: it only says that it was materialized, and that its checks passed."""
     [spec] = real.specs
     checks = list(real.check_specs)
+
+    passed = {check.name: CheckOutcome(True, "") for check in checks}
 
     @dg.asset(
         key=spec.key,
@@ -39,10 +45,15 @@ def emptied(real: dg.AssetsDefinition) -> dg.AssetsDefinition:
         op_tags=dict(real.op.tags),
         check_specs=checks,
     )
-    def empty() -> Iterator[dg.MaterializeResult[None]]:
-        yield dg.MaterializeResult(
-            check_results=[dg.AssetCheckResult(passed=True, check_name=check.name) for check in checks]
-        )
+    def empty(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.Output[None]]:
+        if real.partitions_def is None or context.has_partition_key:
+            yield dg.MaterializeResult(
+                check_results=[dg.AssetCheckResult(passed=True, check_name=check.name) for check in checks]
+            )
+        else:  # each partition has its own results
+            yield dg.MaterializeResult()
+            log_evaluations(context, dict.fromkeys(context.partition_keys, passed))
+            yield from outputs(context)
 
     return empty
 
@@ -91,13 +102,23 @@ def _cpu_seconds() -> float:
     return taken.user + taken.system + taken.children_user + taken.children_system
 
 
+def counted(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, int]:
+    """How many events of each kind are in the log of runs; lines that a step logs are of none."""
+    found: Counter[str] = Counter()
+    for run_id in run_ids:
+        logged = instance.all_logs(run_id)
+        found.update(one.get_dagster_event().event_type_value for one in logged if one.is_dagster_event)
+    return dict(sorted(found.items()))
+
+
 def main() -> None:
-    """Run them once over partitions; print seconds of wall and CPU time after imports, and how many runs and steps."""
+    """Run them once over partitions; print seconds of wall and CPU time after imports, how many runs, their events."""
     settings, definitions, keys = Settings(), twins(), sys.argv[1:]
-    with open_instance(settings) as instance:
-        instance.add_dynamic_partitions(PARTITION_SET, keys)
+    if keys[0] == "--prepare":
+        with open_instance(settings) as instance:
+            instance.add_dynamic_partitions(PARTITION_SET, keys[1:])
+        return
     began, cpu = time.time(), _cpu_seconds()
-    runs = 0
     with open_instance(settings) as instance:
         outcomes = [run_job(instance, definitions, "discover", raise_on_error=True)]
     with open_instance(settings) as instance:
@@ -107,10 +128,11 @@ def main() -> None:
             outcomes.append(run_job(instance, definitions, None, partition=partition, assets=ASSETS, tags=tags))
     with open_instance(settings) as instance:
         outcomes.append(run_job(instance, definitions, "publish"))
-    runs = len(outcomes)
     ended, cpu = time.time(), _cpu_seconds() - cpu
     assert all(outcome.success for outcome in outcomes), [outcome.errors for outcome in outcomes]
-    print(json.dumps({"work": ended - began, "cpu": cpu, "runs": runs}))
+    with open_instance(settings) as instance:
+        events = counted(instance, [outcome.run_id for outcome in outcomes])
+    print(json.dumps({"work": ended - began, "cpu": cpu, "runs": len(outcomes), "events": events}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """All that Dagster loads: the assets of ``ogaart.assets``, with their checks, jobs, schedules and sensors."""
 
+from functools import lru_cache
+
 import dagster as dg
 
 from ogaart import assets
@@ -24,13 +26,18 @@ def defs() -> dg.Definitions:
 
 
 def build_definitions() -> dg.Definitions:
-    """The asset graph and what runs it.
+    """The asset graph and what runs it; made once in a process, for as long as the settings stay.
 
     Raises:
         ExtraMissing: the package of the executor that ``OGAART_EXECUTOR`` names is not installed.
     """
     settings = Settings()
     choose_log_format(settings)
+    return _definitions(settings)
+
+
+@lru_cache(maxsize=1)
+def _definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(assets),
         asset_checks=[catalog_checks],

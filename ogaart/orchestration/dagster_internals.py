@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,23 @@ def interruptible_executor() -> dg.ExecutorDefinition:
     return dg.ExecutorDefinition(
         original.name, original.config_schema, executor_creation_fn=create, description=original.description
     )
+
+
+@contextmanager
+def partitions_read_once(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Let the steps of a run look up in Dagster's database once which partitions there are.
+
+    Dagster looks them up for each step and for each partition whose metadata it is told, each time on a connection of
+    its own. For runs of assets: they add no partition.
+    """
+    names = ("get_dynamic_partitions", "has_dynamic_partition")
+    for name in names:
+        setattr(instance, name, cache(getattr(instance, name)))
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(instance, name)
 
 
 def celery_execution(plan_context: Any, plan: Any, track: Callable[..., Any]) -> Iterator[Any]:

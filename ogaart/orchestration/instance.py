@@ -4,7 +4,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DatabaseError
 
 from ogaart.core.errors import InstanceConfigInvalid, InstanceUnreachable
-from ogaart.orchestration.dagster_internals import CONFIG_ERRORS, REPOSITORY_TAGS, interruptible_claims
+from ogaart.orchestration.dagster_internals import (
+    CONFIG_ERRORS,
+    REPOSITORY_TAGS,
+    interruptible_claims,
+    partitions_read_once,
+)
 from ogaart.orchestration.extras import database_errors, require_extra
 from ogaart.orchestration.run_reaper import process_tag, reap_for
 from ogaart.resources.objects.store import ObjectsRefused
@@ -254,7 +259,8 @@ def run_job(
         Interrupted: SIGINT or SIGTERM ended the run, and is meant for the whole command.
     """
     chosen = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
-    with interruptible_claims(), _interruption_meant_for_the_command(), _own_exceptions():
+    looked_up_once = partitions_read_once(instance) if assets else nullcontext()
+    with interruptible_claims(), looked_up_once, _interruption_meant_for_the_command(), _own_exceptions():
         result = chosen.execute_in_process(
             run_config={**(config or {}), **({} if verbose else QUIET)},
             instance=instance,

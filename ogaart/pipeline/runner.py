@@ -1,6 +1,6 @@
 """A stage run on the partitions of a run, one by one: each has its own metadata, checks and outcome."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -44,11 +44,13 @@ def run_partitions(
     outcomes: dict[str, dict[str, CheckOutcome]] = {}
     failed: dict[str, Exception] = {}
     passed_over: list[str] = []
-    for key in context.partition_keys:
+    keys = context.partition_keys
+    earlier = _EarlierMaterializations(context, keys)
+    for key in keys:
         try:
             step = _run_until_site_is_up(context, platform.stores, stage, key, refresh, work)
         except Exception as cause:
-            if len(context.partition_keys) == 1 or isinstance(cause, SiteDown):
+            if len(keys) == 1 or isinstance(cause, SiteDown):
                 raise
             context.log.exception("%s of %s failed", stage, key)
             failed[key] = cause
@@ -58,7 +60,7 @@ def run_partitions(
             passed_over.append(line)
         else:
             context.log.info("%s", line)
-        done[key], outcomes[key] = _with_last_changes(context, key, step), step.checks
+        done[key], outcomes[key] = _with_last_changes(context, earlier, step), step.checks
         context.add_asset_metadata(done[key], partition_key=key)
     if passed_over:  # one event of the run for all
         context.log.info("%s", "\n".join(passed_over))
@@ -67,7 +69,7 @@ def run_partitions(
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
         checks.log_evaluations(context, outcomes)
         raise dg.Failure(
-            f"{len(failed)} of {len(context.partition_keys)} partitions failed, the others are done: "
+            f"{len(failed)} of {len(keys)} partitions failed, the others are done: "
             + "; ".join(f"{key}: {type(cause).__name__}: {cause}" for key, cause in failed.items())
         ) from ExceptionGroup(f"{stage} failed", list(failed.values()))
     if context.has_partition_key:
@@ -113,15 +115,38 @@ def _run_until_site_is_up(
                 return step
 
 
-def _with_last_changes(context: dg.AssetExecutionContext, key: str, step: Step) -> dict[str, Any]:
+class _EarlierMaterializations:
+    """The newest materialization of each partition before this run, from Dagster's event log.
+
+    Args:
+        context: of the asset's step.
+        keys: the partitions of the run.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, keys: Sequence[str]) -> None:
+        self._context, self._keys = context, keys
+        self._found: dict[str, dg.EventLogRecord] | None = None
+
+    def newest(self, key: str) -> dg.EventLogRecord | None:
+        """The newest materialization of a partition; None where there is none."""
+        if self._found is None:  # partitions that shared a run before are found by one query
+            self._found = self._fetch(self._keys)
+        return self._found.get(key) or self._fetch([key]).get(key)
+
+    def _fetch(self, keys: Sequence[str]) -> dict[str, dg.EventLogRecord]:
+        chosen = dg.AssetRecordsFilter(asset_key=self._context.asset_key, asset_partitions=list(keys))
+        found: dict[str, dg.EventLogRecord] = {}
+        for record in self._context.instance.fetch_materializations(chosen, limit=len(keys)).records:
+            found.setdefault(str(record.partition_key), record)  # newest first
+        return found
+
+
+def _with_last_changes(
+    context: dg.AssetExecutionContext, earlier: _EarlierMaterializations, step: Step
+) -> dict[str, Any]:
     """The step's metadata; where it found nothing new, with the pictures and figures of the last run that did."""
     metadata = step.metadata() | column_lineage_of(context)
-    if step.found_changes:
+    record = None if step.found_changes else earlier.newest(step.partition)
+    if record is None or record.asset_materialization is None:
         return metadata
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[key]), limit=1
-    ).records
-    before = found[0].asset_materialization if found else None
-    if before is None:
-        return metadata
-    return step_metadata.carried(before.metadata, found[0].run_id, found[0].timestamp) | metadata
+    return step_metadata.carried(record.asset_materialization.metadata, record.run_id, record.timestamp) | metadata
