@@ -18,7 +18,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from ogaart.demo.http import Request
-from ogaart_tests.kept_dagster import kept_dagster
+from ogaart.orchestration.dagster_internals import keep_compiled
 from ogaart_tests.world import World, copy_data_root, copy_world, open_world
 
 PREFIXES = ("OGAART_", "QDRANT_", "DAGSTER_HOME")
@@ -86,9 +86,9 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _dagster_kept() -> Iterator[None]:
-    with kept_dagster():
-        yield
+def _dagster_kept() -> None:
+    """As each command does: tests without one open hundreds of databases."""
+    keep_compiled()
 
 
 _GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x00020000

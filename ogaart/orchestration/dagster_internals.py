@@ -7,13 +7,16 @@ test of this module states what each is for.
 import runpy
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._check import CheckError
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -23,6 +26,7 @@ from dagster._core.execution.plan.instance_concurrency_context import InstanceCo
 from dagster._core.execution.retries import RetryMode as RetryMode
 from dagster._core.executor import in_process
 from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
 from dagster._utils.interrupts import check_captured_interrupt
 from sqlalchemy.exc import InternalError
 
@@ -44,6 +48,9 @@ CONFIG_ERRORS = (dg.DagsterError, CheckError, AttributeError, ImportError, Looku
 """What Dagster raises for a dagster.yaml with a key or a value that it does not know."""
 
 _OPEN_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+
+_ENGINES = 64
+"""Each keeps what it compiled: two databases of an instance, and the newest of one for each run."""
 
 _CLAIM_PAUSE = 0.5
 """Seconds between two looks at whether a run that waits for a pool slot is to end."""
@@ -116,6 +123,47 @@ def interruptible_executor() -> dg.ExecutorDefinition:
     return dg.ExecutorDefinition(
         original.name, original.config_schema, executor_creation_fn=create, description=original.description
     )
+
+
+def keep_compiled() -> None:
+    """Let Dagster make once in this process what it makes again for each query and each database over SQLite.
+
+    For each query it makes an engine, which compiles the query again, and with each database that it opens it reads its
+    sixty migrations. Both depend on a path and on the installed package alone. Connections are opened and closed as
+    ever.
+    """
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+
+    storages: list[Any] = [sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage]
+    for module in storages:
+        module.create_engine = _engine
+    migrations: Any = ScriptDirectory
+    migrations.from_config = _migrations
+
+
+def _engine(url: str, *, poolclass: type[sa.Pool], connect_args: Mapping[str, Any] | None = None) -> sa.Engine:
+    if poolclass is not sa.NullPool:
+        raise AssertionError(f"Dagster keeps connections in a {poolclass.__name__}: its engines are kept already")
+    return _kept_engine(url, tuple(sorted((connect_args or {}).items())))
+
+
+@lru_cache(_ENGINES)
+def _kept_engine(url: str, arguments: tuple[tuple[str, Any], ...]) -> sa.Engine:
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args=dict(arguments))
+
+
+_read_migrations = ScriptDirectory.from_config
+
+
+def _migrations(config: Config) -> ScriptDirectory:
+    """The migrations that a configuration names, read once where they are Dagster's."""
+    is_dagsters = config.get_main_option("script_location") == ALEMBIC_SCRIPTS_LOCATION
+    return _kept_migrations(config) if is_dagsters else _read_migrations(config)
+
+
+_kept_migrations = cache(_read_migrations)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ogaart.orchestration.dagster_internals import (
     CONFIG_ERRORS,
     REPOSITORY_TAGS,
     interruptible_claims,
+    keep_compiled,
     partitions_read_once,
 )
 from ogaart.orchestration.extras import database_errors, require_extra
@@ -161,6 +162,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         InstanceUnreachable: its PostgreSQL database does not respond.
     """
     home = prepare_home(settings)
+    keep_compiled()
     with ExitStack() as stack:
         try:
             instance = stack.enter_context(_configured_instance(home / "dagster.yaml"))

@@ -1,12 +1,12 @@
 """The status of every partition, gathered for a decision: rows, page of the last sweep, history."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from ogaart.core.partitions import parse_key
-from ogaart.core.stages import OFFLINE_STAGES, SITE_STAGES, Stage
+from ogaart.core.stages import OFFLINE_STAGES, PARTITION_STAGES, SITE_STAGES, Stage
 from ogaart.core.states import FileRole, FileStatus
 from ogaart.orchestration.launch_types import KnownEntry, PartitionStatus
 from ogaart.resources.platform import Stores
@@ -70,28 +70,29 @@ def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) ->
         due=sum(
             1 for rows in failures.values() for row in rows if row["next_try"] is not None and row["next_try"] <= now
         ),
-        unread=_unread(tables, key),
-        behind=_behind(tables, key),
+        unread=_unread(last := _last_steps(tables, key)),
+        behind=_behind(last),
     )
 
 
-def _unread(tables: Tables, key: str) -> bool:
+def _unread(last: Mapping[Stage, StepRow]) -> bool:
     """Whether a site stage has not begun after the one before it ended."""
-    last = {stage: row for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]}
     return any(
         before in last and (after not in last or last[after]["started_at"] < last[before]["ended_at"])
         for before, after in pairwise(SITE_STAGES)
     )
 
 
-def _behind(tables: Tables, key: str) -> bool:
+def _behind(last: Mapping[Stage, StepRow]) -> bool:
     """Whether the offline stages have not all begun after the last site stage ended."""
-    ended = [row["ended_at"] for stage in SITE_STAGES for row in _steps(tables, key, stage)[-1:]]
-    if not ended or not tables.exists(STEPS, key, Stage.CONTENT_PAGES):
+    ended = [last[stage]["ended_at"] for stage in SITE_STAGES if stage in last]
+    if Stage.CONTENT_PAGES not in last:
         return False
-    begun = [row["started_at"] for stage in OFFLINE_STAGES for row in _steps(tables, key, stage)[-1:]]
+    begun = [last[stage]["started_at"] for stage in OFFLINE_STAGES if stage in last]
     return len(begun) < len(OFFLINE_STAGES) or min(begun) < max(ended)
 
 
-def _steps(tables: Tables, key: str, stage: Stage) -> Sequence[StepRow]:
-    return tables.select(STEPS, key, ["started_at", "ended_at"], stage)
+def _last_steps(tables: Tables, key: str) -> dict[Stage, StepRow]:
+    """When the last step of each stage began and ended."""
+    history = {stage: tables.select(STEPS, key, ["started_at", "ended_at"], stage) for stage in PARTITION_STAGES}
+    return {stage: rows[-1] for stage, rows in history.items() if rows}

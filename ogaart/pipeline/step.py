@@ -207,7 +207,6 @@ class Step:
 
     def note_run(self) -> None:
         """Append this materialization to the partition's history of steps."""
-        history = self.stores.tables.read(STEPS, self.partition, self.stage)
         ended = datetime.now(UTC)
         row = self.stamp(
             {
@@ -220,7 +219,7 @@ class Step:
             },
             "",
         ) | {"written_at": ended}
-        self.stores.tables.commit(self.stage, self.partition, {STEPS.name: [*history[-KEPT_STEPS + 1 :], row]})
+        self.stores.tables.append(STEPS, self.stage, self.partition, [row], keep=KEPT_STEPS)
 
 
 def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:

@@ -3,8 +3,13 @@
 import ast
 from pathlib import Path
 
+import dagster as dg
+import sqlalchemy as sa
+
 import ogaart
+from ogaart.core.partitions import PARTITION_SET
 from ogaart.orchestration import dagster_internals
+from ogaart.orchestration.dagster_internals import partitions_read_once
 
 PURPOSES = {
     "dagster._check.CheckError": "to tell of a value in dagster.yaml that Dagster does not expect",
@@ -22,6 +27,10 @@ PURPOSES = {
     "dagster_celery.executor._submit_task": "to send a step to a worker, and to watch that worker besides",
     "dagster._core.errors.DagsterExecutionInterruptedError": "to end a run as Dagster does",
     "dagster._utils.interrupts.check_captured_interrupt": "to learn of a signal during that wait",
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log": "to have it compile a query once",
+    "dagster._core.storage.runs.sqlite.sqlite_run_storage": "to have it compile a query once",
+    "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage": "to have it compile a query once",
+    "dagster._core.storage.sql.ALEMBIC_SCRIPTS_LOCATION": "to tell Dagster's migrations from ogaart's own",
     "dagster._core.workspace.load_target.WorkspaceFileTarget": "to lead the UI to that code server",
 }
 """Imported name to what ogaart needs it for; Dagster has no public name for any of them."""
@@ -61,3 +70,36 @@ def test_no_other_module_imports_a_private_one() -> None:
     }
 
     assert elsewhere == {}
+
+
+def test_a_run_looks_up_once_which_partitions_there_are() -> None:
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions(PARTITION_SET, ["2d-art/0000"])
+
+        with partitions_read_once(instance):
+            before = (
+                instance.get_dynamic_partitions(PARTITION_SET),
+                instance.has_dynamic_partition(PARTITION_SET, "x"),
+            )
+            instance.add_dynamic_partitions(PARTITION_SET, ["x"])
+            meanwhile = (
+                instance.get_dynamic_partitions(PARTITION_SET),
+                instance.has_dynamic_partition(PARTITION_SET, "x"),
+            )
+
+        assert before == meanwhile == (["2d-art/0000"], False)
+        assert instance.get_dynamic_partitions(PARTITION_SET) == ["2d-art/0000", "x"]
+        assert instance.has_dynamic_partition(PARTITION_SET, "x")
+
+
+def test_dagster_makes_one_engine_for_each_database(tmp_path: Path) -> None:
+    dagster_internals.keep_compiled()
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+
+    made = [
+        sqlite_run_storage.create_engine(f"sqlite:///{tmp_path / name}", poolclass=sa.NullPool)
+        for name in ("one", "one", "other")
+    ]
+
+    assert made[0] is made[1]
+    assert made[0] is not made[2]

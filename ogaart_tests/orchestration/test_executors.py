@@ -53,6 +53,18 @@ def test_assets_can_be_selected_by_their_worker() -> None:
     }
 
 
+def test_definitions_are_made_again_only_for_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build_definitions()
+    again = build_definitions()
+    monkeypatch.setenv("OGAART_EXECUTOR", "celery")
+    other = build_definitions()
+
+    assert again is first
+    assert other is not first
+    assert isinstance(other.executor, dg.ExecutorDefinition)
+    assert other.executor.name == "celery"
+
+
 @pytest.mark.parametrize("name", ["in_process", "celery", "k8s"])
 def test_the_setting_names_the_executor_of_launched_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OGAART_EXECUTOR", name)

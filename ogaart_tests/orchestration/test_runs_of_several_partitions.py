@@ -1,6 +1,7 @@
 """One run that processes several partitions: each has its own metadata, and one that fails harms no other."""
 
 from collections import defaultdict
+from typing import cast
 
 import dagster as dg
 import pytest
@@ -52,6 +53,31 @@ def test_every_partition_has_its_own_metadata(copied: World) -> None:
     for stage in ("embeddings", "qdrant_collection"):
         assert {key: shown["unchanged"] for key, shown in found[stage].items()} == pictures
     assert sorted(found["extracted_images"]) == KEYS
+
+
+def test_each_shows_its_own_last_changes_however_often_another_ran_alone(copied: World) -> None:
+    name = Stage.EXTRACTED_IMAGES.value
+    with open_instance(copied.settings) as instance:
+        first = {key: newest(instance, name, key) for key in KEYS}
+    for _ in KEYS:
+        copied.materialize([KEYS[0]], (name,))
+
+    report = copied.materialize(assets=(name,))
+
+    assert len({row["run_id"] for row in report.rows}) == 1
+    with open_instance(copied.settings) as instance:
+        for key, before in first.items():
+            shown = newest(instance, name, key)
+            assert shown["pictures"] == before["pictures"]
+            assert cast("dict[str, object]", shown["last_changes"])["new"] == before["new"]
+
+
+def newest(instance: dg.DagsterInstance, name: str, key: str) -> dict[str, object]:
+    """The metadata of an asset's newest materialization of a partition."""
+    chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[key])
+    [record] = instance.fetch_materializations(chosen, limit=1).records
+    assert record.asset_materialization is not None
+    return {k: v.value for k, v in record.asset_materialization.metadata.items()}
 
 
 def test_one_that_fails_harms_no_other(copied: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ that a lost fact costs one run and nothing else.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ogaart.resources.state.facts import Facts
 from ogaart.resources.storage.objects import PACKS, Key, PointersUnavailable
 from ogaart.resources.storage.schema import FAILURES, STEPS, TABLES
 from ogaart.resources.storage.table_types import Table
+from ogaart.settings import Settings
 
 KIND = "step"
 """The kind of the facts; each is named by its stage and partition."""
@@ -167,9 +168,14 @@ class _Memory:
         step, rules = self._step, self._step.stores.site_rules
         site = [type(rules).__module__, type(rules).__qualname__]
         versions = [rules.listing_version, rules.content_version, rules.links_version, *self._inputs.versions()]
-        settings = step.stores.settings.model_dump(mode="json", exclude={"data"})
+        settings = _settings_digest(step.stores.settings)
         states = sorted([key.name, state] for key, state in objects.items())
         return fingerprint(program_digest(), site, versions, settings, states)
+
+
+@lru_cache(maxsize=1)
+def _settings_digest(settings: Settings) -> str:
+    return fingerprint("", settings.model_dump(mode="json", exclude={"data"}))
 
 
 @cache

@@ -1,6 +1,6 @@
 """Pointers as rows of the database of state: which object is current for each table and pack."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,12 @@ class Pointers:
         query = sa.select(POINTERS).filter_by(**{name: value for name, value in wanted.items() if value})
         with self._reading() as connection:
             return [self._whole(row) for row in connection.execute(query)]
+
+    def some(self, partition: str, kinds: Collection[str]) -> list[Pointer]:
+        """The pointers of some kinds of a partition, of all its stages; of one moment. Errors as ``all``."""
+        with self._reading() as connection:
+            found = connection.execute(_SOME, {"partition": partition, "kinds": list(kinds)})
+            return [self._whole(row) for row in found]
 
     def replace(self, pointers: Sequence[Pointer]) -> None:
         """Replace the pointers of these keys, in one transaction."""
@@ -115,6 +121,10 @@ class Pointers:
 
 
 _ONE = sa.select(POINTERS).where(*(POINTERS.c[name] == sa.bindparam(name) for name in Key._fields))
+
+_SOME = sa.select(POINTERS).where(
+    POINTERS.c.partition == sa.bindparam("partition"), POINTERS.c.kind.in_(sa.bindparam("kinds", expanding=True))
+)
 
 
 def _fields(pointer: Pointer) -> dict[str, Any]:

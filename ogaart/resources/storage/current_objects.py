@@ -8,7 +8,7 @@ from a backup, is current, and is made an object when it is next replaced or cut
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class CurrentObjects:
             return [(pointer.key, Path(pointer.object).name) for pointer in self._pointed(kind) or ()]
         return [(key, f"{s.st_size} {s.st_mtime_ns}") for key, path in self.all(kind).items() if (s := path.stat())]
 
-    def states(self, keys: Iterable[Key], partition: str) -> dict[Key, str]:
+    def states(self, keys: Collection[Key], partition: str) -> dict[Key, str]:
         """For each of some keys of a partition a text that is another one after a commit; empty: it has no object.
 
         Where objects are files of this data root, any writing to the file changes the text as well.
@@ -124,7 +124,8 @@ class CurrentObjects:
             PointersUnavailable: which objects are current is not known.
         """
         self._make()
-        pointed = {pointer.key: self.root / pointer.object for pointer in self._pointers.all(partition=partition)}
+        pointers = self._pointers.some(partition, {key.kind for key in keys})
+        pointed = {pointer.key: self.root / pointer.object for pointer in pointers}
         if self.store.remote:
             return {key: self._remote_state(pointed.get(key)) for key in keys}
         return {key: _state(self.root / key.name) or _state(pointed.get(key), linked=True) for key in keys}

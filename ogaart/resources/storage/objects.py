@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -86,6 +86,9 @@ class PointerStore(Protocol):
 
     def all(self, kind: str = "", stage: str = "", partition: str = "") -> list[Pointer]:
         """All pointers, of one kind, or of one stage and partition; of one moment."""
+
+    def some(self, partition: str, kinds: Collection[str]) -> list[Pointer]:
+        """The pointers of some kinds of a partition, of all its stages; of one moment."""
 
     def replace(self, pointers: Sequence[Pointer]) -> None:
         """Replace the pointers of these keys, in one transaction."""

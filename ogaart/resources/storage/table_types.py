@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic
 
 import pyarrow as pa
@@ -73,7 +74,7 @@ class Table(Generic[RowT_co]):
         """The columns that search shows."""
         return tuple(column for column in self.columns if column.served)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema, with the format version in its metadata."""
         return pa.schema(

@@ -155,6 +155,9 @@ class Tables:
             rows: all rows of each table, one table at least; a table that is not named is left alone.
             pack: a finished pack under a temporary name on the same disk, or None.
         """
+        self._commit(stage, partition, {name: _content(by_name(name), found) for name, found in rows.items()}, pack)
+
+    def _commit(self, stage: str, partition: str, rows: Mapping[str, pa.Table], pack: Path | None) -> None:
         keys = [Key(name, stage, partition) for name in (*rows, *([PACKS] if pack is not None else []))]
         self.objects.adopt(key for key in keys if is_file(self.root / key.name))
         before = self.objects.before(stage, partition)
@@ -168,7 +171,7 @@ class Tables:
                     sync_file(cast("Path", pack))
                     cast("Path", pack).replace(path)
                 else:
-                    _write(by_name(key.kind), rows[key.kind], path, commit_note(key, sequence, names))
+                    _write(rows[key.kind], path, commit_note(key, sequence, names))
                     fault(Fault.TABLE_DRAFTED)
                 self.objects.store.put(path, path)
             sync_folder(paths[0].parent)
@@ -177,6 +180,19 @@ class Tables:
                 path.unlink(missing_ok=True)
             raise
         self.objects.switch(before, [made_pointer(self.root, path) for path in paths])
+
+    def append(self, table: Table, stage: str, partition: str, rows: Sequence[Row], keep: int) -> None:
+        """Add rows behind those of (table, stage, partition), of all of which the last ``keep`` stay.
+
+        Raises:
+            NewerFormat: the file is of a newer format than this ogaart knows.
+            TornTable: the file is not whole.
+        """
+        path = self.path(table, stage, partition)
+        added = _content(table, rows)
+        if path.exists():
+            added = pa.concat_tables([_in_columns_of(table, _read(table, path)), added])
+        self._commit(stage, partition, {table.name: added.slice(max(0, len(added) - keep))}, None)
 
     def cut(self) -> Cut:
         """The current objects of all stages and partitions at one moment."""
@@ -191,12 +207,26 @@ class Tables:
         return self.objects.clean_up()
 
 
-def _write(table: Table, rows: Sequence[Row], path: Path, note: bytes) -> None:
+def _content(table: Table, rows: Sequence[Row]) -> pa.Table:
     names = set(table.schema.names)
     unknown = {key for row in rows for key in row} - names
     if unknown:
         raise KeyError(f"table {table.name} has no column {', '.join(sorted(unknown))}")
-    content = pa.Table.from_pylist(list(rows), schema=table.schema)
+    return pa.Table.from_pylist(list(rows), schema=table.schema)
+
+
+def _in_columns_of(table: Table, content: pa.Table) -> pa.Table:
+    """Rows of an earlier version's file in today's columns: those added since are null."""
+    columns = [
+        content[field.name].cast(field.type)
+        if field.name in content.schema.names
+        else pa.nulls(len(content), field.type)
+        for field in table.schema
+    ]
+    return pa.table(columns, schema=table.schema)
+
+
+def _write(content: pa.Table, path: Path, note: bytes) -> None:
     write_sealed(content.replace_schema_metadata({**(content.schema.metadata or {}), NOTE: note}), path)
     sync_file(path)
 

@@ -55,6 +55,38 @@ def test_a_misspelt_column_is_not_one_that_was_added_later(tmp_path: Path) -> No
         open_tables(tmp_path).select(SEARCH_RESULTS, KEY, ["slugs"])
 
 
+def test_rows_are_added_behind_the_others_of_which_the_last_stay(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+
+    for number in range(5):
+        tables.append(SEARCH_RESULTS, "search_pages", KEY, [{"slug": f"entry-{number}", "position": number}], keep=3)
+
+    assert [(row["slug"], row["position"]) for row in tables.read(SEARCH_RESULTS, KEY)] == [
+        ("entry-2", 2),
+        ("entry-3", 3),
+        ("entry-4", 4),
+    ]
+
+
+def test_rows_are_added_to_those_of_an_earlier_version(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    path = tables.path(SEARCH_RESULTS, "search_pages", KEY)
+    path.parent.mkdir(parents=True)
+    earlier = {"slug": ["old"], "position": pa.array([7], pa.int8()), "dropped": ["x"]}
+    pq.write_table(pa.table(earlier), path)
+
+    tables.append(SEARCH_RESULTS, "search_pages", KEY, [{"slug": "new", "title": "New"}], keep=9)
+
+    rows = tables.read(SEARCH_RESULTS, KEY)
+    assert [(row["slug"], row["position"], row["title"]) for row in rows] == [("old", 7, None), ("new", None, "New")]
+    assert pq.read_schema(tables.path(SEARCH_RESULTS, "search_pages", KEY)).equals(SEARCH_RESULTS.schema)
+
+
+def test_rows_with_an_unknown_column_are_not_added(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="search_results has no column slgu"):
+        open_tables(tmp_path).append(SEARCH_RESULTS, "search_pages", KEY, [{"slgu": "a"}], keep=9)
+
+
 def test_a_column_added_later_reads_as_null(tmp_path: Path) -> None:
     tables = open_tables(tmp_path)
     path = tables.path(SEARCH_RESULTS, "search_pages", KEY)
