@@ -1,7 +1,9 @@
 """Private modules of Dagster are imported in one file, and each import has a purpose that is written down here."""
 
 import ast
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
@@ -94,11 +96,10 @@ def test_a_run_looks_up_once_which_partitions_there_are() -> None:
 
 def test_dagster_makes_one_engine_for_each_database(tmp_path: Path) -> None:
     dagster_internals.keep_compiled()
-    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    storage: Any = import_module("dagster._core.storage.runs.sqlite.sqlite_run_storage")
 
     made = [
-        sqlite_run_storage.create_engine(f"sqlite:///{tmp_path / name}", poolclass=sa.NullPool)
-        for name in ("one", "one", "other")
+        storage.create_engine(f"sqlite:///{tmp_path / name}", poolclass=sa.NullPool) for name in ("one", "one", "other")
     ]
 
     assert made[0] is made[1]
