@@ -131,7 +131,7 @@ def _groups(settings: Settings, instance: dg.DagsterInstance, chosen: Sequence[s
     keys = partition_keys(instance)
     stores = Stores(settings)
     try:
-        idle = idle_partitions(partition_statuses(stores, keys, datetime.now(UTC)))
+        idle = idle_partitions(partition_statuses(stores, keys, datetime.now(UTC), with_files=False))
     finally:
         stores.close()
     return neighbours(chosen, keys, idle)

@@ -22,26 +22,39 @@ def sweeps(stores: Stores) -> dict[str, Sweep]:
     return {name: sweep for name, sweep in found.items() if sweep is not None}
 
 
-def partition_statuses(stores: Stores, keys: Iterable[str], now: datetime) -> list[PartitionStatus]:
-    """The status of each partition of a configured query."""
+def partition_statuses(
+    stores: Stores, keys: Iterable[str], now: datetime, *, with_files: bool = True
+) -> list[PartitionStatus]:
+    """The status of each partition of a configured query.
+
+    Args:
+        stores: the stores.
+        keys: the partitions.
+        now: the time.
+        with_files: whether to read how many files each entry has, and when they were checked: for refreshes alone.
+    """
     swept = sweeps(stores)
-    return [_status(stores.tables, key, swept, now) for key in keys if parse_key(key)[0] in stores.queries]
+    known = [key for key in keys if parse_key(key)[0] in stores.queries]
+    return [_status(stores.tables, key, swept, now, with_files=with_files) for key in known]
 
 
-def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime) -> PartitionStatus:
+def _status(tables: Tables, key: str, swept: dict[str, Sweep], now: datetime, *, with_files: bool) -> PartitionStatus:
     query, number = parse_key(key)
     sweep = swept.get(query)
     page = None
     if sweep is not None:
         page = sweep.pages[number] if number < len(sweep.pages) else SweepPage(sweep.at, frozenset())
     listing = tables.select(LISTINGS, key, ["fetched_at"])
-    links = tables.select(FILE_LINKS, key, ["slug", "role"])
+    links = tables.select(FILE_LINKS, key, ["slug", "role"]) if with_files else []
     files = Counter(row["slug"] for row in links if row["role"] == FileRole.FILE)
     columns = ["slug", "key", "next_try", "last_at"]
     failures = {stage: tables.select(FAILURES, key, columns, stage) for stage in SITE_STAGES}
     of_files = {row["key"]: row for row in failures[Stage.RAW_FILES]}
     checked: dict[str, list[datetime]] = {}
-    for row in tables.select(RAW_FILES, key, ["slug", "url", "status", "fetched_at", "checked_at"]):
+    raw_files = (
+        tables.select(RAW_FILES, key, ["slug", "url", "status", "fetched_at", "checked_at"]) if with_files else []
+    )
+    for row in raw_files:
         at, failure = row["checked_at"] or row["fetched_at"], of_files.get(row["url"])
         if row["status"] != FileStatus.OK or at is None or (failure and failure["next_try"] is not None):
             continue

@@ -231,8 +231,9 @@ class CurrentObjects:
         In a bucket only ``ogaart gc`` deletes objects: to list it takes a request for a thousand of them.
         """
         self._complete()
-        folders = (self.root / "tables", self.root / PACKS)
-        leftovers = [p for folder in folders for p in folder.rglob(f"{TEMPORARY}*") if is_leftover(p)]
+        walked = [found for folder in ("tables", PACKS) for found in os.walk(self.root / folder)]
+        drafts = (Path(top, n) for top, subs, names in walked for n in (*subs, *names) if n.startswith(TEMPORARY))
+        leftovers = [path for path in drafts if is_leftover(path)]
         if not self.store.remote:
             pointers = self._correct_links()
             if is_free(catalog_lock(DataRoot(self.root))):  # else a catalog may still be built from an older cut
