@@ -7,7 +7,7 @@ test of this module states what each is for.
 import runpy
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -143,10 +143,11 @@ def keep_compiled() -> None:
     migrations.from_config = _migrations
 
 
-def _engine(url: str, *, poolclass: type[sa.Pool], connect_args: Mapping[str, Any] | None = None) -> sa.Engine:
-    if poolclass is not sa.NullPool:
-        raise AssertionError(f"Dagster keeps connections in a {poolclass.__name__}: its engines are kept already")
-    return _kept_engine(url, tuple(sorted((connect_args or {}).items())))
+def _engine(url: str, **options: Any) -> sa.Engine:
+    arguments = options.pop("connect_args", {})
+    if options != {"poolclass": sa.NullPool}:
+        return sa.create_engine(url, connect_args=arguments, **options)  # another Dagster, which may share it itself
+    return _kept_engine(url, tuple(sorted(arguments.items())))
 
 
 @lru_cache(_ENGINES)

@@ -1,9 +1,7 @@
 """Private modules of Dagster are imported in one file, and each import has a purpose that is written down here."""
 
 import ast
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
@@ -94,13 +92,17 @@ def test_a_run_looks_up_once_which_partitions_there_are() -> None:
         assert instance.has_dynamic_partition(PARTITION_SET, "x")
 
 
-def test_dagster_makes_one_engine_for_each_database(tmp_path: Path) -> None:
+def test_dagster_compiles_its_queries_once_for_each_database(tmp_path: Path) -> None:
     dagster_internals.keep_compiled()
-    storage: Any = import_module("dagster._core.storage.runs.sqlite.sqlite_run_storage")
+    engines: list[sa.Engine] = []
+    sa.event.listen(sa.Engine, "before_execute", remember := lambda connection, *_: engines.append(connection.engine))
+    try:
+        with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+            for _ in range(3):
+                instance.get_runs()
+                instance.get_dynamic_partitions(PARTITION_SET)
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", remember)
 
-    made = [
-        storage.create_engine(f"sqlite:///{tmp_path / name}", poolclass=sa.NullPool) for name in ("one", "one", "other")
-    ]
-
-    assert made[0] is made[1]
-    assert made[0] is not made[2]
+    own = [engine for engine in engines if str(tmp_path) in str(engine.url.database)]
+    assert len(own) > len({engine.url for engine in own}) == len(set(own)) >= 2
