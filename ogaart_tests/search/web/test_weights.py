@@ -104,3 +104,56 @@ def test_the_api_takes_weights_and_has_reasons(site: str) -> None:
     assert all("why" in hit for hit in answer.json()["hits"])
     assert refused.status_code == 400
     assert "other-colours" in refused.text
+
+
+@pytest.mark.browser
+def test_sliders_that_are_all_at_0_stay_on_the_page_with_the_reason(page: Page) -> None:
+    page.goto(LIKE)
+    page.get_by_text("What counts").click()
+    for side in ("subject", "shape", "colours"):
+        set_slider(page, side, "0")
+    page.locator("details[open] .apply").click()
+
+    expect(page.get_by_role("alert")).to_have_text(
+        "At least one of the three has to count: move a slider to the right."
+    )
+    assert weights_of(page) == []
+
+    page.locator("[data-side=shape]").press("ArrowRight")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.locator("details[open] .apply").click()
+    page.wait_for_url(lambda url: "weights=" in url)
+    assert weights_of(page) == ["0", "0.25", "0"]
+
+
+@pytest.mark.browser
+def test_words_are_not_searched_with_sliders_that_are_all_at_0(page: Page) -> None:
+    page.goto(LIKE)
+    page.get_by_text("What counts").click()
+    for side in ("subject", "shape", "colours"):
+        set_slider(page, side, "0")
+    page.keyboard.press("Escape")
+    page.locator("[name=q]").fill("robot")
+    page.locator("[name=q]").press("Enter")
+
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert "q=" not in page.url
+
+
+@pytest.mark.browser
+def test_after_back_sliders_and_filters_are_those_of_the_results(page: Page) -> None:
+    page.goto(LIKE)
+    page.get_by_text("What counts").click()
+    set_slider(page, "colours", "0.5")
+    page.locator("details[open] .apply").click()
+    page.wait_for_url(lambda url: "weights=" in url)
+    page.locator("summary", has_text="Look").click()
+    page.get_by_label("transparent").check()
+    page.locator("details[open] .apply").click()
+    page.wait_for_url(lambda url: "alpha=" in url)
+
+    page.go_back()
+    expect(page.get_by_label("transparent")).not_to_be_checked()
+    expect(page.locator("[data-side=colours]")).to_have_value("0.5")
+    page.go_back()
+    expect(page.locator("[data-side=colours]")).to_have_value("1")

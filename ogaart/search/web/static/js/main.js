@@ -7,6 +7,7 @@ import "./uses.js";
 import "./more.js";
 import "./grid_keys.js";
 import "./unfold.js";
+import "./filters.js";
 import "./upload.js";
 import "./suggest.js";
 import "./hover_play.js";

@@ -1,4 +1,6 @@
 // Suggestions under the words, as a combobox: arrows move, Enter chooses, Escape closes; the words stay as typed.
+import { nothingCounts } from "./filters.js";
+
 const MOST = 8;
 const LONGEST = 100; // characters that the API completes
 const PAUSE = 90; // milliseconds without a key before a request is sent
@@ -101,6 +103,7 @@ function choose(one) {
     input.value = one.value;
     return form.requestSubmit();
   }
+  if (nothingCounts()) return;
   const page = new URL(one.page_url);
   location.href = narrows() ? narrowed(one) : page.pathname + page.search;
 }
