@@ -1,10 +1,10 @@
-"""What is said of 200 pictures that are not there: the verdicts on made pictures and on art of other games.
+"""What is said of 1,000 pictures that are not there: the verdicts on made pictures and on art of other games.
 
 Half of the pictures are made (sprites, tiles, shapes, backgrounds, buttons), half are taken evenly from a folder of
 art, such as that of ``benchmarks.likeness_groups``; without one, all are made. "An exact copy", "a near copy", "a part"
 and "contains known ones" are false of every one of them. "Similar" is an opinion: nearer than unrelated pictures are.
 
-    .venv/bin/python -m benchmarks.absent --data FOLDER [--art FOLDER] [--show]
+    .venv/bin/python -m benchmarks.absent --data FOLDER [--art FOLDER] [--count 1000] [--show]
 
 The data root is that of a publication (``ogaart demo``), with its model; nothing in it is changed.
 """
@@ -27,7 +27,7 @@ from ogaart.search.query import SearchQuery
 from ogaart.search.results import Relation
 from ogaart.settings import Settings
 
-COUNT = 200
+COUNT = 1_000
 WORDS = ("PLAY", "Level 7", "Game over", "OK", "Score 1200", "Press any key", "Quit?", "Loading")
 SAID = {
     Relation.SAME: "an exact copy",
@@ -148,10 +148,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a data root with a publication")
     parser.add_argument("--art", type=Path, help="a folder of art that is not in it")
+    parser.add_argument("--count", type=int, default=COUNT, help=f"pictures that are tried (default {COUNT:,})")
     parser.add_argument("--show", action="store_true", help="name the pictures of which something is claimed")
     arguments = parser.parse_args()
-    strangers = [] if arguments.art is None else list(taken(arguments.art, COUNT // 2))
-    pictures = [*made(COUNT - len(strangers)), *strangers]
+    strangers = [] if arguments.art is None else list(taken(arguments.art, arguments.count // 2))
+    pictures = [*made(arguments.count - len(strangers)), *strangers]
     generation = Generations(arguments.data / "generations").current()
     assert generation is not None, f"{arguments.data}: nothing is published"
     settings = Settings(data=arguments.data, model=str(generation.manifest["model"]))

@@ -85,7 +85,7 @@ class Corpus:
     Attributes:
         content: the site that is published.
         pictures: those that are searched for, distinct in their pixels.
-        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, or in other colours.
+        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, in other colours, or drawn anew.
         sheets: made sheets.
         strangers: pictures that are not published.
         left_out: files that could not be read, or show nothing.
@@ -121,6 +121,11 @@ _FRAME = re.compile(r"\d+(?=\.)|_(?:move|dead|fall|jump|idle)(?=\.)")
 _NOT_FRAMES = re.compile(
     r"/cards/|/tiles/|/topdown_tanks/|/space_shooter/|moon-|station-|[KSX]\d\d\.|laser|_icon\.|sweep"
 )
+# What is drawn anew for each number, place or state: backs of cards, meteors, ends and middles of a tile.
+_VARIED = re.compile(
+    r"_(?:left|right|mid|top|low|half|single|double|rounded|off|on|i{1,3})(?=[_.])"
+    r"|(?:Left|Right|Mid|Top|Low|Half|Off)(?=[A-Z_.])|\d+(?=[_.])"
+)
 
 
 def demo_corpus(strangers: int = 7) -> Corpus:
@@ -149,6 +154,7 @@ def demo_corpus(strangers: int = 7) -> Corpus:
         "frames": _groups(pictures_, lambda name: None if _NOT_FRAMES.search(name) else _FRAME.sub("", name)),
         "sizes": _groups(pictures_, lambda name: _SIZED.sub("", name) if _SIZED.search(name) else None),
         "recolours": _groups(pictures_, lambda name: _RECOLOURED.sub("", name) if _RECOLOURED.search(name) else None),
+        "variants": _groups(pictures_, _variant),
     }
     return Corpus(content, pictures_, kinds, sheets, rest)
 
@@ -204,6 +210,11 @@ def _read(name: str, data: bytes) -> Picture | None:
         return Picture(name, decode(data, Limits()).rgba)
     except Unreadable:
         return None  # nothing is visible, or it is not a picture: the platform does not index it either
+
+
+def _variant(name: str) -> str | None:
+    """What the names of all variants of a picture have in common; None of a frame of an animation."""
+    return None if _FRAME.search(name) and not _NOT_FRAMES.search(name) else _VARIED.sub("", name)
 
 
 def _groups(found: Iterable[Picture], key: Callable[[str], str | None]) -> list[frozenset[str]]:

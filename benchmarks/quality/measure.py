@@ -264,7 +264,7 @@ class _Drawings:
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        kept = [groups for kind, groups in corpus.groups.items() if kind != "recolours"]
+        kept = [groups for kind, groups in corpus.groups.items() if kind not in ("recolours", "variants")]
         self._same = _related(group for groups in kept for group in groups)
         self._recoloured = _related(corpus.groups.get("recolours", ()))
         self._named: dict[str, frozenset[str]] = {}

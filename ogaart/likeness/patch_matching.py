@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
+from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
 from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches
 from ogaart.likeness.patches import SIDE, Hashes, Patches
 from ogaart.likeness.query_patches import QueryPatches
@@ -113,7 +113,8 @@ class Match:
 def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
-    Turned and mirrored it is looked for only where upright nothing is proved, and where some of it agrees so.
+    Turned and mirrored it is looked for only where upright nothing is proved, and where some of it agrees so. Beside
+    pieces that are as they are, others of a scene may be mirrored.
 
     Returns:
         Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
@@ -122,16 +123,31 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     found: list[Match] = []
     for factor, patches in query.upright:
         found += match_patches(patches, index, factor, colours=query.colours)
-    if not any(one.claimed for one in found):
+    proved = [one for one in found if one.claimed]
+    if not proved:
         for orientation in range(1, ORIENTATIONS):
-            turned = query.turned(orientation)
-            if _promising(turned, index):
-                colours = None if query.colours is None else oriented(query.colours, orientation)
-                matches = match_patches(turned, index, judged=JUDGED_TURNED, colours=colours)
-                found += [_turned_back(one, orientation, query) for one in matches]
+            found += _match_turned(query, index, orientation)
+    elif all(one.relation is PartRelation.PART for one in proved):
+        upright = np.array([one.query_box for one in proved], np.int64)
+        found += [
+            one
+            for one in _match_turned(query, index, MIRRORED)
+            if one.claimed and one.relation is PartRelation.PART and not overlaps(upright, np.array(one.query_box)).any()
+        ]
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
+
+
+def _match_turned(query: QueryPatches, index: PatchIndex, orientation: int) -> list[Match]:
+    """The pictures that share a part with a query that is turned and mirrored; boxes are those of the query itself."""
+    turned = query.turned(orientation)
+    # A mirrored piece of a scene is little of it, of which no probe would tell.
+    if orientation != MIRRORED and not _promising(turned, index):
+        return []
+    colours = None if query.colours is None else oriented(query.colours, orientation)
+    matches = match_patches(turned, index, judged=JUDGED_TURNED, colours=colours)
+    return [_turned_back(one, orientation, query) for one in matches]
 
 
 def match_patches(

@@ -13,7 +13,9 @@ FACTORS = (2, 3, 4)
 """Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
 ASKED, ASKED_TURNED = 32_768, 4_096
 """Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
-_HASHED, _HASHED_TURNED = 1 << 22, 1 << 16  # pixels of a query that are hashed: of a larger one, its middle
+# Pixels of a query that are hashed: upright, turned, and mirrored, as pieces of scenes often are. Of a larger one, its
+# middle.
+_HASHED, _HASHED_TURNED, _HASHED_MIRRORED = 1 << 22, 1 << 16, 1 << 18
 _COLOURS_PIXELS = 1 << 20  # pixels of a query up to which its colours are kept
 _SPREAD = np.uint32(0x9E3779B1)
 
@@ -25,7 +27,7 @@ class QueryPatches:
     Attributes:
         upright: enlargement and patches: of the picture as it is, and of what is enlarged somewhere in it.
         colours: (height, width) uint8, a number of each pixel's colour, equal for equal ones; None of a large picture.
-        middle: (h, w, 4) uint8, the middle of the picture, which is what is turned.
+        middle: (h, w, 4) uint8, the middle of the picture, which is what is mirrored; of it, the middle is turned.
         right: where the middle begins.
         down: likewise.
         width: pixels of the picture after an enlargement of the whole was undone, at most ``LARGEST_SIDE``.
@@ -56,7 +58,7 @@ class QueryPatches:
             for factor, patches in found
             if len(patches)
         )
-        middle, right, down = _middle(reduced, _HASHED_TURNED)
+        middle, right, down = _middle(reduced, _HASHED_MIRRORED)
         # A copy: a view would keep the whole picture in memory.
         return cls(upright, _colours(reduced), middle.copy(), right, down, width, height, enlarged)
 
@@ -68,12 +70,17 @@ class QueryPatches:
 
     def turned(self, orientation: int) -> Patches:
         """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
-        found = hashed(oriented(self.middle, orientation), DENSEST).at_most(ASKED_TURNED)
+        middle, right, down = self.middle, 0, 0
+        if orientation != MIRRORED:
+            middle, right, down = _middle(middle, _HASHED_TURNED)
+        found = hashed(oriented(middle, orientation), DENSEST)
+        found = found.at_most(ASKED if orientation == MIRRORED else ASKED_TURNED)
         # What lies left of the middle, above it, right of it and below it, in the turned picture.
-        height, width = self.middle.shape[:2]
-        across = [self.right, self.width - self.right - width]
+        height, width = middle.shape[:2]
+        across = [self.right + right, self.width - self.right - right - width]
         left, right = across[::-1] if orientation >= MIRRORED else across
-        sides = [left, self.down, right, self.height - self.down - height]
+        above = self.down + down
+        sides = [left, above, right, self.height - above - height]
         for _ in range(orientation % MIRRORED):
             sides = [*sides[1:], sides[0]]
         whole = (self.width, self.height) if orientation % 2 == 0 else (self.height, self.width)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ogaart.likeness.orientations import ORIENTATIONS, oriented, turned_back
+from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
 from ogaart.likeness.patch_matching import Match, PartRelation, best_of_each, match
 from ogaart.likeness.patches import (
     LARGEST_SIDE,
@@ -197,6 +197,29 @@ def test_a_scene_contains_its_pieces_each_at_its_place_and_scale() -> None:
     found = {one.picture: (one.relation, one.query_box, one.scale) for one in claims(scene, index)}
 
     assert found == {1: (PartRelation.PART, (17, 31, 24, 24), 1), 3: (PartRelation.PART, (150, 60, 48, 48), 2)}
+
+
+@pytest.mark.parametrize("place", [(20, 30), (300, 210)], ids=["near a corner", "near the other"])
+def test_a_mirrored_piece_is_found_beside_one_that_is_as_it_is(place: tuple[int, int]) -> None:
+    scene = paste(ground(1, 400, 300), SPRITES[0], 150, 120)
+    scene = paste(scene, SPRITES[1][:, ::-1], *place)
+    index = MemoryIndex(*SPRITES[:4])
+
+    found = {one.picture: one for one in claims(scene, index)}
+
+    assert sorted(found) == [0, 1]
+    assert (found[0].orientation, found[1].orientation) == (0, MIRRORED)
+    assert found[1].query_box == (*place, 24, 24)
+    assert found[1].picture_box == (0, 0, 24, 24)
+
+
+def test_a_piece_that_is_its_own_mirror_image_is_found_once() -> None:
+    symmetric = np.concatenate([SPRITES[0][:, :12], SPRITES[0][:, :12][:, ::-1]], axis=1)
+    scene = paste(paste(ground(1, 200, 100), symmetric, 30, 40), SPRITES[1], 120, 40)
+
+    found = claims(scene, MemoryIndex(symmetric, SPRITES[1]))
+
+    assert sorted((one.picture, one.orientation) for one in found) == [(0, 0), (1, 0)]
 
 
 def test_a_piece_behind_another_is_still_claimed() -> None:
