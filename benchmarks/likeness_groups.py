@@ -1,8 +1,8 @@
 """How often the same thing comes first, and how much of it comes in ten: the model alone, each part, the default.
 
 Over pictures of Debian's game packages that the default projection was not fitted to. A group is the same thing as
-frames of an animation (by their numbered names), in sizes or in other colours (both made of one picture); every other
-picture of a group is searched among all.
+frames of an animation (by their numbered names, all of one size), in sizes or in other colours (both made of one
+picture); every other picture of a group is searched among all. Equal files elsewhere belong to the group as well.
 
     .venv/bin/python -m benchmarks.likeness_groups FOLDER
 
@@ -10,10 +10,11 @@ FOLDER is that of ``benchmarks.default_projection``; 1 GB more is downloaded int
 """
 
 import argparse
+import hashlib
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,19 +117,42 @@ def read(folder: Path, paths: list[Path]) -> tuple[list[str], NDArray[np.float32
     return keys, np.stack(vectors), np.stack(raw)
 
 
+def labels(labelled: Sequence[Group], keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """The group of each picture, -1 for none, and the kind of that.
+
+    Numbered pictures of different sizes are several things of one kind, such as plants, and no frames. A game has some
+    files in several folders: these join the group.
+    """
+    group_of, kind_of = np.full(len(keys), -1), np.full(len(keys), "", object)
+    rows = {key: row for row, key in enumerate(keys)}
+    equal: dict[bytes, list[int]] = defaultdict(list)
+    for key, row in rows.items():
+        equal[hashlib.sha256(Path(key).read_bytes()).digest()].append(row)
+    for number, (kind, members) in enumerate(labelled):
+        known = [path for path in members if str(path) in rows]
+        if kind == "frames" and len({Image.open(path).size for path in known}) > 1:
+            continue
+        for path in known:
+            group_of[rows[str(path)]], kind_of[rows[str(path)]] = number, kind
+    for same in equal.values():
+        joined = sorted({int(group) for group in group_of[same] if group >= 0})
+        if joined:
+            group_of[np.isin(group_of, joined)] = group_of[same] = joined[0]
+    return group_of, kind_of
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
     folder: Path = arguments.parse_args().folder.resolve()
     download(folder, HELD_OUT)
     labelled, others = groups(folder)
-    keys, vectors, raw = read(folder, [path for _, members in labelled for path in members] + others)
-    rows = {key: row for row, key in enumerate(keys)}
-    group_of, kind_of = np.full(len(keys), -1), np.full(len(keys), "", object)
-    for number, (kind, members) in enumerate(labelled):
-        for path in members:
-            if str(path) in rows:
-                group_of[rows[str(path)]], kind_of[rows[str(path)]] = number, kind
+    show(labelled, *read(folder, [path for _, members in labelled for path in members] + others))
+
+
+def show(labelled: Sequence[Group], keys: Sequence[str], vectors: NDArray[np.float32], raw: NDArray[np.uint8]) -> None:
+    """Print the table."""
+    group_of, kind_of = labels(labelled, keys)
     fused = default_projection().fuse(vectors, raw)
     cosines = {name: fused[:, at] @ fused[:, at].T for name, at in default_projection().places.items()}
     ways: Mapping[str, NDArray[np.float32]] = {
@@ -137,19 +161,20 @@ def main() -> None:
         "default": fused_score(cosines, USUAL),
         "other-colours": fused_score(cosines, Weights(1, 1, 0)),
     }
-    kinds = list(dict.fromkeys(kind for kind, _ in labelled))
-    print(f"{len(keys):,} pictures, {len(labelled)} groups; first right / share of the group in ten")
-    print(f"| way | {' | '.join(kinds)} |\n| --- |{' --- |' * len(kinds)}")
+    size = np.where(group_of >= 0, np.bincount(group_of[group_of >= 0], minlength=len(labelled))[group_of] - 1, 0)
+    of_kinds = {kind: (kind_of == kind) & (size > 0) for kind in dict.fromkeys(kind for kind, _ in labelled)}
+    of_kinds["all"] = size > 0
+    counts = {
+        kind: f"{len(set(group_of[rows]))} of {np.count_nonzero(rows):,} pictures" for kind, rows in of_kinds.items()
+    }
+    print(f"{len(keys):,} pictures; groups: {counts}; first right / share of the group in ten")
+    print(f"| way | {' | '.join(of_kinds)} |\n| --- |{' --- |' * len(of_kinds)}")
     for way, scores in ways.items():
         np.fill_diagonal(scores, -2)
         order = np.argsort(-scores, axis=1)[:, :10]
         right = group_of[order] == group_of[:, None]
-        size = np.bincount(group_of[group_of >= 0], minlength=len(labelled))[group_of] - 1
-        cells = [
-            f"{right[kind_of == kind, 0].mean():.3f} / "
-            f"{(right[kind_of == kind].sum(axis=1) / np.maximum(size[kind_of == kind], 1)).mean():.3f}"
-            for kind in kinds
-        ]
+        shares = right.sum(axis=1) / np.clip(size, 1, 10)
+        cells = [f"{right[rows, 0].mean():.3f} / {shares[rows].mean():.3f}" for rows in of_kinds.values()]
         print(f"| {way} | {' | '.join(cells)} |")
 
 

@@ -132,7 +132,9 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
         found += [
             one
             for one in _match_turned(query, index, MIRRORED)
-            if one.claimed and one.relation is PartRelation.PART and not overlaps(upright, np.array(one.query_box)).any()
+            if one.claimed
+            and one.relation is PartRelation.PART
+            and not overlaps(upright, np.array(one.query_box)).any()
         ]
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip

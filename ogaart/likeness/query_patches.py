@@ -11,8 +11,8 @@ from ogaart.likeness.patches import DENSEST, LARGEST_SIDE, SIDE, Patches, hashed
 
 FACTORS = (2, 3, 4)
 """Enlargements that are looked for in parts of a query; of a whole one, any up to 16 is undone."""
-ASKED, ASKED_TURNED = 32_768, 4_096
-"""Patches of a query that are looked up, at one scale: of it upright, and of it turned or mirrored."""
+ASKED, ASKED_MIRRORED, ASKED_TURNED = 32_768, 8_192, 4_096
+"""Patches of a query that are looked up, at one scale: of it upright, mirrored, and turned."""
 # Pixels of a query that are hashed: upright, turned, and mirrored, as pieces of scenes often are. Of a larger one, its
 # middle.
 _HASHED, _HASHED_TURNED, _HASHED_MIRRORED = 1 << 22, 1 << 16, 1 << 18
@@ -74,7 +74,7 @@ class QueryPatches:
         if orientation != MIRRORED:
             middle, right, down = _middle(middle, _HASHED_TURNED)
         found = hashed(oriented(middle, orientation), DENSEST)
-        found = found.at_most(ASKED if orientation == MIRRORED else ASKED_TURNED)
+        found = found.at_most(ASKED_MIRRORED if orientation == MIRRORED else ASKED_TURNED)
         # What lies left of the middle, above it, right of it and below it, in the turned picture.
         height, width = middle.shape[:2]
         across = [self.right + right, self.width - self.right - right - width]

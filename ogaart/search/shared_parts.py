@@ -27,6 +27,8 @@ SHARING_WEIGHT = 1.8
 """Weight of votes from which on a match that proves nothing is shown: of three patches that nothing else has."""
 _SHARING_SCORE, _MORE_OF_WEIGHT, _BEST_SHARING_SCORE = 0.54, 0.09, 0.765
 """Likeness of such a match, by how much it rises with weight, and at most: very similar pictures come before it."""
+_MOST_SHARED, _HALF_OF_MOST = 0.01, 100.0
+"""By how much those that share more stay before others that share much, and the weight that has half of it."""
 
 SameImages = Callable[[str], Sequence[int]]
 
@@ -79,7 +81,8 @@ class FoundParts:
                 found.setdefault(image_id, (score, relation))
         for image_id, one in self.sharing:
             more = _MORE_OF_WEIGHT * (one.weight - SHARING_WEIGHT)
-            found.setdefault(image_id, (min(_SHARING_SCORE + more, _BEST_SHARING_SCORE), Relation.SIMILAR))
+            order = _MOST_SHARED * one.weight / (one.weight + _HALF_OF_MOST)
+            found.setdefault(image_id, (min(_SHARING_SCORE + more, _BEST_SHARING_SCORE) + order, Relation.SIMILAR))
         return found
 
 
