@@ -115,12 +115,11 @@ def made(count: int) -> Iterator[tuple[str, str, bytes]]:
 def taken(folder: Path, count: int) -> Iterator[tuple[str, str, bytes]]:
     """Origins, names and files of art: evenly from each of the folder's own folders, which are packages."""
     packages = sorted(path for path in folder.iterdir() if path.is_dir()) or [folder]
-    chosen = [[path for path in sorted(package.rglob("*.png")) if _shows(path)] for package in packages]
-    chosen = [paths for paths in chosen if paths]
-    for n, paths in enumerate(chosen):
-        wanted = min(len(paths), count // len(chosen) + (n < count % len(chosen)))
-        for place in np.linspace(0, len(paths) - 1, wanted).astype(int):
-            path = paths[place]
+    for n, package in enumerate(packages):
+        wanted = count // len(packages) + (n < count % len(packages))
+        paths = sorted(package.rglob("*.png"))
+        few = [path for path in paths[:: max(1, len(paths) // (4 * wanted))] if _shows(path)]
+        for path in (few[place] for place in np.linspace(0, len(few) - 1, min(len(few), wanted)).astype(int)):
             yield f"art of {path.relative_to(folder).parts[0]}", str(path.relative_to(folder)), path.read_bytes()
 
 
