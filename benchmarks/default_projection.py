@@ -1,22 +1,25 @@
 """Fits the projection of fused vectors that comes with the package, to art of Debian's game packages.
 
-    .venv/bin/python -m benchmarks.default_projection FOLDER
+    .venv/bin/python -m benchmarks.default_projection FOLDER [--check]
 
 Downloads the packages below into FOLDER (``apt-get download``, 1 GB; Debian 12), takes their small pictures from them,
 embeds a sample with EfficientNet-Lite0, describes it by its parts, and writes
-``ogaart/resources/embedding/efficientnet_lite0.npz``. None of these pictures is in the demo or in a benchmark.
+``ogaart/resources/embedding/efficientnet_lite0.npz``. It says first how many of these files are in the demo's art;
+``--check`` ends there. The packages are others than those of ``benchmarks.likeness_groups``.
 About half an hour of one core; a second run continues where the first was ended.
 """
 
 import argparse
+import hashlib
 import random
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ogaart.demo.plan import Art
 from ogaart.likeness import parts
 from ogaart.likeness.projections import Fitting
 from ogaart.resources.embedding.batches import EmbedderInput
@@ -99,22 +102,32 @@ def is_taken(path: Path, folder: Path) -> bool:
     return fits and not any(part in str(path.relative_to(folder)) for part in PASSED_OVER)
 
 
+def of_the_demo(paths: Iterable[Path]) -> list[Path]:
+    """Those of some files that are files of the demo's art, byte for byte."""
+    art = {row["sha256"] for row in Art().manifest.values()}
+    return [path for path in paths if hashlib.sha256(path.read_bytes()).hexdigest() in art]
+
+
 def main() -> None:
     """Download, read, fit, write."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--target", type=Path, default=TARGET, help="the file to write (default: the package's own)")
+    arguments.add_argument("--check", action="store_true", help="only say how many of the pictures are in the demo")
     options = arguments.parse_args()
     folder: Path = options.folder.resolve()
     target: Path = options.target
     (folder / "art").mkdir(parents=True, exist_ok=True)
     download(folder)
+    paths = sample(folder)
+    print(f"{len(paths):,} pictures of {len(PACKAGES)} packages; {len(of_the_demo(paths))} are in the demo", flush=True)
+    if options.check:
+        return
     settings = Settings(data=folder / "data", model="efficientnet_lite0", max_pixels=16_000_000)
     with Embedder(settings) as embedder:
         space = embedder.space.name
         vectors, derived = Vectors(folder / "vectors", space), DerivedBytes(folder / "derived", parts.SPACE)
         held = vectors.keys() & derived.keys()
-        paths = sample(folder)
 
         def pictures() -> Iterator[EmbedderInput]:
             for path in paths:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 
 import benchmarks.quality.__main__ as quality
 from benchmarks.default_projection import PACKAGES
+from benchmarks.likeness_groups import HELD_OUT
 from benchmarks.quality.corpus import folder_corpus
 from benchmarks.quality.edits import EDITS
 from ogaart.demo import plan
@@ -123,6 +125,10 @@ def test_a_folder_of_ones_own_is_measured_and_a_model_without_weights_is_not(tmp
     assert "vgg16: not measured, its published weights are not on this machine" in text
 
 
+def test_no_benchmark_searches_among_what_the_default_projection_was_fitted_to() -> None:
+    assert not {package for package, _, _ in PACKAGES} & {package for package, _, _ in HELD_OUT}
+
+
 @pytest.mark.slow
 def test_the_script_of_the_default_projection_fits_one(tmp_path: Path) -> None:
     found = list(pictures(2 * len(PACKAGES)).items())
@@ -136,6 +142,8 @@ def test_the_script_of_the_default_projection_fits_one(tmp_path: Path) -> None:
 
     fitted = Projection.from_bytes(target.read_bytes())
     assert fitted.name in text
+    # Only here: what is unpacked is the demo's art.
+    assert re.search(rf"^(\d+) pictures of {len(PACKAGES)} packages; \1 are in the demo$", text, re.MULTILINE)
     assert (fitted.space, fitted.parts) == (default_projection().space, default_projection().parts)
     assert 40 < fitted.pictures <= 2 * len(PACKAGES)
     assert list(fitted.places) == list(default_projection().places)
