@@ -26,6 +26,7 @@ from ogaart.resources.patches.index import PatchRuns
 
 ART = Path(__file__).parent.parent / "ogaart" / "demo" / "art"
 QUERIES = 40
+RECKONED = 500_000  # pictures that the size is reckoned for
 
 
 def main() -> None:
@@ -45,6 +46,8 @@ def main() -> None:
     assert index is not None
     size = sum(run.nbytes for run in index.runs)
     print(f"{cpu()}: {index.pictures:,} pictures, {len(index):,} patches, {size >> 20:,} MiB")
+    more = RECKONED / max(index.pictures, 1)
+    print(f"In proportion, {RECKONED:,} have {len(index) * more:,.0f} patches, {size * more / 2**30:,.1f} GiB\n")
     print("| query | tried | its patches, CPU ms p50 / p95 | found in the index, CPU ms p50 / p95 | claimed |")
     print("| --- | --- | --- | --- | --- |")
     chosen = art[:: max(1, len(art) // QUERIES)][:QUERIES]
