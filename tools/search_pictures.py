@@ -121,6 +121,21 @@ def pictures(camera: Camera) -> None:
     camera.shoot(shown, "search-detail")
 
 
+def likeness(camera: Camera) -> None:
+    """A part of a sheet with its place lit, and the sliders of what counts."""
+    shown = camera.page()
+    sheet = Image.open(ART / "angband-data/graf/32x32.png").convert("RGBA")
+    shown.goto("/")
+    shown.set_input_files("[data-file]", _png(sheet.crop((160, 128, 256, 192)), "cut-out.png"))  # type: ignore[arg-type]
+    shown.wait_for_url(re.compile("upload="))
+    camera.shoot(shown, "search-part")
+    shown.goto("/search?q=tank&group=no")
+    liked = shown.locator(".card").first.get_attribute("data-card")
+    shown.goto(f"/search?like={liked}&weights=other-colours")
+    shown.locator("summary", has_text="What counts").click()
+    camera.shoot(shown, "search-weights")
+
+
 def credits_page(camera: Camera) -> None:
     """The credits of pictures by several authors."""
     shown = camera.page()
@@ -164,7 +179,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         camera = Camera(browser, sys.argv[1].rstrip("/"))
-        for part in (words, pictures, credits_page, others):
+        for part in (words, pictures, likeness, credits_page, others):
             part(camera)
         browser.close()
 
