@@ -94,7 +94,7 @@ def draw_weights(path: Path) -> None:
     torch.save(torchvision.models.vgg16(weights=None).state_dict(), path)
 
 
-def publish(settings: Settings, points: int) -> None:
+def publish(settings: Settings, points: int, *, with_graph: bool = True) -> None:
     """Make and publish the generation, as the catalog writes it."""
     space, dimension = VectorSpace.of(settings).name, VectorSpace.of(settings).dimension
     generations = Generations(settings.data / "generations")
@@ -155,9 +155,13 @@ def publish(settings: Settings, points: int) -> None:
                 print(f"\r{len(ids):,} points", end="", file=sys.stderr)
         index.upsert(batch)
         began = time.monotonic()
-        index.flush()
-        print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        index.copy_to(building.path / "index")
+        if with_graph:
+            index.flush()
+            print(f"\ngraph built in {time.monotonic() - began:.0f} s", file=sys.stderr)
+            index.copy_to(building.path / "index")
+    if not with_graph:  # closing it has put it on the disk, and copying what is only read builds none
+        with open_index(settings, settings.data / "index", space, dimension, read_only=True) as index:
+            index.copy_to(building.path / "index")
     shutil.rmtree(settings.data / "index")
     store.executescript(serving_files.INDEXES)
     write_word_index(store)
@@ -223,6 +227,9 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="vgg16", choices=("vgg16", "efficientnet_lite0"))
+    parser.add_argument(
+        "--without-graph", action="store_true", help="where fused vectors have the model's, no search asks the graph"
+    )
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--uploads", type=int, default=40)
     parser.add_argument("--port", type=int, default=8399)
@@ -233,7 +240,7 @@ def main() -> None:
         draw_weights(drawn)
     settings = Settings(data=arguments.data / arguments.model, model=arguments.model, weights=drawn)
     if not (settings.data / "generations").exists():
-        publish(settings, arguments.points)
+        publish(settings, arguments.points, with_graph=not arguments.without_graph)
     ids = np.load(next(settings.data.glob("generations/*/signature_ids.npy")))
     environment = {
         **os.environ,

@@ -1,6 +1,6 @@
 """Folds hits that show the same: equal pixels once, near-identical pictures under the first, entries if requested."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,8 @@ SAME_ENTRY = 0.035
 OTHER_ENTRY = 0.002
 COARSE = 8
 _SIZE = COARSE * COARSE * 4
+ReadSignatures = Callable[[Sequence[int]], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""Reads signatures (N, 32, 32, 4) of images, and which of them are known."""
 
 
 @dataclass
@@ -38,21 +40,22 @@ class Collapser:
         self._group = group
         self._pixels: set[int] = set()
         self._first_of: dict[str, int] = {}  # the first fold of each entry
-        self._entries: list[str] = []  # of the heads
-        self._coarse: list[NDArray[np.float32]] = []  # of the heads
         self._heads: list[Brief] = []
+        self._coarse: dict[int, NDArray[np.float32]] = {}  # of those that were compared
 
     @property
     def entries(self) -> tuple[str, ...]:
         """The entries of all hits so far."""
         return tuple(self._first_of)
 
-    def add(self, briefs: Sequence[Brief], signatures: NDArray[np.uint8], known: NDArray[np.bool_]) -> None:
-        """Fold more hits; signatures (N, 32, 32, 4), valid where ``known``."""
-        small = coarse(signatures)
-        # Without a signature nothing may fold: not-a-number is near nothing.
-        small[~known] = np.nan
-        near = self._near_earlier(briefs, small) if self._near and len(briefs) else [()] * len(briefs)
+    def add(self, briefs: Sequence[Brief], read: ReadSignatures) -> None:
+        """Fold more hits.
+
+        Args:
+            briefs: the hits, in their order.
+            read: reads signatures; called for those that have to be compared alone.
+        """
+        near = self._near_earlier(briefs, read) if self._near and len(briefs) else {}
         earlier = len(self.folds)
         fold_of: dict[int, int] = dict(zip(range(earlier), range(earlier), strict=True))  # by column of the comparison
         for n, brief in enumerate(briefs):
@@ -60,48 +63,65 @@ class Collapser:
                 continue  # shown as one more place of the same picture
             self._pixels.add(brief.pixels)
             home = self._first_of.get(brief.slug) if self._group else None
-            if home is None:
+            if home is None and n in near:
                 home = next((fold_of[column] for column in near[n] if column in fold_of), None)
             if home is not None:
                 self.folds[home].members.append(brief.image_id)
                 continue
             fold_of[earlier + n] = len(self.folds)
             self._first_of.setdefault(brief.slug, len(self.folds))
-            self._entries.append(brief.slug)
-            self._coarse.append(small[n])
             self._heads.append(brief)
             self.folds.append(CollapsedHits(brief.image_id))
 
-    def _near_earlier(self, briefs: Sequence[Brief], small: NDArray[np.float32]) -> list[Sequence[int]]:
-        """For each hit the columns (heads, then hits of this batch before it) that it is near to, the nearest first."""
-        entries = {slug: n for n, slug in enumerate({*self._entries, *(brief.slug for brief in briefs)})}
-        rows = np.array([entries[brief.slug] for brief in briefs])
-        columns = np.concatenate([np.array([entries[slug] for slug in self._entries], rows.dtype), rows])
-        distances = differences(small, np.vstack([*self._coarse, small]))
-        limits = np.where(rows[:, None] == columns[None, :], np.float32(SAME_ENTRY), np.float32(OTHER_ENTRY))
-        before = np.arange(len(columns))[None, :] < len(self._entries) + np.arange(len(rows))[:, None]
-        inside = self._same_art(briefs, distances <= limits, rows[:, None] == columns[None, :]) & before
-        found: list[Sequence[int]] = []
-        for n in range(len(rows)):
-            close = np.flatnonzero(inside[n])
-            found.append([int(column) for column in close[np.argsort(distances[n, close])]] if len(close) else ())
-        return found
+    def _near_earlier(self, briefs: Sequence[Brief], read: ReadSignatures) -> dict[int, list[int]]:
+        """The columns (heads, then hits of this batch before it) that hits are near to, the nearest first.
 
-    def _same_art(
-        self, briefs: Sequence[Brief], near: NDArray[np.bool_], same_entry: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Which pairs fold: copies in any entries and frames of one animation; near ones within an entry.
-
-        Across entries distance decides only where the publication does not know what is a copy of what.
+        Pairs fold that are copies in any entries or frames of one animation, and near ones within an entry; across
+        entries distance decides only where the publication does not know what is a copy of what.
         """
         every = [*self._heads, *briefs]
+        numbers: dict[str, int] = {}
+        entry = np.array([numbers.setdefault(brief.slug, len(numbers)) for brief in every], np.int64)
         copy = np.array([-1 if brief.copy_id is None else brief.copy_id for brief in every], np.int64)
         frame = np.array([-1 if brief.animation_id is None else brief.animation_id for brief in every], np.int64)
         own = slice(len(self._heads), None)
+        before = np.arange(len(every))[None, :] < len(self._heads) + np.arange(len(briefs))[:, None]
+        same_entry = entry[own, None] == entry[None, :]
         known = (copy[own, None] >= 0) & (copy[None, :] >= 0)
         copies = known & (copy[own, None] == copy[None, :])
         frames = (frame[own, None] >= 0) & (frame[own, None] == frame[None, :])
-        return np.asarray(copies | frames | (near & (same_entry | ~known)))
+        sure = (copies | frames) & before
+        # Where entries are folded, one that is before a hit in its entry is its home already.
+        perhaps = (~known if self._group else same_entry | ~known) & before & ~sure
+        # Among several, the nearest is its home.
+        compared = perhaps | (sure & ((sure | perhaps).sum(axis=1, keepdims=True) > 1))
+        distances = self._distances(every, compared, read) if compared.any() else np.zeros(compared.shape, np.float32)
+        limits = np.where(same_entry, np.float32(SAME_ENTRY), np.float32(OTHER_ENTRY))
+        inside = sure | (perhaps & (distances <= limits))
+        found: dict[int, list[int]] = {}
+        for n in np.flatnonzero(inside.any(axis=1)).tolist():
+            close = np.flatnonzero(inside[n])
+            found[n] = close[np.argsort(distances[n, close])].tolist()
+        return found
+
+    def _distances(
+        self, every: Sequence[Brief], compared: NDArray[np.bool_], read: ReadSignatures
+    ) -> NDArray[np.float32]:
+        """``differences`` of the hits of a batch with all columns, of those rows and columns that are compared."""
+        rows, columns = np.flatnonzero(compared.any(axis=1)), np.flatnonzero(compared.any(axis=0))
+        ids = [brief.image_id for brief in every]
+        first = len(every) - len(compared)
+        needed = sorted({*(rows + first).tolist(), *columns.tolist()})
+        unread = [ids[n] for n in needed if ids[n] not in self._coarse]
+        signatures, known = read(unread)
+        small = coarse(signatures)
+        # Without a signature nothing may fold: not-a-number is near nothing.
+        small[~known] = np.nan
+        self._coarse.update(zip(unread, small, strict=True))
+        distances = np.full(compared.shape, np.nan, np.float32)
+        some, others = (np.stack([self._coarse[ids[n]] for n in of.tolist()]) for of in (rows + first, columns))
+        distances[np.ix_(rows, columns)] = differences(some, others)
+        return distances
 
 
 def coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:

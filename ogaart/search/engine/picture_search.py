@@ -19,7 +19,16 @@ from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.live_generation import OpenGeneration
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, rank, with_cells, with_kin, with_parts
+from ogaart.search.engine.ranking import (
+    Ranked,
+    ReferenceImage,
+    Subjects,
+    copies_among,
+    rank,
+    with_cells,
+    with_kin,
+    with_parts,
+)
 from ogaart.search.engine.remembered_answers import RankedAnswer
 from ogaart.search.engine.search import FULL, RERANKED, Detail, Search
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
@@ -188,12 +197,12 @@ class PictureSearch(Search):
 
     def _rank_all(self) -> tuple[tuple[HiddenCount, ...], int]:
         """Rank what is near, and remember it: what the filters hide, and of how many."""
-        sizes, complete = self._nearest(self._narrow(self.conditions, self._own), self._reference())
+        sizes, complete = self._nearest(self._narrow(self.conditions, self._own), self._reference)
         found = dict(self.candidates.found)
         hidden, looked_at = self._hidden_near(self._own)
         self.candidates.found = found  # without what only the count of the hidden ones has looked at
         if self._lasting:
-            answer = RankedAnswer(self.folder.folds, self.ranked, found, hidden, looked_at, sizes, complete)
+            answer = RankedAnswer(self.folder.folds, dict(self.ranked), found, hidden, looked_at, sizes, complete)
             self.answers.keep(self.query, self.blocked, answer)
         return hidden, looked_at
 
@@ -274,23 +283,52 @@ class PictureSearch(Search):
 
     def _rank(self, points: Sequence[ScoredPoint], reference: ReferenceImage | None) -> list[Ranked]:
         ids = [point.id for point in points]
+        # A picture of the catalog is compared with what is shown alone, where vectors decide about the order.
+        later = reference is not None and reference.cropped is False and not self._copies_first
+        if later:
+            reference = None
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        subjects = Subjects(*self.store.subjects.find(np.asarray(ids, np.int64))) if reference is not None else None
-        return rank(
+        ranked = rank(
             points,
             sides,
             reference,
             rows,
             known,
-            subjects,
+            self._subjects(ids) if reference is not None else None,
             self.store.palettes,
-            {image_id: hit.cosines for image_id, hit in self.candidates.found.items()},
+            self._cosines,
             compares=self._compares,
             typical=self._similar,
             share=self.candidates.closeness_share if self._copies_first else 0.0,
             copies_first=self._copies_first,
         )
+        return [replace(one, unseen=True) for one in ranked] if later else ranked
+
+    @property
+    def _judges_hits(self) -> bool:
+        return self.query.picture is not None
+
+    def _look_at(self, ids: Sequence[int]) -> None:
+        unseen = [i for i in ids if i in self.ranked and self.ranked[i].unseen]
+        if not unseen or (reference := self._reference) is None:
+            return
+        sides = {image_id: brief.side for image_id, brief in self._known(unseen).items()}
+        copies = copies_among(
+            reference, unseen, sides, *self.store.signatures(unseen), self._subjects(unseen), self.store.palettes,
+            self._cosines,
+        )  # fmt: skip
+        for image_id in unseen:
+            one = self.ranked[image_id]
+            relation = Relation.NEAR if image_id in copies else one.relation
+            self.ranked[image_id] = replace(one, relation=relation, unseen=False)
+
+    def _subjects(self, ids: Sequence[int]) -> Subjects:
+        return Subjects(*self.store.subjects.find(np.asarray(ids, np.int64)))
+
+    @property
+    def _cosines(self) -> dict[int, Mapping[str, float]]:
+        return {image_id: hit.cosines for image_id, hit in self.candidates.found.items()}
 
     @property
     def _similar(self) -> float:
@@ -332,11 +370,12 @@ class PictureSearch(Search):
         """Whether the query is one picture, so that hits have a relation to it."""
         return not self.query.negatives and self.query.positives == 1
 
+    @cached_property
     def _reference(self) -> ReferenceImage | None:
         if not self._compares:
             return None
         for picture in self.query.own:
-            return _referred(picture)
+            return ReferenceImage.of(picture)
         [liked] = self.query.positive
         rows, known = self.store.signatures([liked])
         brief = self._known([liked]).get(liked)
@@ -372,10 +411,3 @@ class PictureSearch(Search):
         near[rows[rows >= 0]] = True
         near &= self.having
         return self.hidden(near), int(np.count_nonzero(near))
-
-
-def _referred(picture: QueryPicture) -> ReferenceImage:
-    """A visitor's picture, and its subject, as hits are compared with them."""
-    subject = _referred(picture.subject) if picture.subject is not None else None
-    side = min(picture.width, picture.height)
-    return ReferenceImage(picture.signature, side, picture.part or None, subject, picture.cuts, picture.palette)

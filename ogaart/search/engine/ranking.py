@@ -10,6 +10,7 @@ from ogaart.likeness import crop_matching, signatures
 from ogaart.likeness.colours import palette_agreement
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine import likeness
+from ogaart.search.query import QueryPicture
 from ogaart.search.results import Relation
 
 WITNESSED_BELOW = 24  # pixels: miniatures of smaller pictures are near by chance
@@ -27,13 +28,15 @@ FITTED = 20  # nearest points into whose parts the query is fitted: a crop's sou
 class Ranked:
     """A point, its likeness from 0 to 1, and its relation to the query; None in a search without pictures.
 
-    ``subject`` tells whether the query was nearest to it without its ground.
+    ``subject`` tells whether the query was nearest to it without its ground; ``unseen`` that miniatures, which tell
+    only whether it is a copy, were not compared yet.
     """
 
     image_id: int
     score: float | None
     relation: Relation | None
     subject: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class ReferenceImage:
     subject: "ReferenceImage | None" = None
     cuts: Sequence[NDArray[np.uint8]] = ()
     palette: Palette = ()
+
+    @classmethod
+    def of(cls, picture: QueryPicture) -> "ReferenceImage":
+        """A visitor's picture, and its subject, as hits are compared with them."""
+        subject = cls.of(picture.subject) if picture.subject is not None else None
+        side = min(picture.width, picture.height)
+        return cls(picture.signature, side, picture.part or None, subject, picture.cuts, picture.palette)
 
 
 @dataclass(frozen=True)
@@ -89,21 +99,21 @@ class Near:
 
 def compare(
     reference: ReferenceImage,
-    points: Sequence[ScoredPoint],
+    ids: Sequence[int],
     sides: Mapping[int, int],
     rows: NDArray[np.uint8],
     known: NDArray[np.bool_],
     subjects: Subjects | None = None,
 ) -> dict[int, Near]:
-    """Compare a picture with points, each as it is and without its ground, by their miniatures.
+    """Compare a picture with others, each as it is and without its ground, by their miniatures.
 
     Args:
         reference: the picture.
-        points: what the index found.
+        ids: the others.
         sides: smaller side in pixels of those that the catalog holds.
-        rows: (N, 32, 32, 4) uint8 signatures of the points, valid where ``known``.
+        rows: (N, 32, 32, 4) uint8 signatures of these, valid where ``known``.
         known: (N,) bool.
-        subjects: those of the points.
+        subjects: of these.
 
     Returns:
         By id, of those whose signature is known and shows something.
@@ -111,30 +121,28 @@ def compare(
     subject = reference.subject
     cuts = [ReferenceImage(cut, subject.side) for cut in reference.cuts] if subject is not None else []
     forms = [form for form in (reference, subject, *cuts) if form and not signatures.flat(form.signature)]
-    if not forms or not points:
+    if not forms or not ids:
         return {}
     queries = np.stack([form.signature for form in forms])
     # A gradient is near much by chance, and is as close to its copies at any size as a large picture is.
     sizes = [max(form.side, likeness.PICTURE) if signatures.smooth(form.signature) else 0 for form in forms]
+    # As they are, then those without their ground: all in one comparison.
     places = np.flatnonzero(known)
-    places = places[~signatures.which_are_flat(rows[places])]
-    found: dict[int, Near] = {}
-
-    def note(ids: Sequence[int], closenesses: NDArray[np.float32], of: Sequence[int]) -> None:
-        nearest = closenesses.argmax(axis=1)
-        best = np.take_along_axis(closenesses, nearest[:, None], axis=1)[:, 0]
-        for image_id, form, closeness, side in zip(ids, nearest.tolist(), best.tolist(), of, strict=True):
-            before = found.get(image_id)
-            if before is None or closeness > before.closeness:
-                size = sizes[form] or min(forms[form].side, side)
-                found[image_id] = Near(closeness, size, forms[form] is not reference)
-
-    ids = [points[place].id for place in places.tolist()]
-    note(ids, signatures.closenesses(queries, rows[places]), [sides.get(image_id, 0) for image_id in ids])
+    looks, of = rows[places], [sides.get(ids[place], 0) for place in places.tolist()]
     if subjects is not None:
-        shown = np.flatnonzero(~signatures.which_are_flat(subjects.rows))
-        ids = [points[place].id for place in subjects.places[shown].tolist()]
-        note(ids, signatures.closenesses(queries, subjects.rows[shown]), subjects.sides[shown].tolist())
+        places = np.concatenate([places, subjects.places])
+        looks, of = np.concatenate([looks, subjects.rows]), of + subjects.sides.tolist()
+    shown = np.flatnonzero(~signatures.which_are_flat(looks))
+    closenesses = signatures.closenesses(queries, looks[shown])
+    nearest = closenesses.argmax(axis=1)
+    best = np.take_along_axis(closenesses, nearest[:, None], axis=1)[:, 0]
+    found: dict[int, Near] = {}
+    for n, form, closeness in zip(shown.tolist(), nearest.tolist(), best.tolist(), strict=True):
+        image_id = ids[places[n]]
+        before = found.get(image_id)
+        if before is None or closeness > before.closeness:
+            size = sizes[form] or min(forms[form].side, of[n])
+            found[image_id] = Near(closeness, size, forms[form] is not reference)
     return found
 
 
@@ -167,6 +175,22 @@ def _alike_in_parts(cosines: Mapping[str, float]) -> bool:
         return True
     shape, layout = cosines["shape"], cosines.get("layout", 0.0)
     return shape >= LEAST_SHAPE and shape + layout / 2 >= LEAST_LIKE
+
+
+def copies_among(
+    reference: ReferenceImage,
+    ids: Sequence[int],
+    sides: Mapping[int, int],
+    rows: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    subjects: Subjects | None,
+    palettes: Palettes,
+    cosines: Cosines,
+) -> set[int]:
+    """The images that are near copies of a picture; arguments as of ``compare`` and ``rank``."""
+    near = compare(reference, ids, sides, rows, known, subjects)
+    near.update(_unwitnessed(reference, near, palettes, cosines))
+    return {image_id for image_id, one in near.items() if one.copy}
 
 
 def rank(
@@ -202,7 +226,8 @@ def rank(
         fitted: into the parts of how many points the query is fitted.
         copies_first: whether near copies come before all else; see ``likeness.likeness``.
     """
-    near = compare(reference, points, sides, rows, known, subjects) if reference is not None else {}
+    ids = [point.id for point in points]
+    near = compare(reference, ids, sides, rows, known, subjects) if reference is not None else {}
     if reference is not None and palettes is not None:
         near.update(_unwitnessed(reference, near, palettes, cosines or {}))
     fits: dict[int, float] = {}

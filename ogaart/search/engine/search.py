@@ -30,7 +30,8 @@ class Detail:
     """How much is read of the hits of a page.
 
     Attributes:
-        write: writes hits as JSON: then all are in ``Results.written``, and those under a hit nowhere else.
+        write: writes hits as JSON: then all are in ``Results.written``, and those under a hit nowhere else; nor are
+            the hits themselves, where no verdict is on them.
         beside: whether further pictures of an entry are only named, in ``Hit.beside``.
     """
 
@@ -110,8 +111,7 @@ class Search:
         if not fresh:
             return
         self.ranked.update({r.image_id: r for r in fresh})
-        rows, known = self.store.signatures([r.image_id for r in fresh])
-        self.folder.add([briefs[r.image_id] for r in fresh], rows, known)
+        self.folder.add([briefs[r.image_id] for r in fresh], self.store.signatures)
 
     @cached_property
     def _own(self) -> frozenset[int]:
@@ -159,18 +159,30 @@ class Search:
             named = store.named([i for head, some in members.items() if more[head] for i in some])
             under = {head: [] if more[head] else some for head, some in members.items()}
         heads = [fold.head for fold in folds]
-        found = read_hits(store, [*heads, *(i for some in under.values() for i in some)], self.blocked)
-        folds = [fold for fold in folds if fold.head in found]
-        hits = tuple([self._hit(found, fold, under.get(fold.head, ()), more[fold.head]) for fold in folds])
+        judged_ = members if write is not None else under
+        self._look_at([*heads, *(i for some in judged_.values() for i in some)])
+        hits: tuple[Hit, ...] = ()
+        if write is None or self._judges_hits:
+            found = read_hits(store, [*heads, *(i for some in under.values() for i in some)], self.blocked)
+            shown = [fold for fold in folds if fold.head in found]
+            hits = tuple([self._hit(found, fold, under.get(fold.head, ()), more[fold.head]) for fold in shown])
         if named:
-            beside = [[named[i] for i in members[fold.head] if i in named] for fold in folds]
+            beside = [[named[i] for i in members[hit.image_id] if i in named] for hit in hits]
             hits = tuple([hit.with_values(beside=tuple(some)) for hit, some in zip(hits, beside, strict=True)])
         written = None
         if write is not None:
             every = [i for head, some in members.items() for i in (head, *some)]
             texts = read_written(store, every, write, self.blocked)
-            written = tuple([self._written(texts, fold, members[fold.head], more[fold.head]) for fold in folds])
+            written = tuple([self._written(texts, f, members[f.head], more[f.head]) for f in folds if f.head in texts])
         return Results(info=store.info, hits=hits, written=written)
+
+    @property
+    def _judges_hits(self) -> bool:
+        """Whether something is said of the hits themselves, so that they are read even where they are only written."""
+        return False
+
+    def _look_at(self, ids: Sequence[int]) -> None:
+        """Settle what is said of images that are shown, where ranking has left that open."""
 
     def _members(self, fold: CollapsedHits, siblings: list[int]) -> list[int]:
         """What is shown under a hit: what was collapsed into it, or the first ones of the entry that it represents."""

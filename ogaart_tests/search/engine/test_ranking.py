@@ -12,6 +12,7 @@ from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, compa
 from ogaart.search.results import Relation
 
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
+IDS = [point.id for point in POINTS]
 SIDES = {1: 64, 2: 64, 3: 64}
 
 
@@ -94,7 +95,7 @@ def test_a_subject_on_a_canvas_is_compared_with_pictures_as_they_are() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     reference = ReferenceImage(on_canvas(miniature(2)), 200, subject=ReferenceImage(miniature(2), 64))
 
-    near = compare(reference, POINTS, SIDES, rows, np.ones(3, np.bool_))
+    near = compare(reference, IDS, SIDES, rows, np.ones(3, np.bool_))
 
     assert near[2].copy
     assert near[2].subject
@@ -108,7 +109,7 @@ def test_a_subject_is_compared_as_it_lies_on_its_ground_too() -> None:
     torn[::2] = 0  # much of it was taken for the ground
     reference = ReferenceImage(on_canvas(miniature(2)), 200, subject=ReferenceImage(torn, 64), cuts=[miniature(2)])
 
-    near = compare(reference, POINTS, SIDES, rows, np.ones(3, np.bool_))
+    near = compare(reference, IDS, SIDES, rows, np.ones(3, np.bool_))
 
     assert (near[2].copy, near[2].subject, near[2].side) == (True, True, 64)
     assert not near[1].copy
@@ -118,7 +119,7 @@ def test_a_picture_is_compared_with_the_subjects_of_points() -> None:
     rows = np.stack([on_canvas(miniature(seed)) for seed in (1, 2, 3)])
     subjects = Subjects(np.array([0, 2]), np.stack([miniature(1), miniature(3)]), np.array([40, 48], np.int32))
 
-    near = compare(ReferenceImage(miniature(3), 64), POINTS, SIDES, rows, np.ones(3, np.bool_), subjects)
+    near = compare(ReferenceImage(miniature(3), 64), IDS, SIDES, rows, np.ones(3, np.bool_), subjects)
 
     assert near[3].copy
     assert near[3].side == 48
@@ -166,7 +167,7 @@ def test_what_shows_next_to_nothing_is_a_copy_of_nothing() -> None:
         assert Relation.NEAR not in [relation for _, relation in ranked(ReferenceImage(query, side=64), rows)]
     flat = Subjects(np.arange(3), rows, np.full(3, 64, np.int32))
     pictures = np.stack([miniature(1), miniature(2), miniature(3)])
-    found = compare(ReferenceImage(nearly_black(7), 64), POINTS, SIDES, pictures, np.ones(3, np.bool_), flat)
+    found = compare(ReferenceImage(nearly_black(7), 64), IDS, SIDES, pictures, np.ones(3, np.bool_), flat)
     assert not any(one.copy for one in found.values())
 
 
@@ -206,7 +207,7 @@ def test_a_soft_gradient_is_a_copy_only_of_what_is_as_close_as_a_large_picture_w
     texture[..., :3] += np.random.default_rng(1).integers(0, 24, (32, 32, 1), np.uint8)
     rows = np.stack([texture, miniature(2), picture])
 
-    found = compare(ReferenceImage(picture, side=40), POINTS, {1: 16, 2: 16, 3: 16}, rows, np.ones(3, np.bool_))
+    found = compare(ReferenceImage(picture, side=40), IDS, {1: 16, 2: 16, 3: 16}, rows, np.ones(3, np.bool_))
 
     assert 0.68 < found[1].closeness < 0.93
     assert {image_id for image_id, near in found.items() if near.copy} == {3}
