@@ -289,7 +289,7 @@ class PictureSearch(Search):
             reference = None
         rows, known = self.store.signatures(ids if reference is not None else [])
         sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
-        ranked = rank(
+        return rank(
             points,
             sides,
             reference,
@@ -302,8 +302,8 @@ class PictureSearch(Search):
             typical=self._similar,
             share=self.candidates.closeness_share if self._copies_first else 0.0,
             copies_first=self._copies_first,
+            unseen=later,
         )
-        return [replace(one, unseen=True) for one in ranked] if later else ranked
 
     @property
     def _judges_hits(self) -> bool:

@@ -208,6 +208,7 @@ def rank(
     share: float,
     fitted: int = FITTED,
     copies_first: bool = True,
+    unseen: bool = False,
 ) -> list[Ranked]:
     """Compute each point's similarity and relation, and order them by similarity.
 
@@ -225,6 +226,7 @@ def rank(
         share: weight of the signatures in what is not a copy; see ``likeness.likeness``.
         fitted: into the parts of how many points the query is fitted.
         copies_first: whether near copies come before all else; see ``likeness.likeness``.
+        unseen: whether there is a reference, with which those that are shown are compared later.
     """
     ids = [point.id for point in points]
     near = compare(reference, ids, sides, rows, known, subjects) if reference is not None else {}
@@ -247,7 +249,7 @@ def rank(
         # A part is similar to its source as far as it fits into it.
         alike = max(point.score, (point.score + fits[point.id]) / 2 if point.id in fits else -1.0)
         relation = likeness.relation(alike, close, side, typical) if compares else None
-        ranked.append(Ranked(point.id, score, relation, best is not None and best.subject))
+        ranked.append(Ranked(point.id, score, relation, best is not None and best.subject, unseen))
     return sorted(ranked, key=lambda r: -(r.score or 0.0))
 
 

@@ -208,19 +208,25 @@ def write_hit(hit: JudgedJson, base: bytes = b"") -> bytes:
         hit: the picture.
         base: the server's URL, before the paths on it, as a string of JSON without quotes.
     """
-    own = hit.json
+    pieces: list[bytes] = []
+    _write(hit, base, pieces)
+    return b"".join(pieces)
+
+
+def _write(hit: JudgedJson, base: bytes, pieces: list[bytes]) -> None:
+    own, number = hit.json, b"%d" % hit.image_id
     score = b"null" if hit.score is None else to_json(round(hit.score, 4))
     relation = b"null" if hit.relation is None else b'"%b"' % hit.relation.encode()
-    folded = b",".join([write_hit(other, base) for other in hit.folded])
+    pieces += (
+        b'{"image_id":"', number, b'","score":', score, b',"relation":', relation, b",", own.fields,
+        b',"url":"', base, b"/image/", number, b'","thumb_url":"', base, b"/thumb/", number,
+        b'.webp","original_url":"', base, b"/original/", number, b'","places":', own.places,
+        b',"folded_count":%d,"folded":[' % hit.folded_count,
+    )  # fmt: skip
+    for n, other in enumerate(hit.folded):
+        if n:
+            pieces.append(b",")
+        _write(other, base, pieces)
     why = to_json(_rounded(hit.why)) if hit.why else b"{}"
-    columns = b"," + own.columns if own.columns else b""
-    return (
-        b'{"image_id":"%(id)d","score":%(score)b,"relation":%(relation)b,%(fields)b,'
-        b'"url":"%(base)b/image/%(id)d","thumb_url":"%(base)b/thumb/%(id)d.webp",'
-        b'"original_url":"%(base)b/original/%(id)d","places":%(places)b,"folded_count":%(count)d,'
-        b'"folded":[%(folded)b],"why":%(why)b,"entry_more":%(more)d%(columns)b}'
-    ) % {
-        b"id": hit.image_id, b"score": score, b"relation": relation, b"fields": own.fields, b"base": base,
-        b"places": own.places, b"count": hit.folded_count, b"folded": folded, b"why": why,
-        b"more": hit.entry_more, b"columns": columns,
-    }  # fmt: skip
+    pieces += (b'],"why":', why, b',"entry_more":%d' % hit.entry_more)
+    pieces += (b",", own.columns, b"}") if own.columns else (b"}",)
