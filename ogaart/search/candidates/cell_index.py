@@ -19,7 +19,7 @@ from ogaart.resources.catalog.generations import CELLS
 from ogaart.resources.cells.build import IMAGES
 from ogaart.resources.cells.pieces import pieces_in
 from ogaart.search.candidates.columns import Columns, Mask
-from ogaart.search.candidates.fused_index import highest, scan
+from ogaart.search.candidates.fused_scan import highest, scan
 
 _COMPARED = 300  # cells that are compared exactly
 _SAMPLED, _ENOUGH = 300, 30  # cells whose pairs show what is typical, and fewest that do

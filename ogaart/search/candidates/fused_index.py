@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import simsimd
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.fused_files import FusedRows, has_fused
 from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.columns import Columns, Mask
+from ogaart.search.candidates.fused_scan import FusedScan
 from ogaart.search.query import QueryPicture
 
 Matrix = NDArray[np.float32]
@@ -26,10 +26,6 @@ _MORE = 100  # rows that are compared exactly beyond those wanted: int8 moves sc
 _SAMPLED, _ENOUGH = 300, 30  # pictures whose pairs show what is typical
 _COMPARED, _NEAR_COPIES, _COPY = 60, 20, 0.9  # pictures compared with all, and what is a copy of one in another entry
 _REMEMBERED = 64  # weights
-_BLOCK = 2048  # rows that are read at a time
-PREVIEWED_FROM = 65_536
-"""Rows from which most are passed over by a quarter of their numbers: some 80 MiB of memory for half a million."""
-_QUARTER, _SIXTEENTH, _SURVIVORS = 4, 16, 4_096  # of each block's numbers; of the rows, but not fewer than so many
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class FusedIndex:
         self._places = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self._rows.blocks)])
         self._place_columns = np.append(self._columns, -1)[self._places]
         self._known = self._place_columns >= 0
-        self._preview = _Preview.of(self.projection, [values for _, values in self._rows.blocks])
+        self._scan = FusedScan(self.projection, [values for _, values in self._rows.blocks])
         self._entries = columns.entry_of
         authors = columns.values["author"]
         of_entries = np.full(len(columns.slugs), -1)
@@ -141,24 +137,10 @@ class FusedIndex:
             limit: most hits returned.
         """
         allowed = self._known & passing[self._place_columns]
-        many = int(np.count_nonzero(allowed))
-        count = min(limit + _MORE, many)
+        count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:
             return []
-        # Other colours by themselves: the mean of all blocks may have recolours far down.
-        ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
-        queries = _queries(self.projection, direction, ways)
-        fewer = max(len(allowed) // _SIXTEENTH, _SURVIVORS, count)
-        if many <= fewer:
-            compared = np.flatnonzero(allowed)
-            scans = _products(queries, self._stored(compared))
-        elif self._preview is not None and weights == fusion.USUAL:
-            compared = _best_of(self._preview.scan(queries), allowed, fewer)
-            scans = _products(queries, self._stored(compared))
-        else:
-            compared = np.arange(len(allowed))
-            scans = np.concatenate([_products(queries, values) for _, values in self._rows.blocks], axis=1)
-        best = compared[_best_of(scans, allowed[compared], count)]
+        best = self._scan.best(direction, weights, allowed, count)
         return self._exact(direction, weights, self._places[best], limit)
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
@@ -167,15 +149,6 @@ class FusedIndex:
         first, end = (np.searchsorted(self.ids, wanted, side) for side in ("left", "right"))  # with and without ground
         rows = np.concatenate([np.arange(*span) for span in zip(first, end, strict=True)] or [np.zeros(0, np.int64)])
         return {hit.image_id: hit for hit in self._exact(direction, weights, rows, len(rows))}
-
-    def _stored(self, places: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Rows by where they lie, rising."""
-        found, start = [], 0
-        for _, values in self._rows.blocks:
-            here = slice(*np.searchsorted(places, [start, start + len(values)]))
-            found.append(values[places[here] - start])
-            start += len(values)
-        return np.concatenate(found)
 
     def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64], limit: int) -> list[FusedHit]:
         rows = np.sort(rows)
@@ -192,100 +165,3 @@ class FusedIndex:
         values = zip(*(cosines[name][order].tolist() for name in cosines), strict=True)
         found = zip(ids[order].tolist(), scores[order].tolist(), values, strict=True)
         return [FusedHit(one, score, dict(zip(cosines, of_blocks, strict=True))) for one, score, of_blocks in found]
-
-
-@dataclass(frozen=True, eq=False)
-class _Preview:
-    """The first quarter of each block's numbers, the principal ones, of all rows side by side.
-
-    Of 23,000 made pictures it had, among a sixteenth, 0.9995 of the hundred nearest by the usual weights and all of the
-    first 24; of the nearest in colours alone less, so that other weights are compared with all numbers.
-
-    Attributes:
-        columns: which numbers.
-        values: (N, d / 4) int8.
-    """
-
-    columns: NDArray[np.int64]
-    values: NDArray[np.int8]
-
-    @classmethod
-    def of(cls, projection: Projection, blocks: Sequence[NDArray[np.int8]]) -> Self | None:
-        """That of some rows; None where these are few."""
-        if sum(len(values) for values in blocks) < PREVIEWED_FROM:
-            return None
-        places = projection.places.values()
-        columns = np.concatenate([np.arange(p.start, p.start + (p.stop - p.start) // _QUARTER) for p in places])
-        read = (values[start : start + _BLOCK, columns] for values in blocks for start in range(0, len(values), _BLOCK))
-        return cls(columns, np.concatenate(list(read)))
-
-    def scan(self, queries: Matrix) -> Matrix:
-        """``_products`` with the numbers that are here."""
-        return _products(np.ascontiguousarray(queries[:, self.columns]), self.values)
-
-
-def _best_of(scans: Matrix, allowed: Mask, count: int) -> NDArray[np.int64]:
-    """The rows that are among so many of the highest of any of some scores (W, N), rising."""
-    scans[:, ~allowed] = -np.inf
-    best = np.zeros(len(allowed), np.bool_)
-    for scores in scans:
-        best[highest(scores, count)] = True
-    return np.flatnonzero(best & allowed)
-
-
-def scan(
-    projection: Projection, rows: NDArray[np.int8], direction: Matrix, ways: Sequence[Mapping[str, float]]
-) -> NDArray[np.float32]:
-    """The weighted means of the blocks' cosines with every row, as near as int8 is.
-
-    Args:
-        projection: of the rows.
-        rows: (N, d) int8.
-        direction: (d,) float32, blocks of length 1 or less.
-        ways: weights of the blocks, for one mean each; of those only that the projection has.
-
-    Returns:
-        (W, N) float32.
-    """
-    return _products(_queries(projection, direction, ways), rows)
-
-
-def _queries(projection: Projection, direction: Matrix, ways: Sequence[Mapping[str, float]]) -> Matrix:
-    """(W, d) float32: what rows of int8 are multiplied with."""
-    queries = np.zeros((len(ways), projection.dimension), np.float32)
-    for query, weights in zip(queries, ways, strict=True):
-        total = sum(weight for name, weight in weights.items() if name in projection.places)
-        for name, place in projection.places.items():
-            query[place] = direction[place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
-    queries *= projection.scales / np.float32(127)
-    return queries
-
-
-def _products(queries: Matrix, rows: NDArray[np.int8]) -> Matrix:
-    """The products (W, N) of queries (W, d), rounded to int8, with rows (N, d)."""
-    steps = np.abs(queries).max(axis=1, keepdims=True, initial=0.0) / 127
-    found = np.zeros((len(queries), len(rows)), np.float32)
-    if not len(rows):
-        return found
-    rounded = np.rint(np.divide(queries, steps, out=np.zeros_like(queries), where=steps > 0)).astype(np.int8)
-    for start in range(0, len(rows), _BLOCK):  # each is read from memory once, for all means
-        products = simsimd.cdist(rounded, rows[start : start + _BLOCK], metric="dot")
-        found[:, start : start + _BLOCK] = np.asarray(products, np.float32) * steps
-    return found
-
-
-def highest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """The rows of so many of the highest scores, rising.
-
-    Most are passed over eight at a time: as many groups have a score of that height as there are rows wanted.
-    """
-    if len(scores) > 16 * count:
-        whole = len(scores) // 8 * 8
-        groups = np.maximum.reduceat(scores, np.arange(0, whole, 8)) if whole else scores
-        least = np.partition(groups, len(groups) - count)[len(groups) - count]
-        rows = np.flatnonzero(scores >= least)
-    else:
-        rows = np.arange(len(scores))
-    if len(rows) > count:
-        rows = rows[np.sort(np.argpartition(-scores[rows], count - 1)[:count])]
-    return rows

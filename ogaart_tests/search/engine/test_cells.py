@@ -14,7 +14,7 @@ from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import Projection
 from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.cell_index import CellIndex
-from ogaart.search.candidates.fused_index import highest
+from ogaart.search.candidates.fused_scan import highest
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters

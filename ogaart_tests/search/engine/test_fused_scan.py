@@ -1,0 +1,61 @@
+"""Which rows of fused vectors are looked at exactly: the nearest, however few are read of the others."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ogaart.likeness.fusion import USUAL, Weights, fused_score
+from ogaart.resources.embedding.projections import default_projection
+from ogaart.search.candidates.fused_scan import FusedScan
+
+PROJECTION = default_projection()
+CLUSTER, COUNT, WANTED = 12, 6_000, 40
+
+
+@pytest.fixture(scope="module")
+def rows() -> NDArray[np.int8]:
+    """(N, 640) int8 in clusters of twelve, as far apart as the projection scales them."""
+    random = np.random.default_rng(1)
+    blocks = []
+    for block in PROJECTION.blocks:
+        middles = random.normal(size=(COUNT // CLUSTER, len(block.scale))) * block.scale
+        values = np.repeat(middles, CLUSTER, axis=0) + 0.6 * random.normal(size=(COUNT, len(block.scale))) * block.scale
+        blocks.append(block.quantise(np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)))
+    return np.concatenate(blocks, axis=1)
+
+
+def nearest(rows: NDArray[np.int8], query: int, weights: Weights, allowed: NDArray[np.bool_]) -> list[int]:
+    """As many rows as a cluster has, by a comparison with all in single precision."""
+    stored = PROJECTION.restore(rows)
+    cosines = {name: stored[:, at] @ stored[query, at] for name, at in PROJECTION.places.items()}
+    scores = np.where(allowed, fused_score(cosines, weights), -np.inf)
+    found: list[int] = np.argsort(-scores)[:CLUSTER].tolist()
+    return found
+
+
+@pytest.mark.parametrize("weights", [USUAL, Weights(0, 0, 1)], ids=["usual", "colours"])
+@pytest.mark.parametrize("share", [1, 2, 40], ids=["all", "half", "few"])
+@pytest.mark.parametrize("previewed_from", [1, COUNT + 1], ids=["previewed", "not-previewed"])
+def test_the_nearest_are_among_those_that_are_looked_at(
+    rows: NDArray[np.int8], weights: Weights, share: int, previewed_from: int
+) -> None:
+    blocks = [rows[:1_000], rows[1_000:1_000], rows[1_000:]]
+    scan = FusedScan(PROJECTION, blocks, previewed_from=previewed_from, left=500)
+    allowed = np.arange(COUNT) % share == 0
+
+    for query in range(0, COUNT, 997):
+        found = scan.best(PROJECTION.restore(rows[[query]])[0], weights, allowed, WANTED)
+
+        assert WANTED <= len(found) <= 2 * WANTED
+        assert allowed[found].all()
+        assert (np.diff(found) > 0).all()
+        # Those of the query's own cluster; what comes after them is near by chance.
+        assert set(nearest(rows, query, weights, allowed)[: max(CLUSTER // share, 1)]) <= set(found.tolist())
+
+
+def test_no_row_at_all() -> None:
+    scan = FusedScan(PROJECTION, [np.zeros((0, PROJECTION.dimension), np.int8)])
+
+    found = scan.best(np.zeros(PROJECTION.dimension, np.float32), USUAL, np.zeros(0, np.bool_), 0)
+
+    assert found.tolist() == []
