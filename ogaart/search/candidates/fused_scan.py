@@ -6,57 +6,28 @@ import numpy as np
 import simsimd
 from numpy.typing import NDArray
 
-from ogaart.likeness.fusion import USUAL, Weights
+from ogaart.likeness.fusion import Weights
 from ogaart.likeness.projections import Projection
 
 Matrix = NDArray[np.float32]
-PREVIEWED_FROM = 65_536
-"""Rows from which most are passed over by a quarter of their numbers: 160 bytes of memory for each."""
-LEFT = 4_096
-"""Rows that are left by that, or a sixteenth if that is more; so many that filters leave are compared alone."""
-_QUARTER, _SHARE = 4, 16
+FEW, _SHARE = 2_048, 32
+"""So many rows, or one of so many, are read one by one: of more than that it takes longer than to read all in turn."""
 _BLOCK = 2048  # rows that are read at a time
 
 
 class FusedScan:
     """The rows of a publication, block after block; safe to use from many threads.
 
-    A quarter of a row are the first numbers of each of its blocks, the principal ones. Of 23,000 made pictures a
-    sixteenth, chosen by these, had 0.9995 of the hundred nearest by the usual weights, and all of the first 24; of the
-    nearest in colours alone fewer, so that by other weights all numbers are compared.
-
     Args:
         projection: of the rows.
         blocks: (N, d) int8 each.
-        previewed_from: rows from which there is a preview.
-        left: rows that a preview leaves, at least.
+        few: rows that are read one by one where filters leave no more.
     """
 
-    def __init__(
-        self,
-        projection: Projection,
-        blocks: Sequence[NDArray[np.int8]],
-        *,
-        previewed_from: int = PREVIEWED_FROM,
-        left: int = LEFT,
-    ) -> None:
+    def __init__(self, projection: Projection, blocks: Sequence[NDArray[np.int8]], *, few: int = FEW) -> None:
         self._projection = projection
         self._blocks = blocks
-        self._left = left
-        places = projection.places.values()
-        self._first = np.concatenate([np.arange(p.start, p.start + (p.stop - p.start) // _QUARTER) for p in places])
-        total = sum(len(values) for values in blocks)
-        self._preview = self._first_numbers(total) if total >= previewed_from else None
-
-    def _first_numbers(self, total: int) -> NDArray[np.int8]:
-        found = np.empty((total, len(self._first)), np.int8)
-        at = 0
-        for values in self._blocks:
-            for start in range(0, len(values), _BLOCK):
-                some = values[start : start + _BLOCK]
-                found[at : at + len(some)] = some[:, self._first]
-                at += len(some)
-        return found
+        self._few = few
 
     def best(self, direction: Matrix, weights: Weights, allowed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
         """The rows that are among so many of the nearest in everything, or but for colours; rising.
@@ -70,15 +41,10 @@ class FusedScan:
         # Other colours by themselves: the mean of all blocks may have recolours far down.
         ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
         queries = _queries(self._projection, direction, ways)
-        fewer = max(len(allowed) // _SHARE, self._left, count)
-        if np.count_nonzero(allowed) <= fewer:
-            compared = np.flatnonzero(allowed)
-        elif self._preview is not None and weights == USUAL:
-            preview = _products(np.ascontiguousarray(queries[:, self._first]), self._preview)
-            compared = _best_of(preview, allowed, fewer)
-        else:
+        if np.count_nonzero(allowed) > max(len(allowed) // _SHARE, self._few, count):
             scans = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
             return _best_of(scans, allowed, count)
+        compared = np.flatnonzero(allowed)
         scans = _products(queries, self._stored(compared))
         return compared[_best_of(scans, np.ones(len(compared), np.bool_), count)]
 
