@@ -13,6 +13,7 @@ from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint, VectorIndex
 from ogaart.resources.index.filters import Ids, IndexFilter
 from ogaart.search.candidates.columns import Columns, Mask
 from ogaart.search.candidates.fused_index import FusedHit, FusedIndex
+from ogaart.search.candidates.fused_scan import Scores
 from ogaart.search.query import QueryPicture, SearchQuery
 from ogaart.search.results import Info
 
@@ -45,6 +46,8 @@ class Candidates:
         self._away = self._seen(query.negative_pictures)
         # Decided here, so that the index need not count its points for each query.
         self._exact = self._info.images <= EXACT_BELOW
+        # Of each direction: further rounds, and the count of what filters hide, have other conditions alone.
+        self._scores = (Scores(), Scores())
         self.found: dict[int, FusedHit] = {}
         """What fused vectors have found, by image."""
 
@@ -82,11 +85,11 @@ class Candidates:
         if examples := [*self._query.positive, *self._query.negative]:
             passing &= ~self._columns.of_ids(examples)
         best: dict[int, FusedHit] = {}
-        for direction in self._directions:
+        for direction, scores in zip(self._directions, self._scores, strict=False):
             if self._fused.with_subject:
-                hits = self._fused.nearest(direction, self._query.weights, passing, limit + offset)
+                hits = self._fused.nearest(direction, self._query.weights, passing, limit + offset, scores)
             else:
-                hits = self._beside_model(direction, narrowed, passing, limit + offset)
+                hits = self._beside_model(direction, narrowed, passing, limit + offset, scores)
             for hit in hits:
                 if hit.image_id not in best or best[hit.image_id].score < hit.score:
                     best[hit.image_id] = hit
@@ -197,12 +200,12 @@ class Candidates:
         return positive, negative
 
     def _beside_model(
-        self, direction: NDArray[np.float32], narrowed: IndexFilter, passing: Mask, limit: int
+        self, direction: NDArray[np.float32], narrowed: IndexFilter, passing: Mask, limit: int, scores: Scores
     ) -> list[FusedHit]:
         """The nearest by parts and by the model's own cosine, which no projection has made comparable with them."""
         assert self._fused is not None
         weights = self._query.weights
-        by_parts = {hit.image_id: hit for hit in self._fused.nearest(direction, weights, passing, limit)}
+        by_parts = {hit.image_id: hit for hit in self._fused.nearest(direction, weights, passing, limit, scores)}
         if weights.subject <= 0:
             return list(by_parts.values())
         cosines = {point.id: point.score for point in self._by_model(narrowed, limit)}
@@ -216,10 +219,10 @@ class Candidates:
         by_parts |= self._fused.scores(direction, weights, [i for i in cosines if i not in by_parts])
         cosines_of = {name: [hit.cosines[name] for hit in by_parts.values()] for name in self._fused.projection.places}
         cosines_of[SUBJECT] = [cosines.get(image_id, 0.0) for image_id in by_parts]
-        scores = fusion.fused_score({name: np.array(c, np.float32) for name, c in cosines_of.items()}, weights)
+        fused = fusion.fused_score({name: np.array(c, np.float32) for name, c in cosines_of.items()}, weights)
         found = list(by_parts.values())
-        order = np.lexsort((np.array(list(by_parts), np.int64), -scores))[:limit]
-        hits = [(found[n], float(scores[n]), cosines_of[SUBJECT][n]) for n in order.tolist()]
+        order = np.lexsort((np.array(list(by_parts), np.int64), -fused))[:limit]
+        hits = [(found[n], float(fused[n]), cosines_of[SUBJECT][n]) for n in order.tolist()]
         return [FusedHit(hit.image_id, score, {**hit.cosines, SUBJECT: cosine}) for hit, score, cosine in hits]
 
     def _on_scale(self, score: float) -> float:

@@ -17,7 +17,7 @@ from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.resources.catalog.fused_files import FusedRows, has_fused
 from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.columns import Columns, Mask
-from ogaart.search.candidates.fused_scan import FusedScan
+from ogaart.search.candidates.fused_scan import FusedScan, Scores
 from ogaart.search.query import QueryPicture
 
 Matrix = NDArray[np.float32]
@@ -127,7 +127,9 @@ class FusedIndex:
         rows = places[self.ids[places] == wanted] if len(self.ids) else places[:0]
         return self.projection.restore(self._rows[rows])
 
-    def nearest(self, direction: Matrix, weights: Weights, passing: Mask, limit: int) -> list[FusedHit]:
+    def nearest(
+        self, direction: Matrix, weights: Weights, passing: Mask, limit: int, scores: Scores | None = None
+    ) -> list[FusedHit]:
         """The most similar pictures, best first, equal scores by id; each once, however many rows it has.
 
         Args:
@@ -135,12 +137,13 @@ class FusedIndex:
             weights: how much each side counts.
             passing: which images may be hits.
             limit: most hits returned.
+            scores: of the same direction and weights, for further calls; updated.
         """
         allowed = self._known & passing[self._place_columns]
         count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:
             return []
-        best = self._scan.best(direction, weights, allowed, count)
+        best = self._scan.best(direction, weights, allowed, count, scores)
         return self._exact(direction, weights, self._places[best], limit)
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:

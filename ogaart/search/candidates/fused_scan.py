@@ -15,6 +15,13 @@ FEW, _SHARE = 2_048, 32
 _BLOCK = 2048  # rows that are read at a time
 
 
+class Scores:
+    """What one query with some weights scores, of all rows (W, N), once that has been computed."""
+
+    def __init__(self) -> None:
+        self.rows: Matrix | None = None
+
+
 class FusedScan:
     """The rows of a publication, block after block; safe to use from many threads.
 
@@ -29,7 +36,9 @@ class FusedScan:
         self._blocks = blocks
         self._few = few
 
-    def best(self, direction: Matrix, weights: Weights, allowed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    def best(
+        self, direction: Matrix, weights: Weights, allowed: NDArray[np.bool_], count: int, scores: Scores | None = None
+    ) -> NDArray[np.int64]:
         """The rows that are among so many of the nearest in everything, or but for colours; rising.
 
         Args:
@@ -37,16 +46,19 @@ class FusedScan:
             weights: how much each side counts.
             allowed: (N,) which rows may be found.
             count: at most as many as are allowed.
+            scores: of the same direction and weights, for further calls; updated.
         """
         # Other colours by themselves: the mean of all blocks may have recolours far down.
         ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
         queries = _queries(self._projection, direction, ways)
-        if np.count_nonzero(allowed) > max(len(allowed) // _SHARE, self._few, count):
-            scans = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
-            return _best_of(scans, allowed, count)
-        compared = np.flatnonzero(allowed)
-        scans = _products(queries, self._stored(compared))
-        return compared[_best_of(scans, np.ones(len(compared), np.bool_), count)]
+        scores = scores or Scores()
+        if scores.rows is None and np.count_nonzero(allowed) <= max(len(allowed) // _SHARE, self._few, count):
+            compared = np.flatnonzero(allowed)
+            scans = _products(queries, self._stored(compared))
+            return compared[_best_of(scans, np.ones(len(compared), np.bool_), count)]
+        if scores.rows is None:
+            scores.rows = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
+        return _best_of(scores.rows, allowed, count)
 
     def _stored(self, rows: NDArray[np.int64]) -> NDArray[np.int8]:
         """Some rows, which rise."""
@@ -60,10 +72,9 @@ class FusedScan:
 
 def _best_of(scans: Matrix, allowed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """The rows that are among so many of the highest of any of some scores (W, N), rising."""
-    scans[:, ~allowed] = -np.inf
     best = np.zeros(len(allowed), np.bool_)
     for scores in scans:
-        best[highest(scores, count)] = True
+        best[highest(np.where(allowed, scores, np.float32(-np.inf)), count)] = True
     return np.flatnonzero(best & allowed)
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.fusion import USUAL, Weights, fused_score
 from ogaart.resources.embedding.projections import default_projection
-from ogaart.search.candidates.fused_scan import FusedScan
+from ogaart.search.candidates.fused_scan import FusedScan, Scores
 
 PROJECTION = default_projection()
 CLUSTER, COUNT, WANTED = 12, 6_000, 40
@@ -48,6 +48,18 @@ def test_the_nearest_are_among_those_that_are_looked_at(rows: NDArray[np.int8], 
         assert (np.diff(found) > 0).all()
         # Those of the query's own cluster; what comes after them is near by chance.
         assert set(nearest(rows, query, weights, allowed)[: max(CLUSTER // share, 1)]) <= set(found.tolist())
+
+
+def test_scores_serve_further_calls_with_other_conditions(rows: NDArray[np.int8]) -> None:
+    scan, scores = FusedScan(PROJECTION, [rows], few=500), Scores()
+    direction = PROJECTION.restore(rows[[50]])[0]
+    every, half, few = (np.arange(COUNT) % share == 0 for share in (1, 2, 40))
+
+    again = [scan.best(direction, USUAL, allowed, WANTED, scores).tolist() for allowed in (half, every, few, half)]
+
+    assert again == [scan.best(direction, USUAL, allowed, WANTED).tolist() for allowed in (half, every, few, half)]
+    assert scores.rows is not None
+    assert np.isfinite(scores.rows).all()
 
 
 def test_no_row_at_all() -> None:
