@@ -42,7 +42,7 @@ from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index import base as index
 from ogaart.resources.index.base import EXACT_BELOW, HNSW_EF, OVERSAMPLING, Point
 from ogaart.resources.index.edge import EdgeIndex
-from ogaart.search.candidates.fused_index import highest, scan
+from ogaart.search.candidates.fused_scan import highest, scan
 
 AT = 10
 LIMITS = (10, 100)
