@@ -23,6 +23,7 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.run_status import ENDED, UNFINISHED
 from ogaart.resources.catalog.generations import CURRENT, Generations
 from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import FAILURES, STEPS
 from ogaart.resources.storage.sql import select_files
@@ -75,7 +76,8 @@ class PipelineMetrics(Collector):
                 yield from _failures(con, stores)
             if self._instance is not None:
                 yield from _runs(self._instance, now)
-            yield from _publication(stores)
+            publications = Publications(stores.state, stores.objects)
+            yield from publication_figures(Generations(stores.root.generations), publications)
         finally:
             stores.close()
 
@@ -152,13 +154,23 @@ def _runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[GaugeMetricFa
     yield done
 
 
-def _publication(stores: Stores) -> Iterator[GaugeMetricFamily]:
-    generations = Generations(stores.root.generations)
-    current = generations.replaceable()
-    number = current.number if current is not None else 0
+def publication_figures(generations: Generations, publications: Publications) -> Iterator[GaugeMetricFamily]:
+    """Number and time of the publication in service.
+
+    Args:
+        generations: of this host, which decide where nothing is shared.
+        publications: shared by all hosts through a bucket: any host tells the same, also one that publishes nothing.
+    """
+    at: float | None
+    if publications.shared:
+        number = publications.number_in_service()
+        at = publications.stored_at(number) if number else None
+    else:
+        current = generations.replaceable()
+        number = current.number if current is not None else 0
+        at = (generations.root / CURRENT).lstat().st_mtime if current is not None else None
     yield _gauge("publication_generation", "Number of the publication in service; 0: none yet.", number)
-    if current is not None:
-        at = (generations.root / CURRENT).lstat().st_mtime
+    if at is not None:
         text = "When the publication was put in service, in seconds since 1970."
         yield _gauge("publication_timestamp_seconds", text, at)
 

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from ogaart.core.fault_injection import passed
+from ogaart.operations.metrics import publication_figures
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.objects.bucket import Bucket
 from ogaart.resources.publications.mirror import FileDamaged, PublicationMirror
@@ -108,6 +109,22 @@ def content(generation: Generation) -> dict[str, str]:
     """Every file of a generation by its hash."""
     files = (path for path in generation.path.rglob("*") if path.is_file())
     return {path.relative_to(generation.path).as_posix(): sparse_sha256(path) for path in files}
+
+
+@pytest.mark.slow
+def test_every_host_tells_the_publication_in_service_in_its_metrics(hosts: tuple[Host, Host]) -> None:
+    def told(host: Host) -> dict[str, float]:
+        figures = publication_figures(Generations(host.root / "generations"), host.publications)
+        return {sample.name: sample.value for family in figures for sample in family.samples}
+
+    one, two = hosts
+    assert told(one) == told(two) == {"ogaart_publication_generation": 0}
+
+    first = one.publish(SOME)
+
+    assert told(one) == told(two)
+    assert told(two)["ogaart_publication_generation"] == first.number
+    assert told(two)["ogaart_publication_timestamp_seconds"] > first.path.stat().st_mtime - 60
 
 
 @pytest.mark.slow

@@ -171,6 +171,26 @@ def test_systemd_units_are_valid(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_every_configuration_of_prometheus_scrapes_the_jobs_of_the_alerts() -> None:
+    rules = (DEPLOY / "monitoring" / "alerts.yml").read_text()
+    wanted = set(re.findall(r'job="([\w-]+)"', rules))
+
+    for path in (DEPLOY / "monitoring" / "prometheus.yml", COMPOSE / "prometheus.yml"):
+        jobs = {job["job_name"] for job in yaml.safe_load(path.read_text())["scrape_configs"]}
+        assert jobs == wanted, path
+
+
+def test_prometheus_reaches_every_replica_in_containers_past_the_proxy() -> None:
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    jobs = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
+    found = {one["names"][0]: one["port"] for job in jobs for one in job["dns_sd_configs"]}
+
+    assert found == {"search": Settings.model_fields["serve_port"].default, "metrics": 9464}
+    assert services["metrics"]["command"][-2:] == ["--port", "9464"]
+    for volume in services["prometheus"]["volumes"][:2]:
+        assert (COMPOSE / volume.split(":")[0]).is_file()
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of the Debian package prometheus")
 def test_prometheus_accepts_its_configuration_and_rules() -> None:
     done = subprocess.run(

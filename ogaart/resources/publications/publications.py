@@ -67,6 +67,14 @@ class Publications:
         with self._state.reading() as connection:
             return int(connection.scalar(sa.select(PUBLICATIONS.c.number).where(PUBLICATIONS.c.in_service)) or 0)
 
+    def stored_at(self, number: int) -> float | None:
+        """When a publication's record was stored, in seconds since 1970; None where there is none.
+
+        It is stored last before the publication is put in service.
+        """
+        path = record_path(self._root, number)
+        return next((file.written for file in self._objects.files(path.parent) if file.path == path), None)
+
     def last(self) -> int:
         """The largest number that a publication has; 0 where there is none, or nothing is shared."""
         return max((record.number for record in self.all()), default=0) if self.shared else 0
