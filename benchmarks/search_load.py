@@ -34,7 +34,7 @@ from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness.grounds import without_ground
-from ogaart.resources.catalog import serving_files
+from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.projections import projection_of
@@ -100,7 +100,7 @@ def publish(settings: Settings, points: int, *, with_graph: bool = True) -> None
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(serving_files.serving_ddl())
+    store.executescript(serving_rows.serving_ddl())
     store.execute("INSERT INTO packs VALUES (1, 'packs/made.zip')")
     pack = building.path / "packs" / "made.zip"
     pack.parent.mkdir()
@@ -163,7 +163,7 @@ def publish(settings: Settings, points: int, *, with_graph: bool = True) -> None
         with open_index(settings, settings.data / "index", space, dimension, read_only=True) as index:
             index.copy_to(building.path / "index")
     shutil.rmtree(settings.data / "index")
-    store.executescript(serving_files.INDEXES)
+    store.executescript(serving_rows.INDEXES)
     write_word_index(store)
     facts = {"space": space, "model": settings.model, "images": len(ids), "entries": len(ids) // PER_ENTRY}
     store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())

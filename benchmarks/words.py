@@ -23,6 +23,7 @@ from benchmarks.quality.report import cpu as processor
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.words.index import WordIndex
+from ogaart.words.index_layers import WordLayers
 from ogaart.words.index_tables import write_word_index
 
 ART = Path(__file__).parent.parent / "ogaart" / "demo" / "art"
@@ -76,8 +77,9 @@ class Publication:
         def rows(sql: str, *values: object) -> list[sqlite3.Row]:
             return store.execute(sql, values).fetchall()
 
-        columns = ImageColumns(rows, rows)
-        index = WordIndex(rows, columns.entry_of, len(columns.slugs))
+        stored = WordLayers.of(rows)
+        columns = ImageColumns(stored.columns, rows)
+        index = WordIndex(stored.layers, columns.entry_of, len(columns.slugs))
         return cls(pictures, WordMatcher(index, columns.with_colour), columns)
 
     def found(self, text: str) -> list[Picture]:

@@ -23,6 +23,7 @@ from ogaart.resources.catalog.generations import (
 )
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
+from ogaart.resources.catalog.serving_layers import immutable, layers_in
 from ogaart.resources.cells.pieces import pieces_in
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.patches.runs import runs_in
@@ -124,9 +125,11 @@ def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick
 def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:
     """Audits that fail, and what SQLite finds wrong with the search's file: name and message of each."""
     try:
-        with closing(sqlite3.connect(f"{current.words.as_uri()}?mode=ro&immutable=1", uri=True)) as words:
-            [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
-        failed = [] if answer == "ok" else [("words.sqlite", str(answer))]
+        failed = []
+        for layer in layers_in(current.path):
+            with closing(sqlite3.connect(immutable(layer.path), uri=True)) as words:
+                [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
+            failed += [] if answer == "ok" else [(layer.path.name, str(answer))]
         return failed + [(a.name, a.message) for a in audit(stores, current, None) if not a.passed]
     except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
         return [(type(cause).__name__, str(cause))]

@@ -1,9 +1,10 @@
 """Reads the index of terms: how much each term counts for every image, phrases, and the vocabulary."""
 
+import json
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
-from sqlite3 import Row
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from ogaart.words.index_layers import GONE, IndexLayer
 from ogaart.words.positions import read_keys, texts_with
 
 Weights = NDArray[np.float32]
-Rows = Callable[..., list[Row]]
-"""Runs one statement of SQL with its values."""
 
 PHRASE_WEIGHT = 12.0
 MOST_EXPANDED = 64
@@ -30,76 +30,109 @@ class WordIndex:
     """The terms of one publication.
 
     Args:
-        rows: reads the tables that ``index_tables`` writes.
+        layers: its files.
         entry_of: (N,) the number of each row's entry.
         entries: how many entries there are.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        entry_of: NDArray[np.int64],
-        entries: int,
-    ) -> None:
-        self._rows = rows
-        self._entry_of = entry_of
+    def __init__(self, layers: Sequence[IndexLayer], entry_of: NDArray[np.int64], entries: int) -> None:
+        self._layers = layers
+        self._count = len(entry_of)
         self._entries = entries
+        # The last place is that of what is not published any more.
+        self._entry_of = np.append(entry_of, entries)
 
     @property
     def count(self) -> int:
         """Images, which are the rows of every array."""
-        return len(self._entry_of)
+        return self._count
 
     def weights(self, term: str) -> Weights | None:
         """How much a term counts for each image, (N,) float32, 0 where it does not occur; None if it never does."""
-        found = self._rows(
-            "SELECT entry_numbers, entry_weights, image_rows, image_weights FROM terms WHERE term = ?", term
-        )
-        if not found:
+        of_entries, of_images, there = np.zeros(self._entries + 1, np.float32), [], False
+        for layer in self._layers:
+            for stored in layer.rows(
+                "SELECT entry_numbers, entry_weights, image_rows, image_weights FROM terms WHERE term = ?", term
+            ):
+                numbers, rows = layer.of_entries(stored[0]), layer.of_images(stored[2])
+                there = there or layer.entries is None or _any(numbers) or _any(rows)
+                of_entries[numbers] = np.frombuffer(stored[1], "<f2")
+                of_images.append((rows, np.frombuffer(stored[3], "<f2").astype(np.float32)))
+        if not there:
             return None
-        entry_numbers, entry_weights, image_rows, image_weights = found[0]
-        of_entries = np.zeros(self._entries, np.float32)
-        of_entries[np.frombuffer(entry_numbers, "<u4")] = np.frombuffer(entry_weights, "<f2")
+        of_entries[GONE] = 0
         weights = of_entries[self._entry_of]
-        weights[np.frombuffer(image_rows, "<u4")] += np.frombuffer(image_weights, "<f2").astype(np.float32)
-        return weights
+        for rows, more in of_images:
+            weights[rows] += more
+        return np.asarray(weights[: self._count], np.float32)
 
     def phrase(self, stemmed: Sequence[str]) -> Weights | None:
         """How much words in this order count for each image; None if they never occur so."""
+        found = [self._texts_with(layer, stemmed) for layer in self._layers]
+        entries, images = (np.concatenate([one[n] for one in found]) for n in (0, 1))
+        if not _any(entries) and not _any(images):
+            return None
+        of_entries = np.zeros(self._entries + 1, np.float32)
+        of_entries[entries] = PHRASE_WEIGHT
+        of_entries[GONE] = 0
+        weights = of_entries[self._entry_of]
+        weights[images] += PHRASE_WEIGHT
+        return np.asarray(weights[: self._count], np.float32)
+
+    def _texts_with(self, layer: IndexLayer, stemmed: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The entries and the images whose own text in one file has words in a row."""
         marks = ", ".join("?" for _ in stemmed)
         columns = "entry_numbers, entry_places, image_rows, image_places"
         found = {
             row["term"]: (read_keys(row[1], row[2]), read_keys(row[3], row[4]))
-            for row in self._rows(f"SELECT term, {columns} FROM positions WHERE term IN ({marks})", *stemmed)  # noqa: S608
+            for row in layer.rows(f"SELECT term, {columns} FROM positions WHERE term IN ({marks})", *stemmed)  # noqa: S608
         }
         if not all(one in found for one in stemmed):
-            return None
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         numbers, rows = (texts_with([found[one][n] for one in stemmed]) for n in (0, 1))
-        if not len(numbers) and not len(rows):
-            return None
-        of_entries = np.zeros(self._entries, np.float32)
-        of_entries[numbers] = PHRASE_WEIGHT
-        weights = of_entries[self._entry_of]
-        weights[rows] += PHRASE_WEIGHT
-        return weights
+        return (
+            numbers if layer.entries is None else layer.entries[numbers],
+            rows if layer.images is None else layer.images[rows],
+        )
 
     def beginning(self, word: str) -> list[str]:
-        """The commonest terms of words that begin so."""
+        """The commonest terms of words that begin so; of equally common ones the first."""
         after = word + "\U0010ffff"
-        found = self._rows(
-            "SELECT term FROM terms WHERE term >= ?1 AND term < ?2 OR term IN"
-            " (SELECT term FROM vocabulary WHERE word >= ?1 AND word < ?2) ORDER BY images DESC LIMIT ?3",
+        words = self._counted("SELECT word, entries, term FROM vocabulary WHERE word >= ? AND word < ?", word, after)
+        meant = json.dumps(sorted({term for term, _ in words.values()}))
+        counted = self._counted(
+            "SELECT term, images, term FROM terms"
+            " WHERE term >= ? AND term < ? OR term IN (SELECT value FROM json_each(?))",
             word,
             after,
-            MOST_EXPANDED,
+            meant,
         )
-        return [row[0] for row in found]
+        ordered = sorted(counted, key=lambda term: (-counted[term][1], term))
+        return ordered[:MOST_EXPANDED]
+
+    def _counted(self, sql: str, *values: str) -> dict[str, tuple[str, int]]:
+        """Words or terms, which ``sql`` selects of one file, with their term and in how many entries or images each is.
+
+        What a file of differences has replaced is counted there, and does not count.
+        """
+        counts: Counter[str] = Counter()
+        terms: dict[str, str] = {}
+        for layer in self._layers:
+            for name, count, term in layer.rows(sql, *values):
+                counts[name] += count
+                terms[name] = term
+        if len(self._layers) > 1:
+            table = "gone_words" if "FROM vocabulary" in sql else "gone_terms"
+            gone = f"SELECT name, count FROM {table} WHERE name IN (SELECT value FROM json_each(?))"  # noqa: S608
+            counts.subtract({row[0]: row[1] for row in self._layers[-1].rows(gone, json.dumps(list(counts)))})
+        return {name: (terms[name], count) for name, count in counts.items() if count > 0}
 
     @cached_property
     def vocabulary(self) -> dict[str, tuple[str, int]]:
         """The commonest words of titles, tags, authors and names, with their terms and in how many entries each is."""
-        rows = self._rows("SELECT word, term, entries FROM vocabulary ORDER BY entries DESC, word LIMIT ?", _MOST_WORDS)
-        return {row[0]: (row[1], row[2]) for row in rows}
+        counted = self._counted("SELECT word, entries, term FROM vocabulary")
+        ordered = sorted(counted, key=lambda word: (-counted[word][1], word))
+        return {word: counted[word] for word in ordered[:_MOST_WORDS]}
 
     @cached_property
     def _sorted(self) -> list[str]:
@@ -132,6 +165,11 @@ class WordIndex:
         ]
         cuts.sort(key=lambda cut: -min(self.vocabulary[part][1] for part in cut))
         return [" ".join(cut) for cut in cuts[:1]]
+
+
+def _any(numbers: NDArray[np.int64]) -> bool:
+    """Whether some of these are published."""
+    return bool((numbers >= 0).any())
 
 
 def within_typos(word: str, known: Sequence[str]) -> dict[str, int]:

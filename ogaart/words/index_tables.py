@@ -157,6 +157,14 @@ def write_word_index(store: sqlite3.Connection, target: sqlite3.Connection | Non
     return len(arrays["ids"])
 
 
+def image_counts(found: Analysis) -> dict[str, int]:
+    """In how many of the analysed images each term is: in their own names, or in the texts of their entry."""
+    entry_of = np.frombuffer(found.columns.entries, np.uint32)
+    sizes = np.bincount(entry_of.astype(np.int64), minlength=len(found.numbers))
+    rows = _term_rows(found.of_entries.postings, found.of_images.postings, entry_of, sizes)
+    return {term: count for term, count, *_ in rows}
+
+
 def write_columns(into: sqlite3.Connection, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write what filters and sorting need of each image."""
     into.executemany(

@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.words.index_tables import TABLES, VERSION, Analysis, IndexColumns, analyse, write_columns, write_vocabulary
+from ogaart.words.index_layers import SLUGS, merge_columns
+from ogaart.words.index_tables import TABLES, VERSION, Analysis, analyse, write_columns, write_vocabulary
 
 Numbers = NDArray[np.int64]
-_ROWS = tuple(
-    name for name in IndexColumns.__dataclass_fields__ if name not in {"entries", "pixels", "posted", "favourites"}
-)
-"""Columns of rows that stay as they are; ``posted`` and ``favourites`` are of entries."""
 _BITS = 32
 
 
@@ -74,10 +71,10 @@ def update_word_index(
     """
     if [row[0] for row in earlier.execute("SELECT version FROM word_index")] != [VERSION]:
         return None
-    slugs_before = [slug for (slug,) in earlier.execute(_SLUGS)]
+    slugs_before = [slug for (slug,) in earlier.execute(SLUGS)]
     counted = dict(earlier.execute("SELECT slug, count(*) FROM images GROUP BY slug"))
     kept = {slug for slug, count in unchanged.items() if counted.get(slug) == count}
-    slugs = [slug for (slug,) in store.execute(_SLUGS)]
+    slugs = [slug for (slug,) in store.execute(SLUGS)]
     number = {slug: n for n, slug in enumerate(slugs)}
     fresh = analyse(store, [slug for slug in slugs if slug not in kept])
     gone = analyse(earlier, [slug for slug in slugs_before if slug not in kept])
@@ -102,9 +99,6 @@ def update_word_index(
     return len(columns["ids"])
 
 
-_SLUGS = "SELECT slug FROM entries WHERE slug IN (SELECT slug FROM images) ORDER BY slug"
-
-
 def _merged_columns(
     store: sqlite3.Connection,
     earlier: sqlite3.Connection,
@@ -115,27 +109,16 @@ def _merged_columns(
     """The columns of all rows, and the new row of each earlier and each fresh one; -1 where there is none."""
     added = fresh.columns.arrays()
     known = {
-        name: np.frombuffer(data, kind).astype(added[name].dtype)
+        name: np.frombuffer(data, kind)
         for name, kind, data in earlier.execute("SELECT name, type, data FROM image_columns")
     }
     both = (known, added)
-    numbers = np.concatenate([m[c["entries"].astype(np.int64)] for m, c in zip(of_entries, both, strict=True)])
-    there = np.flatnonzero(numbers >= 0)
-    order = there[np.argsort(numbers[there], kind="stable")]
-    rows = np.full(len(numbers), -1, np.int64)
-    rows[order] = np.arange(len(order))
-    columns = {name: np.concatenate([c[name] for c in both])[order] for name in _ROWS}
-    columns["entries"] = numbers[order].astype(added["entries"].dtype)
-    for name in ("posted", "favourites"):
-        columns[name] = np.zeros(entries, added[name].dtype)
-        for places, values in zip(of_entries, both, strict=True):
-            columns[name][places[places >= 0]] = values[name][places >= 0]
+    columns, (of_known, of_added) = merge_columns(both, of_entries, entries)
     digests = dict(store.execute("SELECT image_id, pixel_sha256 FROM images"))
     seen: dict[bytes, int] = {}
     pixels = [seen.setdefault(bytes(digests[image_id]), len(seen)) for image_id in columns["ids"].tolist()]
     columns["pixels"] = np.array(pixels, added["pixels"].dtype)
-    count = len(known["ids"])
-    return {name: columns[name] for name in added}, (rows[:count], rows[count:])
+    return {name: columns[name] for name in added}, (of_known, of_added)
 
 
 def _term_rows(

@@ -25,7 +25,7 @@ from ogaart.likeness import features, signatures
 from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.patches import patches as patches_of
 from ogaart.likeness.query_patches import QueryPatches
-from ogaart.resources.catalog import serving_files
+from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.factory import open_index
@@ -169,7 +169,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES, *, patches
     generations = Generations(settings.data / "generations")
     building = generations.begin()
     store = sqlite3.connect(building.path / "words.sqlite")
-    store.executescript(serving_files.serving_ddl())
+    store.executescript(serving_rows.serving_ddl())
     blobs = Blobs(settings.data / "blobs")
     found: dict[int, Any] = {}
     pack = building.path / "packs" / "extracted_images" / "tiny" / "0000.zip"
@@ -183,7 +183,7 @@ def publish(settings: Settings, entries: tuple[Entry, ...] = ENTRIES, *, patches
                 point, signature = _write_picture(store, blobs, packed, entry, n, path)
                 points.append(point)
                 found[point.id] = signature
-    store.executescript(serving_files.INDEXES)
+    store.executescript(serving_rows.INDEXES)
     write_word_index(store)
     facts = {"generation": building.number, "space": SPACE, "model": "efficientnet_lite0", "images": len(found),
              "entries": len(entries), "built_at": "2026-10-02T08:00:00+00:00",

@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import AuditRow, Generation
+from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.storage.sql import literal
@@ -252,17 +253,17 @@ def audit_identity(con: duckdb.DuckDBPyConnection) -> Audit:
 
 def audit_words(generation: Generation, published: NDArray[np.int64]) -> Audit:
     """The service's files hold the published images, each once, and nothing else."""
-    with _words(generation) as store:
-        images = np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
-        [(indexed,)] = store.execute("SELECT data FROM image_columns WHERE name = 'ids'")
-        words = np.sort(np.frombuffer(indexed, "<i8"))
-        placed = store.execute("SELECT count(DISTINCT image_id) FROM places").fetchone()[0]
-        packed = "pack IN (SELECT pack FROM packs)" if _has_table(store, "packs") else "pack IS NOT NULL"
-        orphans = store.execute(
-            f"SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR ({packed}) IS NOT TRUE"  # noqa: S608
-        ).fetchone()[0]
+    placed = orphans = 0
+    with open_layers(generation.path) as layers:
+        images, words = _served(layers), _indexed(layers)
+        for store in layers:
+            placed += store.execute("SELECT count(DISTINCT image_id) FROM places").fetchone()[0]
+            packed = "pack IN (SELECT pack FROM packs)" if _has_table(store, "packs") else "pack IS NOT NULL"
+            orphans += store.execute(
+                f"SELECT count(*) FROM images WHERE slug NOT IN (SELECT slug FROM entries) OR ({packed}) IS NOT TRUE"  # noqa: S608
+            ).fetchone()[0]
     signatures = open_signatures(generation.path).ids
-    packs = {row for row in _packs(generation) if not (generation.path / row).exists()}
+    packs = [row for row in _packs(generation) if not (generation.path / row).exists()]
     counts = {
         "published": len(published),
         "images": len(images),
@@ -315,8 +316,8 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
 def _served_ids(generation: Generation) -> NDArray[np.int64]:
     """What search has in a generation, by its words, or by its catalog where they are damaged."""
     try:
-        with _words(generation) as store:
-            return np.array([row[0] for row in store.execute("SELECT image_id FROM images ORDER BY 1")], np.int64)
+        with open_layers(generation.path) as layers:
+            return _served(layers)
     except (sqlite3.DatabaseError, OverflowError, TypeError, ValueError):
         with _catalog(generation) as con:
             return _ids(con, "SELECT image_id FROM images WHERE indexed ORDER BY 1")
@@ -331,20 +332,33 @@ def _catalog(generation: Generation) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-@contextmanager
-def _words(generation: Generation) -> Iterator[sqlite3.Connection]:
-    store = sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True)
-    try:
-        yield store
-    finally:
-        store.close()
+def _served(layers: Sequence[sqlite3.Connection]) -> NDArray[np.int64]:
+    """The images of a publication's rows, by id."""
+    found = [row[0] for store in layers for row in store.execute("SELECT image_id FROM images")]
+    return np.sort(np.array(found, np.int64))
+
+
+def _indexed(layers: Sequence[sqlite3.Connection]) -> NDArray[np.int64]:
+    """The images of a publication's index of terms, by id."""
+    found = [
+        np.frombuffer(data, "<i8")
+        for store in layers
+        for (data,) in store.execute("SELECT data FROM image_columns WHERE name = 'ids'")
+    ]
+    if len(layers) > 1:
+        replaced = [row[0] for row in layers[-1].execute("SELECT image_id FROM replaced_images")]
+        found[0] = found[0][~np.isin(found[0], np.array(replaced, np.int64))]
+    return np.sort(np.concatenate(found))
 
 
 def _packs(generation: Generation) -> list[str]:
-    with _words(generation) as store:
-        if _has_table(store, "packs"):
-            return [row[0] for row in store.execute("SELECT path FROM packs WHERE pack IN (SELECT pack FROM images)")]
-        return [row[0] for row in store.execute("SELECT DISTINCT pack FROM images WHERE pack IS NOT NULL")]
+    found: set[str] = set()
+    with open_layers(generation.path) as layers:
+        for store in layers:
+            used = "SELECT DISTINCT pack FROM images WHERE pack IS NOT NULL"
+            query = f"SELECT path FROM packs WHERE pack IN ({used})" if _has_table(store, "packs") else used  # noqa: S608
+            found.update(row[0] for row in store.execute(query))
+    return sorted(found)
 
 
 def _has_table(store: sqlite3.Connection, name: str) -> bool:

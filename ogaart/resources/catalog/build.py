@@ -33,7 +33,7 @@ from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.history import History, add_changes, kept
 from ogaart.resources.catalog.kinship import find_kinship
 from ogaart.resources.catalog.macros import create_macros
-from ogaart.resources.catalog.serving_files import write_signatures, write_words
+from ogaart.resources.catalog.serving_files import LARGEST_DELTA, write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
 from ogaart.resources.catalog.unchanged import OF_PAYLOADS, PARTITIONS, ROWS, choose_unchanged, partition_digests
 from ogaart.resources.catalog.unrelated import index_facts, origins_of, signatures_of, unrelated_cosine
@@ -73,6 +73,7 @@ class Source:
         derived: folder of the derived spaces, for patches and subjects; None: there are none.
         fused: what fused vectors are made of; None: the search ranks by the model's vectors alone.
         made_as: version of the files, for the manifest: those of another version are not shared.
+        largest_delta: how much words-delta.sqlite may have, as a share of words.sqlite.
         cells: what the likeness of the cells of sheets is made of; None: sheets are found by the whole of them alone.
     """
 
@@ -89,6 +90,7 @@ class Source:
     fused: FusedSource | None = None
     made_as: str = ""
     cells: CellSource | None = None
+    largest_delta: float = LARGEST_DELTA
 
 
 class CatalogBuild:
@@ -211,8 +213,14 @@ class CatalogBuild:
         }
         if self.source.fused is not None:
             info |= write_fused(self._con, self.path, self.source.fused, shared.path if shared is not None else None)
-        words = shared.words if shared is not None else None
-        counts |= write_words(self._con, self.path / names.WORDS, info, words, affected=self._delta is not None)
+        counts |= write_words(
+            self._con,
+            self.path,
+            info,
+            shared.path if shared is not None else None,
+            affected=self._delta is not None,
+            largest_delta=self.source.largest_delta,
+        )
         if self.source.derived is not None:
             subjects = DerivedBytes(self.source.derived, SUBJECT_SPACE)
             fresh = fresh_images(self._con, shared.path) if shared is not None and self.source.fused else None

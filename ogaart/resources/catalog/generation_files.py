@@ -17,12 +17,17 @@ def link_packs(cut: Cut, target: Path) -> int:
             continue
         link = target / Path(key.name).relative_to(PACKS)
         link.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(pack, link)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(pack, link)
+        link_file(pack, link)
         count += 1
     return count
+
+
+def link_file(stored: Path, target: Path) -> None:
+    """Hard-link a file that never changes; a copy where links cannot be made."""
+    try:
+        os.link(stored, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(stored, target)
 
 
 def file_sizes(path: Path) -> dict[str, int]:

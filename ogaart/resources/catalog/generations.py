@@ -30,6 +30,7 @@ from ogaart.resources.storage.sealed_json import open_json
 
 CATALOG = "ogaart.duckdb"
 WORDS = "words.sqlite"
+WORDS_DELTA = "words-delta.sqlite"
 INDEX = "index"
 PACKS = "packs"
 SIGNATURES = "signatures"

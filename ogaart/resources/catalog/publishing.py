@@ -35,7 +35,7 @@ from ogaart.resources.storage.schema import STEPS, TABLES
 from ogaart.resources.storage.tables import Tables
 from ogaart.resources.storage.vectors import Vectors
 
-CATALOG_VERSION = "12"
+CATALOG_VERSION = "13"
 """Raise it where a publication of the same rows would have other files: then it is published again, in full."""
 
 

@@ -1,11 +1,14 @@
 """The service's own files of a generation: words.sqlite (rows and the index of terms) and the signatures.
 
 The service opens no DuckDB: an analyst may hold that file open for writing, which locks everybody else out.
+
+A publication that takes over what did not change links the words.sqlite of the one before, its base, and writes what
+differs from it to words-delta.sqlite (see ``serving_layers``), which is a copy of that of the one before with the rows
+of affected entries written again. Once that has more than a share of the base's pictures, both become a new base.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -15,353 +18,273 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ogaart.core.stages import Stage
-from ogaart.resources.catalog.generations import HASHES
+from ogaart.resources.catalog.generation_files import link_file
+from ogaart.resources.catalog.generations import HASHES, WORDS, WORDS_DELTA
+from ogaart.resources.catalog.serving_layers import OF_ENTRIES, immutable
+from ogaart.resources.catalog.serving_rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
 from ogaart.resources.catalog.signature_files import SIGNATURE
 from ogaart.resources.storage.array_parts import Rows, write_array
 from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
-from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.resources.storage.sql import literal, quoted
-from ogaart.resources.storage.table_types import STAMP, Column
-from ogaart.words.index_tables import INDEX_TABLES, write_word_index
+from ogaart.resources.storage.sql import literal
+from ogaart.words.index_layers import BASE_PIXELS
+from ogaart.words.index_tables import INDEX_TABLES, analyse, image_counts, write_word_index
 from ogaart.words.index_update import update_word_index
 
+LARGEST_DELTA = 0.25
+"""How many pictures a file of differences may have and replace, as a share of the base's."""
 _BATCH = 2_000  # rows in Python at once
 _SIGNATURE_BYTES = SIGNATURE.nbytes
-
-_PLACE_COLUMNS = (
-    "image_id INTEGER NOT NULL, file INTEGER NOT NULL, member_path TEXT, sha256 BLOB, format TEXT, bytes INTEGER,"
-    " pack_offset INTEGER, pack_length INTEGER"
-)
-_FILE_COLUMNS = "file INTEGER PRIMARY KEY, fid INTEGER, file_url TEXT, shown_name TEXT, file_sha256 BLOB"
-_PART_COLUMNS = (
-    "part BLOB NOT NULL, whole BLOB NOT NULL, x INTEGER, y INTEGER, width INTEGER, height INTEGER, share REAL"
-)
-_CELL_COLUMNS = (
-    "image_id INTEGER, number INTEGER, x INTEGER, y INTEGER, width INTEGER, height INTEGER, kind TEXT, name TEXT,"
-    " confidence REAL, source TEXT"
-)
-_LICENCE_COLUMNS = "slug TEXT NOT NULL, licences TEXT, first_read_at TEXT, last_read_at TEXT, changed_at TEXT"
-INDEXES = """
-CREATE INDEX images_by_pixels ON images(pixel_sha256);
-CREATE INDEX images_by_slug ON images(slug);
-CREATE INDEX places_by_image ON places(image_id);
-CREATE INDEX places_by_file ON places(file);
-CREATE INDEX files_by_url ON files(file_url);
-CREATE INDEX licences_by_slug ON licence_history(slug);
-CREATE INDEX parts_by_part ON parts(part);
-CREATE INDEX parts_by_whole ON parts(whole);
-CREATE INDEX entries_by_author ON entries(author);
-CREATE INDEX families_by_family ON families(family_id);
-CREATE INDEX frames_by_animation ON frames(animation_id);
+_REPLACED = """
+CREATE TABLE replaced_entries(slug TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE replaced_images(image_id INTEGER PRIMARY KEY);
+CREATE TABLE gone_terms(name TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID;
+CREATE TABLE gone_words(name TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID;
 """
-_SQLITE_TYPES: tuple[tuple[pa.DataType, str], ...] = (
-    (pa.string(), "TEXT"),
-    (pa.int64(), "INTEGER"),
-    (pa.bool_(), "INTEGER"),
-    (pa.float32(), "REAL"),
-    (pa.float64(), "REAL"),
-    (pa.binary(), "BLOB"),
-)
-_HASHES = frozenset({"pixel_sha256"})
-"""Columns of hexadecimal digits that are stored as bytes: there is an index over them."""
-_OF_IMAGE = {
-    "path": f"'packs/{Stage.EXTRACTED_IMAGES}/' || partition || '.zip'",
-    "thumb_offset": "thumb_offset",
-    "thumb_length": "thumb_length",
-}
-"""Where an image's thumbnail is stored: columns besides those that search shows."""
-
-
-def serving_ddl() -> str:
-    """SQL that makes the empty tables of words.sqlite: the columns are those that ``schema`` declares as served."""
-    entries = ", ".join(_declared(column, "slug", "TEXT PRIMARY KEY") for column in ENTRIES.served)
-    images = ", ".join(_declared(column, "image_id", "INTEGER PRIMARY KEY") for column in IMAGES.served)
-    return f"""
-        CREATE TABLE entries({entries}) WITHOUT ROWID;
-        CREATE TABLE packs(pack INTEGER PRIMARY KEY, path TEXT NOT NULL);
-        CREATE TABLE images({images}, pack INTEGER, thumb_offset INTEGER, thumb_length INTEGER);
-        CREATE TABLE files({_FILE_COLUMNS});
-        CREATE TABLE places({_PLACE_COLUMNS});
-        CREATE TABLE renamed(image_id INTEGER PRIMARY KEY, new_image_id INTEGER);
-        CREATE TABLE renamed_entries(slug TEXT PRIMARY KEY, new_slug TEXT) WITHOUT ROWID;
-        CREATE TABLE licence_history({_LICENCE_COLUMNS});
-        CREATE TABLE parts({_PART_COLUMNS});
-        CREATE TABLE cells({_CELL_COLUMNS}, PRIMARY KEY (image_id, number)) WITHOUT ROWID;
-        CREATE TABLE families(
-            image_id INTEGER PRIMARY KEY, family_id INTEGER, copy_id INTEGER, kind TEXT, evidence REAL);
-        CREATE TABLE frames(image_id INTEGER PRIMARY KEY, animation_id INTEGER, position INTEGER);
-        CREATE TABLE info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    """
-
-
-def _declared(column: Column, key: str, of_key: str) -> str:
-    """A column of words.sqlite with its type."""
-    return f"{column.served_name} {of_key if column.name == key else _sqlite_type(column)}"
-
-
-def _sqlite_type(column: Column) -> str:
-    """The SQLite type of a served column; lists are JSON, times are ISO 8601."""
-    if column.name in _HASHES:
-        return "BLOB"
-    if pa.types.is_list(column.type) or pa.types.is_timestamp(column.type):
-        return "TEXT"
-    for known, name in _SQLITE_TYPES:
-        if column.type == known:
-            return name
-    raise TypeError(f"{column.name}: Arrow type {column.type} has no SQLite type declared: add it to _SQLITE_TYPES")
-
-
-def _served(column: Column) -> str:
-    """What DuckDB selects for a served column."""
-    name, value = quoted(column.served_name), quoted(column.name)
-    if column.name in _HASHES:
-        value = f"unhex({value})"
-    elif column.type == STAMP:
-        return _moment(value, column.served_name)
-    elif pa.types.is_timestamp(column.type):
-        value = f"strftime({value}, '%Y-%m-%dT%H:%M:%S')"
-    return f"{value} AS {name}"
-
-
-def _moment(value: str, name: str) -> str:
-    """A time with its zone as ISO 8601, in UTC."""
-    return f"strftime({value} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS {quoted(name)}"
-
-
-_SEARCHED = "WHERE indexed"  # of images; in each query over the rows of entries
-_LICENCE_TIMES = ("first_read_at", "last_read_at", "changed_at")
-_ENTRIES = f"""
-SELECT {", ".join(map(_served, ENTRIES.served))}
-FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug) ORDER BY slug
-"""  # noqa: S608
-_IMAGES = f"""
-SELECT {", ".join((*map(_served, IMAGES.served), *(f"{value} AS {name}" for name, value in _OF_IMAGE.items())))}
-FROM images WHERE indexed ORDER BY image_id
-"""  # noqa: S608
-_PLACES = """
-SELECT o.image_id, o.fid, f.url AS file_url, f.shown_name, unhex(o.file_sha256) AS file_sha256, o.member_path,
-    unhex(o.sha256) AS sha256, o.format, o.bytes, o.pack_offset, o.pack_length
-FROM occurrences AS o SEMI JOIN (FROM images WHERE indexed) AS i USING (image_id)
-LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
-ORDER BY o.image_id, o.position
-"""
-_RENAMED_ENTRIES = """
-SELECT f.slug, min(e.slug) AS new_slug FROM entries AS f
-JOIN (FROM entries SEMI JOIN (FROM images WHERE indexed) USING (slug)) AS e ON e.nid = f.nid AND e.site = f.site
-WHERE f.status = 'renamed' GROUP BY f.slug ORDER BY f.slug
-"""
-_PARTS = """
-SELECT unhex(part_pixel_sha256) AS part, unhex(whole_pixel_sha256) AS whole, x, y, width, height, share
-FROM picture_parts ORDER BY part, whole
-"""
-_RENAMED = """
-SELECT r.image_id, min(r.new_image_id) AS new_image_id FROM renamed_images AS r
-JOIN images AS i ON i.image_id = r.new_image_id AND i.indexed
-GROUP BY r.image_id ORDER BY r.image_id
-"""
-_CELLS = """
-SELECT c.image_id, c.number, c.x, c.y, c.width, c.height, c.kind, c.name, round(c.confidence::DOUBLE, 2) AS confidence,
-    c.source
-FROM cells AS c SEMI JOIN (FROM images WHERE indexed) USING (image_id) ORDER BY c.image_id, c.number
-"""
-_FAMILIES = "SELECT image_id, family_id, copy_id, kind, evidence FROM families ORDER BY image_id"
-_FRAMES = "SELECT image_id, animation_id, position FROM frames ORDER BY image_id"
-_LICENCE_HISTORY = f"""
-SELECT h.slug, h.licences, {", ".join(_moment(f"h.{name}", name) for name in _LICENCE_TIMES)}
-FROM licence_history AS h SEMI JOIN (FROM images WHERE indexed) AS i USING (slug) ORDER BY h.slug, h.first_read_at
-"""  # noqa: S608
-_LISTS = {
-    column.served_name: pa.types.is_floating(column.type.value_type)
-    for column in (*ENTRIES.served, *IMAGES.served)
-    if pa.types.is_list(column.type)
-}
-"""Served columns that are lists, and whether of fractions, of which four digits are kept."""
-
-
-_ROWS: Mapping[str, str] = {
-    "entries": _ENTRIES,
-    "images": _IMAGES,
-    "places": _PLACES,
-    "cells": _CELLS,
-    "licence_history": _LICENCE_HISTORY,
-}
-"""Tables of entries and of their images, each with the query for its rows."""
-_SMALL: Mapping[str, str] = {
-    "renamed": _RENAMED,
-    "renamed_entries": _RENAMED_ENTRIES,
-    "parts": _PARTS,
-    "families": _FAMILIES,
-    "frames": _FRAMES,
-}
-"""Tables whose rows may differ although no row of their entry did."""
-_NUMBERED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    "images": ("packs", "pack", ("path",)),
-    "places": ("files", "file", ("fid", "file_url", "shown_name", "file_sha256")),
-}
-"""Columns whose values many rows of a table share: the table that has these once, and the column of its numbers."""
+"""Tables of a file of differences: what of the base does not count, and in how much of that each term and word is."""
 
 
 def write_words(
     con: duckdb.DuckDBPyConnection,
-    path: Path,
+    folder: Path,
     info: Mapping[str, Any],
     shared: Path | None = None,
     *,
     affected: bool = False,
+    largest_delta: float = LARGEST_DELTA,
 ) -> dict[str, int]:
     """Write words.sqlite: what the published collection holds, and nothing else.
 
     Args:
         con: connection whose default catalog holds the finished tables.
-        path: the file to make.
+        folder: where to make it.
         info: facts for its table ``info``.
-        shared: the words.sqlite of a publication, whose index is taken over for entries all of whose images are in the
+        shared: the folder of a publication, whose index is taken over for entries all of whose images are in the
             table ``unchanged``; None: all texts are read.
         affected: whether the temporary table ``affected`` has every entry of which a row differs from that publication:
-            its file is copied then, and only their rows are written.
+            its file is shared then, and only their rows are written; ``affected_images`` has their images.
+        largest_delta: as ``LARGEST_DELTA``.
 
     Returns:
         Rows of its tables, as ``words_<table>``.
     """
-    copied = False
     if affected and shared is not None:
-        copied = copy_as_recorded(shared.parent, shared.parent / HASHES, shared.name, path)
-    if not copied:
-        path.unlink(missing_ok=True)
-    store = sqlite3.connect(path)
-    try:
-        # A torn file is thrown away whole with its unfinished generation: no journal is needed while it is made.
-        store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 8192;")
-        if copied:
-            _update_rows(con, store)
-        else:
-            store.executescript(serving_ddl())
-            for table, query in {**_ROWS, **_SMALL}.items():
-                _copy(con, store, table, query)
-            store.executescript(INDEXES)
-        counts = {
-            f"words_{table}": store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-            for table in (*_ROWS, *_SMALL)
-        }
-        counts["words_words"] = _write_index(con, store, shared, known=copied)
-        facts = {
-            **{key: value for key, value in info.items() if key != "number"},
-            "generation": info["number"],
-            "images": counts["words_images"],
-            "entries": counts["words_entries"],
-        }
-        store.execute("DELETE FROM info")
-        store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
-        store.commit()
-        store.executescript("PRAGMA journal_mode = DELETE;")
-        if not copied:
-            store.executescript("ANALYZE;")
-    finally:
-        store.close()
+        write = _write_delta if _delta_pays(con, shared, largest_delta) else _write_changed
+        with suppress(sqlite3.Error, _Damaged):
+            return write(con, folder, info, shared)
+    _remove(folder)
+    with closing(_open_new(folder / WORDS)) as store:
+        store.executescript(serving_ddl())
+        for table, query in {**ROWS, **SMALL}.items():
+            copy_rows(con, store, table, query)
+        store.executescript(INDEXES)
+        counts = {"words_words": _write_index(con, store, shared)}
+        counts |= {f"words_{table}": _count(store, table) for table in (*ROWS, *SMALL)}
+        _finish(store, info, counts)
+        store.executescript("ANALYZE;")
     return counts
 
 
-def _update_rows(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> None:
-    """Write the rows of affected entries again, of small tables those that differ; without the index of terms."""
-    store.execute("CREATE TEMP TABLE affected(slug TEXT PRIMARY KEY) WITHOUT ROWID")
-    store.executemany("INSERT INTO affected VALUES (?)", con.execute("FROM affected").fetchall())
-    of_entries = "slug IN (SELECT slug FROM affected)"
-    for table in ("places", "cells"):
-        store.execute(f"DELETE FROM {table} WHERE image_id IN (SELECT image_id FROM images WHERE {of_entries})")  # noqa: S608
-    for table in ("images", "entries", "licence_history"):
-        store.execute(f"DELETE FROM {table} WHERE {of_entries}")  # noqa: S608
-    store.execute("DELETE FROM files WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.file = files.file)")
-    for table, query in _ROWS.items():
-        _copy(con, store, table, query.replace(_SEARCHED, f"{_SEARCHED} AND {of_entries}"))
-    for table, query in _SMALL.items():
-        wanted = {tuple(row) for row in con.execute(query).fetchall()}
-        there = set(store.execute(f"SELECT * FROM {table}"))  # noqa: S608
-        columns = [row[1] for row in store.execute(f"PRAGMA table_info({table})")]
-        equal = " AND ".join(f"{name} IS ?" for name in columns)
-        store.executemany(f"DELETE FROM {table} WHERE {equal}", there - wanted)  # noqa: S608
-        marks = ", ".join("?" for _ in columns)
-        store.executemany(f"INSERT INTO {table} VALUES ({marks})", sorted(wanted - there))  # noqa: S608
-    store.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in INDEX_TABLES))
+class _Damaged(Exception):
+    """A file of the publication before is not as it was written."""
+
+
+def _open_new(path: Path) -> sqlite3.Connection:
+    """A file that nothing reads yet."""
+    store = sqlite3.connect(path.absolute().as_uri(), uri=True)
+    # A torn file is thrown away whole with its unfinished generation: no journal is needed while it is made.
+    store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA page_size = 8192;")
+    return store
+
+
+def _finish(store: sqlite3.Connection, info: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+    facts = {
+        **{key: value for key, value in info.items() if key != "number"},
+        "generation": info["number"],
+        "images": counts["words_images"],
+        "entries": counts["words_entries"],
+    }
+    store.execute("DELETE FROM info")
+    store.executemany("INSERT INTO info VALUES (?, ?)", facts.items())
+    store.commit()
+    store.executescript("PRAGMA main.journal_mode = DELETE;")
+
+
+def _remove(folder: Path) -> None:
+    """Delete what was linked or begun: nothing is written into a file that another publication has."""
+    for name in (WORDS, WORDS_DELTA):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _count(store: sqlite3.Connection, table: str) -> int:
+    return int(store.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+
+# -- a new base -------------------------------------------------------------------------------------------------------
+
+
+def _write_changed(
+    con: duckdb.DuckDBPyConnection, folder: Path, info: Mapping[str, Any], shared: Path
+) -> dict[str, int]:
+    """Copy the base of a publication and write in the copy all that differs from it."""
+    if not copy_as_recorded(shared, shared / HASHES, WORDS, folder / WORDS):
+        raise _Damaged
+    _choose_differing(con, shared)
+    with closing(_open_new(folder / WORDS)) as store:
+        update_rows(con, store, "differing")
+        unchanged = dict(
+            store.execute("SELECT slug, count(*) FROM images WHERE slug NOT IN (SELECT slug FROM chosen) GROUP BY slug")
+        )
+        with closing(sqlite3.connect(immutable(shared / WORDS), uri=True)) as earlier:
+            images = update_word_index(store, earlier, unchanged)
+        counts = {"words_words": images if images is not None else write_word_index(store)}
+        counts |= {f"words_{table}": _count(store, table) for table in (*ROWS, *SMALL)}
+        _finish(store, info, counts)
+    return counts
+
+
+def _choose_differing(con: duckdb.DuckDBPyConnection, shared: Path) -> None:
+    """Make the temporary table ``differing``: the entries of ``affected``, and those that differ from the base."""
+    con.execute("CREATE OR REPLACE TEMP TABLE differing AS FROM affected")
+    con.register("overridden", pa.table({"slug": pa.array(_overridden(shared), pa.string())}))
+    con.execute("INSERT INTO differing FROM overridden EXCEPT FROM affected")
+    con.unregister("overridden")
+
+
+def _overridden(shared: Path) -> list[str]:
+    """The entries of which a publication's file of differences, if it has one, tells and not its base."""
+    if not (shared / WORDS_DELTA).exists():
+        return []
+    if not is_as_recorded(shared, shared / HASHES, (WORDS_DELTA,)):
+        raise _Damaged
+    with closing(sqlite3.connect(immutable(shared / WORDS_DELTA), uri=True)) as delta:
+        return [slug for (slug,) in delta.execute("SELECT slug FROM replaced_entries UNION SELECT slug FROM entries")]
+
+
+# -- what differs from the base ---------------------------------------------------------------------------------------
+
+
+def _delta_pays(con: duckdb.DuckDBPyConnection, shared: Path, largest: float) -> bool:
+    """Whether what differs from a publication's base, with the affected entries, is not too much of it."""
+    [(pictures,)] = con.execute("SELECT count(*) FROM affected_images").fetchall()
+    try:
+        with closing(sqlite3.connect(immutable(shared / WORDS), uri=True)) as base:
+            of_base = _count(base, "images")
+        if (shared / WORDS_DELTA).exists():
+            with closing(sqlite3.connect(immutable(shared / WORDS_DELTA), uri=True)) as delta:
+                pictures += _count(delta, "images") + _count(delta, "replaced_images")
+    except sqlite3.Error:
+        return False
+    return bool(pictures <= largest * of_base)
+
+
+def _write_delta(con: duckdb.DuckDBPyConnection, folder: Path, info: Mapping[str, Any], shared: Path) -> dict[str, int]:
+    """Link the base of a publication, and write what differs from it."""
+    if not is_as_recorded(shared, shared / HASHES, (WORDS,)):
+        raise _Damaged
+    link_file(shared / WORDS, folder / WORDS)
+    there = (shared / WORDS_DELTA).exists()
+    if there and not copy_as_recorded(shared, shared / HASHES, WORDS_DELTA, folder / WORDS_DELTA):
+        raise _Damaged
+    with (
+        closing(_open_new(folder / WORDS_DELTA)) as store,
+        closing(sqlite3.connect(immutable(folder / WORDS), uri=True)) as base,
+    ):
+        if not there:
+            store.executescript(serving_ddl() + _REPLACED + INDEXES)
+        update_rows(con, store, "affected")
+        store.execute("ATTACH ? AS base", (immutable(folder / WORDS),))
+        _replace(store, base)
+        indexed = _write_delta_index(store, shared / WORDS_DELTA if there else None)
+        _write_base_pixels(store, base)
+        counts = {f"words_{table}": _count_both(store, table) for table in ROWS}
+        counts |= {f"words_{table}": _count(store, table) for table in SMALL}
+        [(words,)] = base.execute("SELECT length(data) / 8 FROM image_columns WHERE name = 'ids'")
+        counts["words_words"] = words - _count(store, "replaced_images") + indexed
+        _finish(store, info, counts)
+        store.execute("DETACH base")
+        store.executescript("ANALYZE;")
+    return counts
+
+
+def _replace(store: sqlite3.Connection, base: sqlite3.Connection) -> None:
+    """Note which entries and images of the base count no more, and how often their terms and words are in it."""
+    of_chosen = "slug IN (SELECT slug FROM chosen)"
+    slugs = [
+        slug
+        for (slug,) in store.execute(
+            f"SELECT slug FROM base.entries WHERE {of_chosen} AND slug NOT IN (SELECT slug FROM replaced_entries)"  # noqa: S608
+        )
+    ]
+    found = analyse(base, slugs)
+    for table, counts in (("gone_terms", image_counts(found)), ("gone_words", found.vocabulary)):
+        store.executemany(
+            f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",  # noqa: S608
+            sorted(counts.items()),
+        )
+    store.execute(f"INSERT OR IGNORE INTO replaced_images SELECT image_id FROM base.images WHERE {of_chosen}")  # noqa: S608
+    store.execute(f"INSERT OR IGNORE INTO replaced_entries SELECT slug FROM base.entries WHERE {of_chosen}")  # noqa: S608
     store.commit()
 
 
-def _write_index(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, shared: Path | None, *, known: bool) -> int:
-    """Write the index of terms; returns how many images it has. ``known``: the shared file is as it was written."""
-    if shared is not None and (known or is_as_recorded(shared.parent, shared.parent / HASHES, (shared.name,))):
+def _write_delta_index(store: sqlite3.Connection, earlier: Path | None) -> int:
+    """Write the index of the terms of a file of differences, from that before; how many images it has."""
+    if earlier is not None:
+        with closing(sqlite3.connect(immutable(earlier), uri=True)) as before:
+            counts = before.execute("SELECT slug, count(*) FROM images GROUP BY slug").fetchall()
+            chosen = {slug for (slug,) in store.execute("SELECT slug FROM chosen")}
+            images = update_word_index(store, before, {slug: n for slug, n in counts if slug not in chosen})
+            if images is not None:
+                return images
+    return write_word_index(store)
+
+
+def _write_base_pixels(store: sqlite3.Connection, base: sqlite3.Connection) -> None:
+    """Write which number the pixels of each image of a file of differences have in the base."""
+    columns = base.execute("SELECT name, type, data FROM image_columns WHERE name IN ('ids', 'pixels')")
+    stored = {name: np.frombuffer(data, kind) for name, kind, data in columns}
+    order = np.argsort(stored["ids"])
+    same = store.execute(
+        "SELECT i.image_id, min(b.image_id) FROM images AS i JOIN base.images AS b USING (pixel_sha256) GROUP BY 1"
+    ).fetchall()
+    both = np.array(same, np.int64).reshape(-1, 2)
+    places = order[np.searchsorted(stored["ids"], both[:, 1], sorter=order)]
+    numbers = dict(zip(both[:, 0].tolist(), stored["pixels"][places].tolist(), strict=True))
+    [(ids,)] = store.execute("SELECT data FROM image_columns WHERE name = 'ids'")
+    found = np.array([numbers.get(image_id, -1) for image_id in np.frombuffer(ids, "<i8").tolist()], "<i8")
+    store.execute("INSERT INTO image_columns VALUES (?, ?, ?)", (BASE_PIXELS, found.dtype.str, found.tobytes()))
+    store.commit()
+
+
+def _count_both(store: sqlite3.Connection, table: str) -> int:
+    """Rows of a table in the base and beside it that count."""
+    key, replaced = ("slug", "replaced_entries") if table in OF_ENTRIES else ("image_id", "replaced_images")
+    query = f"SELECT count(*) FROM base.{table} WHERE {key} IN (SELECT {key} FROM {replaced})"  # noqa: S608
+    [(gone,)] = store.execute(query)
+    return _count(store, f"base.{table}") - int(gone) + _count(store, f"main.{table}")
+
+
+# -- the index of terms -----------------------------------------------------------------------------------------------
+
+
+def _write_index(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, shared: Path | None) -> int:
+    """Write the index of terms of all rows; returns how many images it has."""
+    if shared is not None:
         unchanged = con.execute(
             "SELECT slug, count(*) FROM images LEFT JOIN unchanged AS u USING (image_id) WHERE indexed"
             " GROUP BY slug HAVING count(*) = count(u.image_id)"
         ).fetchall()
-        with (
-            suppress(sqlite3.Error),
-            closing(sqlite3.connect(f"{shared.as_uri()}?mode=ro&immutable=1", uri=True)) as old,
-        ):
-            images = update_word_index(store, old, dict(unchanged))
-            if images is not None:
-                return images
+        with suppress(sqlite3.Error, _Damaged):
+            overridden = set(_overridden(shared))
+            if not is_as_recorded(shared, shared / HASHES, (WORDS,)):
+                raise _Damaged
+            with closing(sqlite3.connect(immutable(shared / WORDS), uri=True)) as earlier:
+                kept = {slug: count for slug, count in unchanged if slug not in overridden}
+                images = update_word_index(store, earlier, kept)
+                if images is not None:
+                    return images
         store.rollback()
         store.executescript("".join(f"DROP TABLE IF EXISTS {name};" for name in INDEX_TABLES))
     return write_word_index(store)
-
-
-def _copy(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str, query: str) -> int:
-    count = 0
-    numbers = _Numbers(store, *_NUMBERED[table]) if table in _NUMBERED else None
-    for rows in _batches(con, query):
-        if numbers is not None:
-            for row in rows:
-                numbers.replace(row)
-        marks = ", ".join("?" for _ in rows[0])
-        store.executemany(
-            f"INSERT INTO {table}({', '.join(rows[0])}) VALUES ({marks})",  # noqa: S608
-            [tuple(_stored(key, value) for key, value in row.items()) for row in rows],
-        )
-        count += len(rows)
-    store.commit()
-    return count
-
-
-class _Numbers:
-    """Numbers of what many rows share, as the table of it has them; what is new there is added.
-
-    Args:
-        store: words.sqlite.
-        table: the table, whose first column is the number.
-        column: its name, in this table and in that of the rows.
-        values: the other columns.
-    """
-
-    def __init__(self, store: sqlite3.Connection, table: str, column: str, values: Sequence[str]) -> None:
-        self._store, self._column, self._values = store, column, values
-        marks = ", ".join("?" for _ in (column, *values))
-        self._insert = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608
-        self._known = {row[1:]: row[0] for row in store.execute(f"SELECT * FROM {table}")}  # noqa: S608
-        self._last = max(self._known.values(), default=0)
-
-    def replace(self, row: dict[str, Any]) -> None:
-        """Put the number of a row's shared values in their place."""
-        values = tuple(row.pop(name) for name in self._values)
-        if values not in self._known:
-            self._last += 1
-            self._known[values] = self._last
-            self._store.execute(self._insert, (self._last, *values))
-        row[self._column] = self._known[values]
-
-
-def _stored(key: str, value: Any) -> Any:
-    if key not in _LISTS:
-        return value
-    values = value or []
-    if _LISTS[key]:
-        values = [round(share, 4) for share in values]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[str, Any]]]:
-    for batch in con.sql(query).to_arrow_reader(_BATCH):
-        if len(batch):
-            yield batch.to_pylist()
 
 
 def write_signatures(con: duckdb.DuckDBPyConnection, folder: Path, previous: Path | None = None) -> int:

@@ -10,7 +10,6 @@ decision, whichever generation is in service.
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import duckdb
 from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import CATALOG, WORDS, Generation, Generations
 from ogaart.resources.catalog.history import History, picture_changes
+from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.moderation.takedowns import Takedowns
 
 CHECK = "withdrawals"
@@ -284,7 +284,7 @@ _Entry = tuple[str, str | None, Sequence[str], int, int]
 
 def _served_rows(generation: Generation, pixels: Sequence[str]) -> list[_Entry]:
     try:
-        return _entries_of_words(generation.words, pixels)
+        return _entries_of_words(generation.path, pixels)
     except (sqlite3.DatabaseError, ValueError) as cause:
         damaged = cause
     try:
@@ -305,16 +305,19 @@ def _entries_of_catalog(catalog: Path, pixels: Sequence[str]) -> list[_Entry]:
     return [(slug, author, collaborators or [], *counts) for slug, author, collaborators, *counts in rows]
 
 
-def _entries_of_words(words: Path, pixels: Sequence[str]) -> list[_Entry]:
-    with closing(sqlite3.connect(f"{words.as_uri()}?mode=ro&immutable=1", uri=True)) as store:
-        named = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
-        others = "collaborators" if "collaborators" in named else "NULL"  # publications of before have none
-        some = "sum(lower(hex(pixel_sha256)) IN (SELECT value FROM json_each(?)))" if pixels else "0"
-        rows = store.execute(
-            f"SELECT e.slug, author, {others}, pictures, some FROM entries AS e JOIN"  # noqa: S608
-            f" (SELECT slug, count(*) AS pictures, {some} AS some FROM images GROUP BY slug) AS i ON i.slug = e.slug",
-            (json.dumps(pixels),) if pixels else (),
-        ).fetchall()
+def _entries_of_words(folder: Path, pixels: Sequence[str]) -> list[_Entry]:
+    some = "sum(lower(hex(pixel_sha256)) IN (SELECT value FROM json_each(?)))" if pixels else "0"
+    rows: list[tuple[str, str | None, str | None, int, int]] = []
+    with open_layers(folder) as layers:
+        for store in layers:
+            named = {row[1] for row in store.execute("PRAGMA table_info(entries)")}
+            others = "collaborators" if "collaborators" in named else "NULL"  # publications of before have none
+            counted = f"SELECT slug, count(*) AS pictures, {some} AS some FROM images GROUP BY slug"  # noqa: S608
+            rows += store.execute(
+                f"SELECT e.slug, author, {others}, pictures, some FROM entries AS e JOIN ({counted}) AS i"  # noqa: S608
+                " ON i.slug = e.slug",
+                (json.dumps(pixels),) if pixels else (),
+            )
     return [(slug, author, _listed(names), pictures, some) for slug, author, names, pictures, some in rows]
 
 

@@ -107,7 +107,7 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
         " coalesce(source, '') AS source FROM cells WHERE image_id = ? ORDER BY number",
         hit.image_id,
     )
-    frames = store.select(
+    frames = store.select_whole(
         "SELECT f.image_id FROM frames AS f JOIN frames AS own USING (animation_id)"
         " WHERE own.image_id = ? ORDER BY f.position",
         hit.image_id,
@@ -125,7 +125,7 @@ def frames_with(store: ServingStore, ids: Sequence[int]) -> frozenset[int]:
     """The frames of the animations of some pictures, these among them; empty in a publication that does not know."""
     if not store.knows_kinship:
         return frozenset()
-    rows = store.select(
+    rows = store.select_whole(
         "SELECT DISTINCT f.image_id FROM frames AS f JOIN frames AS own USING (animation_id)"
         " WHERE own.image_id IN (SELECT value FROM json_each(?))",
         json.dumps(list(ids)),
@@ -137,7 +137,8 @@ def count_cells(store: ServingStore, image_id: int) -> int:
     """How many cells a picture has; 0 in a publication that does not know."""
     if not store.knows_kinship:
         return 0
-    return int(store.select("SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)[0]["cells"])
+    rows = store.select("SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)
+    return sum(int(row["cells"]) for row in rows)
 
 
 def linked_with(store: ServingStore, image_id: int) -> frozenset[int]:
@@ -145,7 +146,7 @@ def linked_with(store: ServingStore, image_id: int) -> frozenset[int]:
     if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
         return frozenset()
     rows = store.select(
-        "WITH own AS (SELECT pixel_sha256 FROM images WHERE image_id = ?)"
+        "WITH own AS (SELECT pixel_sha256 FROM all_images WHERE image_id = ?)"
         " SELECT image_id FROM images WHERE pixel_sha256 IN"
         " (SELECT whole FROM parts WHERE part IN own UNION SELECT part FROM parts WHERE whole IN own)",
         image_id,
@@ -155,13 +156,15 @@ def linked_with(store: ServingStore, image_id: int) -> frozenset[int]:
 
 def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Relative, ...]:
     rows = store.select(
-        "SELECT f.image_id, f.kind, f.evidence FROM families AS own JOIN families AS f USING (family_id)"
+        "SELECT f.image_id, f.kind, f.evidence, i.slug FROM families AS own JOIN families AS f USING (family_id)"
         " JOIN images AS i ON i.image_id = f.image_id"
-        " WHERE own.image_id = ?1 AND f.image_id <> ?1 ORDER BY i.slug = ?2, f.evidence DESC, f.image_id LIMIT ?3",
+        " WHERE own.image_id = ?1 AND f.image_id <> ?1 ORDER BY i.slug = ?2, coalesce(f.evidence, 0) DESC, f.image_id LIMIT ?3",
         hit.image_id,
         hit.slug,
         MOST_RELATIVES,
     )
+    rows.sort(key=lambda row: (row["slug"] == hit.slug, -(row["evidence"] or 0), row["image_id"]))
+    rows = rows[:MOST_RELATIVES]
     hits = read_hits(store, [row["image_id"] for row in rows], blocked)
     return tuple(
         Relative(hits[row["image_id"]], row["kind"], row["evidence"]) for row in rows if row["image_id"] in hits
@@ -173,13 +176,16 @@ def _parts(store: ServingStore, hit: Hit, blocked: Collection[int], *, of: str, 
     if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
         return ()
     rows = store.select(
-        "SELECT i.image_id, p.x, p.y, p.width, p.height, p.share FROM parts AS p"  # noqa: S608 - two constants
+        "SELECT i.image_id, i.slug, p.x, p.y, p.width, p.height, p.share,"  # noqa: S608 - two constants
+        " p.width * p.height * p.share * p.share AS claim FROM parts AS p"
         f" JOIN images AS i ON i.pixel_sha256 = p.{other} WHERE p.{of} = ?1"
-        " ORDER BY i.slug = ?2, p.width * p.height * p.share * p.share DESC, i.image_id LIMIT ?3",
+        " ORDER BY i.slug = ?2, claim DESC, i.image_id LIMIT ?3",
         bytes.fromhex(hit.pixel_sha256),
         hit.slug,
         MOST_PARTS,
     )
+    rows.sort(key=lambda row: (row["slug"] == hit.slug, -row["claim"], row["image_id"]))
+    rows = rows[:MOST_PARTS]
     hits = read_hits(store, [row["image_id"] for row in rows], blocked)
     found: dict[str, SharedPart] = {}
     for row in rows:

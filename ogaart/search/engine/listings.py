@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sqlite3 import Row
 
 from ogaart.search.display.frames import numbered
 from ogaart.search.engine.index_filters import nearest_values
@@ -24,8 +25,9 @@ _ENTRIES = {
     "tag": "EXISTS (SELECT 1 FROM json_each(e.tags) WHERE value = ?1)",
 }
 _IMAGES = """
-SELECT e.slug, e.licences, i.image_id FROM entries AS e JOIN images AS i USING (slug) WHERE {condition}
-ORDER BY e.favourites DESC, e.posted_at DESC, e.slug,
+SELECT e.slug, e.licences, e.favourites, e.posted_at, i.image_id
+FROM entries AS e JOIN images AS i USING (slug) WHERE {condition}
+ORDER BY e.slug,
     min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
     abs(max(i.width, i.height) - 160), i.image_id
 """
@@ -106,16 +108,18 @@ def entries_of(service: SearchService, kind: str, name: str, limit: int, offset:
         spelled = store.spelled(Filters(**{field: (name,)}))[field][0]
         rows = store.select(_IMAGES.format(condition=_ENTRIES[kind]), spelled)
     found: dict[str, list[int]] = {}
-    licences: dict[str, str] = {}
+    entries: dict[str, Row] = {}
     for row in rows:
         if row["image_id"] not in blocked:
             found.setdefault(row["slug"], []).append(row["image_id"])
-            licences[row["slug"]] = row["licences"] or "[]"
+            entries[row["slug"]] = row
     if not found:
         return None
-    shown = list(found.values())[offset : offset + limit]
+    ordered = sorted(found)
+    ordered.sort(key=lambda slug: favoured(entries[slug]), reverse=True)
+    shown = [found[slug] for slug in ordered[offset : offset + limit]]
     hits = {hit.image_id: hit for hit in service.hits([ids[0] for ids in shown])}
-    counted = Counter(licence for texts in licences.values() for licence in json.loads(texts))
+    counted = Counter(licence for slug in ordered for licence in json.loads(entries[slug]["licences"] or "[]"))
     return EntryList(
         spelled,
         tuple(EntrySummary(hits[ids[0]], len(ids)) for ids in shown if ids[0] in hits),
@@ -123,6 +127,11 @@ def entries_of(service: SearchService, kind: str, name: str, limit: int, offset:
         sum(map(len, found.values())),
         tuple(counted.most_common()),
     )
+
+
+def favoured(entry: Row) -> tuple[bool, int, str]:
+    """A key by which the most favoured entries come last, of equally favoured ones the newest, as SQLite sorts."""
+    return entry["favourites"] is not None, entry["favourites"] or 0, entry["posted_at"] or ""
 
 
 def nearest_names(service: SearchService, kind: str, name: str) -> tuple[str, ...]:

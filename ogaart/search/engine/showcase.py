@@ -1,9 +1,11 @@
 """The pictures of the first page: favourites, the newest, and a picture for each of six doors."""
 
+import json
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ogaart.search.engine.listings import favoured
 from ogaart.search.engine.service import SearchService
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Hit
@@ -24,16 +26,16 @@ DOORS = (
 """Labels and the words that they search for."""
 # One picture of each entry: no fragment (thin, or a few pixels) where another is there, and one that fills a tile.
 # Those that are heavy to send come last.
+_CHOSEN = "SELECT slug, favourites, posted_at FROM entries ORDER BY {order}, slug LIMIT ?"
 _ONE_EACH = """
-WITH chosen AS (SELECT slug, row_number() OVER (ORDER BY {order}, slug) AS nth FROM entries ORDER BY nth LIMIT 2 * ?1),
-pictures AS (
-    SELECT i.image_id, c.nth, coalesce(i.thumb_length, 0) > 7000 AS heavy, row_number() OVER (
+WITH pictures AS (
+    SELECT i.image_id, c.key AS nth, coalesce(i.thumb_length, 0) > 7000 AS heavy, row_number() OVER (
         PARTITION BY i.slug ORDER BY
             min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
             coalesce(i.thumb_length, 0) > 5000,
             abs(max(i.width, i.height) - 160), i.image_id) AS choice
-    FROM chosen AS c JOIN images AS i USING (slug))
-SELECT image_id FROM pictures WHERE choice = 1 ORDER BY heavy, nth LIMIT ?1
+    FROM json_each(?) AS c JOIN images AS i ON i.slug = c.value)
+SELECT image_id, heavy, nth FROM pictures WHERE choice = 1
 """
 _TELLING, _FLAT = 6, 0.7  # fewest colours of a door's picture, largest share of one
 _ORDERS = {"favourites": "favourites DESC, posted_at DESC", "newest": "posted_at DESC"}
@@ -121,4 +123,10 @@ class Showcase:
 
 def one_each(store: ServingStore, order: str, count: int) -> list[int]:
     """One image of each of ``count`` entries, in an order of ``favourites`` or ``newest``."""
-    return [int(row["image_id"]) for row in store.select(_ONE_EACH.format(order=_ORDERS[order]), count)]
+    entries = store.select(_CHOSEN.format(order=_ORDERS[order]), 2 * count)
+    entries.sort(key=lambda row: str(row["slug"]))
+    newest = order == "newest"
+    entries.sort(key=lambda row: favoured(row)[2] if newest else favoured(row), reverse=True)
+    chosen = json.dumps([row["slug"] for row in entries[: 2 * count]])
+    rows = sorted(store.select(_ONE_EACH, chosen), key=lambda row: (row["heavy"], row["nth"]))
+    return [int(row["image_id"]) for row in rows[:count]]

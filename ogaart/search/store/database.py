@@ -8,55 +8,65 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ogaart.resources.catalog.serving_layers import Layer, layers_in
+from ogaart.words.index_layers import WordLayers
 from ogaart.words.index_tables import VERSION, write_word_index
+
+_TEXTS = {
+    "entries": ("slug", "title", "tags", "author", "collaborators", "description", "posted_at", "favourites"),
+    "images": ("slug", "image_id", "pixel_sha256", "width", "height", "has_alpha", "pixel_art", "palette",
+               "palette_shares"),
+    "places": ("image_id", "shown_name", "member_path"),
+}  # fmt: skip
+"""What an index of terms is made of."""
 
 
 class ServingDatabase:
-    """Reads of a file that never changes; safe to use from many threads.
+    """Reads of files that never change; safe to use from many threads.
 
     Args:
-        path: the file.
+        folder: the generation's folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        # The file never changes once published, so SQLite need not look for locks or a journal.
-        self._uri = f"{path.as_uri()}?mode=ro&immutable=1"
-        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+    def __init__(self, folder: Path) -> None:
+        self._layers = [_LayerRows(layer) for layer in layers_in(folder)]
+        self.whole_rows = self._layers[-1].rows
+        """All rows of a query over tables of which one file has all rows; see ``serving_layers``."""
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except Empty:
-                return
+        for layer in self._layers:
+            layer.close()
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """All rows of a query."""
-        with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
+        """All rows of a query, file by file: its order and its limit are those of each file."""
+        found = self._layers[0].rows(sql, *values)
+        for layer in self._layers[1:]:
+            found += layer.rows(sql, *values)
+        return found
 
     def has(self, table: str, column: str = "") -> bool:
         """Whether there is a table, and a column in it; publications of earlier versions lack some."""
         if column:
-            return column in {row["name"] for row in self.rows("SELECT name FROM pragma_table_info(?)", table)}
-        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", table))
+            return column in {row["name"] for row in self.whole_rows("SELECT name FROM pragma_table_info(?)", table)}
+        return bool(self.whole_rows("SELECT 1 FROM sqlite_master WHERE name = ?", table))
 
-    def word_rows(self) -> Callable[..., list[sqlite3.Row]]:
-        """How rows of the word index are read: from the file, or from memory where its index is of another version."""
-        current = self.has("word_index") and [r["version"] for r in self.rows("SELECT version FROM word_index")]
-        return self.rows if current == [VERSION] else self._index_in_memory()
+    def word_layers(self) -> WordLayers:
+        """The index of terms: of the files, or made in memory where one has an index of another version."""
+        if all(layer.has_current_index() for layer in self._layers):
+            return WordLayers.of(*(layer.rows for layer in self._layers))
+        return WordLayers.of(self._index_in_memory())
 
     def _index_in_memory(self) -> Callable[..., list[sqlite3.Row]]:
         memory = sqlite3.connect(":memory:", check_same_thread=False)
         memory.row_factory = sqlite3.Row
         lock = threading.Lock()
-        with self._connection() as connection:
-            connection.row_factory = None
-            try:
-                write_word_index(connection, memory)
-            finally:
-                connection.row_factory = sqlite3.Row
+        with closing(sqlite3.connect(":memory:")) as texts:
+            for table, columns in _TEXTS.items():
+                texts.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+                self._copy_texts(texts, table)
+            texts.executescript("CREATE INDEX by_image ON places(image_id); CREATE INDEX by_slug ON images(slug);")
+            write_word_index(texts, memory)
 
         def rows(sql: str, *values: Any) -> list[sqlite3.Row]:
             with lock, closing(memory.execute(sql, values)) as cursor:
@@ -64,12 +74,45 @@ class ServingDatabase:
 
         return rows
 
+    def _copy_texts(self, texts: sqlite3.Connection, table: str) -> None:
+        names = "LEFT JOIN files USING (file)" if table == "places" and self.has("places", "file") else ""
+        present = {column for column in _TEXTS[table] if names or self.has(table, column)}
+        columns = ", ".join(name if name in present else f"NULL AS {name}" for name in _TEXTS[table])
+        marks = ", ".join("?" for _ in _TEXTS[table])
+        texts.executemany(
+            f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608
+            map(tuple, self.rows(f"SELECT {columns} FROM {table} {names}")),  # noqa: S608
+        )
+
+
+class _LayerRows:
+    """Reads of one file."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+
+    def close(self) -> None:
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def has_current_index(self) -> bool:
+        present = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'word_index'")
+        return bool(present) and [row["version"] for row in self.rows("SELECT version FROM word_index")] == [VERSION]
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = self._idle.get_nowait()
         except Empty:
-            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            connection = self._layer.connect()
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA mmap_size = 268435456")
         try:

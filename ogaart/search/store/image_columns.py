@@ -18,6 +18,7 @@ from ogaart.resources.index.payload import payload
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.resources.storage.table_types import Column, Table
 from ogaart.sites.licences import uses
+from ogaart.words.index_layers import Columns
 
 if TYPE_CHECKING:
     from ogaart.resources.storage.rows import EntryRow, ImageRow
@@ -76,16 +77,12 @@ class ImageColumns:
     """The images of one publication: row by row, entry by entry.
 
     Args:
-        rows: reads the tables that ``words.index_tables`` writes.
-        entry_rows: reads the tables ``entries`` and ``images``.
+        stored: the columns of the index of terms.
+        entry_rows: reads the tables ``entries`` and ``images``; their order is that of each file.
     """
 
-    def __init__(self, rows: Callable[..., list[Row]], entry_rows: Callable[..., list[Row]]) -> None:
+    def __init__(self, stored: Columns, entry_rows: Callable[..., list[Row]]) -> None:
         self._stored_rows = entry_rows
-        stored = {
-            row["name"]: np.frombuffer(row["data"], row["type"])
-            for row in rows("SELECT name, type, data FROM image_columns")
-        }
         ids, entries, widths, heights, alpha, pixel_art, colours, pixels, posted, favourites = (
             stored[name] for name in _NAMES
         )
@@ -250,9 +247,8 @@ def _entry_values(entry_rows: Callable[..., list[Row]]) -> dict[str, EntryValues
         name if name in present else f"NULL AS {name}"
         for name in ("slug", "licences", "tags", "author", "collaborators", "art_type")
     )
-    entries = entry_rows(
-        f"SELECT {selected} FROM entries WHERE slug IN (SELECT slug FROM images) ORDER BY slug"  # noqa: S608
-    )
+    entries = entry_rows(f"SELECT {selected} FROM entries WHERE slug IN (SELECT slug FROM images)")  # noqa: S608
+    entries.sort(key=lambda row: str(row["slug"]))
 
     def lists(name: str) -> list[list[str]]:
         return [[str(value) for value in json.loads(row[name] or "[]")] for row in entries]

@@ -22,6 +22,9 @@ from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.search.store.remembered_hits import MOST_WRITTEN, RememberedHits
 from ogaart.words.index import WordIndex
 
+_PIXELS_OF = "SELECT pixel_sha256 FROM all_images WHERE image_id IN (SELECT value FROM json_each(?))"
+"""The pixels of some images, in whatever file of the publication these are."""
+
 
 @dataclass(frozen=True)
 class Brief:
@@ -51,7 +54,7 @@ class ServingStore:
     def __init__(self, path: Path, number: int, objects: ObjectStore | None = None) -> None:
         self.path = path
         self._objects = objects
-        self._database = ServingDatabase(path / "words.sqlite")
+        self._database = ServingDatabase(path)
         self._rows = self._database.rows
         self._signatures = open_signatures(path)
         self._ids = self._signatures.ids
@@ -67,15 +70,16 @@ class ServingStore:
         self._has_renamed_entries = self._database.has("renamed_entries")
         self.with_files = "LEFT JOIN files USING (file)" if self._database.has("places", "file") else ""
         """What joins the names and URLs of files to the table ``places``, which has them itself in earlier versions."""
-        numbered = self._rows("SELECT pack, path FROM packs") if self._database.has("packs") else ()
-        self._packs = {row["pack"]: row["path"] for row in numbered}
+        numbered = self._database.has("packs")
+        self._pack_path = "(SELECT path FROM packs WHERE packs.pack = i.pack)" if numbered else "i.pack"
+        """A pack's path: earlier versions have it with each image."""
         self.knows_kinship = self._database.has("families")
-        indexed = self._database.word_rows()
-        self.columns = ImageColumns(indexed, self._rows)
+        indexed = self._database.word_layers()
+        self.columns = ImageColumns(indexed.columns, self._rows)
         # By row, read once: each search looks hundreds of images up.
         self._copies = self._kin("families", "copy_id", self.columns.ids)
         self._animations = self._kin("frames", "animation_id", np.full(len(self.columns), -1, np.int64))
-        self.words = WordIndex(indexed, self.columns.entry_of, len(self.columns.slugs))
+        self.words = WordIndex(indexed.layers, self.columns.entry_of, len(self.columns.slugs))
         self.matcher = WordMatcher(self.words, self.columns.with_colour)
 
     def close(self) -> None:
@@ -83,11 +87,18 @@ class ServingStore:
         self._database.close()
 
     def select(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Rows of a query over words.sqlite, for lists that only one module needs."""
+        """Rows of a query over words.sqlite, for lists that only one module needs.
+
+        Order and limit are those of each of its files: what has them is ordered and limited again by who reads it.
+        """
         return self._rows(sql, *values)
 
+    def select_whole(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Rows of a query over the tables of relations alone (``serving_layers.WHOLE``), of which one file has all."""
+        return self._database.whole_rows(sql, *values)
+
     def _read_info(self, number: int) -> Info:
-        pairs = {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM info")}
+        pairs = {row["key"]: row["value"] for row in self._database.whole_rows("SELECT key, value FROM info")}
 
         def text(*keys: str) -> str:
             return next((str(pairs[key]) for key in keys if pairs.get(key) is not None), "")
@@ -108,14 +119,14 @@ class ServingStore:
         """The present id of an image that had another one before; None if none had this."""
         if not self._has_renamed:
             return None
-        rows = self._rows("SELECT new_image_id FROM renamed WHERE image_id = ?", image_id)
+        rows = self._database.whole_rows("SELECT new_image_id FROM renamed WHERE image_id = ?", image_id)
         return int(rows[0]["new_image_id"]) if rows else None
 
     def new_key(self, key: str) -> str:
         """The present key of an entry that had another one before; ``key`` itself if none had this."""
         if not self._has_renamed_entries:
             return key
-        rows = self._rows("SELECT new_slug FROM renamed_entries WHERE slug = ?", key)
+        rows = self._database.whole_rows("SELECT new_slug FROM renamed_entries WHERE slug = ?", key)
         return str(rows[0]["new_slug"]) if rows else key
 
     # -- what ranking needs -------------------------------------------------------------------------------------------
@@ -150,7 +161,8 @@ class ServingStore:
         """A column of the publication's families or animations by row; ``alone`` where an image has none."""
         values = alone.copy()
         if self.knows_kinship:
-            found = self._rows(f"SELECT image_id, {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
+            rows_of = f"SELECT image_id, {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
+            found = self.select_whole(rows_of)
             both = np.array([tuple(row) for row in found], np.int64).reshape(-1, 2)
             rows = self.columns.rows(both[:, 0])
             values[rows[rows >= 0]] = both[rows >= 0, 1]
@@ -161,8 +173,7 @@ class ServingStore:
         if not ids:
             return []
         rows = self._rows(
-            "SELECT DISTINCT i.image_id FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
-            " WHERE same.image_id IN (SELECT value FROM json_each(?))",
+            f"SELECT image_id FROM images WHERE pixel_sha256 IN ({_PIXELS_OF})",  # noqa: S608
             json.dumps(list(ids)),
         )
         return [row["image_id"] for row in rows]
@@ -214,15 +225,15 @@ class ServingStore:
 
     def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
         """Every place of the pixels of these images, in whatever entry, in the catalog's order."""
-        return self._rows(
-            "SELECT DISTINCT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
+        rows = self._rows(
+            "SELECT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
             f" {_digits('file_sha256')}, {_digits('p.sha256')}, p.format, p.bytes,"
             " i.slug, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.licences, e.page_url"
-            " FROM images same JOIN images i ON i.pixel_sha256 = same.pixel_sha256"
-            f" JOIN places p ON p.image_id = i.image_id {self.with_files} JOIN entries e ON e.slug = i.slug"
-            " WHERE same.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.image_id, p.rowid",
+            f" FROM images i JOIN places p ON p.image_id = i.image_id {self.with_files}"
+            f" JOIN entries e ON e.slug = i.slug WHERE i.pixel_sha256 IN ({_PIXELS_OF})",
             json.dumps(list(ids)),
         )
+        return sorted(rows, key=lambda row: (row["image_id"], row["nth"]))
 
     def licence_history(self, slug: str) -> tuple[LicenceStatement, ...]:
         """What an entry's page has said of its licences, the current statement first; empty where it is not known."""
@@ -261,13 +272,13 @@ class ServingStore:
     def slugs_by_title(self, text: str, count: int) -> list[str]:
         """Entries whose title begins with a text, or has a word that does, the shortest first."""
         rows = self._rows(
-            "SELECT slug FROM entries WHERE slug IN (SELECT slug FROM images)"
+            "SELECT slug, length(title) AS length FROM entries WHERE slug IN (SELECT slug FROM images)"
             " AND (substr(lower(title), 1, length(?1)) = ?1 OR instr(lower(title), ' ' || ?1))"
             " ORDER BY length(title), slug LIMIT ?2",
             text,
             count,
         )
-        return [row["slug"] for row in rows]
+        return [row["slug"] for row in sorted(rows, key=lambda row: (row["length"], row["slug"]))[:count]]
 
     def ids_of_entries(self, slugs: Sequence[str]) -> list[int]:
         """All images of some entries."""
@@ -298,18 +309,21 @@ class ServingStore:
 
     def thumbnail(self, image_id: int) -> bytes | None:
         """The WebP thumbnail's bytes; None for an id that the catalog does not hold."""
-        rows = self._rows("SELECT pack, thumb_offset, thumb_length FROM images WHERE image_id = ?", image_id)
+        rows = self._rows(
+            f"SELECT {self._pack_path} AS pack, thumb_offset, thumb_length FROM images i WHERE image_id = ?",  # noqa: S608
+            image_id,
+        )
         if not rows or rows[0]["pack"] is None or rows[0]["thumb_offset"] is None:
             return None
         row = rows[0]
-        place = FileSlice(self._pack(row["pack"]), row["thumb_offset"], row["thumb_length"], self._objects)
+        place = FileSlice(self.path / row["pack"], row["thumb_offset"], row["thumb_length"], self._objects)
         return place.read()
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
         rows = self._rows(
-            f"SELECT i.pack, shown_name, p.member_path, {_digits('file_sha256')}, p.format, p.pack_offset,"  # noqa: S608
-            f" p.pack_length FROM images i JOIN places p USING (image_id) {self.with_files}"
+            f"SELECT {self._pack_path} AS pack, shown_name, p.member_path, {_digits('file_sha256')}, p.format,"  # noqa: S608
+            f" p.pack_offset, p.pack_length FROM images i JOIN places p USING (image_id) {self.with_files}"
             " WHERE image_id = ? ORDER BY p.rowid LIMIT 1",
             image_id,
         )
@@ -321,15 +335,11 @@ class ServingStore:
         return Original(
             name=name,
             format=row["format"] or "",
-            pack=self._pack(row["pack"]) if inside else None,
+            pack=self.path / row["pack"] if inside else None,
             offset=row["pack_offset"] or 0,
             length=row["pack_length"] or 0,
             blob_sha256=row["file_sha256"] or "",
         )
-
-    def _pack(self, pack: int | str) -> Path:
-        """A pack by its number; earlier versions have its path with each image."""
-        return self.path / (pack if isinstance(pack, str) else self._packs[pack])
 
     def sample(self, count: int, seed: int) -> list[int]:
         """A few images from all over the catalog, the same for the same seed."""

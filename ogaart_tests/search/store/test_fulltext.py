@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ogaart.search.store.fulltext import WordMatcher, read_terms
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.words.index import WordIndex
+from ogaart.words.index_layers import WordLayers
 from ogaart.words.index_tables import write_word_index
 
 DDL = """
@@ -64,8 +65,9 @@ def publication() -> Publication:
     def rows(sql: str, *values: object) -> list[sqlite3.Row]:
         return store.execute(sql, values).fetchall()
 
-    columns = ImageColumns(rows, rows)
-    index = WordIndex(rows, columns.entry_of, len(columns.slugs))
+    stored = WordLayers.of(rows)
+    columns = ImageColumns(stored.columns, rows)
+    index = WordIndex(stored.layers, columns.entry_of, len(columns.slugs))
     names = {100 * e + n: Path(name).stem for e, entry in enumerate(ENTRIES) for n, (name, _) in enumerate(entry[3])}
     return Publication(WordMatcher(index, columns.with_colour), columns, names)
 

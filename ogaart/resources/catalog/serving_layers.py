@@ -1,0 +1,92 @@
+"""words.sqlite as its readers see it: an immutable base that publications share, and a file of what differs.
+
+``words-delta.sqlite`` has the same tables: all rows of the entries that differ from the base, and of small tables every
+row. ``replaced_entries`` and ``replaced_images`` name those of the base that do not count any more. All that belongs to
+an entry is in one of the two files, so a query over entries, their images, places, cells and licences is run on each,
+and its rows put together; what is ordered or limited is ordered and limited again by who reads it.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ogaart.resources.catalog.generations import WORDS, WORDS_DELTA
+
+OF_ENTRIES = ("entries", "licence_history")
+"""Tables with the key of an entry in each row."""
+OF_IMAGES = ("images", "places", "cells")
+"""Tables with the id of an image in each row."""
+WHOLE = ("renamed", "renamed_entries", "parts", "families", "frames")
+"""Tables whose rows may differ although no row of their entry did: a file of differences has all of them."""
+
+_KEPT_ENTRIES = "slug NOT IN (SELECT slug FROM delta.replaced_entries)"
+_KEPT_IMAGES = "image_id NOT IN (SELECT image_id FROM delta.replaced_images)"
+_VIEWS_OF_BASE = "".join(
+    f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM {source};"  # noqa: S608 - constants
+    for table, columns, source in (
+        *((table, "*", f"main.{table} WHERE {_KEPT_ENTRIES}") for table in OF_ENTRIES),
+        *((table, "*", f"main.{table} WHERE {_KEPT_IMAGES}") for table in OF_IMAGES if table != "places"),
+        ("places", "rowid AS rowid, *", f"main.places WHERE {_KEPT_IMAGES}"),
+        *((table, "*", f"delta.{table}") for table in (*WHOLE, "info")),
+    )
+)
+_PIXELS = "CREATE TEMP VIEW all_images AS SELECT image_id, pixel_sha256 FROM {own}"
+_PIXELS_BESIDE = _PIXELS + " UNION ALL SELECT image_id, pixel_sha256 FROM {beside}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file of a publication's rows, and that beside it.
+
+    Attributes:
+        path: the file.
+        base: of a file of differences, its base.
+        delta: of a base, the file of differences; None: there is none.
+    """
+
+    path: Path
+    base: Path | None = None
+    delta: Path | None = None
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection on which the tables have the rows of this file that count, for use from any thread.
+
+        The small tables are those of the publication; ``all_images`` has the pixels of every image of both files.
+        """
+        con = sqlite3.connect(immutable(self.path), uri=True, check_same_thread=False)
+        try:
+            con.execute("PRAGMA temp_store = MEMORY")
+            if self.delta is not None:
+                con.execute("ATTACH ? AS delta", (immutable(self.delta),))
+                con.executescript(_VIEWS_OF_BASE)
+                con.execute(_PIXELS_BESIDE.format(own=f"main.images WHERE {_KEPT_IMAGES}", beside="delta.images"))
+            elif self.base is not None:
+                con.execute("ATTACH ? AS base", (immutable(self.base),))
+                kept = _KEPT_IMAGES.replace("delta.", "main.")
+                con.execute(_PIXELS_BESIDE.format(own="main.images", beside=f"base.images WHERE {kept}"))
+            else:
+                con.execute(_PIXELS.format(own="main.images"))
+        except sqlite3.Error:
+            con.close()
+            raise
+        return con
+
+
+def layers_in(folder: Path) -> Sequence[Layer]:
+    """The layers of a publication's folder: its only file, or the base and what differs."""
+    words, delta = folder / WORDS, folder / WORDS_DELTA
+    return (Layer(words, delta=delta), Layer(delta, base=words)) if delta.exists() else (Layer(words),)
+
+
+@contextmanager
+def open_layers(folder: Path) -> Iterator[Sequence[sqlite3.Connection]]:
+    """A connection to each layer of a publication's folder."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(closing(layer.connect())) for layer in layers_in(folder)]
+
+
+def immutable(path: Path) -> str:
+    """URI of a file that never changes, so that SQLite need not look for locks or a journal."""
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
