@@ -89,6 +89,11 @@ class Generation:
         return self.path / WORDS
 
     @property
+    def words_delta(self) -> Path:
+        """What differs from it, if it is a base that publications share; see ``serving_layers``."""
+        return self.path / WORDS_DELTA
+
+    @property
     def index(self) -> Path:
         """The folder of the collection's copy; missing where the collection is on a server."""
         return self.path / INDEX

@@ -32,8 +32,10 @@ _VIEWS_OF_BASE = "".join(
         *((table, "*", f"delta.{table}") for table in (*WHOLE, "info")),
     )
 )
-_PIXELS = "CREATE TEMP VIEW all_images AS SELECT image_id, pixel_sha256 FROM {own}"
-_PIXELS_BESIDE = _PIXELS + " UNION ALL SELECT image_id, pixel_sha256 FROM {beside}"
+_PIXELS = "CREATE TEMP VIEW all_images AS SELECT image_id, pixel_sha256 FROM main.images"
+_KEPT = _KEPT_IMAGES.replace("delta.", "main.")
+_BESIDE = f"UNION ALL SELECT image_id, pixel_sha256 FROM base.images WHERE {_KEPT}"  # noqa: S608
+_BESIDE_BASE = f"WHERE {_KEPT_IMAGES} UNION ALL SELECT image_id, pixel_sha256 FROM delta.images"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,12 @@ class Layer:
             if self.delta is not None:
                 con.execute("ATTACH ? AS delta", (immutable(self.delta),))
                 con.executescript(_VIEWS_OF_BASE)
-                con.execute(_PIXELS_BESIDE.format(own=f"main.images WHERE {_KEPT_IMAGES}", beside="delta.images"))
+                con.execute(f"{_PIXELS} {_BESIDE_BASE}")
             elif self.base is not None:
                 con.execute("ATTACH ? AS base", (immutable(self.base),))
-                kept = _KEPT_IMAGES.replace("delta.", "main.")
-                con.execute(_PIXELS_BESIDE.format(own="main.images", beside=f"base.images WHERE {kept}"))
+                con.execute(f"{_PIXELS} {_BESIDE}")
             else:
-                con.execute(_PIXELS.format(own="main.images"))
+                con.execute(_PIXELS)
         except sqlite3.Error:
             con.close()
             raise

@@ -158,7 +158,8 @@ def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Re
     rows = store.select(
         "SELECT f.image_id, f.kind, f.evidence, i.slug FROM families AS own JOIN families AS f USING (family_id)"
         " JOIN images AS i ON i.image_id = f.image_id"
-        " WHERE own.image_id = ?1 AND f.image_id <> ?1 ORDER BY i.slug = ?2, coalesce(f.evidence, 0) DESC, f.image_id LIMIT ?3",
+        " WHERE own.image_id = ?1 AND f.image_id <> ?1"
+        " ORDER BY i.slug = ?2, coalesce(f.evidence, 0) DESC, f.image_id LIMIT ?3",
         hit.image_id,
         hit.slug,
         MOST_RELATIVES,
