@@ -50,7 +50,8 @@ REBUILD = "ogaart/rebuild"
     metadata={
         **described(IMAGES, history=False, stage=Stage.CATALOG),
         "tables": {table.name: table.comment for table in PUBLIC},
-        "layout": "generations/<number>/{ogaart.duckdb,words.sqlite,index,signatures,patches,packs,manifest.json}",
+        "layout": "generations/<number>/"
+        "{ogaart.duckdb,words.sqlite,words-delta.sqlite,index,signatures,patches,packs,manifest.json}",
     },
 )
 def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:

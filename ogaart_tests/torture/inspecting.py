@@ -1,7 +1,6 @@
 """What a data root holds, compared with an undamaged one, and what must not be in it between runs."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ogaart.core.report import Report
 from ogaart.orchestration.run_status import UNFINISHED
 from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
@@ -173,8 +173,8 @@ def published_whole(world: World, seen: set[int]) -> str | None:
         files = [item] if item.is_file() else [p for p in item.rglob("*") if p.is_file()]
         if sum(p.stat().st_size for p in files) != size:
             return f"generation {generation.number}: {name} has not its size"
-    with sqlite3.connect(f"{generation.words.as_uri()}?mode=ro&immutable=1", uri=True) as words:
-        images = {row[0] for row in words.execute("SELECT image_id FROM images")}
+    with open_layers(generation.path) as layers:
+        images = {row[0] for words in layers for row in words.execute("SELECT image_id FROM images")}
     if images != _points(generation).keys():
         return f"generation {generation.number}: words and index disagree"
     link = world.data / "ogaart.duckdb"

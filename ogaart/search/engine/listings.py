@@ -20,17 +20,18 @@ _OF_ENTRY = """
 SELECT i.image_id, i.width, i.height, min(coalesce(shown_name, '') || '/' || coalesce(p.member_path, '')) AS name
 FROM images AS i LEFT JOIN places AS p USING (image_id) {with_files} WHERE i.slug = ? GROUP BY i.image_id
 """
-_ENTRIES = {
+OF_KIND = {
     "author": "e.author = ?1 OR EXISTS (SELECT 1 FROM json_each(e.collaborators) WHERE value = ?1)",
     "tag": "EXISTS (SELECT 1 FROM json_each(e.tags) WHERE value = ?1)",
 }
-_IMAGES = """
+LISTED = """
 SELECT e.slug, e.licences, e.favourites, e.posted_at, i.image_id
 FROM entries AS e JOIN images AS i USING (slug) WHERE {condition}
 ORDER BY e.slug,
     min(i.width, i.height) < 16 OR max(i.width, i.height) > 3 * min(i.width, i.height),
     abs(max(i.width, i.height) - 160), i.image_id
 """
+"""Pictures of entries that meet a condition of ``OF_KIND``, entry by entry."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -106,7 +107,7 @@ def entries_of(service: SearchService, kind: str, name: str, limit: int, offset:
     field = f"{kind}s"
     with service.store() as (store, blocked):
         spelled = store.spelled(Filters(**{field: (name,)}))[field][0]
-        rows = store.select(_IMAGES.format(condition=_ENTRIES[kind]), spelled)
+        rows = store.select(LISTED.format(condition=OF_KIND[kind]), spelled)
     found: dict[str, list[int]] = {}
     entries: dict[str, Row] = {}
     for row in rows:
