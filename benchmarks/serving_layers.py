@@ -16,7 +16,7 @@ from statistics import median
 from benchmarks.quality.report import cpu
 from ogaart.resources.catalog.generations import Generations
 from ogaart.search.engine.hits import read_hits
-from ogaart.search.engine.listings import OF_KIND, LISTED
+from ogaart.search.engine.listings import LISTED, OF_KIND
 from ogaart.search.engine.showcase import one_each
 from ogaart.search.store.serving_store import ServingStore
 

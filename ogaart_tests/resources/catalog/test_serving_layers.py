@@ -2,15 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.audits import audit_words
 from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.catalog.serving_layers import OF_ENTRIES, OF_IMAGES, WHOLE
+from ogaart.resources.catalog.withdrawals import _served_entries
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.search.engine.hits import read_hits
@@ -95,9 +98,9 @@ def _of_pack(original: Any) -> tuple[object, ...]:
 class Site:
     """Partitions of entries, some of whose pictures are in several entries, as they change."""
 
-    def __init__(self, world: World, index: VectorIndex) -> None:
+    def __init__(self, world: World, index: VectorIndex, partitions: int = 14) -> None:
         self.world, self.index = world, index
-        self.partitions: dict[str, list[str]] = {f"2d/{n:04d}": [f"art-{2 * n}", f"art-{2 * n + 1}"] for n in range(14)}
+        self.partitions = {f"2d/{n:04d}": [f"art-{2 * n}", f"art-{2 * n + 1}"] for n in range(partitions)}
         for key in self.partitions:
             self.commit(key, 0)
 
@@ -166,6 +169,86 @@ def test_any_series_of_differences_answers_as_a_publication_in_full(world: World
     step(NEVER, delta=False)  # all of it becomes a new base
     site.commit("2d/0001", next(steps))
     step(ALWAYS, delta=True)
+
+
+def test_every_table_of_rows_is_of_entries_or_images_or_whole() -> None:
+    assert sorted((*OF_ENTRIES, *OF_IMAGES)) == sorted(serving_rows.ROWS)
+    assert sorted(WHOLE) == sorted(serving_rows.SMALL)
+
+
+@pytest.fixture
+def two_files(world: World, index: VectorIndex) -> tuple[Site, Generation]:
+    """A site, and a publication of it whose rows are in two files."""
+    site = Site(world, index, partitions=6)
+    first = publish(world, index)
+    site.commit("2d/0000", 1)
+    second = publish(world, index, shared=first, previous=first, largest_delta=ALWAYS)
+    assert second.words_delta.exists()
+    return site, second
+
+
+@pytest.mark.parametrize("name", ["words.sqlite", "words-delta.sqlite"])
+def test_nothing_is_taken_over_from_a_file_that_is_not_as_it_was_written(
+    two_files: tuple[Site, Generation], name: str
+) -> None:
+    site, damaged = two_files
+    path = damaged.path / name
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-100] + bytes(100))
+    site.commit("2d/0001", 2)
+
+    found, full = site.publish(damaged, Takedowns(), ALWAYS)
+
+    assert not found.words_delta.exists()
+    assert answers(found) == answers(full)
+
+
+def test_a_new_base_is_not_made_of_a_file_of_differences_that_is_damaged(two_files: tuple[Site, Generation]) -> None:
+    site, damaged = two_files
+    content = damaged.words_delta.read_bytes()
+    damaged.words_delta.unlink()
+    damaged.words_delta.write_bytes(content[:-100] + bytes(100))
+    site.commit("2d/0001", 2)
+
+    found, full = site.publish(damaged, Takedowns(), NEVER)
+
+    assert answers(found) == answers(full)
+
+
+def test_an_index_of_another_version_is_made_again_from_both_files(two_files: tuple[Site, Generation]) -> None:
+    _, published = two_files
+    with opened(published) as store:
+        expected = answers_of_terms(store)
+    published.words_delta.chmod(0o644)
+    with closing(sqlite3.connect(published.words_delta)) as store:
+        store.execute("UPDATE word_index SET version = 1")
+        store.commit()
+
+    with opened(published) as store:
+        found = answers_of_terms(store)
+
+    assert found == expected
+
+
+def answers_of_terms(store: ServingStore) -> dict[str, Any]:
+    words = ("read", "titl", "art", "tree", "common", "png", "0")
+    return {
+        "ids": store.columns.ids.tolist(),
+        "pixels": store.columns.pixels.tolist(),
+        "weights": {word: _listed(store.words.weights(word)) for word in words},
+        "phrase": _listed(store.words.phrase(["titl", "of"])),
+        "vocabulary": store.words.vocabulary,
+    }
+
+
+def test_the_check_of_what_is_withdrawn_sees_both_files(two_files: tuple[Site, Generation]) -> None:
+    _, published = two_files
+
+    served = _served_entries(published, Takedowns(entries=("art-3",)))
+
+    assert served.keys() == {f"art-{n}" for n in range(12)}
+    assert served["art-3"].blocked == served["art-3"].pictures == 2  # its own, and the common one
 
 
 def open_ids(generation: Generation) -> Any:
