@@ -11,11 +11,13 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from sqlite3 import Row
 from statistics import median
 
 from benchmarks.quality.report import cpu
 from ogaart.resources.catalog.generations import Generations
 from ogaart.search.engine.hits import read_hits
+from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.listings import LISTED, OF_KIND
 from ogaart.search.engine.showcase import one_each
 from ogaart.search.store.serving_store import ServingStore
@@ -36,11 +38,29 @@ def tasks(store: ServingStore, chance: random.Random) -> dict[str, Callable[[], 
         "search by a word": lambda: [store.matcher.match(word) for word in single],
         "search by two words": lambda: [store.matcher.match(pair) for pair in pairs],
         "words that begin so": lambda: [store.words.beginning(word[:3]) for word in single],
-        f"{HITS} hits": lambda: [read_hits(store, some) for some in ids],
+        f"rows of {HITS} hits": lambda: [_rows(store, some) for some in ids],
+        "details of a hit": lambda: [_details(store, image_id) for image_id in ids[1]],
         "listing of an author": lambda: [store.select(listing, author) for author in authors],
         "newest and favourites": lambda: [one_each(store, order, 20) for order in ("newest", "favourites")],
         "thumbnails": lambda: [store.thumbnail(i) for i in ids[0]],
     }
+
+
+def _rows(store: ServingStore, ids: Sequence[int]) -> list[Row]:
+    """Read what a page of hits is made of; hits that are remembered would cost nothing."""
+    images = store.image_rows(ids)
+    store.entry_rows(list({row["slug"] for row in images.values()}))
+    return store.place_rows(ids)
+
+
+def _details(store: ServingStore, image_id: int) -> Kinship:
+    """Read what the page of one hit is made of."""
+    _rows(store, [image_id])
+    store.original(image_id)
+    [hit] = read_hits(store, [image_id]).values()
+    linked_with(store, image_id)
+    store.licence_history(hit.slug)
+    return read_kinship(store, hit)
 
 
 def main(given: Sequence[str] | None = None) -> None:

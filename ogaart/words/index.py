@@ -2,8 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -98,39 +97,52 @@ class WordIndex:
     def beginning(self, word: str) -> list[str]:
         """The commonest terms of words that begin so; of equally common ones the first."""
         after = word + "\U0010ffff"
-        words = self._counted("SELECT word, entries, term FROM vocabulary WHERE word >= ? AND word < ?", word, after)
-        meant = json.dumps(sorted({term for term, _ in words.values()}))
+        words = self._counted(
+            "SELECT word, entries, term FROM vocabulary WHERE word >= ? AND word < ?", self._gone_words, word, after
+        )
+        meant = {term for term, _ in words.values()}
         counted = self._counted(
             "SELECT term, images, term FROM terms"
             " WHERE term >= ? AND term < ? OR term IN (SELECT value FROM json_each(?))",
+            self._gone_terms,
             word,
             after,
-            meant,
+            json.dumps([term for term in meant if not word <= term < after]),
         )
         ordered = sorted(counted, key=lambda term: (-counted[term][1], term))
         return ordered[:MOST_EXPANDED]
 
-    def _counted(self, sql: str, *values: str) -> dict[str, tuple[str, int]]:
+    def _counted(self, sql: str, gone: Mapping[str, int], *values: str) -> dict[str, tuple[str, int]]:
         """Words or terms, which ``sql`` selects of one file, with their term and in how many entries or images each is.
 
-        What a file of differences has replaced is counted there, and does not count.
+        Args:
+            sql: selects name, count and term.
+            gone: how often each name is counted in what is not published any more.
+            values: of the statement.
         """
-        counts: Counter[str] = Counter()
-        terms: dict[str, str] = {}
+        found: dict[str, tuple[str, int]] = {}
         for layer in self._layers:
             for name, count, term in layer.rows(sql, *values):
-                counts[name] += count
-                terms[name] = term
-        if len(self._layers) > 1:
-            table = "gone_words" if "FROM vocabulary" in sql else "gone_terms"
-            gone = f"SELECT name, count FROM {table} WHERE name IN (SELECT value FROM json_each(?))"  # noqa: S608
-            counts.subtract({row[0]: row[1] for row in self._layers[-1].rows(gone, json.dumps(list(counts)))})
-        return {name: (terms[name], count) for name, count in counts.items() if count > 0}
+                found[name] = (term, count + (found[name][1] if name in found else -gone.get(name, 0)))
+        return {name: one for name, one in found.items() if one[1] > 0} if gone else found
+
+    @cached_property
+    def _gone_words(self) -> Mapping[str, int]:
+        return self._gone("gone_words")
+
+    @cached_property
+    def _gone_terms(self) -> Mapping[str, int]:
+        return self._gone("gone_terms")
+
+    def _gone(self, table: str) -> dict[str, int]:
+        """In how many entries or images of a base that are not published any more each word or term is."""
+        rows = self._layers[-1].rows(f"SELECT name, count FROM {table}") if len(self._layers) > 1 else []  # noqa: S608
+        return {row[0]: row[1] for row in rows}
 
     @cached_property
     def vocabulary(self) -> dict[str, tuple[str, int]]:
         """The commonest words of titles, tags, authors and names, with their terms and in how many entries each is."""
-        counted = self._counted("SELECT word, entries, term FROM vocabulary")
+        counted = self._counted("SELECT word, entries, term FROM vocabulary", self._gone_words)
         ordered = sorted(counted, key=lambda word: (-counted[word][1], word))
         return {word: counted[word] for word in ordered[:_MOST_WORDS]}
 

@@ -32,30 +32,24 @@ _VIEWS_OF_BASE = "".join(
         *((table, "*", f"delta.{table}") for table in (*WHOLE, "info")),
     )
 )
-_PIXELS = "CREATE TEMP VIEW all_images AS SELECT image_id, pixel_sha256 FROM main.images"
-_KEPT = _KEPT_IMAGES.replace("delta.", "main.")
-_BESIDE = f"UNION ALL SELECT image_id, pixel_sha256 FROM base.images WHERE {_KEPT}"  # noqa: S608
-_BESIDE_BASE = f"WHERE {_KEPT_IMAGES} UNION ALL SELECT image_id, pixel_sha256 FROM delta.images"  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One file of a publication's rows, and that beside it.
+    """One file of a publication's rows.
 
     Attributes:
         path: the file.
-        base: of a file of differences, its base.
         delta: of a base, the file of differences; None: there is none.
     """
 
     path: Path
-    base: Path | None = None
     delta: Path | None = None
 
     def connect(self) -> sqlite3.Connection:
         """A connection on which the tables have the rows of this file that count, for use from any thread.
 
-        The small tables are those of the publication; ``all_images`` has the pixels of every image of both files.
+        The small tables are those of the publication.
         """
         con = sqlite3.connect(immutable(self.path), uri=True, check_same_thread=False)
         try:
@@ -63,12 +57,6 @@ class Layer:
             if self.delta is not None:
                 con.execute("ATTACH ? AS delta", (immutable(self.delta),))
                 con.executescript(_VIEWS_OF_BASE)
-                con.execute(f"{_PIXELS} {_BESIDE_BASE}")
-            elif self.base is not None:
-                con.execute("ATTACH ? AS base", (immutable(self.base),))
-                con.execute(f"{_PIXELS} {_BESIDE}")
-            else:
-                con.execute(_PIXELS)
         except sqlite3.Error:
             con.close()
             raise
@@ -78,7 +66,7 @@ class Layer:
 def layers_in(folder: Path) -> Sequence[Layer]:
     """The layers of a publication's folder: its only file, or the base and what differs."""
     words, delta = folder / WORDS, folder / WORDS_DELTA
-    return (Layer(words, delta=delta), Layer(delta, base=words)) if delta.exists() else (Layer(words),)
+    return (Layer(words, delta=delta), Layer(delta)) if delta.exists() else (Layer(words),)
 
 
 @contextmanager

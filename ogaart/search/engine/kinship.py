@@ -102,7 +102,8 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
     """
     if not store.knows_kinship:
         return Kinship()
-    cells = store.select(
+    cells = store.select_of(
+        hit.image_id,
         "SELECT number, x, y, width, height, kind, coalesce(name, '') AS name, confidence,"
         " coalesce(source, '') AS source FROM cells WHERE image_id = ? ORDER BY number",
         hit.image_id,
@@ -137,19 +138,18 @@ def count_cells(store: ServingStore, image_id: int) -> int:
     """How many cells a picture has; 0 in a publication that does not know."""
     if not store.knows_kinship:
         return 0
-    rows = store.select("SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)
-    return sum(int(row["cells"]) for row in rows)
+    rows = store.select_of(image_id, "SELECT count(*) AS cells FROM cells WHERE image_id = ?", image_id)
+    return int(rows[0]["cells"])
 
 
 def linked_with(store: ServingStore, image_id: int) -> frozenset[int]:
     """The images that contain one or are contained in it, by exact pixels."""
-    if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
+    if not store.knows_parts:
         return frozenset()
     rows = store.select(
-        "WITH own AS (SELECT pixel_sha256 FROM all_images WHERE image_id = ?)"
-        " SELECT image_id FROM images WHERE pixel_sha256 IN"
-        " (SELECT whole FROM parts WHERE part IN own UNION SELECT part FROM parts WHERE whole IN own)",
-        image_id,
+        "SELECT image_id FROM images WHERE pixel_sha256 IN"
+        " (SELECT whole FROM parts WHERE part = ?1 UNION SELECT part FROM parts WHERE whole = ?1)",
+        bytes.fromhex(store.pixel_sha256(image_id) or ""),
     )
     return frozenset(row["image_id"] for row in rows)
 
@@ -174,7 +174,7 @@ def _family(store: ServingStore, hit: Hit, blocked: Collection[int]) -> tuple[Re
 
 def _parts(store: ServingStore, hit: Hit, blocked: Collection[int], *, of: str, other: str) -> tuple[SharedPart, ...]:
     """The published links of a picture: as the ``part`` of others, or as the ``whole`` that contains them."""
-    if not store.select("SELECT 1 FROM sqlite_master WHERE name = 'parts'"):
+    if not store.knows_parts:
         return ()
     rows = store.select(
         "SELECT i.image_id, i.slug, p.x, p.y, p.width, p.height, p.share,"  # noqa: S608 - two constants

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,6 +32,13 @@ class ServingDatabase:
         self._layers = [_LayerRows(layer) for layer in layers_in(folder)]
         self.whole_rows = self._layers[-1].rows
         """All rows of a query over tables of which one file has all rows; see ``serving_layers``."""
+        self._beside: frozenset[int | str] = frozenset()
+        """The images and entries that a file of differences has."""
+        if len(self._layers) > 1:
+            images, entries = (
+                self.whole_rows(sql) for sql in ("SELECT image_id FROM images", "SELECT slug FROM entries")
+            )
+            self._beside = frozenset(row[0] for row in (*images, *entries))
 
     def close(self) -> None:
         """Close every idle connection; those in use close with their request."""
@@ -44,6 +51,12 @@ class ServingDatabase:
         for layer in self._layers[1:]:
             found += layer.rows(sql, *values)
         return found
+
+    def rows_of(self, keys: Collection[int] | Collection[str], sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query over what belongs to some images or some entries, from the files that have these."""
+        if len(self._layers) == 1 or not any(key in self._beside for key in keys):
+            return self._layers[0].rows(sql, *values)
+        return self.whole_rows(sql, *values) if all(key in self._beside for key in keys) else self.rows(sql, *values)
 
     def has(self, table: str, column: str = "") -> bool:
         """Whether there is a table, and a column in it; publications of earlier versions lack some."""

@@ -108,6 +108,7 @@ class ImageColumns:
         self._by_id = np.argsort(self.ids)
         self._sorted_ids = self.ids[self._by_id]
         self._shared: Mask = (np.bincount(self.pixels)[self.pixels] > 1) if len(ids) else np.zeros(0, bool)
+        self._by_pixels = np.argsort(self.pixels, kind="stable")
         self.values = _entry_values(entry_rows)
         self.slugs = self.values["slug"].names
         self.starts: NDArray[np.int64] = np.searchsorted(self.entry_of, np.arange(len(self.slugs)))
@@ -123,6 +124,13 @@ class ImageColumns:
             return np.full(len(wanted), -1)
         places = np.minimum(np.searchsorted(self._sorted_ids, wanted), len(self.ids) - 1)
         return np.where(self._sorted_ids[places] == wanted, self._by_id[places], -1)
+
+    def with_pixels_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of the images that have the pixels of some rows, these among them, rising; -1 has none."""
+        wanted = np.unique(self.pixels[rows[rows >= 0]])
+        starts, ends = (np.searchsorted(self.pixels, wanted, side, self._by_pixels) for side in ("left", "right"))
+        found = [self._by_pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
     def nothing(self) -> Mask:
         """A mask without any image."""

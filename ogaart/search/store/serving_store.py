@@ -22,9 +22,6 @@ from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.search.store.remembered_hits import MOST_WRITTEN, RememberedHits
 from ogaart.words.index import WordIndex
 
-_PIXELS_OF = "SELECT pixel_sha256 FROM all_images WHERE image_id IN (SELECT value FROM json_each(?))"
-"""The pixels of some images, in whatever file of the publication these are."""
-
 
 @dataclass(frozen=True)
 class Brief:
@@ -74,6 +71,7 @@ class ServingStore:
         self._pack_path = "(SELECT path FROM packs WHERE packs.pack = i.pack)" if numbered else "i.pack"
         """A pack's path: earlier versions have it with each image."""
         self.knows_kinship = self._database.has("families")
+        self.knows_parts = self._database.has("parts")
         indexed = self._database.word_layers()
         self.columns = ImageColumns(indexed.columns, self._rows)
         # By row, read once: each search looks hundreds of images up.
@@ -96,6 +94,10 @@ class ServingStore:
     def select_whole(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Rows of a query over the tables of relations alone (``serving_layers.WHOLE``), of which one file has all."""
         return self._database.whole_rows(sql, *values)
+
+    def select_of(self, image_id: int, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Rows of a query over what belongs to one image."""
+        return self._database.rows_of([image_id], sql, *values)
 
     def _read_info(self, number: int) -> Info:
         pairs = {row["key"]: row["value"] for row in self._database.whole_rows("SELECT key, value FROM info")}
@@ -133,7 +135,8 @@ class ServingStore:
 
     def palettes(self, ids: Sequence[int]) -> dict[int, tuple[tuple[int, float], ...]]:
         """Main colours of the images as 0xRRGGBB with their shares."""
-        rows = self._rows(
+        rows = self._database.rows_of(
+            ids,
             "SELECT image_id, palette, palette_shares FROM images WHERE image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
         )
@@ -170,17 +173,13 @@ class ServingStore:
 
     def with_pixels_of(self, ids: Sequence[int]) -> list[int]:
         """Images of exactly the pixels of some images, in every entry, these among them."""
-        if not ids:
-            return []
-        rows = self._rows(
-            f"SELECT image_id FROM images WHERE pixel_sha256 IN ({_PIXELS_OF})",  # noqa: S608
-            json.dumps(list(ids)),
-        )
-        return [row["image_id"] for row in rows]
+        rows = self.columns.with_pixels_of(self.columns.rows(ids))
+        return [int(image_id) for image_id in self.columns.ids[rows].tolist()]
 
     def pixel_sha256(self, image_id: int) -> str | None:
         """The hash of an image's pixels; None for an id that the catalog does not hold."""
-        rows = self._rows("SELECT lower(hex(pixel_sha256)) AS pixels FROM images WHERE image_id = ?", image_id)
+        query = "SELECT lower(hex(pixel_sha256)) AS pixels FROM images WHERE image_id = ?"
+        rows = self._database.rows_of([image_id], query, image_id)
         return str(rows[0]["pixels"]) if rows else None
 
     def same_pixels(self, pixel_sha256: str) -> list[int]:
@@ -200,7 +199,8 @@ class ServingStore:
 
     def image_rows(self, ids: Sequence[int]) -> dict[int, sqlite3.Row]:
         """The images' rows, by id."""
-        rows = self._rows(
+        rows = self._database.rows_of(
+            ids,
             "SELECT *, lower(hex(pixel_sha256)) AS pixels FROM images"
             " WHERE image_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(ids)),
@@ -211,7 +211,8 @@ class ServingStore:
         """Sizes of the images and the files that they are in, by id."""
         found = self._names.known(ids)
         if unread := [image_id for image_id in ids if image_id not in found]:
-            rows = self._rows(
+            rows = self._database.rows_of(
+                unread,
                 "SELECT i.image_id, i.width, i.height, shown_name, p.member_path"  # noqa: S608
                 f" FROM images i LEFT JOIN places p USING (image_id) {self.with_files}"
                 " WHERE i.image_id IN (SELECT value FROM json_each(?)) ORDER BY p.rowid DESC",
@@ -225,13 +226,15 @@ class ServingStore:
 
     def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
         """Every place of the pixels of these images, in whatever entry, in the catalog's order."""
-        rows = self._rows(
+        same = self.with_pixels_of(ids)
+        rows = self._database.rows_of(
+            same,
             "SELECT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
             f" {_digits('file_sha256')}, {_digits('p.sha256')}, p.format, p.bytes,"
             " i.slug, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.licences, e.page_url"
             f" FROM images i JOIN places p ON p.image_id = i.image_id {self.with_files}"
-            f" JOIN entries e ON e.slug = i.slug WHERE i.pixel_sha256 IN ({_PIXELS_OF})",
-            json.dumps(list(ids)),
+            f" JOIN entries e ON e.slug = i.slug WHERE i.image_id IN (SELECT value FROM json_each(?))",
+            json.dumps(same),
         )
         return sorted(rows, key=lambda row: (row["image_id"], row["nth"]))
 
@@ -239,7 +242,8 @@ class ServingStore:
         """What an entry's page has said of its licences, the current statement first; empty where it is not known."""
         if not self._has_licence_history:
             return ()
-        rows = self._rows(
+        rows = self._database.rows_of(
+            [slug],
             "SELECT licences, first_read_at, last_read_at, changed_at FROM licence_history"
             " WHERE slug = ? ORDER BY first_read_at DESC",
             slug,
@@ -256,9 +260,8 @@ class ServingStore:
 
     def entry_rows(self, slugs: Sequence[str]) -> dict[str, sqlite3.Row]:
         """The entries' rows, by slug."""
-        rows = self._rows(
-            "SELECT * FROM entries WHERE slug IN (SELECT value FROM json_each(?))", json.dumps(list(slugs))
-        )
+        query = "SELECT * FROM entries WHERE slug IN (SELECT value FROM json_each(?))"
+        rows = self._database.rows_of(slugs, query, json.dumps(list(slugs)))
         return {row["slug"]: row for row in rows}
 
     def spelled(self, filters: Filters) -> Filters:
@@ -309,7 +312,8 @@ class ServingStore:
 
     def thumbnail(self, image_id: int) -> bytes | None:
         """The WebP thumbnail's bytes; None for an id that the catalog does not hold."""
-        rows = self._rows(
+        rows = self._database.rows_of(
+            [image_id],
             f"SELECT {self._pack_path} AS pack, thumb_offset, thumb_length FROM images i WHERE image_id = ?",  # noqa: S608
             image_id,
         )
@@ -321,7 +325,8 @@ class ServingStore:
 
     def original(self, image_id: int) -> Original | None:
         """Where the picture file's own bytes are; None for an id that the catalog does not hold."""
-        rows = self._rows(
+        rows = self._database.rows_of(
+            [image_id],
             f"SELECT {self._pack_path} AS pack, shown_name, p.member_path, {_digits('file_sha256')}, p.format,"  # noqa: S608
             f" p.pack_offset, p.pack_length FROM images i JOIN places p USING (image_id) {self.with_files}"
             " WHERE image_id = ? ORDER BY p.rowid LIMIT 1",
