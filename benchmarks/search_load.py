@@ -34,13 +34,13 @@ from ogaart.imaging.identity import image_id
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness.grounds import without_ground
-from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.serving import rows as serving_rows
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.settings import Settings
 from ogaart.sites.licences import LICENCES, uses

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("resources.publications",),
     ("resources.catalog",),
-    ("resources.cells",),
+    ("resources.cells", "resources.serving"),
     ("resources.index", "resources.patches"),
     ("resources.platform",),
     ("resources.site", "resources.embedding", "resources.moderation"),

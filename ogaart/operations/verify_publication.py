@@ -23,12 +23,12 @@ from ogaart.resources.catalog.generations import (
 )
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit
-from ogaart.resources.catalog.serving_layers import immutable, layers_in
 from ogaart.resources.cells.pieces import pieces_in
 from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.patches.runs import runs_in
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
+from ogaart.resources.serving.layers import immutable, layers_in
 from ogaart.resources.storage.file_hashes import changed_files
 from ogaart.resources.storage.packs import pack_is_as_written
 

@@ -25,12 +25,12 @@ from ogaart.likeness import features, signatures
 from ogaart.likeness.grounds import without_ground
 from ogaart.likeness.patches import patches as patches_of
 from ogaart.likeness.query_patches import QueryPatches
-from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.index.base import Point
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.payload import payload
 from ogaart.resources.patches.runs import write_run
+from ogaart.resources.serving import rows as serving_rows
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.rows import EntryRow, ImageRow
 from ogaart.resources.storage.schema import ENTRIES as ENTRY_TABLE

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ogaart.core.report import Report
 from ogaart.orchestration.run_status import UNFINISHED
 from ogaart.resources.catalog.generations import Generation, Generations
-from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.serving.layers import open_layers
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.generations import AuditRow, Generation
-from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.serving.layers import open_layers
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.vectors import Vectors
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.serving.layers import WORDS, WORDS_DELTA
 from ogaart.resources.storage.atomic_files import (
     TEMPORARY,
     point_link,
@@ -29,8 +30,6 @@ from ogaart.resources.storage.file_hashes import linked_hashes, record_hashes
 from ogaart.resources.storage.sealed_json import open_json
 
 CATALOG = "ogaart.duckdb"
-WORDS = "words.sqlite"
-WORDS_DELTA = "words-delta.sqlite"
 INDEX = "index"
 PACKS = "packs"
 SIGNATURES = "signatures"
@@ -90,7 +89,7 @@ class Generation:
 
     @property
     def words_delta(self) -> Path:
-        """What differs from it, if it is a base that publications share; see ``serving_layers``."""
+        """What differs from it, if it is a base that publications share; see ``serving.layers``."""
         return self.path / WORDS_DELTA
 
     @property

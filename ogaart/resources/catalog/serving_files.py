@@ -3,7 +3,7 @@
 The service opens no DuckDB: an analyst may hold that file open for writing, which locks everybody else out.
 
 A publication that takes over what did not change links the words.sqlite of the one before, its base, and writes what
-differs from it to words-delta.sqlite (see ``serving_layers``), which is a copy of that of the one before with the rows
+differs from it to words-delta.sqlite (see ``serving.layers``), which is a copy of that of the one before with the rows
 of affected entries written again. Once that has more than a share of the base's pictures, both become a new base.
 """
 
@@ -19,10 +19,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generation_files import link_file
-from ogaart.resources.catalog.generations import HASHES, WORDS, WORDS_DELTA
-from ogaart.resources.catalog.serving_layers import OF_ENTRIES, immutable
-from ogaart.resources.catalog.serving_rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
+from ogaart.resources.catalog.generations import HASHES
 from ogaart.resources.catalog.signature_files import SIGNATURE
+from ogaart.resources.serving.layers import OF_ENTRIES, WORDS, WORDS_DELTA, immutable
+from ogaart.resources.serving.rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
 from ogaart.resources.storage.array_parts import Rows, write_array
 from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
 from ogaart.resources.storage.sql import literal

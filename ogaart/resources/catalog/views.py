@@ -9,8 +9,8 @@ import duckdb
 from ogaart.core.stages import Stage
 from ogaart.resources.catalog import lineage
 from ogaart.resources.catalog.macros import MACROS, similar
-from ogaart.resources.catalog.serving_rows import INDEXES, serving_ddl
 from ogaart.resources.catalog.tables import layout
+from ogaart.resources.serving.rows import INDEXES, serving_ddl
 from ogaart.resources.storage.sql import comment_on
 
 

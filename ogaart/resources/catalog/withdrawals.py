@@ -17,10 +17,10 @@ from pathlib import Path
 import duckdb
 
 from ogaart.resources.catalog.audits import Audit
-from ogaart.resources.catalog.generations import CATALOG, WORDS, Generation, Generations
+from ogaart.resources.catalog.generations import CATALOG, Generation, Generations
 from ogaart.resources.catalog.history import History, picture_changes
-from ogaart.resources.catalog.serving_layers import open_layers
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.serving.layers import WORDS, open_layers
 
 CHECK = "withdrawals"
 ACCEPT_LOSSES = "ogaart/accept_losses"

@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ogaart.resources.catalog.serving_layers import Layer, layers_in
+from ogaart.resources.serving.layers import ServingLayer, layers_in
 from ogaart.words.index_layers import WordLayers
 from ogaart.words.index_tables import VERSION, write_word_index
 
@@ -31,7 +31,7 @@ class ServingDatabase:
     def __init__(self, folder: Path) -> None:
         self._layers = [_LayerRows(layer) for layer in layers_in(folder)]
         self.whole_rows = self._layers[-1].rows
-        """All rows of a query over tables of which one file has all rows; see ``serving_layers``."""
+        """All rows of a query over tables of which one file has all rows; see ``serving.layers``."""
         self._beside: frozenset[int | str] = frozenset()
         """The images and entries that a file of differences has."""
         if len(self._layers) > 1:
@@ -101,7 +101,7 @@ class ServingDatabase:
 class _LayerRows:
     """Reads of one file."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: ServingLayer) -> None:
         self._layer = layer
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
 

@@ -92,7 +92,7 @@ class ServingStore:
         return self._rows(sql, *values)
 
     def select_whole(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Rows of a query over the tables of relations alone (``serving_layers.WHOLE``), of which one file has all."""
+        """Rows of a query over the tables of relations alone (``serving.layers.WHOLE``), of which one file has all."""
         return self._database.whole_rows(sql, *values)
 
     def select_of(self, image_id: int, sql: str, *values: Any) -> list[sqlite3.Row]:

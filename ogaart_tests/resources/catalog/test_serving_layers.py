@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ogaart.resources.catalog import serving_rows
 from ogaart.resources.catalog.audits import audit_words
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.catalog.serving_layers import OF_ENTRIES, OF_IMAGES, WHOLE
 from ogaart.resources.catalog.withdrawals import _served_entries
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.serving import rows as serving_rows
+from ogaart.resources.serving.layers import OF_ENTRIES, OF_IMAGES, WHOLE
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.kinship import count_cells, linked_with, read_kinship
 from ogaart.search.engine.showcase import one_each

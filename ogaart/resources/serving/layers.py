@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ogaart.resources.catalog.generations import WORDS, WORDS_DELTA
-
+WORDS = "words.sqlite"
+WORDS_DELTA = "words-delta.sqlite"
 OF_ENTRIES = ("entries", "licence_history")
 """Tables with the key of an entry in each row."""
 OF_IMAGES = ("images", "places", "cells")
@@ -35,7 +35,7 @@ _VIEWS_OF_BASE = "".join(
 
 
 @dataclass(frozen=True)
-class Layer:
+class ServingLayer:
     """One file of a publication's rows.
 
     Attributes:
@@ -63,10 +63,10 @@ class Layer:
         return con
 
 
-def layers_in(folder: Path) -> Sequence[Layer]:
+def layers_in(folder: Path) -> Sequence[ServingLayer]:
     """The layers of a publication's folder: its only file, or the base and what differs."""
     words, delta = folder / WORDS, folder / WORDS_DELTA
-    return (Layer(words, delta=delta), Layer(delta)) if delta.exists() else (Layer(words),)
+    return (ServingLayer(words, delta=delta), ServingLayer(delta)) if delta.exists() else (ServingLayer(words),)
 
 
 @contextmanager

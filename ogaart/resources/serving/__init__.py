@@ -1,0 +1,1 @@
+"""words.sqlite, the rows that the search service reads: its tables, and a publication's files of it as one."""
