@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.resources.serving.layers import MANIFEST as MANIFEST
 from ogaart.resources.serving.layers import WORDS, WORDS_DELTA
 from ogaart.resources.storage.atomic_files import (
     TEMPORARY,
@@ -36,7 +37,6 @@ SIGNATURES = "signatures"
 PATCHES = "patches"
 CELLS = "cells"
 PROJECTION = "projection.npz"
-MANIFEST = "manifest.json"
 AUDITS = "audits.json"
 INPUTS = "inputs.json"
 HASHES = "hashes.json"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ogaart.resources.catalog.generation_files import link_file
 from ogaart.resources.catalog.generations import HASHES
 from ogaart.resources.catalog.signature_files import SIGNATURE
-from ogaart.resources.serving.layers import OF_ENTRIES, WORDS, WORDS_DELTA, immutable
+from ogaart.resources.serving.layers import OF_ENTRIES, WORDS, WORDS_DELTA, has_delta, immutable
 from ogaart.resources.serving.rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
 from ogaart.resources.storage.array_parts import Rows, write_array
 from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
@@ -152,7 +152,7 @@ def _choose_differing(con: duckdb.DuckDBPyConnection, shared: Path) -> None:
 
 def _overridden(shared: Path) -> list[str]:
     """The entries of which a publication's file of differences, if it has one, tells and not its base."""
-    if not (shared / WORDS_DELTA).exists():
+    if not has_delta(shared):
         return []
     if not is_as_recorded(shared, shared / HASHES, (WORDS_DELTA,)):
         raise _Damaged
@@ -169,7 +169,7 @@ def _delta_pays(con: duckdb.DuckDBPyConnection, shared: Path, largest: float) ->
     try:
         with closing(sqlite3.connect(immutable(shared / WORDS), uri=True)) as base:
             of_base = _count(base, "images")
-        if (shared / WORDS_DELTA).exists():
+        if has_delta(shared):
             with closing(sqlite3.connect(immutable(shared / WORDS_DELTA), uri=True)) as delta:
                 pictures += _count(delta, "images") + _count(delta, "replaced_images")
     except sqlite3.Error:
@@ -182,7 +182,7 @@ def _write_delta(con: duckdb.DuckDBPyConnection, folder: Path, info: Mapping[str
     if not is_as_recorded(shared, shared / HASHES, (WORDS,)):
         raise _Damaged
     link_file(shared / WORDS, folder / WORDS)
-    there = (shared / WORDS_DELTA).exists()
+    there = has_delta(shared)
     if there and not copy_as_recorded(shared, shared / HASHES, WORDS_DELTA, folder / WORDS_DELTA):
         raise _Damaged
     with (

@@ -6,12 +6,14 @@ an entry is in one of the two files, so a query over entries, their images, plac
 and its rows put together; what is ordered or limited is ordered and limited again by who reads it.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+MANIFEST = "manifest.json"
 WORDS = "words.sqlite"
 WORDS_DELTA = "words-delta.sqlite"
 OF_ENTRIES = ("entries", "licence_history")
@@ -64,9 +66,32 @@ class ServingLayer:
 
 
 def layers_in(folder: Path) -> Sequence[ServingLayer]:
-    """The layers of a publication's folder: its only file, or the base and what differs."""
+    """The layers of a publication's folder: its only file, or the base and what differs.
+
+    Raises:
+        sqlite3.DatabaseError: the file of what differs was published and is lost: the base alone is of another moment.
+    """
     words, delta = folder / WORDS, folder / WORDS_DELTA
-    return (ServingLayer(words, delta=delta), ServingLayer(delta)) if delta.exists() else (ServingLayer(words),)
+    return (ServingLayer(words, delta=delta), ServingLayer(delta)) if has_delta(folder) else (ServingLayer(words),)
+
+
+def has_delta(folder: Path) -> bool:
+    """Whether a publication has a file of what differs; errors as ``layers_in``."""
+    delta = folder / WORDS_DELTA
+    if delta.exists():
+        return True
+    if _was_published(delta):
+        raise sqlite3.DatabaseError(f"{delta} is missing: run `ogaart verify --repair`")
+    return False
+
+
+def _was_published(path: Path) -> bool:
+    """Whether the manifest beside a file names it; one that is damaged is reported where publications are opened."""
+    with suppress(OSError, ValueError):
+        manifest = json.loads((path.parent / MANIFEST).read_bytes())
+        files = manifest.get("files") if isinstance(manifest, dict) else None
+        return isinstance(files, dict) and path.name in files
+    return False
 
 
 @contextmanager

@@ -204,6 +204,29 @@ def test_nothing_is_taken_over_from_a_file_that_is_not_as_it_was_written(
     assert answers(found) == answers(full)
 
 
+def test_a_publication_is_not_read_without_the_file_of_differences_that_it_had(
+    two_files: tuple[Site, Generation],
+) -> None:
+    _, damaged = two_files
+    damaged.words_delta.unlink()
+
+    with pytest.raises(sqlite3.DatabaseError, match=r"words-delta\.sqlite is missing: run `ogaart verify --repair`"):
+        ServingStore(damaged.path, damaged.number)
+
+
+@pytest.mark.parametrize("largest", [ALWAYS, NEVER])
+def test_what_follows_a_lost_file_of_differences_answers_as_one_in_full(
+    two_files: tuple[Site, Generation], largest: float
+) -> None:
+    site, damaged = two_files
+    damaged.words_delta.unlink()
+    site.commit("2d/0001", 2)
+
+    found, full = site.publish(damaged, Takedowns(), largest)
+
+    assert answers(found) == answers(full)
+
+
 def test_a_new_base_is_not_made_of_a_file_of_differences_that_is_damaged(two_files: tuple[Site, Generation]) -> None:
     site, damaged = two_files
     content = damaged.words_delta.read_bytes()
