@@ -21,11 +21,14 @@ def reports(everything: bool, close: str | None, outcome: str, as_json: bool) ->
 
     To remove a reported picture, entry or author from search, use `ogaart block`.
     """
-    from ogaart.resources.moderation.shared_lines import lines_of
+    from ogaart.resources.moderation.line_log import lines_of
     from ogaart.resources.moderation.visitor_reports import VisitorReports
     from ogaart.resources.storage.data_root import DataRoot
 
-    with guard() as settings, closing(lines_of(settings, DataRoot.of(settings).reports)) as log:
+    with (
+        guard() as settings,
+        closing(lines_of(settings, DataRoot.of(settings).reports, read_only=close is None)) as log,
+    ):
         stored = VisitorReports(log)
         if close is not None and not stored.close(close, outcome):
             raise click.UsageError(f"no open report has the id {close!r}; `ogaart reports` lists them")

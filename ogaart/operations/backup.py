@@ -16,6 +16,7 @@ from pathlib import Path
 from ogaart.core.errors import BadChoice
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
+from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.platform import Stores
 from ogaart.resources.state.sqlite_files import log_of
 from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
@@ -59,8 +60,10 @@ def backup(settings: Settings, folder: Path) -> Report:
     _mirror(report, "vectors", _files(root, root.vectors), folder, same=_same_size)
     _mirror(report, "derived", _files(root, root.derived), folder, same=_same_size)
     _mirror(report, "projections", _files(root, root.projections), folder, same=lambda _old, _new: False)
-    for name, path in (("decisions", root.decisions), ("reports", root.reports), ("identity", root.identity)):
-        _mirror(report, name, [(path, path.name)] if path.exists() else [], folder, same=lambda _old, _new: False)
+    for log in (stores.decisions, stores.reports):
+        _mirror(report, log.folder.name, _log_files(root, log), folder, same=_same_time)
+    identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
+    _mirror(report, "identity", identity, folder, same=lambda _old, _new: False)
     _mirror(report, "history", _files(root, root.history), folder, same=lambda _old, _new: False)
     queries = folder / "queries.toml"
     shutil.copyfile(settings.queries, queries)
@@ -82,6 +85,12 @@ def _kept_tables(cut: Cut) -> list[tuple[Path, str]]:
     """Each table's object, and the fixed name under which the copy holds it."""
     stages = {stage.value for stage in BACKED_UP_STAGES}
     return [(path, key.name) for key, path in cut.files.items() if key.kind != PACKS and key.stage in stages]
+
+
+def _log_files(root: DataRoot, log: LineLog) -> Iterator[tuple[Path, str]]:
+    yield from _files(root, log.folder)
+    if log.file_before is not None:
+        yield log.file_before, log.file_before.name
 
 
 def _files(root: DataRoot, folder: Path) -> Iterator[tuple[Path, str]]:

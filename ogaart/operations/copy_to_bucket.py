@@ -20,8 +20,7 @@ from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.resources.catalog.generations import HASHES, Generation, Generations
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.shared_lines import SharedLines, damaged_numbers
+from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.objects.factory import COPYING, OWNER
 from ogaart.resources.objects.folder import Folder
 from ogaart.resources.objects.store import ObjectStore
@@ -236,14 +235,15 @@ class _Copying:
         self._add("fetch records", len(new), sum(record.line_bytes for record in new))
 
     def _logs(self) -> None:
-        files = [FileLines(path) for path in (self._source.decisions, self._source.reports) if path.exists()]
-        for file in files:
-            log = SharedLines(self._state, self._objects, FileLines(self._state.folder / file.path.name))
-            if damaged := damaged_numbers(file):
-                self._damaged.append(f"{file.path}, line {damaged[0]}")
-            elif not self._dry_run:
-                log.add_older(file)
-        self._add("takedowns and reports", len(files), sum(file.size() for file in files))
+        found = 0, 0
+        own = StateDatabase(Settings(data=self._source.root, database_url=None, objects=None), read_only=True)
+        for folder in (self._source.decisions, self._source.reports):
+            lines = LineLog(own, Folder(), folder).stored()  # the database of the source is not opened
+            self._damaged += [line.where for line in lines.values() if not line.is_whole]
+            found = found[0] + len(lines), found[1] + sum(len(line.content) for line in lines.values())
+            if not self._damaged and not self._dry_run:
+                LineLog(self._state, self._objects, self._state.folder / folder.name).add(lines)
+        self._add("takedowns and reports", *found)
 
     def _small_files(self) -> None:
         """What lies in the folder of the host that publishes, and the waits that the site has required."""

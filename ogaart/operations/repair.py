@@ -18,7 +18,6 @@ from ogaart.operations.verify import COLUMNS, Verification
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.moderation.shared_lines import shared_logs
 from ogaart.resources.objects.factory import FOLDERS
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
@@ -93,8 +92,9 @@ def _repair_state(stores: Stores, found: list[Damage]) -> None:
     if any(problem.fetch_records for problem in found):
         for folder in [*misplaced, *([journal] if journal.is_dir() else [])]:
             _delete(stores, folder)
+    logs = (stores.decisions, stores.reports)
     if any(problem.shared or problem.fetch_records for problem in found):
-        for log in shared_logs((stores.decisions, stores.reports)):
+        for log in logs:
             log.repair()
         Publications(stores.state, stores.objects).repair()
     if any(problem.fetch_records for problem in found):
@@ -104,6 +104,8 @@ def _repair_state(stores: Stores, found: list[Damage]) -> None:
         stores.fetch_records.repair()
         put_back(stores.state, facts)
         stores.tables.objects.remake()
+        for log in logs:
+            log.repair()  # the rows of the new database
         stores.close()
     elif any(problem.facts for problem in found):
         delete_damaged_facts(stores.state)

@@ -8,7 +8,7 @@ import click
 
 from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.moderation.shared_lines import lines_of
+from ogaart.resources.moderation.line_log import lines_of
 from ogaart.resources.moderation.takedowns import Kind, decide, decision_lines, read_decisions
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.filters import Filters
@@ -74,7 +74,7 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
 
 def listing(settings: Settings) -> list[dict[str, str]]:
     """What is blocked, with the newest reason."""
-    with closing(lines_of(settings, DataRoot.of(settings).decisions)) as log:
+    with closing(lines_of(settings, DataRoot.of(settings).decisions, read_only=True)) as log:
         blocked = read_decisions(log)
         newest = {(found["what"], found["value"]): found for found in decision_lines(log)}
     values: dict[Kind, tuple[str, ...]] = {

@@ -9,7 +9,6 @@ from pathlib import Path
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.operations.preconditions import refuse_while_running
-from ogaart.resources.moderation.shared_lines import SharedLines, shared_logs
 from ogaart.resources.platform import Stores
 from ogaart.resources.site.earlier_facts import adopt_facts, earlier_facts
 from ogaart.resources.storage.objects import named_paths
@@ -39,14 +38,14 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
         whole = [(path, record) for path, record in files if record is not None]
         facts = list(earlier_facts(stores.root.site))
         known = [found for found in facts if found.fact is not None]
-        lines = _lines_of_before(stores)
+        logs = [log for log in (stores.decisions, stores.reports) if log.file_before is not None]
         named = named_paths(stores.root.root)
         tables = [Path(entry.path) for _, entry in named if entry.is_file(follow_symlinks=False)]
         for what, paths in (
             ("fetch records", [path for path, _ in whole]),
             ("the delay, robots.txt and sweeps", [found.path for found in known]),
             ("tables and packs", tables),
-            ("takedowns and reports", [log.before for log in lines]),
+            ("takedowns and reports", [log.file_before for log in logs if log.file_before is not None]),
         ):
             size = sum(path.stat().st_size for path in paths)
             done = "no" if dry_run else "yes"
@@ -57,13 +56,11 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
             adopt_facts(stores.state, known)
         if tables and not dry_run:
             stores.tables.objects.adopt()
-        torn = [log for log in lines if log.damaged_before()]
-        for log in lines if not dry_run else ():
-            if log not in torn:
+        torn = [log.damaged_before()[0] for log in logs if log.damaged_before()]
+        for log in logs if not dry_run else ():
+            if not log.damaged_before():
                 log.adopt()
-    report.errors += [
-        f"{log.before}, line {log.damaged_before()[0]}: not as it was written: correct or delete it" for log in torn
-    ]
+    report.errors += [f"{where}: not as it was written: correct or delete it" for where in torn]
     report.exit_code = EXIT_DAMAGED if torn else 0
     damaged = [path for path, record in files if record is None]
     damaged += [found.path for found in facts if found.fact is None]
@@ -73,11 +70,6 @@ def upgrade(settings: Settings, *, dry_run: bool = False) -> Report:
             "requested again when they are needed"
         )
         report.exit_code = EXIT_DAMAGED
-    elif (whole or known or tables or lines) and dry_run:
+    elif (whole or known or tables or logs) and dry_run:
         report.errors.append("Nothing changed (dry run). Run `ogaart upgrade` to upgrade.")
     return report
-
-
-def _lines_of_before(stores: Stores) -> list[SharedLines]:
-    """The shared logs whose lines lie in a file of this data root as well."""
-    return [log for log in shared_logs((stores.decisions, stores.reports)) if log.before.exists()]

@@ -28,8 +28,7 @@ from ogaart.resources.catalog.generations import DECIDED, Generations
 from ogaart.resources.catalog.table_views import connect
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.moderation.line_log import LineLog
-from ogaart.resources.moderation.shared_lines import open_lines, shared_logs
-from ogaart.resources.moderation.takedowns import DecisionsLost, DecisionsUnreadable, require_decisions
+from ogaart.resources.moderation.takedowns import DecisionsUnreadable, require_decisions
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.bucket_fetch_records import open_fetch_records
@@ -81,14 +80,12 @@ class Verification:
         yield from _without_end(PUBLICATION, damaged_publications(self.stores, quick=self.quick))
 
     def _lost_decisions(self, log: LineLog) -> Iterator[Damage]:
-        """Decisions that the publication in service was made with are in the log; damaged lines are told elsewhere."""
+        """Every line is a decision, and those that the publication in service was made with are among them."""
         current = Generations(self.stores.root.generations).replaceable()
         try:
             require_decisions(log, current.manifest.get(DECIDED, ()) if current is not None else ())
-        except DecisionsLost as cause:
+        except DecisionsUnreadable as cause:
             yield Damage("state", log.where, str(cause))
-        except DecisionsUnreadable:
-            return
 
     def state(self) -> Iterator[Damage]:
         """Settings, state and journals are as they were written, and the weights those that are known."""
@@ -106,11 +103,11 @@ class Verification:
                 yield Damage("state", where, problem, fetch_records=True)
             for where, problem in Publications(state, self.stores.objects).damaged_rows():
                 yield Damage("state", where, problem, shared=True)
-            for path in (root.decisions, root.reports):
-                for log in shared_logs([open_lines(state, self.stores.objects, path)]):
-                    for where, problem in log.damage():
-                        yield Damage("state", where, problem, shared=True)
-            yield from self._lost_decisions(open_lines(state, self.stores.objects, root.decisions))
+            decisions, reports = (LineLog(state, self.stores.objects, path) for path in (root.decisions, root.reports))
+            for log in (decisions, reports):
+                for where, problem in log.damage():
+                    yield Damage("state", where, problem, shared=True)
+            yield from self._lost_decisions(decisions)
         if lost := self.stores.tables.objects.without_pointer():
             problem = f"{len(lost)} pointers are missing, such as that of {lost[0].name}"
             yield Damage("state", state.where, problem, fetch_records=True)

@@ -19,8 +19,6 @@ from ogaart.resources.catalog.generations import AUDITS, INPUTS, MANIFEST, Gener
 from ogaart.resources.catalog.quality import CHECKS
 from ogaart.resources.embedding.projections import CURRENT
 from ogaart.resources.embedding.registry import model_named
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.takedowns import DecisionsUnreadable, read_decisions
 from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.sqlite_files import sqlite_problem
 from ogaart.resources.storage.atomic_files import read_json
@@ -61,11 +59,6 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
             yield from _lines(path, "it is written again", removable=True)
     yield from _projections(root)
     yield from _generations(root)
-    try:
-        read_decisions(FileLines(root.decisions))
-    except DecisionsUnreadable as cause:
-        yield root.decisions, f"{cause}, or restore the file from a backup", False
-    yield from _lines(root.reports, 'correct it by hand and delete its "seal" and "sealed", or delete the line')
     yield from _dagster(root.dagster)
 
 

@@ -10,7 +10,6 @@ from pydantic import PrivateAttr
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.moderation.line_log import LineLog
-from ogaart.resources.moderation.shared_lines import open_lines
 from ogaart.resources.objects.factory import evict_copies, open_objects
 from ogaart.resources.objects.segments_mirror import SegmentsMirror
 from ogaart.resources.site.bucket_fetch_records import open_fetch_records
@@ -66,12 +65,12 @@ class Stores:
     @cached_property
     def decisions(self) -> LineLog:
         """What the operator has blocked, and why."""
-        return open_lines(self.state, self.objects, self.root.decisions)
+        return LineLog(self.state, self.objects, self.root.decisions)
 
     @cached_property
     def reports(self) -> LineLog:
         """What visitors have reported."""
-        return open_lines(self.state, self.objects, self.root.reports)
+        return LineLog(self.state, self.objects, self.root.reports)
 
     @cached_property
     def sweeps(self) -> Sweeps:

@@ -21,8 +21,7 @@ from ogaart.demo.model import DemoContent
 from ogaart.operations.copy_to_bucket import copy_root
 from ogaart.operations.verify import verify
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.shared_lines import SharedLines
+from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.moderation.takedowns import decide, read_decisions
 from ogaart.resources.objects.bucket import Bucket
 from ogaart.resources.publications.mirror import PublicationMirror
@@ -65,7 +64,7 @@ def test_a_data_root_is_copied_whole_or_is_not_current_in_the_bucket(
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     source, root = copied.stores.root, tmp_path / "new"
-    decide(FileLines(source.decisions), "entry", "tanks", "asked for")
+    decide(copied.stores.decisions, "entry", "tanks", "asked for")
     with closing(copied.stores) as stores:
         pointers = sorted(stores.tables.objects._pointers.all(), key=str)
         records = sorted(stores.fetch_records.all(), key=str)
@@ -106,9 +105,9 @@ def test_a_data_root_is_copied_whole_or_is_not_current_in_the_bucket(
         assert copied_files(copy()) == 0
         assert sorted(Pointers(state).all(), key=str) == pointers
         assert sorted(BucketFetchRecords(state, root / "site", bucket).all(), key=str) == records
-        log = SharedLines(state, bucket, FileLines(root / "decisions.jsonl"))
+        log = LineLog(state, bucket, root / "decisions")
         assert read_decisions(log).entries == ("tanks",)
-        assert log.content().count(b"\n") == 1
+        assert len(log.lines()) == 1
         assert PublicationMirror(Settings(data=root), state, bucket).pull()
         current = Generations(root / "generations").current()
         assert current is not None

@@ -11,8 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from ogaart.core.fault_injection import passed
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.shared_lines import SharedLines
+from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.moderation.takedowns import Decisions, DecisionsUnreadable, decide, read_decisions
 from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.resources.objects.bucket import Bucket
@@ -48,9 +47,9 @@ class Worker:
     segments: SegmentsMirror
     state: StateDatabase
 
-    def lines(self, name: str) -> SharedLines:
+    def lines(self, name: str) -> LineLog:
         """A log that it shares, opened again."""
-        return SharedLines(self.state, self.bucket, FileLines(self.root / f"{name}.jsonl"))
+        return LineLog(self.state, self.bucket, self.root / name)
 
     @property
     def vectors(self) -> Vectors:
@@ -198,7 +197,7 @@ def test_takedowns_survive_the_database_and_damage_to_either_copy(workers: tuple
         connection.execute(sa.delete(LINES).where(LINES.c.number == 1))
         connection.execute(sa.update(LINES).where(LINES.c.number == 2).values(content=b"torn"))
     one.bucket.delete(next(f.path for f in one.bucket.files(one.root / "decisions") if "+0000000003-" in f.path.name))
-    with pytest.raises(DecisionsUnreadable, match="line 1"):
+    with pytest.raises(DecisionsUnreadable, match="number 2"):
         read_decisions(two.lines("decisions"))
 
     problems = [problem for _, problem in two.lines("decisions").damage()]
@@ -227,9 +226,7 @@ def test_a_takedown_that_was_killed_before_its_row_takes_no_other_ones_place(wor
 def test_the_file_of_before_is_read_until_it_is_adopted(workers: tuple[Worker, Worker]) -> None:
     one, two = workers
     file = one.root / "decisions.jsonl"
-    decide(FileLines(file), "author", "Ann", "asked for")
-    with file.open("a") as out:
-        out.write('{"what": "entry", "value": "by-hand"}')
+    file.write_text('{"what": "author", "value": "Ann"}\n{"what": "entry", "value": "by-hand"}')
     decide(two.lines("decisions"), "author", "Ann", "settled", lift=True)
     log = one.lines("decisions")
     assert read_decisions(log).entries == ("by-hand",)
@@ -239,11 +236,12 @@ def test_the_file_of_before_is_read_until_it_is_adopted(workers: tuple[Worker, W
     with full_at("state_drafted:1:full"):
         log.adopt()
     log.adopt()
-    file.write_bytes(kept)  # as a kill before its deletion leaves it
+    file.unlink()
+    file.write_bytes(kept)  # as a kill before the link takes its place leaves it
     log.adopt()
 
-    assert not log.before.exists()
-    assert log.content().count(b"\n") == 3
+    assert log.file_before is None
+    assert len(log.lines()) == 3
     for worker in (one, two):
         assert read_decisions(worker.lines("decisions")).entries == ("by-hand",)
         assert read_decisions(worker.lines("decisions")).authors == ()

@@ -214,7 +214,10 @@ def test_the_database_may_be_lost(world: World) -> None:
     with closing(world.stores) as stores:
         pointers = sorted(stores.tables.objects._pointers.all(), key=str)
         records = sorted(stores.fetch_records.all(), key=str)
-        decisions, published = stores.decisions.content(), Publications(stores.state, stores.objects).in_service()
+        decisions, published = (
+            [line.content for line in stores.decisions.lines()],
+            Publications(stores.state, stores.objects).in_service(),
+        )
         assert decisions
         assert published is not None
         with stores.state.writing() as connection:
@@ -223,7 +226,7 @@ def test_the_database_may_be_lost(world: World) -> None:
 
     with closing(world.stores) as stores:
         assert sorted(stores.fetch_records.all(), key=str) == records
-        assert stores.decisions.content() == decisions
+        assert [line.content for line in stores.decisions.lines()] == decisions
         assert Publications(stores.state, stores.objects).in_service() == published
         stores.tables.objects.all("entries")
         assert sorted(stores.tables.objects._pointers.all(), key=str) == pointers

@@ -11,10 +11,10 @@ import pytest
 
 from ogaart.cli.failures import describe, exit_codes
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import DecisionsUnreadable, read_decisions
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.cli.test_failures import faults, typed
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.torture.damage import FILES, damages, file_of, spoiled
 from ogaart_tests.torture.small_site import records
 from ogaart_tests.world import World, open_world
@@ -69,7 +69,7 @@ def test_decisions_that_cannot_be_read_are_damage_and_never_none(tmp_path: Path,
     damages(path)[damage](path)
 
     with pytest.raises(DecisionsUnreadable, match=r"decisions\.jsonl") as caught:
-        read_decisions(FileLines(path))
+        read_decisions(decisions_of(tmp_path))
 
     assert describe(caught.value)[0] == EXIT_DAMAGED
 

@@ -1,5 +1,6 @@
 """A lost database of state: the next command makes it again, or verify names it and repairs it, without requests."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def test_what_was_blocked_does_not_come_back_with_a_lost_log(copied: World) -> N
     block = ["block", "entry", "crops", "--reason", "asked by the author"]
     assert CliRunner().invoke(main, block).exit_code == 0
     assert CliRunner().invoke(main, ["publish"]).exit_code == 0
-    (copied.settings.data / "decisions.jsonl").unlink()
+    shutil.rmtree(copied.settings.data / "decisions")
+    (copied.settings.data / "state.db").unlink()
 
     verified = CliRunner().invoke(main, ["verify", "--quick", "--json"])
     published = CliRunner().invoke(main, ["publish"])

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from ogaart.cli.main import main
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import DecisionsLost, decide, read_decisions, require_decisions
 from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, SITE, GridImageReader, image_id, publish
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "planets-set-n°1"))
@@ -71,27 +71,18 @@ def test_a_decision_needs_a_reason(data: Path) -> None:
     assert "--reason" in done.output
 
 
-def test_a_line_left_open_by_hand_is_closed(tmp_path: Path) -> None:
-    file = tmp_path / "decisions.jsonl"
-    file.write_text('{"what": "author", "value": "A"}')
-
-    decide(FileLines(file), "author", "B", "why")
-
-    assert read_decisions(FileLines(file)).authors == ("A", "B")
-
-
 @pytest.mark.parametrize("kept", [0, 1])
 def test_a_log_that_lost_lines_is_refused(tmp_path: Path, kept: int) -> None:
-    log = FileLines(tmp_path / "decisions.jsonl")
+    log = decisions_of(tmp_path)
     decide(log, "entry", "tanks", "asked by the author")
     decide(log, "author", "Kenney", "test")
     before = read_decisions(log).named()
-    lines = Path(log.where).read_bytes().splitlines(keepends=True)
+    (tmp_path / "state.db").unlink()
+    for path in sorted((tmp_path / "decisions").iterdir())[kept:]:
+        path.unlink()
 
-    Path(log.where).write_bytes(b"".join(lines[:kept]))
-    with pytest.raises(
-        DecisionsLost, match=r"decisions\.jsonl lacks \d of the decisions .* restore the file from a backup"
-    ):
+    log = decisions_of(tmp_path)
+    with pytest.raises(DecisionsLost, match=r"decisions lacks \d of the decisions .* restore them from a backup"):
         require_decisions(log, before)
 
     for what, value in before:

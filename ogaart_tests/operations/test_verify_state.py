@@ -12,8 +12,6 @@ from ogaart.cli.main import main
 from ogaart.operations.repair import repair
 from ogaart.operations.verify import Verification, verify
 from ogaart.operations.verify_state import damaged_journals, damaged_state
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.takedowns import DecisionsUnreadable, decide, read_decisions
 from ogaart.resources.storage.current_objects import JournalDamaged
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.sealed_json import seal_json
@@ -53,7 +51,6 @@ ROT: list[object] = [
     ),
     pytest.param(lambda d: flip(d / "owner.json", b'"host"', b'"hose"'), False, id="a key of owner.json"),
     pytest.param(lambda d: garble(d / "dagster" / "history" / "runs.db"), False, id="Dagster's runs"),
-    pytest.param(lambda d: garble(d / "decisions.jsonl"), False, id="decisions"),
 ]
 
 
@@ -101,26 +98,6 @@ def test_a_configuration_that_an_operator_changed_is_told_from_rot_by_deleting_i
 
     (root.dagster / "dagster.yaml.sha256").unlink()
     assert list(damaged_state(root)) == []
-
-
-@pytest.mark.parametrize(("old", "new"), [(b"map-pin", b"map-pim"), (b"entry", b"entri"), (b"reason", b"rea5on")])
-def test_a_rotten_decision_blocks_publishing_and_names_the_line(old: bytes, new: bytes, tmp_path: Path) -> None:
-    file = tmp_path / "decisions.jsonl"
-    decide(FileLines(file), "author", "Kenney", "asked for")
-    decide(FileLines(file), "entry", "map-pin", "no rights")
-    flip(file, old, new)
-
-    with pytest.raises(DecisionsUnreadable, match=r"line [12]: not as `ogaart block` wrote it"):
-        read_decisions(FileLines(file))
-
-
-def test_a_decision_written_by_hand_counts(tmp_path: Path) -> None:
-    file = tmp_path / "decisions.jsonl"
-    file.write_text('{"what": "entry", "value": "map-pin"}')
-    decide(FileLines(file), "author", "Kenney", "asked for")
-
-    assert read_decisions(FileLines(file)).entries == ("map-pin",)
-    assert read_decisions(FileLines(file)).authors == ("Kenney",)
 
 
 @pytest.mark.parametrize("damage", [cut, lambda path: flip(path, b'"SUCCESS"', b'"SUCCESs"')], ids=["cut", "flipped"])

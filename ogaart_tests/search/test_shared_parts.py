@@ -9,9 +9,7 @@ from PIL import Image
 
 from ogaart.cli.search_command import Answer
 from ogaart.imaging.identity import pixel_sha256
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import decide
-from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.visitors import LOCAL
 from ogaart.search.filters import Filters
@@ -20,6 +18,7 @@ from ogaart.search.results import Relation, Results, Verdict
 from ogaart.search.web.schemas.results import ResultsRecord
 from ogaart.settings import Settings
 from ogaart_tests.likeness.patch_art import Picture, enlarged, ground, paste, sheet, sprite
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, image_id, pictures, png, publish
 
 SHEET = [sprite(seed, 32, 32) for seed in range(40, 52)]
@@ -126,7 +125,7 @@ def test_a_mirrored_copy_is_a_near_copy(parted: SearchService) -> None:
 
 def test_filters_and_decisions_hold_for_parts(parted: SearchService) -> None:
     only_free = search(parted, SHEET[6], filters=Filters(licences=("CC0",)))
-    decisions = FileLines(DataRoot.of(parted.settings).decisions)
+    decisions = decisions_of(parted.settings.data)
     decide(decisions, "entry", "monsters", "asked for")
     blocked = search(parted, SHEET[6])
     decide(decisions, "entry", "monsters", "a mistake", lift=True)

@@ -15,8 +15,9 @@ from ogaart_tests.world import copy_world, open_world
 Damage = Callable[[Path], object]
 
 FILES: dict[str, str] = {
-    "decisions": "decisions.jsonl",
-    "visitors' reports": "reports.jsonl",
+    "takedown": "decisions/+0000000001-7a4ed0.json",
+    "takedowns of a version before": "decisions.jsonl",
+    "visitors' reports": "reports/+0000000001-4e9047.json",
     "owner": "owner.json",
     "Dagster's settings": "dagster/dagster.yaml",
     "their hash": "dagster/dagster.yaml.sha256",

@@ -42,8 +42,6 @@ PREPARE = (("block", "author", "Nobody", "--reason", "test"), ("gc", "--runs", "
 """Commands that leave a decision, and runs that were deleted from Dagster's history."""
 UNREPAIRABLE = (
     "owner.json",
-    "decisions.jsonl",
-    "reports.jsonl",
     "deleted_runs.jsonl",
     "dagster.yaml",
     "dagster.yaml.sha256",

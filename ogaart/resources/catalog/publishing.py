@@ -135,7 +135,8 @@ def inputs_digest(stores: Stores) -> str:
     for path in sorted(_segments(stores, stores.root.derived)):  # named by their content
         digest.update(f"{path.parent.name}/{path.name}\n".encode())
     with suppress(FileNotFoundError):  # a link to nothing, which the build names
-        digest.update(stores.decisions.content())
+        for line in stores.decisions.lines():
+            digest.update(line.content + b"\n")
     return digest.hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 One JSON object a line: ``{"what": "entry" | "author" | "pixels", "value": …, "reason": …, "decided_at": …}``; a later
 line with ``"lifted": true`` takes the decision back. The log is the record: lines are only ever added. Those of
-``ogaart block`` are sealed, so that a damaged name does not put back what was blocked; one written by hand is not.
+``ogaart block`` are sealed, so that a damaged name does not put back what was blocked; one that a person wrote into
+the file of a version before is not.
 """
 
 import logging
@@ -81,33 +82,26 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
         DecisionsUnreadable: a line is not a decision, or not as it was written; or the file cannot be read.
         LogUnavailable: the log cannot be reached at the moment.
     """
-    where = log.where
     try:
-        text = log.content().decode("utf-8")
+        lines = log.lines()
     except OSError as cause:
         reason = cause.strerror or type(cause).__name__
-        raise DecisionsUnreadable(
-            f"{where}: {reason[:1].lower()}{reason[1:]}; restore the file from a backup"
-        ) from cause
-    except UnicodeDecodeError as cause:
-        number = cause.object[: cause.start].count(b"\n") + 1
-        raise DecisionsUnreadable(f"{where}, line {number}: not UTF-8; restore the line from a backup") from cause
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+        where = cause.filename or log.where
+        raise DecisionsUnreadable(f"{where}: {reason[:1].lower()}{reason[1:]}; restore it from a backup") from cause
+    for where, line in lines:
         try:
-            decision = open_json(line.encode())
+            decision = open_json(line)
             _ = _PLURALS[decision["what"]]
             found = decision | {"value": str(decision["value"])}
         except SealBroken as cause:
             raise DecisionsUnreadable(
-                f"{where}, line {number}: not as `ogaart block` wrote it (its hash is wrong): restore the line from a "
-                'backup; after a change by hand, delete its "seal" and "sealed"'
+                f"{where}: not as `ogaart block` wrote it (its hash is wrong): restore it from a backup; after a "
+                'change by hand, delete its "seal" and "sealed"'
             ) from cause
         except (ValueError, KeyError, TypeError) as cause:
             raise DecisionsUnreadable(
-                f"{where}, line {number}: {line[:80]!r} is not "
-                '{"what": "entry|author|pixels", "value": …}; correct the line'
+                f"{where}: {line[:80].decode('utf-8', 'replace')!r} is not "
+                '{"what": "entry|author|pixels", "value": …}; correct it, or restore it from a backup'
             ) from cause
         yield found
 
@@ -130,7 +124,7 @@ def require_decisions(log: LineLog, before: Iterable[Sequence[str]]) -> None:
         what, value = lost[0]
         raise DecisionsLost(
             f"{log.where} lacks {len(lost)} of the decisions that the publication in service was made with, such as "
-            f"{what} {value!r}: restore the file from a backup, or revoke them by `ogaart block {what} … --lift`"
+            f"{what} {value!r}: restore them from a backup, or revoke them by `ogaart block {what} … --lift`"
         )
 
 
@@ -158,13 +152,15 @@ def decide(
     }
     if lift:
         decision["lifted"] = True
+    if not log.damaged_before():
+        log.adopt()
     log.append(decision)
 
 
 class Decisions:
     """The decisions in force, read again whenever the log has changed.
 
-    A file is looked at for each answer. What hosts share is looked at once a second in a thread, so that no answer
+    A folder is looked at for each answer. What hosts share is looked at once a second in a thread, so that no answer
     waits for a server: what was read last holds while it is away, since nothing can be decided meanwhile.
 
     Args:
@@ -182,7 +178,7 @@ class Decisions:
         self._thread = threading.Thread(target=self._watch, name="follow-takedowns", daemon=True)
 
     def start(self) -> None:
-        """Follow a shared log from now on; a file needs no following."""
+        """Follow a shared log from now on; a folder needs no following."""
         if self._log.shared:
             self._thread.start()
 
@@ -202,7 +198,7 @@ class Decisions:
         if not self._log.shared or self._stamp is None:
             try:
                 self._look()
-            except LogUnavailable as cause:
+            except (LogUnavailable, OSError) as cause:
                 raise DecisionsUnreadable(f"{self._log.where}: {cause}") from cause
         if self._unreadable is not None:
             raise self._unreadable

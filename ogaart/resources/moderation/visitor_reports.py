@@ -20,11 +20,11 @@ REASONS = {
     "other": "something else",
 }
 MAX_BYTES = 8 << 20
-"""Of the log: beyond it nothing is added, so that no visitor can fill the disk."""
+"""Of the open reports: beyond it nothing is added, so that no visitor can fill the disk."""
 
 
 class ReportsFull(RuntimeError):
-    """The log of reports has its full size; the operator moves it away."""
+    """There are as many open reports as may be; the operator closes some."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class VisitorReports:
         """Store a report; it is durable when this returns.
 
         Raises:
-            ReportsFull: the log has its full size.
+            ReportsFull: there are too many open ones.
             LogUnavailable: the log cannot be reached at the moment.
         """
         report = VisitorReport(
             secrets.token_hex(4), str(image_id), slug, reason, _one_line(note, 1_000), _one_line(contact, 200), _now()
         )
-        if self._log.size() > MAX_BYTES:
-            raise ReportsFull(f"{self._log.where} holds more than {MAX_BYTES >> 20} MB: move it away")
+        if sum(_bytes_of(other) for other in self.open()) > MAX_BYTES:
+            raise ReportsFull(f"{self._log.where}: more than {MAX_BYTES >> 20} MB of open reports: close some of them")
         with self._lock:
             self._log.append({key: value for key, value in asdict(report).items() if value})
         return report
@@ -106,16 +106,20 @@ class VisitorReports:
 
     def _lines(self) -> Iterator[dict[str, str]]:
         try:
-            content = self._log.content()
+            lines = self._log.lines()
         except FileNotFoundError:
             return
-        for line in content.split(b"\n"):
+        for line in lines:
             try:
-                found = open_json(line)
+                found = open_json(line.content)
             except ValueError:
                 continue
             if isinstance(found, dict) and isinstance(found.get("id"), str):
                 yield {key: str(value) for key, value in found.items()}
+
+
+def _bytes_of(report: VisitorReport) -> int:
+    return sum(len(value.encode()) for value in asdict(report).values())
 
 
 def _one_line(text: str, longest: int) -> str:

@@ -49,12 +49,17 @@ class Folder:
 
     def files(self, folder: Path) -> Iterator[StoredFile]:
         """Every file below a folder, in no order; those that are being written are left out."""
-        for parent, _, names in os.walk(folder):
+        for parent, _, names in os.walk(folder, onerror=_raise_but_missing):
             yield from stored_files(Path(parent) / name for name in names if not name.startswith(TEMPORARY))
 
     def delete(self, path: Path) -> None:
         """Delete a file; one that is missing is not an error."""
         path.unlink(missing_ok=True)
+
+
+def _raise_but_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def stored_files(paths: Iterable[Path]) -> Iterator[StoredFile]:

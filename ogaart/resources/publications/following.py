@@ -1,6 +1,6 @@
 """What a host that serves searches follows of a bucket: the publication in service, and the takedowns."""
 
-from ogaart.resources.moderation.shared_lines import open_lines
+from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.publications.mirror import PublicationMirror
 from ogaart.resources.state.database import StateDatabase
@@ -20,7 +20,7 @@ class Following:
         self._state = StateDatabase(settings)
         self.mirror = PublicationMirror(settings, self._state, objects)
         """Copies the publication in service into the folder."""
-        self.decisions = open_lines(self._state, objects, DataRoot.of(settings).decisions)
+        self.decisions = LineLog(self._state, objects, DataRoot.of(settings).decisions)
         """What the operator has blocked, on whichever host."""
 
     def close(self) -> None:

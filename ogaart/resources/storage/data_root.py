@@ -118,13 +118,13 @@ class DataRoot:
 
     @property
     def decisions(self) -> Path:
-        """The file of what is blocked from search, with reasons."""
-        return self.root / "decisions.jsonl"
+        """The log of what is blocked from search, with reasons: an object for each line."""
+        return self.root / "decisions"
 
     @property
     def reports(self) -> Path:
-        """The file of what visitors have reported about pictures."""
-        return self.root / "reports.jsonl"
+        """The log of what visitors have reported about pictures."""
+        return self.root / "reports"
 
     def claim(self, host: str | None = None) -> None:
         """Make this host the owner of the data root, or refuse.

@@ -19,10 +19,11 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
 from ogaart.resources.index.factory import open_index
-from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.line_log import lines_of
 from ogaart.resources.moderation.takedowns import Decisions
 from ogaart.resources.objects.factory import open_objects
 from ogaart.resources.patches.index import PatchRuns
+from ogaart.resources.publications.following import Following
 from ogaart.resources.storage.blobs import Blobs
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.candidates.cell_index import CellIndex
@@ -77,15 +78,13 @@ class SearchService:
         self._root = root
         objects = open_objects(settings)
         self._objects = open_objects(settings, hasty=True)
-        self._following = None
-        if objects.remote:
-            from ogaart.resources.publications.following import Following  # SQLAlchemy: not for a folder
-
-            self._following = Following(settings, objects)
+        self._following = Following(settings, objects) if objects.remote else None
         followed = self._following
         pull = None if followed is None else followed.mirror.pull
         self._live = LiveGeneration(Generations(root.generations), self._open, pull=pull)
-        self.decisions = Decisions(FileLines(root.decisions) if followed is None else followed.decisions)
+        self.decisions = Decisions(
+            lines_of(settings, root.decisions, read_only=True) if followed is None else followed.decisions
+        )
         self.image_reader: QueryImageReader = image_reader or WorkerQueryImageReader(settings, root.scratch)
         self._blobs = Blobs(root.blobs, self._objects)
         agent = user_agent(settings.contact, "picture search")

@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 
 from ogaart.core.json_logs import log_as_json
-from ogaart.resources.moderation.shared_lines import lines_of
+from ogaart.resources.moderation.line_log import lines_of
 from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.engine.concurrency import ConcurrencyLimit

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import decide
 from ogaart.search.engine.service import SearchService
 from ogaart.search.web.app import create_app
 from ogaart.settings import Settings
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, publish
 from ogaart_tests.world import copy_data_root
 
@@ -101,7 +101,7 @@ def test_blocking_a_collaborator_blocks_their_pictures(settings: Settings, tmp_p
     with _serving(Settings(data=tmp_path / "data")) as client:
         assert client.get(f"/image/{FROG}").status_code == 200
 
-        decide(FileLines(tmp_path / "data" / "decisions.jsonl"), "author", "Alice", "at her request")
+        decide(decisions_of(tmp_path / "data"), "author", "Alice", "at her request")
 
         for number, status in ((ROBOT, 404), (FROG, 404), (TANK, 200)):
             assert client.get(f"/image/{number}").status_code == status

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import decide
 from ogaart.search.engine.service import SearchService
 from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
 from ogaart.settings import Settings
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, publish
 from ogaart_tests.world import copy_data_root
 
@@ -65,7 +65,7 @@ def test_a_hit_names_and_credits_them(service: SearchService) -> None:
 @pytest.mark.parametrize("name", ["Ann", "Ben", "Eliza Wy"])
 def test_blocking_any_of_the_authors_takes_the_entry_out_at_once(settings: Settings, name: str) -> None:
     with SearchService(settings, GridImageReader()) as service:
-        decide(FileLines(settings.data / "decisions.jsonl"), "author", name, "asked for")
+        decide(decisions_of(settings.data), "author", name, "asked for")
 
         assert slugs(service, SearchQuery(words="lpc")) == set()
         assert slugs(service, SearchQuery(words="tanks")) == {"tanks"}

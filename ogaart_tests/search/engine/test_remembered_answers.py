@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.resources.moderation.line_log import FileLines
 from ogaart.resources.moderation.takedowns import decide
 from ogaart.search.engine.collapsing import CollapsedHits
 from ogaart.search.engine.picture_search import PictureSearch
@@ -17,6 +16,7 @@ from ogaart.search.filters import Filters
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Results
 from ogaart.settings import Settings
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import GridImageReader, image_id, publish
 
 ROBOT, TANK, ENEMY = image_id("robot-animated", 0), image_id("tanks", 0), image_id("enemies", 0)
@@ -79,7 +79,7 @@ def test_repeats_and_pages_are_as_ranked_again_and_repeats_rank_nothing(
 def test_what_is_blocked_since_is_ranked_again_and_without_it(fresh: SearchService, rounds: list[SearchQuery]) -> None:
     query = QUERIES["one of each entry"]
     before = fresh.search(query)
-    decide(FileLines(fresh.settings.data / "decisions.jsonl"), "entry", before.hits[0].slug, "on request")
+    decide(decisions_of(fresh.settings.data), "entry", before.hits[0].slug, "on request")
 
     after = fresh.search(query)
 

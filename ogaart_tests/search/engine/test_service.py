@@ -1,7 +1,6 @@
 """Every kind of question, alone and combined, over a real publication."""
 
 import io
-import json
 import sqlite3
 import threading
 import time
@@ -15,11 +14,13 @@ from PIL import Image
 
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
+from ogaart.resources.moderation.takedowns import decide
 from ogaart.search.engine.service import SearchService
 from ogaart.search.filters import BY_FIELD, Filters
 from ogaart.search.query import Box, QueryPicture, SearchQuery, Sort
 from ogaart.search.results import Hit, Relation, Results
 from ogaart.settings import Settings
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, SPACE, GridImageReader, image_id, pictures, png, publish
 
 SOME = tuple(entry for entry in ENTRIES if entry.slug in ("tanks", "alien-platformer", "textures"))
@@ -404,17 +405,16 @@ def test_grouping_shows_one_hit_of_each_entry(service: SearchService) -> None:
     ],
 )
 def test_what_is_blocked_is_gone_at_once_and_comes_back_when_lifted(  # type: ignore[no-untyped-def]
-    tmp_path: Path, decision: dict[str, str], gone
+    tmp_path: Path, decision, gone
 ) -> None:
     settings = Settings(data=tmp_path)
     publish(settings, SOME)
-    file = tmp_path / "decisions.jsonl"
     number = image_id("tanks", 0)
     with SearchService(settings, GridImageReader()) as service:
         hit = service.hit(number)
         assert hit is not None
-        decision = {**decision, "value": decision["value"] or hit.pixel_sha256, "reason": "asked for by the author"}
-        file.write_text(json.dumps(decision) + "\n")
+        what, value = decision["what"], decision["value"] or hit.pixel_sha256
+        decide(decisions_of(tmp_path), what, value, "asked for by the author")
 
         assert service.hit(number) is None
         assert service.original(number) is None
@@ -430,8 +430,7 @@ def test_what_is_blocked_is_gone_at_once_and_comes_back_when_lifted(  # type: ig
         near = service.search(SearchQuery(filters=Filters(entry=hit.slug[:-1]))).unknown[0].nearest
         assert (hit.slug in near) == (decision["what"] == "pixels")
 
-        with file.open("a") as out:
-            out.write(json.dumps({**decision, "lifted": True}) + "\n")
+        decide(decisions_of(tmp_path), what, value, "settled", lift=True)
         assert service.hit(number) is not None
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from ogaart.resources.moderation.line_log import FileLines
-from ogaart.resources.moderation.visitor_reports import MAX_BYTES, ReportsFull, VisitorReports
+from ogaart.resources.moderation import visitor_reports
+from ogaart.resources.moderation.visitor_reports import ReportsFull, VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import ContactMissing
 from ogaart.search.web.app import create_app, require_contact
 from ogaart.search.web.monitoring import Remembered
 from ogaart.settings import Settings
+from ogaart_tests.logs import reports_of
 from ogaart_tests.search.tiny_generation import image_id
 
 ROBOT = image_id("robot-animated", 0)
@@ -40,7 +41,7 @@ def test_a_report_is_a_row_that_the_operator_sees(client: TestClient, settings_h
     }
     answer = client.post("/report", data=sent)
 
-    [row] = VisitorReports(FileLines(settings_here.data / "reports.jsonl")).open()
+    [row] = VisitorReports(reports_of(settings_here.data)).open()
     assert "wrong licence" in form.text
     assert "Thank you" in answer.text
     assert row.id in answer.text
@@ -68,10 +69,9 @@ def test_reports_are_limited_for_each_client(client: TestClient) -> None:
 
 
 def test_reports_are_closed_with_an_outcome_and_survive_a_torn_line(tmp_path: Path) -> None:
-    reports = VisitorReports(FileLines(tmp_path / "reports.jsonl"))
+    reports = VisitorReports(reports_of(tmp_path))
     first = reports.add(1, "one", "mine")
-    with (tmp_path / "reports.jsonl").open("a") as file:
-        file.write('{"id": "torn')
+    (tmp_path / "reports" / "+0000000002-7e57.json").write_text('{"id": "torn')
     second = reports.add(2, "two", "other", "later")
 
     assert [report.id for report in reports.open()] == [first.id, second.id]
@@ -81,12 +81,16 @@ def test_reports_are_closed_with_an_outcome_and_survive_a_torn_line(tmp_path: Pa
     assert [(report.id, report.outcome) for report in reports.all()] == [(first.id, "blocked"), (second.id, "")]
 
 
-def test_no_visitor_fills_the_disk_with_reports(tmp_path: Path) -> None:
-    path = tmp_path / "reports.jsonl"
-    path.write_bytes(b"\n" * (MAX_BYTES + 1))
+def test_no_visitor_fills_the_disk_with_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = VisitorReports(reports_of(tmp_path))
+    first = reports.add(1, "one", "mine")
+    monkeypatch.setattr(visitor_reports, "MAX_BYTES", 50)
 
-    with pytest.raises(ReportsFull, match="move it away"):
-        VisitorReports(FileLines(path)).add(1, "one", "mine")
+    with pytest.raises(ReportsFull, match="close some of them"):
+        reports.add(1, "one", "mine")
+
+    assert reports.close(first.id, "blocked")
+    assert reports.add(1, "one", "mine") in reports.open()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "art.example.org"])
@@ -122,7 +126,7 @@ def test_a_page_of_another_site_cannot_report(
         answer = client.post("/report", data={"image": str(ROBOT), "reason": "other"}, headers=headers)
 
     assert answer.status_code == status
-    assert len(VisitorReports(FileLines(settings_here.data / "reports.jsonl")).open()) == (status == 200)
+    assert len(VisitorReports(reports_of(settings_here.data)).open()) == (status == 200)
 
 
 def test_reports_are_not_counted_again_for_each_look_at_the_metrics() -> None:

@@ -1,0 +1,1 @@
+"""Tests of what is taken down, and of what visitors report."""
