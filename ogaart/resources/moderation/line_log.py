@@ -117,8 +117,8 @@ class LineLog:
         """What is another value whenever the lines are, and costs less than that; errors as ``lines``."""
         before = _stamp_of(self._file)
         if not self.shared:  # two files within one tick of the file system's clock have the same time
-            with suppress(FileNotFoundError):
-                number = sum(not path.name.startswith(TEMPORARY) for path in self.folder.iterdir())
+            with suppress(FileNotFoundError), os.scandir(self.folder) as files:
+                number = sum(not file.name.startswith(TEMPORARY) for file in files)
                 return _stamp_of(self.folder), number, before
             return before
         numbers = sa.select(sa.func.count(), sa.func.min(LINES.c.number), sa.func.max(LINES.c.number))
@@ -171,12 +171,14 @@ class LineLog:
             yield str(self._file), f"{reason}: restore the file from a backup"
         stored = self._stored(self._files())
         try:
-            rows = self._all_rows() if self._has_rows() else None
+            rows = self._all_rows() if self._has_rows() or not self.shared else None
         except _NO_DATABASE:
             rows = None  # named by the other checks
         for where, these, others in ((self._state.where, rows, stored), (str(self.folder), stored, rows or stored)):
             wrong = sorted(key for key, line in (these or {}).items() if not line.is_whole)
             missing = sorted(others.keys() - these.keys()) if these is not None else []
+            if these is rows and not self.shared:
+                missing = []  # they count without, and the next line makes them
             for keys, what in ((wrong, "are not as they were written"), (missing, "are missing")):
                 if keys:
                     yield where, f"{len(keys)} lines of {self._name} {what}, such as number {keys[0].number}"
@@ -234,11 +236,13 @@ class LineLog:
         return is_made(self._state, f"lines:{self._name}")
 
     def _make(self) -> None:
-        """Make the rows of a new database from the objects, before they are first needed."""
+        """Make rows of the objects that have none: of all where the database is new, in a bucket of no others."""
         with self._rows_are_spared():
-            if not self._made and not self._has_rows():
+            if not self.shared or not (self._made or self._has_rows()):
+                rows = self._all_rows()
+                lacking = {key: file for key, file in self._files().items() if key not in rows}
                 # Damaged ones too: what they held must not count as lifted.
-                self._insert(self._stored(self._files()), made=True)
+                self._insert(self._stored(lacking), made=True)
             self._made = True
 
     def _rows(self) -> dict[LineKey, Line]:

@@ -145,6 +145,18 @@ def test_a_takedown_holds_for_the_next_answer(data: Path) -> None:
         assert followed.current().version == version + 1
 
 
+def test_a_takedown_that_was_killed_before_its_row_counts_and_the_next_one_makes_its_row(data: Path) -> None:
+    with full_at("state_drafted:1:full"), closing(decisions_of(data)) as log:
+        decide(log, "entry", "fourth", "asked for")
+
+    assert entries(data) == ("first", "second", "third", "fourth")
+    with closing(decisions_of(data)) as log:
+        assert list(log.damage()) == []
+        decide(log, "entry", "fifth", "asked for")
+    assert entries(data) == ("first", "second", "third", "fourth", "fifth")
+    assert rows(data) == [path.read_bytes() for path in objects(data)]
+
+
 # -- the file of a version before -------------------------------------------------------------------------------------
 
 
