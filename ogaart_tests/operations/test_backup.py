@@ -6,8 +6,10 @@ import pytest
 
 from ogaart.core.errors import BadChoice
 from ogaart.operations.backup import backup
+from ogaart.resources.moderation.takedowns import Takedowns, decide, read_decisions
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest
+from ogaart_tests.logs import decisions_of
 from ogaart_tests.world import World
 
 
@@ -46,6 +48,19 @@ def test_a_second_backup_copies_only_what_is_new(copied: World, tmp_path: Path) 
     assert not (folder / "index").exists()
     assert not (folder / "generations").exists()
     assert not (folder / "packs").exists()
+
+
+def test_what_was_taken_down_is_in_a_backup(copied: World, tmp_path: Path) -> None:
+    """As the file of a version before, and as objects, also over a backup that has the file."""
+    data, folder = copied.settings.data, tmp_path / "backup"
+    (data / "decisions.jsonl").write_text('{"what": "author", "value": "Ann"}')
+    backup(copied.settings, folder)
+    assert read_decisions(decisions_of(folder)) == Takedowns(authors=("Ann",))
+    decide(copied.stores.decisions, "entry", "tanks", "asked for")
+
+    backup(copied.settings, folder)
+
+    assert read_decisions(decisions_of(folder)) == Takedowns(entries=("tanks",), authors=("Ann",))
 
 
 def test_a_data_root_in_use_is_never_overwritten_by_a_backup(copied: World, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.operations.preconditions import add_stored_partitions
+from ogaart.resources.moderation.takedowns import Takedowns, read_decisions
+from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.resources.site.fetch_record import FetchRecord
 from ogaart.resources.site.fetch_records import FetchRecords
 from ogaart.resources.state.database import StateDatabase
-from ogaart.resources.state.schema import FACTS
+from ogaart.resources.state.schema import FACTS, LINES
 from ogaart.resources.storage.rows import ImageRow
 from ogaart.resources.storage.schema import IMAGES
 from ogaart.settings import Settings
@@ -134,6 +136,25 @@ def test_it_is_upgraded_straight_to_postgresql_and_can_be_taken_back(
 def stored(world: World) -> dict[Path, bytes]:
     folders = [world.settings.data / name for name in ("site", "tables", "packs")]
     return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def test_takedowns_and_reports_are_upgraded_with_the_rest(old_world: World) -> None:
+    data = old_world.settings.data
+    (data / "decisions.jsonl").write_text('{"what": "author", "value": "Ann"}\n{"what": "entry", "value": "tanks"}')
+    (data / "reports.jsonl").write_text('{"id": "7e57", "image_id": "1", "slug": "tanks", "reason": "mine"}\n')
+    before = {path: path.read_bytes() for path in data.glob("*.jsonl")}
+
+    tried = CliRunner().invoke(main, ["upgrade", "--dry-run"])
+    assert {path: path.read_bytes() for path in data.glob("*.jsonl")} == before
+    done = [CliRunner().invoke(main, ["upgrade"]) for _ in range(2)]
+
+    assert [run.exit_code for run in (tried, *done)] == [0, 0, 0], done[0].output
+    assert {path.readlink() for path in before} == {Path("decisions"), Path("reports")}
+    with closing(old_world.stores) as stores:
+        assert read_decisions(stores.decisions) == Takedowns(entries=("tanks",), authors=("Ann",))
+        assert [report.id for report in VisitorReports(stores.reports).open()] == ["7e57"]
+        with stores.state.reading() as connection:
+            assert connection.scalar(sa.select(sa.func.count()).select_from(LINES)) == 3
 
 
 def test_a_dry_run_changes_nothing(old_world: World) -> None:

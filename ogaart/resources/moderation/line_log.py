@@ -26,7 +26,7 @@ from ogaart.resources.state.locks import exclusive
 from ogaart.resources.state.schema import JOURNALS, LINES
 from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, point_link, write_durably
 from ogaart.resources.storage.lock_names import lines_lock
-from ogaart.resources.storage.locks import hold
+from ogaart.resources.storage.locks import Locked, hold
 from ogaart.resources.storage.sealed_json import open_json, seal_json
 from ogaart.settings import Settings
 
@@ -37,7 +37,7 @@ _NO_DATABASE = (StateRefused, StateDamaged, sa.exc.OperationalError)
 
 
 class LogUnavailable(RuntimeError):
-    """What several hosts share cannot be reached at the moment."""
+    """The log cannot be reached, or added to, at the moment."""
 
 
 class LineKey(NamedTuple):
@@ -326,7 +326,7 @@ class LineLog:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except (StateRefused, ObjectsRefused) as cause:
+        except (StateRefused, ObjectsRefused, Locked) as cause:
             raise LogUnavailable(str(cause)) from cause
 
 
