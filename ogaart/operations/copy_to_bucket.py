@@ -241,7 +241,7 @@ class _Copying:
             lines = LineLog(own, Folder(), folder).stored()  # the database of the source is not opened
             self._damaged += [line.where for line in lines.values() if not line.is_whole]
             found = found[0] + len(lines), found[1] + sum(len(line.content) for line in lines.values())
-            if not self._damaged and not self._dry_run:
+            if lines and not self._damaged and not self._dry_run:
                 LineLog(self._state, self._objects, self._state.folder / folder.name).add(lines)
         self._add("takedowns and reports", *found)
 
