@@ -226,6 +226,7 @@ def test_a_takedown_that_was_killed_before_its_row_takes_no_other_ones_place(wor
 def test_the_file_of_before_is_read_until_it_is_adopted(workers: tuple[Worker, Worker]) -> None:
     one, two = workers
     file = one.root / "decisions.jsonl"
+    one.root.mkdir(exist_ok=True)
     file.write_text('{"what": "author", "value": "Ann"}\n{"what": "entry", "value": "by-hand"}')
     decide(two.lines("decisions"), "author", "Ann", "settled", lift=True)
     log = one.lines("decisions")

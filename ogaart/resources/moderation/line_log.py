@@ -217,7 +217,7 @@ class LineLog:
 
     def _put(self, key: LineKey, line: Line) -> None:
         path = self.folder / f"{key.number:+011d}-{key.id}.json"
-        make_folders(self.folder, self._state.folder)
+        make_folders(self.folder, self.folder.parent)
         if path.is_dir():
             path.rename(path.with_suffix(".misplaced"))
         write_durably(path, line.content)
@@ -241,8 +241,8 @@ class LineLog:
             if not self.shared or not (self._made or self._has_rows()):
                 rows = self._all_rows()
                 lacking = {key: file for key, file in self._files().items() if key not in rows}
-                # Damaged ones too: what they held must not count as lifted.
-                self._insert(self._stored(lacking), made=True)
+                if lacking or self.shared:  # damaged ones too: what they held must not count as lifted
+                    self._insert(self._stored(lacking), made=True)
             self._made = True
 
     def _rows(self) -> dict[LineKey, Line]:
