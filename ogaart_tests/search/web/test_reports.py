@@ -84,7 +84,7 @@ def test_reports_are_closed_with_an_outcome_and_survive_a_torn_line(tmp_path: Pa
 def test_no_visitor_fills_the_disk_with_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = VisitorReports(reports_of(tmp_path))
     first = reports.add(1, "one", "mine")
-    monkeypatch.setattr(visitor_reports, "MAX_BYTES", 50)
+    monkeypatch.setattr(visitor_reports, "MAX_BYTES", 30)
 
     with pytest.raises(ReportsFull, match="close some of them"):
         reports.add(1, "one", "mine")
