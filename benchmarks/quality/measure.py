@@ -20,7 +20,7 @@ from ogaart.likeness.fusion import USUAL
 from ogaart.likeness.signatures import signature
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.embedding.embedder import Embedder
-from ogaart.resources.moderation.line_log import FileLines
+from ogaart.resources.moderation.line_log import lines_of
 from ogaart.resources.moderation.takedowns import decide
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.storage.data_root import DataRoot
@@ -324,7 +324,7 @@ def _hold_out(bench: Bench, tally: Tally, edits: Sequence[Edit], pictures: int) 
     slugs = sorted({p.entry for p in bench.corpus.pictures})
     gone = set(random.Random(1).sample(slugs, len(slugs) // 2))
     strangers = bench.corpus.strangers or [p for p in bench.corpus.pictures if p.entry in gone]
-    decisions = FileLines(DataRoot.of(bench.settings).decisions)
+    decisions = lines_of(bench.settings, DataRoot.of(bench.settings).decisions)
     for slug in gone:
         decide(decisions, "entry", slug, "held out to measure claims about pictures that are not there")
     try:
