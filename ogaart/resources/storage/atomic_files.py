@@ -45,13 +45,20 @@ def read_json(path: Path) -> Any:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data`` in one step; readers see the old file or the new one."""
+    """Replace ``path`` by ``data`` in one step; readers see the old file or the new one.
+
+    Where the disk is full, nothing is left of what was begun.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = temporary(path)
-    with draft.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
+    try:
+        with draft.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     fault(Fault.FILE_DRAFTED)
     draft.replace(path)
     sync_folder(path.parent)
