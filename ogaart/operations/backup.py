@@ -62,6 +62,7 @@ def backup(settings: Settings, folder: Path) -> Report:
     _mirror(report, "projections", _files(root, root.projections), folder, same=lambda _old, _new: False)
     for log in (stores.decisions, stores.reports):
         _mirror(report, log.folder.name, _log_files(root, log), folder, same=_same_time)
+        log.complete(folder / log.folder.name)  # the copy has no database
     identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
     _mirror(report, "identity", identity, folder, same=lambda _old, _new: False)
     _mirror(report, "history", _files(root, root.history), folder, same=lambda _old, _new: False)

@@ -102,6 +102,7 @@ class LineLog:
         with self._in_words():
             rows = self._rows()
             files = {} if self.shared else self._files()
+            rows = _well_numbered(rows, files)
             lacking = {key: file for key, file in files.items() if key not in rows or not rows[key].is_whole}
             found = self._named(before, rows.keys() | files.keys()) | rows | self._stored(lacking)
         return [line for _, line in sorted(found.items())]
@@ -174,6 +175,12 @@ class LineLog:
             rows = self._all_rows() if self._has_rows() or not self.shared else None
         except _NO_DATABASE:
             rows = None  # named by the other checks
+        if rows is not None and (misplaced := sorted(rows.keys() - _well_numbered(rows, stored).keys())):
+            rows = _well_numbered(rows, stored)
+            yield (
+                self._state.where,
+                f"{len(misplaced)} lines of {self._name} have a wrong number, such as {misplaced[0].number}",
+            )
         for where, these, others in ((self._state.where, rows, stored), (str(self.folder), stored, rows or stored)):
             wrong = sorted(key for key, line in (these or {}).items() if not line.is_whole)
             missing = sorted(others.keys() - these.keys()) if these is not None else []
@@ -186,13 +193,25 @@ class LineLog:
     def repair(self) -> None:
         """Make rows and objects again from what is intact in either."""
         with self._turn():
-            rows, stored = self._rows(), self._stored(self._files())
+            stored = self._stored(self._files())
+            found = self._rows()
+            rows = _well_numbered(found, stored)
+            self._delete(found.keys() - rows.keys())
             whole = {key: line for found in (rows, stored) for key, line in found.items() if line.is_whole}
             for key, line in whole.items():
                 if key not in stored or stored[key].content != line.content:
                     self._put(key, line)
             wanted = {key: line for key, line in whole.items() if key not in rows or rows[key].content != line.content}
             self._insert(wanted, made=True)
+
+    def complete(self, folder: Path) -> None:
+        """Write into a copy of the objects' folder what rows alone hold intact; errors as ``lines``."""
+        with self._in_words():
+            stored = self._stored(self._files())
+            rows = _well_numbered(self._rows(), stored)
+        for key, line in rows.items():
+            if line.is_whole and not (key in stored and stored[key].is_whole):
+                write_durably(folder / _file_name(key), line.content)
 
     def close(self) -> None:
         """Close the connection, where this log has opened it."""
@@ -202,6 +221,9 @@ class LineLog:
     # -- objects ------------------------------------------------------------------------------------------------------
 
     def _files(self) -> dict[LineKey, StoredFile]:
+        if self.folder.is_symlink() and not self.folder.exists():  # such as a disk that is not mounted
+            missing = f"a link to {self.folder.readlink()}, which is missing"
+            raise FileNotFoundError(errno.ENOENT, missing, str(self.folder))
         found = ((_NAME.fullmatch(file.path.name), file) for file in self._objects.files(self.folder))
         return {LineKey(int(name["number"]), name["id"]): file for name, file in found if name is not None}
 
@@ -216,7 +238,7 @@ class LineLog:
         return found
 
     def _put(self, key: LineKey, line: Line) -> None:
-        path = self.folder / f"{key.number:+011d}-{key.id}.json"
+        path = self.folder / _file_name(key)
         make_folders(self.folder, self.folder.parent)
         if path.is_dir():
             path.rename(path.with_suffix(".misplaced"))
@@ -259,10 +281,9 @@ class LineLog:
         with self._state.reading() as connection:
             rows = connection.execute(sa.select(LINES).where(LINES.c.log == self._name)).all()
         return {
-            LineKey(row.number, row.id): Line(
-                f"{self._state.where}, {self._name} number {row.number}", bytes(row.content)
-            )
+            LineKey(row.number, row.id): Line(f"{self._state.where}, {self._name} number {row.number}", _bytes(row))
             for row in rows
+            if isinstance(row.number, int) and isinstance(row.id, str)  # else damaged: SQLite has any type anywhere
         }
 
     def _keys(self) -> Collection[LineKey]:
@@ -274,6 +295,16 @@ class LineLog:
             upsert(connection, LINES, rows)
             if made:
                 upsert(connection, JOURNALS, [{"name": f"lines:{self._name}", "id": "", "position": 0}])
+
+    def _delete(self, keys: Collection[LineKey]) -> None:
+        of_log = LINES.c.log == self._name
+        damaged = [sa.and_(LINES.c.number == key.number, LINES.c.id == key.id) for key in keys]
+        if not self.shared:  # SQLite stores any type in any column
+            damaged.append(sa.func.typeof(LINES.c.number) != "integer")
+            damaged.append(sa.func.typeof(LINES.c.id) != "text")
+        with self._rows_are_spared(), self._state.writing() as connection:
+            for condition in damaged:
+                connection.execute(sa.delete(LINES).where(of_log, condition))
 
     @contextmanager
     def _rows_are_spared(self) -> Iterator[None]:
@@ -340,6 +371,22 @@ def lines_of(settings: Settings, folder: Path, *, read_only: bool = False) -> Li
     """
     objects = open_objects(settings)
     return LineLog(StateDatabase(settings, read_only=read_only and not objects.remote), objects, folder, own=True)
+
+
+def _file_name(key: LineKey) -> str:
+    return f"{key.number:+011d}-{key.id}.json"
+
+
+def _well_numbered(rows: dict[LineKey, Line], files: Collection[LineKey]) -> dict[LineKey, Line]:
+    """Rows without those that have the id of an object and another number: the order rests on it, and it is damaged."""
+    numbers = {key.id: key.number for key in files}
+    return {key: line for key, line in rows.items() if numbers.get(key.id, key.number) == key.number}
+
+
+def _bytes(row: sa.Row[Any]) -> bytes:
+    """What a row holds; nothing where damage has made it another type, so that it is not taken for whole."""
+    content: object = row.content
+    return bytes(content) if isinstance(content, bytes | memoryview) else b""
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int]:

@@ -98,7 +98,7 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
                 f"{where}: not as `ogaart block` wrote it (its hash is wrong): restore it from a backup; after a "
                 'change by hand, delete its "seal" and "sealed"'
             ) from cause
-        except (ValueError, KeyError, TypeError) as cause:
+        except (ValueError, KeyError, TypeError, RecursionError) as cause:
             raise DecisionsUnreadable(
                 f"{where}: {line[:80].decode('utf-8', 'replace')!r} is not "
                 '{"what": "entry|author|pixels", "value": …}; correct it, or restore it from a backup'

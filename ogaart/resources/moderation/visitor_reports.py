@@ -112,7 +112,7 @@ class VisitorReports:
         for line in lines:
             try:
                 found = open_json(line.content)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(found, dict) and isinstance(found.get("id"), str):
                 yield {key: str(value) for key, value in found.items()}

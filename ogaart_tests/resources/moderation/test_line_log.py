@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ogaart.core.fault_injection import passed
+from ogaart.operations.backup import backup
 from ogaart.resources.moderation.line_log import LineLog, lines_of
 from ogaart.resources.moderation.takedowns import (
     Decisions,
@@ -73,11 +74,22 @@ def replace_by_folder(path: Path) -> None:
     path.mkdir()
 
 
+def change_row(data: Path, change: str) -> None:
+    """Damage the row of the second takedown, whose lines are one."""
+    with closing(sqlite3.connect(data / "state.db")) as state, state:
+        state.execute(f"UPDATE lines SET {change} WHERE number = 2")
+
+
 HARM: dict[str, Callable[[Path], object]] = {
     "no database": lambda data: (data / "state.db").unlink(),
     "a damaged database": lambda data: spoil(data / "state.db"),
     "a folder in the database's place": lambda data: replace_by_folder(data / "state.db"),
     "an older copy of the database": older,
+    "a row of another type": lambda data: change_row(data, "content = CAST(content AS TEXT)"),
+    "a row without bytes": lambda data: change_row(data, "content = 7"),
+    "a row's number is a text": lambda data: change_row(data, "number = 'x'"),
+    "a row's id is bytes": lambda data: change_row(data, "id = x'00ff'"),
+    "a row's number is another": lambda data: change_row(data, "number = 9"),
     "no objects": lambda data: shutil.rmtree(data / "decisions"),
     "an object is missing": lambda data: objects(data)[1].unlink(),
     "an object is damaged": lambda data: spoil(objects(data)[1]),
@@ -101,6 +113,46 @@ def test_what_was_taken_down_stays_so_and_is_made_again(data: Path, harm: str) -
         log.repair()
         assert list(log.damage()) == []
     assert rows(data) == [path.read_bytes() for path in objects(data)] == expected
+
+
+def test_a_revocation_whose_row_has_a_wrong_number_does_not_count_for_later(tmp_path: Path) -> None:
+    with closing(decisions_of(tmp_path)) as log:
+        for lift in (False, True, False):
+            decide(log, "entry", "tanks", "in turn", lift=lift)
+    change_row(tmp_path, "number = 9")
+
+    assert entries(tmp_path) == ("tanks",)
+
+    with closing(decisions_of(tmp_path)) as log:
+        assert "wrong number, such as 9" in next(log.damage())[1]
+
+
+@pytest.mark.parametrize("database", ["a database", "no database"])
+def test_a_folder_that_is_a_link_to_nothing_is_not_taken_for_empty(data: Path, database: str) -> None:
+    shutil.move(data / "decisions", data / "away")
+    (data / "decisions").symlink_to("not-mounted")
+    if database == "no database":
+        (data / "state.db").unlink()
+
+    with pytest.raises(DecisionsUnreadable, match="decisions: a link to not-mounted, which is missing"):
+        entries(data)
+
+
+def test_a_file_nested_too_deeply_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "decisions.jsonl").write_text("[" * 100_000)
+
+    with pytest.raises(DecisionsUnreadable, match="line 1"):
+        entries(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["an object is missing", "an object is damaged", "no objects"])
+def test_a_backup_has_what_rows_alone_hold(data: Path, tmp_path_factory: pytest.TempPathFactory, harm: str) -> None:
+    HARM[harm](data)
+    copy = tmp_path_factory.mktemp("backup")
+
+    backup(Settings(data=data), copy)
+
+    assert entries(copy) == ("first", "second", "third")
 
 
 @pytest.mark.parametrize("harm", ["a damaged database", "a folder in the database's place", "no database"])
