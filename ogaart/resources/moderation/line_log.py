@@ -297,14 +297,12 @@ class LineLog:
                 upsert(connection, JOURNALS, [{"name": f"lines:{self._name}", "id": "", "position": 0}])
 
     def _delete(self, keys: Collection[LineKey]) -> None:
-        of_log = LINES.c.log == self._name
         damaged = [sa.and_(LINES.c.number == key.number, LINES.c.id == key.id) for key in keys]
-        if not self.shared:  # SQLite stores any type in any column
-            damaged.append(sa.func.typeof(LINES.c.number) != "integer")
-            damaged.append(sa.func.typeof(LINES.c.id) != "text")
         with self._rows_are_spared(), self._state.writing() as connection:
+            if connection.dialect.name == "sqlite":  # it stores any type in any column
+                damaged += [sa.func.typeof(LINES.c.number) != "integer", sa.func.typeof(LINES.c.id) != "text"]
             for condition in damaged:
-                connection.execute(sa.delete(LINES).where(of_log, condition))
+                connection.execute(sa.delete(LINES).where(LINES.c.log == self._name, condition))
 
     @contextmanager
     def _rows_are_spared(self) -> Iterator[None]:

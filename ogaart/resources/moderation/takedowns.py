@@ -90,9 +90,7 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
         raise DecisionsUnreadable(f"{where}: {reason[:1].lower()}{reason[1:]}; restore it from a backup") from cause
     for where, line in lines:
         try:
-            decision = open_json(line)
-            _ = _PLURALS[decision["what"]]
-            found = decision | {"value": str(decision["value"])}
+            found = _decision_of(line)
         except SealBroken as cause:
             raise DecisionsUnreadable(
                 f"{where}: not as `ogaart block` wrote it (its hash is wrong): restore it from a backup; after a "
@@ -101,9 +99,18 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
         except (ValueError, KeyError, TypeError, RecursionError) as cause:
             raise DecisionsUnreadable(
                 f"{where}: {line[:80].decode('utf-8', 'replace')!r} is not "
-                '{"what": "entry|author|pixels", "value": …}; correct it, or restore it from a backup'
+                '{"what": "entry|author|pixels", "value": …}, which may have "lifted": true; correct it, or restore it '
+                "from a backup"
             ) from cause
         yield found
+
+
+def _decision_of(line: bytes) -> Decision:
+    decision = open_json(line)
+    _ = _PLURALS[decision["what"]]
+    if not isinstance(decision["value"], str | int) or not isinstance(decision.get("lifted", False), bool):
+        raise TypeError("value is text or a number, lifted is true or false")
+    return dict(decision) | {"value": str(decision["value"])}
 
 
 def require_decisions(log: LineLog, before: Iterable[Sequence[str]]) -> None:

@@ -138,6 +138,22 @@ def test_a_folder_that_is_a_link_to_nothing_is_not_taken_for_empty(data: Path, d
         entries(data)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"what": "entry", "value": "tanks", "lifted": "false"}',
+        '{"what": "entry", "value": "tanks", "lifted": 1}',
+        '{"what": "entry", "value": null}',
+        '{"what": "entry", "value": ["tanks"]}',
+    ],
+)
+def test_a_line_of_other_types_is_no_decision(tmp_path: Path, line: str) -> None:
+    (tmp_path / "decisions.jsonl").write_text(line)
+
+    with pytest.raises(DecisionsUnreadable, match="line 1"):
+        entries(tmp_path)
+
+
 def test_a_file_nested_too_deeply_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").write_text("[" * 100_000)
 
