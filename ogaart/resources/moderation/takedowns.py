@@ -96,7 +96,7 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
                 f"{where}: not as `ogaart block` wrote it (its hash is wrong): restore it from a backup; after a "
                 'change by hand, delete its "seal" and "sealed"'
             ) from cause
-        except (ValueError, KeyError, TypeError, RecursionError) as cause:
+        except (ValueError, KeyError, TypeError) as cause:
             raise DecisionsUnreadable(
                 f"{where}: {line[:80].decode('utf-8', 'replace')!r} is not "
                 '{"what": "entry|author|pixels", "value": …}, which may have "lifted": true; correct it, or restore it '
@@ -110,7 +110,8 @@ def _decision_of(line: bytes) -> Decision:
     _ = _PLURALS[decision["what"]]
     if not isinstance(decision["value"], str | int) or not isinstance(decision.get("lifted", False), bool):
         raise TypeError("value is text or a number, lifted is true or false")
-    return dict(decision) | {"value": str(decision["value"])}
+    found: Decision = decision | {"value": str(decision["value"])}
+    return found
 
 
 def require_decisions(log: LineLog, before: Iterable[Sequence[str]]) -> None:

@@ -154,13 +154,6 @@ def test_a_line_of_other_types_is_no_decision(tmp_path: Path, line: str) -> None
         entries(tmp_path)
 
 
-def test_a_file_nested_too_deeply_is_refused_in_words(tmp_path: Path) -> None:
-    (tmp_path / "decisions.jsonl").write_text("[" * 100_000)
-
-    with pytest.raises(DecisionsUnreadable, match="line 1"):
-        entries(tmp_path)
-
-
 @pytest.mark.parametrize("harm", ["an object is missing", "an object is damaged", "no objects"])
 def test_a_backup_has_what_rows_alone_hold(data: Path, tmp_path_factory: pytest.TempPathFactory, harm: str) -> None:
     HARM[harm](data)
