@@ -85,7 +85,7 @@ class Corpus:
     Attributes:
         content: the site that is published.
         pictures: those that are searched for, distinct in their pixels.
-        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, in other colours, or drawn anew.
+        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, in other colours, or as other drawings.
         sheets: made sheets.
         strangers: pictures that are not published.
         left_out: files that could not be read, or show nothing.
@@ -121,7 +121,7 @@ _FRAME = re.compile(r"\d+(?=\.)|_(?:move|dead|fall|jump|idle)(?=\.)")
 _NOT_FRAMES = re.compile(
     r"/cards/|/tiles/|/topdown_tanks/|/space_shooter/|moon-|station-|[KSX]\d\d\.|laser|_icon\.|sweep"
 )
-# What is drawn anew for each number, place or state: backs of cards, meteors, ends and middles of a tile.
+# What has another drawing for each number, place or state: backs of cards, meteors, ends and middles of a tile.
 _VARIED = re.compile(
     r"_(?:left|right|mid|top|low|half|single|double|rounded|off|on|i{1,3})(?=[_.])"
     r"|(?:Left|Right|Mid|Top|Low|Half|Off)(?=[A-Z_.])|\d+(?=[_.])"

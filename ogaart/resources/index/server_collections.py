@@ -66,7 +66,7 @@ class SpaceCollections:
         alias = self.published if published else self.working
         if alias in there:
             return alias
-        if self.published in there:  # one begins anew, and nothing is written yet
+        if self.published in there:  # a new one is begun, and nothing is written yet
             return None
         return self.base if self._server.ask(self._server.client.collection_exists, self.base) else None
 
