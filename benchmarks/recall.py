@@ -136,8 +136,8 @@ class Truth:
 
 
 def measured(search: Callable[[Matrix], Sequence[int]], queries: Matrix, truth: Truth) -> dict[str, float]:
-    """Recall, and the median CPU and wall milliseconds of a query."""
-    spent, passed, found = [], [], 0
+    """Recall, the share that are the very ten of the exact comparison, median CPU and wall milliseconds of a query."""
+    spent, passed, found, very = [], [], 0, 0
     search(queries[0])
     for query, scores, least in zip(queries, truth.scores, truth.least, strict=True):
         began, worked = time.perf_counter(), time.process_time()
@@ -145,8 +145,10 @@ def measured(search: Callable[[Matrix], Sequence[int]], queries: Matrix, truth: 
         passed.append(time.perf_counter() - began)
         spent.append(time.process_time() - worked)
         found += int(np.count_nonzero(scores[list(hits[:AT])] >= least))
+        very += len(set(np.argpartition(-scores, AT)[:AT].tolist()).intersection(hits[:AT]))
     return {
         "recall": round(found / (AT * len(queries)), 4),
+        "very_ten": round(very / (AT * len(queries)), 4),
         "cpu_ms": round(1000 * float(np.median(spent)), 2),
         "p50_ms": round(1000 * float(np.median(passed)), 2),
     }

@@ -85,7 +85,7 @@ class Corpus:
     Attributes:
         content: the site that is published.
         pictures: those that are searched for, distinct in their pixels.
-        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, in other colours, or as other drawings.
+        groups: kind of relatives to groups of hashes: the same thing as frames, sizes, recolours, or other drawings.
         sheets: made sheets.
         strangers: pictures that are not published.
         left_out: files that could not be read, or show nothing.
