@@ -79,6 +79,9 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         inputs = inputs_digest(stores)
         unchanged = newest and inputs_of(newest[0]) == inputs and not audits_failed(newest[0])
         unchanged = unchanged and server_holds(stores, newest[0])
+        if unchanged and (lost := list(newest[0].lost_files().items())):
+            context.log.warning("generation %d is made again: %s: %s", newest[0].number, *lost[0])
+            unchanged = False
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
             return dg.MaterializeResult(

@@ -1,10 +1,9 @@
 """The publications of ``ogaart verify``: every file of each by its hash, and the audits of the one in service."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -46,13 +45,12 @@ def damaged_publications(stores: Stores, *, quick: bool = False) -> Iterator[Dam
     generations = Generations(stores.root.generations)
     damaged = set()
     for number in generations.numbers():
-        folder = generations.root / f"{number:06d}"
-        manifest: Mapping[str, Any] = {}
         try:
-            manifest = generations.get(number).manifest
+            generation = generations.get(number)
         except GenerationMissing:
             damaged.add(number)  # reported with the state
-        for path, problem in _changed(stores, folder, manifest, quick=quick):
+            generation = Generation(number, generations.root / f"{number:06d}", {})
+        for path, problem in _changed(stores, generation, quick=quick):
             damaged.add(number)
             yield Damage(PUBLICATION, str(path), problem, generation=number)
     for path, problem, number in Publications(stores.state, stores.objects).damage(quick=quick):
@@ -87,23 +85,17 @@ def _misplaced(link: Path) -> tuple[Path, ...]:
     return (link,) if link.is_dir() and not link.is_symlink() else ()
 
 
-def _changed(stores: Stores, folder: Path, manifest: Mapping[str, Any], *, quick: bool) -> Iterator[tuple[Path, str]]:
+def _changed(stores: Stores, generation: Generation, *, quick: bool) -> Iterator[tuple[Path, str]]:
     """Files of a generation that are missing or not as they were written."""
-    sizes = []
-    for name, size in manifest.get("files", {}).items():
-        path = folder / name
-        if name == PACKS and any(pack.is_symlink() for pack in path.rglob("*.zip")):
-            continue  # they are objects of the bucket
-        there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
-        if there != size:
-            sizes.append(path)
-            yield path, f"{there:,} bytes, the manifest states {size:,}"
+    lost = generation.lost_files()
+    yield from lost.items()
+    folder = generation.path
     hashes = folder / HASHES
-    if manifest.get("hashed") and not hashes.exists():
+    if generation.manifest.get("hashed") and not hashes.exists():
         yield hashes, "the list of hashes is missing"
     if quick:
         return
-    reported = {*sizes, folder / INPUTS}
+    reported = {*lost, folder / INPUTS}
     yield from ((path, problem) for path, problem in changed_files(folder, hashes) if path not in reported)
     for pack in sorted((folder / PACKS).rglob("*.zip")):
         if pack.is_symlink():

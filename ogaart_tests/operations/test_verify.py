@@ -162,6 +162,22 @@ def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:
     assert len(copied.site.requests) == requests
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ogaart.duckdb", "words.sqlite", "index", "signatures", "patches", "cells", "packs"])
+def test_a_publication_that_has_lost_a_file_is_made_again_though_nothing_changed(copied: World, name: str) -> None:
+    before, content = copied.generation, content_digest(copied.generation)
+    path = before.path / name
+    lost = path if path.is_file() else max((p for p in path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    lost.unlink()
+
+    report = copied.publish()
+
+    assert report.errors == []
+    assert copied.generation.number == before.number + 1
+    assert content_digest(copied.generation) == content
+    assert [d for d in damaged_publications(copied.stores) if d.generation == copied.generation.number] == []
+
+
 def test_a_lost_link_to_the_publication_is_noticed(copied: World) -> None:
     stores, data = copied.stores, copied.settings.data
     found = {}

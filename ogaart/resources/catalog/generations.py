@@ -27,7 +27,7 @@ from ogaart.resources.storage.atomic_files import (
     temporary,
     write_json,
 )
-from ogaart.resources.storage.file_hashes import linked_hashes, record_hashes
+from ogaart.resources.storage.file_hashes import linked_hashes, missing_files, record_hashes
 from ogaart.resources.storage.sealed_json import open_json
 
 CATALOG = "ogaart.duckdb"
@@ -124,6 +124,18 @@ class Generation:
     def passed(self) -> bool:
         """Whether no audit failed: what may be put (back) in service."""
         return all(audit["passed"] for audit in self.audits)
+
+    def lost_files(self) -> dict[Path, str]:
+        """Its files that are missing, and files and folders whose size the manifest does not state: what is wrong."""
+        found = {path: "missing" for path in missing_files(self.path, self.path / HASHES) if path.name != INPUTS}
+        for name, size in self.manifest.get("files", {}).items():
+            path = self.path / name
+            if name == PACKS and any(pack.is_symlink() for pack in path.rglob("*.zip")):
+                continue  # they are objects of the bucket
+            there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+            if there != size:
+                found.setdefault(path, f"{there:,} bytes, the manifest states {size:,}" if path.exists() else "missing")
+        return found
 
 
 class Generations:

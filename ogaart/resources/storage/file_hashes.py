@@ -54,6 +54,11 @@ def keep_hashes(target: Path, names: AbstractSet[str]) -> None:
     write_json(target, {"files": kept, "partly": True}, indent=0)
 
 
+def missing_files(folder: Path, target: Path) -> list[Path]:
+    """The files of a list of whole folders that are not there; none where the list is missing or damaged."""
+    return [path for name in _recorded(target) or () if not (path := folder / name).exists()]
+
+
 def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
     """Whether some files of a folder are as its list has them: before their content is copied into others."""
     recorded = _recorded(target) or {}
