@@ -237,8 +237,12 @@ class _Copying:
     def _logs(self) -> None:
         found = 0, 0
         own = StateDatabase(Settings(data=self._source.root, database_url=None, objects=None), read_only=True)
-        for folder in (self._source.decisions, self._source.reports):
-            lines = LineLog(own, Folder(), folder).stored()  # the database of the source is not opened
+        with closing(own):
+            logs = {
+                folder: LineLog(own, Folder(), folder).named_lines()
+                for folder in (self._source.decisions, self._source.reports)
+            }
+        for folder, lines in logs.items():
             self._damaged += [line.where for line in lines.values() if not line.is_whole]
             found = found[0] + len(lines), found[1] + sum(len(line.content) for line in lines.values())
             if lines and not self._damaged and not self._dry_run:

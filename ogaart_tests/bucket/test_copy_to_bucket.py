@@ -47,8 +47,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 def files_of(root: Path) -> dict[str, tuple[int, int]]:
-    """Every file of a folder with its size and time, but those that show who holds a lock."""
-    found = (path for path in root.rglob("*") if path.is_file() and path.suffix not in {".lock", ".holder"})
+    """Every file of a folder with its size and time, but those that show who holds a lock or reads the database."""
+    passing = (".lock", ".holder", ".db-wal", ".db-shm")
+    found = (path for path in root.rglob("*") if path.is_file() and path.suffix not in passing)
     return {str(path.relative_to(root)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
@@ -65,6 +66,7 @@ def test_a_data_root_is_copied_whole_or_is_not_current_in_the_bucket(
         monkeypatch.setenv(name, value)
     source, root = copied.stores.root, tmp_path / "new"
     decide(copied.stores.decisions, "entry", "tanks", "asked for")
+    next(source.decisions.glob("*.json")).unlink()  # its row is left
     with closing(copied.stores) as stores:
         pointers = sorted(stores.tables.objects._pointers.all(), key=str)
         records = sorted(stores.fetch_records.all(), key=str)

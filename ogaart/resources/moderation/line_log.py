@@ -33,6 +33,8 @@ from ogaart.settings import Settings
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(?P<number>[+-]\d{10})-(?P<id>[0-9a-f]+)\.json")
+_OLDEST = -9_000_000_000
+"""The number of the first line of the file of before: more follow than any file has, before number 1."""
 _NO_DATABASE = (StateRefused, StateDamaged, sa.exc.OperationalError)
 
 
@@ -98,21 +100,17 @@ class LineLog:
             OSError: a file cannot be read.
             LogUnavailable: what several hosts share cannot be reached.
         """
+        return [line for _, line in sorted(self.named_lines().items())]
+
+    def named_lines(self) -> dict[LineKey, Line]:
+        """All lines by what names them, in no order; errors as ``lines``."""
         before = self._content_before()  # first: what is adopted meanwhile is found among the others
         with self._in_words():
             rows = self._rows()
             files = {} if self.shared else self._files()
             rows = _well_numbered(rows, files)
             lacking = {key: file for key, file in files.items() if key not in rows or not rows[key].is_whole}
-            found = self._named(before, rows.keys() | files.keys()) | rows | self._stored(lacking)
-        return [line for _, line in sorted(found.items())]
-
-    def stored(self) -> dict[LineKey, Line]:
-        """The lines without those that are rows alone, which a verification names; errors as ``lines``."""
-        before = self._content_before()
-        with self._in_words():
-            files = self._files()
-            return self._named(before, files) | self._stored(files)
+            return self._named(before, rows.keys() | files.keys()) | rows | self._stored(lacking)
 
     def stamp(self) -> Hashable:
         """What is another value whenever the lines are, and costs less than that; errors as ``lines``."""
@@ -131,7 +129,7 @@ class LineLog:
     def append(self, line: Mapping[str, Any]) -> None:
         """Add one line, sealed; it is durable when this returns. Errors as ``lines``."""
         with self._in_words(), self._turn():
-            self._make()
+            self._make(complete=True)  # an object of a killed process has used its number
             number = max((key.number for key in self._keys()), default=0) + 1
             self._store({LineKey(number, secrets.token_hex(8)): Line("", seal_json(line))})
 
@@ -257,10 +255,10 @@ class LineLog:
     def _has_rows(self) -> bool:
         return is_made(self._state, f"lines:{self._name}")
 
-    def _make(self) -> None:
-        """Make rows of the objects that have none: of all where the database is new, in a bucket of no others."""
+    def _make(self, *, complete: bool = False) -> None:
+        """Make rows of the objects that have none; in a bucket, which is listed for it, only where asked or new."""
         with self._rows_are_spared():
-            if not self.shared or not (self._made or self._has_rows()):
+            if complete or not self.shared or not (self._made or self._has_rows()):
                 rows = self._all_rows()
                 lacking = {key: file for key, file in self._files().items() if key not in rows}
                 if lacking or self.shared:  # damaged ones too: what they held must not count as lifted
@@ -340,7 +338,8 @@ class LineLog:
         """The lines of that file under the keys that adopting gives them, whatever part of it is done already."""
         lines = [(number, line) for number, line in enumerate(content.split(b"\n"), start=1) if line.strip()]
         ids = [hashlib.sha256(b"%d:%s" % (at, line)).hexdigest()[:16] for at, (_, line) in enumerate(lines)]
-        first = min((key.number for key in keys if key.id not in set(ids)), default=1) - len(lines)
+        places = {line_id: at for at, line_id in enumerate(ids)}
+        first = min((key.number - places[key.id] for key in keys if key.id in places), default=_OLDEST)
         return {
             LineKey(first + at, ids[at]): Line(f"{self._file}, line {number}", line)
             for at, (number, line) in enumerate(lines)

@@ -242,6 +242,23 @@ def test_the_file_is_read_as_the_oldest_lines_and_adopted_in_whatever_parts(tmp_
     assert list(log.damage()) == []
 
 
+@pytest.mark.parametrize("adopted", [1, 2, 4])
+def test_a_line_that_is_added_by_hand_amid_an_adoption_is_the_last_of_the_file(tmp_path: Path, adopted: int) -> None:
+    file = tmp_path / "decisions.jsonl"
+    file.write_text(BEFORE + "\n")
+    with full_at(f"file_drafted:{adopted}:full"), closing(decisions_of(tmp_path)) as log:
+        log.adopt()
+    with file.open("a") as lines:
+        lines.write('{"what": "author", "value": "Ann", "lifted": true}\n')
+    expected = Takedowns(0, ("tanks",), ())
+
+    with closing(decisions_of(tmp_path)) as log:
+        assert read_decisions(log) == expected
+        log.adopt()
+        assert read_decisions(log) == expected
+        assert len(log.lines()) == len(objects(tmp_path)) == len(rows(tmp_path)) == 5
+
+
 def test_a_program_of_before_refuses_to_show_anything_once_the_file_is_adopted(tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
     file.write_text(BEFORE)
