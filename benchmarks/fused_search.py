@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numkong
 import numpy as np
-import simsimd
 from numpy.typing import NDArray
 
 from ogaart.likeness.fusion import USUAL, Weights
@@ -77,7 +77,8 @@ def main() -> None:
     def flat(query: Matrix) -> list[int]:
         scaled = query * projection.scales / 127
         step = float(np.abs(scaled).max()) / 127
-        scores = np.asarray(simsimd.cdist(np.rint(scaled / step).astype(np.int8)[None], small, metric="dot"))[0]
+        rounded = numkong.dots_pack(np.rint(scaled / step).astype(np.int8)[None])
+        scores = np.asarray(numkong.dots_packed(small, rounded))[:, 0]
         near = np.argpartition(-scores, 124)[:124]
         exact = projection.restore(small[near]) @ query
         return [int(row) for row in near[np.argsort(-exact)[:NEAREST]]]

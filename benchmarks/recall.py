@@ -8,7 +8,7 @@ vectors are as many numbers as the published ones' and as slow to make (use ``--
 vectors are searched by Qdrant Edge, as a search does where it has more points than it compares exactly; the fused ones
 of the demo's model by the flat int8 array.
 
-On a machine without the package index, bring the wheels of qdrant-edge-py, simsimd, cachetools, pydantic-settings and
+On a machine without the package index, bring the wheels of qdrant-edge-py, numkong, cachetools, pydantic-settings and
 python-dotenv, beside what ``benchmarks.gpu`` needs.
 """
 

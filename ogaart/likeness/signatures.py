@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+import numkong
 import numpy as np
-import simsimd
 from PIL import Image
 
 from ogaart.likeness.premultiplied import premultiplied
@@ -182,7 +182,7 @@ def _sums(channels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
     """The exact sums of values and of squares of (N, C, P) uint8 over the pixels: (N, C) each."""
     rows = channels.reshape(-1, channels.shape[2])
     ones = np.ones((1, channels.shape[2]), np.uint8)
-    sums, squares = simsimd.cdist(rows, ones, metric="dot"), simsimd.dot(rows, rows)
+    sums, squares = numkong.dots_packed(rows, numkong.dots_pack(ones)), numkong.dot(rows, rows)
     return np.asarray(sums).reshape(channels.shape[:2]), np.asarray(squares).reshape(channels.shape[:2])
 
 
@@ -192,8 +192,8 @@ def _of_bytes(miniatures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], _Sums]:
     np.subtract(255, channels[:, 3], out=channels[:, 3])
     sums, squares = _sums(channels)
     clear = channels[:, 3]
-    # Rows by rows, and a copy of each channel: SimSIMD takes rows that lie side by side.
-    colours_clear = [simsimd.dot(channels[:, n].copy(), clear.copy()) for n in range(3)]
+    # Rows by rows, and a copy of each channel: NumKong takes rows that lie side by side.
+    colours_clear = [numkong.dot(channels[:, n].copy(), clear.copy()) for n in range(3)]
     c, t = sums[:, :3] / 255, sums[:, 3:] / 255
     cc, tt = squares[:, :3] / 255**2, squares[:, 3:] / 255**2
     tc = np.stack([np.asarray(one) for one in colours_clear], axis=1) / 255**2
@@ -202,7 +202,7 @@ def _of_bytes(miniatures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], _Sums]:
 
 def _products_of_bytes(channels: NDArray[np.uint8], queries: NDArray[np.uint8]) -> _Products:
     pixels = channels.shape[2]
-    found = simsimd.cdist(channels.reshape(-1, pixels), queries.reshape(-1, pixels), metric="dot")
+    found = numkong.dots_packed(channels.reshape(-1, pixels), numkong.dots_pack(queries.reshape(-1, pixels)))
     products = np.asarray(found).reshape(len(channels), 4, len(queries), 4) / 255**2
     qc = np.stack([products[:, n, :, n] for n in range(3)], axis=1)
     return _Products(qc, products[:, :3, :, 3], products[:, 3, :, :3].transpose(0, 2, 1), products[:, 3:, :, 3])

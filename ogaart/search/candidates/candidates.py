@@ -46,8 +46,7 @@ class Candidates:
         self._away = self._seen(query.negative_pictures)
         # Decided here, so that the index need not count its points for each query.
         self._exact = self._info.images <= EXACT_BELOW
-        # Of each direction: further rounds, and the count of what filters hide, have other conditions alone.
-        self._scores = (Scores(), Scores())
+        self._scores = Scores()  # further rounds, and the count of what filters hide, have other conditions alone
         self.found: dict[int, FusedHit] = {}
         """What fused vectors have found, by image."""
 
@@ -59,12 +58,12 @@ class Candidates:
     @property
     def fused(self) -> bool:
         """Whether fused vectors decide what is near; else the model's alone."""
-        return bool(self._directions)
+        return len(self._directions) > 0
 
     @property
     def closeness_share(self) -> float:
         """Weight of the miniatures in the likeness of what is not a copy; none where a visitor weighs it otherwise."""
-        if not self._directions:
+        if not self.fused:
             return thresholds_of(self._info.model).closeness_share
         return FUSED_SHARE if self._query.weights == fusion.USUAL else 0.0
 
@@ -77,7 +76,7 @@ class Candidates:
             limit: most points returned.
             offset: points passed over.
         """
-        if self._fused is None or not self._directions:
+        if self._fused is None or not len(self._directions):
             return self._by_either_form(narrowed, limit) if not offset else self._by_model(narrowed, limit, offset)
         passing = ~self._columns.nothing() if having is None else having.copy()
         for condition in narrowed.parts():
@@ -85,17 +84,16 @@ class Candidates:
         if examples := [*self._query.positive, *self._query.negative]:
             passing &= ~self._columns.of_ids(examples)
         best: dict[int, FusedHit] = {}
-        for direction, scores in zip(self._directions, self._scores, strict=False):
-            if self._fused.with_subject:
-                hits = self._fused.nearest(direction, self._query.weights, passing, limit + offset, scores)
-            else:
-                hits = self._beside_model(direction, narrowed, passing, limit + offset, scores)
-            for hit in hits:
+        most = limit + offset
+        nearest = self._fused.nearest(self._directions, self._query.weights, passing, most, self._scores)
+        for direction, hits in zip(self._directions, nearest, strict=True):
+            either = hits if self._fused.with_subject else self._beside_model(direction, hits, narrowed, passing, most)
+            for hit in either:
                 if hit.image_id not in best or best[hit.image_id].score < hit.score:
                     best[hit.image_id] = hit
-        hits = sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))[: limit + offset]
-        self.found.update({hit.image_id: hit for hit in hits})
-        return [ScoredPoint(hit.image_id, self._on_scale(hit.score)) for hit in hits[offset:]]
+        found = sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))[:most]
+        self.found.update({hit.image_id: hit for hit in found})
+        return [ScoredPoint(hit.image_id, self._on_scale(hit.score)) for hit in found[offset:]]
 
     def why(self, image_id: int) -> dict[str, float]:
         """How alike a point that was found is in subject, shape and colours; empty where only the model decides.
@@ -159,14 +157,13 @@ class Candidates:
     # -- by fused vectors ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def _directions(self) -> list[NDArray[np.float32]]:
-        """The direction of the query, and that of its only picture without its ground; empty without fused vectors."""
+    def _directions(self) -> NDArray[np.float32]:
+        """The direction of the query, and that of its only picture without its ground; (0, 0) without fused vectors."""
         if self._fused is None or (direction := self._direction()) is None:
-            return []
+            return np.zeros((0, 0), np.float32)
         subject = self._subject
-        if subject is None:
-            return [direction]
-        return [direction, *self._fused.of_pictures([subject], self._info.space)]
+        others = self._fused.of_pictures([subject] if subject is not None else [], self._info.space)
+        return np.concatenate([direction[None], others])
 
     def _direction(self) -> NDArray[np.float32] | None:
         """The mean of the positive pictures, moved away from that of the negative ones, as the index does it.
@@ -200,12 +197,17 @@ class Candidates:
         return positive, negative
 
     def _beside_model(
-        self, direction: NDArray[np.float32], narrowed: IndexFilter, passing: Mask, limit: int, scores: Scores
+        self,
+        direction: NDArray[np.float32],
+        hits_by_parts: Sequence[FusedHit],
+        narrowed: IndexFilter,
+        passing: Mask,
+        limit: int,
     ) -> list[FusedHit]:
         """The nearest by parts and by the model's own cosine, which no projection has made comparable with them."""
         assert self._fused is not None
         weights = self._query.weights
-        by_parts = {hit.image_id: hit for hit in self._fused.nearest(direction, weights, passing, limit, scores)}
+        by_parts = {hit.image_id: hit for hit in hits_by_parts}
         if weights.subject <= 0:
             return list(by_parts.values())
         cosines = {point.id: point.score for point in self._by_model(narrowed, limit)}

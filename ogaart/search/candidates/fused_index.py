@@ -106,7 +106,7 @@ class FusedIndex:
             own = self._columns[row]
             passing = (self._entries != self._entries[own]) & (self._authors != self._authors[own])
             [direction] = self.projection.restore(self._rows[np.array([row])])
-            hits = self.nearest(direction, fusion.USUAL, passing, _NEAR_COPIES)
+            [hits] = self.nearest(direction[None], fusion.USUAL, passing, _NEAR_COPIES)
             linked = self._linked(int(self.ids[row]))
             best += [hit.score for hit in hits if hit.score < _COPY and hit.image_id not in linked][:1]
         return float(np.quantile(best, 0.9)) if len(best) >= _ENOUGH else None
@@ -128,23 +128,29 @@ class FusedIndex:
         return self.projection.restore(self._rows[rows])
 
     def nearest(
-        self, direction: Matrix, weights: Weights, passing: Mask, limit: int, scores: Scores | None = None
-    ) -> list[FusedHit]:
+        self, directions: Matrix, weights: Weights, passing: Mask, limit: int, scores: Scores | None = None
+    ) -> list[list[FusedHit]]:
         """The most similar pictures, best first, equal scores by id; each once, however many rows it has.
 
         Args:
-            direction: (d,) float32, blocks of length 1 or less.
+            directions: (D, d) float32, blocks of length 1 or less.
             weights: how much each side counts.
             passing: which images may be hits.
-            limit: most hits returned.
-            scores: of the same direction and weights, for further calls; updated.
+            limit: most hits returned of each direction.
+            scores: of the same directions and weights, for further calls; updated.
+
+        Returns:
+            Those of each direction.
         """
         allowed = self._known & passing[self._place_columns]
         count = min(limit + _MORE, int(np.count_nonzero(allowed)))
         if not count:
-            return []
-        best = self._scan.best(direction, weights, allowed, count, scores)
-        return self._exact(direction, weights, self._places[best], limit)
+            return [[] for _ in directions]
+        best = self._scan.best(directions, weights, allowed, count, scores)
+        return [
+            self._exact(direction, weights, self._places[rows], limit)
+            for direction, rows in zip(directions, best, strict=True)
+        ]
 
     def scores(self, direction: Matrix, weights: Weights, ids: Sequence[int]) -> dict[int, FusedHit]:
         """The scores of images that are here, by id."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numkong
 import numpy as np
-import simsimd
 from numpy.typing import NDArray
 
 from ogaart.likeness.fusion import Weights
@@ -12,11 +12,11 @@ from ogaart.likeness.projections import Projection
 Matrix = NDArray[np.float32]
 FEW, _SHARE = 2_048, 32
 """So many rows, or one of so many, are read one by one: of more than that it takes longer than to read all in turn."""
-_BLOCK = 2048  # rows that are read at a time
+_BLOCK = 16_384  # rows that are read at a time
 
 
 class Scores:
-    """What one query with some weights scores, of all rows (W, N), once that has been computed."""
+    """What the directions of one query with some weights score, of all rows (D, W, N), once that has been computed."""
 
     def __init__(self) -> None:
         self.rows: Matrix | None = None
@@ -37,28 +37,33 @@ class FusedScan:
         self._few = few
 
     def best(
-        self, direction: Matrix, weights: Weights, allowed: NDArray[np.bool_], count: int, scores: Scores | None = None
-    ) -> NDArray[np.int64]:
+        self, directions: Matrix, weights: Weights, allowed: NDArray[np.bool_], count: int, scores: Scores | None = None
+    ) -> list[NDArray[np.int64]]:
         """The rows that are among so many of the nearest in everything, or but for colours; rising.
 
         Args:
-            direction: (d,) float32, blocks of length 1 or less.
+            directions: (D, d) float32, blocks of length 1 or less; all are compared while a row is read once.
             weights: how much each side counts.
             allowed: (N,) which rows may be found.
             count: at most as many as are allowed.
-            scores: of the same direction and weights, for further calls; updated.
+            scores: of the same directions and weights, for further calls; updated.
+
+        Returns:
+            Those of each direction.
         """
         # Other colours by themselves: the mean of all blocks may have recolours far down.
         ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
-        queries = _queries(self._projection, direction, ways)
+        queries = np.concatenate([_queries(self._projection, direction, ways) for direction in directions])
+        shape = len(directions), len(ways), -1
         scores = scores or Scores()
         if scores.rows is None and np.count_nonzero(allowed) <= max(len(allowed) // _SHARE, self._few, count):
             compared = np.flatnonzero(allowed)
-            scans = _products(queries, self._stored(compared))
-            return compared[_best_of(scans, np.ones(len(compared), np.bool_), count)]
+            scans = _products(queries, self._stored(compared)).reshape(shape)
+            return [compared[_best_of(one, np.ones(len(compared), np.bool_), count)] for one in scans]
         if scores.rows is None:
-            scores.rows = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
-        return _best_of(scores.rows, allowed, count)
+            found = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
+            scores.rows = found.reshape(shape)
+        return [_best_of(one, allowed, count) for one in scores.rows]
 
     def _stored(self, rows: NDArray[np.int64]) -> NDArray[np.int8]:
         """Some rows, which rise."""
@@ -113,9 +118,10 @@ def _products(queries: Matrix, rows: NDArray[np.int8]) -> Matrix:
     if not len(rows):
         return found
     rounded = np.rint(np.divide(queries, steps, out=np.zeros_like(queries), where=steps > 0)).astype(np.int8)
+    packed = numkong.dots_pack(rounded)
     for start in range(0, len(rows), _BLOCK):  # each is read from memory once, for all means
-        products = simsimd.cdist(rounded, rows[start : start + _BLOCK], metric="dot")
-        found[:, start : start + _BLOCK] = np.asarray(products, np.float32) * steps
+        products = np.asarray(numkong.dots_packed(rows[start : start + _BLOCK], packed))
+        np.multiply(products.T, steps, out=found[:, start : start + _BLOCK])
     return found
 
 

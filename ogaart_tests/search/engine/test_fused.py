@@ -69,12 +69,12 @@ def test_the_scan_finds_what_a_comparison_with_all_finds(
 ) -> None:
     columns = ServingStore(demo_world.generation.path, 1).columns
     passing = columns.entry_of % 2 == 0
-    [direction] = index.of_images(index.ids[7:8].tolist())
+    directions = index.of_images(index.ids[7:8].tolist())
     allowed = set(columns.ids[passing].tolist())
 
-    found = index.nearest(direction, weights, passing, 30)
+    [found] = index.nearest(directions, weights, passing, 30)
 
-    every = index.scores(direction, weights, index.ids.tolist())
+    every = index.scores(directions[0], weights, index.ids.tolist())
     best = sorted((hit for i, hit in every.items() if i in allowed), key=lambda hit: (-hit.score, hit.image_id))
     assert [hit.image_id for hit in found] == [hit.image_id for hit in best[:30]]
 
@@ -107,7 +107,7 @@ def test_a_picture_of_the_catalog_is_ranked_by_fused_vectors_behind_what_is_know
     service: SearchService, demo_world: World, index: FusedIndex
 ) -> None:
     robot = one(demo_world, "robot_walk1.png")
-    [direction] = index.of_images([robot])
+    directions = index.of_images([robot])
     store = ServingStore(demo_world.generation.path, 1)
     others = ~store.columns.of_ids([robot])
     frames = frames_with(store, [robot]) - {robot}
@@ -120,8 +120,8 @@ def test_a_picture_of_the_catalog_is_ranked_by_fused_vectors_behind_what_is_know
         found = [hit.image_id for hit in hits]
         known = len(first | copies)
         assert set(found[:known]) == first | copies
-        nearest = [hit.image_id for hit in index.nearest(direction, weights, others, 40)]
-        assert found[known:] == [i for i in nearest if i not in first | copies][: 40 - known]
+        [nearest] = index.nearest(directions, weights, others, 40)
+        assert found[known:] == [i for i in (hit.image_id for hit in nearest) if i not in first | copies][: 40 - known]
         assert any(hit.relation is Relation.NEAR for hit in hits)
     assert frames
 

@@ -41,7 +41,7 @@ def test_the_nearest_are_among_those_that_are_looked_at(rows: NDArray[np.int8], 
     allowed = np.arange(COUNT) % share == 0
 
     for query in range(0, COUNT, 997):
-        found = scan.best(PROJECTION.restore(rows[[query]])[0], weights, allowed, WANTED)
+        [found] = scan.best(PROJECTION.restore(rows[[query]]), weights, allowed, WANTED)
 
         assert WANTED <= len(found) <= 2 * WANTED
         assert allowed[found].all()
@@ -52,12 +52,17 @@ def test_the_nearest_are_among_those_that_are_looked_at(rows: NDArray[np.int8], 
 
 def test_scores_serve_further_calls_with_other_conditions(rows: NDArray[np.int8]) -> None:
     scan, scores = FusedScan(PROJECTION, [rows], few=500), Scores()
-    direction = PROJECTION.restore(rows[[50]])[0]
+    directions = PROJECTION.restore(rows[[50]])
     every, half, few = (np.arange(COUNT) % share == 0 for share in (1, 2, 40))
 
-    again = [scan.best(direction, USUAL, allowed, WANTED, scores).tolist() for allowed in (half, every, few, half)]
+    def found(allowed: NDArray[np.bool_], scores: Scores | None = None) -> list[int]:
+        [best] = scan.best(directions, USUAL, allowed, WANTED, scores)
+        numbers: list[int] = best.tolist()
+        return numbers
 
-    assert again == [scan.best(direction, USUAL, allowed, WANTED).tolist() for allowed in (half, every, few, half)]
+    again = [found(allowed, scores) for allowed in (half, every, few, half)]
+
+    assert again == [found(allowed) for allowed in (half, every, few, half)]
     assert scores.rows is not None
     assert np.isfinite(scores.rows).all()
 
@@ -65,6 +70,18 @@ def test_scores_serve_further_calls_with_other_conditions(rows: NDArray[np.int8]
 def test_no_row_at_all() -> None:
     scan = FusedScan(PROJECTION, [np.zeros((0, PROJECTION.dimension), np.int8)])
 
-    found = scan.best(np.zeros(PROJECTION.dimension, np.float32), USUAL, np.zeros(0, np.bool_), 0)
+    [found] = scan.best(np.zeros((1, PROJECTION.dimension), np.float32), USUAL, np.zeros(0, np.bool_), 0)
 
     assert found.tolist() == []
+
+
+@pytest.mark.parametrize("share", [1, 40], ids=["all", "few"])
+def test_directions_that_are_compared_together_find_what_each_finds_alone(rows: NDArray[np.int8], share: int) -> None:
+    scan, allowed = FusedScan(PROJECTION, [rows[:1_000], rows[1_000:]], few=500), np.arange(COUNT) % share == 0
+    directions = PROJECTION.restore(rows[[50, 700, 1_500]])
+
+    together = scan.best(directions, USUAL, allowed, WANTED)
+
+    for direction, found in zip(directions, together, strict=True):
+        [alone] = scan.best(direction[None], USUAL, allowed, WANTED)
+        assert found.tolist() == alone.tolist()
