@@ -62,7 +62,7 @@ def main() -> None:
         alone = trimmed(rgba)
         query = trimmed_picture(alone, raw_parts(alone))
         between = time.thread_time()
-        index.nearest(query, USUAL, passing, 24)
+        index.nearest([query], USUAL, passing, 24)
         made.append(1000 * (between - began))
         found.append(1000 * (time.thread_time() - between))
     for name, times in (("the query's likeness", made), ("found in the index", found)):

@@ -193,7 +193,7 @@ def of_fused(rows: Matrix, raw: Bytes, queries: Matrix, raw_queries: Bytes) -> d
     truth = dict(zip(map(bytes, wanted), zip(wanted, scaled, strict=True), strict=True))
 
     def search(query: Matrix) -> list[int]:
-        near = highest(scan(projection, small, query, [weights])[0], max(LIMITS) + AT)
+        near = highest(scan(projection, small, query[None], [weights])[0, 0], max(LIMITS) + AT)
         exact = projection.restore(small[near]) @ truth[bytes(query)][1]
         return [int(row) for row in near[np.argsort(-exact)]]
 

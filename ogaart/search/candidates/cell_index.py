@@ -1,11 +1,11 @@
 """The cells of the sheets of one generation: which sheet an altered sprite is of, and where in it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class CellHit:
     closeness: float
     copy: bool
     cosines: Mapping[str, float]
+
+
+class _Best(NamedTuple):
+    """Cells, best first: their rows, scores, and the cosines of each part."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    cosines: dict[str, NDArray[np.float32]]
 
 
 class CellIndex:
@@ -122,26 +130,36 @@ class CellIndex:
         for row in range(0, len(self), max(1, len(self) // _QUERIES)):
             entry = self._entries[self._pictures[row]]
             others = (self._entries >= 0) & (self._entries != entry)
-            found = self._best(self._vectors(np.array([row]))[0], fusion.USUAL, others)
-            best += [score for score in found[1].tolist() if score < _COPY][:1]
+            [found] = self._best(self._vectors(np.array([row])), fusion.USUAL, others)
+            best += [score for score in found.scores.tolist() if score < _COPY][:1]
         return float(np.quantile(best, 0.9)) if len(best) >= _ENOUGH // 2 else None
 
-    def nearest(self, picture: TrimmedPicture, weights: Weights, passing: Mask, limit: int) -> list[CellHit]:
+    def nearest(
+        self, pictures: Sequence[TrimmedPicture], weights: Weights, passing: Mask, limit: int
+    ) -> list[list[CellHit]]:
         """The sheets with the most similar cells, best first; each image once.
 
         Args:
-            picture: the query.
+            pictures: the queries; a cell is read once for all.
             weights: how much each side counts; the subject is not compared.
             passing: which images may be hits.
-            limit: most hits returned.
+            limit: most hits returned of each query.
+
+        Returns:
+            Those of each query.
         """
-        if not any(weight > 0 for name, weight in weights.of_blocks().items() if name in self._projection.places):
-            return []
-        pictures = np.zeros(len(self._entries), np.bool_)
+        counted = any(weight > 0 for name, weight in weights.of_blocks().items() if name in self._projection.places)
+        if not pictures or not counted:
+            return [[] for _ in pictures]
         allowed = passing[self._rows]
-        pictures[self._picture_of[allowed]] = True
-        direction = self._projection.fuse(None, picture.parts[None])[0]
-        rows, scores, cosines = self._best(direction, weights, pictures)
+        with_cells = np.zeros(len(self._entries), np.bool_)
+        with_cells[self._picture_of[allowed]] = True
+        directions = self._projection.fuse(None, np.stack([picture.parts for picture in pictures]))
+        best = self._best(directions, weights, with_cells)
+        return [self._hits(*of_picture, allowed, limit) for of_picture in zip(pictures, best, strict=True)]
+
+    def _hits(self, picture: TrimmedPicture, best: "_Best", allowed: NDArray[np.bool_], limit: int) -> list[CellHit]:
+        rows = best.rows
         first: dict[int, int] = {}
         for place in range(len(rows)):
             first.setdefault(int(self._pictures[rows[place]]), place)
@@ -149,7 +167,7 @@ class CellIndex:
         near = self._closeness(picture, rows[places])
         hits: list[CellHit] = []
         for place, closeness, cell in zip(places, near.tolist(), self._gathered("cells", rows[places]), strict=True):
-            found = {name: float(values[place]) for name, values in cosines.items()}
+            found = {name: float(values[place]) for name, values in best.cosines.items()}
             side = int(cell["side"])
             small = min(picture.side, side) < _COPY_SIDE
             copy = not small and closeness >= _COPY_CLOSENESS and _like_a_copy(found)
@@ -157,36 +175,36 @@ class CellIndex:
             box = int(cell["x"]), int(cell["y"]), int(cell["width"]), int(cell["height"])
             own = np.flatnonzero((self._picture_of == self._pictures[rows[place]]) & allowed)
             hits += [
-                CellHit(image_id, box, side, scale, float(scores[place]), closeness, copy, found)
+                CellHit(image_id, box, side, scale, float(best.scores[place]), closeness, copy, found)
                 for image_id in self._ids[own].tolist()
             ]
             if len(hits) >= limit:
                 break
         return sorted(hits, key=lambda hit: (not hit.copy, -hit.score, hit.image_id))
 
-    def _best(
-        self, direction: NDArray[np.float32], weights: Weights, pictures: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        """The most similar cells of some pictures, best first: rows, scores, and the cosines of each part."""
+    def _best(self, directions: NDArray[np.float32], weights: Weights, pictures: NDArray[np.bool_]) -> list["_Best"]:
+        """The cells of some pictures that are most similar to each direction."""
         allowed = pictures[self._pictures]
         count = min(_COMPARED, int(np.count_nonzero(allowed)))
-        if count:
-            scores = self._scan(direction, _between(weights))
-            scores[~allowed] = -np.inf
-            rows = highest(scores, count)
-        else:
-            rows = np.zeros(0, np.int64)
+        if not count:
+            return [self._exact(direction, weights, np.zeros(0, np.int64)) for direction in directions]
+        ways = [_between(weights)]
+        found = [scan(self._projection, piece.vectors, directions, ways)[:, 0] for piece in self._pieces]
+        scores = np.concatenate(found, axis=1)
+        scores[:, ~allowed] = -np.inf
+        return [
+            self._exact(direction, weights, highest(of_direction, count))
+            for direction, of_direction in zip(directions, scores, strict=True)
+        ]
+
+    def _exact(self, direction: NDArray[np.float32], weights: Weights, rows: NDArray[np.int64]) -> "_Best":
         stored = self._vectors(rows)
         cosines = {
             name: np.asarray(stored[:, at] @ direction[at], np.float32) for name, at in self._projection.places.items()
         }
         scores = fusion.fused_score(cosines, weights)
         order = np.argsort(-scores, kind="stable")
-        return rows[order], scores[order], {name: values[order] for name, values in cosines.items()}
-
-    def _scan(self, direction: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float32]:
-        found = [scan(self._projection, piece.vectors, direction, [weights])[0] for piece in self._pieces]
-        return np.concatenate([np.zeros(0, np.float32), *found])
+        return _Best(rows[order], scores[order], {name: values[order] for name, values in cosines.items()})
 
     def _gathered(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Rows of one of the pieces' arrays, in their order."""

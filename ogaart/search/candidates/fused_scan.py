@@ -53,8 +53,7 @@ class FusedScan:
         """
         # Other colours by themselves: the mean of all blocks may have recolours far down.
         ways = [one for one in (weights.of_blocks(), weights.of_other_colours()) if one]
-        queries = np.concatenate([_queries(self._projection, direction, ways) for direction in directions])
-        shape = len(directions), len(ways), -1
+        queries, shape = _queries(self._projection, directions, ways), (len(directions), len(ways), -1)
         scores = scores or Scores()
         if scores.rows is None and np.count_nonzero(allowed) <= max(len(allowed) // _SHARE, self._few, count):
             compared = np.flatnonzero(allowed)
@@ -84,31 +83,31 @@ def _best_of(scans: Matrix, allowed: NDArray[np.bool_], count: int) -> NDArray[n
 
 
 def scan(
-    projection: Projection, rows: NDArray[np.int8], direction: Matrix, ways: Sequence[Mapping[str, float]]
+    projection: Projection, rows: NDArray[np.int8], directions: Matrix, ways: Sequence[Mapping[str, float]]
 ) -> NDArray[np.float32]:
     """The weighted means of the blocks' cosines with every row, as near as int8 is.
 
     Args:
         projection: of the rows.
         rows: (N, d) int8.
-        direction: (d,) float32, blocks of length 1 or less.
+        directions: (D, d) float32, blocks of length 1 or less.
         ways: weights of the blocks, for one mean each; of those only that the projection has.
 
     Returns:
-        (W, N) float32.
+        (D, W, N) float32.
     """
-    return _products(_queries(projection, direction, ways), rows)
+    return _products(_queries(projection, directions, ways), rows).reshape(len(directions), len(ways), len(rows))
 
 
-def _queries(projection: Projection, direction: Matrix, ways: Sequence[Mapping[str, float]]) -> Matrix:
-    """(W, d) float32: what rows of int8 are multiplied with."""
-    queries = np.zeros((len(ways), projection.dimension), np.float32)
-    for query, weights in zip(queries, ways, strict=True):
+def _queries(projection: Projection, directions: Matrix, ways: Sequence[Mapping[str, float]]) -> Matrix:
+    """(D x W, d) float32: what rows of int8 are multiplied with."""
+    queries = np.zeros((len(directions), len(ways), projection.dimension), np.float32)
+    for nth, weights in enumerate(ways):
         total = sum(weight for name, weight in weights.items() if name in projection.places)
         for name, place in projection.places.items():
-            query[place] = direction[place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
+            queries[:, nth, place] = directions[:, place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
     queries *= projection.scales / np.float32(127)
-    return queries
+    return queries.reshape(-1, projection.dimension)
 
 
 def _products(queries: Matrix, rows: NDArray[np.int8]) -> Matrix:

@@ -63,8 +63,8 @@ def find_cells(
     if picture.noise or picture.blank:
         return CellMatches()
     best: dict[int, CellHit] = {}
-    for form in picture.trimmed:
-        for hit in index.nearest(form, weights, passing, MOST):
+    for of_form in index.nearest(picture.trimmed, weights, passing, MOST):
+        for hit in of_form:
             before = best.get(hit.image_id)
             if before is None or (hit.copy, hit.score) > (before.copy, before.score):
                 best[hit.image_id] = hit
