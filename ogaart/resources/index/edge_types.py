@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
-from ogaart.resources.index.base import Payload, without_nulls
+from ogaart.resources.index.base import HNSW, Payload, without_nulls
 from ogaart.resources.index.filters import (
     AllOf,
     AnyOf,
@@ -35,7 +35,7 @@ def config_of(vector_name: str, dimension: int) -> edge.EdgeConfig:
                 memory=edge.Memory.Cold,
             )
         },
-        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, memory=edge.Memory.Pinned),
+        hnsw_config=edge.HnswIndexConfig(**HNSW, memory=edge.Memory.Pinned),
         quantization_config=edge.TurboQuantQuantizationConfig(
             bits=edge.TurboQuantBitSize.Bits2, memory=edge.Memory.Pinned
         ),

@@ -8,6 +8,7 @@ import numpy as np
 from qdrant_client import models
 
 from ogaart.resources.index.base import (
+    HNSW,
     UPSERT_BATCH,
     IndexBroken,
     IndexUnreachable,
@@ -260,7 +261,7 @@ class ServerIndex(VectorIndex):
                     on_disk=True,
                 )
             },
-            hnsw_config=models.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=10_000),
+            hnsw_config=models.HnswConfigDiff(**HNSW),
             on_disk_payload=True,
             **self._shape.creation(),
         )

@@ -22,7 +22,7 @@ INFO = {
     "segments_count": 1,
     "config": {
         "params": {"vectors": VECTORS},
-        "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000},
+        "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "payload_m": 0},
         "optimizer_config": {
             "deleted_threshold": 0.2,
             "vacuum_min_vector_number": 1000,
