@@ -29,7 +29,7 @@ HNSW: dict[str, Any] = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_
 
 Filtered searches pass over points that are let through by none (ACORN, https://doi.org/10.1145/3654923)."""
 ACORN_BELOW = 0.7
-"""Share of the points up to which a filter is searched so; where one lets more through, the graph alone finds enough."""
+"""Share of the points up to which a filter is searched so; where it lets more through, the graph alone finds enough."""
 UPSERT_BATCH = 128
 """Points in one request: about 5 MB of JSON at 4,096 numbers each; servers take 32 MB by default."""
 
