@@ -163,7 +163,7 @@ def test_the_catalog_is_rebuilt_though_nothing_changed(copied: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ogaart.duckdb", "words.sqlite", "index", "signatures", "patches", "cells", "packs"])
+@pytest.mark.parametrize("name", ["ogaart.duckdb", "index", "signatures", "packs"])
 def test_a_publication_that_has_lost_a_file_is_made_again_though_nothing_changed(copied: World, name: str) -> None:
     before, content = copied.generation, content_digest(copied.generation)
     path = before.path / name
