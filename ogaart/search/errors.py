@@ -31,10 +31,19 @@ class UploadGone(LookupError):
 
 
 class NothingPublished(RuntimeError):
-    """No generation is published yet."""
+    """There is nothing to search yet.
 
-    def __init__(self) -> None:
-        super().__init__("nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`")
+    Args:
+        copied: whether the publication in service was looked for where all hosts have it, if this host needs that.
+    """
+
+    def __init__(self, *, copied: bool = True) -> None:
+        self.copied = copied
+        super().__init__(
+            "nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`"
+            if copied
+            else "the publication in service cannot be copied to this host; the log states why"
+        )
 
 
 class TooLarge(ValueError):

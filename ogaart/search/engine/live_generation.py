@@ -102,7 +102,7 @@ class LiveGeneration:
             if opened is not None:
                 opened.readers += 1
         if opened is None:
-            raise NothingPublished
+            raise NothingPublished(copied=not self._not_pulled)
         try:
             yield opened
         finally:

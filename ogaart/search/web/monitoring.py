@@ -116,7 +116,8 @@ class MonitoringRoutes:
         except DecisionsUnreadable:
             return JSONResponse({"status": "takedowns unreadable"}, status_code=503)
         except NothingPublished as cause:
-            return JSONResponse({"status": "empty", "detail": str(cause)}, status_code=503)
+            status = "empty" if cause.copied else "not copied"
+            return JSONResponse({"status": status, "detail": str(cause)}, status_code=503)
         return JSONResponse({"status": "ok", "generation": info.generation, "images": info.images})
 
     def metrics(self) -> Response:
