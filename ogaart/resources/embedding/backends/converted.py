@@ -16,8 +16,8 @@ LEAST_COSINE = 0.999999
 _SAME_COSINE = 0.9999
 """Below it a vector of fewer bits is not the one that the same conversion computed before, on the same processor."""
 _RELEASED_FROM = 16
-"""Pictures of a batch after which the pages of mapped weights are released: they are not needed until the next one, and
-mapping them again takes some ten milliseconds. A visitor's picture does not wait for that."""
+"""Pictures of a batch from which on the pages of mapped weights are released once they are multiplied: they are not needed
+until the next one, and mapping them again takes some ten milliseconds. A visitor's picture does not wait for that."""
 _ROWS = 512
 """Rows of a layer's weights that are multiplied at once: fastest of 32 to 4,096 for 32 pictures, by a third."""
 PROBE = "probe.npz"
@@ -77,19 +77,21 @@ class ConvertedModel:
         """
         values = np.stack(list((pool.map if pool else map)(self._one, prepared)))
         for weight, bias in self._dense:
-            values = np.maximum(_product(values, weight) + bias, 0)
-            if len(prepared) >= _RELEASED_FROM:
-                _release(weight)
+            values = np.maximum(_product(values, weight, released=len(prepared) >= _RELEASED_FROM) + bias, 0)
         return values
 
     def _one(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._backbone.compute(np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32))
 
 
-def _product(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, K) times the transpose of (M, K), some rows of the latter at a time: (N, M)."""
-    columns = np.ascontiguousarray(values.T)
-    return np.concatenate([weight[start : start + _ROWS] @ columns for start in range(0, len(weight), _ROWS)]).T
+def _product(values: NDArray[np.float32], weight: NDArray[np.float32], *, released: bool) -> NDArray[np.float32]:
+    """(N, K) times the transpose of (M, K), some rows of the latter at a time, each released if wanted: (N, M)."""
+    columns, found = np.ascontiguousarray(values.T), []
+    for start in range(0, len(weight), _ROWS):
+        found.append(weight[start : start + _ROWS] @ columns)
+        if released:
+            _release(weight)
+    return np.concatenate(found).T
 
 
 def _release(weight: NDArray[np.float32]) -> None:
