@@ -16,8 +16,8 @@ LEAST_COSINE = 0.999999
 _SAME_COSINE = 0.9999
 """Below it a vector of fewer bits is not the one that the same conversion computed before, on the same processor."""
 _RELEASED_FROM = 16
-"""Pictures of a batch from which on the pages of mapped weights are released once they are multiplied: they are not needed
-until the next one, and mapping them again takes some ten milliseconds. A visitor's picture does not wait for that."""
+"""Pictures of a batch from which on the pages of mapped weights are released once they are multiplied: they are not
+needed until the next one, and mapping them again takes some ten milliseconds. A visitor's picture does not wait."""
 _ROWS = 512
 """Rows of a layer's weights that are multiplied at once: fastest of 32 to 4,096 for 32 pictures, by a third."""
 PROBE = "probe.npz"
