@@ -18,12 +18,11 @@ from pathlib import Path
 
 def build(points: int, numbers: int, step: int) -> dict[str, float]:
     """Fill a collection; CPU seconds, megabytes written and peak MiB of memory."""
-    import resource
-
     import numpy as np
 
     from ogaart.resources.index.base import Point
     from ogaart.resources.index.edge import EdgeIndex
+    from ogaart.workers.child import memory
 
     generator, used = np.random.default_rng(0), 0.0
     with tempfile.TemporaryDirectory(prefix="ogaart-index-") as folder:
@@ -38,8 +37,7 @@ def build(points: int, numbers: int, step: int) -> dict[str, float]:
             index.flush()
             index.close()
             used += time.process_time() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return {"cpu": used, "written": _written() / 1e6, "peak": peak}
+    return {"cpu": used, "written": _written() / 1e6, "peak": memory()["peak"] >> 20}
 
 
 def _payload(number: int) -> dict[str, object]:
@@ -49,6 +47,11 @@ def _payload(number: int) -> dict[str, object]:
         "width": number % 64 + 8,
         "height": 32,
         "tags": ["rpg", f"tag-{number % 50}"],
+        "licences": [("CC0", "CC-BY 4.0", "GPL 3.0", "OGA-BY 3.0")[number // 30 % 4]],
+        "uses": ["sell"] if number // 30 % 3 else ["sell", "drm"],
+        "art_type": "2D Art",
+        "has_alpha": number % 3 > 0,
+        "pixel_art": number % 2 > 0,
         "words": f"ship sprite {number % 1000}",
     }
 

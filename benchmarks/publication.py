@@ -12,7 +12,6 @@ import argparse
 import cProfile
 import json
 import pstats
-import resource
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from ogaart.resources.storage.array_parts import PREFIX
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import ENTRIES
 from ogaart.settings import Settings
+from ogaart.workers.child import memory
 
 KEPT = 2
 NOT_MADE = frozenset({"site_totals", "recall"})
@@ -74,13 +74,12 @@ def measured(settings: Settings, *, full: bool = False) -> dict[str, float]:
     before = _written()
     began = time.monotonic()
     parts = publish(settings, full=full)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "cpu": sum(parts.values()),
         **parts,
         "wall": time.monotonic() - began,
         "written": (_written() - before) / 1e6,
-        "peak": usage.ru_maxrss / 1024,
+        "peak": memory()["peak"] / (1 << 20),
     }
 
 

@@ -1,7 +1,5 @@
 """One stage of one partition: its lock, its counts, its rows and the metadata that explains it."""
 
-import resource
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from ogaart.resources.storage.lock_names import step_lock
 from ogaart.resources.storage.schema import FAILURES, STEPS, by_name
 from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.tables import R, Row
+from ogaart.workers.child import memory
 
 OWNERS = ["team:data-engineering"]
 SITE = {"source": "site"}
@@ -191,7 +190,7 @@ class Step:
             ),
             **self.extra,
             **self.notes,
-            "peak_bytes": peak_bytes(),
+            "peak_bytes": memory()["peak"],
             "written": {name: written for name, (_, written) in self._sizes.items()},
             "rows": {name: rows for name, (rows, _) in self._sizes.items()},
             **step_metadata.rates(self.extra, (datetime.now(UTC) - self.now).total_seconds()),
@@ -215,7 +214,7 @@ class Step:
                 "ended_at": ended,
                 **{state.value: self.counts[state] for state in RowState},
                 **{k: v for k, v in self.extra.items() if k in STEPS.schema.names},
-                "peak_bytes": peak_bytes(),
+                "peak_bytes": memory()["peak"],
             },
             "",
         ) | {"written_at": ended}
@@ -231,12 +230,6 @@ def _differs(old: Sequence[Row], new: Sequence[Row]) -> bool:
 
 def _ordered(row: Row) -> list[tuple[str, Any]]:
     return sorted((k, v) for k, v in row.items() if v is not None)
-
-
-def peak_bytes() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @contextmanager

@@ -86,8 +86,8 @@ def audit_points(
         manifest: of the generation; names the eligible rows that had lost their point.
         exact: whether the collection is this generation's own; a server's may have got points since.
     """
-    lacking = np.setdiff1d(published, held)
-    extra = np.setdiff1d(held, published) if exact else np.empty(0, np.int64)
+    lacking = np.setdiff1d(published, held, assume_unique=True)
+    extra = np.setdiff1d(held, published, assume_unique=True) if exact else np.empty(0, np.int64)
     reconciled = manifest.get("reconciled") or {}
     missing = int(reconciled.get("missing", 0))
     pending = int(reconciled.get("pending", 0))
@@ -299,9 +299,10 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
         ORDER BY i.image_id
         """,
     )
-    lost = np.intersect1d(before, waiting)
+    lost = np.intersect1d(before, waiting, assume_unique=True)
     everything = _ids(con, "SELECT image_id FROM images ORDER BY image_id")
-    counts = {"before": len(before), "lost": len(lost), "withdrawn": len(np.setdiff1d(before, everything))}
+    withdrawn = np.setdiff1d(before, everything, assume_unique=True)
+    counts = {"before": len(before), "lost": len(lost), "withdrawn": len(withdrawn)}
     if len(lost):
         return Audit(
             "losses",

@@ -76,8 +76,10 @@ def write_fused(
                 yield from other.rows(some, subjects=subjects)
 
         ordered = {
-            FUSED: np.union1d(taken, draft.ids[draft.whole]),
-            FUSED_SUBJECTS: np.union1d(np.intersect1d(taken, second), draft.subjects[draft.whole_subjects]),
+            FUSED: _together(taken, draft.ids[draft.whole]),
+            FUSED_SUBJECTS: _together(
+                np.intersect1d(taken, second, assume_unique=True), draft.subjects[draft.whole_subjects]
+            ),
         }
         for name, some in ordered.items():
             linked = shared / name if shared is not None and before is not None else None
@@ -87,6 +89,11 @@ def write_fused(
         with_parts = sum(map(len, ordered.values())) + int(draft.with_parts[~draft.whole].sum())
     (path / PROJECTION).write_bytes(source.projection.to_bytes())
     return {"projection": source.projection.name, "with_parts": with_parts}
+
+
+def _together(some: Ids, others: Ids) -> Ids:
+    """Pictures of two lists that share none, rising."""
+    return np.sort(np.concatenate([some, others]))
 
 
 def _known(folder: Path, projection: Projection) -> tuple[Ids, Ids] | None:
