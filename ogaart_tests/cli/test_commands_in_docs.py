@@ -63,7 +63,6 @@ NOT_RUN = {
     _LOAD: "makes 100,000 pictures' vectors first",
     ".venv/bin/python -m benchmarks.vector_keys": "makes 500,000 keys first",
     ".venv/bin/python -m benchmarks.index_build --points 8000 --step 500": "takes a minute of CPU",
-    ".venv/bin/python -m benchmarks.publication FOLDER --pictures 20000": "makes 20,000 pictures' rows first",
     ".venv/bin/python -m benchmarks.parts_at_size FOLDER": "makes 100,000 pictures' parts first",
     "python -m benchmarks.cells_at_size FOLDER": "makes 320,000 cells first",
     "python -m benchmarks.gpu --out gpu.json": "needs a GPU; test_devices.py runs it on the processor",
