@@ -12,7 +12,7 @@ from ogaart.core.stages import PARTITION_STAGES
 from ogaart.imaging.identity import image_id
 from ogaart.likeness import parts, subjects
 from ogaart.resources.embedding.registry import VectorSpace
-from ogaart.resources.index.base import Point
+from ogaart.resources.index.base import Payload, Point
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.payload import payload, payload_hash
 from ogaart.resources.platform import Stores
@@ -91,6 +91,19 @@ def make_partition(stores: Stores, number: int, *, flush: bool = True) -> None:
         mine["steps"] = [{"stage": stage.value, "started_at": _WHEN, "ended_at": _WHEN + timedelta(seconds=2), "new": 1,
                           "stale": 0, "unchanged": 0, "orphaned": 0, "failed": 0, "pending": 0, **written}]  # fmt: skip
         stores.tables.commit(stage.value, key, mine, draft if stage.value == "extracted_images" else None)
+
+
+def made_payloads(count: int) -> list[Payload]:
+    """The payloads of the first pictures, as those of ``make_partition``."""
+    chance = np.random.default_rng(0)
+    found: list[Payload] = []
+    entry: dict[str, Any] = {}
+    for number in range(count):
+        if number % PICTURES_EACH == 0:
+            entry = _entry(f"entry-{number // PICTURES_EACH}", number // PICTURES_EACH + 1, chance)
+        image = _image(number, entry["slug"], chance.bytes(32).hex(), chance, 0, 600)
+        found.append(payload(image, entry, [f"{_word(chance)} {number}.png"]))  # type: ignore[arg-type]
+    return found
 
 
 def change_entry(stores: Stores, number: int) -> None:

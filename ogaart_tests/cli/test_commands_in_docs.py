@@ -63,6 +63,7 @@ NOT_RUN = {
     _LOAD: "makes 100,000 pictures' vectors first",
     ".venv/bin/python -m benchmarks.vector_keys": "makes 500,000 keys first",
     ".venv/bin/python -m benchmarks.index_build --points 8000 --step 500": "takes a minute of CPU",
+    ".venv/bin/python -m benchmarks.filtered_search": "takes two minutes of CPU",
     ".venv/bin/python -m benchmarks.parts_at_size FOLDER": "makes 100,000 pictures' parts first",
     "python -m benchmarks.cells_at_size FOLDER": "makes 320,000 cells first",
     "python -m benchmarks.gpu --out gpu.json": "needs a GPU; test_devices.py runs it on the processor",
