@@ -339,11 +339,16 @@ class LineLog:
         lines = [(number, line) for number, line in enumerate(content.split(b"\n"), start=1) if line.strip()]
         ids = [hashlib.sha256(b"%d:%s" % (at, line)).hexdigest()[:16] for at, (_, line) in enumerate(lines)]
         places = {line_id: at for at, line_id in enumerate(ids)}
-        first = min((key.number - places[key.id] for key in keys if key.id in places), default=_OLDEST)
-        return {
-            LineKey(first + at, ids[at]): Line(f"{self._file}, line {number}", line)
-            for at, (number, line) in enumerate(lines)
-        }
+        known = {key.id: key.number for key in keys if key.id in places}
+        others = {key.number for key in keys if key.id not in places and key.number < _OLDEST // 2}
+        behind = max(others, default=_OLDEST - 1) + 1  # what was adopted before of a file that is another one now
+        first = min((number - places[line_id] for line_id, number in known.items()), default=behind)
+        after = max(behind, first + len(lines))
+        found = {}
+        for at, (number, line) in enumerate(lines):
+            free = after + at if first + at in others else first + at
+            found[LineKey(known.get(ids[at], free), ids[at])] = Line(f"{self._file}, line {number}", line)
+        return found
 
     def _turn(self) -> AbstractContextManager[object]:
         """The right to add lines: of this machine's processes, or of all hosts'."""

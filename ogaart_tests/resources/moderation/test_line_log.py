@@ -259,6 +259,29 @@ def test_a_line_that_is_added_by_hand_amid_an_adoption_is_the_last_of_the_file(t
         assert len(log.lines()) == len(objects(tmp_path)) == len(rows(tmp_path)) == 5
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("value", ["tanks", "trees", "boats", "walls"])
+def test_a_file_that_is_put_in_place_of_an_adopted_one_is_newer_than_that(
+    tmp_path: Path, value: str, kept: int
+) -> None:
+    file = tmp_path / "decisions.jsonl"
+    blocking = [f'{{"what": "entry", "value": "{name}"}}\n' for name in ("first", value, "last")[1 - kept :]]
+    file.write_text("".join(blocking))
+    with closing(decisions_of(tmp_path)) as log:
+        log.adopt()
+        file.unlink()
+        revoking = f'{{"what": "entry", "value": "{value}", "lifted": true}}\n'
+        file.write_text("".join([*blocking[:kept], revoking]))
+        expected = Takedowns(0, ("first", "last") if kept else ("last",), ())
+        assert read_decisions(log) == expected
+
+        log.adopt()
+
+        assert read_decisions(log) == expected
+        numbers = [key.number for key in log.named_lines()]
+        assert len(set(numbers)) == len(numbers) == len(blocking) + 1
+
+
 def test_a_program_of_before_refuses_to_show_anything_once_the_file_is_adopted(tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
     file.write_text(BEFORE)
