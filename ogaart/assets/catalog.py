@@ -79,7 +79,7 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         inputs = inputs_digest(stores)
         unchanged = newest and inputs_of(newest[0]) == inputs and not audits_failed(newest[0])
         unchanged = unchanged and server_holds(stores, newest[0])
-        if unchanged and (lost := list(newest[0].lost_files().items())):
+        if unchanged and (lost := list(newest[0].lost_files(remote=stores.objects.remote).items())):
             context.log.warning("generation %d is made again: %s: %s", newest[0].number, *lost[0])
             unchanged = False
         if unchanged and REBUILD not in context.run.tags:

@@ -87,16 +87,13 @@ def _misplaced(link: Path) -> tuple[Path, ...]:
 
 def _changed(stores: Stores, generation: Generation, *, quick: bool) -> Iterator[tuple[Path, str]]:
     """Files of a generation that are missing or not as they were written."""
-    lost = generation.lost_files()
+    lost = generation.lost_files(remote=stores.objects.remote)
     yield from lost.items()
     folder = generation.path
-    hashes = folder / HASHES
-    if generation.manifest.get("hashed") and not hashes.exists():
-        yield hashes, "the list of hashes is missing"
     if quick:
         return
     reported = {*lost, folder / INPUTS}
-    yield from ((path, problem) for path, problem in changed_files(folder, hashes) if path not in reported)
+    yield from ((path, problem) for path, problem in changed_files(folder, folder / HASHES) if path not in reported)
     for pack in sorted((folder / PACKS).rglob("*.zip")):
         if pack.is_symlink():
             continue

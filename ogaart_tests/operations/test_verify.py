@@ -1,5 +1,6 @@
 """Damage is found, named, and repaired from the site or from what the file was made of."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,39 @@ def test_a_publication_that_has_lost_a_file_is_made_again_though_nothing_changed
     assert copied.generation.number == before.number + 1
     assert content_digest(copied.generation) == content
     assert [d for d in damaged_publications(copied.stores) if d.generation == copied.generation.number] == []
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+HARM: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a folder in place of a file of the index": ("index", replace_by_folder),
+    "a pack that is a link to nothing": ("packs", link_to_nothing),
+    "no list of hashes": ("hashes.json", Path.unlink),
+    "a folder in place of the list of hashes": ("hashes.json", replace_by_folder),
+    "a torn list of hashes": ("hashes.json", flip),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_what_lacks_a_file_has_lost_it(copied: World, harm: str) -> None:
+    generation, (name, change) = copied.generation, HARM[harm]
+    assert generation.lost_files(remote=False) == {}
+    path = generation.path / name
+    lost = path if path.is_file() else max((p for p in path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+    change(lost)
+
+    [found] = generation.lost_files(remote=False)
+    assert lost.is_relative_to(found)
+    assert [d.where for d in damaged_publications(copied.stores) if Path(d.where).is_relative_to(found)] == [str(found)]
 
 
 def test_a_lost_link_to_the_publication_is_noticed(copied: World) -> None:

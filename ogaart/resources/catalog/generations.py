@@ -125,13 +125,21 @@ class Generation:
         """Whether no audit failed: what may be put (back) in service."""
         return all(audit["passed"] for audit in self.audits)
 
-    def lost_files(self) -> dict[Path, str]:
-        """Its files that are missing, and files and folders whose size the manifest does not state: what is wrong."""
-        found = {path: "missing" for path in missing_files(self.path, self.path / HASHES) if path.name != INPUTS}
+    def lost_files(self, *, remote: bool) -> dict[Path, str]:
+        """Its files that are missing, and files and folders whose size the manifest does not state: what is wrong.
+
+        Args:
+            remote: whether packs may be links to objects of a bucket, whose copies come and go.
+        """
+        hashes = self.path / HASHES
+        missing = missing_files(self.path, hashes)
+        found = {path: "missing" for path in missing if path.name not in {INPUTS, HASHES}}
+        if hashes in missing and self.manifest.get("hashed"):
+            found[hashes] = "the list of hashes is " + ("damaged" if hashes.exists() else "missing")
         for name, size in self.manifest.get("files", {}).items():
             path = self.path / name
-            if name == PACKS and any(pack.is_symlink() for pack in path.rglob("*.zip")):
-                continue  # they are objects of the bucket
+            if remote and name == PACKS and any(pack.is_symlink() for pack in path.rglob("*.zip")):
+                continue
             there = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
             if there != size:
                 found.setdefault(path, f"{there:,} bytes, the manifest states {size:,}" if path.exists() else "missing")

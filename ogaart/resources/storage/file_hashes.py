@@ -55,8 +55,9 @@ def keep_hashes(target: Path, names: AbstractSet[str]) -> None:
 
 
 def missing_files(folder: Path, target: Path) -> list[Path]:
-    """The files of a list of whole folders that are not there; none where the list is missing or damaged."""
-    return [path for name in _recorded(target) or () if not (path := folder / name).exists()]
+    """The files of a list of whole folders that are not there; the list itself where it is missing or damaged."""
+    recorded = _recorded(target)
+    return [target] if recorded is None else [path for name in recorded if not (path := folder / name).is_file()]
 
 
 def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
@@ -90,7 +91,7 @@ def changed_files(folder: Path, target: Path) -> list[tuple[Path, str]]:
         recorded: dict[str, str] = listed["files"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as cause:
+    except (OSError, ValueError, KeyError, TypeError) as cause:
         return [(target, f"the list of hashes is damaged: {cause}")]
     found = []
     for name, digest in recorded.items():
