@@ -285,7 +285,8 @@ class LineLog:
         }
 
     def _keys(self) -> Collection[LineKey]:
-        return self._rows().keys() | (set() if self.shared else self._files().keys())
+        files = set() if self.shared else self._files().keys()
+        return _well_numbered(self._rows(), files).keys() | files
 
     def _insert(self, lines: Mapping[LineKey, Line], *, made: bool = False) -> None:
         with self._rows_are_spared(), self._state.writing() as connection:

@@ -206,6 +206,16 @@ def test_a_takedown_holds_for_the_next_answer(data: Path) -> None:
         assert followed.current().version == version + 1
 
 
+def test_no_number_is_taken_from_a_row_whose_own_is_damaged(data: Path) -> None:
+    change_row(data, "number = 99999999999")  # has more digits than an object's name has
+
+    with closing(decisions_of(data)) as log:
+        decide(log, "entry", "fourth", "asked for")
+    (data / "state.db").unlink()
+
+    assert entries(data) == ("first", "second", "third", "fourth")
+
+
 def test_a_takedown_that_was_killed_before_its_row_counts_and_the_next_one_makes_its_row(data: Path) -> None:
     with full_at("state_drafted:1:full"), closing(decisions_of(data)) as log:
         decide(log, "entry", "fourth", "asked for")
