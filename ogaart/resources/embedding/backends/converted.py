@@ -50,7 +50,7 @@ class ConvertedModel:
         """
         model = cls.load(folder, backend, threads)
         pictures, expected = _probe((folder if backend.exact else folder / backend.name) / PROBE)
-        found = model.embed(pictures, None)
+        found = model.embed(pictures, None, released_from=1)
         cosine = float(cosines(found, expected).min()) if found.shape == expected.shape else 0.0
         if not cosine >= (LEAST_COSINE if backend.exact else _SAME_COSINE):
             whose = "PyTorch" if backend.exact else "it"
@@ -65,19 +65,22 @@ class ConvertedModel:
         """Open a conversion whose vectors are compared by the caller; see ``open``."""
         return cls(backend.open(folder / backend.name, threads), _dense(folder / DENSE))
 
-    def embed(self, prepared: NDArray[np.uint8], pool: Executor | None) -> NDArray[np.float32]:
+    def embed(
+        self, prepared: NDArray[np.uint8], pool: Executor | None, *, released_from: int = _RELEASED_FROM
+    ) -> NDArray[np.float32]:
         """Embed prepared pictures.
 
         Args:
             prepared: (N, S, S, 3) uint8 RGB, S the model's input size.
             pool: its threads take other pictures each; None: this thread alone.
+            released_from: from how many pictures on the memory of weights is released.
 
         Returns:
             (N, D) float32, not normalised.
         """
         values = np.stack(list((pool.map if pool else map)(self._one, prepared)))
         for weight, bias in self._dense:
-            values = np.maximum(_product(values, weight, released=len(prepared) >= _RELEASED_FROM) + bias, 0)
+            values = np.maximum(_product(values, weight, released=len(prepared) >= released_from) + bias, 0)
         return values
 
     def _one(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
