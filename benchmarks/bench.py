@@ -61,9 +61,8 @@ class Row:
         """The row of the table."""
         bound = f"{'≥' if self.least else '≤'} {self.aim:,g}"
         off = abs(self.figure - self.aim)
-        verdict = (
-            "reached" if self.reached else f"**not reached**, {'short by' if self.least else 'over by'} {off:,.3g}"
-        )
+        far = f"{off:,.3g}" if off < 1_000 else f"{off:,.0f}"
+        verdict = "reached" if self.reached else f"**not reached**, {'short by' if self.least else 'over by'} {far}"
         return f"| {self.stage} | {self.beside} | {self.now} | {self.figure:,.4g} | {bound} | {verdict} |"
 
 
