@@ -114,7 +114,7 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
     Turned and mirrored it is looked for only where upright nothing is proved, and where some of it agrees so. Beside
-    pieces that are as they are, others of a scene may be mirrored.
+    pieces that are as they are, others of a scene may be mirrored, and enlarged as well.
 
     Returns:
         Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
@@ -123,32 +123,50 @@ def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     found: list[Match] = []
     for factor, patches in query.upright:
         found += match_patches(patches, index, factor, colours=query.colours)
-    proved = [one for one in found if one.claimed]
-    if not proved:
+    upright = any(one.claimed for one in found)
+    if not upright:
         for orientation in range(1, ORIENTATIONS):
             found += _match_turned(query, index, orientation)
-    elif all(one.relation is PartRelation.PART for one in proved):
-        upright = np.array([one.query_box for one in proved], np.int64)
-        found += [
-            one
-            for one in _match_turned(query, index, MIRRORED)
-            if one.claimed
-            and one.relation is PartRelation.PART
-            and not overlaps(upright, np.array(one.query_box)).any()
-        ]
+    found += _mirrored_pieces(query, index, [one for one in found if one.claimed], least=1 if upright else 2)
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))
 
 
-def _match_turned(query: QueryPatches, index: PatchIndex, orientation: int) -> list[Match]:
+def _mirrored_pieces(query: QueryPatches, index: PatchIndex, proved: Sequence[Match], least: int) -> list[Match]:
+    """What a scene proves to contain mirrored, where nothing is proved yet; none of what is no scene.
+
+    Args:
+        query: the scene.
+        index: all pictures.
+        proved: what it contains, or is.
+        least: the smallest enlargement that is looked for.
+    """
+    found: list[Match] = []
+    for factor, patches in query.upright:
+        # A mirrored piece is made of the same blocks: where upright none are enlarged, none are so mirrored.
+        if factor < least or len(patches) < LEAST_KINDS:
+            continue
+        known = [*proved, *found]
+        if any(one.relation is not PartRelation.PART for one in known):
+            break
+        boxes = np.array([one.query_box for one in known], np.int64).reshape(-1, 4)
+        found += [
+            one
+            for one in _match_turned(query, index, MIRRORED, factor)
+            if one.claimed and one.relation is PartRelation.PART and not overlaps(boxes, np.array(one.query_box)).any()
+        ]
+    return found
+
+
+def _match_turned(query: QueryPatches, index: PatchIndex, orientation: int, factor: int = 1) -> list[Match]:
     """The pictures that share a part with a query that is turned and mirrored; boxes are those of the query itself."""
-    turned = query.turned(orientation)
+    turned = query.turned(orientation, factor)
     # A mirrored piece of a scene is little of it, of which no probe would tell.
     if orientation != MIRRORED and not _promising(turned, index):
         return []
     colours = None if query.colours is None else oriented(query.colours, orientation)
-    matches = match_patches(turned, index, judged=JUDGED_TURNED, colours=colours)
+    matches = match_patches(turned, index, factor, judged=JUDGED_TURNED, colours=colours)
     return [_turned_back(one, orientation, query) for one in matches]
 
 

@@ -68,12 +68,18 @@ class QueryPatches:
         colours = 0 if self.colours is None else self.colours.nbytes
         return self.middle.nbytes + colours + sum(13 * len(patches) for _, patches in self.upright)
 
-    def turned(self, orientation: int) -> Patches:
-        """The patches of the picture turned and mirrored; see ``orientations.oriented``."""
+    def turned(self, orientation: int, factor: int = 1) -> Patches:
+        """The patches of the picture turned and mirrored (see ``orientations.oriented``), or of what is enlarged in it.
+
+        Args:
+            orientation: how it is turned.
+            factor: by how much they are enlarged.
+        """
         middle, right, down = self.middle, 0, 0
         if orientation != MIRRORED:
             middle, right, down = _middle(middle, _HASHED_TURNED)
-        found = hashed(oriented(middle, orientation), DENSEST)
+        pixels = oriented(middle, orientation)
+        found = hashed(pixels, DENSEST) if factor == 1 else sampled(pixels, factor, DENSEST)
         found = found.at_most(ASKED_MIRRORED if orientation == MIRRORED else ASKED_TURNED)
         # What lies left of the middle, above it, right of it and below it, in the turned picture.
         height, width = middle.shape[:2]

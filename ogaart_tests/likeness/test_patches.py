@@ -213,6 +213,22 @@ def test_a_mirrored_piece_is_found_beside_one_that_is_as_it_is(place: tuple[int,
     assert found[1].picture_box == (0, 0, 24, 24)
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another", "alone"])
+def test_a_mirrored_piece_may_be_enlarged(factor: int, beside: bool) -> None:
+    scene = paste(ground(1, 400, 300), enlarged(SPRITES[1][:, ::-1], factor), 31, 47)
+    if beside:
+        scene = paste(scene, SPRITES[0], 250, 120)
+    index = MemoryIndex(*SPRITES[:4], *STRANGERS)
+
+    found = {one.picture: one for one in claims(scene, index)}
+
+    side = 24 * factor
+    assert sorted(found) == ([0, 1] if beside else [1])
+    assert (found[1].orientation, found[1].scale) == (MIRRORED, factor)
+    assert (found[1].query_box, found[1].picture_box) == ((31, 47, side, side), (0, 0, 24, 24))
+
+
 def test_a_piece_that_is_its_own_mirror_image_is_found_once() -> None:
     symmetric = np.concatenate([SPRITES[0][:, :12], SPRITES[0][:, :12][:, ::-1]], axis=1)
     scene = paste(paste(ground(1, 200, 100), symmetric, 30, 40), SPRITES[1], 120, 40)

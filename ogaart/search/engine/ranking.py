@@ -258,7 +258,8 @@ def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relat
 
     Args:
         nearest: what was found by likeness.
-        parts: likeness and relation of what was found by exact pixels; a copy stays a copy.
+        parts: likeness and relation of what was found by exact pixels; a copy stays a copy, and what a near copy of a
+            cell proves stays a part, where exact pixels tell only of something similar.
     """
     best = {one.image_id: one for one in nearest}
     for image_id, (score, relation) in parts.items():
@@ -266,7 +267,8 @@ def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relat
         if known is None:
             best[image_id] = Ranked(image_id, score, relation)
         elif known.relation is not Relation.NEAR or relation is Relation.NEAR:
-            best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=relation)
+            kept = known.relation if relation is Relation.SIMILAR and known.relation is Relation.PART else relation
+            best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=kept)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))
 
 
@@ -299,4 +301,6 @@ def with_cells(nearest: Sequence[Ranked], cells: Mapping[int, tuple[float, Relat
         if known is None or score > (known.score or 0.0):
             kept = known is not None and known.relation is Relation.NEAR
             best[image_id] = Ranked(image_id, score, Relation.NEAR if kept else relation)
+        elif relation is Relation.PART and known.relation in (Relation.SIMILAR, Relation.UNLIKE):
+            best[image_id] = replace(known, relation=relation)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))

@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from ogaart.likeness import signatures
 from ogaart.resources.index.base import ScoredPoint
-from ogaart.search.engine.ranking import Ranked, ReferenceImage, Subjects, compare, rank, with_kin, with_parts
+from ogaart.search.engine.ranking import (
+    Ranked,
+    ReferenceImage,
+    Subjects,
+    compare,
+    rank,
+    with_cells,
+    with_kin,
+    with_parts,
+)
 from ogaart.search.results import Relation
 
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
@@ -177,6 +186,25 @@ def test_of_two_near_copies_the_one_that_all_pixels_prove_is_first() -> None:
     found = with_parts(nearest, {2: (0.995, Relation.NEAR), 3: (0.95, Relation.PART)})
 
     assert [(one.image_id, one.score) for one in found] == [(2, 0.995), (1, 0.99), (3, 0.95)]
+
+
+def test_a_sheet_with_a_near_copy_of_the_query_stays_one_where_exact_pixels_prove_less() -> None:
+    nearest = with_cells([Ranked(1, 0.7, Relation.SIMILAR)], {1: (0.949, Relation.PART), 2: (0.94, Relation.PART)})
+
+    found = with_parts(nearest, {1: (0.775, Relation.SIMILAR), 2: (0.95, Relation.CONTAINED)})
+
+    assert [(one.image_id, one.score, one.relation) for one in found] == [
+        (2, 0.95, Relation.CONTAINED),
+        (1, 0.949, Relation.PART),
+    ]
+
+
+@pytest.mark.parametrize("before", [Relation.SIMILAR, Relation.UNLIKE, Relation.NEAR])
+def test_a_sheet_that_is_nearer_as_a_whole_still_has_the_near_copy(before: Relation) -> None:
+    """With weights by which copies do not come first, a cell may be behind its sheet."""
+    [found] = with_cells([Ranked(1, 0.8, before)], {1: (0.7, Relation.PART)})
+
+    assert (found.score, found.relation) == (0.8, Relation.NEAR if before is Relation.NEAR else Relation.PART)
 
 
 def test_a_copy_of_an_icon_needs_its_shape_too_where_that_is_known() -> None:
