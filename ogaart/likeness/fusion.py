@@ -37,6 +37,11 @@ class Weights:
     shape: float = 1.0
     colours: float = 1.0
 
+    def in_ratio_of(self, other: Weights) -> bool:
+        """Whether others rank alike: a score is a mean, so only the ratio of the three counts."""
+        mine, theirs = (np.array([one.subject, one.shape, one.colours]) for one in (self, other))
+        return bool(np.allclose(mine * theirs.max(), theirs * mine.max()))
+
     def of_blocks(self) -> dict[str, float]:
         """The weight of each block."""
         return {

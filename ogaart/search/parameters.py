@@ -207,15 +207,19 @@ class LikenessWeights(ValueType):
         try:
             numbers = [float(text) for text in texts]
         except ValueError:
-            raise unknown_value(name, texts[0], list(named)) from None
+            if len(texts) == 1 and texts[0]:
+                raise unknown_value(name, texts[0], list(named)) from None
+            numbers = []
         if len(numbers) != len(fields(Weights)) or not all(0 <= number <= HEAVIEST for number in numbers):
             raise InvalidParameter(
-                f"{name}: {', '.join(texts)[:80]!r}; expected a preset ({', '.join(named)}), or subject,shape,colours "
+                f"{name}: {','.join(values)[:80]!r}; expected a preset ({', '.join(named)}), or subject,shape,colours "
                 f"from 0 to {HEAVIEST:g}, such as 1,1,0"
             )
         if not any(numbers):
             raise InvalidParameter(f"{name}: all three are 0; at least one must count")
-        return Weights(*numbers)
+        found = Weights(*numbers)
+        # Only their ratio counts: all at most is the same as all at the middle.
+        return next((known for known in (USUAL, *named.values()) if known.in_ratio_of(found)), found)
 
     def write(self, value: Weights) -> list[str]:
         """A preset's name where it is one, nothing for the default."""

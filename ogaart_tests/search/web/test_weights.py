@@ -30,6 +30,10 @@ def set_slider(page: Page, side: str, value: str) -> None:
         (["1", "0.5", "0"], Weights(1, 0.5, 0), ["1,0.5,0"]),
         (["1,1,0"], Weights(1, 1, 0), ["other-colours"]),
         (["Same-Palette"], Weights(0, 0, 1), ["same-palette"]),
+        (["2,2,2"], USUAL, []),
+        (["0.1,0.1,0.1"], USUAL, []),
+        (["0,0,0.25"], Weights(0, 0, 1), ["same-palette"]),
+        (["1,2,2"], Weights(0.5, 1, 1), ["looks-the-same"]),
     ],
 )
 def test_weights_are_read_and_written(values: list[str], weights: Weights, written: list[str]) -> None:
@@ -43,6 +47,18 @@ def test_weights_are_read_and_written(values: list[str], weights: Weights, writt
 def test_invalid_weights_are_refused(value: str) -> None:
     with pytest.raises(InvalidParameter, match="weights"):
         read_search_url([("weights", value)])
+
+
+@pytest.mark.parametrize("value", ["same-palette,1", "1,,1", "1;1;1,1", ",", "1,1,x"])
+def test_what_is_neither_a_preset_nor_three_numbers_is_told_what_is_expected(value: str) -> None:
+    """It is named as it was sent: one of its parts may well be the name of a preset."""
+    with pytest.raises(InvalidParameter, match=f"^weights: '{value}'; expected a preset .* such as 1,1,0$"):
+        read_search_url([("weights", value)])
+
+
+def test_a_misspelled_preset_is_told_the_nearest_one() -> None:
+    with pytest.raises(InvalidParameter, match="'other-colour' does not exist; did you mean 'other-colours'"):
+        read_search_url([("weights", "other-colour")])
 
 
 @pytest.mark.browser
