@@ -35,6 +35,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.write and arguments.folder is not None:
         parser.error("--write: docs/quality.md is of the demo's art; leave out --folder")
+    if arguments.pictures < 1:
+        parser.error("--pictures: at least 1")
     console = Console(stderr=True)
     try:
         corpus = demo_corpus() if arguments.folder is None else folder_corpus(arguments.folder)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,7 +183,7 @@ def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
     by_folder: dict[str, dict[str, Picture]] = {}
     left_out: list[str] = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
-        name = path.relative_to(folder).as_posix()
+        name = _utf8(path.relative_to(folder).as_posix())
         picture = _read(name, path.read_bytes())
         if picture is None:
             left_out.append(name)
@@ -196,13 +197,18 @@ def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
     for number, (name, members) in enumerate(by_folder.items()):
         slug = f"folder-{number}"
         owned = [Picture(p.name, p.rgba, slug) for p in members.values()]
-        entries.append(_entry(slug, f"author of {name}", owned, number))
+        entries.append(_entry(slug, f"author of {_utf8(name)}", owned, number))
         for one in owned:
             everything.setdefault(one.pixels, one)
     groups = [frozenset(members) for name, members in by_folder.items() if name != "."]
     kinds = {"same folder": [g for g in groups if len(g) > 1]}
     pictures_ = list(everything.values())
     return Corpus(DemoContent(entries), pictures_, kinds, strangers=_strangers(strangers), left_out=left_out)
+
+
+def _utf8(name: str) -> str:
+    """A file's name, in which bytes that are not UTF-8, such as those of Latin-1, are replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _read(name: str, data: bytes) -> Picture | None:

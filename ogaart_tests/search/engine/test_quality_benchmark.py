@@ -86,10 +86,33 @@ def test_a_folder_may_be_odd(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are UTF-8 there")
+def test_names_that_are_not_utf8_are_readable_and_keep_their_groups_apart(tmp_path: Path) -> None:
+    """As archives of the nineties unpack them: in Latin-1, where two folders differ in such a letter alone."""
+    first, second, third = pictures(3).values()
+    for path, content in {
+        b"b\xe4r/1\xe9.png": first, b"b\xe4r/2.png": second, b"b\xfcr/3.png": third, b"b\xfcr/\xe9.png": b"nothing"
+    }.items():  # fmt: skip
+        file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + path))
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+
+    corpus = folder_corpus(tmp_path)
+
+    assert [entry.author for entry in corpus.content.entries] == ["author of b\ufffdr"] * 2
+    assert [len(entry.files[0].pictures) for entry in corpus.content.entries] == [2, 1]
+    assert corpus.left_out == ["b\ufffdr/\ufffd.png"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--folder", "{}/missing"], "no readable picture"), (["--write", "--folder", "{}"], "--write")],
-    ids=["no folder", "the page of the demo's art"],
+    [
+        (["--folder", "{}/missing"], "no readable picture"),
+        (["--write", "--folder", "{}"], "--write"),
+        (["--pictures", "0"], "--pictures: at least 1"),
+    ],
+    ids=["no folder", "the page of the demo's art", "no pictures"],
 )
 def test_what_cannot_be_measured_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
