@@ -252,6 +252,8 @@ class Generations:
     def record(self, number: int, audits: "list[AuditRow]") -> None:
         """Write what the audits found next to the generation's files."""
         path = self.get(number).path / AUDITS
+        if path.is_dir():  # it holds nothing that is read
+            _remove(path)
         write_json(path, {"audits": audits}, indent=1)
         path.chmod(_READ_ONLY)
         fault(Fault.AUDITS_RECORDED)

@@ -135,6 +135,16 @@ def test_pruning_keeps_the_current_its_good_predecessors_and_the_newest(generati
     assert generations.numbers() == [2, 4, 5]
 
 
+def test_audits_take_the_place_of_a_folder_of_their_name(generations: Generations) -> None:
+    made = make(generations)
+    (made.path / "audits.json").mkdir()
+    (made.path / "audits.json" / "file").write_text("x")
+
+    generations.record(made.number, [{"name": "points", "passed": True, "message": "", "counts": {}}])
+
+    assert [audit["name"] for audit in generations.get(made.number).audits] == ["points"]
+
+
 def test_switching_to_what_is_not_there_changes_nothing(generations: Generations) -> None:
     generations.switch(make(generations, "one").number)
 
