@@ -55,9 +55,9 @@ class Rates:
         fused_bytes: of one picture's fused vector, of which a search reads all.
     """
 
-    index_ms: float = 22.5 / 8_000 * 1_000
-    publish_ms: float = 74.5 / 50_688 * 1_000
-    publish_bytes: float = 1_451.0
+    index_ms: float = 25.8 / 8_000 * 1_000
+    publish_ms: float = 423.9 / 497_664 * 1_000
+    publish_bytes: float = 282e6 / 497_664
     patch_bytes: float = 980 * 2**20 / 100_000
     search_ms: float = 130.0
     fused_bytes: float = 61 * 2**20 / 100_000

@@ -54,9 +54,9 @@ def test_its_rates_are_those_that_other_pages_state() -> None:
         "performance.md", r"([\d,]+) points of 4,096 numbers: in 16 steps.{1,99}at once ([\d.]+) CPU s"
     )
     pictures, full = stated(
-        "performance.md", r"([\d,]+) pictures, [^|]*not yet shared \|[^\n]*\n\| the same in full \| ([\d.]+) "
+        "performance.md", r"([\d,]+) pictures, of which 4,608 are new,.{1,400}\n\| the same in full \| ([\d.]+) "
     )
-    [written] = stated("performance.md", r"\| together \| [\d,]+ \| ([\d,]+) \|")
+    [written] = stated("performance.md", r"\n\| one partition more \|[^\n]* ([\d,]+) \|\n")
     [patches] = stated("performance.md", r"100,000 made pictures with [\d.]+ million patches \((\d+) MiB\)")
     [search] = stated("performance.md", r"two cores are (\d+) ms of CPU time for each")
     [fused] = stated("search.md", r"\(`fused/`, (\d+) MiB for 100,000 pictures\)")
@@ -64,7 +64,7 @@ def test_its_rates_are_those_that_other_pages_state() -> None:
     expected = {
         "index_ms": index / points * 1_000,
         "publish_ms": full / pictures * 1_000,
-        "publish_bytes": written,
+        "publish_bytes": written * 1e6 / pictures,
         "patch_bytes": patches * 2**20 / 100_000,
         "search_ms": search,
         "fused_bytes": fused * 2**20 / 100_000,
