@@ -94,7 +94,7 @@ def make_partition(stores: Stores, number: int, *, flush: bool = True) -> None:
 
 
 def made_payloads(count: int) -> list[Payload]:
-    """The payloads of the first pictures, as those of ``make_partition``."""
+    """Payloads of so many pictures, made as ``make_partition`` makes them."""
     chance = np.random.default_rng(0)
     found: list[Payload] = []
     entry: dict[str, Any] = {}

@@ -98,7 +98,7 @@ LINES = Table(
     Column("id", String(32), primary_key=True),
     Column("content", LargeBinary, nullable=False, comment="JSON with its seal."),
 )
-"""Lines of logs that several hosts add to (``SharedLines``): takedowns, visitors' reports."""
+"""Lines of logs that are only added to (``LineLog``): takedowns, visitors' reports."""
 
 PUBLICATIONS = Table(
     "publications",

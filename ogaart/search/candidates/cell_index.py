@@ -158,7 +158,7 @@ class CellIndex:
         best = self._best(directions, weights, with_cells)
         return [self._hits(*of_picture, allowed, limit) for of_picture in zip(pictures, best, strict=True)]
 
-    def _hits(self, picture: TrimmedPicture, best: "_Best", allowed: NDArray[np.bool_], limit: int) -> list[CellHit]:
+    def _hits(self, picture: TrimmedPicture, best: _Best, allowed: NDArray[np.bool_], limit: int) -> list[CellHit]:
         rows = best.rows
         first: dict[int, int] = {}
         for place in range(len(rows)):
@@ -182,7 +182,7 @@ class CellIndex:
                 break
         return sorted(hits, key=lambda hit: (not hit.copy, -hit.score, hit.image_id))
 
-    def _best(self, directions: NDArray[np.float32], weights: Weights, pictures: NDArray[np.bool_]) -> list["_Best"]:
+    def _best(self, directions: NDArray[np.float32], weights: Weights, pictures: NDArray[np.bool_]) -> list[_Best]:
         """The cells of some pictures that are most similar to each direction."""
         allowed = pictures[self._pictures]
         count = min(_COMPARED, int(np.count_nonzero(allowed)))
@@ -197,7 +197,7 @@ class CellIndex:
             for direction, of_direction in zip(directions, scores, strict=True)
         ]
 
-    def _exact(self, direction: NDArray[np.float32], weights: Weights, rows: NDArray[np.int64]) -> "_Best":
+    def _exact(self, direction: NDArray[np.float32], weights: Weights, rows: NDArray[np.int64]) -> _Best:
         stored = self._vectors(rows)
         cosines = {
             name: np.asarray(stored[:, at] @ direction[at], np.float32) for name, at in self._projection.places.items()
