@@ -179,14 +179,14 @@ def of_publication(options: Options) -> list[Row]:
         Row(f"Catalog in full, {of}: CPU time", "", f"{full['cpu']:.1f} s", full["cpu"], 40),
         Row(f"Catalog in full, {of}: memory", "", f"{full['peak']:,.0f} MiB", full["peak"], 1_024),
         Row(
-            f"One new partition, {of}: CPU time",
+            f"The first partition after a full publication, {of}: CPU time",
             f"in full {full['cpu']:.1f} s",
             f"{more['cpu']:.1f} s",
             more["cpu"],
             10,
         ),
         Row(
-            f"One new partition, {of}: written",
+            f"The first partition after a full publication, {of}: written",
             f"in full {full['written']:,.0f} MB",
             f"{more['written']:,.0f} MB",
             more["written"],
