@@ -4,6 +4,7 @@ Copied are the bytes of the site, the journal of fetch records that says where t
 them, the vectors (derived, but expensive), the decisions, the history of publications, and the Dagster instance. Left
 out is what ``ogaart materialize --all`` and ``ogaart publish`` make again without a request: packs and pictures, the
 collection, the publications; and the database of state, which is made again from its journals when it is next opened.
+Of a bucket the copy is the same: a data root in a folder, which needs neither the bucket nor its database.
 """
 
 import os
@@ -12,14 +13,19 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from ogaart.core.errors import BadChoice
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
 from ogaart.resources.moderation.line_log import LineLog
+from ogaart.resources.objects.bucket import Bucket
 from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
+from ogaart.resources.site.fetch_journal import FetchJournal
+from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.sqlite_files import log_of
-from ogaart.resources.storage.atomic_files import TEMPORARY, process_mark
+from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
 from ogaart.resources.storage.objects import PACKS, Cut
@@ -38,38 +44,81 @@ def backup(settings: Settings, folder: Path) -> Report:
     ``ogaart gc``.
 
     Raises:
-        BadChoice: the folder is a data root in use, or inside this one; nothing is written.
+        BadChoice: the folder is a data root in use, or inside this one; or the data root has copies of a bucket, and
+            another host publishes. Nothing is written.
+        ObjectsRefused, StateRefused: bucket or database cannot be reached.
         OSError: the folder cannot be written.
     """
-    if settings.objects is not None:
-        raise BadChoice(
-            f"the data are in {settings.objects} and PostgreSQL, which have backups of their own: see "
-            "docs/operator/deploying.md"
-        )
     folder = folder.expanduser().resolve()
     _refuse_data_roots(folder, settings.data)
-    stores = Stores(settings)
-    root = stores.root
-    folder.mkdir(parents=True, exist_ok=True)
-    report = Report(COLUMNS)
-    tables = _kept_tables(stores.tables.cut())
-    _mirror(report, "tables", tables, folder, same=lambda _old, _new: False)
-    _forget_others(folder, {name for _, name in tables})
-    _mirror(report, "fetch records", _files(root, root.site), folder, same=_same_time)
-    _mirror(report, "blobs", _files(root, root.blobs), folder, same=_same_size)
-    _mirror(report, "vectors", _files(root, root.vectors), folder, same=_same_size)
-    _mirror(report, "derived", _files(root, root.derived), folder, same=_same_size)
-    _mirror(report, "projections", _files(root, root.projections), folder, same=lambda _old, _new: False)
-    for log in (stores.decisions, stores.reports):
-        _mirror(report, log.folder.name, _log_files(root, log), folder, same=_same_time)
-        log.complete(folder / log.folder.name)  # the copy has no database
-    identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
-    _mirror(report, "identity", identity, folder, same=lambda _old, _new: False)
-    _mirror(report, "history", _files(root, root.history), folder, same=lambda _old, _new: False)
-    queries = folder / "queries.toml"
-    shutil.copyfile(settings.queries, queries)
-    _instance(report, root.dagster, folder / "dagster")
+    with closing(Stores(settings)) as stores:
+        root = stores.root
+        if settings.objects is not None:
+            _refuse_other_hosts(stores)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = Report(COLUMNS)
+        tables = _kept_tables(stores.tables.cut({stage.value for stage in BACKED_UP_STAGES}))
+        _mirror(report, "tables", tables, folder, same=_never)
+        _forget_others(folder, {name for _, name in tables})
+        if settings.objects is None:
+            _own_files(report, stores, folder)
+        else:
+            _bucket_files(report, stores, Bucket(settings.objects, folder), folder)
+        _mirror(report, "projections", _files(root, root.projections), folder, same=_never)
+        for log in (stores.decisions, stores.reports):
+            _mirror(report, log.folder.name, _log_files(root, log), folder, same=_same_time)
+            log.complete(folder / log.folder.name)  # the copy has no database
+        _mirror(report, "history", _files(root, root.history), folder, same=_never)
+        queries = folder / "queries.toml"
+        shutil.copyfile(settings.queries, queries)
+        _instance(report, root.dagster, folder / "dagster")
     return report
+
+
+def _own_files(report: Report, stores: Stores, folder: Path) -> None:
+    """What a data root in a folder has as files, and a bucket has in another form or place."""
+    root = stores.root
+    _mirror(report, "fetch records", _files(root, root.site), folder, same=_same_time)
+    for home in _stored_folders(root):
+        _mirror(report, home.name, _files(root, home), folder, same=_same_size)
+    identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
+    _mirror(report, "identity", identity, folder, same=_never)
+
+
+def _bucket_files(report: Report, stores: Stores, bucket: Bucket, folder: Path) -> None:
+    """The same of a bucket: its files, and the records as a journal. The copy is another data root: it gets its own id.
+
+    Args:
+        report: gets a row for each folder.
+        stores: those of the bucket.
+        bucket: the same bucket, with the copy as its folder.
+        folder: the copy.
+    """
+    root = stores.root
+    records = stores.fetch_records.all()  # before their blobs: a run adds both meanwhile
+    make_folders(folder / root.site.name, folder)
+    FetchJournal(folder / root.site.name / JOURNAL).replace(records)
+    size = sum(record.line_bytes for record in records)
+    report.rows.append(_row("fetch records", len(records), len(records), size))
+    _mirror(report, "delays", ((p, n) for p, n in _files(root, root.site) if p.suffix == ".jsonl"), folder, same=_never)
+    for home in (*_stored_folders(root), root.decisions, root.reports):
+        found = [(folder / file.path.relative_to(root.root), file.bytes) for file in stores.objects.files(home)]
+        new = [(path, size) for path, size in found if not (path.exists() and path.stat().st_size == size)]
+        bucket.fetch((path for path, _ in new), fresh=True)
+        report.rows.append(_row(home.name, len(found), len(new), sum(size for _, size in new)))
+
+
+def _stored_folders(root: DataRoot) -> tuple[Path, ...]:
+    return root.blobs, root.vectors, root.derived
+
+
+def _refuse_other_hosts(stores: Stores) -> None:
+    """Projections and the history of publications are files of the host that publishes."""
+    if not stores.root.history.exists() and Publications(stores.state, stores.objects).number_in_service():
+        raise BadChoice(
+            f"{stores.root.root} has no history of publications: run `ogaart backup` on the machine that publishes; if "
+            "its folder was lost, run `ogaart publish` there first"
+        )
 
 
 def _refuse_data_roots(folder: Path, data: Path) -> None:
@@ -122,7 +171,15 @@ def _mirror(
         draft.replace(target)
         copied += 1
         size += status.st_size
-    report.rows.append({"what": what, "files": found, "copied": copied, "MB": round(size / 1e6, 3)})
+    report.rows.append(_row(what, found, copied, size))
+
+
+def _row(what: str, files: int, copied: int, size: int) -> dict[str, Any]:
+    return {"what": what, "files": files, "copied": copied, "MB": round(size / 1e6, 3)}
+
+
+def _never(_old: os.stat_result, _new: os.stat_result) -> bool:
+    return False
 
 
 def _same_size(old: os.stat_result, new: os.stat_result) -> bool:
@@ -156,7 +213,7 @@ def _instance(report: Report, home: Path, target: Path) -> None:
             shutil.copy2(path, copy)
         files += 1
         size += copy.stat().st_size
-    report.rows.append({"what": "Dagster instance", "files": files, "copied": files, "MB": round(size / 1e6, 3)})
+    report.rows.append(_row("Dagster instance", files, files, size))
 
 
 def _copy_database(path: Path, copy: Path) -> None:

@@ -30,6 +30,7 @@ from ogaart.operations.backup import backup
 from ogaart.operations.doctor import examine
 from ogaart.operations.repair import repair
 from ogaart.operations.verify import verify
+from ogaart.resources.moderation.takedowns import decide
 from ogaart.resources.objects.store import ObjectsRefused
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
@@ -267,9 +268,44 @@ def test_the_doctor_tries_the_bucket(world: World) -> None:
     assert first["database of state"]
 
 
-def test_a_backup_names_the_way_out(world: World, tmp_path: Path) -> None:
-    with pytest.raises(BadChoice, match=r"deploying\.md"):
-        backup(world.settings, tmp_path / "backup")
+def test_a_backup_is_a_data_root_that_needs_neither_bucket_nor_database(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backup"
+    with closing(world.stores) as stores:
+        decide(stores.decisions, "author", "nobody of this name", "asked for")
+        records = sorted(stores.fetch_records.all(), key=str)
+        decisions = [line.content for line in stores.decisions.lines()]
+    backup(world.settings, folder)
+    again = {row["what"]: row["copied"] for row in backup(world.settings, folder).rows}
+    before, requests = content_digest(world.generation), len(world.site.requests)
+    for name in ("OGAART_OBJECTS", "OGAART_DATABASE_URL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OGAART_DATA", str(folder))
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+    restored = World(world.site, Settings())
+
+    made = restored.materialize()
+    published = restored.publish()
+
+    assert (made.errors, published.errors) == ([], [])
+    assert sum(row.get("embedded", 0) for row in made.rows) == 0
+    assert len(world.site.requests) == requests
+    assert content_digest(restored.generation) == before
+    assert sorted(restored.stores.fetch_records.all(), key=str) == records
+    assert [line.content for line in restored.stores.decisions.lines()] == decisions
+    assert verify(restored.settings, restored.quiet()).rows == []
+    assert (again["blobs"], again["vectors"], again["derived"], again["decisions"]) == (0, 0, 0, 0)
+
+
+def test_a_backup_is_made_on_the_host_that_publishes(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OGAART_DATA", str(tmp_path / "other"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "other" / "dagster"))
+
+    with pytest.raises(BadChoice, match="on the machine that publishes"):
+        backup(Settings(), tmp_path / "backup")
 
 
 def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

@@ -149,10 +149,11 @@ class CurrentObjects:
         pointed = {pointer.key for pointer in pointers} if (pointers := self._pointed()) is not None else set(linked)
         return [key for key in linked if key not in pointed]
 
-    def cut(self) -> Cut:
-        """The current objects of all stages and partitions at one moment."""
+    def cut(self, stages: Collection[str] | None = None) -> Cut:
+        """The current objects of some stages, or of all, and of all partitions at one moment."""
         self.adopt()
-        files = {pointer.key: self.root / pointer.object for pointer in self._pointers.all()}
+        pointers = (p for p in self._pointers.all() if stages is None or p.key.stage in stages)
+        files = {pointer.key: self.root / pointer.object for pointer in pointers}
         self.store.fetch(files.values())
         return Cut(files)
 

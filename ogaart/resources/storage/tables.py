@@ -5,7 +5,7 @@ transaction that points to them (``current_objects``). A cut is what the pointer
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -194,9 +194,9 @@ class Tables:
             added = pa.concat_tables([_in_columns_of(table, _read(table, path)), added])
         self._commit(stage, partition, {table.name: added.slice(max(0, len(added) - keep))}, None)
 
-    def cut(self) -> Cut:
-        """The current objects of all stages and partitions at one moment."""
-        return self.objects.cut()
+    def cut(self, stages: Collection[str] | None = None) -> Cut:
+        """The current objects of some stages, or of all, and of all partitions at one moment."""
+        return self.objects.cut(stages)
 
     def follow_objects(self) -> None:
         """Make what is current again from the objects where the database is of an earlier moment, as each run does."""
