@@ -20,8 +20,8 @@ import numpy as np
 from ogaart.search.engine.search import Detail
 from ogaart.search.engine.service import SearchService
 from ogaart.search.query import SearchQuery
-from ogaart.search.web.process import compute_in_own_thread, keep_memory
-from ogaart.search.web.schemas.hits import hit_json
+from ogaart.search.web.process import collect_seldom, compute_in_own_thread, keep_memory
+from ogaart.search.web.schemas.hits import HIT_WRITER
 from ogaart.search.web.schemas.results import ResultsRecord
 from ogaart.settings import Settings
 
@@ -36,6 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_memory()
     compute_in_own_thread()
+    collect_seldom()
     current = arguments.data / "generations" / "current"
     model = json.loads((current / "manifest.json").read_text(encoding="utf-8"))["model"]
     ids: list[int] = np.load(current / "signature_ids.npy").tolist()
@@ -46,7 +47,7 @@ def main() -> None:
             for _ in range(count):
                 query = SearchQuery(positive=(chance.choice(ids),), group=True, limit=LIMIT)
                 ResultsRecord.json_of(
-                    service.search(query, Detail(write=hit_json)), following=None, upload=None, base=""
+                    service.search(query, Detail(write=HIT_WRITER)), following=None, upload=None, base=""
                 )
 
         search(WARM)

@@ -1,6 +1,6 @@
 """The results of a search: the verdict, the hits, and what the filters hid."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -68,6 +68,13 @@ class Occurrence:
     fid: int | None
     file_sha256: str
     sha256: str
+
+
+class EntryFields(NamedTuple):
+    """What all hits of an entry share: fields of ``Hit``, and served columns of the entry."""
+
+    fields: Mapping[str, Any]
+    columns: Mapping[str, Any]
 
 
 class NamedPicture(NamedTuple):
@@ -167,20 +174,46 @@ class Hit:
         return tuple(seen.values())
 
 
+class EntryJson(NamedTuple):
+    """What all hits of an entry share, as JSON without braces: see ``web.schemas.hits``, which writes it.
+
+    Attributes:
+        fields: the fields of a hit up to when its page was read.
+        columns: every other served column of the entry.
+    """
+
+    fields: bytes
+    columns: bytes
+
+
 class HitJson(NamedTuple):
     """What no search changes of a hit, as JSON: see ``web.schemas.hits``, which writes it.
 
     Attributes:
+        entry: what it shares with the other hits of its entry.
         fields: its own fields up to its hash, without braces.
         places: the list of its places.
-        columns: every other served column, without braces.
+        columns: every other served column of the picture, without braces.
         elsewhere: further images of the same pixels, which its places name.
     """
 
+    entry: EntryJson
     fields: bytes
     places: bytes
     columns: bytes
     elsewhere: tuple[int, ...]
+
+
+class HitWriter(NamedTuple):
+    """Writes what no search changes of hits.
+
+    Attributes:
+        entry: writes what a hit shares with the others of its entry.
+        hit: writes a hit, of which that is written.
+    """
+
+    entry: Callable[[Hit], EntryJson]
+    hit: Callable[[Hit, EntryJson], HitJson]
 
 
 class JudgedJson(NamedTuple):

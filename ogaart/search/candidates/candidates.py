@@ -93,7 +93,9 @@ class Candidates:
                     best[hit.image_id] = hit
         found = sorted(best.values(), key=lambda hit: (-hit.score, hit.image_id))[:most]
         self.found.update({hit.image_id: hit for hit in found})
-        return [ScoredPoint(hit.image_id, self._on_scale(hit.score)) for hit in found[offset:]]
+        return [ScoredPoint(hit.image_id, score) for hit, score in zip(found, self._on_scale(found), strict=True)][
+            offset:
+        ]
 
     def why(self, image_id: int) -> dict[str, float]:
         """How alike a point that was found is in subject, shape and colours; empty where only the model decides.
@@ -227,11 +229,12 @@ class Candidates:
         hits = [(found[n], float(fused[n]), cosines_of[SUBJECT][n]) for n in order.tolist()]
         return [FusedHit(hit.image_id, score, {**hit.cosines, SUBJECT: cosine}) for hit, score, cosine in hits]
 
-    def _on_scale(self, score: float) -> float:
+    def _on_scale(self, hits: Sequence[FusedHit]) -> list[float]:
         assert self._fused is not None
         if not self._fused.with_subject:
-            return score
-        return on_scale(score, self._fused.typical(self._query.weights), self._fused.unrelated, self._info)
+            return [hit.score for hit in hits]
+        usual, unrelated = self._fused.typical(self._query.weights), self._fused.unrelated
+        return [on_scale(hit.score, usual, unrelated, self._info) for hit in hits]
 
 
 def on_scale(score: float, usual: float, unrelated: float | None, info: Info) -> float:

@@ -4,20 +4,19 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.resources.storage.table_types import Column, Table
-from ogaart.search.results import Hit, HitJson, LicenceName, Occurrence, Relation
+from ogaart.resources.storage.table_types import Table
+from ogaart.search.results import EntryFields, Hit, HitJson, HitWriter, LicenceName, Occurrence, Relation
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.licences import attribution
 
 _Read = Callable[[Any], Any]
-WriteHit = Callable[[Hit], HitJson]
-"""Writes of a hit what no search changes."""
 
 
 def _parsed(text: str) -> tuple[Any, ...]:
@@ -43,80 +42,27 @@ _UNJUDGED: dict[str, Any] = {
 """What a search says of a hit, as hits are read."""
 
 
-class _HitReader:
-    """Reads the rows of one query; what the hits of an entry share is made once.
+class _EntryReader:
+    """Reads the rows of entries.
 
     Args:
-        entries: the rows of the entries, by slug; publications of before lack some columns.
+        rows: of the entries; publications of before lack some columns.
     """
 
-    def __init__(self, entries: Mapping[str, sqlite3.Row]) -> None:
-        self._rows = entries
+    def __init__(self, rows: Collection[sqlite3.Row]) -> None:
         self._parse = cache(_parsed)
-        self._entries: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        self._served_of: dict[str, list[tuple[str, int, _Read | None]]] = {}
+        self._rows = rows
+        self._served = _served(ENTRIES, rows, self._parse)
 
-    def _read_of(self, column: Column) -> _Read | None:
-        """How a served column is read: words.sqlite holds lists as JSON and truth values as numbers."""
-        if pa.types.is_list(column.type):
-            return self._parse
-        return bool if pa.types.is_boolean(column.type) else None
+    def entries(self) -> dict[str, EntryFields]:
+        """What all hits of each entry share, by slug."""
+        return {row["slug"]: self._entry(row) for row in self._rows}
 
-    def _texts(self, value: str | None) -> tuple[str, ...]:
-        return self._parse(value) if value else ()
-
-    def place(self, row: sqlite3.Row) -> Occurrence:
-        """A file or member that holds a picture."""
-        made = object.__new__(Occurrence)
-        vars(made).update(
-            image_id=row["image_id"],
-            slug=row["slug"],
-            title=row["title"] or row["slug"],
-            author=row["author"] or "",
-            licences=self._texts(row["licences"]),
-            page_url=row["page_url"] or "",
-            file=row["shown_name"] or "",
-            file_url=row["file_url"] or "",
-            member_path=row["member_path"] or "",
-            format=row["format"] or "",
-            bytes=row["bytes"] or 0,
-            fid=row["fid"],
-            file_sha256=row["file_sha256"] or "",
-            sha256=row["sha256"] or "",
-        )
-        return made
-
-    def _served(self, table: Table, row: sqlite3.Row) -> list[tuple[str, int, _Read | None]]:
-        """The served columns that rows of a table have here, where they are in them, and how each is read."""
-        if table.name in self._served_of:
-            return self._served_of[table.name]
-        present = {name: place for place, name in enumerate(row.keys())}
-        self._served_of[table.name] = [
-            (column.served_name, present[column.served_name], self._read_of(column))
-            for column in table.served
-            # Bytes here; a field of Hit.
-            if column.served_name in present and column.served_name != "pixel_sha256"
-        ]
-        return self._served_of[table.name]
-
-    def _columns(self, row: sqlite3.Row, served: Sequence[tuple[str, int, _Read | None]]) -> dict[str, Any]:
-        """The served columns of a row, by name."""
-        values = tuple(row)
-        return {
-            name: values[place] if read is None or values[place] is None else read(values[place])
-            for name, place, read in served
-        }
-
-    def _of_entry(self, slug: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The fields that all hits of an entry share, and its served columns."""
-        if slug in self._entries:
-            return self._entries[slug]
-        row = self._rows[slug]
-        columns = self._columns(row, self._served(ENTRIES, row))
-        names = self._texts(row["licences"])
-        urls = self._texts(row["licence_urls"])
+    def _entry(self, row: sqlite3.Row) -> EntryFields:
+        slug, columns = row["slug"], _columns(row, self._served)
+        names, urls = columns["licences"] or (), columns["licence_urls"] or ()
         title, author, page_url = row["title"] or slug, row["author"] or "", row["page_url"] or ""
-        collaborators = self._texts(row["collaborators"]) if "collaborators" in columns else ()
+        collaborators = columns.get("collaborators") or ()
         fields = {
             "slug": slug,
             "title": title,
@@ -131,17 +77,51 @@ class _HitReader:
             "posted_at": str(row["posted_at"] or ""),
             "fetched_at": str(row["fetched_at"] or ""),
             "art_type": row["art_type"] or "",
-            "tags": self._texts(row["tags"]),
+            "tags": columns["tags"] or (),
             "description": row["description"] or "",
         }
-        self._entries[slug] = fields, columns
-        return fields, columns
+        return EntryFields(fields, columns)
+
+
+class _HitReader:
+    """Reads the rows of images.
+
+    Args:
+        rows: of the images; publications of before lack some columns.
+        entries: what the hits of each entry share, by slug.
+    """
+
+    def __init__(self, rows: Collection[sqlite3.Row], entries: Mapping[str, EntryFields]) -> None:
+        self._entries = entries
+        self._served = _served(IMAGES, rows, cache(_parsed))
+
+    def place(self, row: sqlite3.Row) -> Occurrence:
+        """A file or member that holds a picture."""
+        of_entry, columns = self._entries[row["slug"]]
+        made = object.__new__(Occurrence)
+        vars(made).update(
+            image_id=row["image_id"],
+            slug=row["slug"],
+            title=of_entry["title"],
+            author=of_entry["author"],
+            licences=columns["licences"] or (),
+            page_url=of_entry["page_url"],
+            file=row["shown_name"] or "",
+            file_url=row["file_url"] or "",
+            member_path=row["member_path"] or "",
+            format=row["format"] or "",
+            bytes=row["bytes"] or 0,
+            fid=row["fid"],
+            file_sha256=row["file_sha256"] or "",
+            sha256=row["sha256"] or "",
+        )
+        return made
 
     def hit(self, row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
         """A picture with its places."""
-        image_id = row["image_id"]
+        image_id, columns = row["image_id"], _columns(row, self._served)
         shown = next((place for place in places if place.image_id == image_id), None)
-        fields, columns = self._of_entry(row["slug"])
+        fields, of_entry = self._entries[row["slug"]]
         return _hit_of(
             {
                 "image_id": image_id,
@@ -149,20 +129,44 @@ class _HitReader:
                 "file": shown.file if shown else "",
                 "file_url": shown.file_url if shown else "",
                 "member_path": shown.member_path if shown else "",
-                "width": row["width"],
-                "height": row["height"],
-                "format": row["format"] or "",
-                "frames": row["frames"] or 1,
-                "has_alpha": bool(row["has_alpha"]),
-                "colours": row["colours"] or 0,
-                "palette": tuple([_hex_colour(int(colour)) for colour in self._texts(row["palette"])]),
-                "palette_shares": tuple([float(share) for share in self._texts(row["palette_shares"])]),
-                "pixel_art": bool(row["pixel_art"]),
+                "width": columns["width"],
+                "height": columns["height"],
+                "format": columns["format"] or "",
+                "frames": columns["frames"] or 1,
+                "has_alpha": bool(columns["has_alpha"]),
+                "colours": columns["colours"] or 0,
+                "palette": tuple([_hex_colour(int(colour)) for colour in columns["palette"] or ()]),
+                "palette_shares": tuple([float(share) for share in columns["palette_shares"] or ()]),
+                "pixel_art": bool(columns["pixel_art"]),
                 "pixel_sha256": row["pixels"],
                 "places": tuple(places),
-                "columns": {**self._columns(row, self._served(IMAGES, row)), **columns},
+                "columns": {**columns, **of_entry},
             }
         )
+
+
+def _served(table: Table, rows: Collection[sqlite3.Row], parse: _Read) -> list[tuple[str, int, _Read | None]]:
+    """The served columns that rows of a table have, where they are in them, and how each is read.
+
+    words.sqlite holds lists as JSON and truth values as numbers.
+    """
+    present = {name: place for row in islice(rows, 1) for place, name in enumerate(row.keys())}
+    kinds = {column.served_name: column.type for column in table.served}
+    # The hash of pixels is bytes here, and a field of Hit.
+    return [
+        (name, present[name], parse if pa.types.is_list(kind) else bool if pa.types.is_boolean(kind) else None)
+        for name, kind in kinds.items()
+        if name in present and name != "pixel_sha256"
+    ]
+
+
+def _columns(row: sqlite3.Row, served: Sequence[tuple[str, int, _Read | None]]) -> dict[str, Any]:
+    """The served columns of a row, by name."""
+    values = tuple(row)
+    return {
+        name: values[place] if read is None or values[place] is None else read(values[place])
+        for name, place, read in served
+    }
 
 
 def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] = frozenset()) -> dict[int, Hit]:
@@ -177,7 +181,7 @@ def read_hits(store: ServingStore, ids: Sequence[int], blocked: Collection[int] 
 
 
 def read_written(
-    store: ServingStore, ids: Sequence[int], write: WriteHit, blocked: frozenset[int] = frozenset()
+    store: ServingStore, ids: Sequence[int], write: HitWriter, blocked: frozenset[int] = frozenset()
 ) -> dict[int, HitJson]:
     """Read hits as ``read_hits`` does, as JSON: each is written once.
 
@@ -193,28 +197,49 @@ def read_written(
         hits = store.hits.known(unwritten)
         if unread := [image_id for image_id in unwritten if image_id not in hits]:
             hits |= _read(store, unread)
-        written = {image_id: write(hit) for image_id, hit in hits.items()}
+        written = _written(store, hits, write)
         store.written.keep(written)
         found |= written
     if blocked:
         changed = [i for i, one in found.items() if one.elsewhere and not blocked.isdisjoint(one.elsewhere)]
-        found |= {i: write(hit) for i, hit in read_hits(store, changed, blocked).items()}
+        found |= _written(store, read_hits(store, changed, blocked), write)
     return {image_id: found[image_id] for image_id in wanted if image_id in found}
+
+
+def _written(store: ServingStore, hits: Mapping[int, Hit], write: HitWriter) -> dict[int, HitJson]:
+    """Write hits; what the hits of an entry share is written once."""
+    entries = store.written_entries.known({hit.slug for hit in hits.values()})
+    unwritten = {hit.slug: hit for hit in hits.values() if hit.slug not in entries}
+    written = {slug: write.entry(hit) for slug, hit in unwritten.items()}
+    store.written_entries.keep(written)
+    entries |= written
+    return {image_id: write.hit(hit, entries[hit.slug]) for image_id, hit in hits.items()}
 
 
 def _read(store: ServingStore, ids: Sequence[int]) -> dict[int, Hit]:
     """Read hits from the store, with every place of their pixels."""
-    rows = store.image_rows(ids)
-    entries = store.entry_rows(list({row["slug"] for row in rows.values()}))
-    read = _HitReader(entries)
+    rows, of_places = store.image_rows(ids), store.place_rows(ids)
+    entries = _read_entries(store, {row["slug"] for row in (*rows.values(), *of_places)})
+    read = _HitReader(rows.values(), entries)
     places: dict[str, list[Occurrence]] = {}
-    for row in store.place_rows(ids):
-        places.setdefault(row["pixels"], []).append(read.place(row))
+    for row in of_places:
+        if row["slug"] in entries:
+            places.setdefault(row["pixels"], []).append(read.place(row))
     return {
         image_id: read.hit(row, places.get(row["pixels"], ()))
         for image_id, row in rows.items()
         if row["slug"] in entries
     }
+
+
+def _read_entries(store: ServingStore, slugs: Collection[str]) -> dict[str, EntryFields]:
+    """Read what the hits of entries share; each is read once."""
+    entries = store.entries.known(slugs)
+    if unread := [slug for slug in slugs if slug not in entries]:
+        read = _EntryReader(store.entry_rows(unread).values()).entries()
+        store.entries.keep(read)
+        entries |= read
+    return entries
 
 
 def _without(hit: Hit, blocked: Collection[int]) -> Hit:

@@ -10,12 +10,12 @@ from functools import cached_property
 from ogaart.resources.index.filters import AnyOf
 from ogaart.search.candidates.candidates import Candidates
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
-from ogaart.search.engine.hits import WriteHit, judged, read_hits, read_written
+from ogaart.search.engine.hits import judged, read_hits, read_written
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.live_generation import OpenGeneration
 from ogaart.search.engine.ranking import Ranked
 from ogaart.search.query import SearchQuery
-from ogaart.search.results import HiddenCount, Hit, HitJson, JudgedJson, NamedPicture, Relation, Results
+from ogaart.search.results import HiddenCount, Hit, HitJson, HitWriter, JudgedJson, NamedPicture, Relation, Results
 from ogaart.search.store.fulltext import Matches
 from ogaart.search.store.image_columns import Mask
 from ogaart.search.store.serving_store import Brief
@@ -35,7 +35,7 @@ class Detail:
         beside: whether further pictures of an entry are only named, in ``Hit.beside``.
     """
 
-    write: WriteHit | None = None
+    write: HitWriter | None = None
     beside: bool = False
 
 

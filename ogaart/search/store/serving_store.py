@@ -14,7 +14,7 @@ from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.subject_files import SubjectFiles
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.search.filters import Filters
-from ogaart.search.results import Hit, HitJson, Info, LicenceStatement, NamedPicture
+from ogaart.search.results import EntryFields, EntryJson, Hit, HitJson, Info, LicenceStatement, NamedPicture
 from ogaart.search.store.database import ServingDatabase
 from ogaart.search.store.fulltext import WordMatcher
 from ogaart.search.store.image_columns import ImageColumns
@@ -56,9 +56,11 @@ class ServingStore:
         self._signatures = open_signatures(path)
         self._ids = self._signatures.ids
         self.subjects = SubjectFiles(path)
-        self.hits: RememberedHits[Hit] = RememberedHits()
-        self.written: RememberedHits[HitJson] = RememberedHits(MOST_WRITTEN)
-        self._names: RememberedHits[NamedPicture] = RememberedHits(MOST_WRITTEN)
+        self.hits: RememberedHits[int, Hit] = RememberedHits()
+        self.entries: RememberedHits[str, EntryFields] = RememberedHits()
+        self.written: RememberedHits[int, HitJson] = RememberedHits(MOST_WRITTEN)
+        self.written_entries: RememberedHits[str, EntryJson] = RememberedHits()
+        self._names: RememberedHits[int, NamedPicture] = RememberedHits(MOST_WRITTEN)
         self.info = self._read_info(number)
         # Publications of earlier versions lack some tables and columns.
         self._has_licence_history = self._database.has("licence_history")
@@ -231,9 +233,9 @@ class ServingStore:
             same,
             "SELECT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
             f" {_digits('file_sha256')}, {_digits('p.sha256')}, p.format, p.bytes,"
-            " i.slug, lower(hex(i.pixel_sha256)) AS pixels, e.title, e.author, e.licences, e.page_url"
+            " i.slug, lower(hex(i.pixel_sha256)) AS pixels"
             f" FROM images i JOIN places p ON p.image_id = i.image_id {self.with_files}"
-            f" JOIN entries e ON e.slug = i.slug WHERE i.image_id IN (SELECT value FROM json_each(?))",
+            " WHERE i.image_id IN (SELECT value FROM json_each(?))",
             json.dumps(same),
         )
         return sorted(rows, key=lambda row: (row["image_id"], row["nth"]))

@@ -25,7 +25,7 @@ from ogaart.search.web.credits_routes import CreditsRoutes, Ids, Rely
 from ogaart.search.web.forms import ROLES, add_uploads, read_form
 from ogaart.search.web.methods import wants_body
 from ogaart.search.web.openapi import ALWAYS, OF_PICTURES, ImageId, openapi, problems, schema
-from ogaart.search.web.schemas.hits import hit_json
+from ogaart.search.web.schemas.hits import HIT_WRITER
 from ogaart.search.web.schemas.images import ImageRecord
 from ogaart.search.web.schemas.results import InfoRecord, ResultsRecord
 from ogaart.search.web.schemas.suggestions import SuggestionRecord, SuggestionsRecord
@@ -48,7 +48,7 @@ _FORM = {
 }
 
 
-_WRITTEN = Detail(write=hit_json)
+_WRITTEN = Detail(write=HIT_WRITER)
 
 
 class Api:

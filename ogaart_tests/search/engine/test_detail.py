@@ -12,7 +12,7 @@ from ogaart.search.engine.service import SearchService
 from ogaart.search.query import SearchQuery
 from ogaart.search.results import Results
 from ogaart.search.store.serving_store import ServingStore
-from ogaart.search.web.schemas.hits import hit_json
+from ogaart.search.web.schemas.hits import HIT_WRITER
 from ogaart.search.web.schemas.results import ResultsRecord
 from ogaart.settings import Settings
 from ogaart_tests.search.tiny_generation import image_id
@@ -29,7 +29,7 @@ QUERIES = {
     "frames of animations": SearchQuery(words="character", group=True),
     "nothing found": SearchQuery(words="nothing has this word"),
 }
-WRITTEN, BESIDE = Detail(write=hit_json), Detail(beside=True)
+WRITTEN, BESIDE = Detail(write=HIT_WRITER), Detail(beside=True)
 
 
 def _json(results: Results) -> bytes:
@@ -51,13 +51,13 @@ def test_written_hits_lose_the_places_of_what_is_blocked_and_get_them_back(setti
     store = ServingStore(settings.data / "generations" / "current", 1)
 
     before, blocked, later = (
-        [place["image_id"] for place in json.loads(read_written(store, [ENEMY, AGAIN], hit_json, some)[ENEMY].places)]
+        [place["image_id"] for place in json.loads(read_written(store, [ENEMY, AGAIN], HIT_WRITER, some)[ENEMY].places)]
         for some in (frozenset[int](), frozenset({AGAIN}), frozenset[int]())
     )
 
     assert before == later == [str(one) for one in sorted((ENEMY, AGAIN))]
     assert blocked == [str(ENEMY)]
-    assert list(read_written(store, [ENEMY, AGAIN, 1], hit_json, frozenset({AGAIN}))) == [ENEMY]
+    assert list(read_written(store, [ENEMY, AGAIN, 1], HIT_WRITER, frozenset({AGAIN}))) == [ENEMY]
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())

@@ -50,7 +50,7 @@ def test_unknown_ids_and_repeated_ones_are_left_out(settings: Settings) -> None:
 
 def test_what_was_used_for_longest_is_dropped() -> None:
     hit = Hit(**{name: None for name in Hit.__dataclass_fields__ if name not in ("places", "folded")})  # type: ignore[arg-type]
-    kept: RememberedHits[Hit] = RememberedHits(most=2)
+    kept: RememberedHits[int, Hit] = RememberedHits(most=2)
 
     kept.keep({1: hit, 2: hit})
     kept.known([1])

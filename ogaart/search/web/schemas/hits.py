@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic_core import to_json
 
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
-from ogaart.search.results import Hit, HitJson, JudgedJson, Occurrence, Relation
+from ogaart.search.results import EntryJson, Hit, HitJson, HitWriter, JudgedJson, Occurrence, Relation
 from ogaart.search.web.schemas.base import Record
 
 
@@ -116,6 +116,7 @@ class HitRecord(Record):
 
 
 _FIELDS = frozenset(HitRecord.model_fields)
+_ENTRY_COLUMNS = frozenset(column.served_name for column in ENTRIES.served)
 
 
 def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
@@ -129,7 +130,8 @@ def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
         "image_id": str(hit.image_id),
         "score": None if hit.score is None else round(hit.score, 4),
         "relation": hit.relation,
-        **_own_fields(hit),
+        **_entry_fields(hit),
+        **_picture_fields(hit),
         "url": f"{base}{hit.url}",
         "thumb_url": f"{base}{hit.thumb_url}",
         "original_url": f"{base}{hit.original_url}",
@@ -138,11 +140,13 @@ def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
         "folded": [hit_fields(other, base) for other in hit.folded],
         "why": _rounded(hit.why),
         "entry_more": hit.entry_more,
-        **_other_columns(hit),
+        **_columns(hit, of_entry=False),
+        **_columns(hit, of_entry=True),
     }
 
 
-def _own_fields(hit: Hit) -> dict[str, Any]:
+def _entry_fields(hit: Hit) -> dict[str, Any]:
+    """What all hits of an entry share."""
     return {
         "slug": hit.slug,
         "title": hit.title,
@@ -158,6 +162,11 @@ def _own_fields(hit: Hit) -> dict[str, Any]:
         "tags": hit.tags,
         "posted_at": hit.posted_at,
         "fetched_at": hit.fetched_at,
+    }
+
+
+def _picture_fields(hit: Hit) -> dict[str, Any]:
+    return {
         "file": hit.file,
         "file_url": hit.file_url,
         "member_path": hit.member_path,
@@ -173,28 +182,43 @@ def _own_fields(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _other_columns(hit: Hit) -> dict[str, Any]:
-    return {name: value for name, value in hit.columns.items() if name not in _FIELDS}
+def _columns(hit: Hit, *, of_entry: bool) -> dict[str, Any]:
+    """The served columns that are no field of the record: those of the entry, or those of the picture."""
+    return {
+        name: value
+        for name, value in hit.columns.items()
+        if name not in _FIELDS and (name in _ENTRY_COLUMNS) is of_entry
+    }
 
 
 def _rounded(why: Mapping[str, float]) -> dict[str, float]:
     return {side: round(value, 3) for side, value in why.items()}
 
 
-def hit_json(hit: Hit) -> HitJson:
-    """Write what no search changes of a hit."""
+def entry_json(hit: Hit) -> EntryJson:
+    """Write what a hit shares with the others of its entry."""
+    return EntryJson(to_json(_entry_fields(hit))[1:-1], to_json(_columns(hit, of_entry=True))[1:-1])
+
+
+def hit_json(hit: Hit, entry: EntryJson) -> HitJson:
+    """Write what no search changes of a hit, where that which it shares with others is written."""
     return HitJson(
-        to_json(_own_fields(hit))[1:-1],
+        entry,
+        to_json(_picture_fields(hit))[1:-1],
         to_json([occurrence_fields(place) for place in hit.places]),
-        to_json(_other_columns(hit))[1:-1],
+        to_json(_columns(hit, of_entry=False))[1:-1],
         tuple([place.image_id for place in hit.places if place.image_id != hit.image_id]),
     )
+
+
+HIT_WRITER = HitWriter(entry_json, hit_json)
+"""Writes hits as ``write_hit`` takes them."""
 
 
 def judged_json(hit: Hit) -> JudgedJson:
     """A hit with what is under it, as ``write_hit`` takes it."""
     return JudgedJson(
-        hit.image_id, hit_json(hit), hit.score, hit.relation, hit.why,
+        hit.image_id, hit_json(hit, entry_json(hit)), hit.score, hit.relation, hit.why,
         tuple([judged_json(other) for other in hit.folded]), hit.folded_count, hit.entry_more,
     )  # fmt: skip
 
@@ -213,20 +237,28 @@ def write_hit(hit: JudgedJson, base: bytes = b"") -> bytes:
     return b"".join(pieces)
 
 
+_FIRST = (
+    b'{"image_id":"%b","score":%b,"relation":%b,%b,%b,"url":"%b/image/%b","thumb_url":"%b/thumb/%b.webp",'
+    b'"original_url":"%b/original/%b","places":%b,"folded_count":%d,"folded":['
+)
+"""A hit up to what is under it: filled in at once, in a quarter of the time that its pieces take."""
+
+
 def _write(hit: JudgedJson, base: bytes, pieces: list[bytes]) -> None:
     own, number = hit.json, b"%d" % hit.image_id
     score = b"null" if hit.score is None else to_json(round(hit.score, 4))
     relation = b"null" if hit.relation is None else b'"%b"' % hit.relation.encode()
-    pieces += (
-        b'{"image_id":"', number, b'","score":', score, b',"relation":', relation, b",", own.fields,
-        b',"url":"', base, b"/image/", number, b'","thumb_url":"', base, b"/thumb/", number,
-        b'.webp","original_url":"', base, b"/original/", number, b'","places":', own.places,
-        b',"folded_count":%d,"folded":[' % hit.folded_count,
+    pieces.append(
+        _FIRST
+        % (
+            number, score, relation, own.entry.fields, own.fields, base, number, base, number, base, number, own.places,
+            hit.folded_count,
+        )
     )  # fmt: skip
     for n, other in enumerate(hit.folded):
         if n:
             pieces.append(b",")
         _write(other, base, pieces)
     why = to_json(_rounded(hit.why)) if hit.why else b"{}"
-    pieces += (b'],"why":', why, b',"entry_more":%d' % hit.entry_more)
-    pieces += (b",", own.columns, b"}") if own.columns else (b"}",)
+    columns = b"".join([b",%b" % some for some in (own.columns, own.entry.columns) if some])
+    pieces.append(b'],"why":%b,"entry_more":%d%b}' % (why, hit.entry_more, columns))
