@@ -282,7 +282,9 @@ def main() -> None:
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
             kept[name] = {"answered": len(times), "p50": p50, "p95": p95, "cpu_ms": each}
             rows.append(f"| {name} | {len(times)} | {failed} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {each:.1f} |")
+        spent = sum(process.cpu_times()[:2])
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
+        kept["upload_cpu_ms"] = (sum(process.cpu_times()[:2]) - spent) * 1000 / (len(uploads) + 1)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
         size = f"{len(ids):,} points x {VectorSpace.of(settings).dimension}"
@@ -306,6 +308,8 @@ def main() -> None:
             p50, p95 = np.percentile(series, [50, 95]) * 1000
             kept[name] = {"tried": len(series), "p50": p50, "p95": p95}
             print(f"| {name} | {len(series)} | {p50:.0f} | {p95:.0f} |")
+        own_ms = f"{kept['upload_cpu_ms']:.1f} ms"
+        print(f"\nAn upload takes {own_ms} of the server's own CPU time, beside that of its child processes.")
         if arguments.out is not None:
             arguments.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     finally:

@@ -57,15 +57,21 @@ def _unrelated(part: NDArray[np.uint8]) -> bool:
     """Whether the brightness of pixels tells nothing of that of their neighbours."""
     if not part[..., 3].any():
         return False
-    grey = part[..., :3].astype(np.float32).mean(axis=2)
+    grey = _grey(part)
     pairs = ((grey[:, 1:], grey[:, :-1]), (grey[1:], grey[:-1]))
     return all(abs(_correlation(one.ravel(), other.ravel())) < _UNRELATED for one, other in pairs)
+
+
+def _grey(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W) float32: the mean of the three colours, added channel by channel, which is faster than ``mean``."""
+    red, green, blue = (rgba[..., channel].astype(np.float32) for channel in range(3))
+    return (red + green + blue) / np.float32(3)
 
 
 def _even(rgba: NDArray[np.uint8]) -> bool:
     """Whether all parts of a picture are as bright as the others."""
     height, width = (side // _BLOCKS for side in rgba.shape[:2])
-    grey = rgba[: height * _BLOCKS, : width * _BLOCKS, :3].astype(np.float32).mean(axis=2)
+    grey = _grey(rgba[: height * _BLOCKS, : width * _BLOCKS])
     blocks = grey.reshape(_BLOCKS, height, _BLOCKS, width).mean(axis=(1, 3))
     return bool(blocks.std() < _EVEN * grey.std())
 

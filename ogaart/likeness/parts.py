@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ogaart.likeness.premultiplied import premultiplied
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -33,16 +35,17 @@ _GRID = 8
 _STRUCTURE_SCALE = 80.0  # what a pair of mean distance is stored as
 
 
-def raw_parts(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def raw_parts(rgba: NDArray[np.uint8], premultiplied_picture: Image.Image | None = None) -> NDArray[np.uint8]:
     """All parts of one picture.
 
     Args:
         rgba: (H, W, 4) uint8 canonical pixels.
+        premultiplied_picture: the same, premultiplied, where that has been computed.
 
     Returns:
         (3512,) uint8: ``palette``, ``layout``, ``shape`` and ``structure`` one after the other.
     """
-    picture = _premultiplied(rgba)
+    picture = _reduced(premultiplied_picture or premultiplied(rgba))
     return np.concatenate([palette(rgba), _layout(picture), _shape(picture), _structure(picture)])
 
 
@@ -73,7 +76,7 @@ def palette(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def layout(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Where a picture has which colour: 16 x 16 RGB on mid-grey, squashed, antialiased; (768,) uint8, row by row."""
-    return _layout(_premultiplied(rgba))
+    return _layout(_reduced(premultiplied(rgba)))
 
 
 def shape(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -87,7 +90,7 @@ def shape(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (512,) uint8: cells row by row, 8 directions each; all 0 for a picture of one colour.
     """
-    return _shape(_premultiplied(rgba))
+    return _shape(_reduced(premultiplied(rgba)))
 
 
 def structure(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -99,12 +102,11 @@ def structure(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (2016,) uint8: pairs (0, 1), (0, 2) ... (62, 63); 80 is the mean, 255 cuts off; all 0 for one colour.
     """
-    return _structure(_premultiplied(rgba))
+    return _structure(_reduced(premultiplied(rgba)))
 
 
-def _premultiplied(rgba: NDArray[np.uint8]) -> Image.Image:
-    """The picture, premultiplied, its sides reduced by whole numbers to 128 to 255 pixels where they are larger."""
-    picture = Image.fromarray(rgba).convert("RGBa")
+def _reduced(picture: Image.Image) -> Image.Image:
+    """The picture, its sides reduced by whole numbers to 128 to 255 pixels where they are larger."""
     factors = (max(1, picture.width // _ENOUGH), max(1, picture.height // _ENOUGH))
     return picture.reduce(factors) if factors != (1, 1) else picture
 

@@ -36,12 +36,13 @@ class KnownPatches:
         self._powers = _powers_of_two(patches.hashes)
         self._kinds = np.unique(patches.hashes, return_inverse=True)[1].reshape(-1)
         self._extents: dict[int, Box | None] = {}
+        self._could: dict[tuple[Box, int], NDArray[np.int64]] = {}
 
     def kinds_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One row of each kind among some."""
-        order = rows[np.argsort(self._kinds[rows], kind="stable")]
-        kinds = self._kinds[order]
-        return order[np.concatenate(([True], kinds[1:] != kinds[:-1]))]
+        """One row of each kind among some: its first."""
+        first = np.full(len(self._kinds), -1)
+        first[self._kinds[rows[::-1]]] = rows[::-1]
+        return first[first >= 0]
 
     def tell_of_one_picture(self, rows: NDArray[np.int64], step: int) -> bool:
         """Whether patches that agree are evidence: three different ones, and more the fewer colours they show.
@@ -90,15 +91,21 @@ class KnownPatches:
         It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
         the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
         """
-        x, y = self._x, self._y
-        within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
-        voting, could = _at_least(self._powers[rows]), _at_least(self._powers[within])
+        voting, could = _at_least(self._powers[rows]), self._could_agree(inner, size)
         kinds = _at_least(self._powers[self.kinds_of(rows)])
         share, highest = 0.0, step.bit_length() - 1
         for power in range(highest, self._patches.step.bit_length() - 2, -1):
             if power == highest or kinds[power] >= LEAST_KINDS:
                 share = max(share, float(voting[power]) / max(int(could[power]), 1))
         return share
+
+    def _could_agree(self, inner: Box, size: int) -> NDArray[np.int64]:
+        """How many patches of a size lie at one place, by power of two; of many pictures that is all of the query."""
+        if (inner, size) not in self._could:
+            x, y = self._x, self._y
+            within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
+            self._could[inner, size] = _at_least(self._powers[within])
+        return self._could[inner, size]
 
 
 def _powers_of_two(hashes: Hashes) -> NDArray[np.int64]:

@@ -84,10 +84,11 @@ class Patches:
 
     def at_most(self, count: int) -> Self:
         """The same with a step so large that no more than ``count`` are left."""
-        found = self
-        while len(found) > count:
-            found = found.thinned(found.step * 2)
-        return found
+        step, hashes = self.step, self.hashes
+        while len(hashes) > count:
+            step *= 2
+            hashes = hashes[(hashes & np.uint64(step - 1)) == 0]
+        return self.thinned(step)
 
     def without_repeats(self, places: int = REPEATS) -> Self:
         """The same with at most so many places of each patch, the uppermost first."""

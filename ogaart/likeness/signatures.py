@@ -274,11 +274,14 @@ def _compared(of: _Sums, query: _Sums, products: _Products, pixels: int) -> NDAr
     q, s, qq, sq, ss = (one.T for one in (query.c, query.t, query.cc, query.tc, query.tt))
     qc, sc, tq, st = products.qc, products.sc, products.tq, products.st
 
-    def on(b: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Nearness of q + s b and c + t b, for a background b of shape (N, 3, Q) or (3, 1)."""
-        query_sum, query_square = q + s * b, qq + 2 * b * sq + b * b * ss
-        other_sum, other_square = c + t * b, cc + 2 * b * tc + b * b * tt
-        product = qc + b * (tq + sc) + b * b * st
+    def near(
+        query_sum: NDArray[np.floating],
+        query_square: NDArray[np.floating],
+        other_sum: NDArray[np.floating],
+        other_square: NDArray[np.floating],
+        product: NDArray[np.floating],
+    ) -> NDArray[np.float32]:
+        """Nearness of miniatures, from the sums of their values, squares and products."""
         squares = np.maximum(query_square + other_square - 2 * product, 0).sum(axis=1) / (3 * pixels)
         covariance = (product - query_sum * other_sum / pixels).sum(axis=1)
         query_spread = np.maximum((query_square - query_sum**2 / pixels).sum(axis=-2), 0)
@@ -287,13 +290,26 @@ def _compared(of: _Sums, query: _Sums, products: _Products, pixels: int) -> NDAr
         # all of it. The floor keeps the noise of two flat pictures from counting as a difference of shape.
         floor = pixels * 3 * 1e-4
         correlation = (2 * covariance + floor) / (query_spread + other_spread + floor)
-        near = np.exp(-np.sqrt(squares) / 0.25)
-        return np.asarray(0.5 * near + 0.5 * np.clip(correlation, 0, 1), dtype=np.float32)
+        alike = np.exp(-np.sqrt(squares) / 0.25)
+        return np.asarray(0.5 * alike + 0.5 * np.clip(correlation, 0, 1), dtype=np.float32)
 
-    # diff = (q - c) - (t - s) b: the b that makes it smallest.
-    slope = (tq - tc) - (sq - sc)
-    curve = tt - 2 * st + ss
-    fitted = np.clip(slope / np.maximum(curve, 1e-6), 0, 1)
-    flattened = on(fitted)
-    both_clear = (on(np.zeros((3, 1), qc.dtype)) + on(np.ones((3, 1), qc.dtype))) / 2
-    return np.clip(np.where(of.opaque[:, None] | query.opaque, flattened, both_clear), 0, 1).astype(np.float32)
+    def flattened() -> NDArray[np.float32]:
+        """Nearness of q + s b and c + t b on the background b that fits each pair best."""
+        # diff = (q - c) - (t - s) b: the b that makes it smallest.
+        slope = (tq - tc) - (sq - sc)
+        curve = tt - 2 * st + ss
+        b = np.clip(slope / np.maximum(curve, 1e-6), 0, 1)
+        query_square, other_square = qq + 2 * b * sq + b * b * ss, cc + 2 * b * tc + b * b * tt
+        return near(q + s * b, query_square, c + t * b, other_square, qc + b * (tq + sc) + b * b * st)
+
+    def both_clear() -> NDArray[np.float32]:
+        """The mean nearness on black, where b is 0, and on white, where it is 1."""
+        on_white = near(q + s, qq + 2 * sq + ss, c + t, cc + 2 * tc + tt, qc + (tq + sc) + st)
+        return np.asarray((near(q, qq, c, cc, qc) + on_white) / 2, np.float32)
+
+    opaque = of.opaque[:, None] | query.opaque
+    if opaque.all():
+        found = flattened()
+    else:
+        found = np.where(opaque, flattened(), both_clear()) if opaque.any() else both_clear()
+    return np.clip(found, 0, 1).astype(np.float32)

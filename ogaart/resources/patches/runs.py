@@ -83,7 +83,11 @@ class Run(ArrayFolder):
         """Where the patches with these hashes begin and end."""
         first, wanted = self._group(hashes)
         low, high = self.heads[first].astype(np.int64), self.heads[first + 1].astype(np.int64)
-        return self._bisect(wanted, low, high, np.less), self._bisect(wanted, low, high, np.less_equal)
+        begin = self._bisect(wanted, low, high, np.less)
+        end, held = begin.copy(), np.flatnonzero(begin < high)
+        held = held[self.rest[begin[held]] == wanted[held]]  # most patches of a query are nowhere
+        end[held] = self._bisect(wanted[held], begin[held] + 1, high[held], np.less_equal)
+        return begin, end
 
     def _group(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         bits = (len(self.heads) - 1).bit_length() - 1

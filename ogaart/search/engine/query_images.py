@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from cachetools import TTLCache
 from numpy.typing import NDArray
+from PIL import Image
 
 from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.errors import Reason, Unreadable
@@ -20,6 +22,7 @@ from ogaart.likeness import features, parts, signatures
 from ogaart.likeness.cells import TrimmedPicture, trimmed_picture
 from ogaart.likeness.grounds import cuts, without_ground
 from ogaart.likeness.noise import is_noise
+from ogaart.likeness.premultiplied import premultiplied
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, exact_space, find_weights
@@ -83,21 +86,18 @@ class DecodedImageCache:
                 self._kept[content] = size, rgba
 
 
-def _with_patches(picture: QueryPicture, rgba: NDArray[np.uint8]) -> QueryPicture:
-    return replace(picture, patches=QueryPatches.of(rgba))
-
-
-def _described(rgba: NDArray[np.uint8], vector: NDArray[np.float32] | None, space: str) -> QueryPicture:
-    """A picture, or one of its forms, with its vector."""
+def _described(rgba: NDArray[np.uint8], space: str, picture: Image.Image) -> QueryPicture:
+    """A picture, or one of its forms, without its vector; ``picture`` is the same, premultiplied."""
     return QueryPicture(
         pixel_sha256=identity.pixel_sha256(rgba),
-        signature=signatures.signature(rgba),
-        vector=vector,
+        signature=signatures.signature(rgba, picture),
+        vector=None,
         space=space,
         width=rgba.shape[1],
         height=rgba.shape[0],
         palette=features.main_colours(rgba),
-        parts=parts.raw_parts(rgba),
+        parts=parts.raw_parts(rgba, picture),
+        patches=QueryPatches.of(rgba),
     )
 
 
@@ -141,6 +141,7 @@ class WorkerQueryImageReader:
         self._space = ""
         self._why_no_model = ""
         self._embedding = threading.Lock()
+        self._threads = ThreadPoolExecutor(1, "embedding")
         self._closed = False
         self._decoded = DecodedImageCache()
 
@@ -159,19 +160,23 @@ class WorkerQueryImageReader:
         """
         rgba = self._decode(content, box)
         subject = without_ground(rgba)
-        vectors, note = self._embed([rgba] if subject is None else [rgba, subject], space)
-        picture = _with_patches(_described(rgba, vectors[0], space), rgba)
-        alone = None if subject is None else _with_patches(_described(subject, vectors[1], space), subject)
-        return replace(
+        # The child embeds while this process computes everything else.
+        embedding = self._threads.submit(self._embed, [rgba] if subject is None else [rgba, subject], space)
+        whole = premultiplied(rgba)
+        picture = _described(rgba, space, whole)
+        alone = None if subject is None else _described(subject, space, premultiplied(subject))
+        picture = replace(
             picture,
-            note=note,
             part=box is not None,
-            subject=alone,
             cuts=() if subject is None else tuple(signatures.signature(cut) for cut in cuts(rgba)),
             trimmed=_trimmed(picture, rgba, alone, subject),
-            thumbnail=thumbnails.webp(rgba),
+            thumbnail=thumbnails.webp(rgba, whole),
             noise=is_noise(rgba),
         )
+        vectors, note = embedding.result()
+        if alone is not None:
+            alone = replace(alone, vector=vectors[1])
+        return replace(picture, vector=vectors[0], note=note, subject=alone)
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
         """Decode, cut and shrink one picture, for the page that shows it.
@@ -189,6 +194,7 @@ class WorkerQueryImageReader:
         embedder = self._embedder
         if embedder is not None:
             embedder.stop()
+        self._threads.shutdown(wait=False)
         with self._embedding:
             self._drop()
 
