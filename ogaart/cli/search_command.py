@@ -97,12 +97,14 @@ class Answer:
             cell = f", column {part['column']}, row {part['row']}" if part["column"] is not None else ""
             what = "part of" if part.get("exact", True) else "near copy of a part of"
             lines.append(f"{what}  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
-            lines.append(f"      x {place['x']}, y {place['y']}, {place['width']} x {place['height']} pixels{cell}")
+            size = f"{place['width']} x {place['height']} pixels"
+            lines.append(f"      x {place['x']}, y {place['y']}, {size}{cell}{_changes(part)}")
             lines += [*_file_of_part(part), f"      {part['page_url']}"]
         for part in found.get("contains", ()):
             lines.append(f"contains  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
             lines += _file_of_part(part)
-            lines.append(f"      at x {part['place']['x']}, y {part['place']['y']}  {part['page_url']}")
+            at = f"x {part['place']['x']}, y {part['place']['y']}"
+            lines.append(f"      at {at}{_changes(part)}  {part['page_url']}")
         for hit in found["hits"]:
             score = f"{hit['score']:4.0%}" if hit["score"] is not None else "    "
             more = f" (+{hit['folded_count']})" if hit["folded_count"] else ""
@@ -118,6 +120,11 @@ class Answer:
 def _file(record: Mapping[str, Any]) -> str:
     """Where a picture is: its file, or the archive and its path there."""
     return f"{record['file']}!/{record['member_path']}" if record["member_path"] else str(record["file"])
+
+
+def _changes(part: Mapping[str, Any]) -> str:
+    """How a part is shown otherwise, behind its place; nothing from a server of before."""
+    return "".join(f", {change}" for change in part.get("changes", ()))
 
 
 def _file_of_part(part: Mapping[str, Any]) -> list[str]:

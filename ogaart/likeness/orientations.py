@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 ORIENTATIONS, MIRRORED = 8, 4
 """Upright, three quarter turns, and from ``MIRRORED`` on the same mirrored."""
+_TURNS = ("", "turned by a quarter", "upside down", "turned by a quarter")
 
 
 def oriented(rgba: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -30,3 +31,9 @@ def turned_back(box: tuple[int, int, int, int], orientation: int, width: int, he
     if orientation >= MIRRORED:
         x = width - x - w
     return x, y, w, h
+
+
+def in_words(orientation: int) -> tuple[str, ...]:
+    """How a picture that lies so differs from one that is upright, for people; nothing of 0."""
+    words = ("mirrored" if orientation >= MIRRORED else "", _TURNS[orientation % 4])
+    return tuple(word for word in words if word)

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ogaart.likeness.orientations import in_words
+
+_SAME_SIZE = 0.05
+"""Difference of a scale from 1 up to which nothing is said of it: boxes of cells are whole pixels."""
+
 
 class Relation(StrEnum):
     """The relation of a hit to the picture of the search."""
@@ -259,6 +264,16 @@ class SharedPart:
     orientation: int
     share: float
     exact: bool = True
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """How the picture of the search shows the part otherwise than the hit does, in words; else empty."""
+        if abs(self.scale - 1) <= _SAME_SIZE:
+            return in_words(self.orientation)
+        size = (
+            f"enlarged {self.scale:.3g} times" if self.scale > 1 else f"reduced to {self.scale:.0%}".replace("%", " %")
+        )
+        return (*in_words(self.orientation), size)
 
 
 @dataclass(frozen=True)

@@ -194,12 +194,12 @@ def verdict(part_of: Sequence[SharedPart], contains: Sequence[SharedPart], cover
         if first.cell is not None:
             place += f" (column {first.cell[0]}, row {first.cell[1]})"
         more = f", and of {len(part_of) - 1} more" if len(part_of) > 1 else ""
-        return Verdict(Relation.PART, f"This picture is a part of {_named(first.hit)}, {place}{more}.")
+        return Verdict(Relation.PART, f"This picture is a part of {_named(first.hit)}, {place}{_changed(first)}{more}.")
     if not contains:
         return None
     entries = len({part.hit.slug for part in contains})
     if len(contains) == 1:
-        return Verdict(Relation.CONTAINED, f"This picture contains {_named(contains[0].hit)}.")
+        return Verdict(Relation.CONTAINED, f"This picture contains {_named(contains[0].hit)}{_changed(contains[0])}.")
     what = f"{len(contains)} known pictures of {entries} {'entry' if entries == 1 else 'entries'}"
     does = "is assembled from" if covered >= _ASSEMBLED else "contains"
     return Verdict(Relation.CONTAINED, f"This picture {does} {what}.")
@@ -207,6 +207,10 @@ def verdict(part_of: Sequence[SharedPart], contains: Sequence[SharedPart], cover
 
 def _named(hit: Hit) -> str:
     return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
+
+
+def _changed(part: SharedPart) -> str:
+    return "".join(f", {change}" for change in part.changes)
 
 
 def cell_of(place: PartBox, width: int, height: int) -> tuple[int, int] | None:

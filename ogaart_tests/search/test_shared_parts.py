@@ -1,7 +1,8 @@
 """Where a picture is from, by its exact pixels: the sheet it was cut from, and the pictures in a scene."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,10 @@ def search(service: SearchService, picture: Picture, **more: object) -> Results:
     return service.search(SearchQuery(picture=seen, **more))  # type: ignore[arg-type]
 
 
+def json_of(results: Results) -> dict[str, Any]:
+    return ResultsRecord.of(results, following=None, upload=None).model_dump(mode="json")
+
+
 @pytest.mark.parametrize(("change", "scale"), [(1, 1), (2, 2)], ids=["as it is", "x2"])
 def test_a_sprite_cut_from_a_sheet_names_the_sheet_the_place_and_the_cell(
     parted: SearchService, change: int, scale: int
@@ -55,7 +60,9 @@ def test_a_sprite_cut_from_a_sheet_names_the_sheet_the_place_and_the_cell(
     results = search(parted, enlarged(SHEET[6], change))
 
     assert results.verdict == Verdict(
-        Relation.PART, "This picture is a part of “Monsters” by Zoe, at x 64, y 32 (column 3, row 2)."
+        Relation.PART,
+        "This picture is a part of “Monsters” by Zoe, at x 64, y 32 (column 3, row 2)"
+        + (", enlarged 2 times." if scale == 2 else "."),
     )
     [found] = results.part_of
     assert (found.hit.slug, found.place, found.cell, found.scale) == ("monsters", (64, 32, 32, 32), (3, 2), scale)
@@ -116,6 +123,46 @@ def test_an_exact_copy_stays_an_exact_copy(parted: SearchService) -> None:
     assert results.hits[0].image_id == image_id("playing-cards", 2)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rgba: rgba[:, ::-1], ["mirrored"]),
+        (lambda rgba: np.rot90(rgba), ["turned by a quarter"]),
+        (lambda rgba: np.rot90(rgba, 2), ["upside down"]),
+        (lambda rgba: np.rot90(rgba[:, ::-1], 3), ["mirrored", "turned by a quarter"]),
+        (lambda rgba: enlarged(rgba[:, ::-1], 3), ["mirrored", "enlarged 3 times"]),
+    ],
+    ids=["mirrored", "turned", "upside down", "mirrored and turned", "mirrored and enlarged"],
+)
+def test_how_a_sprite_of_a_sheet_was_changed_is_said(
+    parted: SearchService, change: Callable[[Picture], Picture], said: list[str]
+) -> None:
+    results = search(parted, np.ascontiguousarray(change(SHEET[6])))
+
+    assert results.verdict == Verdict(
+        Relation.PART,
+        f"This picture is a part of “Monsters” by Zoe, at x 64, y 32 (column 3, row 2), {', '.join(said)}.",
+    )
+    [part] = json_of(results)["part_of"]
+    assert part["changes"] == said
+    assert f"x 64, y 32, 32 x 32 pixels, column 3, row 2, {', '.join(said)}\n" in Answer(json_of(results)).text()
+
+
+def test_how_a_piece_of_a_scene_was_changed_is_said(parted: SearchService) -> None:
+    [tanks] = [pictures(entry) for entry in ENTRIES if entry.slug == "tanks"]
+    body, corner = rgba_of(tanks[0]), rgba_of(tanks[10])
+    scene = paste(paste(ground(1, 420, 320), body, 10, 40), enlarged(corner[:, ::-1], 2), 200, 30)
+
+    results = search(parted, scene)
+
+    found = json_of(results)
+    assert {part["place"]["x"]: part["changes"] for part in found["contains"]} == {
+        10: [],
+        200: ["mirrored", "enlarged 2 times"],
+    }
+    assert "at x 200, y 30, mirrored, enlarged 2 times  http" in Answer(found).text()
+
+
 def test_a_mirrored_copy_is_a_near_copy(parted: SearchService) -> None:
     results = search(parted, np.ascontiguousarray(sheet(SHEET, 4, 32)[:, ::-1]))
 
@@ -169,14 +216,14 @@ def test_a_publication_without_patches_is_searched_as_before(service: SearchServ
 
 
 def test_api_and_command_line_name_the_place(parted: SearchService) -> None:
-    results = ResultsRecord.of(search(parted, SHEET[6]), following=None, upload=None)
-    record = results.model_dump(mode="json")
+    record = json_of(search(parted, SHEET[6]))
 
     [part] = record["part_of"]
     assert part["place"] == {"x": 64, "y": 32, "width": 32, "height": 32}
-    assert (part["column"], part["row"], part["scale"], part["mirrored"]) == (3, 2, 1.0, False)
+    assert (part["column"], part["row"], part["scale"], part["mirrored"], part["changes"]) == (3, 2, 1.0, False, [])
     assert part["licences"] == ["CC-BY 3.0"]
     said = "part of  Monsters, by Zoe: CC-BY 3.0\n      x 64, y 32, 32 x 32 pixels, column 3, row 2\n"
     assert f"{said}      {part['file']}\n      {part['page_url']}" in Answer(record).text()
-    older = {**record, "part_of": [{key: value for key, value in part.items() if key not in ("file", "member_path")}]}
+    since = ("file", "member_path", "changes")
+    older = {**record, "part_of": [{key: value for key, value in part.items() if key not in since}]}
     assert f"{said}      {part['page_url']}" in Answer(older).text()

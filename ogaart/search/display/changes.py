@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness import signatures
+from ogaart.likeness.orientations import MIRRORED, in_words
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit
-
-_MIRRORED = "mirrored"
-_TURNS = ("", "turned by a quarter", "upside down", "turned by a quarter")
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Copy:
     @property
     def mirrored(self) -> bool:
         """Whether it is mirrored and not turned, so that it lies over the other if it is mirrored once more."""
-        return _MIRRORED in self.changes and not any(turn in self.changes for turn in _TURNS if turn)
+        return in_words(MIRRORED)[0] in self.changes and not any(in_words(turns)[0] in self.changes for turns in (1, 2))
 
 
 def changes(picture: QueryPicture, hit: Hit, signature: NDArray[np.uint8] | None) -> tuple[str, ...]:
@@ -37,10 +35,7 @@ def changes(picture: QueryPicture, hit: Hit, signature: NDArray[np.uint8] | None
     found: list[str] = []
     if signature is not None:
         mirrored, turns = signatures.orientation(picture.signature, signature)
-        if mirrored:
-            found.append(_MIRRORED)
-        if _TURNS[turns]:
-            found.append(_TURNS[turns])
+        found += in_words(turns + MIRRORED * mirrored)
     if {picture.width, picture.height} != {hit.width, hit.height}:
         found.append(f"resized from {hit.width} × {hit.height} to {picture.width} × {picture.height}")
     opaque = int(picture.signature[..., 3].min()) == 255

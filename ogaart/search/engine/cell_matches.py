@@ -98,5 +98,5 @@ def shown(found: Sequence[CellHit], hits: Mapping[int, Hit], left_out: Callable[
 def verdict(part: SharedPart) -> Verdict:
     """One sentence on a near copy of a cell."""
     by = f" by {part.hit.author}" if part.hit.author else ""
-    place = f"at x {part.place.x}, y {part.place.y}"
+    place = ", ".join((f"at x {part.place.x}, y {part.place.y}", *part.changes))
     return Verdict(Relation.PART, f"A near copy of this picture is a part of “{part.hit.title}”{by}, {place}.")

@@ -196,7 +196,9 @@ def _parts(store: ServingStore, hit: Hit, blocked: Collection[int], *, of: str, 
         if linked is None or whole is None or part is None or covers(place, (whole.width, whole.height)):
             continue  # what is all of the other is a copy, which the family lists
         cell = cell_of(place, whole.width, whole.height) if other == "whole" else None
-        scale = _whole_number(part.width / max(place.width, 1)) if other == "whole" else 1.0
+        # By how much it is larger in the picture whose page this is: what is hidden of a part makes its place smaller.
+        larger = max(place.width / part.width, place.height / part.height)
+        scale = _whole_number(1 / larger if other == "whole" else larger)
         found.setdefault(linked.pixel_sha256, SharedPart(linked, place, cell, scale, 0, row["share"]))
     return tuple(found.values())
 

@@ -94,6 +94,10 @@ def test_a_picture_has_those_that_contain_it_and_those_that_it_contains(service:
     assert "x 4, y 8 · 16 × 16 pixels" in page
     assert record["part_of"][0]["place"] == {"x": 4, "y": 8, "width": 16, "height": 16}
     assert "This picture contains 1 known picture" in containing
+    times = sprite.width / 16
+    assert f"16 × 16 pixels · enlarged {times:g} times" in page
+    assert record["part_of"][0]["changes"] == [f"enlarged {times:g} times"]
+    assert f"at x 4, y 8 · reduced to {1 / times:.0%}".replace("%", " %") in containing
 
 
 def test_the_record_says_where_else_under_which_licence(service: SearchService) -> None:

@@ -40,6 +40,9 @@ class SharedPartRecord(Record):
     scale: float = Field(description="By how much the picture sent shows the part larger than that picture does.")
     quarter_turns: int = Field(description="By which the picture sent is turned, against the clock, to match.")
     mirrored: bool
+    changes: list[str] = Field(
+        description="How the picture sent shows the part otherwise: mirrored, turned, enlarged or reduced, in words."
+    )
     share: float = Field(
         description="Share of the part's patches of 6 x 6 pixels that agree; where not exact, closeness of miniatures."
     )
@@ -57,5 +60,5 @@ class SharedPartRecord(Record):
             url=f"{base}{hit.url}", thumb_url=f"{base}{hit.thumb_url}", width=hit.width, height=hit.height,
             place=PlaceRecord(**part.place._asdict()), column=column, row=row, scale=part.scale,
             quarter_turns=part.orientation % MIRRORED, mirrored=part.orientation >= MIRRORED,
-            share=round(part.share, 4), exact=part.exact,
+            changes=list(part.changes), share=round(part.share, 4), exact=part.exact,
         )  # fmt: skip
