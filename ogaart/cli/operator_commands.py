@@ -131,8 +131,8 @@ def copy_to_bucket(folder: Path, dry_run: bool, as_json: bool) -> None:
 def fit_projection(as_json: bool) -> None:
     """Fit the projection of fused vectors to the pictures of this data root.
 
-    Needs 20,000 pictures of 500 entries; the next publication uses it. Until then, and with fewer, the projection that
-    comes with ogaart is used.
+    Needs 20,000 pictures of 500 entries; the next publication uses it. Until then EfficientNet-Lite0 uses the one that
+    comes with ogaart; any other model has none, and its own vectors are compared beside the parts.
     """
     from ogaart.operations.fit_projection import fit_projection
 

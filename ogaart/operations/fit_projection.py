@@ -10,9 +10,10 @@ from ogaart.core.report import Report
 from ogaart.likeness import parts
 from ogaart.likeness.projections import Fitting
 from ogaart.resources.catalog.table_views import connect
-from ogaart.resources.embedding.projections import keep_projection, projection_of
+from ogaart.resources.embedding.projections import default_projection, keep_projection, projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.platform import Stores
+from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
@@ -48,8 +49,8 @@ def fit_projection(
     if len(used) < least_pictures or len(entries) < least_entries:
         raise TooFewPictures(
             f"{len(used):,} pictures of {len(entries):,} entries have a vector in {space} and parts; a projection "
-            f"needs {least_pictures:,} of {least_entries:,}: the one in use is the better one; materialize more "
-            "partitions through to `embeddings` first"
+            f"needs {least_pictures:,} of {least_entries:,}. {_until_then(stores.root, space)} Materialize more "
+            "partitions through to `embeddings` first."
         )
     fitting = Fitting(space)
     for unit, raw in _pairs(vectors, derived, used):
@@ -59,6 +60,19 @@ def fit_projection(
     name = keep_projection(stores.root, projection)
     facts = (name, space, projection.pictures, len(entries), projection.dimension, before)
     return Report(COLUMNS, [dict(zip(COLUMNS, facts, strict=True))], notes=["Run `ogaart publish` to use it."])
+
+
+def _until_then(root: DataRoot, space: str) -> str:
+    """What pictures are ranked by while no projection is fitted."""
+    used = projection_of(root, space)
+    if not used.space:
+        return (
+            "None is fitted for this model, and how well it ranks without one is not measured: pictures are compared "
+            "by the model's own vectors beside their parts."
+        )
+    if used.name == default_projection().name:
+        return "Until then the projection that comes with ogaart is used: one of few pictures ranks worse."
+    return f"Your own, of {used.pictures:,} pictures, stays in use: one of few pictures ranks worse."
 
 
 def _pairs(

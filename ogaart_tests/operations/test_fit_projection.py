@@ -1,17 +1,32 @@
 """An operator's own projection: refused for few pictures, used by the next publication, named by its content."""
 
+from pathlib import Path
+
 import pytest
 
 from ogaart.core.errors import TooFewPictures
 from ogaart.operations.fit_projection import fit_projection
 from ogaart.resources.embedding.projections import projection_of
 from ogaart.resources.embedding.registry import VectorSpace
+from ogaart.settings import Settings
 from ogaart_tests.world import World
 
 
-def test_few_pictures_are_refused_with_the_numbers(demo_world: World) -> None:
-    with pytest.raises(TooFewPictures, match=r"\d+ pictures of \d+ entries .* needs 20,000 of 500"):
+def test_few_pictures_are_refused_with_the_numbers_and_what_is_used_instead(demo_world: World) -> None:
+    with pytest.raises(TooFewPictures, match=r"\d+ pictures of \d+ entries .* needs 20,000 of 500") as refused:
         fit_projection(demo_world.settings)
+
+    assert "Until then the projection that comes with ogaart is used" in str(refused.value)
+
+
+def test_a_model_that_none_is_fitted_for_is_not_told_that_a_better_one_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    settings = Settings(data=tmp_path / "data", model="vgg16", weights=tmp_path / "weights.pth")
+
+    with pytest.raises(TooFewPictures, match="None is fitted for this model") as refused:
+        fit_projection(settings)
+
+    assert "comes with ogaart" not in str(refused.value)
 
 
 @pytest.mark.slow
@@ -29,3 +44,5 @@ def test_the_next_publication_uses_it(copied: World) -> None:
     assert projection_of(copied.stores.root, space).name == row["projection"] != before
     assert copied.publish().errors == []
     assert copied.generation.manifest["projection"] == row["projection"]
+    with pytest.raises(TooFewPictures, match=rf"Your own, of {row['pictures']} pictures, stays in use"):
+        fit_projection(copied.settings)
