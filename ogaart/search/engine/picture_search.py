@@ -1,5 +1,6 @@
 """Searches in which a picture takes part: what is near it in the index, ranked, with its exact parts and a verdict."""
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -100,8 +101,7 @@ class PictureSearch(Search):
         if self._compares and query.own:
             notes.extend(likeness.notes_on(query.own[0]))
         self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
-        blank = self._compares and bool(query.own) and query.own[0].blank
-        if self._aimed and not blank:
+        if self._aimed and not self._blank:
             hidden, looked_at = self._ranked_before() or self._rank_all()
         else:
             self._take(self._with_found_parts(()))
@@ -110,17 +110,7 @@ class PictureSearch(Search):
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
-            results = self._with_parts(results)
-            found = likeness.verdict(results.hits, hidden=bool(here) and not exact)
-            if found.relation in (Relation.PART, Relation.CONTAINED, Relation.SIMILAR, Relation.UNLIKE) and not here:
-                by_pixels = [part for part in results.part_of if part.exact]
-                proved = shared_parts.verdict(by_pixels, results.contains, self._parts.covered)
-                if proved is None and results.part_of:
-                    proved = cell_matches.verdict(results.part_of[0])
-                found = proved or found
-            if not here:
-                found = likeness.of_what_shows_nothing(query.picture, found)
-            results = replace(results, verdict=found)
+            results = self._with_verdict(self._with_parts(results), query.picture, hidden=bool(here) and not exact)
         return replace(
             results,
             hidden=hidden,
@@ -128,6 +118,26 @@ class PictureSearch(Search):
             unknown=self.conditions.unknown,
             did_you_mean=self.matches.corrected if self.matches is not None else "",
         )
+
+    def _with_verdict(self, results: Results, picture: QueryPicture, *, hidden: bool) -> Results:
+        by_pixels = [part for part in results.part_of if part.exact]
+        proved = shared_parts.verdict(by_pixels, results.contains, self._parts.covered)
+        if proved is None and results.part_of:
+            proved = cell_matches.verdict(results.part_of[0])
+        like_a_part = bool(results.similar_cells)
+        return replace(
+            results,
+            verdict=likeness.verdict(results.hits, picture, proved, like_a_part=like_a_part, hidden=hidden),
+        )
+
+    @property
+    def _blank(self) -> bool:
+        return self._compares and bool(self.query.own) and self.query.own[0].blank
+
+    @cached_property
+    def _shows_nothing(self) -> bool:
+        """Whether only exact pixels may call a hit anything but unlike the visitor's picture."""
+        return self._compares and bool(self.query.own) and likeness.shows_nothing(self.query.own[0])
 
     @cached_property
     def _parts(self) -> FoundParts:
@@ -332,7 +342,9 @@ class PictureSearch(Search):
 
     @property
     def _similar(self) -> float:
-        """The cosine from which a hit is similar."""
+        """The cosine from which a hit is similar: none is to what shows nothing."""
+        if self._shows_nothing:
+            return math.inf
         info = self.store.info
         return info.unrelated_cosine or info.typical_cosine or thresholds_of(info.model).typical_cosine
 
@@ -372,7 +384,7 @@ class PictureSearch(Search):
 
     @cached_property
     def _reference(self) -> ReferenceImage | None:
-        if not self._compares:
+        if not self._compares or self._shows_nothing:
             return None
         for picture in self.query.own:
             return ReferenceImage.of(picture)

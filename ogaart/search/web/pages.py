@@ -247,8 +247,9 @@ class SearchPages:
 def _heading(address: SearchUrl, resolved: ResolvedQuery, results: Results, copy: Copy | None) -> str:
     if results.verdict is not None:
         # The card says what was changed, where that is known.
-        changed = copy is not None and copy.changes and results.verdict.relation is Relation.NEAR
-        return f"{near_copy_in(copy.hit)}." if copy is not None and changed else results.verdict.text
+        said = results.verdict.text
+        changed = copy is not None and copy.changes and said.startswith(near_copy_in(copy.hit))
+        return f"{near_copy_in(copy.hit)}." if copy is not None and changed else said
     positive = len(resolved.positive) + (resolved.picture is not None)
     if positive == 1 and not resolved.negative and results.hits and results.hits[0].relation is Relation.SAME:
         return "This exact picture, and similar ones"
