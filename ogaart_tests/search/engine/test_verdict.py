@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ SHOWS_SOMETHING: dict[str, Callable[[], Picture]] = {
     "mirrored": lambda: np.ascontiguousarray(rgba("robot-animated", 0)[:, ::-1]),
     "middle": lambda: rgba("playing-cards", 8)[40:140, 30:100],
     "in other colours": lambda: rgba("tanks", 2)[..., [2, 0, 1, 3]],
-    **{f"{side} x {side}": (lambda side=side: tiny(side)) for side in (2, 4, 8)},
+    **{f"{side} x {side}": partial(tiny, side) for side in (2, 4, 8)},
 }
 EVERY = {**SHOWS_NOTHING, **SHOWS_SOMETHING}
 WEIGHTS = {"usual": USUAL, "other colours": Weights(1, 1, 0), "shape": Weights(0, 1, 0)}
