@@ -115,8 +115,11 @@ _COLOURS = (
 _RECOLOURED = re.compile(
     rf"(?<![a-z])(?:{_COLOURS})(?=[A-Z_.\d]|$)|(?:{_COLOURS.title()})(?=[A-Z_.\d]|$)", re.IGNORECASE
 )
-# A player's "life" is its ship as a small icon.
-_SIZED = re.compile(r"_?(?:big|med|small|tiny|large|medium)(?=[\d_.]|$)|(?<=/player)(?:Life|Ship)(?=1)")
+# Names that differ by a colour, of pictures that are other drawings, as one sees: lasers that lie and stand, tiles of
+# sand and of stone, hulls of other tanks, bars beside stakes.
+_OTHER_DRAWINGS = re.compile(r"/laser|/tiles/(?:sand|stone)|/tankBody_|/grey_spikes")
+# A player's "life" is its ship as a small icon. Large and small bags, pods and meteors are other drawings.
+_SIZED = re.compile(r"(?<=/player)(?:Life|Ship)(?=1)")
 _FRAME = re.compile(r"\d+(?=\.)|_(?:move|dead|fall|jump|idle)(?=\.)")
 # Numbers that do not count frames: other things of one kind.
 _NOT_FRAMES = re.compile(
@@ -154,7 +157,7 @@ def demo_corpus(strangers: int = 7) -> Corpus:
     kinds = {
         "frames": _groups(pictures_, lambda name: None if _NOT_FRAMES.search(name) else _FRAME.sub("", name)),
         "sizes": _groups(pictures_, lambda name: _SIZED.sub("", name) if _SIZED.search(name) else None),
-        "recolours": _groups(pictures_, lambda name: _RECOLOURED.sub("", name) if _RECOLOURED.search(name) else None),
+        "recolours": _groups(pictures_, without_colour),
         "variants": _groups(pictures_, _variant),
     }
     return Corpus(content, pictures_, kinds, sheets, rest)
@@ -216,6 +219,12 @@ def _read(name: str, data: bytes) -> Picture | None:
         return Picture(name, decode(data, Limits()).rgba)
     except Unreadable:
         return None  # nothing is visible, or it is not a picture: the platform does not index it either
+
+
+def without_colour(name: str) -> str | None:
+    """What the names of a drawing in all its colours have in common; None of one that has no colour in its name."""
+    coloured = _RECOLOURED.search(name) and not _OTHER_DRAWINGS.search(name)
+    return _RECOLOURED.sub("", name) if coloured else None
 
 
 def _variant(name: str) -> str | None:

@@ -35,8 +35,12 @@ from ogaart.settings import Settings
 DEFAULT, OTHER_COLOURS = "search", "search, other-colours"
 _PRESET = next(weights for choice, weights in PRESETS if choice.value == "other-colours")
 ANY = "any of these"
+SAME_THING = ("frames", "sizes", "recolours")
+"""Kinds of relatives that show the same thing."""
 _CLAIMS = frozenset({"same", "near", "part", "contained"})
 TOP = 10
+MOST = 100
+"""Hits that a search may have."""
 T = TypeVar("T")
 
 
@@ -176,9 +180,18 @@ class Bench:
         tally.false.append(claims and not named_right)
         tally.right.append(verdict.relation.value in right and (not claims or named_right))
 
-    def related(self, tally: Tally, picture: Picture, group: frozenset[str]) -> None:
-        """Search for the relatives of a published picture by its id, and count."""
-        own, right = self.rows(frozenset({picture.pixels})), self.rows(group)
+    def related(
+        self, tally: Tally, picture: Picture, group: frozenset[str], left_out: frozenset[str] = frozenset()
+    ) -> None:
+        """Search for the relatives of a published picture by its id, and count.
+
+        Args:
+            tally: of their kind.
+            picture: which.
+            group: hashes of its relatives and itself.
+            left_out: hashes that are neither right nor wrong.
+        """
+        right, own = self.rows(group), self.rows((left_out - group) | {picture.pixels})
         rgba = picture.rgba
         seen = Seen(rgba, self._vector_of(picture), signature(rgba))
         for ranking in self.rankings:
@@ -188,8 +201,10 @@ class Bench:
             tally.note(ranking.name, place(scores, right & ~own, own) == 0, share_in(scores, right, own, TOP))
         wanted = group - {picture.pixels}
         for name, weights in ((OTHER_COLOURS, _PRESET), (DEFAULT, USUAL)):
-            query = SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=TOP, weights=weights)
-            found = list(dict.fromkeys(hit.pixel_sha256 for hit in self.service.search(query).hits))
+            limit = min(TOP + len(left_out), MOST)
+            query = SearchQuery(positive=(self.ids[picture.pixels][0],), fold=False, limit=limit, weights=weights)
+            hits = self.service.search(query).hits
+            found = list(dict.fromkeys(h.pixel_sha256 for h in hits if h.pixel_sha256 not in left_out - group))
             share = sum(pixels in wanted for pixels in found[:TOP]) / min(TOP, len(wanted))
             tally.note(name, bool(found) and found[0] in wanted, share)
 
@@ -227,7 +242,7 @@ def measure(
         settings: of the publication.
         corpus: what was published.
         pictures: of each kind, how many are searched for.
-        edits: which edits are tried.
+        edits: which edits are tried; none: only relatives are measured.
         plain: whether the plain recipe is compared.
         relatives: whether relatives are searched for.
     """
@@ -243,16 +258,18 @@ def measure(
                 if shows_something(query.content):
                     allowed, left_out = drawn.allowed(picture, edit), drawn.sheets_of(picture)
                     bench.edited(tally, query, frozenset({picture.pixels}), allowed, edit, left_out)
-        if corpus.sheets:
+        if corpus.sheets and edits:
             for edit in CUT_FROM_SHEET:
                 _cut_from_sheets(bench, done.edits.setdefault(edit.name, Tally()), edit, pictures, drawn)
         for kind, groups in _with_any(corpus.groups).items() if relatives else ():
             tally = done.relatives.setdefault(kind, Tally())
             members = [(p, g) for g in groups for p in corpus.pictures if p.pixels in g and p.pixels in bench.ids]
             for picture, group in spread(members, 2 * pictures):
-                bench.related(tally, picture, group)
-        _hold_out(bench, done.absent, edits, pictures)
-        done.costs = costs([picture.rgba for picture in spread(bench.pictures, pictures)], bench.generation)
+                left_out = drawn.same_thing(picture) if kind in SAME_THING else frozenset()
+                bench.related(tally, picture, group, left_out)
+        if edits:
+            _hold_out(bench, done.absent, edits, pictures)
+            done.costs = costs([picture.rgba for picture in spread(bench.pictures, pictures)], bench.generation)
         return done
 
 
@@ -267,6 +284,8 @@ class _Drawings:
         kept = [groups for kind, groups in corpus.groups.items() if kind not in ("recolours", "variants")]
         self._same = _related(group for groups in kept for group in groups)
         self._recoloured = _related(corpus.groups.get("recolours", ()))
+        kinds = [corpus.groups.get(kind, ()) for kind in SAME_THING]
+        self._things = joined(group for groups in kinds for group in groups)
         self._named: dict[str, frozenset[str]] = {}
         for picture in corpus.pictures:
             self._named[picture.name] = self._named.get(picture.name, frozenset()) | {picture.pixels}
@@ -281,6 +300,10 @@ class _Drawings:
         own = frozenset({picture.pixels})
         found = own | self._same.get(picture.pixels, own)
         return found | self._recoloured.get(picture.pixels, own) if edit.right == RECOLOURED else found
+
+    def same_thing(self, picture: Picture) -> frozenset[str]:
+        """What shows the same thing: its frames, sizes and recolours, theirs, and so on."""
+        return self._things.get(picture.pixels, frozenset())
 
     def sheets_of(self, picture: Picture) -> frozenset[str]:
         """The made sheets that hold a picture's drawing."""
@@ -298,6 +321,15 @@ def _related(groups: Iterable[frozenset[str]]) -> dict[str, frozenset[str]]:
     for group in groups:
         for pixels in group:
             found[pixels] = found.get(pixels, frozenset()) | group
+    return found
+
+
+def joined(groups: Iterable[frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Of each member of a group all that groups join it with, one after another."""
+    found: dict[str, frozenset[str]] = {}
+    for group in groups:
+        together = group.union(*(found.get(pixels, frozenset()) for pixels in group))
+        found.update(dict.fromkeys(together, together))
     return found
 
 

@@ -70,19 +70,28 @@ def _by_ranking(tallies: Mapping[str, Tally], column: str, head: str, *, counts:
 
 def tables(measured: Measured) -> str:
     """All tables of one model."""
-    edits = measured.edits
-    verdicts = [
-        [kind, str(len(tally.right)), _share(tally.right, interval=True), _share(tally.false, interval=True)]
-        for kind, tally in edits.items()
-    ]
-    every = [value for tally in edits.values() for value in tally.false]
-    lines = [
-        f"## {measured.model}: {measured.pictures} pictures", "",
-        "### Source first", "", *_by_ranking(edits, "first", "edit"), "",
-        "### Source among the first ten", "", *_by_ranking(edits, "in_ten", "edit"), "",
+    lines = [f"## {measured.model}: {measured.pictures} pictures", ""]
+    if measured.edits:
+        lines += ["### Source first", "", *_by_ranking(measured.edits, "first", "edit"), ""]
+        lines += ["### Source among the first ten", "", *_by_ranking(measured.edits, "in_ten", "edit"), ""]
+    lines += [
         "### Relative first", "", *_by_ranking(measured.relatives, "first", "relatives"), "",
         "### Share of relatives among the first ten", "",
-        *_by_ranking(measured.relatives, "in_ten", "relatives", counts=False), "",
+        *_by_ranking(measured.relatives, "in_ten", "relatives", counts=False),
+    ]  # fmt: skip
+    if measured.edits:
+        lines += ["", *_claims(measured), *cost_table(measured.costs)]
+    return "\n".join(lines) + "\n"
+
+
+def _claims(measured: Measured) -> list[str]:
+    """What the search says of edits and of what is not there, as lines."""
+    verdicts = [
+        [kind, str(len(tally.right)), _share(tally.right, interval=True), _share(tally.false, interval=True)]
+        for kind, tally in measured.edits.items()
+    ]
+    every = [value for tally in measured.edits.values() for value in tally.false]
+    return [
         "### What the search says", "",
         *_table(["edit", "tried", "verdict right", "claims that name another picture"], verdicts), "",
         f"Over all edits, {_share(every, interval=True)} of {len(every)} searches claim a copy or a part of another "
@@ -90,9 +99,7 @@ def tables(measured: Measured) -> str:
         f"With half of the entries held out, {_share(measured.absent.false, interval=True)} of "
         f"{len(measured.absent.false)} searches for a picture that is not there claim one, and "
         f"{_share(measured.absent.right, interval=True)} say that there is no similar picture.",
-        *cost_table(measured.costs),
     ]  # fmt: skip
-    return "\n".join(lines) + "\n"
 
 
 def cost_table(costs: Sequence[Cost]) -> list[str]:

@@ -13,8 +13,10 @@ import pytest
 import benchmarks.quality.__main__ as quality
 from benchmarks.default_projection import PACKAGES
 from benchmarks.likeness_groups import HELD_OUT
-from benchmarks.quality.corpus import folder_corpus
+from benchmarks.quality.corpus import folder_corpus, without_colour
 from benchmarks.quality.edits import EDITS
+from benchmarks.quality.measure import DEFAULT, Measured, Tally, joined
+from benchmarks.quality.report import tables
 from ogaart.demo import plan
 from ogaart.likeness.projections import Projection
 from ogaart.resources.embedding.projections import default_projection
@@ -110,9 +112,10 @@ def test_names_that_are_not_utf8_are_readable_and_keep_their_groups_apart(tmp_pa
     [
         (["--folder", "{}/missing"], "no readable picture"),
         (["--write", "--folder", "{}"], "--write"),
+        (["--write", "--relatives"], "--write"),
         (["--pictures", "0"], "--pictures: at least 1"),
     ],
-    ids=["no folder", "the page of the demo's art", "no pictures"],
+    ids=["no folder", "the page of the demo's art", "a part of the page", "no pictures"],
 )
 def test_what_cannot_be_measured_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
@@ -146,6 +149,46 @@ def test_a_folder_of_ones_own_is_measured_and_a_model_without_weights_is_not(tmp
     assert "| same folder | 2 |" in text
     assert "| enlarged x2 | 1 |" in text
     assert "vgg16: not measured, its published weights are not on this machine" in text
+
+
+@pytest.mark.parametrize(
+    ("some", "other", "same"),
+    [
+        ("arcade/items/flagGreen1.png", "arcade/items/flagYellow1.png", True),
+        ("arcade/items/flagGreen1.png", "arcade/items/flagYellow2.png", False),
+        ("arcade/tanks/tank_blue.png", "arcade/tanks/tank_sand.png", True),
+        ("arcade/tanks/tankBody_blue.png", "arcade/tanks/tankBody_dark.png", False),
+        ("arcade/space_shooter/laserBlue01.png", "arcade/space_shooter/laserRed01.png", False),
+        ("arcade/tiles/sandRight.png", "arcade/tiles/stoneRight.png", False),
+    ],
+)
+def test_a_recolour_is_the_same_drawing_and_not_only_of_a_like_name(some: str, other: str, same: bool) -> None:
+    key = without_colour(some)
+
+    assert (key is not None and key == without_colour(other)) is same
+
+
+def test_what_groups_join_one_after_another_shows_the_same_thing() -> None:
+    frames = [frozenset({"green 1", "green 2"}), frozenset({"red 1", "red 2"}), frozenset({"key 1", "key 2"})]
+    recolours = [frozenset({"green 1", "red 1"})]
+
+    found = joined([*frames, *recolours])
+
+    flags = frozenset({"green 1", "green 2", "red 1", "red 2"})
+    assert {name: found[name] for name in flags} == dict.fromkeys(flags, flags)
+    assert found["key 1"] == frames[2]
+
+
+def test_relatives_alone_have_tables_of_their_own() -> None:
+    tally = Tally()
+    tally.note(DEFAULT, first=1, in_ten=0.5)
+
+    text = tables(Measured("a model", 3, {}, {"frames": tally}, Tally()))
+
+    assert "| frames | 1 | **1.000 (0.21 to 1.00)** |" in text
+    assert "Share of relatives among the first ten" in text
+    assert "Source first" not in text
+    assert "What the search says" not in text
 
 
 def test_no_benchmark_searches_among_what_the_default_projection_was_fitted_to() -> None:
