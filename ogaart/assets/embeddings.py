@@ -75,7 +75,7 @@ def embed(step: Step) -> None:
     tables = stores.tables
     images = {row["image_id"]: row for row in tables.read(IMAGES, step.partition)}
     stored = {row["image_id"]: row for row in tables.read(EMBEDDINGS, step.partition)}
-    embedder = Embedder(stores.settings)
+    embedder = step.kept.get(Embedder, lambda: Embedder(stores.settings))
     space = embedder.space.name
     vectors = Vectors(stores.root.vectors, space)
     derived = DerivedStep(step, images)
@@ -211,24 +211,24 @@ def _read_pictures(
         measure_backends(
             step.stores.settings, (EmbedderInput(k, picture_bytes(step.stores, occurrences[k])) for k in samples)
         )
+        embedder.choose_again()
     step.progress.begin(len(keys), "pictures")
-    with embedder:
-        for batch in embedder.read(pictures()):
-            kept.append(batch)
-            embedded += len(batch.keys)
-            rows += batch.read
-            step.progress.advance(batch.read)
-            for failure in batch.failures:
-                if failure.key in missing:
-                    reasons[failure.key] = failure
-                else:
-                    of_cells = (cells.SPACE,) if failure.key in lacking_named else ()
-                    derived.failed(failure, (*lacking.get(failure.key, ()), *of_cells))
-            if rows + step.stores.settings.embed_batch > SEGMENT_ROWS:
-                store()
-                rows = 0
-        store()
-        step.extra["worker_peak_bytes"] = embedder.peak_bytes
+    for batch in embedder.read(pictures()):
+        kept.append(batch)
+        embedded += len(batch.keys)
+        rows += batch.read
+        step.progress.advance(batch.read)
+        for failure in batch.failures:
+            if failure.key in missing:
+                reasons[failure.key] = failure
+            else:
+                of_cells = (cells.SPACE,) if failure.key in lacking_named else ()
+                derived.failed(failure, (*lacking.get(failure.key, ()), *of_cells))
+        if rows + step.stores.settings.embed_batch > SEGMENT_ROWS:
+            store()
+            rows = 0
+    store()
+    step.extra["worker_peak_bytes"] = embedder.peak_bytes
     if embedded:
         step.notes["backend"] = f"{embedder.choice.backend}: {embedder.choice.reason}"
     step.extra["embedded"] = embedded

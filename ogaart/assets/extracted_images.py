@@ -97,10 +97,13 @@ def extract(step: Step) -> None:
     valid = {key: [] if key in due else stored.valid_members(key) for key in work_files}
     size = sum(file["bytes"] or 0 for file in work_files.values())
     processes = processes_for(len(work_files), size, step.stores.settings.decoder_count)
-    with PackWriter(draft) as pack, UnpackerPool(limits, step.stores.root.scratch, processes) as pool:
+    pool = step.kept.get(
+        UnpackerPool, lambda: UnpackerPool(limits, step.stores.root.scratch, step.stores.settings.decoder_count)
+    )
+    with PackWriter(draft) as pack:
         content = Content(pack)
         work = _Extraction(step, stored, content)
-        unpacked = pool.unpack(work.request(key, valid[key]) for key in work_files)
+        unpacked = pool.unpack((work.request(key, valid[key]) for key in work_files), processes)
         step.progress.begin(len(files), "files")
         for key, file in files.items():
             step.progress.start(file["url"])

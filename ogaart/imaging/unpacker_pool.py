@@ -55,15 +55,16 @@ class UnpackerPool:
     Args:
         limits: what each process keeps to.
         scratch: directory for unlinked temporary files.
-        count: processes; each is started by its first file.
+        count: processes; each is started by its first file, and kept.
     """
 
     def __init__(self, limits: Limits, scratch: Path, count: int) -> None:
         self._unpackers = [Unpacker(limits, scratch) for _ in range(count)]
-        self._idle: queue.SimpleQueue[Unpacker] = queue.SimpleQueue()
-        for unpacker in self._unpackers:
+        # The one that was used last comes first: work for one process needs no other to be started.
+        self._idle: queue.LifoQueue[Unpacker] = queue.LifoQueue()
+        for unpacker in reversed(self._unpackers):
             self._idle.put(unpacker)
-        self._threads = ThreadPoolExecutor(count, "unpacking")
+        self._threads: ThreadPoolExecutor | None = None
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
@@ -79,7 +80,8 @@ class UnpackerPool:
         self._stop.set()
         for unpacker in self._unpackers:
             unpacker.stop()  # the thread that waits for it notices
-        self._threads.shutdown(cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
         for unpacker in self._unpackers:
             unpacker.close()
 
@@ -88,50 +90,61 @@ class UnpackerPool:
         """Largest resident size that a process has reported."""
         return max(unpacker.peak_bytes for unpacker in self._unpackers)
 
-    def unpack(self, requests: Iterable[UnpackRequest]) -> Iterator[Iterator[UnpackedMember]]:
-        """Unpack files.
+    def unpack(
+        self, requests: Iterable[UnpackRequest], processes: int | None = None
+    ) -> Iterator[Iterator[UnpackedMember]]:
+        """Unpack files; one call at a time.
 
         Args:
             requests: taken some before they are needed.
+            processes: how many take part, at most those that there are; by default all.
 
         Yields:
             The members of each file, in the order of the requests; to be consumed before the next file's. An
             ``OSError`` says that the file itself cannot be opened.
         """
-        if len(self._unpackers) == 1:
-            for request in requests:
-                yield self._unpackers[0].unpack(request.path, request.done, request.enter)
+        count = min(processes or len(self._unpackers), len(self._unpackers))
+        if count == 1:
+            unpacker = self._idle.get()
+            try:
+                for request in requests:
+                    yield unpacker.unpack(request.path, request.done, request.enter)
+            finally:
+                self._idle.put(unpacker)
             return
         begun: deque[Iterator[UnpackedMember]] = deque()
-        for request in requests:
-            begun.append(self._begin(request))
-            if len(begun) >= _FILES_AHEAD * len(self._unpackers):
-                yield begun.popleft()
-        yield from begun
+        stop = self._stop = threading.Event()
+        with ThreadPoolExecutor(count, "unpacking") as self._threads:
+            try:
+                for request in requests:
+                    members: queue.Queue[UnpackedMember | None] = queue.Queue(_BUFFERED)
+                    begun.append(_taken(members, self._threads.submit(self._run, request, members, stop)))
+                    if len(begun) >= _FILES_AHEAD * count:
+                        yield begun.popleft()
+                yield from begun
+            finally:
+                stop.set()  # nobody takes what is left
 
-    def _begin(self, request: UnpackRequest) -> Iterator[UnpackedMember]:
-        members: queue.Queue[UnpackedMember | None] = queue.Queue(_BUFFERED)
-        return _taken(members, self._threads.submit(self._run, request, members))
-
-    def _run(self, request: UnpackRequest, members: queue.Queue[UnpackedMember | None]) -> None:
+    def _run(self, request: UnpackRequest, members: queue.Queue[UnpackedMember | None], stop: threading.Event) -> None:
         """Unpack a file, in a thread; its end, whatever it is, is None in the queue."""
         unpacker = self._idle.get()
         try:
             with closing(unpacker.unpack(request.path, request.done, request.enter)) as found:
                 for member in found:
-                    self._put(members, member)
+                    _put(members, member, stop)
         finally:
             self._idle.put(unpacker)
-            self._put(members, None)
+            _put(members, None, stop)
 
-    def _put(self, members: queue.Queue[UnpackedMember | None], member: UnpackedMember | None) -> None:
-        while not self._stop.is_set():
-            try:
-                members.put(member, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-        raise _Stopped
+
+def _put(members: queue.Queue[UnpackedMember | None], member: UnpackedMember | None, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            members.put(member, timeout=_POLL_SECONDS)
+        except queue.Full:
+            continue
+        return
+    raise _Stopped
 
 
 def _taken(members: queue.Queue[UnpackedMember | None], done: Future[None]) -> Iterator[UnpackedMember]:

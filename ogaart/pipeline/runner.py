@@ -10,6 +10,7 @@ from ogaart.core.stages import STAGES, Stage
 from ogaart.core.states import RowState
 from ogaart.pipeline import checks, step_metadata
 from ogaart.pipeline.checks import CheckOutcome
+from ogaart.pipeline.kept_open import KeptOpen
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest, refresh_of_run
 from ogaart.pipeline.step import Step, column_lineage_of, open_step
@@ -46,22 +47,26 @@ def run_partitions(
     passed_over: list[str] = []
     keys = context.partition_keys
     earlier = _EarlierMaterializations(context, keys)
-    for key in keys:
-        try:
-            step = _run_until_site_is_up(context, platform.stores, stage, key, refresh, work)
-        except Exception as cause:
-            if len(keys) == 1 or isinstance(cause, SiteDown):
-                raise
-            context.log.exception("%s of %s failed", stage, key)
-            failed[key] = cause
-            continue
-        line = f"{stage} of {key}: {', '.join(f'{step.counts[s]} {s}' for s in RowState if step.counts[s]) or 'empty'}"
-        if step.repeats:
-            passed_over.append(line)
-        else:
-            context.log.info("%s", line)
-        done[key], outcomes[key] = _with_last_changes(context, earlier, step), step.checks
-        context.add_asset_metadata(done[key], partition_key=key)
+    with KeptOpen() as kept:
+        for key in keys:
+            try:
+                step = _run_until_site_is_up(context, platform.stores, stage, key, refresh, work, kept)
+            except Exception as cause:
+                kept.close()  # what it was doing for that partition is unknown
+                if len(keys) == 1 or isinstance(cause, SiteDown):
+                    raise
+                context.log.exception("%s of %s failed", stage, key)
+                failed[key] = cause
+                continue
+            line = (
+                f"{stage} of {key}: {', '.join(f'{step.counts[s]} {s}' for s in RowState if step.counts[s]) or 'empty'}"
+            )
+            if step.repeats:
+                passed_over.append(line)
+            else:
+                context.log.info("%s", line)
+            done[key], outcomes[key] = _with_last_changes(context, earlier, step), step.checks
+            context.add_asset_metadata(done[key], partition_key=key)
     if passed_over:  # one event of the run for all
         context.log.info("%s", "\n".join(passed_over))
     if failed:
@@ -87,6 +92,7 @@ def _run_until_site_is_up(
     key: str,
     refresh: RefreshRequest | None,
     work: Callable[[Step], None],
+    kept: KeptOpen,
 ) -> Step:
     """The finished step; waits and retries while the site is down, with progress in the log.
 
@@ -100,7 +106,7 @@ def _run_until_site_is_up(
     with Progress(context.log.info, f"{stage} of {key}", stores.settings.progress_seconds) as progress:
         while True:
             try:
-                with open_step(stores, stage, key, context.run_id, refresh, progress) as step:
+                with open_step(stores, stage, key, context.run_id, refresh, progress, kept) as step:
                     work(step)
             except SiteDown as cause:
                 retries = retries + 1 if stores.site.stats.answered == answered else 1

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from ogaart.pipeline.checks import CheckOutcome
 from ogaart.pipeline.column_lineage import sources
 from ogaart.pipeline.failure_log import FailureLog
 from ogaart.pipeline.gallery import Gallery
+from ogaart.pipeline.kept_open import KeptOpen
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
@@ -48,6 +49,7 @@ class Step:
         run_id: str,
         refresh: RefreshRequest | None = None,
         progress: Progress | None = None,
+        kept: KeptOpen | None = None,
     ) -> None:
         self.stores = stores
         self.stage = stage
@@ -64,6 +66,8 @@ class Step:
         self.repeats = False
         """Whether nothing had to be looked at: the outcome is that of the run before."""
         self.progress = progress or Progress()
+        self.kept = kept or KeptOpen()
+        """What the partitions of the run share."""
         self.refresh = refresh
         everything = refresh if refresh is not None and not refresh.due else None  # what is due has no failure
         lineage = {"stage": stage.value, "partition": partition, "run_id": run_id}
@@ -240,8 +244,18 @@ def open_step(
     run_id: str,
     refresh: RefreshRequest | None = None,
     progress: Progress | None = None,
+    kept: KeptOpen | None = None,
 ) -> Iterator[Step]:
     """Hold the lock of (stage, partition) around a step's work.
+
+    Args:
+        stores: the stores.
+        stage: the stage.
+        partition: the partition.
+        run_id: the run.
+        refresh: what is requested again.
+        progress: where it is shown.
+        kept: what the partitions of the run share; by default the step has its own.
 
     Raises:
         Locked: another run works on the same stage and partition.
@@ -255,8 +269,9 @@ def open_step(
     ):
         if STAGES[stage].reads_segments:
             stores.segments.pull()
-        step = Step(stores, stage, partition, run_id, refresh, progress)
-        yield step
+        with nullcontext(kept) if kept is not None else KeptOpen() as shared:
+            step = Step(stores, stage, partition, run_id, refresh, progress, shared)
+            yield step
         stores.segments.push()
         step.note_run()
 

@@ -65,12 +65,40 @@ def test_leaving_in_the_middle_ends_the_processes_at_once(
     paths: list[Path], tmp_path: Path, others: set[psutil.Process]
 ) -> None:
     with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
-        members = next(pool.unpack(map(UnpackRequest, paths)))
+        files = pool.unpack(map(UnpackRequest, paths))
+        members = next(files)
         assert next(members).member_path == "0.png"
         started = time.monotonic()
 
     assert time.monotonic() - started < 10
     assert not running() - others
+
+
+def test_processes_are_kept_and_small_work_starts_no_other(
+    paths: list[Path], tmp_path: Path, others: set[psutil.Process]
+) -> None:
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        few = [list(members) for members in pool.unpack(map(UnpackRequest, paths[1:]), 1)]
+        [first] = running() - others
+        many = [list(members) for members in pool.unpack(map(UnpackRequest, paths))]
+        both = running() - others
+        again = [list(members) for members in pool.unpack(map(UnpackRequest, paths[1:]), 1)]
+
+        assert first in both
+        assert len(both) == 2
+        assert running() - others == both
+    assert few == again == many[1:]
+
+
+def test_who_stops_taking_files_can_unpack_others(paths: list[Path], tmp_path: Path) -> None:
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        files = pool.unpack(map(UnpackRequest, paths))
+        next(next(files))
+        files.close()  # type: ignore[attr-defined]
+
+        rows = [list(members) for members in pool.unpack(map(UnpackRequest, paths))]
+
+    assert [len(found) for found in rows] == [70, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

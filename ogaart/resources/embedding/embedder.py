@@ -97,6 +97,12 @@ class Embedder:
             self._choice = choose(self._settings)
         return self._choice
 
+    def choose_again(self) -> None:
+        """Take the back end that is chosen now, such as after a measurement; the next picture's child starts by it."""
+        if self._choice is not None and (chosen := choose(self._settings)).backend != self._choice.backend:
+            self._worker.close()
+            self._choice, self._together = chosen, self._settings.embed_batch
+
     def start(self) -> None:
         """Start the model's child now, so that the first picture need not wait.
 
