@@ -4,6 +4,7 @@
     .venv/bin/python -m benchmarks.scale_simulation predict             # all partitions by one, two and three workers
     .venv/bin/python -m benchmarks.scale_simulation measure FOLDER --workers 2
     .venv/bin/python -m benchmarks.scale_simulation starts FOLDER       # what steps take whatever is in them
+    .venv/bin/python -m benchmarks.scale_simulation spread FOLDER --workers 3   # 1,000 partitions that are stored
 
 Each writes its part of ``benchmarks/scaling.json``, from which ``benchmarks/scaling.py`` makes docs/scaling.md. What is
 calibrated is a separate, shorter run by one worker: the core seconds and the wall time of every step, of a run's start
@@ -285,13 +286,26 @@ def starts(options: argparse.Namespace) -> None:
     print(json.dumps(kept["calibration"]["fixed"], indent=1))
 
 
+def processed(options: argparse.Namespace) -> None:
+    """Measure a backfill of many small partitions that are stored already; FOLDER must have no ``spread`` in it."""
+    from benchmarks.scale.spread import spread
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    found = spread(options.folder, workers=options.workers, partitions=options.partitions, first=options.first)
+    kept = _kept()
+    kept["spread"] = {"processor": processor(), "cores": os.cpu_count() or 1, **asdict(found)}
+    _write(kept)
+    print(json.dumps(kept["spread"], indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("calibrate", "predict", "measure", "starts"))
+    parser.add_argument("command", choices=("calibrate", "predict", "measure", "starts", "spread"))
     parser.add_argument("folder", type=Path, nargs="?", help="keeps the site and what was measured")
     parser.add_argument("--workers", type=int, choices=WORKERS, default=1)
     parser.add_argument("--copies", type=int, default=COPIES, help="how many times the demo's site")
     parser.add_argument("--per-page", type=int, default=PER_PAGE, help="entries of a partition; 68 are one copy")
+    parser.add_argument("--partitions", type=int, default=1000, help="of spread, of one entry each")
     parser.add_argument("--first", action="store_true", help="compute before other work on the machine")
     options = parser.parse_args()
     if options.command == "predict":
@@ -306,7 +320,8 @@ def main() -> None:
         with suppress(PermissionError):
             os.nice(-19)  # all that is started inherits it
         prefer(os.getpid())
-    {"calibrate": calibrate, "measure": compare, "starts": starts}[options.command](options)
+    commands = {"calibrate": calibrate, "measure": compare, "starts": starts, "spread": processed}
+    commands[options.command](options)
 
 
 if __name__ == "__main__":

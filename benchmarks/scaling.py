@@ -126,6 +126,33 @@ def reading(kept: dict[str, Any]) -> list[str]:
     ]
 
 
+def many_partitions(found: dict[str, Any]) -> list[str]:
+    """The section of a backfill of many partitions."""
+    steps = [f"{count:,}" for count in found["steps"]]
+    return [
+        f"## {found['partitions']:,} partitions in one backfill",
+        "",
+        *text(
+            f"{found['partitions']:,} partitions of one entry each ({found['images']:,} pictures) were read from the",
+            "demo's site; then the last three steps of all of them were launched as one backfill, as the UI does, over",
+            f"{found['workers']} workers with as many runs at a time (PostgreSQL, Redis, Celery, EfficientNet-Lite0;",
+            f"{found['cores']} cores, {found['processor']}; other work took {found['others']:.1f} cores meanwhile):",
+        ),
+        "",
+        "```sh",
+        f".venv/bin/python -m benchmarks.scale_simulation spread FOLDER --workers {found['workers']}",
+        "```",
+        "",
+        *text(
+            f"Dagster made {found['runs']:,} runs of them. The first began after {found['launched_after']:.0f} s, the",
+            f"last had ended after {found['seconds']:,.0f} s; {found['cpu']:,.0f} CPU s,",
+            f"{found['cpu'] / found['partitions']:.1f} a partition. The workers executed {', '.join(steps[:-1])} and",
+            f"{steps[-1]} steps.",
+        ),
+        "",
+    ]
+
+
 def one_site(source: Sources) -> list[str]:
     """The section of one site on larger machines."""
     vgg, one, gpu = source.costs(VGG), sizes.site(VGG), sizes.machines(source.gpu)[-1]
