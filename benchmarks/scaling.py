@@ -305,7 +305,8 @@ def limits(source: Sources) -> list[str]:
 
 def page(source: Sources) -> str:
     """The text of docs/scaling.md."""
-    lines = [*opening(source), *one_site(source), *three_sizes(source), *limits(source)]
+    many = many_partitions(source.kept["spread"]) if "spread" in source.kept else []
+    lines = [*opening(source), *many, *one_site(source), *three_sizes(source), *limits(source)]
     return "\n".join(line.rstrip() for line in lines)
 
 
