@@ -10,12 +10,12 @@ from ogaart.core.stages import STAGES, Stage
 from ogaart.core.states import RowState
 from ogaart.pipeline import checks, step_metadata
 from ogaart.pipeline.checks import CheckOutcome
-from ogaart.pipeline.kept_open import KeptOpen
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest, refresh_of_run
 from ogaart.pipeline.step import Step, column_lineage_of, open_step
 from ogaart.resources.platform import Platform, Stores
 from ogaart.resources.site.client import SiteDown
+from ogaart.workers.kept_open import KeptOpen
 
 LONGEST_WAIT = 1800.0
 """Seconds before a step is retried while the site is down, at most; they double from OGAART_CIRCUIT_SECONDS on."""

@@ -18,7 +18,6 @@ from ogaart.pipeline.checks import CheckOutcome
 from ogaart.pipeline.column_lineage import sources
 from ogaart.pipeline.failure_log import FailureLog
 from ogaart.pipeline.gallery import Gallery
-from ogaart.pipeline.kept_open import KeptOpen
 from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.refresh_tags import RefreshRequest
 from ogaart.resources.platform import Stores
@@ -28,6 +27,7 @@ from ogaart.resources.storage.schema import FAILURES, STEPS, by_name
 from ogaart.resources.storage.table_types import Table
 from ogaart.resources.storage.tables import R, Row
 from ogaart.workers.child import memory
+from ogaart.workers.kept_open import KeptOpen
 
 OWNERS = ["team:data-engineering"]
 SITE = {"source": "site"}

@@ -11,8 +11,8 @@ from ogaart.demo import plan
 from ogaart.demo.model import DemoContent
 from ogaart.orchestration.instance import open_instance, run_job
 from ogaart.orchestration.launcher import RANGE_END, RANGE_START
-from ogaart.pipeline.kept_open import KeptOpen
 from ogaart.resources.embedding import embedder
+from ogaart.workers.kept_open import KeptOpen
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.world import open_world
 
