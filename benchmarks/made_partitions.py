@@ -132,7 +132,8 @@ def _image(
 ) -> dict[str, Any]:
     side = int(chance.choice((16, 32, 64, 128, 512)))
     small = chance.integers(0, 255, (8, 8, 4), np.uint8)
-    shares = sorted(chance.dirichlet(np.ones(8)).round(4).tolist(), reverse=True)
+    # As the tables have them, in 32 bits: by more digits a few payloads would differ from those of the rows.
+    shares = sorted(chance.dirichlet(np.ones(8)).round(4).astype(np.float32).tolist(), reverse=True)
     return {
         "image_id": number, "slug": slug, "pixel_sha256": pixels, "pixels_version": 1, "width": side, "height": side,
         "mode": "RGBA", "format": "png", "frames": 1, "has_alpha": True, "colours": 40,

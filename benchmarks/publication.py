@@ -92,8 +92,13 @@ def own_bytes(folder: Path) -> dict[str, int]:
     """Bytes on the disk of a publication's files that no other has, by what they are: what was copied or written."""
     found: Counter[str] = Counter()
     unsealed = {path.parent for path in folder.glob("index/*/segments/*/mutable*")}
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+    here: Counter[int] = Counter()  # names of one file in this folder
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    for path in files:
+        here[path.stat().st_ino] += 1
+    for path in files:
+        status = path.stat()
+        if status.st_nlink == here.pop(status.st_ino, 0):
             name = path.relative_to(folder).parts[0]
             if name == "index":
                 name = "index, unsealed" if unsealed.intersection(path.parents) else "index, sealed"

@@ -190,10 +190,9 @@ def _candidates(facts: _Facts) -> Iterator[tuple[int, int]]:
         (facts.outline, facts.across),
     ]
     for number, (band, rest) in enumerate(orders):
-        order = np.lexsort((rest, band))
-        if number == len(orders) - 1:
-            order = order[facts.outline[order] > 0]
-        order = order[~facts.flat[order]]
+        counted = ~facts.flat & (facts.outline > 0) if number == len(orders) - 1 else ~facts.flat
+        some = _repeated(band, np.flatnonzero(counted))  # what no other shares has no pair, and need not be sorted
+        order = some[np.lexsort((rest[some], band[some]))]
         for away in range(1, _NEXT + 1):
             one, other = order[:-away], order[away:]
             same = band[one] == band[other]
@@ -202,6 +201,16 @@ def _candidates(facts: _Facts) -> Iterator[tuple[int, int]]:
                 likely = _coarse_near(facts.coarse, one, other)
                 one, other = one[likely], other[likely]
             yield from zip(np.minimum(one, other).tolist(), np.maximum(one, other).tolist(), strict=True)
+
+
+def _repeated(values: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of some places whose value another of them has as well."""
+    ordered = np.sort(values[places])
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return places[:0]
+    at = np.minimum(np.searchsorted(twice, values[places]), len(twice) - 1)
+    return np.asarray(places[twice[at] == values[places]])
 
 
 def _coarse_near(coarse: NDArray[np.uint8], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.words.tokens import stems, words
+from ogaart.words.tokens import word_stems
 
 LAST_PLACE = (1 << 16) - 1
 """Places of a text that are noted; words beyond them are found, but in no phrase."""
@@ -29,7 +29,7 @@ class Positions:
         """Note the words of a text's parts, such as its title and each tag; no phrase reaches over two parts."""
         place = 0
         for part in parts:
-            for one in stems(words(part)):
+            for one in word_stems(part):
                 if place > LAST_PLACE:
                     return
                 self.numbers[one].append(number)

@@ -5,6 +5,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import snowballstemmer
 
@@ -64,21 +65,26 @@ def stem(word: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text, folded and in order: what a phrase is compared with; CJK text as pairs of characters."""
-    return [word for parts, _ in _runs(text) for word in parts]
+    return [word for run in _runs(text) for word in run.words]
+
+
+def word_stems(text: str) -> list[str]:
+    """The stems of the words of a text, in order."""
+    return [one for run in _runs(text) for one in run.stems]
 
 
 def terms(text: str) -> list[str]:
     """All terms by which a text is found: stems of its words, joined forms, and single CJK characters."""
     found: list[str] = []
-    for parts, joined in _runs(text):
-        found.extend(stem(part) for part in parts)
-        found.extend(stem(one) for one in joined)
+    for run in _runs(text):
+        found += run.stems
+        found += run.joined
     return found
 
 
 def spellings(text: str) -> Iterator[str]:
     """The words of a text as a visitor would type them, folded: letters only, three at least."""
-    return (word for word in words(text) if len(word) >= _SHORTEST_STEMMED and word.isalpha() and len(word) <= LONGEST)
+    return (word for run in _runs(text) for word in run.spelled)
 
 
 def stems(some: Iterable[str]) -> list[str]:
@@ -94,33 +100,56 @@ def _bare(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(one for one in decomposed if not unicodedata.combining(one)))
 
 
-def _runs(text: str) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
-    """For each run of letters and digits: its words, and further forms of them."""
+class _Run(NamedTuple):
+    """A run of letters and digits.
+
+    Attributes:
+        words: its words.
+        stems: their stems.
+        joined: stems of further forms.
+        spelled: the words that a visitor would type.
+    """
+
+    words: tuple[str, ...]
+    stems: tuple[str, ...]
+    joined: tuple[str, ...]
+    spelled: tuple[str, ...]
+
+
+def _runs(text: str) -> Sequence[_Run]:
     return _runs_of_name(text) if len(text) <= _NAME else _divided(text)
 
 
 @lru_cache(maxsize=1 << 12)
-def _runs_of_name(text: str) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
+def _runs_of_name(text: str) -> Sequence[_Run]:
     """``_runs`` of a short text: terms, spellings and places of names are needed one after the other."""
-    return tuple(_divided(text))
+    return _divided(text)
 
 
-def _divided(text: str) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    for match in _RUN.finditer(_bare(_APOSTROPHE.sub("", text))):
-        pieces = match[0].split("-")
-        parts: list[str] = []
-        joined: list[str] = []
-        for piece in pieces:
-            for segment in _SEGMENT.findall(piece):
-                if _IS_CJK.match(segment):
-                    parts.extend(segment[n : n + 2] for n in range(max(1, len(segment) - 1)))
-                    joined.extend(segment if len(segment) > 1 else ())
-                    continue
-                split = (_ASCII_PART if segment.isascii() else _OTHER_PART).findall(segment)
-                folded = [part.casefold()[:LONGEST] for part in split]
-                parts.extend(folded)
-                if len(folded) > 1:
-                    joined.append("".join(folded)[:LONGEST])
-        if len(pieces) == 2 and all(piece.isalpha() and piece.isascii() for piece in pieces):
-            joined.append("".join(pieces).casefold()[:LONGEST])
-        yield parts, joined
+def _divided(text: str) -> Sequence[_Run]:
+    found = _RUN.findall(_bare(_APOSTROPHE.sub("", text)))
+    return [_known_run(run) if len(run) <= LONGEST else _run(run) for run in found]
+
+
+def _run(text: str) -> _Run:
+    pieces = text.split("-")
+    parts: list[str] = []
+    joined: list[str] = []
+    for piece in pieces:
+        for segment in _SEGMENT.findall(piece):
+            if _IS_CJK.match(segment):
+                parts.extend(segment[n : n + 2] for n in range(max(1, len(segment) - 1)))
+                joined.extend(segment if len(segment) > 1 else ())
+                continue
+            split = (_ASCII_PART if segment.isascii() else _OTHER_PART).findall(segment)
+            folded = [part.casefold()[:LONGEST] for part in split]
+            parts.extend(folded)
+            if len(folded) > 1:
+                joined.append("".join(folded)[:LONGEST])
+    if len(pieces) == 2 and all(piece.isalpha() and piece.isascii() for piece in pieces):
+        joined.append("".join(pieces).casefold()[:LONGEST])
+    spelled = (word for word in parts if _SHORTEST_STEMMED <= len(word) <= LONGEST and word.isalpha())
+    return _Run(tuple(parts), tuple(map(stem, parts)), tuple(map(stem, joined)), tuple(spelled))
+
+
+_known_run = lru_cache(maxsize=1 << 15)(_run)  # few words are most of all texts

@@ -49,30 +49,45 @@ class Audit:
 
 def run_audits(
     generation: Generation,
-    index: VectorIndex,
+    index: VectorIndex | None,
     *,
     vectors: Vectors | None = None,
     previous: Generation | None = None,
+    points: Audit | None = None,
 ) -> list[Audit]:
     """Run every check; the generation may be switched to if all passed.
 
     Args:
         generation: a finished generation.
-        index: the collection it is published with: its own copy, or the server's.
+        index: the collection it is published with: its own copy, or the server's; not needed with ``points``.
         vectors: the vector store of its space, read whole; None leaves out that part of one check.
         previous: the generation in service, to notice what would be lost from search.
+        points: what ``audit_points`` has found.
     """
     with _catalog(generation) as con:
-        published = _ids(con, "SELECT image_id FROM images WHERE indexed ORDER BY image_id")
-        held = np.fromiter(index.ids(), np.int64)
+        published = published_ids(con)
+        if points is None:
+            if index is None:
+                raise ValueError("the audit of the points needs the collection, or what it found")
+            points = audit_points(published, ids_of(index), generation.manifest, exact=generation.index.exists())
         return [
-            audit_points(published, held, generation.manifest, exact=generation.index.exists()),
+            points,
             audit_vectors(con, vectors, _read_before(generation, previous), previous),
             audit_rights(con),
             audit_identity(con),
             audit_words(generation, published),
             audit_losses(con, previous),
         ]
+
+
+def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """(N,) rising: what the collection holds according to a catalog."""
+    return _ids(con, "SELECT image_id FROM images WHERE indexed ORDER BY image_id")
+
+
+def ids_of(index: VectorIndex) -> NDArray[np.int64]:
+    """(N,) what a collection holds."""
+    return np.fromiter(index.ids(), np.int64)
 
 
 def audit_points(

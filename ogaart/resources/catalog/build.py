@@ -112,6 +112,7 @@ class CatalogBuild:
         self._con.execute(f"SET temp_directory = {literal(str(spill))}")
         self._con.execute(f"SET memory_limit = '{memory // (1 << 20)}MiB'")
         self._con.execute("SET preserve_insertion_order = true")
+        self._con.execute("SET parquet_metadata_cache = true")  # a hundred files a table, which many queries read
         self._con.execute("SET TimeZone = 'UTC'")
         self._layout = catalog_layout()
         self._delta = copied_catalog(source.shared, source.cut, source.space, self._layout, path / names.CATALOG)
@@ -198,7 +199,9 @@ class CatalogBuild:
         self._con.register("given_parts", self._build_patches())
         self._make_tables()
         shared = self.source.shared
-        add_changes(self._con, self.source.previous, self.number, now)
+        previous = self.source.previous
+        same = previous is not None and shared is not None and shared.number == previous.number
+        add_changes(self._con, previous, self.number, now, affected=same and self._delta is not None)
         counts = {table.name: layout.count_rows(self._con, table) for table in layout.PUBLIC}
         link_packs(self.source.cut, self.path / names.PACKS)
         info = {
@@ -279,8 +282,8 @@ class CatalogBuild:
         """Write the index of exact parts; which published picture is a part of which other."""
         if self.source.derived is None:
             return LINKED.empty_table()
-        found = self._con.execute("SELECT DISTINCT pixel_sha256 FROM won_images SEMI JOIN searchable USING (image_id)")
-        wanted = sorted(str(pixels) for (pixels,) in found.fetchall())
+        query = "SELECT DISTINCT pixel_sha256 FROM won_images SEMI JOIN searchable USING (image_id) ORDER BY 1"
+        wanted: list[str] = self._con.execute(query).fetchnumpy()["pixel_sha256"].tolist()
         store = DerivedBytes(self.source.derived, SPACE)
         before = self.source.previous.patches if self.source.previous is not None else None
         return build_patches(self.path / names.PATCHES, before, store, wanted)

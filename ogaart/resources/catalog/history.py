@@ -6,7 +6,7 @@ own rows, and puts both into its catalog as tables ``publications`` and ``change
 the catalog of the generation in service has the same rows.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,7 +144,14 @@ def picture_changes(
 # -- the differences ----------------------------------------------------------------------------------------------
 
 
-def add_changes(con: duckdb.DuckDBPyConnection, previous: Generation | None, number: int, now: datetime) -> None:
+def add_changes(
+    con: duckdb.DuckDBPyConnection,
+    previous: Generation | None,
+    number: int,
+    now: datetime,
+    *,
+    affected: bool = False,
+) -> None:
     """Append to the tables ``changes`` and ``publications`` what the generation under construction changes and holds.
 
     Args:
@@ -153,8 +160,10 @@ def add_changes(con: duckdb.DuckDBPyConnection, previous: Generation | None, num
         previous: the generation in service. Without one, or where its catalog cannot be read, no change is recorded.
         number: the number of the generation under construction.
         now: the time of the changes.
+        affected: whether the temporary table ``affected`` has every entry of which a row differs from that generation:
+            then no other is compared.
     """
-    compared = previous is not None and _compare(con, previous, number, now)
+    compared = previous is not None and _compare(con, previous, number, now, affected=affected)
     con.execute(
         """
         INSERT INTO publications BY NAME
@@ -173,14 +182,18 @@ def add_changes(con: duckdb.DuckDBPyConnection, previous: Generation | None, num
     )
 
 
-def _compare(con: duckdb.DuckDBPyConnection, previous: Generation, number: int, now: datetime) -> bool:
+def _compare(
+    con: duckdb.DuckDBPyConnection, previous: Generation, number: int, now: datetime, *, affected: bool
+) -> bool:
     """Append the differences to a generation's catalog; whether it could be read, to its last block."""
     try:
         con.execute(f"ATTACH {literal(str(previous.catalog))} AS before (READ_ONLY)")
     except duckdb.Error:  # damaged, or somebody has it open for writing
         return False
     try:
-        for query in (*_presence(), *_alterations(con)):
+        known = {name: {row[0] for row in con.execute(f"DESCRIBE before.{name}").fetchall()} for name in _COMPARED}
+        rows = _rows_to_compare(con, affected=affected)
+        for query in (*_presence(rows), *_alterations(con, rows, known)):
             con.execute(
                 f"INSERT INTO changes SELECT $number, $now, kind, slug, key, change, field, old, new FROM ({query})",  # noqa: S608
                 {"number": number, "now": now},
@@ -196,20 +209,35 @@ def _compare(con: duckdb.DuckDBPyConnection, previous: Generation, number: int, 
     return True
 
 
-_SEARCHED = "(SELECT DISTINCT slug FROM {of}images WHERE indexed)"
+_COMPARED = ("entries", "files", "images")
+Rows = Mapping[tuple[str, str], str]
+"""What is compared of each table, by ``now`` or ``before`` and its name: the name of a table."""
 
 
-def _presence() -> Sequence[str]:
+def _rows_to_compare(con: duckdb.DuckDBPyConnection, *, affected: bool) -> Rows:
+    """All rows of both, or those of affected entries as temporary tables: they are read by some thirty queries."""
+    rows = {}
+    for side, of in (("now", ""), ("before", "before.")):
+        for name in _COMPARED:
+            rows[side, name] = f"{of}{name}"
+            if affected:
+                rows[side, name] = f"compared_{side}_{name}"
+                chosen = f"FROM {of}{name} SEMI JOIN affected USING (slug)"
+                con.execute(f"CREATE OR REPLACE TEMP TABLE {rows[side, name]} AS {chosen}")
+    return rows
+
+
+def _presence(rows: Rows) -> Sequence[str]:
     """Queries for what came and what went: entries and images that search has, and files that are linked."""
     keyed = (
-        ("entry", "SELECT slug, slug AS key FROM {of}images WHERE indexed GROUP BY slug"),
-        ("file", "SELECT slug, url AS key FROM {of}files WHERE role = 'file'"),
-        ("image", "SELECT slug, image_id::VARCHAR AS key FROM {of}images WHERE indexed"),
+        ("entry", "images", "SELECT slug, slug AS key FROM {rows} WHERE indexed GROUP BY slug"),
+        ("file", "files", "SELECT slug, url AS key FROM {rows} WHERE role = 'file'"),
+        ("image", "images", "SELECT slug, image_id::VARCHAR AS key FROM {rows} WHERE indexed"),
     )
     nothing = "NULL AS field, NULL AS old, NULL AS new"
     queries = []
-    for kind, rows in keyed:
-        now, before = rows.format(of=""), rows.format(of="before.")
+    for kind, table, query in keyed:
+        now, before = (query.format(rows=rows[side, table]) for side in ("now", "before"))
         for change, have, lack in (("new", now, before), ("withdrawn", before, now)):
             queries.append(
                 f"SELECT {literal(kind)} AS kind, slug, key, {literal(change)} AS change, {nothing}"  # noqa: S608
@@ -218,25 +246,25 @@ def _presence() -> Sequence[str]:
     return queries
 
 
-def _alterations(con: duckdb.DuckDBPyConnection) -> Sequence[str]:
+def _alterations(con: duckdb.DuckDBPyConnection, rows: Rows, known: Mapping[str, Container[str]]) -> Sequence[str]:
     """Queries for values that differ: of entries that search has or had, and of their files."""
-    concerned = f"(SELECT slug FROM {_SEARCHED.format(of='')} UNION SELECT slug FROM {_SEARCHED.format(of='before.')})"  # noqa: S608
+    searched = (f"SELECT slug FROM {rows[side, 'images']} WHERE indexed" for side in ("now", "before"))  # noqa: S608
+    con.execute(f"CREATE OR REPLACE TEMP TABLE compared_slugs AS {' UNION '.join(searched)}")
     queries = []
-    for kind, table, key, join in (
-        ("entry", schema.ENTRIES, "slug", "a.slug = b.slug"),
-        ("file", schema.RAW_FILES, "url", "a.slug = b.slug AND a.url = b.url AND a.role = 'file' AND b.role = 'file'"),
-    ):
-        name = "files" if kind == "file" else table.name
-        known = {row[0] for row in con.execute(f"DESCRIBE before.{name}").fetchall()}
+    for kind, name, table, key, join in (
+        ("entry", "entries", schema.ENTRIES, "slug", "a.slug = b.slug"),
+        ("file", "files", schema.RAW_FILES, "url",
+         "a.slug = b.slug AND a.url = b.url AND a.role = 'file' AND b.role = 'file'"),
+    ):  # fmt: skip
         for column in table.columns:
-            if column.name in _OF_RUNS or column.name not in known:
+            if column.name in _OF_RUNS or column.name not in known[name]:
                 continue
             old, new = _text("b", column), _text("a", column)
             queries.append(
                 f"SELECT {literal(kind)} AS kind, a.slug, a.{key} AS key, 'altered' AS change,"  # noqa: S608
                 f" {literal(column.name)} AS field, {old} AS old, {new} AS new"
-                f" FROM {name} AS a JOIN before.{name} AS b ON {join}"
-                f" WHERE {old} IS DISTINCT FROM {new} AND a.slug IN {concerned} ORDER BY a.slug, key"
+                f" FROM {rows['now', name]} AS a JOIN {rows['before', name]} AS b ON {join}"
+                f" WHERE {old} IS DISTINCT FROM {new} AND a.slug IN (FROM compared_slugs) ORDER BY a.slug, key"
             )
     return queries
 

@@ -19,17 +19,22 @@ _PLACED = """
 SELECT i.image_id, i.slug, coalesce(i.width, 0) AS width, coalesce(i.height, 0) AS height,
     coalesce(i.format, '') AS format, coalesce(o.fid, 0) AS fid, coalesce(o.member_path, '') AS member_path,
     coalesce(f.shown_name, '') AS shown_name
-FROM images AS i LEFT JOIN occurrences AS o ON o.image_id = i.image_id AND o.position = 0
+FROM {images} AS i LEFT JOIN occurrences AS o ON o.image_id = i.image_id AND o.position = 0
 LEFT JOIN files AS f ON f.slug = o.slug AND f.fid = o.fid AND f.role = 'file'
 WHERE i.indexed QUALIFY row_number() OVER (PARTITION BY i.image_id ORDER BY f.position) = 1 ORDER BY i.image_id
 """
+"""Where the published pictures are, of the table or query ``images``."""
+_SEVERAL_FORMATS = """(FROM images SEMI JOIN (
+    SELECT slug FROM images WHERE indexed GROUP BY slug HAVING min(coalesce(format, '')) <> max(coalesce(format, '')))
+    USING (slug))"""
+"""The images of entries that have them in several formats: in others no two differ in it."""
 _STEM = (
     "regexp_replace(ltrim(parse_filename(if(member_path = '', shown_name, member_path), false, 'forward_slash'), '.'),"
     " '[.][^.]*$', '')"
 )
 """A picture's name without its ending, nearly: pictures whose names are equal without it have this in common."""
 _NAMED = f"""
-SELECT image_id, slug, format, member_path, shown_name FROM ({_PLACED})
+SELECT image_id, slug, format, member_path, shown_name FROM ({_PLACED.format(images=_SEVERAL_FORMATS)})
 WINDOW same AS (PARTITION BY slug, lower({_STEM})) QUALIFY min(format) OVER same <> max(format) OVER same
 ORDER BY image_id
 """  # noqa: S608
@@ -92,8 +97,8 @@ def _frame_rows(
     con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], signatures: NDArray[np.uint8], *, affected: bool
 ) -> list[dict[str, object]]:
     """The rows of frames: of affected images, or of all."""
-    chosen = " SEMI JOIN affected_images USING (image_id)" if affected else ""
-    found = con.sql(f"FROM ({_PLACED}){chosen} ORDER BY image_id").to_arrow_table().to_pydict()
+    images = "(FROM images SEMI JOIN affected_images USING (image_id))" if affected else "images"
+    found = con.sql(_PLACED.format(images=images)).to_arrow_table().to_pydict()
     sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
     number = found["image_id"]
     places = np.searchsorted(ids, np.array(number, np.int64))

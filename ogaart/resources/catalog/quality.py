@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from ogaart.resources.catalog.audits import Audit, audit_rights, new_pixels
+from ogaart.resources.catalog.audits import Audit, audit_points, audit_rights, ids_of, new_pixels, published_ids
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, lost_lately, rows_of
@@ -30,6 +30,8 @@ LOSSES = "withdrawn"
 """Its key of what was withdrawn lately."""
 SAMPLED = "sampled"
 """Its key of the pictures by which the recall was measured, with what is nearest to each."""
+POINTS = "points"
+"""Its key of what the audit of the points found in the generation's own copy of the index."""
 ADVISORY = frozenset({"site_totals"})
 """Checks that warn: while a first crawl is under way they cannot pass, and what is there may well be searched."""
 
@@ -55,6 +57,9 @@ def assess(stores: Stores, generation: Generation, *, losses_accepted: bool = Fa
             index = open_index(stores.settings, generation.index, space.name, space.dimension, read_only=True)
             stack.callback(index.close)
         con = stack.enter_context(duckdb.connect(str(generation.catalog), read_only=True))
+        # Once, while the copy is open: to open it takes seconds. A collection on a server may still change.
+        own = generation.index.exists()
+        points = audit_points(published_ids(con), ids_of(index), generation.manifest, exact=True) if own else None
         found = [
             check_totals(con, swept),
             check_lengths(con, stores.blobs),
@@ -72,6 +77,7 @@ def assess(stores: Stores, generation: Generation, *, losses_accepted: bool = Fa
         "checks": [audit.row() for audit in found],
         LOSSES: rows_of(lost),
         SAMPLED: sampled.rows() if sampled is not None else None,
+        POINTS: points.row() if points is not None else None,
     }
     write_json(path, kept, indent=1)
     return found
@@ -93,6 +99,16 @@ def space_of(generation: Generation) -> VectorSpace:
     name, model = str(generation.manifest["space"]), str(generation.manifest["model"])
     stated = generation.manifest.get("dimension")
     return VectorSpace(name, model, int(stated) if stated else model_named(model).dimension)
+
+
+def audited_points(generation: Generation) -> Audit | None:
+    """What the audit of the points found when the checks ran; None where it did not run with them."""
+    found = read_json(generation.path / CHECKS)
+    row = found.get(POINTS) if isinstance(found, dict) else None
+    try:
+        return Audit(**row) if row is not None else None
+    except TypeError:
+        return None
 
 
 def outcome(generation: Generation) -> list[Audit] | None:

@@ -48,8 +48,9 @@ def write_subjects(
     Returns:
         How many there are.
     """
-    found = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
-    images = np.asarray(found["image_id"], np.int64)
+    from ogaart.resources.catalog.eligible import pixels_of, published_ids
+
+    images = published_ids(con)
     sides: dict[int, int] = {}
     known = _sides_of(shared) if shared is not None and fresh is not None else None
     looked_at = np.ones(len(images), np.bool_)
@@ -58,15 +59,18 @@ def write_subjects(
         ids, widths = known
         there = np.isin(ids, images[~looked_at])
         sides = dict(zip(ids[there].tolist(), widths[there].tolist(), strict=True))
-    pixels: Mapping[int, str] = dict(zip(images.tolist(), found["pixel_sha256"].tolist(), strict=True))
-    for image_id, subject in _subjects(store, {i: pixels[i] for i in images[looked_at].tolist()}):
+
+    def subjects(some: NDArray[np.int64]) -> Iterator[tuple[int, Subject]]:
+        return _subjects(store, dict(zip(some.tolist(), pixels_of(con, some).tolist(), strict=True)))
+
+    for image_id, subject in subjects(images[looked_at]):
         sides[image_id] = subject.side
     ids = np.array(sorted(sides), np.int64)
     np.save(folder / SUBJECT_IDS, ids)
     np.save(folder / SUBJECT_SIDES, np.array([sides[i] for i in ids.tolist()], np.int32))
 
     def stored(some: NDArray[np.int64]) -> Rows:
-        for image_id, subject in _subjects(store, {i: pixels[i] for i in some.tolist()}):
+        for image_id, subject in subjects(some):
             yield np.array([image_id], np.int64), subject.signature[None]
 
     write_array(folder / SUBJECTS, ids, SIGNATURE, shared / SUBJECTS if shared is not None else None, stored)

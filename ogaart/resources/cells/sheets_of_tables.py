@@ -54,8 +54,10 @@ def wanted_cells(con: duckdb.DuckDBPyConnection, store: DerivedBytes) -> dict[st
         con: has the tables of a catalog.
         store: what is kept of cells.
     """
-    indexed = {image_id for (image_id,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
-    found = [one for one in sheet_keys(con) if one.image_id in indexed]
+    query = "SELECT image_id FROM images SEMI JOIN cells USING (image_id) WHERE indexed"
+    every = list(sheet_keys(con))
+    indexed = {image_id for (image_id,) in con.execute(query).fetchall()} if every else set()
+    found = [one for one in every if one.image_id in indexed]
     held = store.locate({one.named for one in found if one.named}).keys()
     wanted: dict[str, list[int]] = {}
     for one in found:

@@ -103,15 +103,17 @@ def measure_recall(
     for key in pixels.values():
         times[key] = times.get(key, 0) + 1
     depth = min(RECALL_AT, len(pixels))
-    sample = _carried_on(vectors, earlier, new, pixels, times) if earlier is not None else None
-    if sample is None:
+    queries = sample = None
+    if earlier is not None and all(pixels.get(image_id) == key for image_id, key in earlier.pixels.items()):
+        queries = vectors.get(list(earlier.pixels.values()))  # once: each of them reads a whole segment
+        sample = _carried_on(vectors, queries, earlier, new, pixels, times)
+    if sample is None or queries is None:
         ids = list(pixels)
         drawn = np.linspace(0, len(ids) - 1, min(RECALL_SAMPLE, len(ids))).astype(int).tolist()
         chosen = {ids[n]: pixels[ids[n]] for n in drawn}
         nothing = [Nearest({}, _NO_FLOOR) for _ in chosen]
-        nearest = _merged(vectors.get(list(chosen.values())), _all_vectors(vectors, times), nothing)
-        sample = Sampled(len(ids), chosen, nearest)
-    queries = vectors.get(list(sample.pixels.values()))
+        queries = vectors.get(list(chosen.values()))
+        sample = Sampled(len(ids), chosen, _merged(queries, _all_vectors(vectors, times), nothing))
     points = index.count()  # once: engines count their points one by one
     limit = depth + min(max(0, points - len(pixels)), _BESIDE)
     hits = [
@@ -130,14 +132,22 @@ def measure_recall(
 
 
 def _carried_on(
-    vectors: Vectors, sample: Sampled, new: Sequence[str], pixels: Mapping[int, str], times: Mapping[str, int]
+    vectors: Vectors,
+    queries: NDArray[np.float32],
+    sample: Sampled,
+    new: Sequence[str],
+    pixels: Mapping[int, str],
+    times: Mapping[str, int],
 ) -> Sampled | None:
-    """The earlier sample with what is new compared; None where that does not tell what is nearest now."""
-    there = all(pixels.get(image_id) == key for image_id, key in sample.pixels.items())
-    if not there or len(sample.pixels) < min(RECALL_SAMPLE, len(pixels)) or len(pixels) > _GROWN * sample.of:
+    """The earlier sample, all of which is published, with what is new compared; its vectors are ``queries``.
+
+    Returns:
+        None where that does not tell what is nearest now.
+    """
+    if len(sample.pixels) < min(RECALL_SAMPLE, len(pixels)) or len(pixels) > _GROWN * sample.of:
         return None
     kept = [Nearest({k: s for k, s in one.scores.items() if k in times}, one.floor) for one in sample.nearest]
-    nearest = _merged(vectors.get(list(sample.pixels.values())), _some_vectors(vectors, new), kept)
+    nearest = _merged(queries, _some_vectors(vectors, new), kept)
     depth = min(RECALL_AT, len(pixels))
     if any(_nth_best(one.scores, times, depth) < one.floor for one in nearest):
         return None

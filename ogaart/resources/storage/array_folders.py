@@ -83,7 +83,7 @@ def as_keys(hashes: Sequence[str]) -> Keys:
 
 def contained(keys: Keys, wanted: Keys) -> NDArray[np.bool_]:
     """Which of the keys are among those that are wanted."""
-    return np.isin(keys, wanted)
+    return np.isin(keys, wanted) if len(wanted) else np.zeros(len(keys), np.bool_)
 
 
 def new_draft(folder: Path, kind: str) -> Path:

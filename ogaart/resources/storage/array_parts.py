@@ -2,8 +2,9 @@
 
 ``<array>/part-<hash>/`` is never changed: ``ids.npy`` (N,) int64 and ``values``, N rows as they lie in memory, in any
 order. ``<array>/ids.npy``, rising, and ``places.npy`` say which part holds the row of each published picture. A
-publication links the parts of the one before, writes a part of the new rows, and merges small parts such that each is
-at least twice as large as all smaller ones together. A part of which a third is not published is written again.
+publication links the parts of the one before and writes a part of the new rows. Once there are eight parts of about one
+size they become one, so a row is written as often as the number of rows can be multiplied by eight. A part of which a
+third is not published is written again.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged, load_array
-from ogaart.resources.storage.array_folders import DEAD, to_merge
+from ogaart.resources.storage.array_folders import DEAD
 from ogaart.resources.storage.atomic_files import temporary
 
 Ids = NDArray[np.int64]
@@ -31,10 +33,12 @@ PREFIX = "part-"
 IDS = "ids.npy"
 PLACES = "places.npy"
 VALUES = "values"
-PLACE = np.dtype([("part", "<i4"), ("row", "<i8")])
+PLACE = np.dtype([("part", "<i4"), ("row", "<i4")])  # publications of earlier versions have rows of 64 bits
 NOWHERE = -1
 """The part of a picture that has no row: it is read as zeros."""
 _BLOCK = 4_096  # rows in memory at once
+_AT_ONCE = 8
+"""So many parts of about one size are merged: fewer would be written more often, more would all be looked into."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +142,10 @@ class ArrayParts:
         """Rows by their places in ``ids``, as an array has them."""
         places = self._places[wanted]
         out = np.zeros((*places.shape, *self.row.shape), self.row.dtype)
-        for number, values in enumerate(self._values):
-            here = places["part"] == number
-            if here.any():
-                out[here] = values[places["row"][here]]
+        for number in np.unique(places["part"]).tolist():
+            if number != NOWHERE:
+                here = places["part"] == number
+                out[here] = self._values[number][places["row"][here]]
         return out
 
 
@@ -177,18 +181,25 @@ def _write_array(folder: Path, ids: Ids, row: RowKind, previous: Path | None, st
         at = _places(ids, part.ids)
         kept[part] = (at >= 0) & ~taken[at]
         taken[at[kept[part]]] = True
-    new = _write(folder, row, stored(ids[~taken])) if not taken.all() else None
-    if new is not None:
-        kept[new] = np.ones(len(new), np.bool_)
-    _tidy(folder, row, kept)
+    _write_parts(folder, row, kept, ids[~taken], stored)
     places = np.zeros(len(ids), PLACE)
     places["part"] = NOWHERE
     for number, part in enumerate(parts_in(folder, row)):
         at = _places(ids, part.ids)
         places["part"][at[at >= 0]] = number
         places["row"][at[at >= 0]] = np.flatnonzero(at >= 0)
-    np.save(folder / IDS, ids)
+    _save_ids(folder, ids)
     np.save(folder / PLACES, places)
+
+
+def _save_ids(folder: Path, ids: Ids) -> None:
+    """Write the ids of an array; where another array of the publication has the same, as a link to its file."""
+    for other in sorted(folder.parent.glob(f"*/{IDS}")):
+        if np.array_equal(load_array(other), ids):
+            with suppress(OSError):  # a file system without links
+                os.link(other, folder / IDS)
+                return
+    np.save(folder / IDS, ids)
 
 
 def _whole(previous: Path | None, row: RowKind) -> Iterator[Part]:
@@ -207,25 +218,46 @@ def _places(ids: Ids, of: Ids) -> NDArray[np.int64]:
     return np.where(ids[at] == of, at, -1)
 
 
-def _tidy(folder: Path, row: RowKind, kept: dict[Part, NDArray[np.bool_]]) -> None:
-    """Merge what is to be merged, link the other parts into the folder, and delete what is merged there."""
-    live = {part: int(rows.sum()) for part, rows in kept.items()}
-    ordered = sorted((part for part in kept if live[part]), key=lambda part: live[part])
-    many = to_merge([live[part] for part in ordered])
-    groups = [ordered[:many]] if many else []
-    groups += [[part] for part in ordered[many:] if live[part] < len(part) * (1 - DEAD)]
-    replaced = {part for group in groups for part in group}
-    for part in replaced:
+def _write_parts(
+    folder: Path, row: RowKind, kept: dict[Part, NDArray[np.bool_]], new: Ids, stored: Callable[[Ids], Rows]
+) -> None:
+    """Write the new rows, merged with what is to be merged, and link the other parts into the folder.
+
+    Args:
+        folder: where.
+        row: what a row is.
+        kept: of each part of the publication before, which rows are published.
+        new: the other pictures, rising.
+        stored: reads their rows.
+    """
+    live = {part: int(rows.sum()) for part, rows in kept.items() if rows.any()}
+    sizes = sorted([*live.values(), *([len(new)] if len(new) else [])])
+    many = to_merge(sizes)
+    largest = sizes[many - 1] if many else 0
+    merged = sorted((part for part in live if live[part] <= largest), key=lambda part: (live[part], part.path.name))
+    groups = [merged] if merged else []
+    groups += [[part] for part in live if part not in merged and live[part] < len(part) * (1 - DEAD)]
+    for part in (part for group in groups for part in group):
         if not part.intact():
             raise ArrayDamaged(f"{part.path} is not as it was written")
+    with_new = bool(merged) and len(new) <= largest
     for group in groups:
-        _write(folder, row, (rows for part in group for rows in _rows(part, kept[part])))
-    for part in kept:
-        if part.path.parent == folder:
-            if part in replaced:
-                shutil.rmtree(part.path)
-        elif live[part] and part not in replaced:
-            _link(part, folder / part.path.name)
+        rows = (some for part in group for some in _rows(part, kept[part]))
+        _write(folder, row, chain(rows, stored(new)) if with_new and group is merged else rows)
+    if len(new) and not with_new:
+        _write(folder, row, stored(new))
+    for part in live.keys() - {part for group in groups for part in group}:
+        _link(part, folder / part.path.name)
+
+
+def to_merge(sizes: Sequence[int]) -> int:
+    """How many of the smallest parts become one, by their sizes, rising: those of one size, once they are many."""
+    merged = total = 0
+    for nth, size in enumerate(sizes):
+        if nth >= _AT_ONCE - 1 and 2 * total >= (_AT_ONCE - 1) * size:
+            merged = nth + 1
+        total += size
+    return merged
 
 
 def _rows(part: Part, kept: NDArray[np.bool_]) -> Iterator[tuple[Ids, NDArray[Any]]]:

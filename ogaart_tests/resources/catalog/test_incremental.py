@@ -19,7 +19,7 @@ from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.words.index_tables import INDEX_TABLES
 from ogaart.words.index_update import update_word_index
 from ogaart_tests.content_digest import content_digest
-from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, World, ask, fill, image_id, publish, words
+from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, World, ask, fill, image_id, publish, sha, words
 
 SERVED = (
     "entries",
@@ -141,6 +141,55 @@ def test_any_sequence_of_changes_has_the_content_of_one_that_is_made_in_full(wor
         taken_over += found.manifest["dead_rows"] > 0
         shared = found
     assert taken_over >= 2  # the others were made in full, since most of their rows would have been dead
+
+
+DRAWN_ALIKE = {"walk 1", "walk 2", "walk 3", "yew drawn", "yew saved again"}
+"""Pictures with one miniature: frames of an animation, and one drawing in two formats."""
+
+
+def alike(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    if table == "images" and row["pixel_sha256"] in {sha(name) for name in DRAWN_ALIKE}:
+        shape = np.zeros((32, 32, 4), np.uint8)
+        shape[8:24, 8:24] = 200
+        kind = "gif" if row["pixel_sha256"] == sha("yew saved again") else "png"
+        return {**row, "signature": shape.tobytes(), "format": kind}
+    if row.get("shown_name") == "yew.gif.png":
+        return {**row, "shown_name": "yew.gif"}
+    if table == "entries" and row["slug"] == "ash tree":
+        return {**row, "nid": zlib.crc32(b"ash")}  # its former name was ash
+    return row
+
+
+@pytest.mark.slow  # a publication in two ways for each of several changes
+def test_kin_and_changes_over_partitions_that_come_shrink_and_go(world: World, index: VectorIndex) -> None:
+    walk = {"walk_1.png": ["walk 1"], "walk_2.png": ["walk 2"], "walk_3.png": ["walk 3"]}
+    oak, elm, fir = {"oak.zip": ["leaf", "bark"]}, {"elm.png": ["elm"], **walk}, {"fir.zip": ["fir", "cone"]}
+    yew = {"yew.png": ["yew drawn"], "yew.gif.png": ["yew saved again"], "more.zip": ["leaf", "cone"]}
+    moments: list[tuple[dict[str, dict[str, dict[str, list[str]]]], Takedowns]] = [
+        ({"2d/0000": {"oak": oak, "elm": elm}, "2d/0001": {"fir": fir}, "2d/0002": {"ash": {"ash.png": ["ash"]}}},
+         Takedowns()),
+        ({"2d/0001": {"fir": fir, "yew": yew}}, Takedowns()),  # has pictures of oak and fir
+        ({"2d/0000": {"elm": elm}}, Takedowns(entries=("ash",))),
+        ({"2d/0002": {"ash tree": {"ash.png": ["ash"]}, "oak": oak}}, Takedowns()),
+        ({"2d/0001": {}}, Takedowns(pixels=(sha("walk 2"),))),
+    ]  # fmt: skip
+    shared: Generation | None = None
+    kinds: list[set[object]] = []
+    for moment, (changed, decided) in enumerate(moments):
+        for key, entries in changed.items():
+            fill(index, *((slug, one) for slug, files in entries.items() for some in files.values() for one in some))
+            world.partition(key, entries, fetched_at=WHEN + timedelta(hours=moment), run=f"run-{moment}", change=alike)
+        found = publish(world, index, shared=shared, previous=shared, takedowns=decided)
+        full = publish(world, index, previous=shared, takedowns=decided)
+
+        assert content_digest(found) == content_digest(full)
+        assert served(found) == served(full)
+        for query in (CHANGES_IN_ORDER, "FROM families ORDER BY ALL", "FROM frames ORDER BY ALL"):
+            assert ask(found, query) == ask(full, query)
+        kinds.append({kind for (kind,) in ask(full, "SELECT kind FROM families UNION ALL SELECT kind FROM frames")})
+        shared = found
+    assert "numbered" in kinds[0]
+    assert [kind & {"pixels", "format"} for kind in kinds] == [set(), *3 * [{"pixels", "format"}], set()]
 
 
 CHANGES_IN_ORDER = "SELECT kind, slug, key, change, field, old, new FROM changes WHERE publication > 1 ORDER BY ALL"

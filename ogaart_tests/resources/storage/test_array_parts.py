@@ -1,13 +1,12 @@
 """Arrays in parts: equal to one that is written whole, with files shared that did not change."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.resources.storage.array_parts import ArrayParts, RowKind, parts_in, write_array
+from ogaart.resources.storage.array_parts import IDS, ArrayParts, RowKind, parts_in, to_merge, write_array
 
 ROW = RowKind((2, 3), np.uint8)
 
@@ -65,8 +64,32 @@ def test_any_sequence_of_changes_has_the_rows_of_one_that_is_written_whole(tmp_p
         assert found.ids.tolist() == ids
         assert is_as_stored(found)
         assert found[[0, len(ids) - 1]].shape == (2, *ROW.shape)
-        sizes = sorted(len(part) for part in parts_in(previous, ROW))
-        assert all(2 * small <= large for small, large in pairwise(sizes))
+        assert to_merge(sorted(len(part) for part in parts_in(previous, ROW))) == 0
+
+
+def test_eight_parts_of_about_one_size_become_one(tmp_path: Path) -> None:
+    ids: list[int] = list(range(1001, 1010))
+    previous: Path | None = None
+    parts = []
+    for number in range(64):
+        ids += [10 * number + digit for digit in range(1, 10)]
+        published(tmp_path / str(number), sorted(ids), previous)
+        previous = tmp_path / str(number)
+        parts.append(len(parts_in(previous, ROW)))
+
+    assert parts[:8] == [1, 2, 3, 4, 5, 6, 7, 1]
+    assert max(parts) == 11
+    assert sorted(len(part) for part in parts_in(tmp_path / "63", ROW))[-1] > 9 * 8
+    assert is_as_stored(ArrayParts.open(tmp_path / "63", ROW))
+
+
+def test_arrays_of_the_same_pictures_have_their_ids_once(tmp_path: Path) -> None:
+    published(tmp_path / "one", [1, 2, 3])
+    published(tmp_path / "other", [1, 2, 3])
+    published(tmp_path / "fewer", [1, 2])
+
+    assert (tmp_path / "one" / IDS).samefile(tmp_path / "other" / IDS)
+    assert not (tmp_path / "one" / IDS).samefile(tmp_path / "fewer" / IDS)
 
 
 def test_parts_that_cannot_be_read_are_written_again(tmp_path: Path) -> None:
@@ -80,14 +103,18 @@ def test_parts_that_cannot_be_read_are_written_again(tmp_path: Path) -> None:
 
 
 def test_what_rotted_is_not_copied_into_another_part(tmp_path: Path) -> None:
-    published(tmp_path / "1", list(range(1, 30)))
-    [part] = parts_in(tmp_path / "1", ROW)
+    ids: list[int] = []
+    for number in range(7):
+        ids += [number * 10 + digit for digit in range(1, 10)]
+        published(tmp_path / str(number), ids, tmp_path / str(number - 1) if number else None)
+    [part, *_] = [part for part in parts_in(tmp_path / "6", ROW) if 1 in part.ids]
     content = bytearray((part.path / "values").read_bytes())
     content[5] ^= 1
     (part.path / "values").write_bytes(content)
 
-    found, read = published(tmp_path / "2", list(range(1, 60)), tmp_path / "1")
+    found, read = published(tmp_path / "7", [*ids, *range(71, 80)], tmp_path / "6")
 
+    assert len(parts_in(tmp_path / "7", ROW)) == 1
     assert is_as_stored(found)
     assert 1 in read
 
