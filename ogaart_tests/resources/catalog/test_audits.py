@@ -11,8 +11,10 @@ import pytest
 
 from ogaart.imaging.identity import image_id as image_id_of
 from ogaart.resources.catalog.audits import IMAGE_ID, Audit, audit_identity, audit_vectors, run_audits
+from ogaart.resources.catalog.quality import CHECKS, POINTS, audited_points
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
+from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.content_digest import content_digest
 from ogaart_tests.resources.catalog.catalog_world import (
@@ -54,6 +56,21 @@ def test_a_lost_point_fails(world: World, index: VectorIndex) -> None:
     assert list(found) == ["points"]
     assert "1 eligible images have no point" in found["points"]
     assert str(image_id("elm", "oak")) in found["points"]
+
+
+def test_what_the_checks_found_of_the_points_is_what_the_audit_finds(world: World, index: VectorIndex) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    generation = publish(world, index)
+    assert audited_points(generation) is None
+    recorded = Audit("points", False, "a point is lacking", {"lacking": 1})
+    write_json(generation.path / CHECKS, {"checks": [], POINTS: recorded.row()})
+
+    audits = run_audits(generation, None, points=audited_points(generation))
+
+    assert failed(audits) == {"points": "a point is lacking"}
+    write_json(generation.path / CHECKS, {"checks": [], POINTS: {"name": "points"}})
+    assert audited_points(generation) is None  # so the points are looked at
 
 
 def test_a_point_without_an_image_fails(world: World, index: VectorIndex) -> None:
