@@ -258,6 +258,11 @@ def uses(names: Sequence[str]) -> list[str]:
         Every non-empty subset of ``drm``, ``no-credit``, ``no-share-alike``, ``sell`` that one of the licences grants,
         as its words in order joined by ``+``; sorted. An unknown licence grants nothing.
     """
+    return list(_uses(tuple(names)))
+
+
+@lru_cache(maxsize=1 << 10)
+def _uses(names: tuple[str, ...]) -> Sequence[str]:
     granted: set[str] = set()
     for name in names:
         if licence := lookup(name):

@@ -6,7 +6,7 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -41,7 +41,7 @@ from ogaart.resources.catalog.views import catalog_layout, create_views
 from ogaart.resources.cells.build import CellSource, build_cells
 from ogaart.resources.cells.sheets_of_tables import wanted_cells
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.index.payload import payload
+from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.patches.build import LINKED, build_patches
@@ -155,7 +155,8 @@ class CatalogBuild:
                     SELECT slug, partition, fid, any_value(shown_name) AS shown_name
                     FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
                 GROUP BY image_id)
-            SELECT i AS image, e AS entry, n.shown, n.paths, l.hashes
+            SELECT {_struct("i", ("image_id", *OF_IMAGE))} AS image, {_struct("e", OF_ENTRY)} AS entry,
+                n.shown, n.paths, l.hashes
             FROM won_images AS i SEMI JOIN {chosen} USING (image_id) JOIN won_entries AS e USING (slug)
             LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
             ORDER BY i.image_id
@@ -354,6 +355,10 @@ def build(
         held = np.setdiff1d(held, done.deleted, assume_unique=True)
         manifest = work.finish(held, done, work.facts(index, held))
     return manifest, done
+
+
+def _struct(alias: str, columns: Sequence[str]) -> str:
+    return "{" + ", ".join(f"'{name}': {alias}.{name}" for name in columns) + "}"
 
 
 def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:

@@ -38,6 +38,11 @@ PAYLOAD_KEYS: dict[str, Kind] = {
 }
 """The payload's keys and how each is indexed; a condition on any other key is refused."""
 
+OF_IMAGE = ("pixel_sha256", "width", "height", "has_alpha", "pixel_art", "colours", "palette", "palette_shares")
+"""Columns of an image's row that its payload is made of."""
+OF_ENTRY = ("slug", "title", "author", "collaborators", "tags", "licences", "art_type", "description", "fetched_at")
+"""Columns of its entry's row."""
+
 _WORDS_LIMIT = 4_000  # characters; an archive of ten thousand tiles must not bring them all into one point
 _UNHASHED = frozenset({"fetched_at"})
 
@@ -46,10 +51,8 @@ def payload(image: "ImageRow", entry: "EntryRow", names: Iterable[str | None]) -
     """The payload of an image's point, with every key that a filter of the search needs.
 
     Args:
-        image: a row of table ``images``: pixel_sha256, width, height, has_alpha, pixel_art, colours, palette and
-            palette_shares are read.
-        entry: its row of table ``entries``: slug, title, author, collaborators, tags, licences, art_type,
-            description, fetched_at.
+        image: a row of table ``images``, of which ``OF_IMAGE`` are read.
+        entry: its row of table ``entries``, of which ``OF_ENTRY`` are read.
         names: shown names and member paths of the image's occurrences, in any order.
     """
     width, height = int(image["width"] or 0), int(image["height"] or 0)
