@@ -31,7 +31,7 @@ def is_noise(rgba: NDArray[np.uint8]) -> bool:
     if not rgba[..., 3].any():
         return False
     part = rgba[:_SAMPLED, :_SAMPLED]
-    if min(rgba.shape[:2]) >= _LEAST_SIDE and _many_coloured(part) and _unrelated(part):
+    if min(rgba.shape[:2]) >= _LEAST_SIDE and _unrelated(part) and _many_coloured(part):
         return True
     if min(rgba.shape[:2]) < _LEAST_SIDE_APART * _APART[0] or not _even(rgba):
         return False

@@ -1,11 +1,11 @@
 """What a search with pictures finds: by fused vectors where the publication has them, else by the model's alone."""
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.cached_property import own_cached_property
 from ogaart.likeness import fusion
 from ogaart.likeness.projections import SUBJECT
 from ogaart.resources.embedding.registry import thresholds_of
@@ -158,7 +158,7 @@ class Candidates:
 
     # -- by fused vectors ---------------------------------------------------------------------------------------------
 
-    @cached_property
+    @own_cached_property
     def _directions(self) -> NDArray[np.float32]:
         """The direction of the query, and that of its only picture without its ground; (0, 0) without fused vectors."""
         if self._fused is None or (direction := self._direction()) is None:
@@ -184,7 +184,7 @@ class Candidates:
         longest = max(float(np.linalg.norm(moved[place])) for place in self._fused.projection.places.values())
         return np.asarray(moved / max(longest, 1.0), np.float32)
 
-    @cached_property
+    @own_cached_property
     def _sides(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The means of the positive and of the negative pictures; None of no pictures, both if one is not known."""
         assert self._fused is not None

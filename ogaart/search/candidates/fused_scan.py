@@ -12,7 +12,7 @@ from ogaart.likeness.projections import Projection
 Matrix = NDArray[np.float32]
 FEW, _SHARE = 2_048, 32
 """So many rows, or one of so many, are read one by one: of more than that it takes longer than to read all in turn."""
-_BLOCK = 16_384  # rows that are read at a time
+_BLOCK = 65_536  # rows that are read at a time: after each, other threads may have the interpreter
 
 
 class Scores:

@@ -1,11 +1,17 @@
-"""Limits of how much costly work runs at a time, of which one client gets a share; beyond it requests are refused."""
+"""What runs at the same time: limits of costly work, of which one client gets a share, and work of another thread."""
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, wait
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
+from ogaart.core.cached_property import own_cached_property
 from ogaart.search.errors import TooBusy
+
+T = TypeVar("T")
 
 SHARE = 4  # one client may hold a quarter of any limit
 
@@ -57,3 +63,32 @@ class ConcurrencyLimit:
             yield
         finally:
             self.leave(client)
+
+
+class Meanwhile(Generic[T]):
+    """One computation, begun by a thread that is free, or else done where its result is needed.
+
+    It has ended when the block has ended, whatever happened there.
+
+    Args:
+        compute: computes the result.
+        threads: of which one may be free; None: there are none.
+    """
+
+    def __init__(self, compute: Callable[[], T], threads: Executor | None) -> None:
+        self._compute = compute
+        self._begun = threads.submit(compute) if threads is not None else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._begun is not None and not self._begun.cancel():
+            wait([self._begun])
+
+    @own_cached_property
+    def result(self) -> T:
+        """The result, which is waited for; an exception of the computation is raised here."""
+        if self._begun is None or self._begun.cancel():  # no thread was free
+            return self._compute()
+        return self._begun.result()

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from ogaart.core.cached_property import own_cached_property
 from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.patch_matching import PartRelation
 from ogaart.resources.embedding.registry import thresholds_of
@@ -16,6 +17,7 @@ from ogaart.search import shared_parts
 from ogaart.search.candidates.fused_index import FusedHit
 from ogaart.search.engine import cell_matches, index_filters, likeness
 from ogaart.search.engine.cell_matches import CellMatches, find_cells
+from ogaart.search.engine.concurrency import Meanwhile
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import Conditions
 from ogaart.search.engine.kinship import frames_with
@@ -68,6 +70,7 @@ class PictureSearch(Search):
         remembered: earlier answers of the index for visitors' pictures; updated.
         remembered_parts: what was found of their exact parts, by generation; updated.
         detail: how much is read of hits.
+        threads: for what is looked for at the same time.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class PictureSearch(Search):
         remembered: MutableMapping[QueryPicture, NearestPoints] | None = None,
         remembered_parts: MutableMapping[QueryPicture, tuple[int, FoundParts]] | None = None,
         detail: Detail = FULL,
+        threads: Executor | None = None,
     ) -> None:
         super().__init__(opened, query, blocked, conditions, detail)
         self.remembered = remembered if remembered is not None else {}
@@ -86,9 +90,15 @@ class PictureSearch(Search):
         self.patches = opened.patches
         self.cells = opened.cells
         self.answers = opened.answers
+        self._threads = threads if query.picture is not None else None
 
     def results(self) -> Results:
         """Answer the query."""
+        _ = self._here, self.passing, self.candidates.fused  # which both threads need
+        with Meanwhile(self._find_beside, self._threads) as self._beside:
+            return self._results()
+
+    def _results(self) -> Results:
         query = self.query
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
@@ -134,14 +144,26 @@ class PictureSearch(Search):
     def _blank(self) -> bool:
         return self._compares and bool(self.query.own) and self.query.own[0].blank
 
-    @cached_property
+    @own_cached_property
     def _shows_nothing(self) -> bool:
         """Whether only exact pixels may call a hit anything but unlike the visitor's picture."""
         return self._compares and bool(self.query.own) and likeness.shows_nothing(self.query.own[0])
 
-    @cached_property
+    @property
     def _parts(self) -> FoundParts:
         """What a visitor's picture is an exact part of, and what it contains."""
+        return self._beside.result[0]
+
+    @property
+    def _cells(self) -> CellMatches:
+        """The sheets of which a cell is like a visitor's picture."""
+        return self._beside.result[1]
+
+    def _find_beside(self) -> tuple[FoundParts, CellMatches]:
+        """What is found of a visitor's picture without what is near it: its exact parts, and cells like it."""
+        return self._find_parts(), self._find_cells()
+
+    def _find_parts(self) -> FoundParts:
         picture = self.query.picture
         if picture is None or self.patches is None or not self._compares:
             return FoundParts()
@@ -151,9 +173,7 @@ class PictureSearch(Search):
             self.remembered_parts[picture] = kept
         return kept[1].without(self._left)
 
-    @cached_property
-    def _cells(self) -> CellMatches:
-        """The sheets of which a cell is like a visitor's picture."""
+    def _find_cells(self) -> CellMatches:
         picture = self.query.picture
         if picture is None or self.cells is None or not self._compares:
             return CellMatches()
@@ -256,7 +276,7 @@ class PictureSearch(Search):
             conditions, without=self.blocked | own, within=within, without_entries=self.query.without_entries
         )
 
-    @cached_property
+    @own_cached_property
     def _sifted(self) -> Mask | None:
         """The images that have the words, where those are too many to be named to the index; else None."""
         if self.matches is None or np.count_nonzero(self.matches.found) <= MOST_NAMED:
@@ -358,13 +378,13 @@ class PictureSearch(Search):
         edited = bool(self.query.own) and not self._here[0]
         return not self.candidates.fused or (edited and self.query.weights.colours > 0)
 
-    @cached_property
+    @own_cached_property
     def _here_itself(self) -> list[int]:
         """The images that are the search's only picture, where nothing is weighed otherwise than usual."""
         usual = self._compares and self.query.weights == USUAL
         return [*self.query.positive, *self._here[0]] if usual else []
 
-    @cached_property
+    @own_cached_property
     def _frames(self) -> frozenset[int]:
         """The other frames of the animation of which the search's picture is one, as names prove it."""
         own = self._here_itself
@@ -382,7 +402,7 @@ class PictureSearch(Search):
         """Whether the query is one picture, so that hits have a relation to it."""
         return not self.query.negatives and self.query.positives == 1
 
-    @cached_property
+    @own_cached_property
     def _reference(self) -> ReferenceImage | None:
         if not self._compares or self._shows_nothing:
             return None
@@ -398,7 +418,7 @@ class PictureSearch(Search):
         palette = self.store.palettes([liked]).get(liked, ())
         return ReferenceImage(rows[0], brief.side, cropped=False, subject=subject, palette=palette)
 
-    @cached_property
+    @own_cached_property
     def _here(self) -> tuple[list[int], bool]:
         """Images that are exact copies of the visitor's pictures, else of one's subject, and whether they are that."""
         own = [picture.pixel_sha256 for picture in self.query.own]

@@ -5,8 +5,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
+from ogaart.core.cached_property import own_cached_property
 from ogaart.resources.index.filters import AnyOf
 from ogaart.search.candidates.candidates import Candidates
 from ogaart.search.engine.collapsing import CollapsedHits, Collapser
@@ -75,12 +75,12 @@ class Search:
         self.candidates = Candidates(opened.index, opened.fused, opened.store.columns, opened.store.info, query)
         self.wanted = query.offset + query.limit + 1  # one more tells whether there is a next page
 
-    @cached_property
+    @own_cached_property
     def passing(self) -> Mask:
         """The images that words and filters leave."""
         return self.having & self.conditions.mask(self.columns)
 
-    @cached_property
+    @own_cached_property
     def having(self) -> Mask:
         """The images that have the words and are not blocked."""
         shown = ~self.columns.of_ids(self.blocked)
@@ -113,7 +113,7 @@ class Search:
         self.ranked.update({r.image_id: r for r in fresh})
         self.folder.add([briefs[r.image_id] for r in fresh], self.store.signatures)
 
-    @cached_property
+    @own_cached_property
     def _own(self) -> frozenset[int]:
         return self._own_pixels()
 

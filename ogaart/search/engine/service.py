@@ -1,9 +1,11 @@
 """The query service behind page, API and command line."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -94,6 +96,7 @@ class SearchService:
         # The index's answer for a picture, for the next search with it; dropped with the picture.
         self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
         self._parts: WeakKeyDictionary[QueryPicture, tuple[int, FoundParts]] = WeakKeyDictionary()
+        self._threads = ThreadPoolExecutor(os.cpu_count(), "search")
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self.decisions.start()
@@ -107,6 +110,7 @@ class SearchService:
 
     def close(self) -> None:
         """Stop following, close what is open, end the child processes."""
+        self._threads.shutdown()
         self._live.close()
         self.decisions.close()
         if self._following is not None:
@@ -339,7 +343,7 @@ class SearchService:
             conditions = resolve(query.filters, opened.store.columns, blocked=blocked)
             if query.visual:
                 kept = self._remembered, self._parts
-                results = PictureSearch(opened, query, blocked, conditions, *kept, detail).results()
+                results = PictureSearch(opened, query, blocked, conditions, *kept, detail, self._threads).results()
             else:
                 results = WordSearch(opened, query, blocked, conditions, detail).results()
         return replace(results, milliseconds=(time.perf_counter() - began) * 1000.0)
