@@ -85,6 +85,7 @@ class Meanwhile(Generic[T]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._begun is not None and not self._begun.cancel():
             wait([self._begun])
+        del self._compute  # it may hold what holds this: the collector, which would free both, runs seldom
 
     @own_cached_property
     def result(self) -> T:

@@ -1,5 +1,7 @@
 """What a search looks for at the same time ends with it; searches do not wait for each other's."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, get_ident
 
@@ -71,3 +73,28 @@ def test_what_fails_in_a_thread_is_raised_where_the_result_is_needed() -> None:
 
     with ThreadPoolExecutor(1) as threads, Meanwhile(fail, threads) as some, pytest.raises(ValueError, match="thread"):
         _ = some.result
+
+
+class _Search:
+    """An object of one request, which has what another thread computes for it."""
+
+    def answer(self, threads: ThreadPoolExecutor | None) -> int:
+        with Meanwhile(self.found, threads) as self.beside:
+            return self.beside.result
+
+    def found(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_what_computes_is_let_go_without_the_collector(threaded: bool) -> None:
+    gc.disable()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            search = _Search()
+            alive = weakref.ref(search)
+            assert search.answer(threads if threaded else None) == 1
+            del search
+        assert alive() is None
+    finally:
+        gc.enable()
