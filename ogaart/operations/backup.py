@@ -11,15 +11,16 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ogaart.core.errors import BadChoice
+from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
 from ogaart.core.stages import BACKED_UP_STAGES
-from ogaart.resources.moderation.line_log import LineLog
-from ogaart.resources.objects.bucket import Bucket
+from ogaart.operations.backup_files import FileCopies, damaged_lines, drafts_in, what_is_damaged
+from ogaart.operations.intact_files import LOGS, is_intact_table
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.fetch_journal import FetchJournal
@@ -28,6 +29,8 @@ from ogaart.resources.state.sqlite_files import log_of
 from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
+from ogaart.resources.storage.lock_names import backup_lock
+from ogaart.resources.storage.locks import hold, hold_read_only
 from ogaart.resources.storage.objects import PACKS, Cut
 from ogaart.resources.storage.schema import TABLES
 from ogaart.settings import Settings
@@ -41,75 +44,83 @@ def backup(settings: Settings, folder: Path) -> Report:
     """Copy into ``folder``; what is there already and cannot have changed is not copied again.
 
     Runs may continue meanwhile: rows are copied first, as of one moment, and what they refer to is removed only by
-    ``ogaart gc``.
+    ``ogaart gc``, which is refused meanwhile. What is damaged is named in the report, and not copied.
 
     Raises:
         BadChoice: the folder is a data root in use, or inside this one; or the data root has copies of a bucket, and
             another host publishes. Nothing is written.
+        Locked: another backup, or ``ogaart gc``, is in progress.
         ObjectsRefused, StateRefused: bucket or database cannot be reached.
         OSError: the folder cannot be written.
     """
     folder = folder.expanduser().resolve()
     _refuse_data_roots(folder, settings.data)
-    with closing(Stores(settings)) as stores:
-        root = stores.root
+    with closing(Stores(settings)) as stores, _clean_up_kept_out(stores):
         if settings.objects is not None:
             _refuse_other_hosts(stores)
         folder.mkdir(parents=True, exist_ok=True)
-        report = Report(COLUMNS)
-        tables = _kept_tables(stores.tables.cut({stage.value for stage in BACKED_UP_STAGES}))
-        _mirror(report, "tables", tables, folder, same=_never)
-        _forget_others(folder, {name for _, name in tables})
-        if settings.objects is None:
-            _own_files(report, stores, folder)
-        else:
-            _bucket_files(report, stores, Bucket(settings.objects, folder), folder)
-        _mirror(report, "projections", _files(root, root.projections), folder, same=_never)
-        for log in (stores.decisions, stores.reports):
-            _mirror(report, log.folder.name, _log_files(root, log), folder, same=_same_time)
-            log.complete(folder / log.folder.name)  # the copy has no database
-        _mirror(report, "history", _files(root, root.history), folder, same=_never)
-        queries = folder / "queries.toml"
-        shutil.copyfile(settings.queries, queries)
-        _instance(report, root.dagster, folder / "dagster")
+        with drafts_in(folder) as drafts:
+            return _everything(stores, folder, drafts)
+
+
+@contextmanager
+def _clean_up_kept_out(stores: Stores) -> Iterator[None]:
+    """Keep what deletes files from beginning; a data root that this process cannot write nobody cleans up from here."""
+    lock, what = backup_lock(stores.root), "the lock of backups and clean-up"
+    held: AbstractContextManager[None]
+    if not stores.root.writable:
+        held = hold_read_only(lock, what=what)
+    elif stores.objects.remote:
+        held = stores.hold(lock, what=what)
+    else:
+        held = hold(lock, what=what)
+    with held:
+        yield
+
+
+def _everything(stores: Stores, folder: Path, drafts: Path) -> Report:
+    root, report = stores.root, Report(COLUMNS)
+    tables, damaged = _kept_tables(stores.tables.cut({stage.value for stage in BACKED_UP_STAGES}))
+    _mirror(report, "tables", tables.intact, folder, same=_never)
+    _forget_others(folder, {name for _, name in tables.all})
+    if stores.objects.remote:
+        _records_of_bucket(report, stores, folder)
+    else:
+        _mirror(report, "fetch records", _files(root, root.site), folder, same=_same_time)
+        identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
+        _mirror(report, "identity", identity, folder, same=_never)
+    copies = FileCopies(stores.settings, folder, drafts)
+    for home in (root.blobs, root.vectors, root.derived, root.decisions, root.reports):
+        copied = copies.copy(file for file in stores.objects.files(home) if not _is_left_out(file.path))
+        report.rows.append(_row(home.name, *copied[:3]))
+        damaged += [] if home.name in LOGS else copied.damaged
+    for log in (stores.decisions, stores.reports):
+        before = [] if log.file_before is None else [(log.file_before, log.file_before.name)]
+        _mirror(report, f"{log.folder.name} of before", before, folder, same=_same_time)
+        log.complete(folder / log.folder.name)  # the copy has no database
+    damaged += damaged_lines(folder, LOGS)
+    _mirror(report, "projections", _files(root, root.projections), folder, same=_never)
+    _mirror(report, "history", _files(root, root.history), folder, same=_never)
+    shutil.copyfile(stores.settings.queries, folder / "queries.toml")
+    _instance(report, root.dagster, folder / "dagster")
+    if damaged:
+        report.errors.append(what_is_damaged(damaged))
+        report.exit_code = EXIT_DAMAGED
     return report
 
 
-def _own_files(report: Report, stores: Stores, folder: Path) -> None:
-    """What a data root in a folder has as files, and a bucket has in another form or place."""
-    root = stores.root
-    _mirror(report, "fetch records", _files(root, root.site), folder, same=_same_time)
-    for home in _stored_folders(root):
-        _mirror(report, home.name, _files(root, home), folder, same=_same_size)
-    identity = [(root.identity, root.identity.name)] if root.identity.exists() else []
-    _mirror(report, "identity", identity, folder, same=_never)
+def _records_of_bucket(report: Report, stores: Stores, folder: Path) -> None:
+    """The records of a bucket, as a journal; before their blobs, since a run adds both meanwhile.
 
-
-def _bucket_files(report: Report, stores: Stores, bucket: Bucket, folder: Path) -> None:
-    """The same of a bucket: its files, and the records as a journal. The copy is another data root: it gets its own id.
-
-    Args:
-        report: gets a row for each folder.
-        stores: those of the bucket.
-        bucket: the same bucket, with the copy as its folder.
-        folder: the copy.
+    The copy is another data root: it gets its own id.
     """
     root = stores.root
-    records = stores.fetch_records.all()  # before their blobs: a run adds both meanwhile
+    records = stores.fetch_records.all()
     make_folders(folder / root.site.name, folder)
     FetchJournal(folder / root.site.name / JOURNAL).replace(records)
     size = sum(record.line_bytes for record in records)
     report.rows.append(_row("fetch records", len(records), len(records), size))
     _mirror(report, "delays", ((p, n) for p, n in _files(root, root.site) if p.suffix == ".jsonl"), folder, same=_never)
-    for home in (*_stored_folders(root), root.decisions, root.reports):
-        found = [(folder / file.path.relative_to(root.root), file.bytes) for file in stores.objects.files(home)]
-        new = [(path, size) for path, size in found if not (path.exists() and path.stat().st_size == size)]
-        bucket.fetch((path for path, _ in new), fresh=True)
-        report.rows.append(_row(home.name, len(found), len(new), sum(size for _, size in new)))
-
-
-def _stored_folders(root: DataRoot) -> tuple[Path, ...]:
-    return root.blobs, root.vectors, root.derived
 
 
 def _refuse_other_hosts(stores: Stores) -> None:
@@ -131,23 +142,31 @@ def _refuse_data_roots(folder: Path, data: Path) -> None:
             raise BadChoice(f"{folder} is a data root in use (it has {name}/): choose an empty folder, or a backup's")
 
 
-def _kept_tables(cut: Cut) -> list[tuple[Path, str]]:
+class _Tables(NamedTuple):
     """Each table's object, and the fixed name under which the copy holds it."""
+
+    all: list[tuple[Path, str]]
+    intact: list[tuple[Path, str]]
+
+
+def _kept_tables(cut: Cut) -> tuple[_Tables, list[Path]]:
+    """The tables, and those that are damaged: of their step nothing is intact, since its tables belong together."""
     stages = {stage.value for stage in BACKED_UP_STAGES}
-    return [(path, key.name) for key, path in cut.files.items() if key.kind != PACKS and key.stage in stages]
-
-
-def _log_files(root: DataRoot, log: LineLog) -> Iterator[tuple[Path, str]]:
-    yield from _files(root, log.folder)
-    if log.file_before is not None:
-        yield log.file_before, log.file_before.name
+    kept = {key: path for key, path in cut.files.items() if key.kind != PACKS and key.stage in stages}
+    damaged = {key: path for key, path in kept.items() if not (path.is_file() and is_intact_table(path))}
+    steps = {(key.stage, key.partition) for key in damaged}
+    intact = [(path, key.name) for key, path in kept.items() if (key.stage, key.partition) not in steps]
+    return _Tables([(path, key.name) for key, path in kept.items()], intact), list(damaged.values())
 
 
 def _files(root: DataRoot, folder: Path) -> Iterator[tuple[Path, str]]:
     for path in folder.rglob("*") if folder.is_dir() else ():
-        left_out = path.name.startswith(TEMPORARY) or path.suffix in {".lock", ".holder", ".part"} or path.name == KEYS
-        if path.is_file() and not left_out:
+        if path.is_file() and not _is_left_out(path):
             yield path, path.relative_to(root.root).as_posix()
+
+
+def _is_left_out(path: Path) -> bool:
+    return path.name.startswith(TEMPORARY) or path.suffix in {".lock", ".holder", ".part"} or path.name == KEYS
 
 
 def _mirror(
@@ -180,11 +199,6 @@ def _row(what: str, files: int, copied: int, size: int) -> dict[str, Any]:
 
 def _never(_old: os.stat_result, _new: os.stat_result) -> bool:
     return False
-
-
-def _same_size(old: os.stat_result, new: os.stat_result) -> bool:
-    """Enough for files that are named by their content."""
-    return old.st_size == new.st_size
 
 
 def _same_time(old: os.stat_result, new: os.stat_result) -> bool:

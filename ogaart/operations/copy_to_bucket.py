@@ -7,17 +7,14 @@ holds is current, and its publication in service, once all of it is there.
 
 import hashlib
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
-
-import pyarrow.parquet as pq
 
 from ogaart.core.errors import BadChoice
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.core.report import Report
+from ogaart.operations.intact_files import KINDS, FileKind
 from ogaart.operations.preconditions import add_stored_partitions, refuse_while_running
 from ogaart.resources.catalog.generations import HASHES, Generation, Generations
 from ogaart.resources.moderation.line_log import LineLog
@@ -34,75 +31,17 @@ from ogaart.resources.state.facts import Facts, write_fact
 from ogaart.resources.state.locks import hold_everywhere
 from ogaart.resources.state.pointers import Pointers, PointersChanged
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, sync_file, temporary
-from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import changed_files
 from ogaart.resources.storage.lock_names import catalog_lock, copy_lock, services_lock
 from ogaart.resources.storage.locks import Locked, hold_read_only
 from ogaart.resources.storage.objects import OBJECTS, Pointer, named_paths, newest_commits, parsed
-from ogaart.resources.storage.packs import pack_is_as_written
-from ogaart.resources.storage.segments import SegmentDamaged
-from ogaart.resources.storage.vectors import Vectors
 from ogaart.settings import Settings
 
 COLUMNS = ("what", "files", "MB", "copied")
 _KIND_OF_FACT = "copied"
 _AT_ONCE = 16
 """Files that are compared and uploaded at a time."""
-
-
-class _Kind(NamedTuple):
-    folder: str
-    pattern: str
-    is_intact: Callable[[Path], bool]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _is_blob(path: Path) -> bool:
-    return _sha256(path) == path.name
-
-
-def _is_segment(path: Path) -> bool:
-    return _no_error(seal_holds, path) is True
-
-
-def _is_vectors(path: Path) -> bool:
-    """By the seal in it; one of versions that wrote none has the hash of its rows in its name."""
-    holds = _no_error(seal_holds, path)
-    if holds is not None:
-        return holds
-    try:
-        Vectors(path.parent.parent, path.parent.name).segment(path.name)
-        return SEALED not in (pq.read_schema(path).metadata or {})
-    except (SegmentDamaged, ValueError):
-        return False
-
-
-def _is_object(path: Path) -> bool:
-    """By the seal in it; one of versions that wrote none has its hash in its name."""
-    found = parsed(path)
-    holds = _no_error(pack_is_as_written if path.suffix == ".zip" else seal_holds, path)
-    return found is not None and (holds or (holds is None and _sha256(path).startswith(found.commit)))
-
-
-def _no_error(check: Callable[[Path], bool | None], path: Path) -> bool | None:
-    try:
-        return check(path)
-    except ValueError:  # too short to hold a seal
-        return False
-
-
-_KINDS = (
-    _Kind("blobs", "*/*/*", _is_blob),
-    _Kind("vectors", "*/segment-*.parquet", _is_vectors),
-    _Kind("derived", "*/segment-*.parquet", _is_segment),
-    _Kind("objects", "*/*/*", _is_object),
-)
-"""In this order a copy in progress never has a table that refers to what is not there yet."""
 
 
 def copy_to_bucket(settings: Settings, source: Path, *, dry_run: bool = False) -> Report:
@@ -168,7 +107,7 @@ class _Copying:
         records = self._source_records()  # before their blobs: a run that starts meanwhile adds both
         if not self._dry_run and not self._pointers.made():
             self._refuse_others_meanwhile()
-        for kind in _KINDS:
+        for kind in KINDS:
             self._files(kind)
         generation = self._generation()
         if not self._damaged:
@@ -191,7 +130,7 @@ class _Copying:
         copied = "no" if self._dry_run else "yes"
         self._report.rows.append({"what": what, "files": number, "MB": round(size / 1e6, 3), "copied": copied})
 
-    def _files(self, kind: _Kind) -> None:
+    def _files(self, kind: FileKind) -> None:
         root = self._source.root
         stored = {f.path: f.bytes for f in self._objects.files(self._state.folder / kind.folder)}
         new = [

@@ -36,7 +36,7 @@ from ogaart.resources.site.partial_downloads import abandoned, delete_abandoned
 from ogaart.resources.state.locks import hold_all_everywhere
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.derived import DerivedBytes
-from ogaart.resources.storage.lock_names import catalog_lock, step_lock
+from ogaart.resources.storage.lock_names import backup_lock, catalog_lock, step_lock
 from ogaart.resources.storage.schema import EMBEDDINGS
 from ogaart.resources.storage.segments import Segments
 from ogaart.resources.storage.tables import Tables
@@ -126,6 +126,7 @@ def _hold_out_runs(stores: Stores, held: ExitStack) -> Callable[[], None]:
         partitions = []
         refuse_while_processes_run(stores)
     held.enter_context(stores.hold(catalog_lock(stores.root), what="the catalog"))
+    held.enter_context(stores.hold(backup_lock(stores.root), what="the lock of backups and clean-up"))
     partitions = sorted({*partitions, *stores.tables.partitions(EMBEDDINGS)})
     locks = [step_lock(stores.root, Stage.EMBEDDINGS, partition) for partition in partitions]
     return held.enter_context(hold_all_everywhere(stores.state, locks, f"a step of {Stage.EMBEDDINGS}"))

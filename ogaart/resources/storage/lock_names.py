@@ -54,6 +54,11 @@ def copy_lock(root: DataRoot) -> Path:
     return root.locks / "copy-to-bucket.lock"
 
 
+def backup_lock(root: DataRoot) -> Path:
+    """Held by a backup, and by what deletes files that a backup may be about to copy."""
+    return root.locks / "backup.lock"
+
+
 def collection_lock(root: DataRoot, space: str) -> Path:
     """Held by the only writer of a vector space's collection, in whichever home it lives."""
     return root.locks / f"collection-{space}.lock"
