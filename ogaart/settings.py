@@ -40,6 +40,9 @@ def _default_queries() -> Path:
     return here if here.exists() else shipped_file("queries.toml")
 
 
+ESCAPES = "write @ : / ? # in a password as %40 …"
+
+
 class Settings(BaseSettings):
     """All settings; each is one environment variable of the same name in capitals with the prefix ``OGAART_``.
 
@@ -48,7 +51,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="OGAART_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+        env_prefix="OGAART_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     data: Path = Field(Path("data"), description="The data root: the folder that holds all data; one host owns it.")
@@ -215,6 +223,7 @@ class Settings(BaseSettings):
     concurrent_runs: int | None = Field(
         None,
         ge=1,
+        le=1_000,
         description="Runs at a time; unset: what dagster.yaml says, 3. With workers, at least one for each of them.",
     )
     embedding_steps: int | None = Field(
@@ -271,7 +280,7 @@ class Settings(BaseSettings):
         """Accept URLs of PostgreSQL; the message does not repeat the value, which may hold a password."""
         if value is not None and not re.match(r"postgres(ql(\+\w+)?)?://", value.get_secret_value()):
             raise ValueError("expected a URL that begins with postgresql://; unset it to use SQLite in the data root")
-        return _with_port(value)
+        return _with_port(value, written="@")
 
     @field_validator("objects")
     @classmethod
@@ -294,7 +303,7 @@ class Settings(BaseSettings):
             except ValueError:  # the port is not a number, or the brackets of an address do not match
                 valid = False
             if not valid or shown_url(value).count("@") or any(map(str.isspace, value)):
-                raise ValueError("expected a URL such as http://127.0.0.1:6333; write @ : / ? # in a password as %40 …")
+                raise ValueError(f"expected a URL such as http://127.0.0.1:6333; {ESCAPES}")
         return value
 
     @field_validator("qdrant_write_consistency")
@@ -321,7 +330,7 @@ class Settings(BaseSettings):
         """Accept URLs of Redis servers; the message does not repeat the value, which may hold a password."""
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("expected the URL of a Redis server, such as redis://127.0.0.1:6379/0")
-        return _with_port(value)
+        return _with_port(value, written="/#")
 
     @field_validator("dagster_database")
     @classmethod
@@ -329,7 +338,7 @@ class Settings(BaseSettings):
         """Accept what Dagster can open: with the bare scheme, SQLAlchemy would choose another driver."""
         if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
             raise ValueError("expected a URL that begins with postgresql+psycopg2://")
-        return _with_port(value)
+        return _with_port(value, written="@")
 
     @field_validator("contact")
     @classmethod
@@ -368,16 +377,20 @@ class Settings(BaseSettings):
             yield name, shown_url(value) if isinstance(value, str) else value
 
 
-def _with_port(value: SecretStr | None) -> SecretStr | None:
+def _with_port(value: SecretStr | None, *, written: str = "") -> SecretStr | None:
     """Refuse a URL whose port is not a number, on which the library that opens it would fail in its own way.
 
-    A password may hold any sign: the host begins after the last ``@`` before the query.
+    A password may hold any other sign: the host begins after the last ``@`` before the query.
+
+    Args:
+        value: the URL.
+        written: signs that the library takes for the end of the password, unless they are written as ``%40`` and so on.
     """
     if value is not None:
-        authority = value.get_secret_value().partition("://")[2].partition("?")[0].rpartition("@")[2].partition("/")[0]
-        found = _HOST_AND_PORT.fullmatch(authority)
-        if found is None or int(found[1] or 1) not in range(1, 65_536):
-            raise ValueError("expected a host and, after a colon, a port from 1 to 65535")
+        before, _, after = value.get_secret_value().partition("://")[2].partition("?")[0].rpartition("@")
+        found = _HOST_AND_PORT.fullmatch(after.partition("/")[0])
+        if found is None or int(found[1] or 1) not in range(1, 65_536) or any(sign in before for sign in written):
+            raise ValueError(f"expected a host and, after a colon, a port from 1 to 65535; {ESCAPES}")
     return value
 
 
