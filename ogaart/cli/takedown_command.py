@@ -33,4 +33,10 @@ def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool
         if value is None or not reason:
             raise click.UsageError(f"name the {what} and the reason: ogaart block {what} VALUE --reason '…'")
         done = takedown.block(settings, what, value, reason, lift=lift)
-        finish(Report(("what", "value", "lifted", "pictures", "reason"), rows=[asdict(done)]), as_json=as_json)
+        report = Report(("what", "value", "lifted", "pictures", "reason"), rows=[asdict(done)])
+        if not done.pictures and not lift:
+            report.notes.append(
+                f"No published picture is concerned: if there should be one, check how {done.value!r} is written. The "
+                "decision holds for what is published later."
+            )
+        finish(report, as_json=as_json)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import click
 
+from ogaart.core.errors import BadChoice
 from ogaart.core.image_ids import parse_image_id
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.moderation.line_log import lines_of
 from ogaart.resources.moderation.takedowns import Kind, decide, decision_lines, read_decisions
+from ogaart.resources.platform import Stores
+from ogaart.resources.publications.publications import Publications
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.search.filters import Filters
 from ogaart.search.store.serving_store import ServingStore
@@ -50,11 +53,15 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
         lift: revoke it.
 
     Raises:
+        BadChoice: this host of a bucket has no copy of a publication, by which names are read: a decision would be
+            recorded that hides nothing.
         click.UsageError: a picture is named by something that is neither.
     """
     root = DataRoot.of(settings)
-    decisions = lines_of(settings, root.decisions)
     generation = Generations(root.generations).current()
+    if generation is None and not lift and not (what == "pixels" and _HASH.fullmatch(given.strip().lower())):
+        _refuse_unknown_names(settings)
+    decisions = lines_of(settings, root.decisions)
     store = ServingStore(generation.path, generation.number) if generation is not None else None
     try:
         value = _value(store, open_site(settings), what, given)
@@ -70,6 +77,17 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
         if store is not None:
             store.close()
     return TakedownResult(what, value, lift, pictures, reason)
+
+
+def _refuse_unknown_names(settings: Settings) -> None:
+    if settings.objects is None:
+        return
+    with closing(Stores(settings)) as stores:
+        if Publications(stores.state, stores.objects).number_in_service():
+            raise BadChoice(
+                f"{settings.data} has no copy of the publication in service, by which names and ids are read: run "
+                "`ogaart block` where `ogaart publish` or `ogaart serve` runs, or name pixels by their pixel_sha256"
+            )
 
 
 def listing(settings: Settings) -> list[dict[str, str]]:

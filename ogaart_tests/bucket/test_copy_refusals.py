@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from ogaart.core.errors import BadChoice
 from ogaart.core.exit_codes import EXIT_DAMAGED
 from ogaart.operations.copy_to_bucket import copy_root
+from ogaart.operations.takedown import block, listing
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.objects.bucket import Bucket
 from ogaart.resources.objects.store import ObjectsRefused
@@ -174,3 +175,19 @@ def test_vectors_of_the_first_version_are_copied_where_the_hash_in_their_name_co
     assert copy(source, hosts[0]) == 0
     stored = {file.path.name for file in bucket_of(hosts[0]).files(hosts[0].data / "vectors")}
     assert stored == {path.name for path in source.vectors.glob("*/segment-*")}
+
+
+@pytest.mark.slow
+def test_a_host_without_a_copy_of_the_publication_blocks_nothing_by_name(
+    source: DataRoot, hosts: tuple[Settings, Settings]
+) -> None:
+    """It cannot tell how an author is spelled, or what an entry is called now: its decision would hide nothing."""
+    one, two = hosts
+    assert copy(source, one) == 0
+
+    for what, value in (("author", "kenney"), ("entry", "tanks")):
+        with pytest.raises(BadChoice, match="no copy of the publication in service"):
+            block(two, what, value, "asked for", lift=False)  # type: ignore[arg-type]
+    block(two, "pixels", "a" * 64, "asked for", lift=False)
+
+    assert [row["value"] for row in listing(one)] == ["a" * 64]

@@ -64,6 +64,16 @@ def test_a_picture_that_nothing_names_is_refused(data: Path, text: str) -> None:
     assert "neither a published image_id nor a pixel_sha256" in done.output
 
 
+def test_a_name_that_no_published_picture_has_is_told(data: Path) -> None:
+    """It may be misspelled: then it would hide nothing, and nobody would know."""
+    misspelled = run(data, "author", "Kenny", "--reason", "x")
+    known = run(data, "author", "kenney", "--reason", "x")
+    lifted = [run(data, "author", name, "--lift", "--reason", "x") for name in ("Kenny", "Kenney")]
+
+    assert "check how 'Kenny' is written" in str(misspelled["notes"])
+    assert [found["notes"] for found in (known, *lifted)] == [[], [], []]
+
+
 def test_a_decision_needs_a_reason(data: Path) -> None:
     done = CliRunner().invoke(main, ["block", "author", "Kenney"], env={"OGAART_DATA": str(data)})
 
