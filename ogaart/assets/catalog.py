@@ -14,7 +14,7 @@ from ogaart.pipeline.progress import Progress
 from ogaart.pipeline.run_records import run_rows
 from ogaart.pipeline.step import OWNERS, STORED, column_lineage_of, described
 from ogaart.pipeline.step_needs import asset_tags, step_tags
-from ogaart.resources.catalog.generations import Generation, Generations
+from ogaart.resources.catalog.generations import HASHES, Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import (
     CATALOG_VERSION,
@@ -30,6 +30,7 @@ from ogaart.resources.index.reconciliation import Reconciled
 from ogaart.resources.platform import Platform
 from ogaart.resources.publications.mirror import FileDamaged, PublicationMirror
 from ogaart.resources.publications.publications import Publications
+from ogaart.resources.storage.file_hashes import changed_files
 from ogaart.resources.storage.lock_names import catalog_lock
 
 COUNTED_AGAIN = """SELECT (SELECT count(*) FROM entries) AS entries, count(*) AS images,
@@ -79,8 +80,10 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         inputs = inputs_digest(stores)
         unchanged = newest and inputs_of(newest[0]) == inputs and not audits_failed(newest[0])
         unchanged = unchanged and server_holds(stores, newest[0])
-        if unchanged and (lost := list(newest[0].lost_files(remote=stores.objects.remote).items())):
-            context.log.warning("generation %d is made again: %s: %s", newest[0].number, *lost[0])
+        lost = list(newest[0].lost_files(remote=stores.objects.remote).items()) if unchanged else []
+        changed = _changed_before_service(generations, newest[0]) if unchanged else []
+        if lost or changed:
+            context.log.warning("generation %d is made again: %s: %s", newest[0].number, *[*lost, *changed][0])
             unchanged = False
         if unchanged and REBUILD not in context.run.tags:
             context.log.info("nothing changed since generation %d", newest[0].number)
@@ -91,11 +94,24 @@ def catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materia
         building = generations.begin(after=max(last, HistoryFiles(stores.root.history).last()))
         try:
             runs = runs_table(context.instance, stores.root.dagster, context.run_id)
-            generation, done = build(stores, building, inputs, runs, full=REBUILD in context.run.tags)
+            full = bool(changed) or REBUILD in context.run.tags
+            generation, done = build(stores, building, inputs, runs, full=full)
         except BaseException:
             building.abandon()
             raise
     return dg.MaterializeResult(metadata=column_lineage_of(context) | _metadata(generation, RowState.NEW, done))
+
+
+def _changed_before_service(generations: Generations, newest: Generation) -> list[tuple[Path, str]]:
+    """The files of a generation that are not as they were written, where it was never in service.
+
+    A run was killed, or its checks have failed, before the switch: it would be put in service as it is. Of one in
+    service ``ogaart verify`` tells.
+    """
+    current = generations.replaceable()
+    if current is not None and current.number == newest.number:
+        return []
+    return changed_files(newest.path, newest.path / HASHES)
 
 
 def runs_table(instance: dg.DagsterInstance, home: Path, publishing: str) -> pa.Table:

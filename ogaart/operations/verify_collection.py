@@ -105,14 +105,24 @@ def _left_out(stores: Stores, space: str) -> set[int]:
 
 
 def _published(stores: Stores, space: str) -> set[int]:
+    """The points that the collection must have: those in service, without what a newer generation has left out.
+
+    A run that was killed before the switch has deleted these, and the next one goes on from there.
+    """
     current = _current(stores)
     if current is None or current.manifest.get("space") != space:
         return set()
+    newer = [found for found in Generations(stores.root.generations).all() if found.number > current.number]
+    same_space = [current, *(found for found in newer if found.manifest.get("space") == space)]
     try:
-        with duckdb.connect(str(current.catalog), read_only=True) as con:
-            return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
+        return set.intersection(*map(_indexed, same_space))
     except duckdb.Error:
         return set()  # the check of the publication reports the cause
+
+
+def _indexed(generation: Generation) -> set[int]:
+    with duckdb.connect(str(generation.catalog), read_only=True) as con:
+        return {number for (number,) in con.execute("SELECT image_id FROM images WHERE indexed").fetchall()}
 
 
 def _current(stores: Stores) -> Generation | None:
