@@ -330,7 +330,10 @@ class Settings(BaseSettings):
         """Accept URLs of Redis servers; the message does not repeat the value, which may hold a password."""
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("expected the URL of a Redis server, such as redis://127.0.0.1:6379/0")
-        return _with_port(value, written="/#")
+        found = _with_port(value, written="/#")
+        if found is not None and not re.fullmatch(r"/?|/\d+", urlsplit(found.get_secret_value()).path):
+            raise ValueError("expected the number of a Redis database after the port, such as redis://127.0.0.1:6379/0")
+        return found
 
     @field_validator("dagster_database")
     @classmethod

@@ -106,14 +106,27 @@ def test_a_port_that_is_not_one_is_refused_before_a_library_stumbles_over_it(nam
         assert said.startswith(f"OGAART_{name.upper()}=***: expected a host and, after a colon, a port from 1 to 65535")
         assert SECRET not in str(refused.value)
 
+    database = "0" if name == "celery_broker" else "x"
     for rest in (
-        f"me:{SECRET}:@127.0.0.1:5432/x",
-        "host/x?host=/run",
-        "/x?host=/run/postgresql",
+        f"me:{SECRET}:@127.0.0.1:5432/{database}",
+        f"host/{database}?host=/run",
+        f"/{database}?host=/run/postgresql",
         "[::1]:6379/0",
         "h:",
     ):
         Settings(**{name: f"{URLS[name]}://{rest}"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["/broker", "/0/1", "/-1", "/ 1"])
+def test_a_redis_database_is_a_number(path: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(celery_broker=f"redis://me:{SECRET}@127.0.0.1:6379{path}")  # type: ignore[arg-type]
+
+    said = what_is_wrong(refused.value)
+    assert said.startswith("OGAART_CELERY_BROKER=***: expected the number of a Redis database after the port")
+    assert SECRET not in said + str(refused.value)
+    for rest in ("", "/", "/0", "/15?ssl_cert_reqs=none"):
+        Settings(celery_broker=f"redis://127.0.0.1:6379{rest}")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

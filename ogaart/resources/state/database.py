@@ -5,6 +5,7 @@ be made again from the objects, or from journals, under the data root.
 """
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,8 @@ _OTHER_LAYOUT = frozenset({"42P01", "42P07", "42703"})
 """PostgreSQL's codes for a table or column that is missing, and for one that is there already."""
 _UNREADABLE = frozenset({"XX001", "XX002", "58P01"})
 """The same for pages, indices and files of its own that are damaged or missing."""
+_NO_DATABASE = re.compile(r'database "(.+)" does not exist')
+"""How PostgreSQL refuses a connection to a database that was not made: it has no code."""
 _WRITES = "ogaart_writes"
 _SYNCED = "ogaart_synced"
 
@@ -241,7 +244,9 @@ class StateDatabase:
                     f"{self.where}: {first}: the server's own files are damaged: restore it, or name an empty database "
                     "in OGAART_DATABASE_URL, whose rows are made again from what else is stored"
                 ) from cause
-            raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}") from cause
+            made = _NO_DATABASE.search(first)
+            way_out = f": make it, such as by `createdb {made[1]}`" if made is not None else ""
+            raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}{way_out}") from cause
 
 
 def is_made(state: StateDatabase, name: str) -> bool:

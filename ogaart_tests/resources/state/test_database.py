@@ -195,6 +195,16 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_database_that_was_not_made_is_refused_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
+    url = SecretStr(postgres.fresh("made").replace("made", "not-made"))
+
+    with closing(StateDatabase(Settings(data=tmp_path, database_url=url))) as state, pytest.raises(StateRefused) as no:
+        positions(state)
+
+    assert str(no.value).endswith('database "not-made" does not exist: make it, such as by `createdb not-made`')
+
+
+@pytest.mark.slow
 def test_a_database_of_another_data_root_is_refused_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
     url = SecretStr(postgres.fresh("shared"))
     first, second = (Settings(data=tmp_path / name, database_url=url) for name in ("first", "second"))
