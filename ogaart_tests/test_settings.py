@@ -120,13 +120,13 @@ def test_a_port_that_is_not_one_is_refused_before_a_library_stumbles_over_it(nam
 @pytest.mark.parametrize("path", ["/broker", "/0/1", "/-1", "/ 1"])
 def test_a_redis_database_is_a_number(path: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(celery_broker=f"redis://me:{SECRET}@127.0.0.1:6379{path}")  # type: ignore[arg-type]
+        Settings(celery_broker=f"redis://me:{SECRET}@127.0.0.1:6379{path}")
 
     said = what_is_wrong(refused.value)
     assert said.startswith("OGAART_CELERY_BROKER=***: expected the number of a Redis database after the port")
     assert SECRET not in said + str(refused.value)
     for rest in ("", "/", "/0", "/15?ssl_cert_reqs=none"):
-        Settings(celery_broker=f"redis://127.0.0.1:6379{rest}")  # type: ignore[arg-type]
+        Settings(celery_broker=f"redis://127.0.0.1:6379{rest}")
 
 
 @pytest.mark.parametrize(
