@@ -106,6 +106,18 @@ def content(folder: Path, copies: int) -> DemoContent:
     return found
 
 
+def settings_of(database: str, redis: Redis, workers: int, queries: Path) -> dict[str, str]:
+    """The environment of a platform with so many workers, and as many runs at a time."""
+    return {
+        "OGAART_DAGSTER_DATABASE": database,
+        "OGAART_EXECUTOR": "celery",
+        "OGAART_CELERY_BROKER": redis.url,
+        "OGAART_CONCURRENT_RUNS": str(workers),
+        "OGAART_EMBEDDING_STEPS": str(workers),
+        "OGAART_QUERIES": str(queries),
+    }
+
+
 def measure(
     folder: Path,
     site: DemoContent,
@@ -136,14 +148,7 @@ def measure(
     redis = Redis(folder / "redis")
     with ExitStack() as stack:
         stack.callback(redis.stop)
-        values = {
-            "OGAART_DAGSTER_DATABASE": stack.enter_context(postgres()),
-            "OGAART_EXECUTOR": "celery",
-            "OGAART_CELERY_BROKER": redis.url,
-            "OGAART_CONCURRENT_RUNS": str(workers),
-            "OGAART_EMBEDDING_STEPS": str(workers),
-            "OGAART_QUERIES": str(queries),
-        }
+        values = settings_of(stack.enter_context(postgres()), redis, workers, queries)
         world = stack.enter_context(open_world(folder, served, **values))
         ui = stack.enter_context(dagster_ui(world))
         instance = stack.enter_context(open_instance(world.settings))

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
 
-from benchmarks.scale.cluster import QUEUES, content
+from benchmarks.scale.cluster import QUEUES, content, settings_of
 from benchmarks.scale.cpu_seconds import CPUSeconds
 from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.stages import PARTITION_STAGES, SITE_STAGES
@@ -76,14 +76,7 @@ def spread(folder: Path, *, workers: int, partitions: int, first: bool = False) 
     redis = Redis(scratch / "redis")
     with ExitStack() as stack:
         stack.callback(redis.stop)
-        values = {
-            "OGAART_DAGSTER_DATABASE": stack.enter_context(postgres()),
-            "OGAART_EXECUTOR": "celery",
-            "OGAART_CELERY_BROKER": redis.url,
-            "OGAART_CONCURRENT_RUNS": str(workers),
-            "OGAART_EMBEDDING_STEPS": str(workers),
-            "OGAART_QUERIES": str(queries),
-        }
+        values = settings_of(stack.enter_context(postgres()), redis, workers, queries)
         served = ChangingSite(delay=0.0, per_page=1, site=site)
         world = stack.enter_context(open_world(scratch, served, **values))
         keys = _crawl(world, partitions)

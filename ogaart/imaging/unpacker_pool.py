@@ -123,7 +123,7 @@ class UnpackerPool:
                         yield begun.popleft()
                 yield from begun
             finally:
-                stop.set()  # nobody takes what is left
+                stop.set()  # what is left is not taken
 
     def _run(self, request: UnpackRequest, members: queue.Queue[UnpackedMember | None], stop: threading.Event) -> None:
         """Unpack a file, in a thread; its end, whatever it is, is None in the queue."""

@@ -65,7 +65,7 @@ def backup(settings: Settings, folder: Path) -> Report:
 
 @contextmanager
 def _clean_up_kept_out(stores: Stores) -> Iterator[None]:
-    """Keep what deletes files from beginning; a data root that this process cannot write nobody cleans up from here."""
+    """Refuse what deletes files meanwhile; in a data root that this process cannot write, none does from here."""
     lock, what = backup_lock(stores.root), "the lock of backups and clean-up"
     held: AbstractContextManager[None]
     if not stores.root.writable:

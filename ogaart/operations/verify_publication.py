@@ -119,6 +119,6 @@ def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:
             with closing(sqlite3.connect(immutable(layer.path), uri=True)) as words:
                 [(answer,)] = words.execute("PRAGMA integrity_check(1)").fetchall()
             failed += [] if answer == "ok" else [(layer.path.name, str(answer))]
-        return failed + [(a.name, a.message) for a in audit(stores, current, None, anew=True) if not a.passed]
+        return failed + [(a.name, a.message) for a in audit(stores, current, None, again=True) if not a.passed]
     except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
         return [(type(cause).__name__, str(cause))]

@@ -36,6 +36,6 @@ class KeptOpen:
         return found
 
     def close(self) -> None:
-        """Close everything: whoever needs something next opens it again."""
+        """Close everything: the next partition that needs it opens it again."""
         self._kept.clear()
         self._open.close()

@@ -1,4 +1,4 @@
-"""What several partitions of a run share is opened once, and anew after a partition that failed."""
+"""What several partitions of a run share is opened once, and again after a partition that failed."""
 
 import logging
 from pathlib import Path

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.imaging.identity import image_id
+from ogaart.resources.catalog.eligible import published_ids
 from ogaart.resources.catalog.generations import AuditRow, Generation
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import VectorIndex
@@ -78,11 +79,6 @@ def run_audits(
             audit_words(generation, published),
             audit_losses(con, previous),
         ]
-
-
-def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
-    """(N,) rising: what the collection holds according to a catalog."""
-    return _ids(con, "SELECT image_id FROM images WHERE indexed ORDER BY image_id")
 
 
 def ids_of(index: VectorIndex) -> NDArray[np.int64]:

@@ -232,21 +232,21 @@ def audits_failed(generation: Generation) -> bool:
     return any(not audit["passed"] for audit in generation.audits)
 
 
-def audit(stores: Stores, generation: Generation, current: Generation | None, *, anew: bool = False) -> list[Audit]:
+def audit(stores: Stores, generation: Generation, current: Generation | None, *, again: bool = False) -> list[Audit]:
     """Run every audit on a finished generation and the collection it is published with.
 
     Args:
         stores: the stores.
         generation: the generation.
         current: the generation in service.
-        anew: look at the points again, although the generation's checks have.
+        again: look at the points again, although the generation's checks have.
     """
     space = space_of(generation)
     vectors = Vectors(stores.root.vectors, space.name)
     if stores.settings.qdrant_url is not None:
         with Collection(stores, space).writer() as index:
             return run_audits(generation, index, vectors=vectors, previous=current)
-    points = None if anew else audited_points(generation)
+    points = None if again else audited_points(generation)
     if points is not None:
         return run_audits(generation, None, vectors=vectors, previous=current, points=points)
     index = open_index(stores.settings, generation.index, space.name, space.dimension, read_only=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import duckdb
 
-from ogaart.resources.catalog.audits import Audit, audit_points, audit_rights, ids_of, new_pixels, published_ids
+from ogaart.resources.catalog.audits import Audit, audit_points, audit_rights, ids_of, new_pixels
+from ogaart.resources.catalog.eligible import published_ids
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, lost_lately, rows_of

@@ -48,6 +48,7 @@ def write_subjects(
     Returns:
         How many there are.
     """
+    # Here, since it loads DuckDB, which the search service does without.
     from ogaart.resources.catalog.eligible import pixels_of, published_ids
 
     images = published_ids(con)
