@@ -11,7 +11,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ogaart.likeness.grids import COMMON_SIZES, LEAST, Steps, size_of_touching, squared, steps_between, steps_of_seams
 
@@ -267,6 +266,8 @@ def _runs(filled: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _loose(shown: NDArray[np.bool_]) -> Sheet | None:
     """Drawings that touch no other; specks beside them count to none."""
+    from scipy import ndimage  # here, since every process of a run would load it for half a second
+
     labels, count = ndimage.label(ndimage.binary_dilation(shown, np.ones((3, 3), bool)), np.ones((3, 3), int))
     if not _LOOSE <= count <= 4 * MAX_CELLS:
         return None

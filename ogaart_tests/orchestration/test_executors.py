@@ -80,9 +80,10 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch: p
         require_extra("celery")
 
 
-def test_engines_are_imported_only_where_a_setting_names_them(tmp_path: Path) -> None:
+def test_the_graph_loads_without_other_engines_and_without_what_workers_compute_with(tmp_path: Path) -> None:
     program = (
-        "import sys, ogaart.definitions as d; d.build_definitions(); print({'celery', 'kubernetes'} & set(sys.modules))"
+        "import sys, ogaart.definitions as d; d.build_definitions();"
+        "print({'celery', 'kubernetes', 'scipy', 'torch'} & set(sys.modules))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OGAART_")}
 
