@@ -30,6 +30,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_unconfigure() -> None:
+    """Let Python take apart what was frozen: else DuckDB reports each of its types as leaked."""
+    gc.unfreeze()
+
+
 LONGEST = ("test_short", "test_changing_site", "test_renamed_entries", "test_dagster_operations")
 """Test modules that take minutes: they begin first, so that no worker waits for another at the end."""
 _DEMO = re.compile(r"\b(demo_world|copied|first_requests)\b")
