@@ -110,6 +110,11 @@ class Projection:
         return np.concatenate([block.scale for block in self.blocks])
 
     @cached_property
+    def steps(self) -> Matrix:
+        """(d,) float32: what 1 stands for in each number of an int8 vector."""
+        return np.asarray(self.scales / 127, np.float32)
+
+    @cached_property
     def name(self) -> str:
         """``fused-`` and the hash of the content: vectors of one name are comparable."""
         digest = hashlib.sha256(f"{FORMAT} {self.space} {self.parts}".encode())
@@ -156,7 +161,9 @@ class Projection:
 
     def restore(self, quantised: NDArray[np.int8]) -> Matrix:
         """Fused vectors from int8."""
-        return np.asarray(quantised.astype(np.float32) * (self.scales / 127), np.float32)
+        restored = quantised.astype(np.float32)
+        restored *= self.steps
+        return restored
 
     def to_bytes(self) -> bytes:
         """The file's content; the same for the same projection."""

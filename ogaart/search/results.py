@@ -184,7 +184,7 @@ class EntryJson(NamedTuple):
 
     Attributes:
         fields: the fields of a hit up to when its page was read.
-        columns: every other served column of the entry.
+        columns: every other served column of the entry, each after a comma.
     """
 
     fields: bytes
@@ -198,7 +198,7 @@ class HitJson(NamedTuple):
         entry: what it shares with the other hits of its entry.
         fields: its own fields up to its hash, without braces.
         places: the list of its places.
-        columns: every other served column of the picture, without braces.
+        columns: every other served column of the picture, each after a comma.
         elsewhere: further images of the same pixels, which its places name.
     """
 

@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from cachetools import LRUCache
@@ -28,8 +27,7 @@ _COMPARED, _NEAR_COPIES, _COPY = 60, 20, 0.9  # pictures compared with all, and 
 _REMEMBERED = 64  # weights
 
 
-@dataclass(frozen=True)
-class FusedHit:
+class FusedHit(NamedTuple):
     """A picture found: its score, -1 to 1, and the cosine of each block with the query's."""
 
     image_id: int
@@ -148,7 +146,7 @@ class FusedIndex:
             return [[] for _ in directions]
         best = self._scan.best(directions, weights, allowed, count, scores)
         return [
-            self._exact(direction, weights, self._places[rows], limit)
+            self._exact(direction, weights, self._scan.stored(rows), self.ids[self._places[rows]], limit)
             for direction, rows in zip(directions, best, strict=True)
         ]
 
@@ -157,17 +155,24 @@ class FusedIndex:
         wanted = np.unique(np.asarray(ids, np.int64))
         first, end = (np.searchsorted(self.ids, wanted, side) for side in ("left", "right"))  # with and without ground
         rows = np.concatenate([np.arange(*span) for span in zip(first, end, strict=True)] or [np.zeros(0, np.int64)])
-        return {hit.image_id: hit for hit in self._exact(direction, weights, rows, len(rows))}
+        found = self._exact(direction, weights, self._rows[rows], self.ids[rows], len(rows))
+        return {hit.image_id: hit for hit in found}
 
-    def _exact(self, direction: Matrix, weights: Weights, rows: NDArray[np.int64], limit: int) -> list[FusedHit]:
-        rows = np.sort(rows)
-        stored = self.projection.restore(self._rows[rows])
+    def _exact(
+        self,
+        direction: Matrix,
+        weights: Weights,
+        rows: NDArray[np.int8],
+        ids: NDArray[np.int64],
+        limit: int,
+    ) -> list[FusedHit]:
+        """The best of some rows (N, d), each that of one of the ``ids``; of several of one picture the best."""
+        stored = self.projection.restore(rows)
         cosines = {
             name: np.asarray(stored[:, place] @ direction[place], np.float32)
             for name, place in self.projection.places.items()
         }
         scores = fusion.fused_score(cosines, weights)
-        ids = self.ids[rows]
         order = np.lexsort((ids, -scores))
         _, first = np.unique(ids[order], return_index=True)
         order = order[np.sort(first)][:limit]  # the best row of each picture, in the order of the scores

@@ -57,15 +57,15 @@ class FusedScan:
         scores = scores or Scores()
         if scores.rows is None and np.count_nonzero(allowed) <= max(len(allowed) // _SHARE, self._few, count):
             compared = np.flatnonzero(allowed)
-            scans = _products(queries, self._stored(compared)).reshape(shape)
+            scans = _products(queries, self.stored(compared)).reshape(shape)
             return [compared[_best_of(one, np.ones(len(compared), np.bool_), count)] for one in scans]
         if scores.rows is None:
             found = np.concatenate([_products(queries, values) for values in self._blocks], axis=1)
             scores.rows = found.reshape(shape)
         return [_best_of(one, allowed, count) for one in scores.rows]
 
-    def _stored(self, rows: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Some rows, which rise."""
+    def stored(self, rows: NDArray[np.int64]) -> NDArray[np.int8]:
+        """Some rows, which rise: (N, d) int8."""
         found, start = [], 0
         for values in self._blocks:
             here = slice(*np.searchsorted(rows, [start, start + len(values)]))
@@ -106,7 +106,7 @@ def _queries(projection: Projection, directions: Matrix, ways: Sequence[Mapping[
         total = sum(weight for name, weight in weights.items() if name in projection.places)
         for name, place in projection.places.items():
             queries[:, nth, place] = directions[:, place] * np.float32(weights.get(name, 0.0) / max(total, 1e-9))
-    queries *= projection.scales / np.float32(127)
+    queries *= projection.steps
     return queries.reshape(-1, projection.dimension)
 
 

@@ -124,7 +124,7 @@ def read_kinship(store: ServingStore, hit: Hit, blocked: Collection[int] = froze
 
 def frames_with(store: ServingStore, ids: Sequence[int]) -> frozenset[int]:
     """The frames of the animations of some pictures, these among them; empty in a publication that does not know."""
-    if not store.knows_kinship:
+    if not store.knows_kinship or not any(brief.animation_id is not None for brief in store.briefs(ids).values()):
         return frozenset()
     rows = store.select_whole(
         "SELECT DISTINCT f.image_id FROM frames AS f JOIN frames AS own USING (animation_id)"

@@ -254,7 +254,7 @@ class PictureSearch(Search):
                 ranked = with_kin(self._with_found_parts(ranked), self._copies, self._frames)
             else:
                 # Later rounds are not compared by signature: they stay behind what was.
-                ranked = [replace(r, score=min(r.score or 0.0, ceiling)) for r in ranked]
+                ranked = [r._replace(score=min(r.score or 0.0, ceiling)) for r in ranked]
             if ranked:
                 ceiling = ranked[-1].score or 0.0
             self._take(ranked)
@@ -318,16 +318,16 @@ class PictureSearch(Search):
         if later:
             reference = None
         rows, known = self.store.signatures(ids if reference is not None else [])
-        sides = {image_id: brief.side for image_id, brief in self._known(ids).items()}
+        briefs = self._known(ids)  # which known copies are found among, whether they are compared or not
         return rank(
             points,
-            sides,
+            {image_id: brief.side for image_id, brief in briefs.items()} if reference is not None else {},
             reference,
             rows,
             known,
             self._subjects(ids) if reference is not None else None,
             self.store.palettes,
-            self._cosines,
+            self._cosines if reference is not None else None,
             compares=self._compares,
             typical=self._similar,
             share=self.candidates.closeness_share if self._copies_first else 0.0,
@@ -351,7 +351,7 @@ class PictureSearch(Search):
         for image_id in unseen:
             one = self.ranked[image_id]
             relation = Relation.NEAR if image_id in copies else one.relation
-            self.ranked[image_id] = replace(one, relation=relation, unseen=False)
+            self.ranked[image_id] = one._replace(relation=relation, unseen=False)
 
     def _subjects(self, ids: Sequence[int]) -> Subjects:
         return Subjects(*self.store.subjects.find(np.asarray(ids, np.int64)))

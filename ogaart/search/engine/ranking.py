@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,7 @@ _COPIES, _FRAMES = (0.98, 0.01), (0.9, 0.08)
 FITTED = 20  # nearest points into whose parts the query is fitted: a crop's source is nearly always among them
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A point, its likeness from 0 to 1, and its relation to the query; None in a search without pictures.
 
     ``subject`` tells whether the query was nearest to it without its ground; ``unseen`` that miniatures, which tell
@@ -268,7 +268,7 @@ def with_parts(nearest: Sequence[Ranked], parts: Mapping[int, tuple[float, Relat
             best[image_id] = Ranked(image_id, score, relation)
         elif known.relation is not Relation.NEAR or relation is Relation.NEAR:
             kept = known.relation if relation is Relation.SIMILAR and known.relation is Relation.PART else relation
-            best[image_id] = replace(known, score=max(score, known.score or 0.0), relation=kept)
+            best[image_id] = known._replace(score=max(score, known.score or 0.0), relation=kept)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))
 
 
@@ -280,12 +280,14 @@ def with_kin(nearest: Sequence[Ranked], copies: Collection[int], frames: Collect
         copies: images that the publication knows to be copies of the query, at whatever size.
         frames: images that numbered names and near pixels prove to be frames of one animation with the query.
     """
+    if not copies and not frames:
+        return list(nearest)
     moved: list[Ranked] = []
     for one in nearest:
         least = _COPIES if one.image_id in copies else _FRAMES if one.image_id in frames else None
         score = one.score or 0.0
-        moved.append(one if least is None else replace(one, score=max(score, least[0] + least[1] * score)))
-    return sorted(moved, key=lambda one: -(one.score or 0.0)) if copies or frames else moved
+        moved.append(one if least is None else one._replace(score=max(score, least[0] + least[1] * score)))
+    return sorted(moved, key=lambda one: -(one.score or 0.0))
 
 
 def with_cells(nearest: Sequence[Ranked], cells: Mapping[int, tuple[float, Relation]]) -> list[Ranked]:
@@ -302,5 +304,5 @@ def with_cells(nearest: Sequence[Ranked], cells: Mapping[int, tuple[float, Relat
             kept = known is not None and known.relation is Relation.NEAR
             best[image_id] = Ranked(image_id, score, Relation.NEAR if kept else relation)
         elif relation is Relation.PART and known.relation in (Relation.SIMILAR, Relation.UNLIKE):
-            best[image_id] = replace(known, relation=relation)
+            best[image_id] = known._replace(relation=relation)
     return sorted(best.values(), key=lambda one: -(one.score or 0.0))

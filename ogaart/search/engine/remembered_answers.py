@@ -57,8 +57,9 @@ class RememberedAnswers:
 
     def known(self, query: SearchQuery, blocked: frozenset[int], wanted: int) -> RankedAnswer | None:
         """The answer to a query, whichever page of it, if so many hits are known to be all that it needs."""
+        key = _whole(query), blocked
         with self._lock:
-            answers = self._answers.get((_whole(query), blocked), ())
+            answers = self._answers.get(key, ())
         return next((answer for answer in answers if answer.ends_with(wanted)), None)
 
     def keep(self, query: SearchQuery, blocked: frozenset[int], answer: RankedAnswer) -> None:

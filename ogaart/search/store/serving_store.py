@@ -3,9 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,7 @@ from ogaart.search.store.remembered_hits import MOST_WRITTEN, RememberedHits
 from ogaart.words.index import WordIndex
 
 
-@dataclass(frozen=True)
-class Brief:
+class Brief(NamedTuple):
     """The little that ranking and folding need of an image."""
 
     image_id: int

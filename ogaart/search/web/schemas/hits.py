@@ -1,6 +1,6 @@
 """A picture of an entry, with every occurrence of it, and the columns that the tables declare as served."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import pyarrow as pa
@@ -120,7 +120,7 @@ _ENTRY_COLUMNS = frozenset(column.served_name for column in ENTRIES.served)
 
 
 def hit_fields(hit: Hit, base: str = "") -> dict[str, Any]:
-    """The fields of a hit's record, in its order; ``write_hit`` writes the same as JSON.
+    """The fields of a hit's record, in its order; ``write_hits`` writes the same as JSON.
 
     Args:
         hit: the picture.
@@ -197,7 +197,7 @@ def _rounded(why: Mapping[str, float]) -> dict[str, float]:
 
 def entry_json(hit: Hit) -> EntryJson:
     """Write what a hit shares with the others of its entry."""
-    return EntryJson(to_json(_entry_fields(hit))[1:-1], to_json(_columns(hit, of_entry=True))[1:-1])
+    return EntryJson(to_json(_entry_fields(hit))[1:-1], _further(_columns(hit, of_entry=True)))
 
 
 def hit_json(hit: Hit, entry: EntryJson) -> HitJson:
@@ -206,59 +206,69 @@ def hit_json(hit: Hit, entry: EntryJson) -> HitJson:
         entry,
         to_json(_picture_fields(hit))[1:-1],
         to_json([occurrence_fields(place) for place in hit.places]),
-        to_json(_columns(hit, of_entry=False))[1:-1],
+        _further(_columns(hit, of_entry=False)),
         tuple([place.image_id for place in hit.places if place.image_id != hit.image_id]),
     )
 
 
+def _further(columns: dict[str, Any]) -> bytes:
+    """Columns that follow others: each after a comma."""
+    return b",%b" % to_json(columns)[1:-1] if columns else b""
+
+
 HIT_WRITER = HitWriter(entry_json, hit_json)
-"""Writes hits as ``write_hit`` takes them."""
+"""Writes hits as ``write_hits`` takes them."""
 
 
 def judged_json(hit: Hit) -> JudgedJson:
-    """A hit with what is under it, as ``write_hit`` takes it."""
+    """A hit with what is under it, as ``write_hits`` takes it."""
     return JudgedJson(
         hit.image_id, hit_json(hit, entry_json(hit)), hit.score, hit.relation, hit.why,
         tuple([judged_json(other) for other in hit.folded]), hit.folded_count, hit.entry_more,
     )  # fmt: skip
 
 
-def write_hit(hit: JudgedJson, base: bytes = b"") -> bytes:
-    """Write a hit as JSON, the fields of its record in their order.
+def write_hits(hits: Iterable[JudgedJson], base: bytes = b"") -> bytes:
+    """Write hits as JSON, with commas between them: the fields of their records in their order.
 
     An answer has hundreds of hits: to make a record of each, or only its fields, would take longer than the search.
 
     Args:
-        hit: the picture.
+        hits: the pictures.
         base: the server's URL, before the paths on it, as a string of JSON without quotes.
     """
     pieces: list[bytes] = []
-    _write(hit, base, pieces)
+    urls = tuple([b % base for b in _URLS])
+    _write(hits, urls, pieces)
     return b"".join(pieces)
 
 
-_FIRST = (
-    b'{"image_id":"%b","score":%b,"relation":%b,%b,%b,"url":"%b/image/%b","thumb_url":"%b/thumb/%b.webp",'
-    b'"original_url":"%b/original/%b","places":%b,"folded_count":%d,"folded":['
-)
-"""A hit up to what is under it: filled in at once, in a quarter of the time that its pieces take."""
+_URLS = (b',"url":"%b/image/', b'","thumb_url":"%b/thumb/', b'.webp","original_url":"%b/original/')
 
 
-def _write(hit: JudgedJson, base: bytes, pieces: list[bytes]) -> None:
-    own, number = hit.json, b"%d" % hit.image_id
-    score = b"null" if hit.score is None else to_json(round(hit.score, 4))
-    relation = b"null" if hit.relation is None else b'"%b"' % hit.relation.encode()
-    pieces.append(
-        _FIRST
-        % (
-            number, score, relation, own.entry.fields, own.fields, base, number, base, number, base, number, own.places,
-            hit.folded_count,
-        )
-    )  # fmt: skip
-    for n, other in enumerate(hit.folded):
-        if n:
-            pieces.append(b",")
-        _write(other, base, pieces)
-    why = to_json(_rounded(hit.why)) if hit.why else b"{}"
-    columns = b"".join([b",%b" % some for some in (own.columns, own.entry.columns) if some])
-    pieces.append(b'],"why":%b,"entry_more":%d%b}' % (why, hit.entry_more, columns))
+def _write(hits: Iterable[JudgedJson], urls: tuple[bytes, ...], pieces: list[bytes]) -> None:
+    """Add the pieces of some hits, which are put together once: to fill in a text for each takes twice as long."""
+    page, thumb, original = urls
+    before = b'{"image_id":"'
+    for image_id, own, score, relation, why, folded, count, more in hits:
+        number, entry = b"%d" % image_id, own.entry
+        if score is None and relation is None:
+            judgement = b'","score":null,"relation":null,'
+        else:
+            judgement = b'","score":%b,"relation":%b,' % (
+                b"null" if score is None else to_json(round(score, 4)),
+                b"null" if relation is None else b'"%b"' % relation.encode(),
+            )
+        pieces += (
+            before, number, judgement, entry.fields, b",", own.fields, page, number, thumb, number, original, number,
+            b'","places":', own.places,
+        )  # fmt: skip
+        if folded:
+            pieces.append(b',"folded_count":%d,"folded":[' % count)
+            _write(folded, urls, pieces)
+            pieces.append(b"]")
+        else:
+            pieces.append(b',"folded_count":%d,"folded":[]' % count)
+        reasons = to_json(_rounded(why)) if why else b"{}"
+        pieces += (b',"why":%b,"entry_more":%d' % (reasons, more), own.columns, entry.columns, b"}")
+        before = b',{"image_id":"'

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from ogaart.search.filters import BY_FIELD
 from ogaart.search.results import Info, Relation, Results
 from ogaart.search.web.schemas.base import Record
-from ogaart.search.web.schemas.hits import HitRecord, judged_json, write_hit
+from ogaart.search.web.schemas.hits import HitRecord, judged_json, write_hits
 from ogaart.search.web.schemas.parts import SharedPartRecord
 
 
@@ -103,8 +103,7 @@ class ResultsRecord(Record):
         record = cls.of(replace(results, hits=()), following=following, upload=upload, base=base)
         rest = record.model_dump(by_alias=True)
         written = results.written if results.written is not None else [judged_json(hit) for hit in results.hits]
-        escaped = to_json(base)[1:-1]
-        hits = b",".join([write_hit(hit, escaped) for hit in written])
+        hits = write_hits(written, to_json(base)[1:-1])
         before = {name: rest.pop(name) for name in tuple(rest)[: tuple(rest).index("hits")]}
         del rest["hits"]
         return b'%b,"hits":[%b],%b' % (to_json(before)[:-1], hits, to_json(rest)[1:])
