@@ -1,6 +1,7 @@
 """Reads visitors' pictures: decoded in the imaging child, embedded in the model's; neither in this process."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from ogaart.likeness.premultiplied import premultiplied
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, exact_space, find_weights
+from ogaart.search.engine.concurrency import Meanwhile
 from ogaart.search.errors import TooLarge
 from ogaart.search.query import Box, QueryPicture
 from ogaart.settings import Settings
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 DECODE_SECONDS = 10.0
 KEPT_BYTES = 32 << 20
 KEPT_SECONDS = 60.0
+_LARGE = 1 << 16  # pixels from which the patches take longer than another thread takes to begin
 _NO_MODEL = "This server has no embedding model installed. It can find exact copies, but not similar pictures."
 
 
@@ -87,7 +90,7 @@ class DecodedImageCache:
 
 
 def _described(rgba: NDArray[np.uint8], space: str, picture: Image.Image) -> QueryPicture:
-    """A picture, or one of its forms, without its vector; ``picture`` is the same, premultiplied."""
+    """A picture, or one of its forms, without its vector and its patches; ``picture`` is the same, premultiplied."""
     return QueryPicture(
         pixel_sha256=identity.pixel_sha256(rgba),
         signature=signatures.signature(rgba, picture),
@@ -97,7 +100,6 @@ def _described(rgba: NDArray[np.uint8], space: str, picture: Image.Image) -> Que
         height=rgba.shape[0],
         palette=features.main_colours(rgba),
         parts=parts.raw_parts(rgba, picture),
-        patches=QueryPatches.of(rgba),
     )
 
 
@@ -142,6 +144,7 @@ class WorkerQueryImageReader:
         self._why_no_model = ""
         self._embedding = threading.Lock()
         self._threads = ThreadPoolExecutor(1, "embedding")
+        self._patching = ThreadPoolExecutor(os.cpu_count(), "patches")
         self._closed = False
         self._decoded = DecodedImageCache()
 
@@ -161,22 +164,26 @@ class WorkerQueryImageReader:
         rgba = self._decode(content, box)
         subject = without_ground(rgba)
         # The child embeds while this process computes everything else.
-        embedding = self._threads.submit(self._embed, [rgba] if subject is None else [rgba, subject], space)
-        whole = premultiplied(rgba)
-        picture = _described(rgba, space, whole)
-        alone = None if subject is None else _described(subject, space, premultiplied(subject))
-        picture = replace(
-            picture,
-            part=box is not None,
-            cuts=() if subject is None else tuple(signatures.signature(cut) for cut in cuts(rgba)),
-            trimmed=_trimmed(picture, rgba, alone, subject),
-            thumbnail=thumbnails.webp(rgba, whole),
-            noise=is_noise(rgba),
-        )
+        forms = [rgba] if subject is None else [rgba, subject]
+        embedding = self._threads.submit(self._embed, forms, space)
+        threads = self._patching if rgba.shape[0] * rgba.shape[1] >= _LARGE else None
+        with Meanwhile(lambda: [QueryPatches.of(form) for form in forms], threads) as patching:
+            whole = premultiplied(rgba)
+            picture = _described(rgba, space, whole)
+            alone = None if subject is None else _described(subject, space, premultiplied(subject))
+            picture = replace(
+                picture,
+                part=box is not None,
+                cuts=() if subject is None else tuple(signatures.signature(cut) for cut in cuts(rgba)),
+                trimmed=_trimmed(picture, rgba, alone, subject),
+                thumbnail=thumbnails.webp(rgba, whole),
+                noise=is_noise(rgba),
+            )
+            patches = patching.result
         vectors, note = embedding.result()
         if alone is not None:
-            alone = replace(alone, vector=vectors[1])
-        return replace(picture, vector=vectors[0], note=note, subject=alone)
+            alone = replace(alone, vector=vectors[1], patches=patches[1])
+        return replace(picture, vector=vectors[0], note=note, patches=patches[0], subject=alone)
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
         """Decode, cut and shrink one picture, for the page that shows it.
@@ -195,6 +202,7 @@ class WorkerQueryImageReader:
         if embedder is not None:
             embedder.stop()
         self._threads.shutdown(wait=False)
+        self._patching.shutdown(wait=False)
         with self._embedding:
             self._drop()
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ogaart.imaging.errors import Unreadable
+from ogaart.likeness.grounds import without_ground
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.search.engine.query_images import DecodedImageCache, WorkerQueryImageReader
 from ogaart.search.errors import TooLarge
@@ -76,6 +79,35 @@ def test_without_the_published_weights_a_picture_is_still_looked_at(reader: Work
 def test_a_picture_that_cannot_be_read_is_reported(reader: WorkerQueryImageReader, content: bytes, words: str) -> None:
     with pytest.raises((Unreadable, TooLarge), match=words):
         reader.read_image(content, None, "vgg16-00000000-grey-squash-1")
+
+
+def picture(side: int, *, ground: bool) -> NDArray[np.uint8]:
+    """Tiles by lot, of which the outer ones are of one colour where the picture has a ground: (side, side, 4)."""
+    tiles = np.random.default_rng(side).integers(0, 256, (8, 8, 4), np.uint8)
+    tiles[..., 3] = 255
+    if ground:
+        tiles[:2] = tiles[-2:] = tiles[:, :2] = tiles[:, -2:] = (40, 90, 200, 255)
+    return tiles.repeat(side // 8, 0).repeat(side // 8, 1)
+
+
+@pytest.mark.parametrize("ground", [False, True], ids=["whole", "on a ground"])
+@pytest.mark.parametrize("side", [64, 320], ids=["small", "large"])
+def test_patches_of_a_picture_and_its_subject_are_found(
+    reader: WorkerQueryImageReader, side: int, *, ground: bool
+) -> None:
+    rgba = picture(side, ground=ground)
+
+    seen = reader.read_image(encoded(Image.fromarray(rgba), "PNG"), None, "vgg16-00000000-grey-squash-1")
+
+    forms = [(seen, rgba)] if seen.subject is None else [(seen, rgba), (seen.subject, without_ground(rgba))]
+    assert len(forms) == (2 if ground else 1)
+    for one, pixels in forms:
+        assert pixels is not None
+        assert one.patches is not None
+        expected = QueryPatches.of(pixels)
+        assert [factor for factor, _ in one.patches.upright] == [factor for factor, _ in expected.upright]
+        for (_, found), (_, wanted) in zip(one.patches.upright, expected.upright, strict=True):
+            assert np.array_equal(found.hashes, wanted.hashes)
 
 
 def test_after_a_bad_picture_a_good_one_is_seen(reader: WorkerQueryImageReader, tmp_path: Path) -> None:
