@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from sqlite3 import Row
 from statistics import median
 
 from benchmarks.quality.report import cpu
@@ -20,7 +19,7 @@ from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.listings import LISTED, OF_KIND
 from ogaart.search.engine.showcase import one_each
-from ogaart.search.store.serving_store import ServingStore
+from ogaart.search.store.serving_store import PlaceRow, ServingStore
 
 WORDS, HITS = 200, 60
 """Searches by two words each, and hits of one read, in a round."""
@@ -46,7 +45,7 @@ def tasks(store: ServingStore, chance: random.Random) -> dict[str, Callable[[], 
     }
 
 
-def _rows(store: ServingStore, ids: Sequence[int]) -> list[Row]:
+def _rows(store: ServingStore, ids: Sequence[int]) -> list[PlaceRow]:
     """Read what a page of hits is made of; hits that are remembered would cost nothing."""
     images = store.image_rows(ids)
     store.entry_rows(list({row["slug"] for row in images.values()}))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.resources.storage.table_types import Table
 from ogaart.search.results import EntryFields, Hit, HitJson, HitWriter, LicenceName, Occurrence, Relation
-from ogaart.search.store.serving_store import ServingStore
+from ogaart.search.store.serving_store import PlaceRow, ServingStore
 from ogaart.sites.licences import attribution
 
 _Read = Callable[[Any], Any]
@@ -30,8 +30,7 @@ def _hex_colour(value: int) -> str:
 def _hit_of(fields: dict[str, Any]) -> Hit:
     """A hit of its fields; the constructor sets those of a frozen instance one by one, in ten times the time."""
     made = object.__new__(Hit)
-    vars(made).update(_UNJUDGED)
-    vars(made).update(fields)
+    object.__setattr__(made, "__dict__", {**_UNJUDGED, **fields})
     return made
 
 
@@ -95,26 +94,27 @@ class _HitReader:
         self._entries = entries
         self._served = _served(IMAGES, rows, cache(_parsed))
 
-    def place(self, row: sqlite3.Row) -> Occurrence:
+    def place(self, row: PlaceRow) -> Occurrence:
         """A file or member that holds a picture."""
-        of_entry, columns = self._entries[row["slug"]]
+        of_entry, columns = self._entries[row.slug]
         made = object.__new__(Occurrence)
-        vars(made).update(
-            image_id=row["image_id"],
-            slug=row["slug"],
-            title=of_entry["title"],
-            author=of_entry["author"],
-            licences=columns["licences"] or (),
-            page_url=of_entry["page_url"],
-            file=row["shown_name"] or "",
-            file_url=row["file_url"] or "",
-            member_path=row["member_path"] or "",
-            format=row["format"] or "",
-            bytes=row["bytes"] or 0,
-            fid=row["fid"],
-            file_sha256=row["file_sha256"] or "",
-            sha256=row["sha256"] or "",
-        )
+        fields = {
+            "image_id": row.image_id,
+            "slug": row.slug,
+            "title": of_entry["title"],
+            "author": of_entry["author"],
+            "licences": columns["licences"] or (),
+            "page_url": of_entry["page_url"],
+            "file": row.file or "",
+            "file_url": row.file_url or "",
+            "member_path": row.member_path or "",
+            "format": row.format or "",
+            "bytes": row.bytes or 0,
+            "fid": row.fid,
+            "file_sha256": row.file_sha256 or "",
+            "sha256": row.sha256 or "",
+        }
+        object.__setattr__(made, "__dict__", fields)
         return made
 
     def hit(self, row: sqlite3.Row, places: Sequence[Occurrence]) -> Hit:
@@ -219,12 +219,12 @@ def _written(store: ServingStore, hits: Mapping[int, Hit], write: HitWriter) -> 
 def _read(store: ServingStore, ids: Sequence[int]) -> dict[int, Hit]:
     """Read hits from the store, with every place of their pixels."""
     rows, of_places = store.image_rows(ids), store.place_rows(ids)
-    entries = _read_entries(store, {row["slug"] for row in (*rows.values(), *of_places)})
+    entries = _read_entries(store, {row["slug"] for row in rows.values()} | {row.slug for row in of_places})
     read = _HitReader(rows.values(), entries)
     places: dict[str, list[Occurrence]] = {}
     for row in of_places:
-        if row["slug"] in entries:
-            places.setdefault(row["pixels"], []).append(read.place(row))
+        if row.slug in entries:
+            places.setdefault(row.pixels, []).append(read.place(row))
     return {
         image_id: read.hit(row, places.get(row["pixels"], ()))
         for image_id, row in rows.items()

@@ -12,7 +12,7 @@ from ogaart.search.results import Hit, Relation, Verdict
 # Closeness of signatures from which two pictures are copies of each other, by the smaller side in pixels: a copy of an
 # icon loses more of it.
 _ICON, PICTURE = 16.0, 32
-_NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
+NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 _BEST_SIMILAR = 0.9
 # Fits below mean little for a picture that is not known to be cropped: flat backgrounds fit into much.
 _FIT = 0.65
@@ -22,7 +22,7 @@ _HIDDEN = "An exact copy is here, but your words or filters hide it."
 def near_copy(side: float) -> float:
     """Closeness from which two pictures are copies, the smallest side of both being so many pixels."""
     share = min(max((side - _ICON) / (PICTURE - _ICON), 0.0), 1.0)
-    return _NEAR_ICON + share * (_NEAR_PICTURE - _NEAR_ICON)
+    return NEAR_ICON + share * (_NEAR_PICTURE - NEAR_ICON)
 
 
 def likeness(cosine: float, closeness: float | None, side: float, share: float, *, copies_first: bool = True) -> float:

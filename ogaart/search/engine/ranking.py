@@ -104,6 +104,7 @@ def compare(
     rows: NDArray[np.uint8],
     known: NDArray[np.bool_],
     subjects: Subjects | None = None,
+    least: float = 0.0,
 ) -> dict[int, Near]:
     """Compare a picture with others, each as it is and without its ground, by their miniatures.
 
@@ -114,18 +115,19 @@ def compare(
         rows: (N, 32, 32, 4) uint8 signatures of these, valid where ``known``.
         known: (N,) bool.
         subjects: of these.
+        least: closeness below which nothing is returned.
 
     Returns:
         By id, of those whose signature is known and shows something.
     """
     subject = reference.subject
     cuts = [ReferenceImage(cut, subject.side) for cut in reference.cuts] if subject is not None else []
-    forms = [form for form in (reference, subject, *cuts) if form and not signatures.flat(form.signature)]
-    if not forms or not ids:
-        return {}
+    forms = [form for form in (reference, subject, *cuts) if form]
     queries = np.stack([form.signature for form in forms])
-    # A gradient is near much by chance, and is as close to its copies at any size as a large picture is.
-    sizes = [max(form.side, likeness.PICTURE) if signatures.smooth(form.signature) else 0 for form in forms]
+    telling = np.flatnonzero(~signatures.which_are_flat(queries))
+    if not len(telling) or not ids:
+        return {}
+    forms, queries = [forms[n] for n in telling.tolist()], queries[telling]
     # As they are, then those without their ground: all in one comparison.
     places = np.flatnonzero(known)
     looks, of = rows[places], [sides.get(ids[place], 0) for place in places.tolist()]
@@ -136,8 +138,13 @@ def compare(
     closenesses = signatures.closenesses(queries, looks[shown])
     nearest = closenesses.argmax(axis=1)
     best = np.take_along_axis(closenesses, nearest[:, None], axis=1)[:, 0]
+    near = np.flatnonzero(best >= least)
+    if not len(near):
+        return {}
+    # A gradient is near much by chance, and is as close to its copies at any size as a large picture is.
+    sizes = [max(form.side, likeness.PICTURE) if signatures.smooth(form.signature) else 0 for form in forms]
     found: dict[int, Near] = {}
-    for n, form, closeness in zip(shown.tolist(), nearest.tolist(), best.tolist(), strict=True):
+    for n, form, closeness in zip(shown[near].tolist(), nearest[near].tolist(), best[near].tolist(), strict=True):
         image_id = ids[places[n]]
         before = found.get(image_id)
         if before is None or closeness > before.closeness:
@@ -188,7 +195,7 @@ def copies_among(
     cosines: Cosines,
 ) -> set[int]:
     """The images that are near copies of a picture; arguments as of ``compare`` and ``rank``."""
-    near = compare(reference, ids, sides, rows, known, subjects)
+    near = compare(reference, ids, sides, rows, known, subjects, likeness.NEAR_ICON)
     near.update(_unwitnessed(reference, near, palettes, cosines))
     return {image_id for image_id, one in near.items() if one.copy}
 

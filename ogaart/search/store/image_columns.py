@@ -127,10 +127,14 @@ class ImageColumns:
 
     def with_pixels_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of the images that have the pixels of some rows, these among them, rising; -1 has none."""
-        wanted = np.unique(self.pixels[rows[rows >= 0]])
+        rows = np.unique(rows[rows >= 0])
+        shared = self._shared[rows]
+        if not shared.any():
+            return rows
+        wanted = np.unique(self.pixels[rows[shared]])
         starts, ends = (np.searchsorted(self.pixels, wanted, side, self._by_pixels) for side in ("left", "right"))
         found = [self._by_pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
+        return np.sort(np.concatenate([rows[~shared], *found]))
 
     def nothing(self) -> Mask:
         """A mask without any image."""

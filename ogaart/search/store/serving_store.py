@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,24 @@ class Brief(NamedTuple):
     """The same for all copies of a picture, in whatever entries; None: the publication does not know."""
     animation_id: int | None = None
     """The same for all frames of an animation; None: it is in none."""
+
+
+class PlaceRow(NamedTuple):
+    """A file or member that holds the pixels of an image, as words.sqlite has it."""
+
+    image_id: int
+    nth: int
+    """Its place in the catalog's order."""
+    fid: int | None
+    file_url: str | None
+    file: str | None
+    member_path: str | None
+    file_sha256: str | None
+    sha256: str | None
+    format: str | None
+    bytes: int | None
+    slug: str
+    pixels: str
 
 
 class ServingStore:
@@ -224,19 +243,19 @@ class ServingStore:
             found |= read
         return found
 
-    def place_rows(self, ids: Sequence[int]) -> list[sqlite3.Row]:
+    def place_rows(self, ids: Sequence[int]) -> list[PlaceRow]:
         """Every place of the pixels of these images, in whatever entry, in the catalog's order."""
         same = self.with_pixels_of(ids)
         rows = self._database.rows_of(
             same,
-            "SELECT p.rowid AS nth, p.image_id, fid, file_url, shown_name, p.member_path,"  # noqa: S608
+            "SELECT p.image_id, p.rowid, fid, file_url, shown_name, p.member_path,"  # noqa: S608
             f" {_digits('file_sha256')}, {_digits('p.sha256')}, p.format, p.bytes,"
             " i.slug, lower(hex(i.pixel_sha256)) AS pixels"
             f" FROM images i JOIN places p ON p.image_id = i.image_id {self.with_files}"
             " WHERE i.image_id IN (SELECT value FROM json_each(?))",
             json.dumps(same),
         )
-        return sorted(rows, key=lambda row: (row["image_id"], row["nth"]))
+        return sorted(map(PlaceRow._make, rows), key=itemgetter(0, 1))
 
     def licence_history(self, slug: str) -> tuple[LicenceStatement, ...]:
         """What an entry's page has said of its licences, the current statement first; empty where it is not known."""

@@ -60,7 +60,7 @@ def answers(generation: Generation) -> dict[str, Any]:
             "beginning": {word: index.beginning(word) for word in BEGINNINGS},
             "images": {i: _without(row, "pack") for i, row in store.image_rows(ids).items()},
             "entries": {slug: _without(row) for slug, row in store.entry_rows(slugs).items()},
-            "places": [_without(row, "nth") for row in store.place_rows(ids)],
+            "places": [row._replace(nth=0) for row in store.place_rows(ids)],
             "thumbnails": [store.thumbnail(i) for i in ids],
             "originals": [_of_pack(store.original(i)) for i in ids],
             "named": store.named(ids),
@@ -72,7 +72,9 @@ def answers(generation: Generation) -> dict[str, Any]:
             "of entries": sorted(store.ids_of_entries(slugs[:3])),
             "of authors": sorted(store.ids_of_authors(["Ann"])),
             "titles": store.slugs_by_title("title", 5),
-            "of files": {row["file_url"]: sorted(store.ids_of_file(row["file_url"])) for row in store.place_rows(ids)},
+            "of files": {
+                url: sorted(store.ids_of_file(url)) for url in (row.file_url or "" for row in store.place_rows(ids))
+            },
             "renamed": [(store.new_id(i), store.new_key(slug)) for i in ids for slug in ("art-0", "art-9")],
             "newest": one_each(store, "newest", 4),
             "favourites": one_each(store, "favourites", 4),

@@ -13,6 +13,7 @@ from ogaart.search.engine.ranking import (
     ReferenceImage,
     Subjects,
     compare,
+    copies_among,
     rank,
     with_cells,
     with_kin,
@@ -255,3 +256,22 @@ def test_known_copies_and_frames_come_before_what_is_only_similar_and_behind_the
     assert [one.relation for one in found][:2] == [Relation.SAME, Relation.NEAR]
     assert 0.9 < (found[3].score or 0) < (found[2].score or 0) < (found[1].score or 0) < 1
     assert with_kin(nearest, (), ()) == nearest
+
+
+@pytest.mark.parametrize("side", [16, 24, 64])
+def test_what_is_called_a_copy_alone_is_what_a_comparison_with_all_calls_one(side: int) -> None:
+    chance = np.random.default_rng(side)
+    rows = np.stack([miniature(seed) for seed in (5, 5, 5, 6, 7)])
+    for nth, strength in enumerate((0, 30, 120)):  # a copy, a changed one, and one that is hardly like it any more
+        noise = chance.integers(-strength, strength + 1, rows[nth, ..., :3].shape)
+        rows[nth, ..., :3] = np.clip(rows[nth, ..., :3] + noise, 0, 255)
+    ids, sides, known = [1, 2, 3, 4, 5], dict.fromkeys(range(1, 6), side), np.array([True] * 4 + [False])
+    reference = ReferenceImage(miniature(5), side=side, cropped=False)
+
+    copies = copies_among(reference, ids, sides, rows, known, None, lambda _: {}, {})
+
+    near = compare(reference, ids, sides, rows, known)
+    assert copies == {image_id for image_id, one in near.items() if one.copy}
+    assert 1 in copies
+    assert 4 in near
+    assert 4 not in copies

@@ -65,3 +65,16 @@ def test_a_text_of_each_image_needs_no_array(columns: ImageColumns, index: Vecto
 
     assert np.count_nonzero(found) == index.count(IndexFilter().where("one", of_one)) > 0
     assert (columns.mask(of_others) == ~found).all()
+
+
+def test_images_of_the_same_pixels_are_found_with_and_without_others_of_theirs(columns: ImageColumns) -> None:
+    by_pixels: dict[int, list[int]] = {}
+    for row, pixels in enumerate(columns.pixels.tolist()):
+        by_pixels.setdefault(pixels, []).append(row)
+    alone = next(rows for rows in by_pixels.values() if len(rows) == 1)
+    several = next(rows for rows in by_pixels.values() if len(rows) > 1)
+
+    assert columns.with_pixels_of(np.array([-1, *alone])).tolist() == alone
+    assert columns.with_pixels_of(np.array(several[-1:])).tolist() == several
+    assert columns.with_pixels_of(np.array([several[0], alone[0], several[-1]])).tolist() == sorted([*alone, *several])
+    assert columns.with_pixels_of(np.array([-1, -1])).tolist() == []

@@ -1,6 +1,7 @@
 """A picture of an entry, with every occurrence of it, and the columns that the tables declare as served."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Self
 
 import pyarrow as pa
@@ -184,11 +185,13 @@ def _picture_fields(hit: Hit) -> dict[str, Any]:
 
 def _columns(hit: Hit, *, of_entry: bool) -> dict[str, Any]:
     """The served columns that are no field of the record: those of the entry, or those of the picture."""
-    return {
-        name: value
-        for name, value in hit.columns.items()
-        if name not in _FIELDS and (name in _ENTRY_COLUMNS) is of_entry
-    }
+    columns = hit.columns
+    return {name: columns[name] for name in _further_names(tuple(columns), of_entry)}
+
+
+@lru_cache(maxsize=16)  # all hits of a publication have the same columns
+def _further_names(columns: tuple[str, ...], of_entry: bool) -> tuple[str, ...]:
+    return tuple(name for name in columns if name not in _FIELDS and (name in _ENTRY_COLUMNS) is of_entry)
 
 
 def _rounded(why: Mapping[str, float]) -> dict[str, float]:
