@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -89,7 +89,7 @@ class SearchUrl:
         return {row.name: self._encode(row, self._value(row)) for row in PARAMETERS}
 
     def _encode(self, row: Parameter, value: Any) -> str:
-        return urlencode([(row.name, text) for text in self._written(row, value)])
+        return _query_of(row.name, *self._written(row, value))
 
     def _value(self, row: Parameter) -> Any:
         return self.filters[row.field] if row.field in BY_FIELD else getattr(self, row.field)
@@ -114,7 +114,9 @@ class SearchUrl:
         for name, value in changes.items():
             if name == "filters":
                 kept = self.filters
-                yield from ((row, value[row.field]) for row in FILTERS if value[row.field] is not kept[row.field])
+                for field in {*kept.active(), *value.active()}:
+                    if value[field] is not kept[field]:
+                        yield BY_FIELD[field], value[field]
             elif value is not getattr(self, name):
                 yield _BY_FIELD[name], value
 
@@ -227,6 +229,11 @@ class Chip:
     label: str
     value: str
     url: str
+
+
+@lru_cache(maxsize=512)  # the links of a page have nearly all of their parameters in common
+def _query_of(name: str, *texts: str) -> str:
+    return urlencode([(name, text) for text in texts])
 
 
 def _with(examples: tuple[Example, ...], one: Example) -> tuple[Example, ...]:
