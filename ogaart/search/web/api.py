@@ -209,7 +209,8 @@ class Api:
         results = replace(results, notes=(*address.unused, *results.notes))
         following = address.path(page=address.page + 1).replace("/search", "/api/v1/search", 1)
         content = ResultsRecord.json_of(results, following=f"{base}{following}", upload=upload, base=base)
-        return Response(content, media_type="application/json")
+        # It says how long the search took: no later answer is the same, so that no client could use its name (ETag).
+        return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _base(request: Request) -> str:
