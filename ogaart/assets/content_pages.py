@@ -160,7 +160,9 @@ def _licence_history(
     old = tables.read(LICENCE_HISTORY, step.partition)
     histories = licence_history.by_slug(old)
     keys_of = {key: slug for slug in entries.keys() - stored.keys() for key in (slug, *former.get(slug, ()))}
-    for other in tables.partitions(LICENCE_HISTORY) if keys_of else ():
+    for other, slugs in tables.distinct(LICENCE_HISTORY, "slug").items() if keys_of else ():
+        if slugs.isdisjoint(keys_of):
+            continue
         rows = [row for row in tables.read(LICENCE_HISTORY, other) if row["slug"] in keys_of]
         for key, theirs in licence_history.by_slug(rows).items():
             slug = keys_of[key]

@@ -26,8 +26,8 @@ def entries_to_keep(tables: Tables, partition: str, stored: Mapping[str, EntryRo
         return {}
     shown = {row["slug"] for row in tables.select(IMAGES, partition, ["slug"])}
     taken: set[str] = set()
-    for other in tables.partitions(ENTRIES):
-        if other == partition:
+    for other, slugs in tables.distinct(ENTRIES, "slug").items():
+        if other == partition or slugs.isdisjoint(missing.keys() - taken):
             continue
         held = {row["slug"]: row for row in tables.read(ENTRIES, other) if row["slug"] in missing.keys() - taken}
         if not held:

@@ -5,9 +5,9 @@ is read like a new entry; its files are stored already. Once it is processed, th
 (``renamed``) without another request: links to its pictures lead to those of the new key.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from ogaart.core.states import TOMBSTONES, EntryStatus
 from ogaart.pipeline.departed_entries import fully_processed
@@ -33,11 +33,18 @@ class _Key:
 
 def present_key(tables: Tables, slug: str) -> str:
     """The present key of an entry that was renamed; ``slug`` itself for any other."""
-    columns = ["slug", "nid", "status"]
-    rows = [row for partition in tables.partitions(ENTRIES) for row in tables.select(ENTRIES, partition, columns)]
-    numbers = {row["nid"] for row in rows if row["slug"] == slug and row["status"] == EntryStatus.RENAMED}
-    alive = [r["slug"] for r in rows if r["nid"] in numbers - {None} and r["status"] not in TOMBSTONES]
+    named = _rows_with(tables, "slug", {slug})
+    numbers = {row["nid"] for row in named if row["status"] == EntryStatus.RENAMED and row["nid"] is not None}
+    alive = [row["slug"] for row in _rows_with(tables, "nid", numbers) if row["status"] not in TOMBSTONES]
     return min(alive, default=slug)
+
+
+def _rows_with(tables: Tables, column: Literal["slug", "nid"], values: Set[str] | Set[int]) -> Iterator[EntryRow]:
+    """The entries of all partitions that have one of some values; partitions without them are not read."""
+    for partition, there in tables.distinct(ENTRIES, column).items():
+        if not there.isdisjoint(values):
+            rows = tables.select(ENTRIES, partition, ["slug", "nid", "status"])
+            yield from (row for row in rows if row[column] in values)
 
 
 class RenamedEntries:
@@ -53,23 +60,25 @@ class RenamedEntries:
         self._tables = tables
         self._partition = partition
         self._listed = listed
-        self._elsewhere: dict[int, list[_Key]] = defaultdict(list)
-        for other in tables.partitions(ENTRIES):
-            if other != partition:
-                self._add_partition(other)
+        self._numbers = {key: nids for key, nids in tables.distinct(ENTRIES, "nid").items() if key != partition}
+        self._elsewhere: dict[str, list[_Key]] = {}
         self._processed: dict[tuple[str, str], bool] = {}
 
-    def _add_partition(self, other: str) -> None:
-        shown = {row["slug"] for row in self._tables.select(SEARCH_RESULTS, other, ["slug"])}
-        for row in self._tables.select(ENTRIES, other, ["slug", "nid", "status"]):
-            if row["nid"] is not None and row["status"] != EntryStatus.FAILED:
-                self._elsewhere[row["nid"]].append(_Key(row["slug"], other, row, row["slug"] in shown))
+    def _keys_of(self, other: str) -> list[_Key]:
+        """The keys that another partition holds; it is read when it is first asked for."""
+        if other not in self._elsewhere:
+            shown = {row["slug"] for row in self._tables.select(SEARCH_RESULTS, other, ["slug"])}
+            rows = self._tables.select(ENTRIES, other, ["slug", "nid", "status"])
+            readable = [row for row in rows if row["status"] != EntryStatus.FAILED]
+            self._elsewhere[other] = [_Key(row["slug"], other, row, row["slug"] in shown) for row in readable]
+        return self._elsewhere[other]
 
     def _keys(self, nid: int | None, own: Mapping[str, EntryRow]) -> list[_Key]:
         if nid is None:
             return []
         mine = [_Key(s, self._partition, row, s in self._listed) for s, row in own.items() if row.get("nid") == nid]
-        return [*mine, *self._elsewhere.get(nid, ())]
+        sharing = [other for other, numbers in self._numbers.items() if nid in numbers]
+        return [*mine, *(key for other in sharing for key in self._keys_of(other) if key.row["nid"] == nid)]
 
     def current_key(self, slug: str, nid: int | None, own: Mapping[str, EntryRow]) -> str:
         """The key that an entry has now; ``slug`` where no other one is readable.

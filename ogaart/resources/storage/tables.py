@@ -26,7 +26,7 @@ from ogaart.resources.storage.table_types import Table
 Row = Mapping[str, Any]
 """A row of any table; what handles one table's rows names their type of ``rows.py``."""
 R = TypeVar("R", bound=Mapping[str, Any])
-_DISTINCT = 1024
+_DISTINCT = 4096
 """Columns of objects whose values are kept in memory; of a page of results, some 10 KB each."""
 
 
