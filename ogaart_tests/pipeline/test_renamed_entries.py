@@ -10,12 +10,14 @@ from ogaart.operations.takedown import block
 from ogaart.pipeline.renamed_entries import RenamedEntries, present_key
 from ogaart.resources.moderation.takedowns import decide, read_decisions
 from ogaart.resources.storage.rows import EntryRow
+from ogaart.resources.storage.schema import SEARCH_RESULTS
 from ogaart.search.engine import link_lookup
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.sites.registry import open_site
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import Days, days, entry
 from ogaart_tests.tables import open_tables
+from ogaart_tests.tracing import AVAILABLE, opened
 
 Change = Callable[[ChangingSite], None]
 
@@ -125,3 +127,21 @@ def test_which_key_of_an_entry_stays(tmp_path: Path) -> None:
     assert current({"fox"}, rows("fox") | rows("owl", status="renamed"), "owl") == "fox"
     assert current({"owl"}, rows("fox") | rows("owl", status="renamed"), "owl") == "owl"  # it has its name again
     assert current({"owl"}, rows("owl") | rows("fox", status="deleted"), "owl") == "owl"
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="Linux' inotify")
+def test_of_other_partitions_only_those_with_a_key_of_the_entry_are_read(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    for number, slug in enumerate(("fox", "owl", "bee", "ant")):
+        key = f"2d-art/{number:04}"
+        tables.commit("search_pages", key, {"search_results": [{"slug": slug, "position": 0}]})
+        nid = 1 if slug in {"fox", "bee"} else 10 + number
+        tables.commit("content_pages", key, {"entries": [{"slug": slug, "nid": nid, "status": "ok"}]})
+    own: dict[str, EntryRow] = {"fox": {"slug": "fox", "nid": 1, "status": "ok"}}
+
+    with opened(tmp_path) as found:
+        former = RenamedEntries(tables, "2d-art/0000", {"fox"}).former_keys("fox", 1, own)
+
+    assert former == {"bee"}
+    listings = tables.files(SEARCH_RESULTS)
+    assert [path for path in listings if path.resolve() in {one.resolve() for one in found}] == [listings[2]]
