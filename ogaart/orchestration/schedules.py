@@ -48,7 +48,7 @@ def publish_changes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
         return waiting
     if job_was_canceled(context.instance, publish.name, datetime.now(UTC)):
         return dg.SkipReason("the last run of the job `publish` was canceled within a day: launch it by hand")
-    stores = Stores(Settings())
+    stores = Stores(Settings(), claim=False)  # only read, as in the autopilot
     try:
         wanted, why = awaiting_publication(stores)
     except WeightsMissing as cause:

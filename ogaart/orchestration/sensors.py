@@ -31,7 +31,8 @@ def autopilot(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.S
     backfills = open_backfills(instance)
     if backfills:
         return dg.SkipReason(f"backfill {backfills[0]} is in progress: nothing else is launched meanwhile")
-    stores = Stores(Settings())
+    # The code server may be a host of its own beside the runs, which claim the data root: here it is only read.
+    stores = Stores(Settings(), claim=False)
     try:
         now = datetime.now(UTC)
         if launcher.sweep_is_overdue(instance, stores, now):

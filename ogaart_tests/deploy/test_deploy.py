@@ -124,8 +124,40 @@ def test_what_shares_the_data_root_is_one_host() -> None:
         service["hostname"] for service in compose["services"].values() if service["image"] == "ogaart"
     ]
     assert set(names) == {"ogaart"} == {launched["hostname"]}
+    # The controller of a StatefulSet names the host of a pod after the pod, whatever its template says.
+    assert not [one["kind"] for one in kubernetes_objects() if one["kind"] == "StatefulSet"]
     [search] = [pod for pod in pods if pod["containers"][0]["name"] == "search"]
-    assert search["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    [code_server] = values["dagster-user-deployments"]["deployments"]
+    for pod in (search, launched):
+        [near] = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert near["labelSelector"]["matchLabels"].items() <= code_server["labels"].items()
+
+
+def test_the_image_runs_what_it_is_told_since_the_chart_of_dagster_runs_dagster_in_it() -> None:
+    image = (DEPLOY / "Dockerfile").read_text()
+    compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+    own = [service["entrypoint"] for service in compose["services"].values() if service["image"] == "ogaart"]
+    specs = [one["spec"]["template"]["spec"] for one in kubernetes_objects() if "template" in one.get("spec", {})]
+
+    assert not re.search("^ENTRYPOINT", image, re.MULTILINE)
+    assert re.findall("^CMD (.*)", image, re.MULTILINE) == ['["ogaart", "doctor"]']
+    assert all(
+        command == ["ogaart"] for command in [*own, *(one["command"] for pod in specs for one in pod["containers"])]
+    )
+
+
+def test_the_instance_of_dagsters_chart_has_the_limits_of_ours() -> None:
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "dagster-values.yaml").read_text())
+    ours = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
+
+    given = values["additionalInstanceConfig"]["concurrency"]
+    assert given["pools"] == ours["concurrency"]["pools"]
+    assert given["runs"].keys() == ours["concurrency"]["runs"].keys()
+    # Dagster refuses an instance that states the number of runs in both places.
+    assert values["dagsterDaemon"]["runCoordinator"]["config"] == {"queuedRunCoordinator": {}}
+    retries = values["dagsterDaemon"]["runRetries"]
+    assert retries["maxRetries"] == ours["run_retries"]["max_retries"]
+    assert retries["retryOnAssetOrOpFailure"] == ours["run_retries"]["retry_on_asset_or_op_failure"]
 
 
 def test_one_worker_takes_the_steps_with_requests_and_every_queue_has_one() -> None:
