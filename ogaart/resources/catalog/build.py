@@ -26,7 +26,7 @@ from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.cut import open_cut
 from ogaart.resources.catalog.deltas import DEAD, LAYOUT, choose_affected, copied_catalog, update_table
-from ogaart.resources.catalog.eligible import choose_pictures
+from ogaart.resources.catalog.eligible import choose_pictures, published_pixels
 from ogaart.resources.catalog.fused_vectors import FusedSource, fresh_images, write_fused
 from ogaart.resources.catalog.generation_files import file_sizes, link_packs
 from ogaart.resources.catalog.generations import Generation
@@ -286,8 +286,10 @@ class CatalogBuild:
         query = "SELECT DISTINCT pixel_sha256 FROM won_images SEMI JOIN searchable USING (image_id) ORDER BY 1"
         wanted: list[str] = self._con.execute(query).fetchnumpy()["pixel_sha256"].tolist()
         store = DerivedBytes(self.source.derived, SPACE)
-        before = self.source.previous.patches if self.source.previous is not None else None
-        return build_patches(self.path / names.PATCHES, before, store, wanted)
+        previous = self.source.previous
+        published = published_pixels(self._con, previous) if previous is not None else None
+        before = previous.patches if previous is not None and published is not None else None
+        return build_patches(self.path / names.PATCHES, before, store, wanted, published or ())
 
     def _build_cells(self, source: CellSource) -> int:
         """Write the likeness of the cells of sheets; how many there are."""

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.storage.sql import literal
 
 
 def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Takedowns) -> None:
@@ -64,6 +66,18 @@ def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
     """(N,) int64, rising: the published images; the table ``images`` must be finished."""
     found = con.execute("SELECT image_id FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
     return np.asarray(found["image_id"], np.int64)
+
+
+def published_pixels(con: duckdb.DuckDBPyConnection, generation: Generation) -> list[str] | None:
+    """The pixel hashes that a generation published, each once; None where its catalog cannot be read."""
+    try:
+        con.execute(f"ATTACH {literal(str(generation.catalog))} AS earlier (READ_ONLY)")
+        found = con.execute("SELECT DISTINCT pixel_sha256 FROM earlier.images WHERE indexed").fetchnumpy()
+    except duckdb.Error:
+        return None
+    finally:
+        con.execute("DETACH DATABASE IF EXISTS earlier")
+    return list(found["pixel_sha256"])
 
 
 def pixels_of(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> NDArray[Any]:

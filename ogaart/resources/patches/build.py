@@ -39,7 +39,9 @@ _ASKED, _JUDGED = 4_096, 64  # patches of a picture that are looked up for its l
 Found = Iterator[tuple[str, Patches]]
 
 
-def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, wanted: Sequence[str]) -> pa.Table:
+def build_patches(
+    folder: Path, previous: Path | None, store: DerivedBytes, wanted: Sequence[str], published: Sequence[str] = ()
+) -> pa.Table:
     """Write the runs and the links of a publication.
 
     Args:
@@ -47,6 +49,7 @@ def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, want
         previous: the same folder of the publication before; None: there is none, or it has none.
         store: the patches of all pictures.
         wanted: hashes of the pixels of all pictures that are published, each once.
+        published: the same of the publication before. Its runs may have more, whose links went when they did.
 
     Returns:
         The links, in the columns of ``LINKED``: which published picture is a part of which other.
@@ -60,7 +63,8 @@ def build_patches(folder: Path, previous: Path | None, store: DerivedBytes, want
     new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
     runs = tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys, partial(merge_runs, folder))
     kept = _kept_links(before, set(wanted)) if before is not None and old else LINKED.empty_table()
-    links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, new), set(wanted))])
+    unlinked = {*new, *(set(wanted) - set(published) if old else ())}
+    links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, sorted(unlinked)), set(wanted))])
     write_sealed(links, folder / LINKS)
     return links
 

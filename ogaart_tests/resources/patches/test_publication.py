@@ -32,8 +32,10 @@ def store(root: Path, pictures: Iterable[Picture]) -> DerivedBytes:
 
 def build(root: Path, number: int, pictures: Iterable[Picture], before: int | None = None) -> pa.Table:
     previous = root / str(before) if before is not None else None
+    published = (root / f"{before}.txt").read_text().split() if before is not None else ()
     keys = sorted(key(picture) for picture in pictures)
-    return build_patches(root / str(number), previous, DerivedBytes(root / "derived", SPACE), keys)
+    (root / f"{number}.txt").write_text("\n".join(keys))
+    return build_patches(root / str(number), previous, DerivedBytes(root / "derived", SPACE), keys, published)
 
 
 def opened(root: Path, number: int) -> PatchRuns:
@@ -174,3 +176,19 @@ def test_links_of_what_is_withdrawn_go(tmp_path: Path) -> None:
     links = build(tmp_path, 2, [*parts[1:], whole], before=1)
 
     assert {row["part_pixel_sha256"] for row in links.to_pylist()} == {key(one) for one in parts[1:]}
+
+
+@pytest.mark.parametrize("came_meanwhile", [False, True])
+def test_links_of_what_comes_back_come_back(tmp_path: Path, came_meanwhile: bool) -> None:
+    parts = [sprite(n, 40, 40) for n in range(4)]
+    whole, other = sheet(parts, 2, 48), sheet([*parts[:1], sprite(8, 40, 40)], 2, 48)
+    store(tmp_path, [*parts, whole, other])
+    first = [*parts, whole] if came_meanwhile else [*parts, whole, other]
+    build(tmp_path, 1, first)
+    build(tmp_path, 2, [*parts[1:], whole, other], before=1)
+    assert any(key(parts[0]) in [bytes(one.tobytes()).hex() for one in run.keys] for run in runs_in(tmp_path / "2"))
+
+    links = build(tmp_path, 3, [*parts, whole, other], before=2)
+
+    found = sorted(zip(links["part_pixel_sha256"].to_pylist(), links["whole_pixel_sha256"].to_pylist(), strict=True))
+    assert found == sorted([*((key(one), key(whole)) for one in parts), (key(parts[0]), key(other))])
