@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 PASSWORD = "not-to-be-shown"  # of a server that only its test reaches
-_END_SESSIONS = sa.text(
+END_SESSIONS = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :database AND pid <> pg_backend_pid()"
 )
 
@@ -60,7 +60,7 @@ class Postgres:
         with self.administering() as connection:
             connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
             if like is not None:  # no other session may use it meanwhile, nor one whose process was killed just now
-                connection.execute(_END_SESSIONS, {"database": like})
+                connection.execute(END_SESSIONS, {"database": like})
             template = "" if like is None else f' TEMPLATE "{like}"'
             connection.execute(sa.text(f'CREATE DATABASE "{name}"{template}'))
         return self.url(name)

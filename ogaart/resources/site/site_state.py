@@ -8,6 +8,8 @@ from typing import Any
 DAY = 86_400.0
 STRETCH = 600
 """Seconds of which the requests are counted together; a day's count looks back this much further at most."""
+JUMP = 60.0
+"""Seconds by which something begins after now that has begun: then the clock was set back since."""
 SERVED = 3
 """Addresses kept of those that the site served last."""
 
@@ -81,6 +83,12 @@ class SiteState:
     answered_at: float = 0.0
     served: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+
+    def follow_clock(self, now: float) -> None:
+        """Let what is in force, and began after now, begin now: it would be in force until the clock is there again."""
+        for span in (self.pause, self.shut):
+            if span.since > now + JUMP:
+                span.since = now
 
     def count(self, now: float) -> None:
         """Count a request that is sent now, and drop what is older than a day."""

@@ -7,6 +7,7 @@ that a lost database cannot make the next request come earlier.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ class HeldState:
         """
         with self.lock.reading() as connection:
             state = self._store.read_with(connection)
-        self._before = replace(state)
+        self._before = deepcopy(state)
         return state
 
     def save(self, state: SiteState) -> None:
@@ -147,7 +148,7 @@ class HeldState:
             LockLost: the lock is not held any more; nothing is written.
         """
         self._store.note(self._before, state)
-        self._before = replace(state)
+        self._before = deepcopy(state)
         with self.lock.writing(synced=False) as connection:
             self._store.write_with(connection, state)
 

@@ -159,6 +159,7 @@ class Throttle:
     def _begin(self, held: HeldState, delay: float | None) -> SiteState:
         """Wait until a request may be sent, and store that it is sent now."""
         state = held.load()
+        state.follow_clock(self.now())
         try:
             self._count_late(state)
             self._refuse_while_shut(state)

@@ -9,7 +9,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ class StateDatabase:
             StateRefused: the database cannot be reached, or is of a newer version.
             StateDamaged: it is not as it was written.
         """
-        with self._in_words(), self._connect() as connection, connection.begin():
+        with self.in_words(), self._connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -110,7 +110,7 @@ class StateDatabase:
             StateDamaged: it is not as it was written.
         """
         options = {_WRITES: True, _SYNCED: synced}
-        with self._in_words(), self._connect() as connection, connection.execution_options(**options).begin():
+        with self.in_words(), self._connect() as connection, connection.execution_options(**options).begin():
             yield connection
             fault(Fault.STATE_DRAFTED)
 
@@ -118,10 +118,15 @@ class StateDatabase:
     def connection(self) -> Iterator[sa.Connection]:
         """A connection of the caller's own, without a transaction.
 
+        It may be kept for hours of other work, whose errors are not this database's: what is sent through it is put
+        into words by ``in_words``.
+
         Raises:
             StateRefused: the database cannot be reached, or is of a newer version.
         """
-        with self._in_words(), self._connect() as connection:
+        with ExitStack() as stack:
+            with self.in_words():
+                connection = stack.enter_context(self._connect())
             yield connection
 
     def _connect(self) -> sa.Connection:
@@ -174,7 +179,7 @@ class StateDatabase:
         assert self._url is not None
         engine = _postgres(self._url.get_secret_value())
         try:
-            with self._in_words():
+            with self.in_words():
                 yield engine
         finally:
             engine.dispose()
@@ -222,7 +227,13 @@ class StateDatabase:
             raise StateRefused(f"OGAART_DATABASE_URL: {cause}") from cause
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def in_words(self) -> Iterator[None]:
+        """Say of what fails meanwhile which database it was, what the cause is, and what to do.
+
+        Raises:
+            StateRefused: the database cannot be reached.
+            StateDamaged: it is not as it was written.
+        """
         try:
             yield
         except ModuleNotFoundError as cause:

@@ -96,11 +96,28 @@ def live_leases(state: StateDatabase) -> list[Lease]:
     with state.reading() as connection:
         now, started = map(float, connection.execute(_NOW).one())
         found = _leases(connection)
+    with suppress(*_AWAY):
+        _follow_clock(state, now, {name: lease for name, lease in found.items() if lease.renewed > now + BEAT})
+    since = started if started <= now else 0.0  # the server's clock was set back since it started
     return [
         Lease(lease.what, lease.process)
         for lease in found.values()
-        if is_alive(lease.process) is not False and now - max(lease.renewed, started) < LAPSES
+        if is_alive(lease.process) is not False and now - max(lease.renewed, since) < LAPSES
     ]
+
+
+def _follow_clock(state: StateDatabase, now: float, ahead: dict[str, _Renewed]) -> None:
+    """Let leases that were renewed after now count from now on: those of the dead would count for hours.
+
+    The server's clock was set back since. Who lives renews its lease by the new one.
+    """
+    if not ahead:
+        return
+    with state.writing() as connection:
+        newest = _leases(connection)
+        for name, lease in ahead.items():
+            if newest.get(name) == lease:
+                write_fact(connection, KIND, name, lease._replace(renewed=now)._asdict())
 
 
 def _renew(state: StateDatabase, name: str, what: str) -> None:

@@ -168,7 +168,7 @@ def hold_all_everywhere(state: StateDatabase, paths: Iterable[Path], what: str) 
         if state.path is None:
             connection = held.enter_context(state.connection())
             held.callback(connection.invalidate)  # which frees them
-            with connection.begin():
+            with state.in_words(), connection.begin():
                 backend = connection.scalar(_BACKEND)
                 wanted = sa.select(sa.func.unnest(sa.cast(numbers, ARRAY(sa.BigInteger))).label("number")).subquery()
                 free = connection.scalars(sa.select(sa.func.pg_try_advisory_lock(wanted.c.number))).all()

@@ -306,6 +306,23 @@ def test_a_pause_survives_a_clock_that_jumps_back(tmp_path: Path) -> None:
     assert 0.29 <= time.monotonic() - began < 60
 
 
+@pytest.mark.parametrize("what", ["an open circuit", "a pause beyond all patience"])
+def test_what_is_in_force_lasts_no_longer_for_a_clock_that_jumps_back(tmp_path: Path, what: str) -> None:
+    clock = Clock()
+    settings = {"circuit_failures": 1, "circuit_urls": 1, "circuit_seconds": 30.0, "max_wait": 10.0}
+    with throttle(tmp_path, clock, **settings).turn("/a", 0.0) as turn, pytest.raises(SiteDown):
+        turn.failed("no answer", pause=30.0 if what == "a pause beyond all patience" else None)
+    clock.jump = -3 * 3600.0
+    with pytest.raises(SiteDown), throttle(tmp_path, clock, **settings).turn("/b", 0.0):
+        pass
+    clock.jump += 31.0
+
+    with throttle(tmp_path, clock, **settings).turn("/b", 0.0) as turn:
+        turn.answered()
+
+    assert throttle(tmp_path, clock).state().shut == Span()
+
+
 def spoil(folder: Path, how: str) -> None:
     with closing(StateDatabase(Settings(data=folder))) as state:
         if how == "lost":

@@ -17,12 +17,12 @@ from ogaart.core.fault_injection import Fault, passed
 from ogaart.core.process_identity import this_process
 from ogaart.resources.state import leases
 from ogaart.resources.state.database import StateDatabase
-from ogaart.resources.state.facts import write_fact
+from ogaart.resources.state.facts import read_fact, write_fact
 from ogaart.resources.state.leases import KIND, live_leases
 from ogaart.resources.state.locks import LockLost, hold_all_everywhere, hold_everywhere
 from ogaart.resources.storage.locks import Locked
 from ogaart.settings import Settings
-from ogaart_tests.postgres import Postgres, postgres
+from ogaart_tests.postgres import END_SESSIONS, Postgres, postgres
 from ogaart_tests.ui import wait_until
 
 __all__ = ["postgres"]
@@ -130,6 +130,26 @@ def test_a_killed_process_of_this_host_holds_none(state: StateDatabase, url: Sec
     assert live_leases(state) == []
 
 
+def test_a_lease_counts_no_longer_for_a_clock_that_was_set_back(state: StateDatabase) -> None:
+    note(state, ELSEWHERE, seconds_ago=-3 * 3600.0)
+
+    counted = live_leases(state)
+
+    with state.reading() as connection:
+        now = float(connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())")))
+        renewed = read_fact(connection, KIND, f"other {ELSEWHERE}")["renewed"]
+    assert [lease.process for lease in counted] == [ELSEWHERE]
+    assert renewed <= now  # it lapses as any other, unless its process renews it
+
+
+def test_a_server_that_started_after_now_keeps_no_lease(state: StateDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(state, ELSEWHERE, seconds_ago=leases.LAPSES + 1.0)
+    later = "SELECT extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()) + 7200"
+    monkeypatch.setattr(leases, "_NOW", sa.text(later))
+
+    assert live_leases(state) == []
+
+
 @pytest.mark.slow
 def test_many_locks_are_held_on_all_hosts_or_none(
     state: StateDatabase, tmp_path: Path, url: SecretStr, postgres: Postgres
@@ -161,3 +181,30 @@ def test_many_locks_are_held_on_all_hosts_or_none(
                     require_held()
         with hold_all_everywhere(state, ours, "a step"):
             pass
+
+
+@pytest.mark.parametrize("cause", [ModuleNotFoundError("No module named 'openvino'"),
+                                   sa.exc.OperationalError("SELECT 1", {}, Exception("Dagster's database is away"))],
+                         ids=["another package", "another database"])  # fmt: skip
+def test_what_fails_while_a_lock_is_held_is_not_called_the_database_of_state(
+    cause: Exception, state: StateDatabase
+) -> None:
+    with state.reading():
+        pass  # which gives the data root its id
+
+    with pytest.raises(type(cause)) as raised, hold_everywhere(state, state.folder / "locks" / "step.lock"):
+        raise cause
+
+    assert raised.value is cause
+
+
+def test_a_lock_whose_session_was_ended_is_let_go_without_an_error(state: StateDatabase, postgres: Postgres) -> None:
+    lock = state.folder / "locks" / "step.lock"
+    with state.reading():
+        pass
+
+    with hold_everywhere(state, lock), postgres.administering() as server:
+        server.execute(END_SESSIONS, {"database": "leases"})
+
+    with hold_everywhere(state, lock):
+        pass
