@@ -9,6 +9,7 @@ Of a bucket the copy is the same: a data root in a folder, which needs neither t
 
 import os
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -26,7 +27,7 @@ from ogaart.resources.publications.publications import Publications
 from ogaart.resources.site.fetch_journal import FetchJournal
 from ogaart.resources.site.fetch_records import JOURNAL
 from ogaart.resources.state.sqlite_files import log_of
-from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark
+from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark, read_json, write_json
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.key_index import FILE as KEYS
 from ogaart.resources.storage.lock_names import backup_lock
@@ -38,6 +39,8 @@ from ogaart.settings import Settings
 _NOT_BACKED_UP = ("index", "packs", "generations")
 """Folders of a data root that no backup has."""
 COLUMNS = ("what", "files", "copied", "MB")
+NOTE = "backup.json"
+"""The file of a backup that names what it was made of."""
 
 
 def backup(settings: Settings, folder: Path) -> Report:
@@ -47,18 +50,19 @@ def backup(settings: Settings, folder: Path) -> Report:
     ``ogaart gc``, which is refused meanwhile. What is damaged is named in the report, and not copied.
 
     Raises:
-        BadChoice: the folder is a data root in use, or inside this one; or the data root has copies of a bucket, and
-            another host publishes. Nothing is written.
+        BadChoice: the folder is a data root in use, or inside this one, or the backup of another one; or the data root
+            has copies of a bucket, and another host publishes. Nothing is written.
         Locked: another backup, or ``ogaart gc``, is in progress.
         ObjectsRefused, StateRefused: bucket or database cannot be reached.
         OSError: the folder cannot be written.
     """
     folder = folder.expanduser().resolve()
     _refuse_data_roots(folder, settings.data)
+    _refuse_backups_of_others(folder, settings)
     with closing(Stores(settings)) as stores, _clean_up_kept_out(stores):
         if settings.objects is not None:
             _refuse_other_hosts(stores)
-        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / NOTE, {"of": _what_it_is_of(settings)})
         with drafts_in(folder) as drafts:
             return _everything(stores, folder, drafts)
 
@@ -140,6 +144,25 @@ def _refuse_data_roots(folder: Path, data: Path) -> None:
     for name in _NOT_BACKED_UP:
         if (folder / name).exists():
             raise BadChoice(f"{folder} is a data root in use (it has {name}/): choose an empty folder, or a backup's")
+
+
+def _refuse_backups_of_others(folder: Path, settings: Settings) -> None:
+    """The journal and the rows of another data root would be lost there, and its takedowns be in both."""
+    note, mine = folder / NOTE, _what_it_is_of(settings)
+    if not note.exists():  # none is there, or one of an earlier version
+        return
+    named = read_json(note)
+    of = named.get("of") if isinstance(named, dict) else None
+    if of != mine:
+        raise BadChoice(
+            f"{folder} is the backup of {of or f'something that {note} does not name'}, this is {mine}: choose another "
+            f"folder, or, if that one has become this one, delete {note}"
+        )
+
+
+def _what_it_is_of(settings: Settings) -> str:
+    """The bucket, or the data root's folder and host."""
+    return settings.objects or f"{settings.data.resolve()} on {socket.gethostname()}"
 
 
 class _Tables(NamedTuple):

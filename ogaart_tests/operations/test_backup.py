@@ -88,3 +88,19 @@ def test_a_backup_deletes_no_file_of_others(copied: World, tmp_path: Path) -> No
     backup(copied.settings, tmp_path)
 
     assert (foreign.read_bytes(), gone.exists()) == (b"not ours", False)
+
+
+def test_the_backup_of_another_data_root_stays_as_it_is(copied: World, tmp_path: Path) -> None:
+    folder, other = tmp_path / "backup", Settings(data=tmp_path / "other")
+    backup(copied.settings, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    with pytest.raises(BadChoice, match=rf"is the backup of {copied.settings.data} on .* delete {folder}/backup.json"):
+        backup(other, folder)
+
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (folder / "backup.json").write_text("{")
+    with pytest.raises(BadChoice, match="does not name"):
+        backup(copied.settings, folder)
+    (folder / "backup.json").unlink()
+    assert backup(copied.settings, folder).errors == []
