@@ -1,4 +1,4 @@
-"""A process that is killed by SIGBUS reports why: its disk was full while it wrote through a mapped file.
+"""A process that is killed by SIGBUS reports why: a mapped file had no room on the disk, or was cut off meanwhile.
 
 Room is checked before such writes, but another process may take it meanwhile. The signal ends the process in the
 middle of foreign code, where Python cannot run any more; a small shell next to it learns of it through a pipe.
@@ -28,8 +28,9 @@ fi
 def disk_full(folder: Path) -> str:
     """The sentence for a process that was ended by SIGBUS."""
     return (
-        f"the disk under {folder} is full: the process was ended while it used a mapped file (SIGBUS). "
-        "Nothing stored is lost; free some space (ogaart gc) and run it again."
+        f"the disk under {folder} is full, or a file there was cut off: the process was ended while it used a mapped "
+        "file (SIGBUS). Nothing stored is lost by that; free some space (ogaart gc) and run it again. Where there is "
+        "room, run `ogaart verify --repair`."
     )
 
 

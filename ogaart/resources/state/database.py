@@ -38,6 +38,7 @@ _OTHER_LAYOUT = frozenset({"42P01", "42P07", "42703"})
 """PostgreSQL's codes for a table or column that is missing, and for one that is there already."""
 _UNREADABLE = frozenset({"XX001", "XX002", "58P01"})
 """The same for pages, indices and files of its own that are damaged or missing."""
+_NO_RIGHT = "42501"
 _NO_DATABASE = re.compile(r'database "(.+)" does not exist')
 """How PostgreSQL refuses a connection to a database that was not made: it has no code."""
 _WRITES = "ogaart_writes"
@@ -257,6 +258,8 @@ class StateDatabase:
                 ) from cause
             made = _NO_DATABASE.search(first)
             way_out = f": make it, such as by `createdb {made[1]}`" if made is not None else ""
+            if code == _NO_RIGHT:
+                way_out = ": name a user who owns the database, or grant this one all rights on its schema and tables"
             raise StateRefused(f"OGAART_DATABASE_URL ({self.where}): {first}{way_out}") from cause
 
 

@@ -122,7 +122,7 @@ def test_a_process_that_dies_by_sigbus_says_that_the_disk_is_full(small_disk: Pa
 
     if how == "full":
         assert done.returncode == -signal.SIGBUS
-        assert done.stderr.splitlines()[-1].startswith(f"ogaart: the disk under {small_disk} is full")
+        assert done.stderr.splitlines()[-1].startswith(f"ogaart: the disk under {small_disk} is full, or a file there")
         assert "free some space (ogaart gc)" in done.stderr
     else:
         assert (done.returncode, done.stderr) == (0, "")

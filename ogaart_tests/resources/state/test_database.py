@@ -205,6 +205,23 @@ def test_a_database_that_was_not_made_is_refused_with_the_way_out(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_a_user_who_may_only_read_is_refused_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
+    settings = Settings(data=tmp_path / "data", database_url=SecretStr(postgres.fresh("rights")))
+    with closing(StateDatabase(settings)) as state, state.reading():
+        pass  # which makes its tables
+    with postgres.administering("rights") as server:
+        server.execute(sa.text("DROP ROLE IF EXISTS reader"))
+        server.execute(sa.text(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'"))
+    reader = postgres.url("rights").replace("//ogaart:", "//reader:")
+
+    with (
+        pytest.raises(StateRefused, match=r"permission denied for .*: name a user who owns the database, or grant"),
+        closing(StateDatabase(Settings(data=tmp_path / "data", database_url=SecretStr(reader)))) as state,
+        state.reading(),
+    ):
+        pass
+
+
 def test_a_database_of_another_data_root_is_refused_with_the_way_out(tmp_path: Path, postgres: Postgres) -> None:
     url = SecretStr(postgres.fresh("shared"))
     first, second = (Settings(data=tmp_path / name, database_url=url) for name in ("first", "second"))
