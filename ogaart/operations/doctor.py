@@ -79,8 +79,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is required")
     yield _libarchive()
     yield from _storage(settings)
-    yield from _objects(settings)
-    yield _state(settings)
+    objects = list(_objects(settings))
+    yield from objects
+    yield _state(settings, complete=all(finding.ok for finding in objects))
     yield _dagster(settings)
     yield _executor(settings)
     yield _queries(settings)
@@ -148,8 +149,11 @@ def _objects(settings: Settings) -> Iterator[Finding]:
             probe.unlink()
 
 
-def _state(settings: Settings) -> Finding:
-    """Opens the database of state; a server's is claimed for this data root where it is new."""
+def _state(settings: Settings, *, complete: bool) -> Finding:
+    """Opens the database of state; a server's is claimed for this data root where it is new.
+
+    Without its bucket (not ``complete``) it is not known which data root this is: whether the server responds is.
+    """
     root = DataRoot.of(settings)
     if settings.database_url is None:
         problem = (sqlite_problem(root.state) or layout_problem(root.state)) if root.state.exists() else ""
@@ -159,6 +163,8 @@ def _state(settings: Settings) -> Finding:
         with closing(StateDatabase(settings)) as state:
             if lacking := state.lacks():
                 return Finding("database of state", False, f"{state.where}: {lacking}: run `ogaart verify --repair`")
+            if not complete:
+                return Finding("database of state", True, f"{state.where} responds; whose it is the bucket would tell")
             with state.reading():
                 pass
             return Finding("database of state", True, f"{state.where} belongs to this data root, id {id_of(root)}")

@@ -2,18 +2,27 @@
 
 import json
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
+from ogaart.cli.demo_command import free_port
 from ogaart.cli.main import main
 from ogaart.operations.doctor import Finding, examine
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.factory import open_index
+from ogaart.resources.objects import bucket
+from ogaart.resources.state.database import StateDatabase
 from ogaart.settings import Settings
+from ogaart_tests.postgres import Postgres, postgres
 from ogaart_tests.qdrant_stub import QdrantStub
+
+__all__ = ["postgres"]
 
 LITE = "efficientnet_lite0"
 
@@ -236,3 +245,29 @@ def test_long_lines_wrap_in_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     assert any("MISSING weights of vgg16" in line for line in printed)
     assert [line for line in printed if len(line) > 100 and " " in line.strip()] == []
+
+
+@pytest.mark.parametrize("also_down", [False, True])
+def test_without_the_bucket_it_is_known_whether_the_database_responds(
+    also_down: bool, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket, "_PATIENCE", 0.1)
+    variables = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
+                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port(0)}"}  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    url = f"postgresql://ogaart:secret@127.0.0.1:{free_port(0)}/state" if also_down else postgres.fresh("doctor")
+    with (
+        closing(
+            StateDatabase(Settings(data=tmp_path / "other", database_url=SecretStr(postgres.fresh("doctor"))))
+        ) as state,
+        state.reading(),
+    ):
+        pass  # which makes its tables
+
+    found = examine(Settings(data=tmp_path / "data", objects="s3://pictures/root", database_url=SecretStr(url)))
+    objects, database = [finding for finding in islice(found, 6) if finding.name in {"objects", "database of state"}]
+
+    assert (objects.ok, database.ok) == (False, not also_down)
+    assert "does not respond: start it, or correct AWS_ENDPOINT_URL" in objects.detail
+    assert ("OGAART_DATABASE_URL (" if also_down else "responds; whose it is the bucket would tell") in database.detail

@@ -25,6 +25,8 @@ class _Provider(NamedTuple):
     """Which to name where none is set."""
     checked: str
     """What to look at where the server refuses those that are set."""
+    endpoint: str
+    """What names another server than the provider's own; empty where nothing does."""
 
 
 _PROVIDERS = {
@@ -32,16 +34,19 @@ _PROVIDERS = {
         ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and the machine's clock",
+        "AWS_ENDPOINT_URL",
     ),
     "gs": _Provider(
         ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
         "GOOGLE_APPLICATION_CREDENTIALS to a key file",
         "the key file that GOOGLE_APPLICATION_CREDENTIALS names",
+        "",
     ),
     "az": _Provider(
         ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
         "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
         "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and the machine's clock",
+        "AZURE_STORAGE_ENDPOINT",
     ),
 }
 
@@ -55,17 +60,21 @@ def lacking(url: str) -> str:
 
 
 def refusal(url: str, answer: str) -> str | None:
-    """What a server means by its answer where it refuses access or knows no such bucket, with the way out; else None.
+    """What it means, with the way out, where a server refuses access, knows no such bucket or is away; else None.
 
     Args:
         url: the bucket.
-        answer: the client's message, which has the status of the server's answer and its XML.
+        answer: the client's message, which has the status of the server's answer and its XML, or that there was none.
     """
-    status = re.search(r"status code: (40[134] [A-Z]\w*(?: [A-Z]\w*)*)", answer)
     provider = _PROVIDERS.get(url.partition(":")[0])
-    if (
-        status is None or provider is None or lacking(url)
-    ):  # without credentials it may be the answer to a role's request
+    if provider is None or lacking(url):  # without credentials it may be the answer to a role's request
+        return None
+    if "error sending request" in answer:
+        server = re.search(r"https?://[^\s/]+", answer)
+        named = f", or correct {provider.endpoint}" if os.environ.get(provider.endpoint) else ", or check the network"
+        return f"{server[0] if server else 'its server'} does not respond: start it{named}"
+    status = re.search(r"status code: (40[134] [A-Z]\w*(?: [A-Z]\w*)*)", answer)
+    if status is None:
         return None
     if status[1].startswith("404"):
         return "there is no such bucket: make it" if "list request" in answer else None

@@ -1,4 +1,7 @@
-"""A bucket of Google's without credentials is refused at once, but on a machine that has a metadata service."""
+"""Why a bucket cannot be used, and the way out: no credentials, no server.
+
+A bucket of Google's without credentials is refused at once, but on a machine that has a metadata service.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ogaart.cli.demo_command import free_port
 from ogaart.resources.objects import bucket
 from ogaart.resources.objects.bucket import Bucket
 from ogaart.resources.objects.store import ObjectsRefused
@@ -65,3 +69,28 @@ def test_credentials_of_googles_tools_need_none(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", "not a key")
 
     assert "metadata service" not in refusal("127.0.0.1:9", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [
+        ("s3://pictures/root", {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_ENDPOINT_URL": "http://{}"}),
+        ("az://pictures/root", {"AZURE_STORAGE_ACCOUNT_NAME": "account", "AZURE_STORAGE_ACCOUNT_KEY": "a2V5",
+                                "AZURE_STORAGE_ENDPOINT": "http://{}/account"}),
+    ],
+)  # fmt: skip
+def test_a_server_that_is_away_is_named_with_the_variable_that_named_it(
+    url: str, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket, "_PATIENCE", 0.1)
+    host = f"127.0.0.1:{free_port(0)}"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(host))
+
+    with pytest.raises(ObjectsRefused) as caught:
+        Bucket(url, tmp_path).size(tmp_path / "blobs")
+
+    endpoint = [*variables][-1]
+    assert (
+        str(caught.value) == f"OGAART_OBJECTS ({url}): http://{host} does not respond: start it, or correct {endpoint}"
+    )
