@@ -337,11 +337,16 @@ class Settings(BaseSettings):
 
     @field_validator("dagster_database")
     @classmethod
-    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+    def _database(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """Accept what Dagster can open: with the bare scheme, SQLAlchemy would choose another driver."""
         if value is not None and not value.get_secret_value().startswith("postgresql+psycopg2://"):
             raise ValueError("expected a URL that begins with postgresql+psycopg2://")
-        return _with_port(value, written="@")
+        found, state = _with_port(value, written="@"), info.data.get("database_url")
+        if found is not None and state is not None and _database_of(found) == _database_of(state):
+            raise ValueError(
+                "it is the database of OGAART_DATABASE_URL: make another one, such as by `createdb dagster`"
+            )
+        return found
 
     @field_validator("contact")
     @classmethod
@@ -395,6 +400,12 @@ def _with_port(value: SecretStr | None, *, written: str = "") -> SecretStr | Non
         if found is None or int(found[1] or 1) not in range(1, 65_536) or any(sign in before for sign in written):
             raise ValueError(f"expected a host and, after a colon, a port from 1 to 65535; {ESCAPES}")
     return value
+
+
+def _database_of(url: SecretStr) -> tuple[str | None, int, str]:
+    """Host, port and name of a database of PostgreSQL."""
+    parts = urlsplit(url.get_secret_value())
+    return parts.hostname, parts.port or 5432, parts.path
 
 
 def shown_url(text: str) -> str:

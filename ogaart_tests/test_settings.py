@@ -1,9 +1,10 @@
 """Settings: what is refused, and that no password in a URL is ever shown."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ogaart.cli.invalid_settings import what_is_wrong
 from ogaart.resources.embedding.registry import VectorSpace
@@ -170,3 +171,18 @@ def test_the_password_of_the_index_is_neither_shown_nor_stored(tmp_path: Path) -
     assert Collection(Stores(settings), VectorSpace("space", "vgg16", 8)).identity.startswith(
         "http://127.0.0.1:1#"
     )  # kept in the ledger
+
+
+@pytest.mark.parametrize(
+    ("dagster", "refused"),
+    [
+        ("postgresql+psycopg2://dagster:other@db:5432/state?sslmode=require", True),
+        ("postgresql+psycopg2://ogaart:secret@db/dagster", False),
+        ("postgresql+psycopg2://ogaart:secret@db:5433/state", False),
+    ],
+)
+def test_state_and_dagster_need_a_database_each(dagster: str, refused: bool) -> None:
+    given = {"database_url": SecretStr("postgresql://ogaart:secret@db/state"), "dagster_database": SecretStr(dagster)}
+
+    with pytest.raises(ValidationError, match="database of OGAART_DATABASE_URL") if refused else nullcontext():
+        Settings(**given)
