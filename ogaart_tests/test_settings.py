@@ -182,7 +182,7 @@ def test_the_password_of_the_index_is_neither_shown_nor_stored(tmp_path: Path) -
     ],
 )
 def test_state_and_dagster_need_a_database_each(dagster: str, refused: bool) -> None:
-    given = {"database_url": SecretStr("postgresql://ogaart:secret@db/state"), "dagster_database": SecretStr(dagster)}
+    state = SecretStr("postgresql://ogaart:secret@db/state")
 
     with pytest.raises(ValidationError, match="database of OGAART_DATABASE_URL") if refused else nullcontext():
-        Settings(**given)
+        Settings(database_url=state, dagster_database=SecretStr(dagster))
