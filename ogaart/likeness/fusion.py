@@ -40,7 +40,7 @@ class Weights:
     def in_ratio_of(self, other: Weights) -> bool:
         """Whether others rank alike: a score is a mean, so only the ratio of the three counts."""
         mine, theirs = (np.array([one.subject, one.shape, one.colours]) for one in (self, other))
-        return bool(np.allclose(mine * theirs.max(), theirs * mine.max()))
+        return bool(np.allclose(mine * theirs.max(), theirs * mine.max(), atol=0))
 
     def of_blocks(self) -> dict[str, float]:
         """The weight of each block."""

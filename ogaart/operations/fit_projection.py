@@ -8,9 +8,15 @@ from numpy.typing import NDArray
 from ogaart.core.errors import TooFewPictures
 from ogaart.core.report import Report
 from ogaart.likeness import parts
-from ogaart.likeness.projections import Fitting
+from ogaart.likeness.projections import Fitting, ProjectionInvalid
 from ogaart.resources.catalog.table_views import connect
-from ogaart.resources.embedding.projections import default_projection, keep_projection, projection_of
+from ogaart.resources.embedding.projections import (
+    CURRENT,
+    default_projection,
+    keep_projection,
+    projection_name,
+    projection_of,
+)
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.data_root import DataRoot
@@ -36,6 +42,7 @@ def fit_projection(
 
     Raises:
         TooFewPictures: there are fewer; the message has the numbers.
+        ProjectionInvalid: which projection is in use cannot be read; before anything is fitted.
     """
     stores = Stores(settings)
     space = VectorSpace.of(settings).name
@@ -52,11 +59,11 @@ def fit_projection(
             f"needs {least_pictures:,} of {least_entries:,}. {_until_then(stores.root, space)} Materialize more "
             "partitions through to `embeddings` first."
         )
+    before = projection_name(stores.root, space)
     fitting = Fitting(space)
     for unit, raw in _pairs(vectors, derived, used):
         fitting.add(unit, raw)
     projection = fitting.finish()
-    before = projection_of(stores.root, space).name
     name = keep_projection(stores.root, projection)
     facts = (name, space, projection.pictures, len(entries), projection.dimension, before)
     return Report(COLUMNS, [dict(zip(COLUMNS, facts, strict=True))], notes=["Run `ogaart publish` to use it."])
@@ -64,7 +71,10 @@ def fit_projection(
 
 def _until_then(root: DataRoot, space: str) -> str:
     """What pictures are ranked by while no projection is fitted."""
-    used = projection_of(root, space)
+    try:
+        used = projection_of(root, space)
+    except ProjectionInvalid:
+        return f"Your own cannot be read: delete {root.projections / CURRENT} to use the one of the package."
     if not used.space:
         return (
             "None is fitted for this model, and how well it ranks without one is not measured: pictures are compared "

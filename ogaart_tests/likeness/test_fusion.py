@@ -44,6 +44,14 @@ def test_same_palette_does_not_look_at_places() -> None:
     assert Weights(1, 1, 1).of_blocks()["layout"] > 0
 
 
+@pytest.mark.parametrize("weight", [2, 1, 0.1, 1e-5, 1e-9, 1e-30])
+def test_only_the_ratio_counts_however_small_the_weights_are(weight: float) -> None:
+    assert Weights(weight, weight, weight).in_ratio_of(USUAL)
+    assert Weights(weight, weight, 0).in_ratio_of(Weights(1, 1, 0))
+    assert not Weights(weight, 0, 0).in_ratio_of(USUAL)
+    assert not Weights(weight, weight, weight / 2).in_ratio_of(USUAL)
+
+
 def test_why_names_the_sides_that_count() -> None:
     pair = {"subject": 0.5, "palette": 0.4, "layout": 0.4, "shape": 0.9, "structure": 1.0}
 

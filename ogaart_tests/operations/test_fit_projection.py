@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from ogaart.core.errors import TooFewPictures
+from ogaart.likeness.projections import ProjectionInvalid
 from ogaart.operations.fit_projection import fit_projection
-from ogaart.resources.embedding.projections import projection_of
+from ogaart.resources.embedding.projections import CURRENT, projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.settings import Settings
 from ogaart_tests.world import World
+
+FEW = {"least_pictures": 100, "least_entries": 10}
 
 
 def test_few_pictures_are_refused_with_the_numbers_and_what_is_used_instead(demo_world: World) -> None:
@@ -34,7 +37,7 @@ def test_the_next_publication_uses_it(copied: World) -> None:
     space = VectorSpace.of(copied.settings).name
     before = copied.generation.manifest["projection"]
 
-    report = fit_projection(copied.settings, least_pictures=100, least_entries=10)
+    report = fit_projection(copied.settings, **FEW)
 
     [row] = report.rows
     assert (row["before"], row["pictures"]) == (
@@ -46,3 +49,38 @@ def test_the_next_publication_uses_it(copied: World) -> None:
     assert copied.generation.manifest["projection"] == row["projection"]
     with pytest.raises(TooFewPictures, match=rf"Your own, of {row['pictures']} pictures, stays in use"):
         fit_projection(copied.settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_one_that_cannot_be_read_is_fitted_again(copied: World, damage: str) -> None:
+    space = VectorSpace.of(copied.settings).name
+    [first] = fit_projection(copied.settings, **FEW).rows
+    path = copied.stores.root.projections / f"{first['projection']}.npz"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:1000])
+    with pytest.raises(ProjectionInvalid, match="fit it again"):
+        projection_of(copied.stores.root, space)
+    with pytest.raises(TooFewPictures, match=rf"Your own cannot be read: delete .*{CURRENT}"):
+        fit_projection(copied.settings)
+
+    [again] = fit_projection(copied.settings, **FEW).rows
+
+    assert (again["projection"], again["before"]) == (first["projection"], first["projection"])
+    assert projection_of(copied.stores.root, space).name == first["projection"]
+    assert path.read_bytes() == content
+
+
+def test_where_the_choice_is_damaged_nothing_is_fitted_before_it_is_deleted(copied: World) -> None:
+    current = copied.stores.root.projections / CURRENT
+    current.parent.mkdir()
+    current.write_text('{"seal": "25af51e8')
+
+    with pytest.raises(ProjectionInvalid, match=rf"{CURRENT} is damaged .* delete it"):
+        fit_projection(copied.settings, **FEW)
+
+    assert [path.name for path in current.parent.iterdir()] == [CURRENT]
+    current.unlink()
+    assert fit_projection(copied.settings, **FEW).rows

@@ -56,6 +56,15 @@ def projection_of(root: DataRoot, space: str) -> Projection:
     return default if default.space == exact_space(space) else default.without_subject()
 
 
+def projection_name(root: DataRoot, space: str) -> str:
+    """The name of ``projection_of`` a vector space, also where the operator's own cannot be read.
+
+    Raises:
+        ProjectionInvalid: which one is the operator's own cannot be read.
+    """
+    return _chosen(root).get(space) or projection_of(root, space).name
+
+
 def keep_projection(root: DataRoot, projection: Projection) -> str:
     """Store an operator's projection and use it for its space from the next publication on; returns its name."""
     write_durably(root.projections / f"{projection.name}.npz", projection.to_bytes())
