@@ -92,10 +92,12 @@ class Answer:
             names = {row.field: row.name for row in FILTERS}
             looked_at = found["looked_at"]
             lines += [f"{names.get(one['name'], one['name'])} hides {one['count']} of {looked_at}" for one in hiding]
-        for part in found.get("part_of", ()):  # a server of before has none
+        proved = found.get("part_of", ())  # a server of before has none
+        for part in proved or found.get("similar_cells", ()):
             place = part["place"]
             cell = f", column {part['column']}, row {part['row']}" if part["column"] is not None else ""
             what = "part of" if part.get("exact", True) else "near copy of a part of"
+            what = what if proved else "like a part of"
             lines.append(f"{what}  {part['title']}, by {part['author']}: {', '.join(part['licences'])}")
             size = f"{place['width']} x {place['height']} pixels"
             lines.append(f"      x {place['x']}, y {place['y']}, {size}{cell}{_changes(part)}")

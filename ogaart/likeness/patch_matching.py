@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
 from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches
-from ogaart.likeness.patches import SIDE, Hashes, Patches
+from ogaart.likeness.patches import SIDE, Hashes, Patches, Places
 from ogaart.likeness.query_patches import QueryPatches
 
 COMMON = 200
@@ -91,6 +91,7 @@ class Match:
         weight: their sum, rare ones counting more.
         share: of the smaller one's patches that could agree.
         claimed: whether this is proof, and not only a candidate.
+        agreed: x, y, width, height in pixels of the picture: what the patches that agree cover there.
     """
 
     picture: int
@@ -103,6 +104,7 @@ class Match:
     weight: float
     share: float
     claimed: bool
+    agreed: Box
 
     @property
     def strength(self) -> float:
@@ -279,10 +281,13 @@ def _judge(
         -(-(inner[2] - inner[0]) // factor), -(-(inner[3] - inner[1]) // factor),
     )  # fmt: skip
 
+    agreed = _covered((patches.x[rows], left), (patches.y[rows], top), factor)
+
     def found(relation: PartRelation, share: float, *, claimed: bool) -> Match:
         return Match(
             agreement.picture, relation, (inner[0], inner[1], inner[2] - inner[0], inner[3] - inner[1]),
             _times(of_picture, facts.enlarged), factor / facts.enlarged, 0, len(rows), agreement.weight, share, claimed,
+            _times(agreed, facts.enlarged),
         )  # fmt: skip
 
     if agreement.weight < _CLAIMED_WEIGHT:
@@ -317,6 +322,15 @@ def _inside(extent: Box | None, box: Box) -> bool:
     return extent is None or (
         extent[0] >= box[0] and extent[1] >= box[1] and extent[2] <= box[2] and extent[3] <= box[3]
     )
+
+
+def _covered(x: tuple[Places, int], y: tuple[Places, int], factor: int) -> Box:
+    """What windows cover in a picture: where they begin in the query, and where the picture does, across and down."""
+    (left, right), (top, bottom) = (
+        ((int(places.min()) - start) // factor, (int(places.max()) - start) // factor + SIDE)
+        for places, start in (x, y)
+    )
+    return left, top, right - left, bottom - top
 
 
 def _times(box: Box, factor: int) -> Box:

@@ -29,6 +29,9 @@ _SHARING_SCORE, _MORE_OF_WEIGHT, _BEST_SHARING_SCORE = 0.54, 0.09, 0.765
 """Likeness of such a match, by how much it rises with weight, and at most: very similar pictures come before it."""
 _MOST_SHARED, _HALF_OF_MOST = 0.01, 100.0
 """By how much those that share more stay before others that share much, and the weight that has half of it."""
+_LITTLE = 8
+"""How many times as large as what agrees the place of a query is, from which on the query is not called like all of it:
+it is a scene with a piece of the picture, or has a ground around it."""
 
 SameImages = Callable[[str], Sequence[int]]
 
@@ -55,6 +58,11 @@ class FoundParts:
     def proves(self) -> bool:
         """Whether any of it is proof."""
         return bool(self.part_of or self.contains or self.copies)
+
+    @property
+    def most(self) -> float:
+        """The largest share that agrees of what is proved; 0 where nothing is."""
+        return max((one.share for _, one in (*self.part_of, *self.contains, *self.copies)), default=0.0)
 
     def without(self, left: Callable[[list[int]], list[int]]) -> "FoundParts":
         """The same with those images only that words, filters and decisions leave."""
@@ -95,10 +103,11 @@ def find_parts(picture: QueryPicture, index: PatchRuns, same_images: SameImages)
         same_images: the images of a picture, by the hash of its pixels, that search may show; the first is named.
     """
     found = _matched(picture, index, same_images)
-    if found.proves or picture.subject is None:
+    # Enough of a tile on a ground may agree for a proof, though the ground is no part of the sheet.
+    if picture.subject is None or found.copies or found.contains or found.most >= AS_GOOD:
         return found
     of_subject = _matched(picture.subject, index, same_images)
-    return of_subject if of_subject.proves or not found.sharing else found
+    return of_subject if of_subject.most > found.most or not (found.proves or found.sharing) else found
 
 
 def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -> FoundParts:
@@ -168,6 +177,13 @@ def _without_weaker(matches: Sequence[Match], size: tuple[int, int]) -> list[Mat
     return [one for one in matches if id(one) not in weaker]
 
 
+def _narrowed(one: Match) -> Box:
+    """The place of what is not proved: where all of the query would lie, but for one that agrees in little of it."""
+    width, height = one.agreed[2:]
+    little = _LITTLE * width * height < one.picture_box[2] * one.picture_box[3]
+    return one.agreed if little or one.relation is patch_matching.PartRelation.OVERLAP else one.picture_box
+
+
 def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_query: bool) -> tuple[SharedPart, ...]:
     """The matches with their hits, each picture once.
 
@@ -180,7 +196,7 @@ def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_que
     for image_id, one in pairs:
         hit = hits.get(image_id)
         if hit is not None and hit.pixel_sha256 not in found:
-            place = PartBox(*(one.query_box if of_query else one.picture_box))
+            place = PartBox(*(one.query_box if of_query else one.picture_box if one.claimed else _narrowed(one)))
             cell = None if of_query else cell_of(place, hit.width, hit.height)
             found[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, one.orientation, one.share)
     return tuple(found.values())

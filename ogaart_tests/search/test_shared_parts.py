@@ -22,6 +22,7 @@ from ogaart_tests.likeness.patch_art import Picture, enlarged, ground, paste, sh
 from ogaart_tests.logs import decisions_of
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, image_id, pictures, png, publish
 
+TILES = [ground(seed, 32, 32) for seed in range(80, 92)]
 SHEET = [sprite(seed, 32, 32) for seed in range(40, 52)]
 CARD = next(entry for entry in ENTRIES if entry.slug == "playing-cards")
 
@@ -40,6 +41,17 @@ def parted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
     monsters = Entry("monsters", "Monsters", "Zoe", ("CC-BY 3.0",), ("monster",), f"{root}/*.png")
     settings = Settings(data=root / "data")
     publish(settings, (*ENTRIES, monsters), patches=True)
+    with SearchService(settings, GridImageReader(patches=True)) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
+    """A publication of a sheet of 4 x 3 opaque tiles."""
+    root = tmp_path_factory.mktemp("tiles")
+    (root / "tiles.png").write_bytes(png(sheet(TILES, 4, 32)))
+    settings = Settings(data=root / "data")
+    publish(settings, (Entry("tiles", "Tiles", "Zoe", ("CC0",), ("tile",), f"{root}/*.png"),), patches=True)
     with SearchService(settings, GridImageReader(patches=True)) as service:
         yield service
 
@@ -204,6 +216,33 @@ def test_what_shares_too_little_for_proof_is_shown_with_its_place_and_nothing_is
     ]
     assert [part.hit.slug for part in in_a_scene.contains] == ["tanks"]
     assert ("monsters", Relation.SIMILAR) in [(hit.slug, hit.relation) for hit in in_a_scene.hits[:3]]
+
+
+def test_a_scene_with_a_piece_of_a_sheet_is_like_that_piece_alone(tiles: SearchService) -> None:
+    scene = paste(ground(6, 120, 90), TILES[6], 30, 20)
+
+    results = search(tiles, paste(scene, sprite(7, 60, 60), 60, 30))
+
+    assert (results.part_of, results.contains) == ((), ())
+    [found] = results.similar_cells
+    x, y, width, height = found.place
+    assert 64 <= x < x + width <= 96
+    assert 32 <= y < y + height <= 64
+    assert f"x {x}, y {y}, {width} x {height} pixels" in Answer(json_of(results)).text()
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 255), (255, 255, 255), (0, 0, 0)], ids=["magenta", "white", "black"])
+@pytest.mark.parametrize("scale", [1, 3])
+def test_the_ground_around_a_tile_is_no_part_of_its_sheet(
+    tiles: SearchService, colour: tuple[int, int, int], scale: int
+) -> None:
+    on_ground = np.full((56, 56, 4), 255, np.uint8)
+    on_ground[..., :3] = colour
+
+    results = search(tiles, enlarged(paste(on_ground, TILES[6], 12, 12), scale))
+
+    [found] = results.part_of
+    assert (found.place, found.cell, found.scale) == ((64, 32, 32, 32), (3, 2), scale)
 
 
 def test_a_publication_without_patches_is_searched_as_before(service: SearchService) -> None:

@@ -109,12 +109,15 @@ class GridImageReader:
         rgba = _cut(content, box)
         subject = without_ground(rgba)
         return replace(
-            _described(rgba, space),
+            self._described(rgba, space),
             part=box is not None,
-            subject=None if subject is None else _described(subject, space),
+            subject=None if subject is None else self._described(subject, space),
             thumbnail=thumbnails.webp(rgba),
-            patches=QueryPatches.of(rgba) if self._patches else None,
         )
+
+    def _described(self, rgba: NDArray[np.uint8], space: str) -> QueryPicture:
+        found = _described(rgba, space)
+        return replace(found, patches=QueryPatches.of(rgba)) if self._patches else found
 
     def thumbnail(self, content: bytes, box: Box | None) -> bytes:
         return thumbnails.webp(_cut(content, box))

@@ -192,7 +192,7 @@ class PictureSearch(Search):
         picture, found = self.query.picture, self._parts
         assert picture is not None
         copies, similar = self._cells.of(Relation.PART), self._cells.of(Relation.SIMILAR)[: cell_matches.SHOWN]
-        sharing = [pair for pair in found.sharing if pair[1].relation is PartRelation.WHOLE][: cell_matches.SHOWN]
+        sharing = [pair for pair in found.sharing if pair[1].relation is not PartRelation.PART][: cell_matches.SHOWN]
         ids = [image_id for image_id, _ in (*found.part_of, *found.contains, *sharing)]
         ids += [hit.image_id for hit in (*copies, *similar)]
         hits = read_hits(self.store, ids, self.blocked) if ids else {}
