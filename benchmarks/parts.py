@@ -27,7 +27,7 @@ from ogaart.likeness.patches import DENSEST, ENOUGH, Patches, patches
 from ogaart.likeness.query_patches import ASKED, QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Run, merge_runs, write_run
-from ogaart.search.shared_parts import AS_GOOD, SHARING_WEIGHT
+from ogaart.search.parts.shared_parts import AS_GOOD, SHARING_WEIGHT
 
 ART = Path(__file__).parent.parent / "ogaart" / "demo" / "art"
 ENDINGS = {".png", ".gif", ".webp", ".bmp", ".tga", ".jpg", ".jpeg"}

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ogaart.likeness import parts, signatures
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.patches.index import PatchRuns
+from ogaart.search.parts.shared_parts import find_parts
 from ogaart.search.query import QueryPicture
-from ogaart.search.shared_parts import find_parts
 
 Scores = NDArray[np.float32]
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ogaart.search.engine.hits import read_hits
+from ogaart.search.parts.shared_parts import cell_of, covers
 from ogaart.search.results import Hit, PartBox, SharedPart
-from ogaart.search.shared_parts import cell_of, covers
 from ogaart.search.store.serving_store import ServingStore
 
 MOST_RELATIVES = 100

@@ -1,13 +1,9 @@
-"""How alike two pictures are called: one similarity from the model's and the signature's, and the verdict. Pure.
+"""How alike two pictures are called: one similarity from the model's and the signature's, and what it is called. Pure.
 
 The numbers are tuned on 431 game pictures with EfficientNet-Lite0; `make quality` prints the results.
 """
 
-from collections.abc import Sequence
-
-from ogaart.likeness import signatures
-from ogaart.search.query import QueryPicture
-from ogaart.search.results import Hit, Relation, Verdict
+from ogaart.search.results import Relation
 
 # Closeness of signatures from which two pictures are copies of each other, by the smaller side in pixels: a copy of an
 # icon loses more of it.
@@ -16,7 +12,6 @@ NEAR_ICON, _NEAR_PICTURE = 0.68, 0.93
 _BEST_SIMILAR = 0.9
 # Fits below mean little for a picture that is not known to be cropped: flat backgrounds fit into much.
 _FIT = 0.65
-_HIDDEN = "An exact copy is here, but your words or filters hide it."
 
 
 def near_copy(side: float) -> float:
@@ -74,81 +69,3 @@ def relation(cosine: float, closeness: float | None, side: float, typical: float
     if closeness is not None and closeness >= near_copy(side):
         return Relation.NEAR
     return Relation.SIMILAR if cosine >= typical else Relation.UNLIKE
-
-
-def verdict(
-    hits: Sequence[Hit],
-    picture: QueryPicture,
-    proved: Verdict | None = None,
-    *,
-    like_a_part: bool = False,
-    hidden: bool = False,
-) -> Verdict:
-    """Return one sentence on what the best hit proves.
-
-    Its relation is the first hit's, or a stronger one that another hit has.
-
-    Args:
-        hits: the best first.
-        picture: the visitor's.
-        proved: what is said of parts, which counts for more than what is only similar.
-        like_a_part: whether the picture is like a part of a hit, wherever that is.
-        hidden: whether an exact copy is here, but words or filters hide it.
-    """
-    if hidden:
-        left = verdict(hits, picture, proved, like_a_part=like_a_part)
-        text = f"{_HIDDEN} {left.text}" if left.relation is Relation.NEAR else _HIDDEN
-        return Verdict(left.relation, text)
-    first = hits[0].relation if hits else None
-    best = hits[0] if hits else None
-    if first in (Relation.SIMILAR, Relation.UNLIKE):
-        # Where the weights do not let copies come first, there may be one behind.
-        best = next((hit for hit in hits if hit.relation is Relation.NEAR), best)
-    if best is not None and best.relation is Relation.SAME:
-        return Verdict(Relation.SAME, f"This exact picture is in {_named(best)}.")
-    if best is not None and best.relation is Relation.NEAR:
-        return Verdict(Relation.NEAR, f"{near_copy_in(best)}: resized, recompressed or retouched.")
-    if proved is not None:
-        return proved
-    if first is Relation.SIMILAR or like_a_part:
-        return Verdict(Relation.SIMILAR, "This picture was not found; these are similar.")
-    return Verdict(Relation.UNLIKE, _nothing_like(picture, found=bool(hits)))
-
-
-def _nothing_like(picture: QueryPicture, *, found: bool) -> str:
-    """What is said where nothing is like a picture; ``found``: whether the closest matches are shown."""
-    if picture.blank:
-        return "Your picture is fully transparent: there is nothing in it to search with."
-    if not found:
-        return "No similar picture was found."
-    if picture.noise:
-        return "Your picture looks like noise: it shows no shapes. These are the closest matches."
-    return "No similar picture was found; these are the closest matches."
-
-
-def near_copy_in(hit: Hit) -> str:
-    """What is said of a near copy, without how it differs and without a full stop."""
-    return f"A near copy of this picture is in {_named(hit)}"
-
-
-def _named(hit: Hit) -> str:
-    return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
-
-
-def shows_nothing(picture: QueryPicture) -> bool:
-    """Whether nothing can be like a visitor's picture, whether as it is or without its ground.
-
-    It is transparent, noise, or nearly the same all over. Exact pixels may still prove something of it: noise and flat
-    colours are art, too.
-    """
-    forms = [form for form in (picture, picture.subject) if form is not None]
-    return picture.blank or picture.noise or all(signatures.flat(form.signature) for form in forms)
-
-
-def notes_on(picture: QueryPicture) -> tuple[str, ...]:
-    """What is said of a visitor's picture that is nearly the same all over: no near copies of it are recognised."""
-    if picture.blank or picture.noise or not shows_nothing(picture):
-        return ()
-    if len(picture.palette) > 1:
-        return ("Your picture is nearly the same all over: near copies of it cannot be recognised.",)
-    return ("Your picture has only one colour: near copies of it cannot be recognised.",)

@@ -9,14 +9,11 @@ import numpy as np
 
 from ogaart.core.cached_property import own_cached_property
 from ogaart.likeness.fusion import USUAL, Weights
-from ogaart.likeness.patch_matching import PartRelation
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.resources.index.filters import Ids, IndexFilter, NoneOf
-from ogaart.search import shared_parts
 from ogaart.search.candidates.fused_index import FusedHit
-from ogaart.search.engine import cell_matches, index_filters, likeness
-from ogaart.search.engine.cell_matches import CellMatches, find_cells
+from ogaart.search.engine import index_filters, verdict
 from ogaart.search.engine.concurrency import Meanwhile
 from ogaart.search.engine.hits import read_hits
 from ogaart.search.engine.index_filters import Conditions
@@ -34,9 +31,11 @@ from ogaart.search.engine.ranking import (
 )
 from ogaart.search.engine.remembered_answers import RankedAnswer
 from ogaart.search.engine.search import FULL, RERANKED, Detail, Search
+from ogaart.search.parts.cell_matches import CellMatches, find_cells
+from ogaart.search.parts.found_beside import FoundBeside
+from ogaart.search.parts.shared_parts import FoundParts, find_parts
 from ogaart.search.query import QueryPicture, SearchQuery, Sort
 from ogaart.search.results import HiddenCount, Relation, Results
-from ogaart.search.shared_parts import FoundParts, find_parts
 from ogaart.search.store.image_columns import Mask
 
 FURTHER = 200  # points of each further round
@@ -109,7 +108,7 @@ class PictureSearch(Search):
         exact = self._left(here)
         notes.extend(dict.fromkeys(p.note for p in (*query.own, *query.negative_pictures) if p.note))
         if self._compares and query.own:
-            notes.extend(likeness.notes_on(query.own[0]))
+            notes.extend(verdict.notes_on(query.own[0]))
         self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
         if self._aimed and not self._blank:
             hidden, looked_at = self._ranked_before() or self._rank_all()
@@ -120,24 +119,16 @@ class PictureSearch(Search):
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
-            results = self._with_verdict(self._with_parts(results), query.picture, hidden=bool(here) and not exact)
+            found = self._beside.result
+            results = found.shown_in(results, query.picture, lambda ids: read_hits(self.store, ids, self.blocked))
+            hidden_copy = bool(here) and not exact
+            results = verdict.with_verdict(results, query.picture, found.parts.covered, hidden=hidden_copy)
         return replace(
             results,
             hidden=hidden,
             looked_at=looked_at,
             unknown=self.conditions.unknown,
             did_you_mean=self.matches.corrected if self.matches is not None else "",
-        )
-
-    def _with_verdict(self, results: Results, picture: QueryPicture, *, hidden: bool) -> Results:
-        by_pixels = [part for part in results.part_of if part.exact]
-        proved = shared_parts.verdict(by_pixels, results.contains, self._parts.covered)
-        if proved is None and results.part_of:
-            proved = cell_matches.verdict(results.part_of[0])
-        like_a_part = bool(results.similar_cells)
-        return replace(
-            results,
-            verdict=likeness.verdict(results.hits, picture, proved, like_a_part=like_a_part, hidden=hidden),
         )
 
     @property
@@ -147,21 +138,10 @@ class PictureSearch(Search):
     @own_cached_property
     def _shows_nothing(self) -> bool:
         """Whether only exact pixels may call a hit anything but unlike the visitor's picture."""
-        return self._compares and bool(self.query.own) and likeness.shows_nothing(self.query.own[0])
+        return self._compares and bool(self.query.own) and verdict.shows_nothing(self.query.own[0])
 
-    @property
-    def _parts(self) -> FoundParts:
-        """What a visitor's picture is an exact part of, and what it contains."""
-        return self._beside.result[0]
-
-    @property
-    def _cells(self) -> CellMatches:
-        """The sheets of which a cell is like a visitor's picture."""
-        return self._beside.result[1]
-
-    def _find_beside(self) -> tuple[FoundParts, CellMatches]:
-        """What is found of a visitor's picture without what is near it: its exact parts, and cells like it."""
-        return self._find_parts(), self._find_cells()
+    def _find_beside(self) -> FoundBeside:
+        return FoundBeside(self._find_parts(), self._find_cells())
 
     def _find_parts(self) -> FoundParts:
         picture = self.query.picture
@@ -185,30 +165,8 @@ class PictureSearch(Search):
 
     def _with_found_parts(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """The nearest points with the sheets whose cells are near, and what exact pixels prove."""
-        return with_parts(with_cells(ranked, self._cells.by_image), self._parts.scores)
-
-    def _with_parts(self, results: Results) -> Results:
-        """The results with the hits that contain the picture, or are contained in it, each with its place."""
-        picture, found = self.query.picture, self._parts
-        assert picture is not None
-        copies, similar = self._cells.of(Relation.PART), self._cells.of(Relation.SIMILAR)[: cell_matches.SHOWN]
-        sharing = [pair for pair in found.sharing if pair[1].relation is not PartRelation.PART][: cell_matches.SHOWN]
-        ids = [image_id for image_id, _ in (*found.part_of, *found.contains, *sharing)]
-        ids += [hit.image_id for hit in (*copies, *similar)]
-        hits = read_hits(self.store, ids, self.blocked) if ids else {}
-        exact = shared_parts.shown(found.part_of, hits, of_query=False)
-        contains = shared_parts.shown(found.contains, hits, of_query=True)
-        proved = {part.hit.pixel_sha256 for part in (*exact, *contains)} | {picture.pixel_sha256}
-        near = cell_matches.shown(copies, hits, proved.__contains__)
-        proved |= {part.hit.pixel_sha256 for part in near}
-        some = [one for one in shared_parts.shown(sharing, hits, of_query=False) if one.hit.pixel_sha256 not in proved]
-        proved |= {part.hit.pixel_sha256 for part in some}
-        return replace(
-            results,
-            part_of=(*exact, *near),
-            contains=contains,
-            similar_cells=(*some, *cell_matches.shown(similar, hits, proved.__contains__)),
-        )
+        found = self._beside.result
+        return with_parts(with_cells(ranked, found.cells.by_image), found.parts.scores)
 
     @property
     def _lasting(self) -> bool:

@@ -46,9 +46,9 @@ from ogaart.search.engine.visitors import Visitor
 from ogaart.search.engine.word_search import WordSearch
 from ogaart.search.errors import LinkRefused, NothingPublished, TooLarge
 from ogaart.search.filters import Filters
+from ogaart.search.parts.shared_parts import FoundParts
 from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Results
-from ogaart.search.shared_parts import FoundParts
 from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.settings import Settings

@@ -9,12 +9,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Red
 
 from ogaart.search.display.changes import Copy, changes
 from ogaart.search.engine.kinship import count_cells
-from ogaart.search.engine.likeness import near_copy_in
 from ogaart.search.engine.query_resolver import QueryResolver, ResolvedQuery, ShownExample
 from ogaart.search.engine.search import Detail
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.showcase import HomePictures, Showcase
 from ogaart.search.engine.uploads import Uploads
+from ogaart.search.engine.verdict import near_copy_in
 from ogaart.search.errors import NothingPublished
 from ogaart.search.page_parameters import read_page_url
 from ogaart.search.results import Hit, Info, Relation, Results

@@ -13,7 +13,7 @@ from ogaart.imaging.limits import Limits
 from ogaart.imaging.pictures import decode
 from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.noise import is_noise
-from ogaart.search.engine import likeness
+from ogaart.search.engine import verdict
 from ogaart.search.engine.service import SearchService
 from ogaart.search.filters import Filters
 from ogaart.search.query import QueryPicture, SearchQuery
@@ -149,8 +149,8 @@ def test_a_small_subject_on_a_large_ground_shows_something() -> None:
     picture = seen(np.asarray(canvas))
 
     assert picture.subject is not None
-    assert not likeness.shows_nothing(picture)
-    assert likeness.notes_on(picture) == ()
+    assert not verdict.shows_nothing(picture)
+    assert verdict.notes_on(picture) == ()
 
 
 def hit(service: SearchService, relation: Relation) -> Hit:
@@ -161,7 +161,7 @@ def hit(service: SearchService, relation: Relation) -> Hit:
 def test_a_near_copy_is_named_where_the_exact_one_is_hidden(service: SearchService) -> None:
     near = hit(service, Relation.NEAR)
 
-    found = likeness.verdict([near], seen(rgba("tanks", 0)), hidden=True)
+    found = verdict.verdict([near], seen(rgba("tanks", 0)), hidden=True)
 
     assert found.relation is Relation.NEAR
     assert found.text.startswith("An exact copy is here, but your words or filters hide it. A near copy")
@@ -171,6 +171,6 @@ def test_what_is_like_a_part_is_similar_though_something_unlike_comes_first(serv
     unlike, picture = [hit(service, Relation.UNLIKE)], seen(rgba("tanks", 0))
     proved = Verdict(Relation.PART, "This picture is a part of something.")
 
-    assert likeness.verdict(unlike, picture).relation is Relation.UNLIKE
-    assert likeness.verdict(unlike, picture, like_a_part=True).relation is Relation.SIMILAR
-    assert likeness.verdict(unlike, picture, proved, like_a_part=True) == proved
+    assert verdict.verdict(unlike, picture).relation is Relation.UNLIKE
+    assert verdict.verdict(unlike, picture, like_a_part=True).relation is Relation.SIMILAR
+    assert verdict.verdict(unlike, picture, proved, like_a_part=True) == proved

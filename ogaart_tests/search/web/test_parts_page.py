@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from ogaart.search.engine.service import SearchService
 from ogaart.settings import Settings
 from ogaart_tests.likeness.patch_art import enlarged, ground, paste
+from ogaart_tests.search.parts.test_shared_parts import rgba_of
 from ogaart_tests.search.serving import serving
-from ogaart_tests.search.test_shared_parts import rgba_of
 from ogaart_tests.search.tiny_generation import ENTRIES, Entry, GridImageReader, pictures, png, publish
 
 pytestmark = pytest.mark.browser

@@ -193,6 +193,29 @@ def test_filters_and_decisions_hold_for_parts(parted: SearchService) -> None:
     assert search(parted, SHEET[6]).part_of != ()
 
 
+def test_later_pages_go_on_in_the_order_that_parts_have_a_part_in(parted: SearchService) -> None:
+    every = [hit.image_id for hit in search(parted, SHEET[6], fold=False, limit=9).hits]
+
+    pages = [search(parted, SHEET[6], fold=False, limit=3, offset=offset) for offset in (0, 3, 6)]
+
+    assert [hit.image_id for page in pages for hit in page.hits] == every
+    assert pages[0].hits[0].relation is Relation.PART
+    assert [(len(page.part_of), page.verdict is not None) for page in pages] == [(1, True), (0, False), (0, False)]
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_parts_that_cannot_be_read_are_an_error_on_every_page(tmp_path: Path, offset: int) -> None:
+    for n, tile in enumerate(TILES[:3]):
+        (tmp_path / f"{n}.png").write_bytes(png(tile))
+    settings = Settings(data=tmp_path / "data")
+    publish(settings, (Entry("tiles", "Tiles", "Zoe", ("CC0",), ("tile",), f"{tmp_path}/*.png"),), patches=True)
+    for heads in settings.data.glob("generations/*/patches/run-*/heads.npy"):
+        heads.unlink()
+
+    with SearchService(settings, GridImageReader(patches=True)) as service, pytest.raises(OSError, match="heads"):
+        search(service, TILES[6], fold=False, limit=1, offset=offset)
+
+
 def test_strangers_are_parts_of_nothing(parted: SearchService) -> None:
     for seed in range(900, 910):
         results = search(parted, sprite(seed, 40, 40))

@@ -11,14 +11,12 @@ from ogaart.likeness.patch_matching import Match, best_of_each, match
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.query import QueryPicture
-from ogaart.search.results import Hit, PartBox, Relation, SharedPart, Verdict
+from ogaart.search.results import Hit, PartBox, Relation, SharedPart
 
 MOST_WHOLES, MOST_PARTS, MOST_SHARING = 24, 200, 12
 """Pictures that are named as containing the picture of the search, as contained in it, and as sharing some of it."""
 _NEARLY_ALL = 0.9
 """Share of both pictures from which on they are copies of each other, and not a part and a whole."""
-_ASSEMBLED = 0.8
-"""Share of a picture's patches that are in known pictures, from which on it is assembled from them."""
 AS_GOOD = 0.85
 """Share of the best match's share of agreeing patches, below which another match is of a similar picture only."""
 _LEAST_SCORE, _PARTS_SCORE, _COPIES_SCORE = 0.9, 0.09, 0.095
@@ -200,33 +198,6 @@ def shown(pairs: Iterable[tuple[int, Match]], hits: Mapping[int, Hit], *, of_que
             cell = None if of_query else cell_of(place, hit.width, hit.height)
             found[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, one.orientation, one.share)
     return tuple(found.values())
-
-
-def verdict(part_of: Sequence[SharedPart], contains: Sequence[SharedPart], covered: float) -> Verdict | None:
-    """One sentence on what the exact parts prove; None where there are none."""
-    if part_of:
-        first = part_of[0]
-        place = f"at x {first.place.x}, y {first.place.y}"
-        if first.cell is not None:
-            place += f" (column {first.cell[0]}, row {first.cell[1]})"
-        more = f", and of {len(part_of) - 1} more" if len(part_of) > 1 else ""
-        return Verdict(Relation.PART, f"This picture is a part of {_named(first.hit)}, {place}{_changed(first)}{more}.")
-    if not contains:
-        return None
-    entries = len({part.hit.slug for part in contains})
-    if len(contains) == 1:
-        return Verdict(Relation.CONTAINED, f"This picture contains {_named(contains[0].hit)}{_changed(contains[0])}.")
-    what = f"{len(contains)} known pictures of {entries} {'entry' if entries == 1 else 'entries'}"
-    does = "is assembled from" if covered >= _ASSEMBLED else "contains"
-    return Verdict(Relation.CONTAINED, f"This picture {does} {what}.")
-
-
-def _named(hit: Hit) -> str:
-    return f"“{hit.title}”" + (f" by {hit.author}" if hit.author else "")
-
-
-def _changed(part: SharedPart) -> str:
-    return "".join(f", {change}" for change in part.changes)
 
 
 def cell_of(place: PartBox, width: int, height: int) -> tuple[int, int] | None:

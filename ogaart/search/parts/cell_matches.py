@@ -7,9 +7,9 @@ from ogaart.likeness.fusion import Weights
 from ogaart.search.candidates.candidates import on_scale
 from ogaart.search.candidates.cell_index import CellHit, CellIndex
 from ogaart.search.candidates.columns import Mask
+from ogaart.search.parts.shared_parts import cell_of
 from ogaart.search.query import QueryPicture
-from ogaart.search.results import Hit, Info, PartBox, Relation, SharedPart, Verdict
-from ogaart.search.shared_parts import cell_of
+from ogaart.search.results import Hit, Info, PartBox, Relation, SharedPart
 
 MOST = 24
 """Sheets that are found by their cells."""
@@ -93,10 +93,3 @@ def shown(found: Sequence[CellHit], hits: Mapping[int, Hit], left_out: Callable[
         cell = cell_of(place, hit.width, hit.height)
         shown_[hit.pixel_sha256] = SharedPart(hit, place, cell, one.scale, 0, one.closeness, exact=False)
     return tuple(shown_.values())
-
-
-def verdict(part: SharedPart) -> Verdict:
-    """One sentence on a near copy of a cell."""
-    by = f" by {part.hit.author}" if part.hit.author else ""
-    place = ", ".join((f"at x {part.place.x}, y {part.place.y}", *part.changes))
-    return Verdict(Relation.PART, f"A near copy of this picture is a part of “{part.hit.title}”{by}, {place}.")
