@@ -61,6 +61,7 @@ NOT_RUN = {
     ".venv/bin/python -m benchmarks.search_load --data FOLDER": "makes 100,000 pictures' vectors first",
     f"{_LOAD} --model efficientnet_lite0 --points 21000 --seconds 12 --uploads 5": "makes 21,000 vectors first",
     _LOAD: "makes 100,000 pictures' vectors first",
+    ".venv/bin/python -m benchmarks.search_profile FOLDER/efficientnet_lite0 --searches 300": "needs made data",
     ".venv/bin/python -m benchmarks.vector_keys": "makes 500,000 keys first",
     ".venv/bin/python -m benchmarks.index_build --points 8000 --step 500": "takes a minute of CPU",
     ".venv/bin/python -m benchmarks.filtered_search": "takes two minutes of CPU",
