@@ -6,7 +6,7 @@ collection must hold, the caller reconciles the collection with that, ``finish()
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -25,8 +25,14 @@ from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.cut import open_cut
-from ogaart.resources.catalog.deltas import DEAD, LAYOUT, choose_affected, copied_catalog, update_table
-from ogaart.resources.catalog.eligible import choose_pictures, published_pixels
+from ogaart.resources.catalog.deltas import DEAD, LAYOUT, copied_catalog, open_affected, update_table
+from ogaart.resources.catalog.eligible import (
+    LIVE,
+    choose_pictures,
+    eligible_rows,
+    published_ids,
+    published_pixels,
+)
 from ogaart.resources.catalog.fused_vectors import FusedSource, fresh_images, write_fused
 from ogaart.resources.catalog.generation_files import file_sizes, link_packs
 from ogaart.resources.catalog.generations import Generation
@@ -41,7 +47,6 @@ from ogaart.resources.catalog.views import catalog_layout, create_views
 from ogaart.resources.cells.build import CellSource, build_cells
 from ogaart.resources.cells.sheets_of_tables import wanted_cells
 from ogaart.resources.index.base import VectorIndex
-from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.patches.build import LINKED, build_patches
@@ -51,7 +56,6 @@ from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.table_types import Table
 
-_BATCH = 2_000  # rows in Python at once
 _NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
 
@@ -121,9 +125,12 @@ class CatalogBuild:
         # An old layout on purpose: analysts' tools of many ages open the file.
         self._con.execute(f"ATTACH {catalog} AS catalog (STORAGE_VERSION 'v1.0.0')")
         self._con.execute("USE catalog")
-        open_cut(self._con, source.cut, source.space)
-        choose_pictures(self._con, source.space, source.takedowns)
-        choose_unchanged(self._con, source.cut, source.shared)
+        if self._delta is not None:
+            open_affected(self._con, self._delta, source.cut, source.space, source.takedowns)
+        else:
+            open_cut(self._con, source.cut, source.space)
+            choose_pictures(self._con, source.space, source.takedowns)
+            choose_unchanged(self._con, source.cut, source.shared)
 
     def __enter__(self) -> "CatalogBuild":
         return self
@@ -136,8 +143,8 @@ class CatalogBuild:
 
     def unchanged(self) -> NDArray[np.int64]:
         """Ids, rising, of the pictures that the collection must hold just as the generation before had them."""
-        found = self._con.execute("SELECT image_id FROM unchanged ORDER BY image_id").fetchnumpy()["image_id"]
-        return np.asarray(found, np.int64)
+        found = self._con.execute("SELECT image_id FROM unchanged").fetchnumpy()["image_id"]
+        return np.sort(np.asarray(found, np.int64))
 
     def eligible(self, *, changed: bool = False) -> Iterator[Eligible]:
         """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored.
@@ -145,34 +152,21 @@ class CatalogBuild:
         Args:
             changed: without those that ``unchanged`` returns.
         """
-        chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
-        reader = self._con.sql(
-            f"""
-            WITH named AS (
-                SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
-                FROM cut_occurrences SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
-                LEFT JOIN (
-                    SELECT slug, partition, fid, any_value(shown_name) AS shown_name
-                    FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
-                GROUP BY image_id)
-            SELECT {_struct("i", ("image_id", *OF_IMAGE))} AS image, {_struct("e", OF_ENTRY)} AS entry,
-                n.shown, n.paths, l.hashes
-            FROM won_images AS i SEMI JOIN {chosen} USING (image_id) JOIN won_entries AS e USING (slug)
-            LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
-            ORDER BY i.image_id
-            """  # noqa: S608
-        ).to_arrow_reader(_BATCH)
-        for batch in reader:
-            for row in batch.to_pylist():
-                image, entry = row["image"], row["entry"]
-                found = payload(image, entry, [*(row["shown"] or ()), *(row["paths"] or ())])
-                yield Eligible(image["image_id"], image["pixel_sha256"], found, frozenset(row["hashes"] or ()))
+        if changed or self._delta is None:
+            yield from eligible_rows(self._con, changed=changed)
+            return
+        with duckdb.connect(":memory:") as con:  # the other one has the rows of affected entries alone
+            con.execute("SET TimeZone = 'UTC'")
+            open_cut(con, self.source.cut, self.source.space)
+            choose_pictures(con, self.source.space, self.source.takedowns)
+            yield from eligible_rows(con)
 
     def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
         """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""
         shared = self.source.shared
-        miniatures = partial(signatures_of, self._con, shared.path if shared is not None else None)
-        origins = partial(origins_of, self._con)
+        copied, before = self._delta is not None, shared.path if shared is not None else None
+        miniatures = partial(signatures_of, self._con, self.source.cut, before, copied=copied)
+        origins = partial(origins_of, self._con, copied=copied)
         return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, miniatures, origins)}
 
     def finish(
@@ -191,13 +185,17 @@ class CatalogBuild:
         Returns:
             The manifest.
         """
+        if self._delta is not None:
+            lost = np.setdiff1d(self.unchanged(), indexed, assume_unique=True)
+            if len(lost):  # points that are not there, and that no vector could replace
+                taken = self.source.cut, self.source.space, self.source.takedowns
+                open_affected(self._con, self._delta, *taken, besides=lost)
         self._con.register("given_ids", pa.table({"image_id": pa.array(indexed, pa.int64())}))
         self._con.execute("CREATE TEMP TABLE searchable AS SELECT * FROM eligible SEMI JOIN given_ids USING (image_id)")
         empty = layout.RUNS.schema.empty_table()
         self._con.register("given_runs", self.source.runs if self.source.runs is not None else empty)
         now = datetime.now(UTC)
         self._give_history(now)
-        self._con.register("given_parts", self._build_patches())
         self._make_tables()
         shared = self.source.shared
         previous = self.source.previous
@@ -261,16 +259,19 @@ class CatalogBuild:
         shared, delta = self.source.shared, self._delta
         if delta is None:
             layout.create_types(self._con)
-        else:
-            choose_affected(self._con, delta, self.source.cut)
         make = layout.create_table if delta is None else self._update
         for table in layout.PUBLIC:
-            if table.name not in layout.KINSHIP:
+            if table.name not in layout.OF_OTHERS:
                 make(self._con, table)
-        write_signatures(self._con, self.path / names.SIGNATURES, shared.signatures if shared is not None else None)
+        ids = published_ids(self._con)
+        write_signatures(
+            self._con, self.source.cut, ids, self.path / names.SIGNATURES,
+            shared.signatures if shared is not None else None,
+        )  # fmt: skip
         find_kinship(self._con, self.path, shared.path if shared is not None else None, affected=delta is not None)
+        self._con.register("given_parts", self._build_patches())
         for table in layout.PUBLIC:
-            if table.name in layout.KINSHIP:
+            if table.name in layout.OF_OTHERS:
                 make(self._con, table)
         if delta is None:
             create_views(self._con)
@@ -283,7 +284,7 @@ class CatalogBuild:
         """Write the index of exact parts; which published picture is a part of which other."""
         if self.source.derived is None:
             return LINKED.empty_table()
-        query = "SELECT DISTINCT pixel_sha256 FROM won_images SEMI JOIN searchable USING (image_id) ORDER BY 1"
+        query = "SELECT DISTINCT pixel_sha256 FROM images WHERE indexed ORDER BY 1"
         wanted: list[str] = self._con.execute(query).fetchnumpy()["pixel_sha256"].tolist()
         store = DerivedBytes(self.source.derived, SPACE)
         previous = self.source.previous
@@ -322,9 +323,9 @@ class CatalogBuild:
     def _flow(self, indexed: NDArray[np.int64]) -> Mapping[str, int]:
         """How many images were let through, and how many wait for their vector or their point."""
         [row] = self._con.execute(
-            "SELECT (SELECT count(*) FROM eligible), (SELECT count(*) FROM searchable),"
-            " (SELECT count(*) FROM live ANTI JOIN searchable USING (image_id)),"
-            " (SELECT count(*) FROM won_images ANTI JOIN live USING (image_id))"
+            f"SELECT count(*) FILTER (embedded AND NOT blocked AND {LIVE}), count(*) FILTER (indexed),"  # noqa: S608
+            f" count(*) FILTER (NOT indexed AND NOT blocked AND {LIVE}), count(*) FILTER (blocked OR NOT ({LIVE}))"
+            " FROM images JOIN entries AS e USING (slug)"
         ).fetchall()
         return {
             "eligible": row[0],
@@ -357,10 +358,6 @@ def build(
         held = np.setdiff1d(held, done.deleted, assume_unique=True)
         manifest = work.finish(held, done, work.facts(index, held))
     return manifest, done
-
-
-def _struct(alias: str, columns: Sequence[str]) -> str:
-    return "{" + ", ".join(f"'{name}': {alias}.{name}" for name in columns) + "}"
 
 
 def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A frozen cut of the stages' files, opened in DuckDB; and whose rows win where several partitions hold an entry."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
@@ -15,22 +15,42 @@ class CatalogFailed(RuntimeError):
     """The catalog cannot be built from this cut."""
 
 
-def open_cut(con: duckdb.DuckDBPyConnection, cut: Cut, space: str) -> None:
+_OF_ALL = frozenset({"search_results", "failures", "steps"})
+"""Tables that tell of an entry although their partition does not hold it, or of no entry."""
+
+
+def open_cut(con: duckdb.DuckDBPyConnection, cut: Cut, space: str, partitions: Collection[str] | None = None) -> None:
     """Make temporary views ``cut_<table>`` over a cut's files, and the temporary table ``winners(slug, partition)``.
 
     Args:
         con: the building connection.
         cut: the objects of one moment.
         space: vector space that the catalog is built for.
+        partitions: only the rows of these count, and only entries of the temporary table ``affected``, all of whose
+            partitions are among them; None: all.
 
     Raises:
         CatalogFailed: a file is of a newer format than this program knows.
     """
     for table in schema.TABLES:
-        files = [str(path) for path in cut.of(table.name)]
-        _refuse_newer(con, table, files)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {select_files(con, table, files)}")
-    _choose_winners(con, space)
+        some = None if table.name in _OF_ALL else partitions
+        con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {rows_of(con, cut, table, some)}")
+    _choose_winners(con, space, "" if partitions is None else "WHERE slug IN (FROM affected)")
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, cut: Cut, table: Table, partitions: Collection[str] | None = None) -> str:
+    """A query for the rows of a table, of some partitions or all.
+
+    Raises:
+        CatalogFailed: a file is of a newer format than this program knows.
+    """
+    files = [
+        str(cut.files[key])
+        for key in sorted(cut.files)
+        if key.kind == table.name and (partitions is None or key.partition in partitions)
+    ]
+    _refuse_newer(con, table, files)
+    return select_files(con, table, files)
 
 
 def _refuse_newer(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[str]) -> None:
@@ -48,7 +68,7 @@ def _refuse_newer(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[
         )
 
 
-def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
+def _choose_winners(con: duckdb.DuckDBPyConnection, space: str, of_entries: str) -> None:
     """Of an entry that several partitions hold, the newest ``fetched_at`` wins, in every table.
 
     A partition whose later stages have not taken the entry up yet loses against one that is through with it:
@@ -56,7 +76,7 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
     one entry (equal numbers), one wins: one that is through with its stages, a listed one, a name before a number.
     """
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE winners AS
         WITH unfinished AS (
             SELECT slug, partition FROM cut_file_links AS l ANTI JOIN cut_raw_files AS r USING (slug, partition, url)
@@ -75,7 +95,7 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
                 CASE status WHEN 'failed' THEN true
                     WHEN 'ok' THEN (slug, partition) IN (SELECT (slug, partition) FROM unfinished)
                     ELSE false END AS unfinished
-            FROM cut_entries
+            FROM cut_entries {of_entries}
         ),
         won AS (
             FROM stored QUALIFY row_number() OVER (
@@ -86,7 +106,7 @@ def _choose_winners(con: duckdb.DuckDBPyConnection, space: str) -> None:
             ORDER BY unfinished, slug NOT IN (SELECT slug FROM cut_search_results), slug LIKE '/%', slug) = 1
             AS won
         FROM won
-        """,
+        """,  # noqa: S608
         {"space": space, "first_site": FIRST_SITE},
     )
     con.execute("CREATE OR REPLACE TEMP TABLE superseded AS SELECT slug, partition FROM winners WHERE NOT won")

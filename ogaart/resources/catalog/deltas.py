@@ -2,24 +2,28 @@
 
 A partition has changed where one of its tables is another object than then. Concerned are the entries that a changed
 partition holds, held or lists, those whose pictures came into search or left it, and all that have the number of one of
-these, since their keys compete. Of all others no row differs, whatever table it is in. A row that was deleted leaves
-its place in the file; where these are many, the file is made again.
+these, since their keys compete. Of all others no row differs, whatever table it is in, and none of their rows is read
+from the cut. A row that was deleted leaves its place in the file; where these are many, the file is made again.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from ogaart.resources.catalog import tables as layout
+from ogaart.resources.catalog.cut import open_cut, rows_of
+from ogaart.resources.catalog.eligible import BLOCKED, LIVE, choose_pictures, decided
 from ogaart.resources.catalog.generations import CATALOG, HASHES, Generation
 from ogaart.resources.catalog.unchanged import changed_partitions
+from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage import schema
 from ogaart.resources.storage.file_hashes import copy_as_recorded
 from ogaart.resources.storage.objects import Cut
-from ogaart.resources.storage.sql import quoted, select_files
+from ogaart.resources.storage.sql import quoted
 from ogaart.resources.storage.table_types import Table
 
 DEAD = "dead_rows"
@@ -28,9 +32,7 @@ LAYOUT = "layout"
 """Its key of the hash of what the file's tables, views and macros are made of."""
 _MOST_DEAD = 0.5  # as a share of the rows that count
 _MOST_CHANGED = 0.7  # of the partitions: where more changed, making all again takes no longer
-_NARROWED = re.compile(r"\b(cut_\w+|winners|superseded|won_images|won_entries)\b")
 _OF_PARTITIONS = frozenset({"listings", "search_results"})
-_WHOLE = frozenset({"failures"})  # those of other partitions count where no partition holds the entry
 
 
 @dataclass(frozen=True)
@@ -74,63 +76,92 @@ def copied_catalog(shared: Generation | None, cut: Cut, space: str, made_of: str
     return Delta(changed, dead)
 
 
-def choose_affected(con: duckdb.DuckDBPyConnection, delta: Delta, cut: Cut) -> None:
-    """Make the temporary tables ``changed``, ``affected`` (slugs) and ``affected_images``, and what is near of the cut.
+def open_affected(
+    con: duckdb.DuckDBPyConnection,
+    delta: Delta,
+    cut: Cut,
+    space: str,
+    takedowns: Takedowns,
+    besides: NDArray[np.int64] | None = None,
+) -> None:
+    """Open of a cut what affected entries have of it, and choose their pictures.
+
+    Makes everything of ``open_cut`` and ``choose_pictures`` for these entries alone; the temporary tables ``changed``
+    (partitions), ``affected`` (slugs), ``affected_before`` (those that the catalog has), ``affected_images`` and
+    ``affected_images_before``; and ``unchanged``, the published images of all other entries.
 
     Args:
-        con: connection with everything of ``open_cut`` and ``choose_pictures``, ``searchable``, and the copied catalog
-            as its default.
+        con: connection with the copied catalog as its default.
         delta: what the catalog lacks.
         cut: what the tables are made of.
+        space: vector space of the collection.
+        takedowns: what must not be published.
+        besides: images whose entries are affected as well.
     """
-    con.execute("CREATE TEMP TABLE changed AS SELECT unnest($names::VARCHAR[]) AS partition", {"names": delta.changed})
     con.execute(
-        """
-        CREATE TEMP TABLE affected AS
-        WITH flags AS (
-            SELECT i.image_id, i.slug, g.image_id IS NOT NULL AS embedded, x.image_id IS NOT NULL AS indexed,
-                b.image_id IS NOT NULL AS blocked
-            FROM won_images AS i LEFT JOIN embedded AS g USING (image_id) LEFT JOIN blocked AS b USING (image_id)
-            LEFT JOIN searchable AS x USING (image_id)
-        ),
-        direct AS (
-            SELECT slug FROM cut_entries SEMI JOIN changed USING (partition)
-            UNION SELECT slug FROM cut_search_results SEMI JOIN changed USING (partition)
+        "CREATE OR REPLACE TEMP TABLE changed AS SELECT unnest($names::VARCHAR[]) AS partition",
+        {"names": delta.changed},
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE holders AS"  # noqa: S608
+        f" SELECT slug, partition, nid FROM ({rows_of(con, cut, schema.ENTRIES)})"
+    )
+    con.execute("CREATE OR REPLACE TEMP TABLE besides (image_id BIGINT)")
+    con.execute(
+        "INSERT INTO besides SELECT unnest($ids::BIGINT[])", {"ids": [] if besides is None else besides.tolist()}
+    )
+    _choose_affected(con, delta, cut, space, takedowns)
+    holding = "SELECT partition FROM holders SEMI JOIN affected USING (slug) UNION FROM changed"
+    partitions = {name for (name,) in con.execute(holding).fetchall()}
+    open_cut(con, cut, space, partitions)
+    choose_pictures(con, space, takedowns)
+    for name, query in (
+        ("affected_before", "FROM affected SEMI JOIN entries USING (slug)"),
+        ("affected_images_before", "SELECT image_id FROM images SEMI JOIN affected_before USING (slug)"),
+        ("affected_images", "SELECT image_id FROM won_images UNION FROM affected_images_before"),
+        ("unchanged", "SELECT image_id FROM images ANTI JOIN affected_before USING (slug) WHERE indexed"),
+    ):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+
+
+def _choose_affected(con: duckdb.DuckDBPyConnection, delta: Delta, cut: Cut, space: str, takedowns: Takedowns) -> None:
+    """Make the temporary table ``affected``: entries of which a row may differ.
+
+    An entry without any row in a changed partition has the rows that it had. Whether its pictures are published may
+    differ nonetheless: by a decision, by a vector that another partition's step has stored for its pixels, or by a
+    point, where it had none.
+    """
+    of_changed = " UNION ".join(
+        f"SELECT slug FROM ({rows_of(con, cut, table, delta.changed)})"  # noqa: S608
+        for table in (schema.ENTRIES, schema.SEARCH_RESULTS, schema.IMAGES, schema.FAILURES)
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE affected AS
+        WITH direct AS (
+            {of_changed}
             UNION SELECT slug FROM entries SEMI JOIN changed USING (partition)
             UNION SELECT slug FROM search_results SEMI JOIN changed USING (partition)
-            UNION SELECT unnest([f.slug, i.slug]) FROM flags AS f FULL JOIN images AS i USING (image_id)
-                WHERE (f.slug, f.embedded, f.indexed, f.blocked)
-                    IS DISTINCT FROM (i.slug, i.embedded, i.indexed, i.blocked)
+            UNION SELECT slug FROM failures SEMI JOIN changed USING (partition)
+            UNION SELECT slug FROM images SEMI JOIN besides USING (image_id)
+            UNION SELECT slug FROM images JOIN entries AS e USING (slug) LEFT JOIN (
+                    SELECT DISTINCT image_id FROM ({rows_of(con, cut, schema.EMBEDDINGS)})
+                    WHERE space = $space AND status = 'ok') AS g USING (image_id)
+                WHERE (embedded, blocked) IS DISTINCT FROM (g.image_id IS NOT NULL, {BLOCKED})
+                    OR (embedded AND NOT indexed AND NOT blocked AND {LIVE})
         ),
         numbers AS (
-            SELECT nid FROM cut_entries SEMI JOIN direct USING (slug)
+            SELECT nid FROM holders SEMI JOIN direct USING (slug)
             UNION SELECT nid FROM entries SEMI JOIN direct USING (slug)
         )
         SELECT slug FROM (
             FROM direct
-            UNION SELECT slug FROM cut_entries SEMI JOIN numbers USING (nid)
+            UNION SELECT slug FROM holders SEMI JOIN numbers USING (nid)
             UNION SELECT slug FROM entries SEMI JOIN numbers USING (nid)
         ) WHERE slug IS NOT NULL
-        """
+        """,  # noqa: S608
+        {"space": space, **decided(takedowns)},
     )
-    con.execute(
-        "CREATE TEMP TABLE affected_images AS SELECT image_id FROM won_images SEMI JOIN affected USING (slug)"
-        " UNION SELECT image_id FROM images SEMI JOIN affected USING (slug)"
-    )
-    _narrow(con, cut)
-
-
-def _narrow(con: duckdb.DuckDBPyConnection, cut: Cut) -> None:
-    """Make ``near_<name>`` of the tables and views that the catalog's rows come from: of affected entries alone."""
-    for name in ("winners", "superseded", "won_images", "won_entries"):
-        con.execute(f"CREATE TEMP TABLE near_{name} AS FROM {name} SEMI JOIN affected USING (slug)")
-    held = "SELECT partition FROM near_winners UNION SELECT partition FROM near_superseded"
-    partitions = {name for (name,) in con.execute(f"{held} UNION FROM changed").fetchall()}
-    for table in schema.TABLES:
-        files = [
-            str(cut.files[key]) for key in sorted(cut.files) if key.kind == table.name and key.partition in partitions
-        ]
-        con.execute(f"CREATE TEMP VIEW near_cut_{table.name} AS {select_files(con, table, files)}")
 
 
 def update_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
@@ -142,22 +173,34 @@ def update_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     query = layout.selection(table)
     if "given_" in query or table is schema.STEPS:  # which runs add to although nothing changed
         return _replace_differing(con, table, query)
-    condition = _concerned(table)
-    deleted = con.execute(f"DELETE FROM {table.name} WHERE {condition}").fetchall()[0][0]  # noqa: S608
-    narrowed = query if table.name in _WHOLE else _NARROWED.sub(r"near_\1", query)
-    layout.insert_rows(con, table, f"SELECT * FROM ({narrowed}) WHERE {condition}")  # noqa: S608
+    before, now = (_concerned(table, of) for of in ("_before", ""))
+    deleted = con.execute(f"DELETE FROM {table.name} WHERE {before}").fetchall()[0][0]  # noqa: S608
+    # Where the key has what tells that a row may differ, no row that is left has the key of a new one.
+    apart = _told_by(table) in layout.KEYS[table.name]
+    layout.insert_rows(con, table, f"SELECT * FROM ({query}) WHERE {now}", apart=apart)  # noqa: S608
     return int(deleted)
 
 
-def _concerned(table: Table) -> str:
-    """Which rows of a table may differ."""
-    names = {column.name for column in table.columns}
-    of_slug, of_partition = "slug IN (SELECT slug FROM affected)", "partition IN (SELECT partition FROM changed)"
+def _told_by(table: Table) -> str:
+    """The column of a table that tells whether a row may differ; of failures it is not the only one."""
     if table.name in _OF_PARTITIONS:
-        return of_partition
-    if "slug" not in names:
-        return "image_id IN (SELECT image_id FROM affected_images)"
-    return f"({of_slug} OR {of_partition})" if table.name in _WHOLE else of_slug
+        return "partition"
+    return "slug" if any(column.name == "slug" for column in table.columns) else "image_id"
+
+
+def _concerned(table: Table, of: str) -> str:
+    """Which rows of a table may differ.
+
+    Args:
+        table: the table.
+        of: ``_before``: of rows that the catalog has.
+    """
+    of_partition = "partition IN (FROM changed)"
+    if table is schema.FAILURES:  # the catalog has some of entries that it does not have
+        return f"(slug IN (FROM affected) OR {of_partition})"
+    column = _told_by(table)
+    named = {"partition": "changed", "slug": f"affected{of}", "image_id": f"affected_images{of}"}
+    return f"{column} IN (FROM {named[column]})"
 
 
 def _replace_differing(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> int:

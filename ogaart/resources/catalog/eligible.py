@@ -1,5 +1,6 @@
 """Which pictures a generation publishes: the choice among the rows of a cut, as temporary tables; its outcome."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -8,16 +9,35 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generations import Generation
+from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
+from ogaart.resources.index.reconciliation import Eligible
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage.sql import literal
+
+LIVE = "e.status = 'ok' AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
+"""Whether pictures of an entry ``e`` may be in search: without a licence or an author none can be used or credited."""
+BLOCKED = """coalesce(slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))
+    OR list_has_any(coalesce(e.collaborators, []), $authors::VARCHAR[])
+    OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[])), false)"""
+"""Whether a decision keeps an image of an entry ``e`` out of search; values as ``decided`` returns them."""
+_BATCH = 2_000  # rows in Python at once
+
+
+def decided(takedowns: Takedowns) -> dict[str, list[str]]:
+    """The values of ``BLOCKED``."""
+    return {
+        "slugs": sorted(takedowns.entries),
+        "authors": sorted(takedowns.authors),
+        "pixels": sorted(takedowns.pixels),
+    }
 
 
 def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Takedowns) -> None:
     """Make the temporary tables of what is published.
 
     ``won_images`` and ``won_entries`` (the rows that count), ``embedded`` (ids with a vector), ``blocked`` (ids that a
-    decision keeps out), ``live``, ``eligible`` (ids that search should find), and ``ledger``, the hashes of payloads by
-    id that steps have recorded.
+    decision keeps out), ``eligible`` (ids that search should find), and ``ledger``, the hashes of payloads by id that
+    steps have recorded of these.
 
     Args:
         con: connection with the views and tables of ``open_cut``.
@@ -25,47 +45,74 @@ def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Taked
         takedowns: what must not be published, whatever the tables contain.
     """
     con.execute(
-        "CREATE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
+        "CREATE OR REPLACE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
         " SEMI JOIN winners USING (slug, partition)"
     )
     con.execute(
-        "CREATE TEMP TABLE won_entries AS SELECT t.* FROM cut_entries AS t SEMI JOIN winners USING (slug, partition)"
+        "CREATE OR REPLACE TEMP TABLE won_entries AS SELECT t.* FROM cut_entries AS t"
+        " SEMI JOIN winners USING (slug, partition)"
     )
     # A vector belongs to the pixels: it counts whichever partition's step has stored it.
     con.execute(
-        "CREATE TEMP TABLE embedded AS SELECT DISTINCT image_id FROM cut_embeddings"
+        "CREATE OR REPLACE TEMP TABLE embedded AS SELECT DISTINCT image_id FROM cut_embeddings"
         " WHERE space = $space AND status = 'ok' AND image_id IN (SELECT image_id FROM won_images)",
         {"space": space},
     )
     con.execute(
-        "CREATE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
-        " WHERE slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN (SELECT unnest($authors::VARCHAR[]))"
-        " OR list_has_any(coalesce(e.collaborators, []), $authors::VARCHAR[])"
-        " OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[]))",
-        {
-            "slugs": sorted(takedowns.entries),
-            "authors": sorted(takedowns.authors),
-            "pixels": sorted(takedowns.pixels),
-        },
+        "CREATE OR REPLACE TEMP TABLE blocked AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"  # noqa: S608
+        f" WHERE {BLOCKED}",
+        decided(takedowns),
     )
     con.execute(
-        "CREATE TEMP TABLE live AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"
-        # What states no licence or no author cannot be used or credited: it is in the tables, never in search.
-        " ANTI JOIN blocked USING (image_id) WHERE e.status = 'ok'"
-        " AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
+        "CREATE OR REPLACE TEMP TABLE eligible AS SELECT image_id FROM won_images JOIN won_entries AS e USING (slug)"  # noqa: S608
+        f" SEMI JOIN embedded USING (image_id) ANTI JOIN blocked USING (image_id) WHERE {LIVE}"
     )
-    con.execute("CREATE TEMP TABLE eligible AS SELECT * FROM live SEMI JOIN embedded USING (image_id)")
     con.execute(
-        "CREATE TEMP TABLE ledger AS SELECT image_id, list(DISTINCT payload_hash) AS hashes FROM cut_points"
-        " WHERE space = $space GROUP BY image_id",
+        "CREATE OR REPLACE TEMP TABLE ledger AS SELECT image_id, list(DISTINCT payload_hash) AS hashes FROM cut_points"
+        " WHERE space = $space AND image_id IN (SELECT image_id FROM eligible) GROUP BY image_id",
         {"space": space},
     )
 
 
+def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> Iterator[Eligible]:
+    """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored.
+
+    Args:
+        con: connection with everything of ``choose_pictures``.
+        changed: without those of the table ``unchanged``.
+    """
+    chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
+    reader = con.sql(
+        f"""
+        WITH named AS (
+            SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
+            FROM cut_occurrences SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
+            LEFT JOIN (
+                SELECT slug, partition, fid, any_value(shown_name) AS shown_name
+                FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
+            GROUP BY image_id)
+        SELECT {_struct("i", ("image_id", *OF_IMAGE))} AS image, {_struct("e", OF_ENTRY)} AS entry,
+            n.shown, n.paths, l.hashes
+        FROM won_images AS i SEMI JOIN {chosen} USING (image_id) JOIN won_entries AS e USING (slug)
+        LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
+        ORDER BY i.image_id
+        """  # noqa: S608
+    ).to_arrow_reader(_BATCH)
+    for batch in reader:
+        for row in batch.to_pylist():
+            image, entry = row["image"], row["entry"]
+            found = payload(image, entry, [*(row["shown"] or ()), *(row["paths"] or ())])
+            yield Eligible(image["image_id"], image["pixel_sha256"], found, frozenset(row["hashes"] or ()))
+
+
+def _struct(alias: str, columns: Sequence[str]) -> str:
+    return "{" + ", ".join(f"'{name}': {alias}.{name}" for name in columns) + "}"
+
+
 def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
     """(N,) int64, rising: the published images; the table ``images`` must be finished."""
-    found = con.execute("SELECT image_id FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
-    return np.asarray(found["image_id"], np.int64)
+    found = con.execute("SELECT image_id FROM images WHERE indexed").fetchnumpy()
+    return np.sort(np.asarray(found["image_id"], np.int64))
 
 
 def published_pixels(con: duckdb.DuckDBPyConnection, generation: Generation) -> list[str] | None:

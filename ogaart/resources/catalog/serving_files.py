@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generation_files import link_file
 from ogaart.resources.catalog.generations import HASHES
-from ogaart.resources.catalog.signature_files import SIGNATURE
+from ogaart.resources.catalog.signature_files import SIGNATURE, stored_signatures
 from ogaart.resources.serving.layers import OF_ENTRIES, WORDS, WORDS_DELTA, has_delta, immutable
 from ogaart.resources.serving.rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
-from ogaart.resources.storage.array_parts import Rows, write_array
+from ogaart.resources.storage.array_parts import write_array
 from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
-from ogaart.resources.storage.sql import literal
+from ogaart.resources.storage.objects import Cut
 from ogaart.words.index_layers import BASE_PIXELS
 from ogaart.words.index_tables import INDEX_TABLES, analyse, image_counts, write_word_index
 from ogaart.words.index_update import update_word_index
@@ -36,9 +36,6 @@ LARGEST_DELTA = 0.15
 Of half a million pictures with 4,608 more each time, it and the bases are 54 MB for each publication on average, by
 arithmetic; at a quarter of the base they would be 62 MB.
 """
-_BATCH = 2_000  # rows in Python at once
-_PARTITIONS = 8  # whose signatures are read at once: some 40,000 of 4 KB
-_SIGNATURE_BYTES = SIGNATURE.nbytes
 _REPLACED = """
 CREATE TABLE replaced_entries(slug TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE replaced_images(image_id INTEGER PRIMARY KEY);
@@ -292,33 +289,16 @@ def _write_index(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, shar
     return write_word_index(store)
 
 
-def write_signatures(con: duckdb.DuckDBPyConnection, folder: Path, previous: Path | None = None) -> int:
+def write_signatures(
+    con: duckdb.DuckDBPyConnection, cut: Cut, ids: NDArray[np.int64], folder: Path, previous: Path | None = None
+) -> None:
     """Write the signatures of all published images, in bounded memory.
 
     Args:
-        con: connection with the finished tables and the temporary view ``cut_images``.
+        con: connection with the finished table ``images``.
+        cut: has the signatures.
+        ids: of the images, rising.
         folder: where; see ``signature_files``. What an image has no signature of is zeros there.
         previous: the same folder of a publication that is shared; an image's signature never changes.
     """
-    found = con.execute("SELECT image_id FROM images WHERE indexed ORDER BY image_id").fetchnumpy()["image_id"]
-    order = np.asarray(found, dtype=np.int64)
-    write_array(folder, order, SIGNATURE, previous, lambda ids: _signatures(con, ids))
-    return len(order)
-
-
-def _signatures(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> Rows:
-    con.register("wanted_ids", pa.table({"image_id": pa.array(ids, pa.int64())}))
-    wanted = "(FROM images SEMI JOIN wanted_ids USING (image_id))"
-    found = con.execute(f"SELECT DISTINCT partition FROM {wanted} ORDER BY 1").fetchall()  # noqa: S608
-    partitions = [literal(name) for (name,) in found]
-    # Some at a time: DuckDB has the whole of an answer in memory. Named, so that the files of others are not read.
-    for start in range(0, len(partitions), _PARTITIONS):
-        reader = con.sql(
-            f"SELECT s.image_id, s.signature FROM cut_images AS s SEMI JOIN {wanted} AS i"  # noqa: S608
-            " ON i.image_id = s.image_id AND i.partition = s.partition"
-            f" WHERE s.partition IN ({', '.join(partitions[start : start + _PARTITIONS])})"
-            f" AND octet_length(s.signature) = {_SIGNATURE_BYTES}"
-        ).to_arrow_reader(_BATCH)
-        for batch in reader:
-            content = b"".join(batch.column(1).to_pylist())
-            yield batch.column(0).to_numpy(), np.frombuffer(content, np.uint8).reshape(-1, *SIGNATURE.shape)
+    write_array(folder, ids, SIGNATURE, previous, lambda some: stored_signatures(con, cut, some, "images"))

@@ -157,8 +157,8 @@ PUBLIC: tuple[Table, ...] = (
 )  # fmt: skip
 """All tables of ogaart.duckdb, in the order of the stages."""
 
-KINSHIP = frozenset({FAMILIES.name, FRAMES.name})
-"""Tables that are made from the published pictures' miniatures, after the others."""
+OF_OTHERS = frozenset({FAMILIES.name, FRAMES.name, PICTURE_PARTS.name})
+"""Tables of relations between published pictures, made after the others."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **{table.name: table.key for table in PUBLIC},
@@ -288,8 +288,14 @@ def selection(table: Table) -> str:
     return f"SELECT {chosen} FROM ({source}) AS s"  # noqa: S608
 
 
-def insert_rows(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> None:
+def insert_rows(con: duckdb.DuckDBPyConnection, table: Table, query: str, *, apart: bool = False) -> None:
     """Insert the rows of a query into a public table, in the order of its key.
+
+    Args:
+        con: connection whose default catalog has the table.
+        table: the table.
+        query: for the rows.
+        apart: whether no row that is there can have the key of one of these.
 
     Raises:
         CatalogFailed: they break the table's key or types; the message names the table.
@@ -298,8 +304,8 @@ def insert_rows(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> Non
     with _rows_that_fit(table):
         con.execute(f"CREATE OR REPLACE TEMP TABLE fresh_rows AS {query}{_in_order(key)}")
         if key:
-            known = f"FROM {table.name} SEMI JOIN fresh_rows USING ({_listed(key)})"
-            _require_unique(con, table, f"SELECT {_listed(key)} FROM (FROM fresh_rows UNION ALL {known})")  # noqa: S608
+            known = "" if apart else f" UNION ALL FROM {table.name} SEMI JOIN fresh_rows USING ({_listed(key)})"
+            _require_unique(con, table, f"SELECT {_listed(key)} FROM (FROM fresh_rows{known})")  # noqa: S608
         con.execute(f"INSERT INTO {table.name} FROM fresh_rows")
     con.execute("DROP TABLE fresh_rows")
 

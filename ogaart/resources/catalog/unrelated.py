@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged
 from ogaart.likeness.signatures import closeness, flat
-from ogaart.resources.catalog.signature_files import SIGNATURE, open_signatures
+from ogaart.resources.catalog.signature_files import open_signatures, stored_signatures
 from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint, VectorIndex
-from ogaart.resources.storage.sql import literal
+from ogaart.resources.storage.objects import Cut
 
 _TYPICAL_OF = 400  # points whose cosines show what is typical: 80,000 pairs
 SAMPLED = 200  # pictures that are looked at
@@ -135,46 +135,52 @@ def _is_copy(own: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> 
     return bool(closeness(own, other[None])[0] >= _COPIES)
 
 
-def origins_of(con: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> dict[int, Origin]:
+def origins_of(con: duckdb.DuckDBPyConnection, ids: Sequence[int], *, copied: bool = False) -> dict[int, Origin]:
     """Entry, authors and pixels of some pictures before they are published.
 
     Args:
         con: connection with ``won_images`` and ``won_entries``.
         ids: of the pictures; those that no row has are left out.
+        copied: whether these have affected entries alone, and a copied catalog has all others.
     """
+    sources = [("won_images", "won_entries", "true")]
+    if copied:
+        sources.append(("images", "entries", "slug NOT IN (FROM affected)"))
     rows = con.execute(
-        "SELECT i.image_id, i.slug, [coalesce(e.author, '')] || coalesce(e.collaborators, []), i.pixel_sha256"
-        " FROM won_images AS i JOIN won_entries AS e USING (slug)"
-        " WHERE i.image_id IN (SELECT unnest($ids::BIGINT[]))",
+        " UNION ALL ".join(
+            "SELECT i.image_id, slug, [coalesce(e.author, '')] || coalesce(e.collaborators, []), i.pixel_sha256"  # noqa: S608
+            f" FROM {images} AS i JOIN {entries} AS e USING (slug)"
+            f" WHERE i.image_id IN (SELECT unnest($ids::BIGINT[])) AND {others}"
+            for images, entries, others in sources
+        ),
         {"ids": list(ids)},
     ).fetchall()
     return {row[0]: row[1:] for row in rows}
 
 
 def signatures_of(
-    con: duckdb.DuckDBPyConnection, shared: Path | None, ids: Sequence[int]
+    con: duckdb.DuckDBPyConnection, cut: Cut, shared: Path | None, ids: Sequence[int], *, copied: bool = False
 ) -> dict[int, NDArray[np.uint8]]:
     """The miniatures of some pictures before they are published; those that have none are left out.
 
     Args:
-        con: connection with ``cut_images`` and ``won_images``.
+        con: connection with ``won_images``.
+        cut: has the miniatures.
         shared: the folder of a publication; what it has is not looked for in the tables.
         ids: of the pictures.
+        copied: whether ``won_images`` has the pictures of affected entries alone, and a copied catalog has all others.
     """
     found: dict[int, NDArray[np.uint8]] = {}
+    wanted = np.unique(np.asarray(ids, np.int64))
     if shared is not None:
         with suppress(ArrayDamaged, OSError):
-            stored, wanted = open_signatures(shared), np.unique(np.asarray(ids, np.int64))
+            stored = open_signatures(shared)
             known = wanted[np.isin(wanted, stored.ids)]
             rows = zip(known.tolist(), stored[np.searchsorted(stored.ids, known)], strict=True)
             found = {image_id: row for image_id, row in rows if row.any()}
-    left = {"ids": [image_id for image_id in ids if image_id not in found]}
-    chosen = "WHERE image_id IN (SELECT unnest($ids::BIGINT[]))"
-    partitions = con.execute(f"SELECT DISTINCT partition FROM won_images {chosen}", left).fetchall()  # noqa: S608
-    named = ", ".join(literal(name) for (name,) in partitions) or "NULL"  # so that the files of others are not read
-    rows_left = con.execute(
-        f"SELECT image_id, any_value(signature) FROM cut_images {chosen} AND partition IN ({named})"  # noqa: S608
-        f" AND octet_length(signature) = {SIGNATURE.nbytes} GROUP BY image_id",
-        left,
-    ).fetchall()
-    return found | {image_id: np.frombuffer(row, np.uint8).reshape(SIGNATURE.shape) for image_id, row in rows_left}
+    left = np.setdiff1d(wanted, np.array(list(found), np.int64), assume_unique=True)
+    others = " UNION ALL SELECT image_id, partition FROM images WHERE slug NOT IN (FROM affected)" if copied else ""
+    source = f"(SELECT image_id, partition FROM won_images{others})"  # noqa: S608
+    for some, signatures in stored_signatures(con, cut, left, source):
+        found |= dict(zip(some.tolist(), signatures, strict=True))
+    return found

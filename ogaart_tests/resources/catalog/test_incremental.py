@@ -12,14 +12,29 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ogaart.resources.catalog.build import CatalogBuild, Source
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.index.reconciliation import reconcile, repair
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.storage.vectors import Vectors
 from ogaart.words.index_tables import INDEX_TABLES
 from ogaart.words.index_update import update_word_index
 from ogaart_tests.content_digest import content_digest
-from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, World, ask, fill, image_id, publish, sha, words
+from ogaart_tests.resources.catalog.catalog_world import (
+    LATER,
+    SPACE,
+    WHEN,
+    World,
+    ask,
+    fill,
+    image_id,
+    publish,
+    sha,
+    vector,
+    words,
+)
 
 SERVED = (
     "entries",
@@ -193,3 +208,78 @@ def test_kin_and_changes_over_partitions_that_come_shrink_and_go(world: World, i
 
 
 CHANGES_IN_ORDER = "SELECT kind, slug, key, change, field, old, new FROM changes WHERE publication > 1 ORDER BY ALL"
+
+
+def without_vectors(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "status": "failed"} if table == "embeddings" else row
+
+
+@pytest.mark.slow  # a publication in two ways for each of several changes
+def test_what_comes_and_goes_in_partitions_that_did_not_change(world: World, index: VectorIndex) -> None:
+    """Points are lost and sent, vectors come and go, where no row of the entry is in a partition that changed."""
+    world.partition("2d/0000", {"oak": {"oak.zip": ["oak", "leaf"]}, "elm": {"elm.png": ["elm"]}})
+    world.partition("2d/0001", {"fir": {"fir.zip": ["fir", "cone"]}, "yew": {"yew.png": ["yew"]}})
+    world.partition("2d/0002", {"ash": {"ash.png": ["ash"]}}, change=without_vectors)
+    world.partition("2d/0003", {"ivy": {"ivy.png": ["ivy"]}})
+    trees = [(f"tree-{n}", f"tree {n}") for n in range(30)]  # so that few rows are dead
+    world.partition("2d/0004", {slug: {"tree.png": [picture]} for slug, picture in trees})
+    # Not elm and cone, which are sent later or never.
+    fill(index, ("oak", "oak"), ("oak", "leaf"), ("fir", "fir"), ("ivy", "ivy"), ("yew", "yew"), *trees)
+    shared = publish(world, index)
+
+    def check(*searched: tuple[str, str]) -> None:
+        nonlocal shared
+        found = publish(world, index, shared=shared, previous=shared, largest_delta=0.0)
+        sent = points(index)
+        full = publish(world, index, previous=shared)
+
+        assert found.manifest["dead_rows"] > 0  # nothing was made in full
+        assert content_digest(found) == content_digest(full)
+        assert served(found) == served(full)
+        assert points(index) == sent
+        assert {i for (i,) in ask(found, "SELECT image_id FROM images WHERE indexed")} == {
+            image_id(slug, picture) for slug, picture in (*searched, *trees)
+        }
+        assert {name: found.manifest["counts"][name] for name in FLOW} == {
+            name: full.manifest["counts"][name] for name in FLOW
+        }
+        shared = found
+
+    others = (("oak", "leaf"), ("fir", "fir"), ("yew", "yew"))
+    index.delete([image_id("oak", "oak")])  # lost, and built without anything that could repair it
+    fill(index, ("elm", "elm"))  # sent, by a step that was killed before its rows
+    check(*others, ("ivy", "ivy"), ("elm", "elm"))
+    fill(index, ("oak", "oak"))
+    check(*others, ("ivy", "ivy"), ("elm", "elm"), ("oak", "oak"))
+    # Another partition reads ash, which it holds no more when its pictures are to be embedded: its vector counts.
+    world.partition("2d/0003", {"ivy": {"ivy.png": ["ivy"]}, "ash": {"ash.png": ["ash"]}})
+    world.partition("2d/0003", {"ivy": {"ivy.png": ["ivy"]}}, until="raw_files", run="run-2")
+    fill(index, ("ash", "ash"))
+    check(*others, ("ivy", "ivy"), ("elm", "elm"), ("oak", "oak"), ("ash", "ash"))
+    world.partition("2d/0003", {"ivy": {"ivy.png": ["ivy"]}}, run="run-3")
+    check(*others, ("ivy", "ivy"), ("elm", "elm"), ("oak", "oak"))
+
+
+FLOW = ("eligible", "searchable", "waiting", "withdrawn", "points_in_collection")
+
+
+@pytest.mark.slow  # two publications
+def test_points_that_are_lost_come_back_with_the_payload_of_their_rows(world: World, index: VectorIndex) -> None:
+    pictures = [("oak", "oak"), ("oak", "leaf"), ("elm", "elm")]
+    world.partition("2d/0000", {"oak": {"oak.zip": ["oak", "leaf"]}, "elm": {"elm.png": ["elm"]}})
+    fill(index, *pictures)
+    shared = publish(world, index)
+    sent = points(index)
+    vectors = Vectors(world.root / "vectors", SPACE)
+    vectors.add([sha(picture) for _, picture in pictures], np.stack([vector(picture) for _, picture in pictures]))
+    index.delete([image_id("oak", "leaf")])
+
+    path = world.root / "next"
+    path.mkdir()
+    with CatalogBuild(Source(world.cut(), SPACE, "tiny", shared=shared), path, 2) as work:
+        held = np.sort(np.fromiter(index.ids(), np.int64))
+        done = reconcile(index, work.eligible(changed=True), held, work.unchanged())
+        repair(index, work.eligible(), done.missing, vectors)
+
+    assert done.missing.tolist() == [image_id("oak", "leaf")]
+    assert points(index) == sent
