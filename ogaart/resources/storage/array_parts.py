@@ -175,21 +175,70 @@ def write_array(folder: Path, ids: Ids, row: RowKind, previous: Path | None, sto
 
 def _write_array(folder: Path, ids: Ids, row: RowKind, previous: Path | None, stored: Callable[[Ids], Rows]) -> None:
     folder.mkdir(parents=True)
-    taken = np.zeros(len(ids), np.bool_)
-    kept: dict[Part, NDArray[np.bool_]] = {}
-    for part in _whole(previous, row):
-        at = _places(ids, part.ids)
-        kept[part] = (at >= 0) & ~taken[at]
-        taken[at[kept[part]]] = True
-    _write_parts(folder, row, kept, ids[~taken], stored)
+    kept = _kept(previous, row, ids) if previous is not None else {}
+    new = np.ones(len(ids), np.bool_)
+    for some in kept.values():
+        new[some.places] = False
+    _write_parts(folder, row, {part: some.rows for part, some in kept.items()}, ids[new], stored)
+    known = {part.path.name: some for part, some in kept.items()}
     places = np.zeros(len(ids), PLACE)
     places["part"] = NOWHERE
     for number, part in enumerate(parts_in(folder, row)):
-        at = _places(ids, part.ids)
-        places["part"][at[at >= 0]] = number
-        places["row"][at[at >= 0]] = np.flatnonzero(at >= 0)
+        some = known[part.path.name] if part.path.name in known else _found(ids, part)
+        places["part"][some.places] = number
+        places["row"][some.places] = some.rows
     _save_ids(folder, ids)
     np.save(folder / PLACES, places)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Rows of a part that are published, and the places of their pictures among all that are; in the same order."""
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
+def _kept(previous: Path, row: RowKind, ids: Ids) -> dict[Part, _Held]:
+    """What is published of each part of the publication before, each picture once."""
+    parts = parts_in(previous, row)
+    try:
+        kept = _as_placed(previous, parts, ids)
+    except (OSError, ArrayDamaged):
+        kept = None
+    if kept is None:  # each part's pictures are in an order of their own, so to look them up takes longer
+        kept, taken = {}, np.zeros(len(ids), np.bool_)
+        for part in _whole(parts):
+            found = _found(ids, part)
+            first = ~taken[found.places]
+            kept[part] = _Held(found.rows[first], found.places[first])
+            taken[kept[part].places] = True
+    return kept
+
+
+def _as_placed(previous: Path, parts: Sequence[Part], ids: Ids) -> dict[Part, _Held] | None:
+    """The same by the places that the publication before has noted; None where these are not of its parts."""
+    before, noted = load_array(previous / IDS), load_array(previous / PLACES)
+    if len(before) != len(noted) or noted["part"].max(initial=NOWHERE) >= len(parts):
+        return None
+    at = _places(ids, before)
+    kept = {}
+    for number, part in enumerate(parts):
+        here = np.flatnonzero((noted["part"] == number) & (at >= 0))
+        rows = noted["row"][here].astype(np.int64)
+        if not _whole([part]):
+            continue
+        if rows.max(initial=-1) >= len(part) or not np.array_equal(part.ids[rows], before[here]):
+            return None
+        kept[part] = _Held(rows, at[here])
+    return kept
+
+
+def _found(ids: Ids, part: Part) -> _Held:
+    """What is published of a part, by its own ids."""
+    at = _places(ids, part.ids)
+    rows = np.flatnonzero(at >= 0)
+    return _Held(rows, at[rows])
 
 
 def _save_ids(folder: Path, ids: Ids) -> None:
@@ -202,12 +251,14 @@ def _save_ids(folder: Path, ids: Ids) -> None:
     np.save(folder / IDS, ids)
 
 
-def _whole(previous: Path | None, row: RowKind) -> Iterator[Part]:
-    """The parts of the publication before that can be read."""
-    for part in parts_in(previous, row) if previous is not None else ():
+def _whole(parts: Sequence[Part]) -> list[Part]:
+    """Those that can be read."""
+    found = []
+    for part in parts:
         with suppress(OSError, ArrayDamaged):
             part.values  # noqa: B018
-            yield part
+            found.append(part)
+    return found
 
 
 def _places(ids: Ids, of: Ids) -> NDArray[np.int64]:
@@ -219,18 +270,18 @@ def _places(ids: Ids, of: Ids) -> NDArray[np.int64]:
 
 
 def _write_parts(
-    folder: Path, row: RowKind, kept: dict[Part, NDArray[np.bool_]], new: Ids, stored: Callable[[Ids], Rows]
+    folder: Path, row: RowKind, kept: dict[Part, NDArray[np.int64]], new: Ids, stored: Callable[[Ids], Rows]
 ) -> None:
     """Write the new rows, merged with what is to be merged, and link the other parts into the folder.
 
     Args:
         folder: where.
         row: what a row is.
-        kept: of each part of the publication before, which rows are published.
+        kept: of each part of the publication before, the rows that are published.
         new: the other pictures, rising.
         stored: reads their rows.
     """
-    live = {part: int(rows.sum()) for part, rows in kept.items() if rows.any()}
+    live = {part: len(rows) for part, rows in kept.items() if len(rows)}
     sizes = sorted([*live.values(), *([len(new)] if len(new) else [])])
     many = to_merge(sizes)
     largest = sizes[many - 1] if many else 0
@@ -260,8 +311,8 @@ def to_merge(sizes: Sequence[int]) -> int:
     return merged
 
 
-def _rows(part: Part, kept: NDArray[np.bool_]) -> Iterator[tuple[Ids, NDArray[Any]]]:
-    rows = np.flatnonzero(kept)
+def _rows(part: Part, kept: NDArray[np.int64]) -> Iterator[tuple[Ids, NDArray[Any]]]:
+    rows = np.sort(kept)
     for start in range(0, len(rows), _BLOCK):
         some = rows[start : start + _BLOCK]
         yield part.ids[some], part.values[some]

@@ -1,12 +1,14 @@
 """Arrays in parts: equal to one that is written whole, with files shared that did not change."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from ogaart.resources.storage.array_parts import IDS, ArrayParts, RowKind, parts_in, to_merge, write_array
+from ogaart.resources.storage.array_parts import IDS, PLACES, ArrayParts, RowKind, parts_in, to_merge, write_array
 
 ROW = RowKind((2, 3), np.uint8)
 
@@ -100,6 +102,36 @@ def test_parts_that_cannot_be_read_are_written_again(tmp_path: Path) -> None:
     found, _ = published(tmp_path / "2", list(range(1, 30)), tmp_path / "1")
 
     assert is_as_stored(found)
+
+
+def swap_places(folder: Path) -> None:
+    places = np.load(folder / PLACES)
+    places["row"] = places["row"][::-1]
+    np.save(folder / PLACES, places)
+
+
+def lose_places(folder: Path) -> None:
+    (folder / PLACES).unlink()
+
+
+def lose_an_id(folder: Path) -> None:
+    np.save(folder / IDS, np.load(folder / IDS)[1:])
+
+
+def lose_first_part(folder: Path) -> None:
+    shutil.rmtree(parts_in(folder, ROW)[0].path)
+
+
+@pytest.mark.parametrize("harm", [swap_places, lose_places, lose_an_id, lose_first_part])
+def test_places_that_are_not_of_the_parts_are_found_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    published(tmp_path / "1", list(range(1, 30)))
+    published(tmp_path / "2", list(range(1, 50)), tmp_path / "1")
+    harm(tmp_path / "2")
+
+    found, read = published(tmp_path / "3", list(range(1, 60)), tmp_path / "2")
+
+    assert is_as_stored(found)
+    assert (read[0] == 51) == (harm is not lose_first_part)  # what is there is not read again
 
 
 def test_what_rotted_is_not_copied_into_another_part(tmp_path: Path) -> None:
