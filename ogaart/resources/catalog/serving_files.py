@@ -18,14 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ogaart.resources.catalog.cut import rows_of
 from ogaart.resources.catalog.generation_files import link_file
 from ogaart.resources.catalog.generations import HASHES
-from ogaart.resources.catalog.signature_files import SIGNATURE, stored_signatures
+from ogaart.resources.catalog.signature_files import SIGNATURE
 from ogaart.resources.serving.layers import OF_ENTRIES, WORDS, WORDS_DELTA, has_delta, immutable
 from ogaart.resources.serving.rows import INDEXES, ROWS, SMALL, copy_rows, serving_ddl, update_rows
-from ogaart.resources.storage.array_parts import write_array
+from ogaart.resources.storage.array_parts import Rows, write_array
 from ogaart.resources.storage.file_hashes import copy_as_recorded, is_as_recorded
 from ogaart.resources.storage.objects import Cut
+from ogaart.resources.storage.schema import IMAGES
 from ogaart.words.index_layers import BASE_PIXELS
 from ogaart.words.index_tables import INDEX_TABLES, analyse, image_counts, write_word_index
 from ogaart.words.index_update import update_word_index
@@ -36,6 +38,8 @@ LARGEST_DELTA = 0.15
 Of half a million pictures with 4,608 more each time, it and the bases are 54 MB for each publication on average, by
 arithmetic; at a quarter of the base they would be 62 MB.
 """
+_BATCH = 2_000  # rows in Python at once
+_PARTITIONS = 8  # whose signatures are read at once: some 40,000 of 4 KB
 _REPLACED = """
 CREATE TABLE replaced_entries(slug TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE replaced_images(image_id INTEGER PRIMARY KEY);
@@ -302,3 +306,31 @@ def write_signatures(
         previous: the same folder of a publication that is shared; an image's signature never changes.
     """
     write_array(folder, ids, SIGNATURE, previous, lambda some: stored_signatures(con, cut, some, "images"))
+
+
+def stored_signatures(con: duckdb.DuckDBPyConnection, cut: Cut, ids: NDArray[np.int64], source: str) -> Rows:
+    """The signatures of some images as the tables have them, in bounded memory; those that have none are left out.
+
+    Args:
+        con: a connection.
+        cut: has the tables.
+        ids: of the images.
+        source: the table or view that says of each image which partition's row counts.
+    """
+    con.register("wanted_ids", pa.table({"image_id": pa.array(ids, pa.int64())}))
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE wanted_images AS"  # noqa: S608
+        f" SELECT image_id, partition FROM {source} SEMI JOIN wanted_ids USING (image_id)"
+    )
+    found = con.execute("SELECT DISTINCT partition FROM wanted_images ORDER BY 1").fetchall()
+    partitions = [name for (name,) in found]
+    # Some at a time: DuckDB has the whole of an answer in memory.
+    for start in range(0, len(partitions), _PARTITIONS):
+        rows = rows_of(con, cut, IMAGES, partitions[start : start + _PARTITIONS])
+        reader = con.sql(
+            f"SELECT image_id, signature FROM ({rows}) SEMI JOIN wanted_images USING (image_id, partition)"  # noqa: S608
+            f" WHERE octet_length(signature) = {SIGNATURE.nbytes}"
+        ).to_arrow_reader(_BATCH)
+        for batch in reader:
+            content = b"".join(batch.column(1).to_pylist())
+            yield batch.column(0).to_numpy(), np.frombuffer(content, np.uint8).reshape(-1, *SIGNATURE.shape)

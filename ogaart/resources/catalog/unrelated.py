@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged
 from ogaart.likeness.signatures import closeness, flat
-from ogaart.resources.catalog.signature_files import open_signatures, stored_signatures
+from ogaart.resources.catalog.serving_files import stored_signatures
+from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import EXACT_BELOW, ScoredPoint, VectorIndex
 from ogaart.resources.storage.objects import Cut
 
