@@ -197,9 +197,12 @@ def new_pixels(con: duckdb.DuckDBPyConnection, previous: Generation) -> list[str
     """
     try:
         con.execute(f"ATTACH {literal(str(previous.catalog))} AS earlier (READ_ONLY)")
+        # Of images that were published the pixels were: to compare numbers takes half as long.
         found = con.execute(
-            "SELECT DISTINCT pixel_sha256 FROM images"
-            " ANTI JOIN (FROM earlier.images WHERE indexed) USING (pixel_sha256) WHERE indexed"
+            "WITH fresh AS (SELECT DISTINCT pixel_sha256 FROM images"
+            " ANTI JOIN (FROM earlier.images WHERE indexed) USING (image_id) WHERE indexed)"
+            " FROM fresh EXCEPT SELECT pixel_sha256 FROM earlier.images SEMI JOIN fresh USING (pixel_sha256)"
+            " WHERE indexed"
         ).fetchall()
     except duckdb.Error:
         return None

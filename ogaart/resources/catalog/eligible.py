@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
+from ogaart.resources.index.recall import Pictures
 from ogaart.resources.index.reconciliation import Eligible
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage.sql import literal
@@ -125,6 +126,18 @@ def published_pixels(con: duckdb.DuckDBPyConnection, generation: Generation) -> 
     finally:
         con.execute("DETACH DATABASE IF EXISTS earlier")
     return list(found["pixel_sha256"])
+
+
+def published_pictures(con: duckdb.DuckDBPyConnection) -> Pictures:
+    """The published images with the hashes of their pixels; the table ``images`` must be finished."""
+    found = con.sql("SELECT image_id, unhex(pixel_sha256) AS pixels FROM images WHERE indexed").to_arrow_table()
+    ids = np.asarray(found["image_id"].to_numpy(), np.int64)
+    hashes = [chunk.cast(pa.binary(32)) for chunk in found["pixels"].chunks]
+    pixels = np.frombuffer(
+        b"".join(some.buffers()[1][32 * some.offset : 32 * (some.offset + len(some))] for some in hashes), "V32"
+    )
+    order = np.argsort(ids)
+    return Pictures(ids[order], pixels[order])
 
 
 def pixels_of(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> NDArray[Any]:

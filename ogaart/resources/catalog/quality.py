@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from ogaart.resources.catalog.audits import Audit, audit_points, audit_rights, ids_of, new_pixels
-from ogaart.resources.catalog.eligible import published_ids
+from ogaart.resources.catalog.eligible import published_ids, published_pictures
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.withdrawals import EarlierLoss, check_withdrawals, earlier_of, lost_lately, rows_of
@@ -208,17 +208,16 @@ def _recall(
     con: duckdb.DuckDBPyConnection, index: VectorIndex, vectors: Vectors, previous: Generation | None
 ) -> tuple[Audit, Sampled | None]:
     """The outcome of the check, and the sample for the next publication."""
-    rows = con.execute("SELECT image_id, pixel_sha256 FROM images WHERE indexed ORDER BY image_id").fetchnumpy()
-    pixels: dict[int, str] = dict(zip(rows["image_id"].tolist(), rows["pixel_sha256"].tolist(), strict=True))
-    if not pixels:
+    pictures = published_pictures(con)
+    if not len(pictures):
         return Audit("recall", True, "no image is published yet", {"sample": 0}), None
     known = read_json(previous.path / CHECKS) if previous is not None else None
     earlier = Sampled.from_rows(known.get(SAMPLED)) if isinstance(known, dict) else None
     new = new_pixels(con, previous) if previous is not None and earlier is not None else None
-    done = measure_recall(index, vectors, pixels, earlier if new is not None else None, new or ())
+    done = measure_recall(index, vectors, pictures, earlier if new is not None else None, new or ())
     share, sample = done.found / done.wanted, len(done.sample.pixels)
     counts = {"sample": sample, "wanted": done.wanted, "found": done.found}
-    depth = min(RECALL_AT, len(pixels))
+    depth = min(RECALL_AT, len(pictures))
     message = f"recall@{depth} of {sample} sampled images is {share:.3f}, at least {RECALL_WANTED} is required"
     if share < RECALL_WANTED:
         message = f"{message}: rebuild the index from the vectors (`ogaart rebuild index`)"

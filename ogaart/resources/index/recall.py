@@ -5,15 +5,19 @@ new pictures are compared with it, and the result is exact nonetheless. It is dr
 once the publication has twice as many pictures, or where a picture of it, or too many of the nearest, are gone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.index.base import EXACT_BELOW, VectorIndex
+from ogaart.resources.storage.array_folders import Keys, as_keys
 from ogaart.resources.storage.vectors import SegmentDamaged, Vectors
 
 RECALL_SAMPLE = 25
@@ -23,6 +27,45 @@ _GROWN = 2
 _BESIDE = 10 * RECALL_AT  # most points of no published picture, as a server has between publications, to look past
 _NO_FLOOR = -2.0  # below every cosine
 _TIE = 1e-3  # scores nearer than that are equal: vectors are stored in half precision
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The published pictures, of which there are too many for a table in Python.
+
+    Attributes:
+        ids: (N,) int64, rising.
+        pixels: (N,) the hashes of their pixels.
+    """
+
+    ids: NDArray[np.int64]
+    pixels: Keys
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def hashes(self, ids: Sequence[int]) -> dict[int, str]:
+        """Hashes of the pixels of those that are published, in the order of ``ids``."""
+        at = np.minimum(np.searchsorted(self.ids, np.array(ids, np.int64)), len(self.ids) - 1).tolist()
+        return {i: self.pixels[n].tobytes().hex() for i, n in zip(ids, at, strict=True) if self.ids[n] == i}
+
+    def times(self, keys: Collection[str]) -> dict[str, int]:
+        """How many pictures have some pixels; those that none has are left out."""
+        if not keys:
+            return {}
+        wanted = as_keys(list(keys)).view("<u8").reshape(-1, 4)[:, 0]
+        rows = np.flatnonzero(np.isin(self._beginnings, wanted))
+        found = Counter(self.pixels[n].tobytes().hex() for n in rows.tolist())
+        return {key: found[key] for key in keys if key in found}
+
+    def every(self) -> set[str]:
+        """All hashes: of half a million, 60 MB."""
+        digits = self.pixels.tobytes().hex()
+        return {digits[start : start + 64] for start in range(0, len(digits), 64)}
+
+    @cached_property
+    def _beginnings(self) -> NDArray[np.uint64]:
+        return np.ascontiguousarray(self.pixels.view("<u8").reshape(-1, 4)[:, 0])
 
 
 @dataclass(frozen=True)
@@ -84,43 +127,34 @@ Scored = Iterator[tuple[Sequence[str], NDArray[np.float32]]]
 
 
 def measure_recall(
-    index: VectorIndex,
-    vectors: Vectors,
-    pixels: Mapping[int, str],
-    earlier: Sampled | None = None,
-    new: Sequence[str] = (),
+    index: VectorIndex, vectors: Vectors, pictures: Pictures, earlier: Sampled | None = None, new: Sequence[str] = ()
 ) -> Recall:
     """Compare what the index finds with what is nearest.
 
     Args:
         index: the collection.
         vectors: the vector store of its space.
-        pixels: hash of the pixels of each published picture, by rising ids; one at least.
+        pictures: those that are published; one at least.
         earlier: the sample of a publication; None: all vectors are compared.
         new: the pixels that are published now, and were not in that publication.
     """
-    times: dict[str, int] = {}
-    for key in pixels.values():
-        times[key] = times.get(key, 0) + 1
-    depth = min(RECALL_AT, len(pixels))
+    depth = min(RECALL_AT, len(pictures))
     queries = sample = None
-    if earlier is not None and all(pixels.get(image_id) == key for image_id, key in earlier.pixels.items()):
+    if earlier is not None and pictures.hashes(list(earlier.pixels)) == earlier.pixels:
         queries = vectors.get(list(earlier.pixels.values()))  # once: each of them reads a whole segment
-        sample = _carried_on(vectors, queries, earlier, new, pixels, times)
+        sample = _carried_on(vectors, queries, earlier, new, pictures)
     if sample is None or queries is None:
-        ids = list(pixels)
-        drawn = np.linspace(0, len(ids) - 1, min(RECALL_SAMPLE, len(ids))).astype(int).tolist()
-        chosen = {ids[n]: pixels[ids[n]] for n in drawn}
+        drawn = np.linspace(0, len(pictures) - 1, min(RECALL_SAMPLE, len(pictures))).astype(int)
+        chosen = pictures.hashes(pictures.ids[drawn].tolist())
         nothing = [Nearest({}, _NO_FLOOR) for _ in chosen]
         queries = vectors.get(list(chosen.values()))
-        sample = Sampled(len(ids), chosen, _merged(queries, _all_vectors(vectors, times), nothing))
+        sample = Sampled(len(pictures), chosen, _merged(queries, _all_vectors(vectors, pictures.every()), nothing))
+    times = pictures.times(_keys(sample.nearest))
     points = index.count()  # once: engines count their points one by one
-    limit = depth + min(max(0, points - len(pixels)), _BESIDE)
-    hits = [
-        [pixels[hit.id] for hit in index.query(query, limit=limit, exact=points <= EXACT_BELOW) if hit.id in pixels]
-        for query in queries
-    ]
-    hits = [some[:depth] for some in hits]
+    limit = depth + min(max(0, points - len(pictures)), _BESIDE)
+    answers = [index.query(query, limit=limit, exact=points <= EXACT_BELOW) for query in queries]
+    pixels = pictures.hashes([hit.id for some in answers for hit in some])
+    hits = [[pixels[hit.id] for hit in some if hit.id in pixels][:depth] for some in answers]
     pairs = list(zip(hits, (one.scores for one in sample.nearest), strict=True))
     unknown = sorted({key for some, near in pairs for key in some if key not in near})
     stored = dict(zip(unknown, vectors.get(unknown), strict=True))  # together: each of them reads a whole segment
@@ -132,33 +166,33 @@ def measure_recall(
 
 
 def _carried_on(
-    vectors: Vectors,
-    queries: NDArray[np.float32],
-    sample: Sampled,
-    new: Sequence[str],
-    pixels: Mapping[int, str],
-    times: Mapping[str, int],
+    vectors: Vectors, queries: NDArray[np.float32], sample: Sampled, new: Sequence[str], pictures: Pictures
 ) -> Sampled | None:
     """The earlier sample, all of which is published, with what is new compared; its vectors are ``queries``.
 
     Returns:
         None where that does not tell what is nearest now.
     """
-    if len(sample.pixels) < min(RECALL_SAMPLE, len(pixels)) or len(pixels) > _GROWN * sample.of:
+    if len(sample.pixels) < min(RECALL_SAMPLE, len(pictures)) or len(pictures) > _GROWN * sample.of:
         return None
-    kept = [Nearest({k: s for k, s in one.scores.items() if k in times}, one.floor) for one in sample.nearest]
+    there = pictures.times(_keys(sample.nearest))
+    kept = [Nearest({k: s for k, s in one.scores.items() if k in there}, one.floor) for one in sample.nearest]
     nearest = _merged(queries, _some_vectors(vectors, new), kept)
-    depth = min(RECALL_AT, len(pixels))
+    times, depth = pictures.times(_keys(nearest)), min(RECALL_AT, len(pictures))
     if any(_nth_best(one.scores, times, depth) < one.floor for one in nearest):
         return None
     return Sampled(sample.of, sample.pixels, nearest)
 
 
-def _all_vectors(vectors: Vectors, times: Mapping[str, int]) -> Scored:
+def _keys(nearest: Sequence[Nearest]) -> set[str]:
+    return {key for one in nearest for key in one.scores}
+
+
+def _all_vectors(vectors: Vectors, published: AbstractSet[str]) -> Scored:
     """The vectors of all published pictures, a segment at a time, each key once."""
     seen: set[str] = set()
     for segment in vectors.scan():
-        chosen = [n for n, key in enumerate(segment.keys) if key in times and key not in seen]
+        chosen = [n for n, key in enumerate(segment.keys) if key in published and key not in seen]
         names = [segment.keys[n] for n in chosen]
         seen.update(names)
         yield names, segment.vectors[chosen]
