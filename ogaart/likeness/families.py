@@ -71,7 +71,7 @@ def find_kin(
     Args:
         signatures: (N, 32, 32, 4) uint8 miniatures; zeros where there is none. May be a file that is mapped.
         sizes: (N, 2) widths and heights.
-        pixels: hash of each picture's pixels.
+        pixels: hash of each picture's pixels; empty where no other has them.
         names: what each is called without its format, with its entry; empty: nothing is known.
         formats: of each picture's file, such as png.
         described: what ``describe`` returned for the miniatures, where that was kept.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.families import DESCRIBED, Kin, KinKind, describe, families, find_kin
 from ogaart.likeness.frames import animations
+from ogaart.resources.catalog.eligible import published_pictures
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.tables import FAMILIES, FRAMES
 from ogaart.resources.storage.array_parts import ArrayParts, RowKind, Rows, write_array
@@ -56,18 +57,14 @@ def find_kinship(
         affected: whether the table ``frames`` is that of a publication from which only the images in the temporary
             table ``affected_images`` differ.
     """
-    found = con.execute(
-        "SELECT image_id, pixel_sha256, coalesce(width, 0) AS width, coalesce(height, 0) AS height"
-        " FROM images WHERE indexed ORDER BY image_id"
-    ).fetchnumpy()
-    ids = np.asarray(found["image_id"], np.int64)
+    pictures = published_pictures(con)
+    ids = pictures.ids
     stored = open_signatures(path)
     assert np.array_equal(stored.ids, ids), "both are in the order of ids"
     signatures = cast("NDArray[np.uint8]", stored)  # read as a mapped array is
     described = _descriptions(path, ids, signatures, shared)
-    sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
     names, formats = _names(con, ids)
-    kin = find_kin(signatures, sizes, found["pixel_sha256"].tolist(), names, formats, described)
+    kin = find_kin(signatures, _sizes(con), pictures.repeated(), names, formats, described)
     rows = _family_rows(ids.tolist(), kin)
     con.register("given_families", pa.Table.from_pylist(rows, schema=FAMILIES.schema))
     con.register(
@@ -75,6 +72,15 @@ def find_kinship(
     )
     others = " UNION ALL FROM frames ANTI JOIN affected_images USING (image_id)" if affected else ""
     con.execute(f"CREATE OR REPLACE TEMP TABLE given_frames AS FROM found_frames{others}")
+
+
+def _sizes(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """(N, 2) width and height of the published images, by rising id."""
+    found = con.execute(
+        "SELECT image_id, coalesce(width, 0) AS width, coalesce(height, 0) AS height FROM images WHERE indexed"
+    ).fetchnumpy()
+    sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
+    return np.asarray(sizes[np.argsort(found["image_id"])])
 
 
 def _descriptions(

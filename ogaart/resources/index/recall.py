@@ -58,6 +58,15 @@ class Pictures:
         found = Counter(self.pixels[n].tobytes().hex() for n in rows.tolist())
         return {key: found[key] for key in keys if key in found}
 
+    def repeated(self) -> list[str]:
+        """The hash of each that may have the pixels of another; empty for those that certainly have not."""
+        ordered = np.sort(self._beginnings)
+        rows = np.flatnonzero(np.isin(self._beginnings, ordered[1:][ordered[1:] == ordered[:-1]]))
+        found = [""] * len(self)
+        for n in rows.tolist():
+            found[n] = self.pixels[n].tobytes().hex()
+        return found
+
     def every(self) -> set[str]:
         """All hashes: of half a million, 60 MB."""
         digits = self.pixels.tobytes().hex()

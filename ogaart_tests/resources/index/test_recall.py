@@ -60,4 +60,13 @@ def test_pictures_are_found_by_id_and_counted_by_pixels() -> None:
     assert pictures.hashes([12, 4, 3, 99]) == {12: KEYS[80], 3: KEYS[1]}
     assert pictures.times({KEYS[1], KEYS[80], KEYS[5]}) == {KEYS[1]: 2, KEYS[80]: 1}
     assert pictures.times(()) == {}
+    assert pictures.repeated() == [KEYS[n] for n in (1, 2, 1, 80)]  # these begin alike
     assert pictures.every() == {KEYS[1], KEYS[2], KEYS[80]}
+
+
+def test_pixels_that_several_pictures_have_are_repeated() -> None:
+    mirrored = [key[::-1] for key in KEYS]
+    pictures = published({3: mirrored[1], 5: mirrored[2], 9: mirrored[1], 12: mirrored[80]})
+
+    assert pictures.repeated() == [mirrored[1], "", mirrored[1], ""]
+    assert published({}).repeated() == []
