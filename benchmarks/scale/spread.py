@@ -13,9 +13,11 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from benchmarks.scale.cluster import QUEUES, content, settings_of
 from benchmarks.scale.cpu_seconds import CPUSeconds
-from ogaart.core.partitions import PARTITION_SET
 from ogaart.core.stages import PARTITION_STAGES, SITE_STAGES
-from ogaart.orchestration.instance import open_instance
+from ogaart.definitions import build_definitions
+from ogaart.orchestration.instance import open_instance, run_job
+from ogaart.orchestration.launch_policy import TOGETHER
+from ogaart.orchestration.launcher import RANGE_END, RANGE_START, partition_keys
 from ogaart.orchestration.run_status import unfinished_runs
 from ogaart.resources.storage.schema import IMAGES
 from ogaart_tests.changing_site import ChangingSite
@@ -92,13 +94,17 @@ def spread(folder: Path, *, workers: int, partitions: int, first: bool = False) 
 
 
 def _crawl(world: World, partitions: int) -> list[str]:
-    """Read the first partitions from the site, in this process; returns their keys."""
+    """Read the first partitions from the site, in this process, ten in a run; returns their keys."""
     world.discover()
+    definitions = build_definitions()
+    assets = [stage.value for stage in PARTITION_STAGES if stage in SITE_STAGES]
     with open_instance(world.settings) as instance:
-        keys = sorted(instance.get_dynamic_partitions(PARTITION_SET))[:partitions]
-    errors = world.materialize(keys, tuple(s.value for s in PARTITION_STAGES if s in SITE_STAGES)).errors
-    if errors:
-        raise RuntimeError(f"the crawl failed: {errors[:3]}")
+        keys = partition_keys(instance)[:partitions]
+        for start in range(0, len(keys), TOGETHER):
+            tags = {RANGE_START: keys[start], RANGE_END: keys[start : start + TOGETHER][-1]}
+            outcome = run_job(instance, definitions, None, assets=assets, tags=tags)
+            if not outcome.success:
+                raise RuntimeError(f"the crawl failed: {outcome.errors}")
     return keys
 
 
