@@ -21,6 +21,7 @@ from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.payload import payload, payload_hash
+from ogaart.resources.index.unproven_points import UnprovenPoints
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow
 from ogaart.resources.storage.schema import EMBEDDINGS, ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS
@@ -82,11 +83,16 @@ def upsert(step: Step) -> None:
     identity = collection.identity
     prints = wanted(identity)
     plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
+    unproven, written = UnprovenPoints(stores.state), list[int]()
+    unproven.note(collection.space, step.partition, plan.orphaned)  # another partition may have them
     if plan.work or not collection.untouched():
         with collection.writer() as index:
             identity = collection.identity  # opening may have begun a new collection
             prints = wanted(identity)
             plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
+            others = [point.id for point in index.retrieve(plan.new, with_payload=False)]
+            written = [*plan.stale, *others]  # and there already: until the ledger is written it tells of another one
+            unproven.note(collection.space, step.partition, written)
             _upsert(step, index, plan.work, payloads, Vectors(stores.root.vectors, collection.space))
             sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
             missing = len(sample) - len(index.retrieve(sample, with_payload=False))
@@ -105,6 +111,7 @@ def upsert(step: Step) -> None:
     step.extra["upserted"] = len(plan.work)
     step.count(plan)
     step.commit({POINTS: (list(stored.values()), rows)})
+    unproven.withdraw(collection.space, step.partition, written)
 
 
 def _upsert(

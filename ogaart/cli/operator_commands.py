@@ -146,11 +146,13 @@ def fit_projection(as_json: bool) -> None:
 def metrics(host: str, port: int | None) -> None:
     """Print the metrics of the pipeline in Prometheus' text format, or serve them.
 
-    Those of the search page are at its own /metrics.
+    Those of the search page are at its own /metrics. While a database or the bucket is away, what is served tells
+    only that (ogaart_pipeline_up 0), and the log says why.
     """
     import signal
     from threading import Event
 
+    from ogaart.cli.failures import exit_codes
     from ogaart.operations.metrics import pipeline_metrics, serve_metrics
 
     with guard() as settings:
@@ -160,7 +162,7 @@ def metrics(host: str, port: int | None) -> None:
         stopped = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
-        serve_metrics(settings, host, port, stopped)
+        serve_metrics(settings, host, port, stopped, tuple(exit_codes()))
 
 
 COMMANDS = (metrics, plan, retry, gc, verify, rebuild, backup, upgrade, copy_to_bucket, fit_projection)

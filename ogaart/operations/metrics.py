@@ -4,6 +4,7 @@ Steps are executed by many short processes, on whichever machine a worker runs, 
 they did is in their rows: every figure here is read from those, from Dagster's instance and from the publications.
 """
 
+import logging
 import shutil
 import time
 from collections import Counter
@@ -30,6 +31,8 @@ from ogaart.resources.storage.sql import select_files
 from ogaart.resources.storage.table_types import Table
 from ogaart.settings import Settings
 
+log = logging.getLogger(__name__)
+
 FRESH = 15.0
 """Seconds for which figures are not read again, however many servers scrape them."""
 
@@ -46,10 +49,14 @@ class PipelineMetrics(Collector):
     Args:
         settings: the settings; the data root is theirs.
         instance: Dagster's instance; None where the data root is read-only, which leaves its runs out.
+        outages: failures after which only ``ogaart_pipeline_up`` is told, with the value 0, and the cause is logged;
+            others, and without any all of them, are raised.
     """
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance | None) -> None:
-        self._settings, self._instance = settings, instance
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance | None, outages: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self._settings, self._instance, self._outages = settings, instance, outages
         self._lock = Lock()
         self._read: list[GaugeMetricFamily] = []
         self._read_at = float("-inf")
@@ -62,7 +69,11 @@ class PipelineMetrics(Collector):
         """Every figure, at most ``FRESH`` seconds old."""
         with self._lock:
             if time.monotonic() - self._read_at > FRESH:
-                self._read = list(self._read_all())
+                try:
+                    self._read = [*self._read_all(), _up(1)]
+                except self._outages as cause:
+                    log.warning("the figures cannot be read: %s", cause)
+                    self._read = [_up(0)]
                 self._read_at = time.monotonic()
             yield from self._read
 
@@ -80,6 +91,10 @@ class PipelineMetrics(Collector):
             yield from publication_figures(Generations(stores.root.generations), publications)
         finally:
             stores.close()
+
+
+def _up(value: float) -> GaugeMetricFamily:
+    return _gauge("pipeline_up", "Whether what is stored could be read; 0: the log has the cause.", value)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -194,15 +209,24 @@ def pipeline_metrics(settings: Settings) -> str:
         return generate_latest(registry).decode()
 
 
-def serve_metrics(settings: Settings, host: str, port: int, stopped: Event) -> None:
+def serve_metrics(
+    settings: Settings, host: str, port: int, stopped: Event, outages: tuple[type[Exception], ...] = ()
+) -> None:
     """Serve the figures at ``/metrics`` until ``stopped`` is set.
+
+    Args:
+        settings: the settings.
+        host: address to listen on.
+        port: port to listen on.
+        stopped: ends it.
+        outages: as for ``PipelineMetrics``.
 
     Raises:
         OSError: the address cannot be used.
     """
     with _instance(settings) as instance:
         registry = CollectorRegistry()
-        registry.register(PipelineMetrics(settings, instance))
+        registry.register(PipelineMetrics(settings, instance, outages))
         server, thread = start_http_server(port, host, registry)
         try:
             stopped.wait()

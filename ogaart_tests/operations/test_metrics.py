@@ -1,15 +1,18 @@
 """Metrics of the pipeline, read from what is stored."""
 
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 import requests
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ogaart.cli.demo_command import free_port
-from ogaart.operations.metrics import pipeline_metrics, serve_metrics
+from ogaart.cli.failures import exit_codes
+from ogaart.operations.metrics import PipelineMetrics, pipeline_metrics, serve_metrics
 from ogaart_tests.ui import wait_until
-from ogaart_tests.world import World
+from ogaart_tests.world import World, copy_data_root
 
 
 def values(text: str) -> dict[str, float]:
@@ -55,6 +58,7 @@ def test_the_publication_and_the_runs_are_told(figures: dict[str, float], demo_w
     assert figures["ogaart_publication_timestamp_seconds"] >= demo_world.generation.catalog.stat().st_mtime - 60
     assert figures["ogaart_runs QUEUED"] == 0
     assert figures["ogaart_runs_ended_last_day publish SUCCESS"] == 1
+    assert figures["ogaart_pipeline_up"] == 1
 
 
 def test_they_are_served_until_stopped(demo_world: World) -> None:
@@ -69,6 +73,19 @@ def test_they_are_served_until_stopped(demo_world: World) -> None:
         stopped.set()
         server.join(10)
     assert not server.is_alive()
+
+
+def test_while_the_database_is_away_only_that_is_told(demo_world: World, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    copy_data_root(demo_world.settings.data, data)
+    settings = demo_world.settings.model_copy(update={"data": data})
+    registry = CollectorRegistry()
+    registry.register(PipelineMetrics(settings, None, tuple(exit_codes())))
+    database = data / "state.db"
+    database.rename(data / "away")
+    database.mkdir()
+
+    assert values(generate_latest(registry).decode()) == {"ogaart_pipeline_up": 0}
 
 
 def _answers(url: str) -> bool:

@@ -5,6 +5,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
 
 from ogaart.definitions import defs
 from ogaart.demo.http import DemoFault
@@ -12,7 +23,7 @@ from ogaart.orchestration.instance import open_instance
 from ogaart.orchestration.jobs import JOBS
 from ogaart.orchestration.launch_types import Launch, LaunchReason
 from ogaart.orchestration.launcher import REQUESTS, busy_partitions, choose, past_runs, run_request
-from ogaart.orchestration.schedules import publish_changes
+from ogaart.orchestration.schedules import SWITCH, publish_changes
 from ogaart.orchestration.sensors import autopilot
 from ogaart.pipeline.refresh_tags import requested_by
 from ogaart.resources.site.client import SiteDown
@@ -41,6 +52,35 @@ def test_the_switch_alone_is_off_at_first() -> None:
     off += [s.name for s in repository.sensor_defs if s.default_status == dg.DefaultSensorStatus.STOPPED]
 
     assert off == ["daily"]
+
+
+def turn_on(instance: dg.DagsterInstance) -> None:
+    """Turn the schedule on, as a click in the UI does."""
+    location = RegisteredCodeLocationOrigin("ogaart")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), SWITCH)
+    kind, data = InstigatorType.SCHEDULE, ScheduleInstigatorData("0 3 * * *")
+    instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus.RUNNING, data))
+
+
+def test_the_code_servers_host_does_not_become_the_owner_of_the_data_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OGAART_DATA", str(tmp_path / "data"))
+    for folder in ("data", "dagster"):
+        (tmp_path / folder).mkdir()
+    repository = defs().get_repository_def()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        turn_on(instance)
+        with dg.build_sensor_context(instance, repository_def=repository) as context:
+            launched = autopilot(context)
+        with dg.build_schedule_context(instance, scheduled_execution_time=NOW) as context:
+            published = publish_changes(context)
+
+    assert isinstance(launched, list)
+    assert [request.job_name for request in launched] == ["discover"]
+    assert isinstance(published, dg.SkipReason)
+    assert "there is nothing to publish" in (published.skip_message or "")
+    assert not (tmp_path / "data" / "owner.json").exists()
 
 
 def test_single_runs_and_ranges_of_a_backfill_keep_partitions_busy() -> None:

@@ -70,6 +70,7 @@ class Source:
         model: name of the embedding model, for the manifest.
         vectors: glob of that space's Parquet segments, for ``similar()`` in SQL; None: it answers nothing.
         takedowns: what must not be published, whatever the tables contain.
+        unproven: ids of points of which the ledger does not tell the payload; see ``index/unproven_points.py``.
         runs: what the orchestrator knows of runs, in the columns of ``tables.RUNS``.
         history: publications and changes up to the generation in service.
         previous: the generation in service, with which this one is compared, and whose patches are shared.
@@ -86,6 +87,7 @@ class Source:
     model: str
     vectors: str | None = None
     takedowns: Takedowns = field(default_factory=Takedowns)
+    unproven: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     runs: pa.Table | None = None
     history: History | None = None
     previous: Generation | None = None
@@ -126,11 +128,11 @@ class CatalogBuild:
         self._con.execute(f"ATTACH {catalog} AS catalog (STORAGE_VERSION 'v1.0.0')")
         self._con.execute("USE catalog")
         if self._delta is not None:
-            open_affected(self._con, self._delta, source.cut, source.space, source.takedowns)
+            open_affected(self._con, self._delta, source.cut, source.space, source.takedowns, source.unproven)
         else:
             open_cut(self._con, source.cut, source.space)
-            choose_pictures(self._con, source.space, source.takedowns)
-            choose_unchanged(self._con, source.cut, source.shared)
+            choose_pictures(self._con, source.space, source.takedowns, source.unproven)
+            choose_unchanged(self._con, source.cut, source.shared, source.unproven)
 
     def __enter__(self) -> "CatalogBuild":
         return self
@@ -158,7 +160,7 @@ class CatalogBuild:
         with duckdb.connect(":memory:") as con:  # the other one has the rows of affected entries alone
             con.execute("SET TimeZone = 'UTC'")
             open_cut(con, self.source.cut, self.source.space)
-            choose_pictures(con, self.source.space, self.source.takedowns)
+            choose_pictures(con, self.source.space, self.source.takedowns, self.source.unproven)
             yield from eligible_rows(con)
 
     def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
@@ -188,7 +190,7 @@ class CatalogBuild:
         if self._delta is not None:
             lost = np.setdiff1d(self.unchanged(), indexed, assume_unique=True)
             if len(lost):  # points that are not there, and that no vector could replace
-                taken = self.source.cut, self.source.space, self.source.takedowns
+                taken = self.source.cut, self.source.space, self.source.takedowns, self.source.unproven
                 open_affected(self._con, self._delta, *taken, besides=lost)
         self._con.register("given_ids", pa.table({"image_id": pa.array(indexed, pa.int64())}))
         self._con.execute("CREATE TEMP TABLE searchable AS SELECT * FROM eligible SEMI JOIN given_ids USING (image_id)")

@@ -82,6 +82,7 @@ def open_affected(
     cut: Cut,
     space: str,
     takedowns: Takedowns,
+    unproven: NDArray[np.int64],
     besides: NDArray[np.int64] | None = None,
 ) -> None:
     """Open of a cut what affected entries have of it, and choose their pictures.
@@ -96,6 +97,7 @@ def open_affected(
         cut: what the tables are made of.
         space: vector space of the collection.
         takedowns: what must not be published.
+        unproven: ids of points of which the ledger proves nothing; their entries are affected as well.
         besides: images whose entries are affected as well.
     """
     con.execute(
@@ -107,14 +109,13 @@ def open_affected(
         f" SELECT slug, partition, nid FROM ({rows_of(con, cut, schema.ENTRIES)})"
     )
     con.execute("CREATE OR REPLACE TEMP TABLE besides (image_id BIGINT)")
-    con.execute(
-        "INSERT INTO besides SELECT unnest($ids::BIGINT[])", {"ids": [] if besides is None else besides.tolist()}
-    )
+    more = unproven if besides is None else np.union1d(unproven, besides)
+    con.execute("INSERT INTO besides SELECT unnest($ids::BIGINT[])", {"ids": more.tolist()})
     _choose_affected(con, delta, cut, space, takedowns)
     holding = "SELECT partition FROM holders SEMI JOIN affected USING (slug) UNION FROM changed"
     partitions = {name for (name,) in con.execute(holding).fetchall()}
     open_cut(con, cut, space, partitions)
-    choose_pictures(con, space, takedowns)
+    choose_pictures(con, space, takedowns, unproven)
     for name, query in (
         ("affected_before", "FROM affected SEMI JOIN entries USING (slug)"),
         ("affected_images_before", "SELECT image_id FROM images SEMI JOIN affected_before USING (slug)"),

@@ -33,7 +33,9 @@ def decided(takedowns: Takedowns) -> dict[str, list[str]]:
     }
 
 
-def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Takedowns) -> None:
+def choose_pictures(
+    con: duckdb.DuckDBPyConnection, space: str, takedowns: Takedowns, unproven: NDArray[np.int64] | None = None
+) -> None:
     """Make the temporary tables of what is published.
 
     ``won_images`` and ``won_entries`` (the rows that count), ``embedded`` (ids with a vector), ``blocked`` (ids that a
@@ -44,6 +46,7 @@ def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Taked
         con: connection with the views and tables of ``open_cut``.
         space: vector space of the collection; embeddings of other spaces do not count.
         takedowns: what must not be published, whatever the tables contain.
+        unproven: ids of points of which the ledger proves nothing; of them it has the hash of no payload as well.
     """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE won_images AS SELECT t.* EXCLUDE (signature) FROM cut_images AS t"
@@ -72,6 +75,10 @@ def choose_pictures(con: duckdb.DuckDBPyConnection, space: str, takedowns: Taked
         "CREATE OR REPLACE TEMP TABLE ledger AS SELECT image_id, list(DISTINCT payload_hash) AS hashes FROM cut_points"
         " WHERE space = $space AND image_id IN (SELECT image_id FROM eligible) GROUP BY image_id",
         {"space": space},
+    )
+    con.execute(
+        "UPDATE ledger SET hashes = list_append(hashes, '') WHERE image_id IN (SELECT unnest($ids::BIGINT[]))",
+        {"ids": [] if unproven is None else unproven.tolist()},
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.deferred_deletions import DeferredDeletions
 from ogaart.resources.index.factory import delete_unused, open_index, publish_index
 from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
+from ogaart.resources.index.unproven_points import UnprovenPoints, ids_of
 from ogaart.resources.moderation.takedowns import read_decisions, require_decisions
 from ogaart.resources.platform import Stores
 from ogaart.resources.storage.atomic_files import read_json, write_json
@@ -61,7 +63,10 @@ def build(
     with ExitStack() as files:
         with Collection(stores, space).writer() as index:
             shared = None if full else _shared(building.home)
+            unproven = UnprovenPoints(stores.state)
+            doubted = unproven.read()
             source = _source(stores, building, stores.tables.cut(), space, runs, shared)
+            source = replace(source, unproven=ids_of(doubted))
             fault(Fault.CUT_MADE)
             work = files.enter_context(CatalogBuild(source, building.path, building.number))
             held = np.sort(np.fromiter(index.ids(), np.int64))
@@ -75,6 +80,7 @@ def build(
             held = np.setdiff1d(held, done.deleted, assume_unique=True)
             index.flush()
             fault(Fault.INDEX_FLUSHED)
+            unproven.settle(doubted)
             facts = work.facts(index, held)
             if on_server:
                 DeferredDeletions(stores.root.index / space.name).note(building.number, done.deleted)

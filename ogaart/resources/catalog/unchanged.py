@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Set as AbstractSet
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.storage.objects import Cut
@@ -47,7 +49,9 @@ def changed_partitions(generation: Generation, cut: Cut, tables: AbstractSet[str
     return sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
 
 
-def choose_unchanged(con: duckdb.DuckDBPyConnection, cut: Cut, shared: Generation | None) -> int:
+def choose_unchanged(
+    con: duckdb.DuckDBPyConnection, cut: Cut, shared: Generation | None, unproven: NDArray[np.int64]
+) -> int:
     """Make the temporary table ``unchanged(image_id)``: eligible images whose points have the payload of their rows.
 
     They were published by a generation which made sure of it, and no partition that has or had their entry changed.
@@ -56,6 +60,7 @@ def choose_unchanged(con: duckdb.DuckDBPyConnection, cut: Cut, shared: Generatio
         con: connection with ``cut_entries``, ``won_images`` and ``eligible``.
         cut: what these are made of.
         shared: the generation; None: there is none.
+        unproven: ids of points of which the ledger proves nothing.
 
     Returns:
         How many there are.
@@ -72,8 +77,8 @@ def choose_unchanged(con: duckdb.DuckDBPyConnection, cut: Cut, shared: Generatio
             " ANTI JOIN (SELECT slug FROM cut_entries WHERE partition IN (SELECT unnest($changed::VARCHAR[]))"
             " UNION ALL SELECT slug FROM cut_images WHERE partition IN (SELECT unnest($changed::VARCHAR[]))"
             " UNION ALL SELECT slug FROM shared.entries WHERE partition IN (SELECT unnest($changed::VARCHAR[])))"
-            " USING (slug)",
-            {"changed": changed},
+            " USING (slug) WHERE image_id NOT IN (SELECT unnest($unproven::BIGINT[]))",
+            {"changed": changed, "unproven": unproven.tolist()},
         )
     except duckdb.Error:  # damaged, or of another layout: nothing is known of it
         con.execute("DELETE FROM unchanged")

@@ -4,7 +4,7 @@ None of them is dear: what is lost with the database is requested again, or made
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,6 +58,19 @@ class Facts:
         """Replace a fact; it is on disk when this returns."""
         with self._state.writing() as connection:
             write_fact(connection, self._kind, name, fact)
+
+    def all(self) -> dict[str, Any]:
+        """The facts by name, without those that are not as they were written."""
+        with self._state.reading() as connection:
+            rows = connection.execute(sa.select(FACTS).where(FACTS.c.kind == self._kind)).all()
+        return {row.name: _opened(row) for row in rows if _is_intact(row)}
+
+    def delete(self, facts: Mapping[str, Any]) -> None:
+        """Delete those that are still as given."""
+        with self._state.writing() as connection:
+            for name, fact in facts.items():
+                if read_fact(connection, self._kind, name) == fact:
+                    connection.execute(sa.delete(FACTS).where(FACTS.c.kind == self._kind, FACTS.c.name == name))
 
     def add(self, facts: Iterable[tuple[str, Any]]) -> None:
         """Add facts under names that have none."""

@@ -1,0 +1,93 @@
+"""What a point's payload is where the ledger does not tell it: of entries that went from partition to partition."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ogaart.core.fault_injection import Fault
+from ogaart.resources.embedding.registry import VectorSpace
+from ogaart.resources.index.collection import Collection
+from ogaart.resources.index.unproven_points import UnprovenPoints, ids_of
+from ogaart.resources.storage.schema import IMAGES
+from ogaart_tests.changing_site import ChangingSite
+from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
+from ogaart_tests.world import World, open_world
+
+A, B = "2d-art/0000", "2d-art/0001"
+MOVING = "entry-04"
+
+
+def payloads(world: World, slug: str) -> list[Mapping[str, Any]]:
+    """What the collection has of an entry's pictures."""
+    with closing(world.stores) as stores:
+        rows = [row for key in (A, B) for row in stores.tables.read(IMAGES, key) if row["slug"] == slug]
+        with Collection(stores, VectorSpace.of(stores.settings)).writer() as index:
+            return [point.payload for point in index.retrieve(sorted({row["image_id"] for row in rows}))]
+
+
+def unproven(world: World) -> int:
+    with closing(world.stores) as stores:
+        return len(ids_of(UnprovenPoints(stores.state).read()))
+
+
+def licences(world: World, slug: str) -> list[Any]:
+    return [payload["licences"] for payload in payloads(world, slug)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    """Two pages of three entries each, published; the first entry of the second page is about to move."""
+    site = ChangingSite()
+    site.site.entries[:] = [entry(number) for number in range(1, 7)]
+    with open_world(tmp_path, site) as world:
+        query = f'[[query]]\nname = "2d-art"\nart_types = ["2D Art"]\nper_page = {PER_PAGE}\n'
+        world.settings.queries.write_text(query)
+        world.all()
+        yield world
+
+
+def read_page(world: World, key: str, **environment: str) -> int:
+    """``ogaart refresh KEY``, in a process of its own; its exit code."""
+    command = [sys.executable, "-c", "from ogaart.cli.main import main; main()", "refresh", key, "--no-publish"]
+    return subprocess.run(command, env=os.environ | environment, start_new_session=True, check=False).returncode
+
+
+@pytest.mark.slow
+def test_an_entry_that_another_page_read_last_and_gave_up_has_the_payload_of_its_rows(world: World) -> None:
+    first = world.site.delete("entry-01")  # the entry moves to the first page, which reads it with another licence
+    world.site.edit(MOVING, licences=["GPL 3.0"])
+    world.discover(refresh=True)
+    assert read_page(world, A) == 0
+    assert (licences(world, MOVING), unproven(world)) == ([["GPL 3.0"]] * 2, 0)  # two rows, which differ
+    world.site.add_entry(first)  # it moves back; what the second page has of it is from before
+    world.discover(refresh=True)
+    assert read_page(world, A) == 0
+    assert unproven(world) == 2
+
+    world.publish(accept_losses=True)
+
+    assert world.sql(f"SELECT licences, partition FROM entries WHERE slug = '{MOVING}'") == [(["CC0"], B)]
+    assert licences(world, MOVING) == [["CC0"]] * 2
+    assert unproven(world) == 0
+
+
+@pytest.mark.slow
+def test_points_that_a_killed_step_has_changed_get_the_payload_of_their_rows(world: World) -> None:
+    world.site.edit(MOVING, licences=["GPL 3.0"])
+    assert read_page(world, B, OGAART_FAULT=Fault.INDEX_FLUSHED) == -signal.SIGKILL
+    assert licences(world, MOVING) == [["GPL 3.0"]] * 2
+    world.site.edit(MOVING, licences=["CC0"])  # the rows are again those of which the ledger tells
+    assert read_page(world, B) == 0
+    assert unproven(world) > 0
+
+    world.publish()
+
+    assert licences(world, MOVING) == [["CC0"]] * 2
+    assert unproven(world) == 0
