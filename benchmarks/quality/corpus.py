@@ -181,8 +181,10 @@ def folder_corpus(folder: Path, strangers: int = 7) -> Corpus:
         strangers: which variant of the demo's art.
 
     Raises:
-        ValueError: there is no readable picture.
+        ValueError: it is no folder, or there is no readable picture in it.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: name one that holds pictures, with a subfolder for each group")
     by_folder: dict[str, dict[str, Picture]] = {}
     left_out: list[str] = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):

@@ -7,7 +7,7 @@ import pytest
 from ogaart.core.errors import TooFewPictures
 from ogaart.likeness.projections import ProjectionInvalid
 from ogaart.operations.fit_projection import fit_projection
-from ogaart.resources.embedding.projections import CURRENT, projection_of
+from ogaart.resources.embedding.projections import CURRENT, default_projection, projection_of
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.settings import Settings
 from ogaart_tests.world import World
@@ -73,14 +73,15 @@ def test_one_that_cannot_be_read_is_fitted_again(copied: World, damage: str) -> 
     assert path.read_bytes() == content
 
 
-def test_where_the_choice_is_damaged_nothing_is_fitted_before_it_is_deleted(copied: World) -> None:
+@pytest.mark.parametrize("damage", ['{"seal": "25af51e8', "[]", '{"efficientnet_lite0-57934424-grey-squash-1": 3}'])
+def test_where_the_choice_is_damaged_nothing_is_fitted_before_it_is_deleted(copied: World, damage: str) -> None:
     current = copied.stores.root.projections / CURRENT
     current.parent.mkdir()
-    current.write_text('{"seal": "25af51e8')
+    current.write_text(damage)
 
     with pytest.raises(ProjectionInvalid, match=rf"{CURRENT} is damaged .* delete it"):
         fit_projection(copied.settings, **FEW)
 
     assert [path.name for path in current.parent.iterdir()] == [CURRENT]
     current.unlink()
-    assert fit_projection(copied.settings, **FEW).rows
+    assert projection_of(copied.stores.root, copied.generation.manifest["space"]) is default_projection()

@@ -6,6 +6,7 @@ says which one each vector space uses. None is ever changed: another one makes o
 
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from ogaart.likeness.projections import Projection, ProjectionInvalid
 from ogaart.resources.embedding.registry import exact_space
@@ -80,8 +81,14 @@ def _chosen(root: DataRoot) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as cause:
-        raise ProjectionInvalid(
-            f"{path} is damaged ({cause}): delete it and run ogaart fit-projection again; without it the projection of "
-            "the package is used"
-        ) from cause
-    return {str(space): str(name) for space, name in found.items()} if isinstance(found, dict) else {}
+        raise _damaged(path, str(cause)) from cause
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise _damaged(path, "it does not name a projection for each vector space")
+    return found
+
+
+def _damaged(path: Path, what: str) -> ProjectionInvalid:
+    return ProjectionInvalid(
+        f"{path} is damaged ({what}): delete it and run ogaart fit-projection again; without it the projection of the "
+        "package is used"
+    )

@@ -110,12 +110,13 @@ def test_names_that_are_not_utf8_are_readable_and_keep_their_groups_apart(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--folder", "{}/missing"], "no readable picture"),
+        (["--folder", "{}/missing"], "missing is no folder: name one that holds pictures"),
+        (["--folder", "{}"], "no readable picture"),
         (["--write", "--folder", "{}"], "--write"),
         (["--write", "--relatives"], "--write"),
         (["--pictures", "0"], "--pictures: at least 1"),
     ],
-    ids=["no folder", "the page of the demo's art", "a part of the page", "no pictures"],
+    ids=["no folder", "no pictures in it", "the page of the demo's art", "a part of the page", "no pictures"],
 )
 def test_what_cannot_be_measured_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
