@@ -104,12 +104,16 @@ class Cluster:
         for run_id in again:
             assert self._succeeded(run_id), [event.message for event in self.instance.all_logs(run_id)][-5:]
 
-    def cancel(self, job: str, step: str) -> dg.DagsterRunStatus:
-        """Launch a job, and stop its run once it has sent its first step; returns how the run ended."""
-        run_id = self.launch(job)
-        self.wait(lambda: any(e.step_key == step for e in self.instance.all_logs(run_id)), 300, f"{step} to be sent")
+    def cancel(self, run_id: str, step: str, *, begun: bool) -> dg.DagsterRunStatus:
+        """Stop a run once a step of it has been sent, or a worker has begun it; returns how the run ended."""
+
+        def is_there() -> bool:
+            events = [entry.dagster_event for entry in self.instance.all_logs(run_id) if entry.step_key == step]
+            return any(event is not None and (event.is_step_start or not begun) for event in events)
+
+        self.wait(is_there, 300, f"{step} to be {'begun' if begun else 'sent'}")
         graphql(self._ui, STOP, run=run_id)
-        self.wait(lambda: self.run_of(run_id).is_finished, 300, f"{job} to stop")
+        self.wait(lambda: self.run_of(run_id).is_finished, 300, f"the run of {step} to stop")
         return self.run_of(run_id).status
 
     def materialize(self) -> None:
