@@ -83,8 +83,8 @@ def upsert(step: Step) -> None:
     identity = collection.identity
     prints = wanted(identity)
     plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
-    unproven, written = UnprovenPoints(stores.state), list[int]()
-    unproven.note(collection.space, step.partition, plan.orphaned)  # another partition may have them
+    unproven, written = UnprovenPoints(stores.state, collection.space), list[int]()
+    unproven.note(step.partition, plan.orphaned)  # another partition may have them
     if plan.work or not collection.untouched():
         with collection.writer() as index:
             identity = collection.identity  # opening may have begun a new collection
@@ -92,7 +92,7 @@ def upsert(step: Step) -> None:
             plan = compare({i: row["fingerprint"] for i, row in stored.items()}, prints)
             others = [point.id for point in index.retrieve(plan.new, with_payload=False)]
             written = [*plan.stale, *others]  # and there already: until the ledger is written it tells of another one
-            unproven.note(collection.space, step.partition, written)
+            unproven.note(step.partition, written)
             _upsert(step, index, plan.work, payloads, Vectors(stores.root.vectors, collection.space))
             sample = sorted(payloads)[:: max(1, -(-len(payloads) // BATCH))]
             missing = len(sample) - len(index.retrieve(sample, with_payload=False))
@@ -111,7 +111,7 @@ def upsert(step: Step) -> None:
     step.extra["upserted"] = len(plan.work)
     step.count(plan)
     step.commit({POINTS: (list(stored.values()), rows)})
-    unproven.withdraw(collection.space, step.partition, written)
+    unproven.withdraw(step.partition, written)
 
 
 def _upsert(

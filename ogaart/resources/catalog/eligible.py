@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ogaart.resources.catalog.generations import Generation
 from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
 from ogaart.resources.index.recall import Pictures
-from ogaart.resources.index.reconciliation import Eligible
+from ogaart.resources.index.reconciliation import NOT_TOLD, Eligible
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage.sql import literal
 
@@ -77,8 +77,8 @@ def choose_pictures(
         {"space": space},
     )
     con.execute(
-        "UPDATE ledger SET hashes = list_append(hashes, '') WHERE image_id IN (SELECT unnest($ids::BIGINT[]))",
-        {"ids": [] if unproven is None else unproven.tolist()},
+        "UPDATE ledger SET hashes = list_append(hashes, $none) WHERE image_id IN (SELECT unnest($ids::BIGINT[]))",
+        {"none": NOT_TOLD, "ids": [] if unproven is None else unproven.tolist()},
     )
 
 

@@ -63,7 +63,7 @@ def build(
     with ExitStack() as files:
         with Collection(stores, space).writer() as index:
             shared = None if full else _shared(building.home)
-            unproven = UnprovenPoints(stores.state)
+            unproven = UnprovenPoints(stores.state, space.name)
             doubted = unproven.read()
             source = _source(stores, building, stores.tables.cut(), space, runs, shared)
             source = replace(source, unproven=ids_of(doubted))
@@ -73,9 +73,11 @@ def build(
             # On a server the publication in service is searched in the same collection: what it alone has is deleted
             # after the switch.
             on_server = stores.settings.qdrant_url is not None
-            done = reconcile(index, work.eligible(changed=True), held, work.unchanged(), delete=not on_server)
+            note = unproven.note_set
+            eligible = work.eligible(changed=True)
+            done = reconcile(index, eligible, held, work.unchanged(), delete=not on_server, note=note)
             if len(done.missing):
-                repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name))
+                repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name), note)
                 held = np.sort(np.fromiter(index.ids(), np.int64))
             held = np.setdiff1d(held, done.deleted, assume_unique=True)
             index.flush()

@@ -4,7 +4,7 @@ Steps only upsert. Here, over one frozen cut, points that belong to no row are d
 the rows are replaced, and points that should be there and are not are named.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,6 +16,8 @@ from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.payload import payload_hash
 from ogaart.resources.storage.vectors import Vectors
 
+NOT_TOLD = ""
+"""The hash of no payload; see ``index/unproven_points.py``."""
 _BATCH = 256
 """Points in one request to the collection; also the number of 4096-wide vectors held at once."""
 
@@ -28,13 +30,18 @@ class Eligible:
         image_id: the image, and the point's id.
         pixel_sha256: key of its vector.
         payload: the point's payload.
-        ledger: hashes of the payloads that steps have recorded as stored; several where several partitions did.
+        ledger: hashes of the payloads that steps have recorded as stored; several where several partitions did, and
+            ``NOT_TOLD`` among them where they prove nothing.
     """
 
     image_id: int
     pixel_sha256: str
     payload: Mapping[str, Any]
     ledger: frozenset[str]
+
+    def is_told(self) -> bool:
+        """Whether the rows of the ledger promise this very payload, and no other."""
+        return self.ledger - {NOT_TOLD} == {payload_hash(self.payload)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ def reconcile(
     unchanged: NDArray[np.int64] | None = None,
     *,
     delete: bool = True,
+    note: Callable[[Sequence[int]], None] = lambda _: None,
 ) -> Reconciled:
     """Bring a collection in line with the rows; the caller holds its lock, and flushes it afterwards.
 
@@ -84,6 +92,7 @@ def reconcile(
         held: ids it held at the moment of the cut (sorted). A point that a step added since is left alone.
         unchanged: ids besides (sorted) whose points it must hold, with the payloads that they have.
         delete: delete points that belong to nothing eligible; otherwise only name them.
+        note: called with points whose payload is about to be set to one that the ledger does not tell.
     """
     known_right = np.empty(0, np.int64) if unchanged is None else unchanged
     stays = np.isin(held, known_right, assume_unique=True)
@@ -103,6 +112,7 @@ def reconcile(
             row for row, known in zip(batch, there, strict=True) if known and row.ledger != {payload_hash(row.payload)}
         ]
         if changed:
+            _note_untold(changed, note)
             index.set_payload({row.image_id: dict(row.payload) for row in changed})
             updated.extend(row.image_id for row in changed)
         for row, known in zip(batch, there, strict=True):
@@ -114,7 +124,13 @@ def reconcile(
     return Reconciled(deleted, _sorted(updated), _sorted(missing), _sorted(pending))
 
 
-def repair(index: VectorIndex, eligible: Iterable[Eligible], wanted: NDArray[np.int64], vectors: Vectors) -> int:
+def repair(
+    index: VectorIndex,
+    eligible: Iterable[Eligible],
+    wanted: NDArray[np.int64],
+    vectors: Vectors,
+    note: Callable[[Sequence[int]], None] = lambda _: None,
+) -> int:
     """Upsert points again from the vector store: those that a ledger promises and the collection has lost.
 
     Args:
@@ -122,6 +138,7 @@ def repair(index: VectorIndex, eligible: Iterable[Eligible], wanted: NDArray[np.
         eligible: what it must hold.
         wanted: ids to upsert (sorted), such as ``Reconciled.missing``.
         vectors: the vector store of the collection's space.
+        note: as of ``reconcile``.
 
     Returns:
         How many were upserted; those without a stored vector are left out.
@@ -133,9 +150,16 @@ def repair(index: VectorIndex, eligible: Iterable[Eligible], wanted: NDArray[np.
         rows = [row for row in batch if row.pixel_sha256 in places]
         if rows:
             matrix = vectors.get([row.pixel_sha256 for row in rows])
+            _note_untold(rows, note)
             index.upsert([Point(r.image_id, v, dict(r.payload)) for r, v in zip(rows, matrix, strict=True)])
             done += len(rows)
     return done
+
+
+def _note_untold(rows: Sequence[Eligible], note: Callable[[Sequence[int]], None]) -> None:
+    untold = [row.image_id for row in rows if not row.is_told()]
+    if untold:
+        note(untold)
 
 
 def _batches(rows: Iterable[Eligible]) -> Iterator[Sequence[Eligible]]:

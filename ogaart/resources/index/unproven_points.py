@@ -1,9 +1,12 @@
 """Points whose payload the ledger does not tell, from when a step may change it until a publication has set it.
 
 The ledger has a row of each partition that stored a point. Where a step is killed between the point and its row, or a
-partition that stored a point last gives the entry up, the rows that are left promise a payload that is not there.
+partition that stored a point last gives the entry up, the rows that are left promise a payload that is not there. So do
+those of a point whose payload a publication has set before the step of the partition came to it: the rows of the
+partition may become again what the ledger tells, and then no step upserts the point.
 """
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,36 +21,44 @@ _KIND = "unproven points"
 
 
 class UnprovenPoints:
-    """The points of all spaces and partitions that are to be compared with their rows, as facts in the database.
+    """The points of one space that are to be compared with their rows, as facts in the database.
 
     Args:
         state: the database of state.
+        space: the vector space; what is noted of the collections of others stays until they are published again.
     """
 
-    def __init__(self, state: StateDatabase) -> None:
-        self._facts = Facts(state, _KIND)
+    def __init__(self, state: StateDatabase, space: str) -> None:
+        self._facts, self._space = Facts(state, _KIND), space
 
-    def note(self, space: str, partition: str, ids: Sequence[int]) -> None:
+    def note(self, partition: str, ids: Sequence[int]) -> None:
         """Add points to those of a partition; they are on disk when this returns."""
-        before = self._of(space, partition)
+        before = self._of(partition)
         if not before.issuperset(ids):
-            self._facts.write(f"{space} {partition}", sorted(before.union(ids)))
+            self._facts.write(self._name(partition), sorted(before.union(ids)))
 
-    def withdraw(self, space: str, partition: str, ids: Sequence[int]) -> None:
+    def withdraw(self, partition: str, ids: Sequence[int]) -> None:
         """Take points from those of a partition: its ledger has a row of each again."""
-        before = self._of(space, partition)
+        before = self._of(partition)
         if not before.isdisjoint(ids):
-            self._facts.write(f"{space} {partition}", sorted(before.difference(ids)))
+            self._facts.write(self._name(partition), sorted(before.difference(ids)))
 
-    def _of(self, space: str, partition: str) -> frozenset[int]:
+    def note_set(self, ids: Sequence[int]) -> None:
+        """Add points whose payload a publication sets; ``settle`` of what it has read before does not forget them."""
+        self._facts.write(self._name(f"set-{uuid.uuid4().hex}"), sorted(ids))
+
+    def _name(self, of: str) -> str:
+        return f"{self._space} {of}"
+
+    def _of(self, partition: str) -> frozenset[int]:
         try:
-            return frozenset(self._facts.read(f"{space} {partition}") or ())
+            return frozenset(self._facts.read(self._name(partition)) or ())
         except SealBroken:
             return frozenset()
 
     def read(self) -> dict[str, Any]:
         """All of them as they are stored, for ``ids_of`` and ``settle``; a damaged row is left out."""
-        return self._facts.all()
+        return {name: ids for name, ids in self._facts.all().items() if name.startswith(self._name(""))}
 
     def settle(self, read: dict[str, Any]) -> None:
         """Forget those that were read and have their payload now; what was added since stays."""

@@ -12,16 +12,20 @@ from typing import Any
 import pytest
 
 from ogaart.core.fault_injection import Fault
+from ogaart.core.stages import PARTITION_STAGES, Stage
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.unproven_points import UnprovenPoints, ids_of
+from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.storage.schema import IMAGES
+from ogaart.settings import Settings
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.pipeline.test_changing_site import PER_PAGE, entry
 from ogaart_tests.world import World, open_world
 
 A, B = "2d-art/0000", "2d-art/0001"
 MOVING = "entry-04"
+POINTS_STEP = PARTITION_STAGES.index(Stage.QDRANT_COLLECTION) + 1
 
 
 def payloads(world: World, slug: str) -> list[Mapping[str, Any]]:
@@ -34,7 +38,7 @@ def payloads(world: World, slug: str) -> list[Mapping[str, Any]]:
 
 def unproven(world: World) -> int:
     with closing(world.stores) as stores:
-        return len(ids_of(UnprovenPoints(stores.state).read()))
+        return len(ids_of(UnprovenPoints(stores.state, VectorSpace.of(stores.settings).name).read()))
 
 
 def licences(world: World, slug: str) -> list[Any]:
@@ -57,6 +61,21 @@ def read_page(world: World, key: str, **environment: str) -> int:
     """``ogaart refresh KEY``, in a process of its own; its exit code."""
     command = [sys.executable, "-c", "from ogaart.cli.main import main; main()", "refresh", key, "--no-publish"]
     return subprocess.run(command, env=os.environ | environment, start_new_session=True, check=False).returncode
+
+
+def test_a_publication_forgets_nothing_of_the_collections_of_other_spaces(tmp_path: Path) -> None:
+    state = StateDatabase(Settings(data=tmp_path))
+    published, other = UnprovenPoints(state, "tiny-1"), UnprovenPoints(state, "tiny-10")
+    published.note(A, [1, 2])
+    other.note(A, [3])
+    read = published.read()
+    published.note_set([2])
+
+    published.settle(read)
+
+    assert ids_of(read).tolist() == [1, 2]
+    assert (ids_of(published.read()).tolist(), ids_of(other.read()).tolist()) == ([2], [3])
+    state.close()
 
 
 @pytest.mark.slow
@@ -86,6 +105,21 @@ def test_points_that_a_killed_step_has_changed_get_the_payload_of_their_rows(wor
     world.site.edit(MOVING, licences=["CC0"])  # the rows are again those of which the ledger tells
     assert read_page(world, B) == 0
     assert unproven(world) > 0
+
+    world.publish()
+
+    assert licences(world, MOVING) == [["CC0"]] * 2
+    assert unproven(world) == 0
+
+
+@pytest.mark.slow
+def test_points_that_a_publication_has_changed_before_their_step_get_the_payload_of_their_rows(world: World) -> None:
+    world.site.edit(MOVING, licences=["GPL 3.0"])
+    assert read_page(world, B, OGAART_FAULT=f"{Fault.SLOT_TAKEN}:{POINTS_STEP}") == -signal.SIGKILL
+    world.publish()
+    assert licences(world, MOVING) == [["GPL 3.0"]] * 2  # the ledger still tells of what the step had stored before
+    world.site.edit(MOVING, licences=["CC0"])
+    assert read_page(world, B) == 0
 
     world.publish()
 
