@@ -161,6 +161,21 @@ def test_a_host_follows_what_another_publishes_and_a_kill_changes_nothing_for_it
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["patches/links.parquet", "cells/images.npy"])
+def test_a_file_of_the_same_name_and_size_is_the_newest_publications(hosts: tuple[Host, Host], name: str) -> None:
+    one, two = hosts
+    for byte in (b"1", b"2"):
+        built = Generations(one.root / "generations").get(publish(one.settings, FEWER))
+        path = built.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(byte * 100)
+        one.publications.publish(built)
+        assert two.pull()
+
+    assert (two.current.path / name).read_bytes() == b"2" * 100
+
+
+@pytest.mark.slow
 def test_a_replica_that_is_killed_while_it_copies_serves_the_former_one_until_it_has_the_next(
     hosts: tuple[Host, Host],
 ) -> None:

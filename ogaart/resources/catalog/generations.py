@@ -36,6 +36,8 @@ PACKS = "packs"
 SIGNATURES = "signatures"
 PATCHES = "patches"
 CELLS = "cells"
+NAMED_BY_CONTENT = {PATCHES: "run-*", CELLS: "piece-*"}
+"""The folders whose folders of these names are shared by publications, and hold their own hashes."""
 PROJECTION = "projection.npz"
 AUDITS = "audits.json"
 INPUTS = "inputs.json"
@@ -314,10 +316,10 @@ class Building:
         """
         if not (self.path / MANIFEST).exists():
             raise GenerationMissing(f"{self.path} has no {MANIFEST}: the build did not end")
-        # Packs, runs of patches and pieces of cells are shared by publications, and hold their own hashes.
+        # Packs are shared by publications as well, and hold their own hashes.
         shared = {
             f"{folder}/{path.name}"
-            for folder, names in ((PATCHES, "run-*"), (CELLS, "piece-*"))
+            for folder, names in NAMED_BY_CONTENT.items()
             for path in (self.path / folder).glob(names)
         }
         known = linked_hashes(shares.path, shares.path / HASHES) if shares is not None else None

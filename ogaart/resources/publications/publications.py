@@ -6,13 +6,14 @@ made again.
 """
 
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.catalog.generations import CELLS, HASHES, INDEX, PACKS, PATCHES, Generation
+from ogaart.resources.catalog.generations import HASHES, INDEX, NAMED_BY_CONTENT, PACKS, Generation
 from ogaart.resources.index.edge import NEVER_WRITTEN
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.publications.record import FOLDER, PublicationRecord, PublishedFile, object_of, record_path
@@ -26,8 +27,6 @@ from ogaart.resources.storage.sparse_copy import sparse_sha256
 
 _MADE = {"name": PUBLICATIONS.name, "id": "bucket", "position": 0}
 """The row that says that a database has all publications."""
-_NAMED_BY_CONTENT = (PATCHES, CELLS)
-"""Folders in which a file of the same name has the same content in every publication."""
 
 
 class Publications:
@@ -249,7 +248,8 @@ class Publications:
                 if pointer is not None and (pointer.bytes, pointer.sha256) == (size, stored_pack_seal(path) or None):
                     yield PublishedFile(name, pointer.object, size, "")
                     continue
-            if same is not None and same.bytes == size and folder in _NAMED_BY_CONTENT:
+            named = len(rest) > 1 and fnmatch(rest[0], NAMED_BY_CONTENT.get(folder, ""))
+            if same is not None and same.bytes == size and named:
                 yield same
                 continue
             written_to = folder == INDEX and path.name not in NEVER_WRITTEN  # by its engine, since it was hashed
