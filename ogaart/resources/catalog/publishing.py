@@ -26,7 +26,7 @@ from ogaart.resources.index.base import IndexBroken
 from ogaart.resources.index.collection import Collection
 from ogaart.resources.index.deferred_deletions import DeferredDeletions
 from ogaart.resources.index.factory import delete_unused, open_index, publish_index
-from ogaart.resources.index.reconciliation import Reconciled, reconcile, repair
+from ogaart.resources.index.reconciliation import Reconciled, doubt, reconcile, repair
 from ogaart.resources.index.unproven_points import UnprovenPoints, ids_of
 from ogaart.resources.moderation.takedowns import read_decisions, require_decisions
 from ogaart.resources.platform import Stores
@@ -56,7 +56,7 @@ def build(
         building: the generation under construction.
         inputs: what ``inputs_digest`` returns.
         runs: the rows of the table ``runs``.
-        full: take nothing over from the newest generation, which may be damaged.
+        full: take nothing over from the newest generation, which may be damaged, and look at every point's payload.
     """
     space = VectorSpace.of(stores.settings)
     stores.segments.pull()
@@ -74,8 +74,11 @@ def build(
             # after the switch.
             on_server = stores.settings.qdrant_url is not None
             note = unproven.note_set
-            eligible = work.eligible(changed=True)
-            done = reconcile(index, eligible, held, work.unchanged(), delete=not on_server, note=note)
+            if full or not unproven.are_all_known():
+                eligible, unchanged = doubt(work.eligible()), None
+            else:
+                eligible, unchanged = work.eligible(changed=True), work.unchanged()
+            done = reconcile(index, eligible, held, unchanged, delete=not on_server, note=note)
             if len(done.missing):
                 repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name), note)
                 held = np.sort(np.fromiter(index.ids(), np.int64))

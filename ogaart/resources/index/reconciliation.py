@@ -5,7 +5,7 @@ the rows are replaced, and points that should be there and are not are named.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -108,9 +108,14 @@ def reconcile(
             stays[places[there]] = True
         # A single ledger row with this very hash proves the payload; two that differ prove nothing: the later
         # writer's payload is there, and which that was is not recorded.
-        changed = [
-            row for row, known in zip(batch, there, strict=True) if known and row.ledger != {payload_hash(row.payload)}
-        ]
+        changed = _without_right(
+            index,
+            [
+                row
+                for row, known in zip(batch, there, strict=True)
+                if known and row.ledger != {payload_hash(row.payload)}
+            ],
+        )
         if changed:
             _note_untold(changed, note)
             index.set_payload({row.image_id: dict(row.payload) for row in changed})
@@ -154,6 +159,19 @@ def repair(
             index.upsert([Point(r.image_id, v, dict(r.payload)) for r, v in zip(rows, matrix, strict=True)])
             done += len(rows)
     return done
+
+
+def doubt(eligible: Iterable[Eligible]) -> Iterator[Eligible]:
+    """The same, as if the ledger proved nothing of what it tells."""
+    for row in eligible:
+        yield replace(row, ledger=row.ledger | {NOT_TOLD}) if row.ledger else row
+
+
+def _without_right(index: VectorIndex, rows: Sequence[Eligible]) -> list[Eligible]:
+    """Without those that have their payload: where the ledger tells it and does not prove it, points are looked at."""
+    points = index.retrieve([row.image_id for row in rows if row.is_told()])
+    found = {point.id: payload_hash(point.payload) for point in points}
+    return [row for row in rows if found.get(row.image_id) != payload_hash(row.payload)]
 
 
 def _note_untold(rows: Sequence[Eligible], note: Callable[[Sequence[int]], None]) -> None:

@@ -4,6 +4,8 @@ The ledger has a row of each partition that stored a point. Where a step is kill
 partition that stored a point last gives the entry up, the rows that are left promise a payload that is not there. So do
 those of a point whose payload a publication has set before the step of the partition came to it: the rows of the
 partition may become again what the ledger tells, and then no step upserts the point.
+
+Where notes may be lost, with the database or a row of it, the next publication looks at the payloads of all points.
 """
 
 import uuid
@@ -14,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.state.database import StateDatabase
-from ogaart.resources.state.facts import Facts
-from ogaart.resources.storage.sealed_json import SealBroken
+from ogaart.resources.state.facts import OF_THIS_DATABASE, Facts
 
 _KIND = "unproven points"
+_ALL_KNOWN = True
 
 
 class UnprovenPoints:
@@ -30,6 +32,7 @@ class UnprovenPoints:
 
     def __init__(self, state: StateDatabase, space: str) -> None:
         self._facts, self._space = Facts(state, _KIND), space
+        self._whole = Facts(state, OF_THIS_DATABASE)
 
     def note(self, partition: str, ids: Sequence[int]) -> None:
         """Add points to those of a partition; they are on disk when this returns."""
@@ -53,16 +56,23 @@ class UnprovenPoints:
     def _of(self, partition: str) -> frozenset[int]:
         try:
             return frozenset(self._facts.read(self._name(partition)) or ())
-        except SealBroken:
+        except (ValueError, KeyError, TypeError):  # damaged, and about to be replaced
+            self._whole.delete({self._name(_KIND): _ALL_KNOWN})
             return frozenset()
 
     def read(self) -> dict[str, Any]:
         """All of them as they are stored, for ``ids_of`` and ``settle``; a damaged row is left out."""
         return {name: ids for name, ids in self._facts.all().items() if name.startswith(self._name(""))}
 
+    def are_all_known(self) -> bool:
+        """Whether a publication has made sure of all other points since the database was made, and no note is lost."""
+        return self._whole.all().get(self._name(_KIND)) is _ALL_KNOWN and not self._facts.damaged()
+
     def settle(self, read: dict[str, Any]) -> None:
-        """Forget those that were read and have their payload now; what was added since stays."""
+        """Forget those that were read: all points but those that were added since have the payload of their rows."""
         self._facts.delete(read)
+        if not self.are_all_known():
+            self._whole.write(self._name(_KIND), _ALL_KNOWN)
 
 
 def ids_of(read: dict[str, Any]) -> NDArray[np.int64]:

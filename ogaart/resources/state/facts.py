@@ -13,6 +13,8 @@ from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRe
 from ogaart.resources.state.schema import FACTS
 from ogaart.resources.storage.sealed_json import SealBroken, open_json, seal_json
 
+OF_THIS_DATABASE = "this database"
+"""The kind of facts that hold as long as nothing of the database is lost: they are not put back into another one."""
 _ONE = sa.select(FACTS).where(FACTS.c.kind == sa.bindparam("kind"), FACTS.c.name == sa.bindparam("name"))
 
 
@@ -65,6 +67,12 @@ class Facts:
             rows = connection.execute(sa.select(FACTS).where(FACTS.c.kind == self._kind)).all()
         return {row.name: _opened(row) for row in rows if _is_intact(row)}
 
+    def damaged(self) -> list[str]:
+        """The names of those that are not as they were written."""
+        with self._state.reading() as connection:
+            rows = connection.execute(sa.select(FACTS).where(FACTS.c.kind == self._kind)).all()
+        return [row.name for row in rows if not _is_intact(row)]
+
     def delete(self, facts: Mapping[str, Any]) -> None:
         """Delete those that are still as given."""
         with self._state.writing() as connection:
@@ -94,8 +102,8 @@ def delete_damaged_facts(state: StateDatabase) -> None:
 
 
 def intact_facts(state: StateDatabase) -> list[dict[str, Any]]:
-    """The rows that can be read of a database that is about to be made again."""
-    return [dict(row._mapping) for row in _rows(state) if _is_intact(row)]
+    """The rows that can be read of a database that is about to be made again, and that hold of any."""
+    return [dict(row._mapping) for row in _rows(state) if _is_intact(row) and row.kind != OF_THIS_DATABASE]
 
 
 def put_back(state: StateDatabase, rows: list[dict[str, Any]]) -> None:
