@@ -208,6 +208,27 @@ def test_a_sheet_that_is_nearer_as_a_whole_still_has_the_near_copy(before: Relat
     assert (found.score, found.relation) == (0.8, Relation.NEAR if before is Relation.NEAR else Relation.PART)
 
 
+@pytest.mark.parametrize(
+    ("changed", "palette", "relation"),
+    [
+        (0.2, -0.1, Relation.UNLIKE),  # a snowball and a coin
+        (0.2, 0.4, Relation.NEAR),  # at half its size
+        (0.02, -0.1, Relation.NEAR),  # as JPEG
+    ],
+)
+def test_a_copy_of_an_icon_needs_its_palette_too_where_miniatures_are_not_nearly_equal(
+    changed: float, palette: float, relation: Relation
+) -> None:
+    rows = np.stack([miniature(1), miniature(2), miniature(3)])
+    edited = (miniature(3) * (1 - changed) + miniature(1) * changed).astype(np.uint8)
+    cosines = {3: {"shape": 0.9, "layout": 0.9, "palette": palette}}
+
+    found = rank(POINTS, dict.fromkeys(SIDES, 16), ReferenceImage(edited, side=16), rows, np.ones(3, np.bool_), None,
+                 lambda _ids: {}, cosines, compares=True, typical=0.75, share=0.3)  # fmt: skip
+
+    assert next(one.relation for one in found if one.image_id == 3) is relation
+
+
 def test_a_copy_of_an_icon_needs_its_shape_too_where_that_is_known() -> None:
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
     icon = ReferenceImage(miniature(3), side=16, palette=((0xFF0000, 1.0),))
