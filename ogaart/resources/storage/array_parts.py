@@ -343,10 +343,16 @@ def _write(folder: Path, row: RowKind, rows: Rows) -> Part | None:
 
 
 def _link(part: Part, target: Path) -> None:
-    """The same part under another folder, by hard links; copied where links cannot be made."""
+    """The same part under another folder, by hard links; copied where links cannot be made.
+
+    Raises:
+        ArrayDamaged: it would be copied, and is not as it was written: of a copy the hash is computed again.
+    """
     target.mkdir()
     for name in (IDS, VALUES):
         try:
             os.link(part.path / name, target / name)
-        except OSError:  # another disk, or one without links
+        except OSError as cause:  # another disk, or one without links
+            if not part.intact():
+                raise ArrayDamaged(f"{part.path} is not as it was written") from cause
             shutil.copyfile(part.path / name, target / name)

@@ -1,5 +1,7 @@
 """Arrays in parts: equal to one that is written whole, with files shared that did not change."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,6 +151,23 @@ def test_what_rotted_is_not_copied_into_another_part(tmp_path: Path) -> None:
     assert len(parts_in(tmp_path / "7", ROW)) == 1
     assert is_as_stored(found)
     assert 1 in read
+
+
+def test_what_rotted_is_not_copied_where_links_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published(tmp_path / "1", list(range(1, 50)))
+    [part] = parts_in(tmp_path / "1", ROW)
+    content = bytearray((part.path / "values").read_bytes())
+    content[5] ^= 1
+    (part.path / "values").write_bytes(content)
+
+    def no_links(source: object, _target: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here", str(source))
+
+    monkeypatch.setattr(os, "link", no_links)
+    found, read = published(tmp_path / "2", list(range(1, 52)), tmp_path / "1")
+
+    assert is_as_stored(found)
+    assert len(set(read)) == 46  # all that have a row
 
 
 def test_a_publication_may_have_no_pictures(tmp_path: Path) -> None:
