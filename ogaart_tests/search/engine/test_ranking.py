@@ -211,9 +211,9 @@ def test_a_sheet_that_is_nearer_as_a_whole_still_has_the_near_copy(before: Relat
 @pytest.mark.parametrize(
     ("changed", "palette", "relation"),
     [
-        (0.2, -0.1, Relation.UNLIKE),  # a snowball and a coin
-        (0.2, 0.4, Relation.NEAR),  # at half its size
-        (0.02, -0.1, Relation.NEAR),  # as JPEG
+        (0.28, -0.1, Relation.UNLIKE),  # a snowball and a coin
+        (0.28, 0.4, Relation.NEAR),  # at half its size
+        (0.2, -0.1, Relation.NEAR),  # as JPEG
     ],
 )
 def test_a_copy_of_an_icon_needs_its_palette_too_where_miniatures_are_not_nearly_equal(
