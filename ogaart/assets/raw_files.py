@@ -182,6 +182,7 @@ def _fetch(step: Step, link: FileLinkRow, old: RawFileRow | None, wanted: str, s
             refresh=changed,
             since=since,
             accept=acceptance.file(link["shown_name"] or link["stored_name"] or link["url"], link["length"]),
+            unconfirmed=True,
             conditional=not changed,  # its validator shows whether a file was replaced under its own URL
         )
     except FetchFailed as failure:

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: marked as failed, and their pool slots freed, at the next look.
+"""Runs whose process is gone: marked as failed, and their pool slots and lock files freed, at the next look.
 
 A run worker holds its lock file while it runs, and a lease where hosts share a database. After a SIGKILL of the whole
 tree Dagster is not notified: such a run would stay STARTED and keep its slots, or NOT_STARTED and keep its partitions
@@ -19,7 +19,7 @@ from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRe
 from ogaart.resources.state.leases import live_leases
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import bus_error_note, run_lock
-from ogaart.resources.storage.locks import forget, is_free
+from ogaart.resources.storage.locks import forget, forget_free, is_free
 from ogaart.settings import Settings
 from ogaart.workers.bus_errors import disk_full
 
@@ -50,12 +50,15 @@ def reap(
 ) -> list[str]:
     """Mark every launched run whose process is gone as failed; returns their ids.
 
+    Files of the locks of runs that have ended are deleted: a process may be killed behind its run's end.
+
     Args:
         instance: Dagster's instance.
         root: the data root.
         now: the time.
         leased: runs in progress on any host, by their leases.
     """
+    files = [*(folder := run_lock(root, "any").parent).glob("*.lock"), *folder.glob("*.bus")]
     records = instance.get_run_records(dg.RunsFilter(statuses=list(LAUNCHED)))
     reaped = []
     for record in records:
@@ -73,6 +76,11 @@ def reap(
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         forget(lock)
         reaped.append(run.run_id)
+    launched = {record.dagster_run.run_id for record in records}
+    for run_id in {file.stem for file in files} - launched:
+        newest = instance.get_run_by_id(run_id)
+        if (newest is None or newest.is_finished) and forget_free(run_lock(root, run_id)):
+            bus_error_note(root, run_id).unlink(missing_ok=True)
     return reaped
 
 

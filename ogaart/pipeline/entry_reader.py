@@ -118,7 +118,7 @@ class EntryReader:
     def _fetch(self, url: str, since: datetime | None, own: "_OwnPage") -> tuple[Fetched, EntryPage | None]:
         """The response and the parsed page; None where the site refuses it."""
         accept = acceptance.entry(self._rules, url, own.check)
-        fetched = self._step.get(url, since=since, page=True, conditional=True, accept=accept)
+        fetched = self._step.get(url, since=since, page=True, conditional=True, accept=accept, unconfirmed=True)
         if fetched.sha256 is None:
             return fetched, None
         try:

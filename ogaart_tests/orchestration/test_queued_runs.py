@@ -29,8 +29,8 @@ from ogaart.orchestration.run_reaper import GRACE, PROCESS_TAG, process_tag, rea
 from ogaart.orchestration.schedules import SWITCH, daily, publish_changes
 from ogaart.pipeline.refresh_tags import REFRESH
 from ogaart.resources.platform import Stores
-from ogaart.resources.storage.lock_names import run_lock
-from ogaart.resources.storage.locks import is_free
+from ogaart.resources.storage.lock_names import bus_error_note, run_lock
+from ogaart.resources.storage.locks import hold_together, is_free
 from ogaart_tests.changing_site import ChangingSite
 from ogaart_tests.ui import REPOSITORY, dagster_ui, graphql, wait_until
 from ogaart_tests.world import World, open_world
@@ -289,3 +289,25 @@ def test_a_running_daemon_queues_each_partition_once(tmp_path: Path) -> None:
     statuses = {run.tags[PARTITION]: run.status.value for run in runs}
     assert len(runs) == 3
     assert statuses == {"2d-art/0000": "QUEUED", "2d-art/0001": "CANCELED", "2d-art/0002": "QUEUED"}
+
+
+def test_lock_files_of_runs_that_have_ended_are_deleted_and_those_of_runs_in_progress_are_not(
+    swept: World, instance: dg.DagsterInstance
+) -> None:
+    [own] = process_tag().values()
+    ended, ending, alive = (
+        add(instance, "publish", dg.DagsterRunStatus.STARTED, **{PROCESS_TAG: own}) for _ in range(3)
+    )
+    for run in (ended, ending):  # a process may be killed behind its run's end, or not be gone yet
+        instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name), run.run_id)
+    root = swept.stores.root
+    locks = [run_lock(root, run.run_id) for run in (ended, ending, alive)]
+    for lock in locks:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    bus_error_note(root, ended.run_id).touch()
+
+    with hold_together(locks[1]):
+        reap(instance, root)
+
+        assert sorted(locks[0].parent.iterdir()) == sorted(locks[1:])

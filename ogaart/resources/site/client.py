@@ -94,6 +94,7 @@ class SiteClient:
         page: bool = False,
         verify: bool = False,
         accept: Accept | None = None,
+        unconfirmed: bool = False,
     ) -> Fetched:
         """What ``url`` holds: from the record where that is complete, else from the site.
 
@@ -113,6 +114,8 @@ class SiteClient:
             accept: is called with the whole body of a 200 from the site and raises ``UnexpectedContent`` where that is
                 not what the URL should hold; then it is requested again, up to ``attempts`` times, and not recorded.
                 What is stored already is not checked again.
+            unconfirmed: a refusal that awaits its good response is an answer too, whichever run it came to, where
+                ``confirm_refusals`` will decide: a run killed behind it costs no second request.
 
         Raises:
             SiteDown: no request can or may be sent now.
@@ -124,7 +127,7 @@ class SiteClient:
             raise FetchFailed("OffSite", f"{url} is not on {self._settings.site}", retryable=False)
         if max_bytes is None:
             max_bytes = self._settings.max_page_bytes if page else self._settings.max_file_bytes
-        call = Call(url, max_bytes, expected_length, page, self.stats.requests, accept, since)
+        call = Call(url, max_bytes, expected_length, page, self.stats.requests, accept, since, unconfirmed)
         max_age = timedelta(0) if refresh else max_age
         stored = self._stored(call, max_age, verify)
         if stored is not None:
@@ -203,15 +206,30 @@ class SiteClient:
 
     def _stored(self, call: Call, max_age: timedelta | None, verify: bool) -> Fetched | None:
         record = self._records.read(call.url)
-        if record is None or not self._holds(record, verify):
+        if record is not None and self._answers(record, call, max_age, verify):
+            return self._fetched(record, call, from_store=True)
+        pending = self._pending(call.url, record) if call.unconfirmed else None
+        if pending is not None and self._answers(pending, call, max_age, verify):
+            return self._fetched(pending, call, from_store=True)
+        return None
+
+    def _pending(self, url: str, known: FetchRecord | None) -> FetchRecord | None:
+        """The record that a refusal will have; None without one, or where no request could confirm it."""
+        state = self._fetcher.throttle.state()
+        found = next((refusal for refusal in state.refusals if refusal.url == url), None)
+        if found is None or not state.controls() or (known is not None and known.checked_at > found.time):
             return None
+        return record_of_refusal(found)
+
+    def _answers(self, record: FetchRecord, call: Call, max_age: timedelta | None, verify: bool) -> bool:
+        """Whether what is recorded is all there, and as new as the call wants it."""
+        if not self._holds(record, verify):
+            return False
         if max_age is not None and not record.is_younger_than(max_age):
-            return None
+            return False
         if call.since is not None and record.checked_at < call.since:
-            return None
-        if record.status == 200 and call.expected_length not in (None, record.bytes):
-            return None
-        return self._fetched(record, call, from_store=True)
+            return False
+        return record.status != 200 or call.expected_length in (None, record.bytes)
 
     def _holds(self, record: FetchRecord, verify: bool) -> bool:
         """Whether the record's blob is there, at its full length."""

@@ -59,6 +59,7 @@ class Call:
     requests_before: int
     accept: Accept | None = None
     since: datetime | None = None
+    unconfirmed: bool = False
     known: FetchRecord | None = None
     not_modified: bool = False
     effort: Effort = field(default_factory=Effort)

@@ -159,12 +159,10 @@ class Fetcher:
             SiteRefuses: it refuses that too, or nothing was ever served and there are many refusals.
         """
         state = self.throttle.state()
-        refused = {refusal.url for refusal in state.refusals}
-        if not refused:
+        if not state.refusals:
             return
-        controls = [url for url in state.served if url not in refused]
         statuses = []
-        for url in controls:
+        for url in state.controls():
             effort = Effort()
             try:
                 response = self.retrying(effort, lambda url=url, effort=effort: self._control(effort, url))  # type: ignore[misc]
@@ -178,7 +176,7 @@ class Fetcher:
             statuses.append(f"{response.status_code} for {url}")
         if statuses:
             raise self.throttle.refuse(f"and what it served before ({', '.join(statuses)})")
-        if len(refused) >= self._settings.circuit_refusals:
+        if len(state.refusals) >= self._settings.circuit_refusals:
             raise self.throttle.refuse("and has served nothing yet")
 
     def _control(self, effort: Effort, url: str) -> requests.Response:

@@ -108,6 +108,11 @@ class SiteState:
         """Remember a URL that the site served."""
         self.served = [url, *(other for other in self.served if other != url)][:SERVED]
 
+    def controls(self) -> list[str]:
+        """URLs that the site served, and has not refused since: whether it serves them decides about refusals."""
+        refused = {refusal.url for refusal in self.refusals}
+        return [url for url in self.served if url not in refused]
+
     def note_refused(self, refusal: Refusal) -> None:
         """Add a refusal to those in a row; a URL refused again is one refusal still."""
         self.refusals = [*(r for r in self.refusals if r.url != refusal.url), refusal]

@@ -123,15 +123,34 @@ def forget(path: Path) -> None:
 
 
 def is_free(path: Path) -> bool:
-    """Whether no process holds ``path`` now."""
-    if not path.exists():
-        return True
-    lock = FileLock(path)
+    """Whether no process holds ``path`` now; a file that its last holder deletes meanwhile is not made again."""
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
+        file = path.open("r+b")
+    except FileNotFoundError:
+        return True
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def forget_free(path: Path) -> bool:
+    """Delete a lock that is not needed again, unless a process holds it; returns whether it is gone.
+
+    Who takes it by ``hold_together`` meanwhile makes it anew.
+    """
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        return True
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        forget(path)
     return True
 
 

@@ -1,6 +1,7 @@
 """Refusals (401, 403, 404, 410): answers about one URL, unless the site refuses everything."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -125,6 +126,54 @@ def test_few_refusals_are_decided_before_rows_rely_on_them(bench: Bench) -> None
         client.confirm_refusals()
 
     assert recorded(bench, urls) == [200, None]
+
+
+def test_a_refusal_behind_which_a_run_was_killed_is_not_requested_again(bench: Bench) -> None:
+    [good, later], gone = pages(bench, 2), bench.server.at("/gone", Status(404))
+    bench.client().get(good)
+    assert bench.client().get(gone, unconfirmed=True).status == 404  # the process ends here, and another one goes on
+    assert recorded(bench, [gone]) == [None]
+
+    again = bench.client().get(gone, unconfirmed=True)
+    bench.client().get(later)
+
+    assert (again.status, again.from_store, again.requests) == (404, True, 0)
+    assert recorded(bench, [gone]) == [404]
+    assert len(bench.server.requests_for("/gone")) == 1
+
+
+def test_a_refusal_that_awaits_its_answer_is_requested_again_where_a_newer_one_is_wanted(bench: Bench) -> None:
+    [good], gone = pages(bench, 1), bench.server.at("/gone", Status(404))
+    bench.client().get(good)
+    bench.client().get(gone)
+
+    bench.client().get(gone)  # its rows may rely on it without a decision
+    bench.client().get(gone, unconfirmed=True, refresh=True)
+    bench.client().get(gone, unconfirmed=True, since=datetime.now(UTC))
+
+    assert len(bench.server.requests_for("/gone")) == 4
+
+
+def test_a_refusal_that_nothing_can_confirm_is_requested_again(bench: Bench) -> None:
+    gone = bench.server.at("/gone", Status(403))
+
+    crawl(bench.client(), [gone, gone], unconfirmed=True)
+
+    assert len(bench.server.requests_for("/gone")) == 2
+
+
+def test_a_site_that_refuses_us_is_not_believed_because_a_run_was_killed(bench: Bench) -> None:
+    urls = pages(bench, 3)
+    bench.client().get(urls[0])
+    refusing_from(bench, 1, 403)
+    bench.client().get(urls[1], unconfirmed=True)
+
+    client = bench.client()
+    assert client.get(urls[1], unconfirmed=True).from_store
+    with pytest.raises(SiteRefuses):
+        client.confirm_refusals()
+
+    assert recorded(bench, urls) == [200, None, None]
 
 
 def test_a_site_that_refuses_from_the_first_request_on(bench: Bench) -> None:

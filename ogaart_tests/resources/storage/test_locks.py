@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ogaart.resources.storage.locks import Locked, hold, hold_together, is_free
+from ogaart.resources.storage.locks import Locked, forget_free, hold, hold_together, is_free
 
 HOLD = """
 import sys, time
@@ -120,3 +120,23 @@ def test_several_holders_wait_for_one_that_holds_it_alone(tmp_path: Path) -> Non
         hold_together(path, timeout=0.1, what="run 1"),
     ):
         raise AssertionError("held twice")
+
+
+def test_a_look_at_a_lock_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+
+    assert is_free(path)
+    assert forget_free(path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_free_lock_can_be_forgotten_and_a_held_one_cannot(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with hold_together(path):
+        assert not forget_free(path)
+        assert path.exists()
+    path.touch()
+
+    assert forget_free(path)
+    assert not path.exists()
