@@ -192,6 +192,7 @@ class EdgeIndex(VectorIndex):
 
         Raises:
             FileExistsError: there is one already.
+            DiskFull: too little room for the empty shard that gives it its stores of payloads.
         """
         if not self.read_only:
             self.flush()
@@ -201,6 +202,7 @@ class EdgeIndex(VectorIndex):
         if final.exists():
             raise FileExistsError(f"{final} exists: copy a collection into a new folder")
         dest.mkdir(parents=True, exist_ok=True)
+        require_room(dest, EMPTY_SHARD, "copying the collection")
         draft = temporary(final)
         shutil.rmtree(draft, ignore_errors=True)
         copy_tree(self.path, draft, linked=NEVER_WRITTEN, without=frozenset({PAYLOADS}))

@@ -113,6 +113,20 @@ def test_payloads_deletions_and_graphs_are_not_written_without_room(small_disk: 
         assert index.retrieve([3])[0].payload == {"slug": "b"}
 
 
+def test_a_collection_is_not_copied_to_a_disk_without_room(small_disk: Path, tmp_path: Path) -> None:
+    with EdgeIndex(tmp_path / "index", "tiny-1", DIMENSION) as index:
+        index.upsert(points(0, 64))
+        fill(small_disk, leave=4 << 20)
+
+        with pytest.raises(DiskFull, match=r"bytes are free under .*disk/copy, copying the collection needs"):
+            index.copy_to(small_disk / "copy")
+
+        assert list((small_disk / "copy").iterdir()) == []
+        (small_disk / "other").unlink()
+        index.copy_to(small_disk / "copy")
+        assert index.count() == 64
+
+
 @pytest.mark.parametrize("how", ["full", "room"])
 def test_a_process_that_dies_by_sigbus_says_that_the_disk_is_full(small_disk: Path, how: str) -> None:
     """Where another process took the room between the check and the write."""
