@@ -10,6 +10,7 @@ parts. VGG16 has random weights: as slow as the published ones. The data are kep
 
 import argparse
 import http.client
+import io
 import json
 import os
 import random
@@ -27,6 +28,7 @@ import numpy as np
 import psutil
 import requests
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.made_likeness import write_likeness
 from benchmarks.quality.report import cpu
@@ -285,6 +287,7 @@ def main() -> None:
         spent = sum(process.cpu_times()[:2])
         alone, uploads = upload_beside_embedding(settings, arguments.port, arguments.uploads)
         kept["upload_cpu_ms"] = (sum(process.cpu_times()[:2]) - spent) * 1000 / (len(uploads) + 1)
+        alone_unknown, unknown = upload_beside_embedding(settings, arguments.port, arguments.uploads, unknown=True)
         times, _ = drive(arguments.port, by_id, 0.0, 10.0)
         memory = process.memory_info()
         size = f"{len(ids):,} points x {VectorSpace.of(settings).dimension}"
@@ -303,7 +306,8 @@ def main() -> None:
         for name, series in (
             ("the embedding alone", alone),
             ("search by upload", uploads),
-            ("the search beyond the embedding", [whole - part for whole, part in zip(uploads, alone, strict=True)]),
+            ("the search beyond the embedding", beyond(uploads, alone)),
+            ("the same of pictures that share no exact pixels", beyond(unknown, alone_unknown)),
         ):
             p50, p95 = np.percentile(series, [50, 95]) * 1000
             kept[name] = {"tried": len(series), "p50": p50, "p95": p95}
@@ -317,8 +321,22 @@ def main() -> None:
         server.wait()
 
 
-def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[list[float], list[float]]:
-    """Embed each of so many pictures alone, then search by it over HTTP: seconds of both."""
+def beyond(uploads: list[float], alone: list[float]) -> list[float]:
+    """Seconds that each upload took beyond its embedding."""
+    return [whole - part for whole, part in zip(uploads, alone, strict=True)]
+
+
+def upload_beside_embedding(
+    settings: Settings, port: int, count: int, *, unknown: bool = False
+) -> tuple[list[float], list[float]]:
+    """Embed each of so many pictures alone, then search by it over HTTP: seconds of both.
+
+    Args:
+        settings: of the publication.
+        port: of the server.
+        count: pictures; each is shown in a third of the publication's pictures over the number of all.
+        unknown: change each pixel by one step, which nobody sees: then no exact pixels are found anywhere.
+    """
     pictures = sorted(ART.rglob("*.png"))[:: max(1, 400 // count)][:count]
     alone: list[float] = []
     uploads: list[float] = []
@@ -326,6 +344,9 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
         for number, path in enumerate([pictures[0], *pictures]):
             content = path.read_bytes()
             rgba = decode(content, Limits()).rgba
+            if unknown:
+                content = stepped(rgba)
+                rgba = decode(content, Limits()).rgba
             # The subject on a flat background is embedded by itself as well.
             subject = without_ground(rgba)
             forms = [rgba] if subject is None else [rgba, subject]
@@ -339,6 +360,15 @@ def upload_beside_embedding(settings: Settings, port: int, count: int) -> tuple[
                 alone.append(embedded - began)
                 uploads.append(answered - embedded)
     return alone, uploads
+
+
+def stepped(rgba: NDArray[np.uint8]) -> bytes:
+    """A PNG file of a picture, each channel of its colours changed by one step."""
+    changed = rgba.copy()
+    changed[..., :3] ^= 1
+    file = io.BytesIO()
+    Image.fromarray(changed, "RGBA").save(file, "PNG")
+    return file.getvalue()
 
 
 def drive_once(port: int, path: str) -> tuple[float, int]:
