@@ -12,7 +12,9 @@ from ogaart.likeness.projections import Projection
 Matrix = NDArray[np.float32]
 FEW, _SHARE = 2_048, 32
 """So many rows, or one of so many, are read one by one: of more than that it takes longer than to read all in turn."""
-_BLOCK = 65_536  # rows that are read at a time: after each, other threads may have the interpreter
+_BLOCK = 16_384  # rows that are read at a time: after each, other threads may have the interpreter
+_ROW_BY_ROW = 4
+"""Means up to which rows are compared one by one, which reads memory in its order; more share what is read of a row."""
 
 
 class Scores:
@@ -117,10 +119,16 @@ def _products(queries: Matrix, rows: NDArray[np.int8]) -> Matrix:
     if not len(rows):
         return found
     rounded = np.rint(np.divide(queries, steps, out=np.zeros_like(queries), where=steps > 0)).astype(np.int8)
-    packed = numkong.dots_pack(rounded)
+    packed = numkong.dots_pack(rounded) if len(rounded) > _ROW_BY_ROW else None
     for start in range(0, len(rows), _BLOCK):  # each is read from memory once, for all means
-        products = np.asarray(numkong.dots_packed(rows[start : start + _BLOCK], packed))
-        np.multiply(products.T, steps, out=found[:, start : start + _BLOCK])
+        block = rows[start : start + _BLOCK]
+        # Whole numbers below 2 ** 24: float32 holds them as they are.
+        products = (
+            numkong.cdist(block, rounded, "dot", out_dtype="float32")
+            if packed is None
+            else numkong.dots_packed(block, packed)
+        )
+        np.multiply(np.asarray(products).T, steps, out=found[:, start : start + _BLOCK])
     return found
 
 
