@@ -19,7 +19,7 @@ from ogaart.resources.state.database import StateDamaged, StateDatabase, StateRe
 from ogaart.resources.state.leases import live_leases
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import bus_error_note, run_lock
-from ogaart.resources.storage.locks import forget, forget_free, is_free
+from ogaart.resources.storage.locks import forget_free, is_free
 from ogaart.settings import Settings
 from ogaart.workers.bus_errors import disk_full
 
@@ -74,7 +74,7 @@ def reap(
         instance.report_run_failed(run, _what_ended_it(note, root))
         note.unlink(missing_ok=True)
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        forget(lock)
+        forget_free(lock)
         reaped.append(run.run_id)
     launched = {record.dagster_run.run_id for record in records}
     for run_id in {file.stem for file in files} - launched:

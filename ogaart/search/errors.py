@@ -42,7 +42,7 @@ class NothingPublished(RuntimeError):
         super().__init__(
             "nothing is published yet; run `ogaart materialize --all`, then `ogaart publish`"
             if copied
-            else "the publication in service cannot be copied to this host; the log states why"
+            else "the publication in service is not on this host yet: it is being copied, or the log states why not"
         )
 
 

@@ -98,8 +98,8 @@ class SiteClient:
     ) -> Fetched:
         """What ``url`` holds: from the record where that is complete, else from the site.
 
-        A refusal (401, 403, 404, 410) is recorded only after a good response has followed, by any process: where the
-        site refuses everything, none of it is an answer (see ``confirm_refusals``).
+        A refusal (401, 403, 404, 410) is recorded only after a good response has followed, soon and by any process:
+        where the site refuses everything, none of it is an answer (see ``confirm_refusals``).
 
         Args:
             url: an absolute URL on the site.
@@ -215,9 +215,12 @@ class SiteClient:
 
     def _pending(self, url: str, known: FetchRecord | None) -> FetchRecord | None:
         """The record that a refusal will have; None without one, or where no request could confirm it."""
-        state = self._fetcher.throttle.state()
+        throttle = self._fetcher.throttle
+        state = throttle.state()
         found = next((refusal for refusal in state.refusals if refusal.url == url), None)
-        if found is None or not state.controls() or (known is not None and known.checked_at > found.time):
+        if found is None or not state.controls() or not state.may_confirm(found, throttle.now()):
+            return None
+        if known is not None and known.checked_at > found.time:
             return None
         return record_of_refusal(found)
 

@@ -12,6 +12,9 @@ JUMP = 60.0
 """Seconds by which something begins after now that has begun: then the clock was set back since."""
 SERVED = 3
 """Addresses kept of those that the site served last."""
+CONFIRMED_WITHIN = 300.0
+"""Seconds, besides two delays, after which a good response does not make an answer of a refusal any more: a site may
+have refused us then, and serve us again."""
 
 
 @dataclass
@@ -68,7 +71,8 @@ class SiteState:
         asked: requests sent in each stretch of the last day, whatever their outcome, by its beginning (epoch seconds).
         answered_at: wall clock at the last good response.
         served: URLs that the site served last, newest first.
-        refusals: refusals in a row, one for each URL, oldest first; none of them counts until a good response follows.
+        refusals: refusals in a row, one for each URL, oldest first; none of them counts until a good response follows,
+            and soon.
     """
 
     asked_at: float = 0.0
@@ -112,6 +116,10 @@ class SiteState:
         """URLs that the site served, and has not refused since: whether it serves them decides about refusals."""
         refused = {refusal.url for refusal in self.refusals}
         return [url for url in self.served if url not in refused]
+
+    def may_confirm(self, refusal: Refusal, at: float) -> bool:
+        """Whether a good response at that time tells that the refusal was an answer."""
+        return refusal.at <= at <= refusal.at + CONFIRMED_WITHIN + 2 * self.delay
 
     def note_refused(self, refusal: Refusal) -> None:
         """Add a refusal to those in a row; a URL refused again is one refusal still."""

@@ -207,7 +207,9 @@ class Throttle:
         return self.state().of_last_day(self.now())
 
     def confirm_refusals(self, record: Callable[[Refusal], None], before: float) -> None:
-        """Record the refusals that came before a good response; they count from now on.
+        """Record the refusals that came shortly before a good response; they count from now on.
+
+        Older ones are dropped: whether they were answers cannot be known any more.
 
         Args:
             record: makes one durable.
@@ -215,9 +217,9 @@ class Throttle:
         """
         with self._held() as held:
             state = held.load()
-            confirmed = [refusal for refusal in state.refusals if refusal.at <= before]
-            for refusal in confirmed:
-                record(refusal)
+            for refusal in state.refusals:
+                if state.may_confirm(refusal, before):
+                    record(refusal)
             state.refusals = [refusal for refusal in state.refusals if refusal.at > before]
             held.save(state)
 

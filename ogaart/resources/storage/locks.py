@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -95,10 +96,8 @@ def hold_together(path: Path, timeout: float = 10.0, what: str = "") -> Iterator
         file = path.open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if _is_at(path, file):
                 break  # else another process deleted the file between the two calls
-        except FileNotFoundError:
-            pass  # deleted between the two looks
         except BlockingIOError:
             if time.monotonic() > deadline:
                 file.close()
@@ -113,7 +112,8 @@ def hold_together(path: Path, timeout: float = 10.0, what: str = "") -> Iterator
     finally:
         with file, suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            forget(path)
+            if _is_at(path, file):  # it is let go for a moment between the two kinds of lock
+                forget(path)
 
 
 def forget(path: Path) -> None:
@@ -150,8 +150,18 @@ def forget_free(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        forget(path)
-    return True
+        if _is_at(path, file):  # else it was deleted since, and what is there now is another process's
+            forget(path)
+            return True
+    return not path.exists()
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _note(path: Path) -> Path:

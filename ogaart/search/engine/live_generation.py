@@ -59,7 +59,7 @@ class LiveGeneration:
     ) -> None:
         self._generations = generations
         self._pull = pull
-        self._not_pulled = ""
+        self._not_pulled = "" if pull is None else "it was not looked for yet"
         self._open = open_generation
         self._interval = interval
         self._lock = threading.Lock()

@@ -1,5 +1,7 @@
 """Health and metrics for operators: whether searches are answered, and how many, in Prometheus' text format."""
 
+import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,11 +12,14 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ogaart.resources.moderation.line_log import LogUnavailable
 from ogaart.resources.moderation.takedowns import DecisionsUnreadable
 from ogaart.resources.moderation.visitor_reports import VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.engine.uploads import Uploads
 from ogaart.search.errors import NothingPublished
+
+logger = logging.getLogger(__name__)
 
 # Any word can be sent as a method: what is none of these is counted as one.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -23,27 +28,50 @@ _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Remembered:
-    """A number that costs much to count: the last count holds for some seconds.
+    """A number that costs much to count: the last count holds for some seconds, and while the next one takes long.
 
     Args:
         count: counts.
         seconds: how long a count holds, from its end.
+        patience: seconds to wait for a count: a database that is away is waited for longer than a scraper waits.
         clock: seconds that never go back.
     """
 
-    def __init__(self, count: Callable[[], float], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        count: Callable[[], float],
+        seconds: float,
+        patience: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._count = count
         self._seconds = seconds
+        self._patience = patience
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: tuple[float, float] | None = None
+        self._last, self._until = math.nan, -math.inf
+        self._counting: threading.Thread | None = None
 
     def __call__(self) -> float:
-        """The number."""
+        """The number; NaN where it is not known."""
         with self._lock:
-            if self._last is None or self._clock() >= self._last[1]:
-                self._last = self._count(), self._clock() + self._seconds
-            return self._last[0]
+            if self._counting is None and self._clock() >= self._until:
+                self._counting = threading.Thread(target=self._renew, name="count", daemon=True)
+                self._counting.start()
+            counting = self._counting
+        if counting is not None:
+            counting.join(self._patience)
+        return self._last
+
+    def _renew(self) -> None:
+        last = math.nan
+        try:
+            last = self._count()
+        except (LogUnavailable, OSError) as cause:
+            logger.warning("reports are not counted: %s", cause)
+        finally:
+            with self._lock:
+                self._last, self._until, self._counting = last, self._clock() + self._seconds, None
 
 
 class RequestMetrics:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ogaart.resources.site import site_state
 from ogaart.resources.site.client import SiteClient, SiteDown, SiteRefuses
 from ogaart_tests.fault_server import Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
@@ -174,6 +175,25 @@ def test_a_site_that_refuses_us_is_not_believed_because_a_run_was_killed(bench: 
         client.confirm_refusals()
 
     assert recorded(bench, urls) == [200, None, None]
+
+
+@pytest.mark.parametrize("order", [[1, 2], [2, 1]], ids=["the refused one first", "another one first"])
+def test_a_refusal_of_long_ago_is_not_confirmed_by_a_site_that_serves_us_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, order: list[int]
+) -> None:
+    urls = pages(bench, 3)
+    bench.client().get(urls[0])
+    refusing_from(bench, 1, 403)
+    bench.client().get(urls[1], unconfirmed=True)  # the site refuses this crawler from here on; then the run is killed
+    bench.server.everywhere = lambda _: None
+    monkeypatch.setattr(site_state, "CONFIRMED_WITHIN", 0.05)
+    time.sleep(0.1)
+
+    client = bench.client()
+    client.confirm_refusals()  # as each step does before it looks at what is stored
+    crawl(client, [urls[n] for n in order], unconfirmed=True)
+
+    assert recorded(bench, urls) == [200, 200, 200]
 
 
 def test_a_site_that_refuses_from_the_first_request_on(bench: Bench) -> None:

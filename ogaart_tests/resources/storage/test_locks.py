@@ -1,11 +1,13 @@
 """Locks of live processes bind; those of dead ones, whatever they left behind, do not."""
 
+import fcntl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -140,3 +142,22 @@ def test_a_free_lock_can_be_forgotten_and_a_held_one_cannot(tmp_path: Path) -> N
 
     assert forget_free(path)
     assert not path.exists()
+
+
+def test_a_lock_that_another_process_took_anew_meanwhile_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock = tmp_path / "a.lock", fcntl.flock
+
+    def taken_anew(file: IO[bytes], how: int) -> None:
+        """The last holder leaves, and another process comes, between the opening of the file and its lock."""
+        path.unlink()
+        path.write_text("another process's")
+        lock(file, how)
+
+    path.touch()
+    monkeypatch.setattr("ogaart.resources.storage.locks.fcntl.flock", taken_anew)
+
+    assert not forget_free(path)
+
+    assert path.read_text() == "another process's"

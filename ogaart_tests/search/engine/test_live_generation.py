@@ -18,9 +18,11 @@ def open_nothing(generation: Generation) -> OpenGeneration:
 
 
 def test_a_host_that_cannot_copy_the_publication_does_not_say_that_there_is_none(tmp_path: Path) -> None:
-    causes = [ObjectsRefused("access denied")]
+    causes, pulled = [ObjectsRefused("access denied")], 0
 
     def pull() -> None:
+        nonlocal pulled
+        pulled += 1
         if causes:
             raise causes[0]
 
@@ -30,9 +32,10 @@ def test_a_host_that_cannot_copy_the_publication_does_not_say_that_there_is_none
         return refused.value.copied
 
     with closing(LiveGeneration(Generations(tmp_path), open_nothing, 0.01, pull)) as live:
-        assert is_said_to_be_copied()
+        assert not is_said_to_be_copied()  # it was not looked for yet
         live.start()
 
-        wait_until(lambda: not is_said_to_be_copied(), 60, "the refusal is known")
+        wait_until(lambda: pulled > 1, 60, "the refusal is known")
+        assert not is_said_to_be_copied()
         causes.clear()
         wait_until(is_said_to_be_copied, 60, "the bucket can be read again")

@@ -1,5 +1,7 @@
 """Pictures can be reported; the operator sees each report, closes it, and can be reached."""
 
+import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ogaart.resources.moderation import visitor_reports
+from ogaart.resources.moderation.line_log import Line, LineLog, LogUnavailable
 from ogaart.resources.moderation.visitor_reports import ReportsFull, VisitorReports
 from ogaart.search.engine.service import SearchService
 from ogaart.search.errors import ContactMissing
@@ -15,6 +18,7 @@ from ogaart.search.web.monitoring import Remembered
 from ogaart.settings import Settings
 from ogaart_tests.logs import reports_of
 from ogaart_tests.search.tiny_generation import image_id
+from ogaart_tests.ui import wait_until
 
 ROBOT = image_id("robot-animated", 0)
 
@@ -142,3 +146,34 @@ def test_reports_are_not_counted_again_for_each_look_at_the_metrics() -> None:
     assert [remembered(), remembered()] == [1, 1]
     now = 11.0
     assert [remembered(), remembered()] == [2, 2]
+
+
+def test_metrics_do_not_wait_for_a_database_that_is_away() -> None:
+    back = threading.Event()
+
+    def count() -> float:
+        """Waits for the database, as a count does for half a minute."""
+        back.wait(60)
+        return 3.0
+
+    remembered = Remembered(count, 0.0, patience=0.01)
+    meanwhile = remembered()
+    back.set()
+
+    assert math.isnan(meanwhile)
+    wait_until(lambda: remembered() == 3.0, 60, "reports are counted")
+
+
+def test_metrics_are_answered_where_reports_cannot_be_counted(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: LineLog) -> list[Line]:
+        raise LogUnavailable("connection refused")
+
+    monkeypatch.setattr(LineLog, "lines", away)
+
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert "ogaart_reports_open NaN" in answer.text
+    assert "ogaart_generation " in answer.text
