@@ -61,6 +61,9 @@ class Verification:
             rest = "what is checked by its rows was not looked at: run `ogaart verify --repair`"
             yield Damage("state", self.stores.state.where, f"{lacking}; {rest}")
             return
+        if self.stores.state.path is None:
+            with self.stores.state.reading():
+                pass  # a new database of a server is made, as a lost file is: what is checked is opened to be read only
         yield from _without_end("state", self.state())
         yield from _without_end("table", self.tables())
         with connect(self.stores.tables, self.torn) as con:

@@ -9,7 +9,11 @@ from click.testing import CliRunner
 
 from ogaart.cli.main import main
 from ogaart.core.stages import SITE_STAGES
+from ogaart.settings import Settings
+from ogaart_tests.postgres import Postgres, postgres
 from ogaart_tests.world import World
+
+__all__ = ["postgres"]
 
 
 def torn(path: Path) -> None:
@@ -53,6 +57,20 @@ def test_it_is_made_again_without_requests(copied: World, name: str, harm: Calla
             path.unlink()
     before = len(copied.site.requests)
     assert copied.materialize(["2d-art/0000"], tuple(stage.value for stage in SITE_STAGES)).errors == []
+    assert len(copied.site.requests) == before
+
+
+@pytest.mark.slow
+def test_the_state_moves_to_an_empty_database_of_a_server_without_requests(
+    copied: World, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OGAART_DATABASE_URL", postgres.fresh("moved"))
+
+    moved = CliRunner().invoke(main, ["verify", "--quick"])
+
+    assert moved.exit_code == 0, moved.output
+    before = len(copied.site.requests)
+    assert World(copied.site, Settings()).materialize(["2d-art/0000"]).errors == []
     assert len(copied.site.requests) == before
 
 
