@@ -1,7 +1,5 @@
 """What the index found is ordered by cosine, and a copy or a part's source comes before what is only similar."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +7,7 @@ from numpy.typing import NDArray
 from ogaart.likeness import signatures
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.search.engine.ranking import (
+    Palette,
     Ranked,
     ReferenceImage,
     Subjects,
@@ -24,6 +23,8 @@ from ogaart.search.results import Relation
 POINTS = [ScoredPoint(1, 0.8), ScoredPoint(2, 0.7), ScoredPoint(3, 0.6)]
 IDS = [point.id for point in POINTS]
 SIDES = {1: 64, 2: 64, 3: 64}
+RED: Palette = ((0xE01010, 0.7), (0x400000, 0.3))
+BLUE: Palette = ((0x1010E0, 0.7), (0x000040, 0.3))
 
 
 def miniature(seed: int) -> NDArray[np.uint8]:
@@ -138,19 +139,36 @@ def test_a_picture_is_compared_with_the_subjects_of_points() -> None:
     assert not near[2].copy
 
 
-def test_a_copy_of_an_icon_needs_its_colours_too() -> None:
+def changed(picture: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """A miniature with a share of another mixed in: 0.28 leaves a closeness of 0.74, 0.2 of 0.81, 0.06 of 0.94."""
+    return (picture * (1 - share) + miniature(1) * share).astype(np.uint8)
+
+
+def of_icon(
+    share: float, cosines: dict[str, float] | None = None, mine: Palette = (), theirs: Palette = ()
+) -> Relation | None:
+    """What a changed icon is called beside the one that it was."""
     rows = np.stack([miniature(1), miniature(2), miniature(3)])
-    red, blue = ((0xE01010, 0.7), (0x400000, 0.3)), ((0x1010E0, 0.7), (0x000040, 0.3))
-    reference = ReferenceImage(miniature(3), side=16, palette=red)
+    icon = ReferenceImage(changed(miniature(3), share), side=16, palette=mine)
+    parts = {3: cosines} if cosines is not None else {}
+    found = rank(POINTS, dict.fromkeys(SIDES, 16), icon, rows, np.ones(3, np.bool_), None,
+                 lambda ids: dict.fromkeys(ids, theirs), parts, compares=True, typical=0.5, share=0.3)  # fmt: skip
+    return next(one.relation for one in found if one.image_id == 3)
 
-    def relation_of_third(palette: tuple[tuple[int, float], ...]) -> Relation | None:
-        found = rank(POINTS, dict.fromkeys(SIDES, 16), reference, rows, np.ones(3, np.bool_), None,
-                     lambda ids: dict.fromkeys(ids, palette), compares=True, typical=0.5, share=0.3)  # fmt: skip
-        return next(one.relation for one in found if one.image_id == 3)
 
-    assert relation_of_third(red) is Relation.NEAR
-    assert relation_of_third(blue) is Relation.SIMILAR
-    assert relation_of_third(()) is Relation.NEAR  # a publication that does not know
+@pytest.mark.parametrize(
+    ("share", "theirs", "relation"),
+    [
+        (0.1, RED, Relation.NEAR),
+        (0.1, BLUE, Relation.SIMILAR),
+        (0.1, (), Relation.NEAR),  # a publication that does not know
+        (0.02, BLUE, Relation.NEAR),  # on magenta, its half-transparent pixels have other colours
+    ],
+)
+def test_a_copy_of_an_icon_needs_its_colours_too_where_miniatures_are_not_nearly_equal(
+    share: float, theirs: Palette, relation: Relation
+) -> None:
+    assert of_icon(share, mine=RED, theirs=theirs) is relation
 
 
 def nearly_black(seed: int) -> NDArray[np.uint8]:
@@ -209,42 +227,24 @@ def test_a_sheet_that_is_nearer_as_a_whole_still_has_the_near_copy(before: Relat
 
 
 @pytest.mark.parametrize(
-    ("changed", "palette", "relation"),
+    ("share", "cosines", "relation"),
     [
-        (0.28, -0.1, Relation.UNLIKE),  # a snowball and a coin
-        (0.28, 0.4, Relation.NEAR),  # at half its size
-        (0.2, -0.1, Relation.NEAR),  # as JPEG
+        (0.28, {"shape": 0.9, "layout": 0.9, "palette": -0.1}, Relation.SIMILAR),  # a snowball and a coin
+        (0.28, {"shape": 0.9, "layout": 0.9, "palette": 0.4}, Relation.NEAR),  # at half its size
+        (0.2, {"shape": 0.9, "layout": 0.9, "palette": -0.1}, Relation.NEAR),  # as JPEG
+        (0.28, {"shape": 0.65, "layout": 0.89, "palette": 0.45}, Relation.SIMILAR),  # a round face and a coin
+        (0.2, {"shape": 0.65, "layout": 0.08}, Relation.SIMILAR),  # a snowball and a capsule
+        (0.2, {"shape": 0.96, "layout": 0.29}, Relation.NEAR),  # on magenta
+        (0.2, {"shape": 0.63, "layout": 1.0}, Relation.NEAR),  # as JPEG
+        (0.06, {"shape": -0.2, "layout": 0.3, "palette": 0.9}, Relation.NEAR),  # mirrored and enlarged
+        (0.06, {"shape": 0.4, "layout": 1.0, "palette": 1.0}, Relation.NEAR),  # with noise
+        (0.28, None, Relation.NEAR),
     ],
 )
-def test_a_copy_of_an_icon_needs_its_palette_too_where_miniatures_are_not_nearly_equal(
-    changed: float, palette: float, relation: Relation
+def test_a_copy_of_an_icon_needs_parts_that_are_alike_unless_miniatures_are_very_near(
+    share: float, cosines: dict[str, float] | None, relation: Relation
 ) -> None:
-    rows = np.stack([miniature(1), miniature(2), miniature(3)])
-    edited = (miniature(3) * (1 - changed) + miniature(1) * changed).astype(np.uint8)
-    cosines = {3: {"shape": 0.9, "layout": 0.9, "palette": palette}}
-
-    found = rank(POINTS, dict.fromkeys(SIDES, 16), ReferenceImage(edited, side=16), rows, np.ones(3, np.bool_), None,
-                 lambda _ids: {}, cosines, compares=True, typical=0.75, share=0.3)  # fmt: skip
-
-    assert next(one.relation for one in found if one.image_id == 3) is relation
-
-
-def test_a_copy_of_an_icon_needs_its_shape_too_where_that_is_known() -> None:
-    rows = np.stack([miniature(1), miniature(2), miniature(3)])
-    icon = ReferenceImage(miniature(3), side=16, palette=((0xFF0000, 1.0),))
-
-    def relation_of(cosines: dict[int, dict[str, float]]) -> Relation | None:
-        found = rank(POINTS, dict.fromkeys(SIDES, 16), icon, rows, np.ones(3, np.bool_), None, no_palettes, cosines,
-                     compares=True, typical=0.75, share=0.3)  # fmt: skip
-        return next(one.relation for one in found if one.image_id == 3)
-
-    def no_palettes(_ids: Sequence[int]) -> dict[int, tuple[tuple[int, float], ...]]:
-        return {3: ((0xFF0000, 1.0),)}
-
-    assert relation_of({3: {"shape": 0.65, "layout": 0.08}}) is Relation.SIMILAR  # a snowball and a capsule
-    assert relation_of({3: {"shape": 0.96, "layout": 0.29}}) is Relation.NEAR  # on magenta
-    assert relation_of({3: {"shape": 0.63, "layout": 1.0}}) is Relation.NEAR  # as JPEG
-    assert relation_of({}) is Relation.NEAR
+    assert of_icon(share, cosines) is relation
 
 
 @pytest.mark.parametrize("kind", ["straight", "slanting", "round"])
