@@ -3,16 +3,15 @@
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ogaart.core.cached_property import own_cached_property
-from ogaart.likeness.fusion import USUAL, Weights
+from ogaart.likeness.fusion import USUAL
 from ogaart.resources.embedding.registry import thresholds_of
 from ogaart.resources.index.base import ScoredPoint
 from ogaart.resources.index.filters import Ids, IndexFilter, NoneOf
-from ogaart.search.candidates.fused_index import FusedHit
 from ogaart.search.engine import index_filters, verdict
 from ogaart.search.engine.concurrency import Meanwhile
 from ogaart.search.engine.hits import read_hits
@@ -29,7 +28,7 @@ from ogaart.search.engine.ranking import (
     with_kin,
     with_parts,
 )
-from ogaart.search.engine.remembered_answers import RankedAnswer
+from ogaart.search.engine.remembered_answers import NearestPoints, RankedAnswer
 from ogaart.search.engine.search import FULL, RERANKED, Detail, Search
 from ogaart.search.parts.cell_matches import CellMatches, find_cells
 from ogaart.search.parts.found_beside import FoundBeside
@@ -44,18 +43,6 @@ MOST_NAMED = 4_000  # pictures that are named one by one to the index; more are 
 LOOKED_THROUGH = 1_000  # points of each further round where words leave many, and the index does not know which
 _UNWEIGHED = "weights are ignored: of these pictures only the model's vectors are known."
 _SUBJECT = "Background removed: searched with the subject of your picture."
-
-
-@dataclass(frozen=True)
-class NearestPoints:
-    """The index's answer for a visitor's picture, in one generation."""
-
-    generation: int
-    narrowed: IndexFilter
-    words: str
-    weights: Weights
-    points: list[ScoredPoint]
-    found: Mapping[int, FusedHit]
 
 
 class PictureSearch(Search):
@@ -296,6 +283,13 @@ class PictureSearch(Search):
     @property
     def _judges_hits(self) -> bool:
         return self.query.picture is not None
+
+    def _judgement(self, image_id: int) -> tuple[float | None, Relation | None, Mapping[str, float]]:
+        score, relation, why = super()._judgement(image_id)
+        if score is None or self.query.picture is None or not self._compares:
+            return score, relation, why
+        of_cell = self._beside.result.cells.why(image_id, score, self.query.weights)
+        return score, relation, of_cell or why or self.candidates.why_of_other(image_id)
 
     def _look_at(self, ids: Sequence[int]) -> None:
         unseen = [i for i in ids if i in self.ranked and self.ranked[i].unseen]

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
+from ogaart.likeness.fusion import Weights
+from ogaart.resources.index.base import ScoredPoint
+from ogaart.resources.index.filters import IndexFilter
 from ogaart.search.candidates.fused_index import FusedHit
 from ogaart.search.engine.collapsing import CollapsedHits
 from ogaart.search.engine.ranking import Ranked
@@ -14,6 +17,18 @@ from ogaart.search.results import HiddenCount
 
 MOST_POINTS = 32_768
 """Ranked points of all answers that are kept: some 25 MiB; a first page has a hundred."""
+
+
+@dataclass(frozen=True)
+class NearestPoints:
+    """The index's answer for a visitor's picture, in one generation."""
+
+    generation: int
+    narrowed: IndexFilter
+    words: str
+    weights: Weights
+    points: list[ScoredPoint]
+    found: Mapping[int, FusedHit]
 
 
 @dataclass(frozen=True)

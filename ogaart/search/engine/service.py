@@ -37,7 +37,7 @@ from ogaart.search.engine.index_filters import resolve
 from ogaart.search.engine.kinship import Kinship, linked_with, read_kinship
 from ogaart.search.engine.link_lookup import LinkTarget, find
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
-from ogaart.search.engine.picture_search import NearestPoints, PictureSearch
+from ogaart.search.engine.picture_search import PictureSearch
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
 from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.search import FULL, Detail, Search

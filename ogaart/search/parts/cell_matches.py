@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ogaart.likeness import fusion
 from ogaart.likeness.fusion import Weights
 from ogaart.search.candidates.candidates import on_scale
 from ogaart.search.candidates.cell_index import CellHit, CellIndex
@@ -35,6 +36,12 @@ class CellMatches:
     def of(self, relation: Relation) -> list[CellHit]:
         """The hits of a relation."""
         return [hit for hit in self.hits if self.by_image[hit.image_id][1] is relation]
+
+    def why(self, image_id: int, score: float, weights: Weights) -> dict[str, float]:
+        """How alike the cell is that gave a sheet its likeness; empty where that has another source."""
+        if image_id not in self.by_image or self.by_image[image_id][0] != score:
+            return {}
+        return next(fusion.why(hit.cosines, weights) for hit in self.hits if hit.image_id == image_id)
 
 
 def find_cells(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ogaart import demo
 from ogaart.likeness import cells
-from ogaart.likeness.fusion import Weights
+from ogaart.likeness.fusion import USUAL, Weights
 from ogaart.likeness.projections import Projection
 from ogaart.resources.catalog.generations import PROJECTION
 from ogaart.search.candidates.cell_index import CellIndex
@@ -110,6 +110,19 @@ def test_cells_obey_filters_blocks_and_weights(service: SearchService, demo_worl
     assert all(part.hit.slug != entry for part in (*without.part_of, *without.similar_cells))
     assert {part.hit.slug for part in (*other.part_of, *other.similar_cells)} <= {"catapult"}
     assert (subject.part_of, subject.similar_cells) == ((), ())
+
+
+@pytest.mark.parametrize(("weights", "sides"), [(USUAL, {"shape", "colours"}), (Weights(1, 1, 0), {"shape"})], ids=str)
+def test_a_sheet_says_why_by_the_cell_that_is_like_the_picture(
+    service: SearchService, weights: Weights, sides: set[str]
+) -> None:
+    results = search(service, "PNG", weights=weights)
+
+    first = results.hits[0]
+    assert first.member_path.endswith("caesar.png")
+    assert first.why.keys() == sides
+    assert min(first.why.values()) > 0.8
+    assert all(hit.why for hit in results.hits)
 
 
 def test_no_more_cells_are_published_than_the_setting_says(demo_world: World, service: SearchService) -> None:
