@@ -39,8 +39,8 @@ from ogaart.search.engine.link_lookup import LinkTarget, find
 from ogaart.search.engine.live_generation import LiveGeneration, OpenGeneration
 from ogaart.search.engine.picture_search import PictureSearch
 from ogaart.search.engine.query_images import QueryImageReader, WorkerQueryImageReader
-from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.remembered_answers import NearestPoints
+from ogaart.search.engine.remote_images import RemoteImageFetcher
 from ogaart.search.engine.search import FULL, Detail, Search
 from ogaart.search.engine.suggestions import Suggestion, suggest
 from ogaart.search.engine.visitors import Visitor
