@@ -218,7 +218,9 @@ class SiteClient:
         throttle = self._fetcher.throttle
         state = throttle.state()
         found = next((refusal for refusal in state.refusals if refusal.url == url), None)
-        if found is None or not state.controls() or not state.may_confirm(found, throttle.now()):
+        if found is None or not state.controls():
+            return None
+        if not state.may_confirm(found, max(throttle.now(), found.at)):  # the clock may have been set back since
             return None
         if known is not None and known.checked_at > found.time:
             return None

@@ -1,13 +1,18 @@
 """Refusals (401, 403, 404, 410): answers about one URL, unless the site refuses everything."""
 
 import time
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from ogaart.resources.site import site_state
 from ogaart.resources.site.client import SiteClient, SiteDown, SiteRefuses
+from ogaart.resources.site.site_state_store import SiteStateStore
+from ogaart.resources.state.database import StateDatabase
 from ogaart_tests.fault_server import Redirect, Serve, Status
 from ogaart_tests.resources.site.site_bench import Bench, bench
 
@@ -194,6 +199,20 @@ def test_a_refusal_of_long_ago_is_not_confirmed_by_a_site_that_serves_us_again(
     crawl(client, [urls[n] for n in order], unconfirmed=True)
 
     assert recorded(bench, urls) == [200, 200, 200]
+
+
+def test_a_refusal_awaits_its_answer_where_the_clock_was_set_back_since(bench: Bench) -> None:
+    [good], gone = pages(bench, 1), bench.server.at("/gone", Status(404))
+    bench.client().get(good)
+    bench.client().get(gone, unconfirmed=True)
+    with closing(StateDatabase(bench.settings())) as state:
+        store = SiteStateStore(state, bench.root / "site", urlsplit(gone).netloc.replace(":", "_"), time.time)
+        with store.held(lambda: None) as held:
+            site = held.load()
+            site.refusals = [replace(refusal, at=refusal.at + 3600.0) for refusal in site.refusals]
+            held.save(site)
+
+    assert bench.client().get(gone, unconfirmed=True).from_store
 
 
 def test_a_site_that_refuses_from_the_first_request_on(bench: Bench) -> None:
