@@ -181,8 +181,8 @@ def _alike_in_parts(cosines: Mapping[str, float], closeness: float) -> bool:
 
     Parts see neither that a picture is mirrored or turned nor through noise. From the closeness that large pictures
     need they are not asked: of 2,500 icons of eight sources no two of different sources are so near, and of one source
-    41 pairs whose parts are not alike, all mirrored or turned. Far ones need more: of the same icons nine pairs of other
-    things that are round have a shape of 0.62 to 0.68, of 1,900 copies none that is so far.
+    41 pairs whose parts are not alike, all mirrored or turned. Far ones need more: of the same icons nine pairs of
+    other things that are round have a shape of 0.62 to 0.68, of 1,900 true copies one.
     """
     if "shape" not in cosines or closeness >= likeness.near_copy(likeness.PICTURE):
         return True
