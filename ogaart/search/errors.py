@@ -46,6 +46,10 @@ class NothingPublished(RuntimeError):
         )
 
 
+class PictureUnreadable(OSError):
+    """The file that holds a published picture is damaged or lost; the message names it, and what brings it back."""
+
+
 class TooLarge(ValueError):
     """A request or picture is larger than its limit."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.storage.packs import read_at
+from ogaart.search.errors import PictureUnreadable
 
 _RANGE = 1 << 20
 """Bytes that are requested of a bucket at a time."""
@@ -45,10 +46,17 @@ class FileSlice:
     objects: ObjectStore | None = None
 
     def read(self) -> bytes:
-        """All of them at once."""
-        if self.objects is not None and self.path.is_symlink():
-            return self.objects.read(self._object, self.offset, self.length)
-        return read_at(self.path, self.offset, self.length, remedy=REMEDY)
+        """All of them at once.
+
+        Raises:
+            PictureUnreadable: the file is missing, shorter than that, or cannot be read.
+        """
+        try:
+            if self.objects is not None and self.path.is_symlink():
+                return self.objects.read(self._object, self.offset, self.length)
+            return read_at(self.path, self.offset, self.length, remedy=REMEDY)
+        except OSError as cause:
+            raise PictureUnreadable(_told(cause)) from cause
 
     @property
     def _object(self) -> Path:
@@ -58,14 +66,17 @@ class FileSlice:
         """All of them, ``size`` bytes at a time; who reads slowly holds one block in memory.
 
         Raises:
-            OSError: the file is missing or shorter than that; at once, before the first block.
+            PictureUnreadable: the file is missing, or shorter than that; at once, before the first block.
         """
-        if self.objects is not None and self.path.is_symlink():
-            return self._ranges(self.objects, max(size, _RANGE))
-        file = self.path.open("rb", buffering=0)
+        try:
+            if self.objects is not None and self.path.is_symlink():
+                return self._ranges(self.objects, max(size, _RANGE))
+            file = self.path.open("rb", buffering=0)
+        except OSError as cause:
+            raise PictureUnreadable(_told(cause)) from cause
         if os.fstat(file.fileno()).st_size < self.offset + self.length:
             file.close()
-            raise OSError(f"{self.path} ends before offset {self.offset} + {self.length} bytes: {REMEDY}")
+            raise PictureUnreadable(f"{self.path} ends before offset {self.offset} + {self.length} bytes: {REMEDY}")
         return self._read(file, size)
 
     def _ranges(self, objects: ObjectStore, size: int) -> Iterator[bytes]:
@@ -83,3 +94,7 @@ class FileSlice:
             file.seek(self.offset)
             for start in range(0, self.length, size):
                 yield file.read(min(size, self.length - start))
+
+
+def _told(cause: OSError) -> str:
+    return str(cause) if REMEDY in str(cause) else f"{cause}: {REMEDY}"

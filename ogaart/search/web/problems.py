@@ -19,6 +19,7 @@ from ogaart.search.errors import (
     LinkRefused,
     NotFound,
     NothingPublished,
+    PictureUnreadable,
     RequestTooSlow,
     TooBusy,
     TooLarge,
@@ -108,6 +109,12 @@ _ANSWERS: dict[type[Exception], _Answer] = {
         "Pictures unreachable",
         "Searching works all the same; try again in a minute.",
         "the bucket that holds the pictures does not answer",
+    ),
+    PictureUnreadable: _Answer(
+        503,
+        "Picture unreadable",
+        "Searching works all the same, and the entry's page has the picture; the operator finds the file in the log.",
+        "the file that holds this picture is damaged here",
     ),
     DecisionsUnreadable: _Answer(
         503,

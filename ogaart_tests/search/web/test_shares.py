@@ -4,6 +4,7 @@ import http.client
 import http.server
 import io
 import json
+import os
 import threading
 import time
 import zipfile
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +30,7 @@ from ogaart.search.web.allowances import client_of
 from ogaart.search.web.app import create_app
 from ogaart.search.web.connection_limits import guarded
 from ogaart.settings import Settings
-from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures
+from ogaart_tests.search.tiny_generation import ENTRIES, GridImageReader, image_id, pictures, publish
 
 FROG = pictures(next(entry for entry in ENTRIES if entry.slug == "enemies-again"))[0].read_bytes()
 BAD, GOOD = "127.0.5.1", "127.0.5.2"
@@ -290,7 +292,30 @@ def test_a_picture_that_is_not_there_is_an_error_and_no_cut_answer(
     whole = FileSlice.blocks
     monkeypatch.setattr(FileSlice, "blocks", lambda one: whole(replace(one, length=one.length + (1 << 30))))
     with served(settings) as port:
-        assert request(port, BAD, path.format(image_id("tanks", 0)))[0] == 500
+        assert request(port, BAD, path.format(image_id("tanks", 0)))[0] == 503
+
+
+@pytest.mark.parametrize("harm", ["cut", "lost"])
+def test_a_damaged_pack_is_told_to_visitors_and_named_to_the_operator(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    settings, number = Settings(data=tmp_path), image_id("tanks", 0)
+    publish(settings)
+    with served(settings) as port:
+        for pack in list(tmp_path.rglob("0000.zip")):
+            if harm == "cut":
+                pack.chmod(0o644)
+                os.truncate(pack, 10)
+            else:
+                pack.unlink()
+
+        answers = [request(port, BAD, path.format(number)) for path in ("/thumb/{}.webp", "/view/{}", "/original/{}")]
+        searched = request(port, BAD, f"/api/v1/search?like={number}")[0]
+
+    assert [status for status, _, _ in answers] == [503] * 3
+    assert all(b"he file that holds this picture is damaged here" in body for _, body, _ in answers)
+    assert searched == 200
+    assert caplog.text.count("publish again to renew the packs") == 3
 
 
 def test_a_bundle_that_is_read_too_slowly_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
