@@ -319,7 +319,7 @@ def _related(groups: Iterable[frozenset[str]]) -> dict[str, frozenset[str]]:
     """Of each member of a group all members of its groups."""
     found: dict[str, frozenset[str]] = {}
     for group in groups:
-        for pixels in group:
+        for pixels in sorted(group):  # the order of a set of strings is another one in each process
             found[pixels] = found.get(pixels, frozenset()) | group
     return found
 
