@@ -112,7 +112,9 @@ def test_cells_obey_filters_blocks_and_weights(service: SearchService, demo_worl
     assert (subject.part_of, subject.similar_cells) == ((), ())
 
 
-@pytest.mark.parametrize(("weights", "sides"), [(USUAL, {"shape", "colours"}), (Weights(1, 1, 0), {"shape"})], ids=str)
+@pytest.mark.parametrize(
+    ("weights", "sides"), [(USUAL, {"shape", "colours"}), (Weights(1, 1, 0), {"shape"})], ids=["usual", "no colours"]
+)
 def test_a_sheet_says_why_by_the_cell_that_is_like_the_picture(
     service: SearchService, weights: Weights, sides: set[str]
 ) -> None:
