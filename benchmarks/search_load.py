@@ -334,8 +334,8 @@ def upload_beside_embedding(
     Args:
         settings: of the publication.
         port: of the server.
-        count: pictures; each is shown in a third of the publication's pictures over the number of all.
-        unknown: change each pixel by one step, which nobody sees: then no exact pixels are found anywhere.
+        count: pictures, which the publication's own are made of: each is a part of many.
+        unknown: change each pixel's colour by one of 255 steps, so that no exact pixels are found.
     """
     pictures = sorted(ART.rglob("*.png"))[:: max(1, 400 // count)][:count]
     alone: list[float] = []

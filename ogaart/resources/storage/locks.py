@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from filelock import FileLock, Timeout
 
@@ -124,36 +124,36 @@ def forget(path: Path) -> None:
 
 def is_free(path: Path) -> bool:
     """Whether no process holds ``path`` now; a file that its last holder deletes meanwhile is not made again."""
-    try:
-        file = path.open("r+b")
-    except FileNotFoundError:
-        return True
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    with _held_alone(path) as held:
+        return held is not False
 
 
 def forget_free(path: Path) -> bool:
     """Delete a lock that is not needed again, unless a process holds it; returns whether it is gone.
 
-    Who takes it by ``hold_together`` meanwhile makes it anew.
+    A process that takes it by ``hold_together`` meanwhile creates it again.
     """
+    with _held_alone(path) as held:
+        if held and _is_at(path, held):  # else it was deleted since, and what is there now is another process's
+            forget(path)
+        return not path.exists()
+
+
+@contextmanager
+def _held_alone(path: Path) -> Iterator[IO[bytes] | Literal[False] | None]:
+    """Hold the file of a lock for a moment, without creating it: the file; False where it is held; None without one."""
     try:
         file = path.open("r+b")
     except FileNotFoundError:
-        return True
+        yield None
+        return
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-        if _is_at(path, file):  # else it was deleted since, and what is there now is another process's
-            forget(path)
-            return True
-    return not path.exists()
+            yield False
+        else:
+            yield file
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:
