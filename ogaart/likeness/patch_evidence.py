@@ -1,5 +1,7 @@
 """What patches of a query that agree on one place prove: how many there are, of how many, and how plain they are."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ eight had a claim before, of 3 to 25 patches in two colours; sprites found by as
 """
 ENOUGH_UNSEEN = EVIDENCE // 4
 """Different windows that prove something where the pixels are not at hand: as in three colours."""
+_SAMPLED = 0.75  # of the places that are weighed, where these are too many
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
 
@@ -64,10 +67,9 @@ class KnownPatches:
     def _windows(self, different: NDArray[np.int64], step: int) -> float:
         """How many different windows agree at least, were all kept that the smallest pictures keep.
 
-        What is kept of them is a sample, which may be larger by chance: by its standard deviation, the root.
+        What is kept of them is a sample.
         """
-        sample = np.count_nonzero(self._powers[different] >= step.bit_length() - 1)
-        return max(len(different), float(sample - np.sqrt(sample)) * step / DENSEST)
+        return max(len(different), at_least(self.multiples(different, step)) * step / DENSEST)
 
     def _colours_of(self, rows: NDArray[np.int64], colours: NDArray[np.uint8]) -> int:
         """How many colours the windows of some patches show together, nothing being one."""
@@ -85,11 +87,12 @@ class KnownPatches:
             self._extents[step] = some
         return self._extents[step]
 
-    def share(self, rows: NDArray[np.int64], inner: Box, size: int, step: int) -> float:
+    def share(self, rows: NDArray[np.int64], inner: Box, size: int, step: int, complete: int = 1) -> float:
         """The share that agrees of the query's patches, each of a size, that the index keeps at one place.
 
         It keeps all multiples of the step, and an unknown number more of small sprites: of those that could be kept,
-        the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller.
+        the largest share counts of which three agree. Where fewer are kept than that, the share is only smaller; so it
+        is where not all were looked at, but for the multiples of ``complete``.
         """
         voting, could = _at_least(self._powers[rows]), self._could_agree(inner, size)
         kinds = _at_least(self._powers[self.kinds_of(rows)])
@@ -97,7 +100,14 @@ class KnownPatches:
         for power in range(highest, self._patches.step.bit_length() - 2, -1):
             if power == highest or kinds[power] >= LEAST_KINDS:
                 share = max(share, float(voting[power]) / max(int(could[power]), 1))
+        if complete > step:
+            power = complete.bit_length() - 1
+            share = max(share, at_least(int(voting[power])) / max(int(could[power]), 1))
         return share
+
+    def multiples(self, rows: NDArray[np.int64], step: int) -> int:
+        """How many of some patches are multiples of a step."""
+        return int(np.count_nonzero(self._powers[rows] >= step.bit_length() - 1))
 
     def _could_agree(self, inner: Box, size: int) -> NDArray[np.int64]:
         """How many patches of a size lie at one place, by power of two; of many pictures that is all of the query."""
@@ -106,6 +116,41 @@ class KnownPatches:
             within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
             self._could[inner, size] = _at_least(self._powers[within])
         return self._could[inner, size]
+
+
+def at_least(sample: int) -> float:
+    """How many a sample stands for at least: it may be larger by chance, by its standard deviation, the root."""
+    return sample - math.sqrt(sample)
+
+
+def looked_at(
+    hashes: Hashes, counts: NDArray[np.int64], common: int, at_most: int
+) -> tuple[NDArray[np.int64], int]:
+    """Which patches of a query are weighed, where those that are found are too many.
+
+    A sample of all, by their hashes, and the rarest of the others: pieces of a scene are found by few patches that
+    little else has, and a copy among many others of itself by a sample that tells its share.
+
+    Args:
+        hashes: (Q,) of the query's patches.
+        counts: (Q,) int64: places of each in the index.
+        common: places from which on a patch tells of nothing.
+        at_most: places, in all.
+
+    Returns:
+        The rows, and the step of whose multiples all are among them: 1 where none was left out.
+    """
+    found = np.flatnonzero((counts > 0) & (counts <= common))
+    if int(counts[found].sum()) <= at_most:
+        return found, 1
+    step, sampled = 1, found
+    while int(counts[sampled].sum()) > at_most * _SAMPLED:
+        step *= 2
+        sampled = found[(hashes[found] & np.uint64(step - 1)) == 0]
+    others = found[(hashes[found] & np.uint64(step - 1)) != 0]
+    others = others[np.argsort(counts[others], kind="stable")]
+    room = at_most - int(counts[sampled].sum())
+    return np.sort(np.concatenate((sampled, others[np.cumsum(counts[others]) <= room]))), step
 
 
 def _powers_of_two(hashes: Hashes) -> NDArray[np.int64]:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
-from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches
+from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches, at_least
 from ogaart.likeness.patches import SIDE, Hashes, Patches, Places
 from ogaart.likeness.query_patches import QueryPatches
 
 COMMON = 200
 """Pictures with a patch from which on it tells of none."""
-POSTINGS = 400_000
-"""Places that are weighed, those of the rarest patches first."""
+POSTINGS = 131_072
+"""Places that are weighed: of more, a sample and the rarest."""
 JUDGED, JUDGED_TURNED = 256, 64
 """Agreements that are judged at one scale, the most votes first: of a query upright, and of it turned or mirrored."""
 PROBED = 512
@@ -57,6 +57,7 @@ class Postings(NamedTuple):
     """Where patches of a query are in indexed pictures.
 
     ``query``, ``picture``, ``x`` and ``y`` are (P,) int64; ``counts`` is (Q,) int64: places of each of the query's.
+    ``complete`` is the step of whose multiples all were looked at, 1 where no patch was left out for want of room.
     """
 
     query: NDArray[np.int64]
@@ -64,13 +65,14 @@ class Postings(NamedTuple):
     x: NDArray[np.int64]
     y: NDArray[np.int64]
     counts: NDArray[np.int64]
+    complete: int = 1
 
 
 class PatchIndex(Protocol):
     """Finds patches in all pictures."""
 
     def find(self, hashes: Hashes, common: int, at_most: int) -> Postings:
-        """Places of patches, without those in more than ``common`` places, ``at_most`` in all, the rarest first."""
+        """Places of patches, without those in more than ``common`` places, ``at_most`` in all (``looked_at``)."""
 
     def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture."""
@@ -256,7 +258,7 @@ def _judged(
     known = KnownPatches(patches, factor, colours)
     for agreement in _agreements(patches, factor, postings, judged):
         facts = index.facts(agreement.picture)
-        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], known)
+        one = _judge(patches, factor, agreement, facts, postings.query[agreement.rows], known, postings.complete)
         if one is not None and not any(overlap(box, one.query_box) for box in taken.get(one.picture, ())):
             taken.setdefault(one.picture, []).append(one.query_box)
             yield one
@@ -269,6 +271,7 @@ def _judge(
     facts: PictureFacts,
     rows: NDArray[np.int64],
     known: KnownPatches,
+    complete: int,
 ) -> Match | None:
     """What an agreement proves."""
     left, top = agreement.x, agreement.y
@@ -301,11 +304,14 @@ def _judge(
         len(rows) / max(facts.patches * thinned, 1.0),
         opaque / max(facts.opaque * thinned, LEAST_KINDS),  # on another ground only these are left
     )
+    if complete > step:
+        agreeing = at_least(known.multiples(rows, complete))
+        picture_share = max(picture_share, agreeing / max(facts.patches * facts.step / complete, 1.0))
     picture_inside = inner == (left, top, right, bottom)
     whole = inner == (0, 0, patches.width, patches.height)
     # Patches of another scale than the query's own do not tell of the rest of it.
     query_inside = whole or (factor == 1 and _inside(known.extent(step), inner))
-    query_share = known.share(rows, inner, SIDE * factor, step) if query_inside else 0.0
+    query_share = known.share(rows, inner, SIDE * factor, step, complete) if query_inside else 0.0
     relation, share = PartRelation.OVERLAP, min(query_share, picture_share)
     if query_inside and (query_share >= picture_share or not picture_inside):
         relation, share = PartRelation.WHOLE, query_share

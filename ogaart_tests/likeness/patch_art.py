@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.patch_evidence import looked_at
 from ogaart.likeness.patch_matching import PictureFacts, Postings
 from ogaart.likeness.patches import Hashes, Patches, patches
 
@@ -65,9 +66,10 @@ class MemoryIndex:
         ]
         columns = np.array(rows, np.int64).reshape(-1, 4).T
         counts = np.bincount(columns[0], minlength=len(hashes)).astype(np.int64)
-        kept = counts[columns[0]] <= common
-        query, picture, x, y = (column[kept][:at_most] for column in columns)
-        return Postings(query, picture, x, y, counts)
+        chosen, complete = looked_at(hashes, counts, common, at_most)
+        kept = np.isin(columns[0], chosen)
+        query, picture, x, y = (column[kept] for column in columns)
+        return Postings(query, picture, x, y, counts, complete)
 
     def facts(self, picture: int) -> PictureFacts:
         found = self.of[picture]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.patch_evidence import looked_at
 from ogaart.likeness.patch_matching import PictureFacts, Postings
 from ogaart.likeness.patches import Hashes
 from ogaart.resources.patches.runs import Run, runs_in
@@ -40,14 +41,12 @@ class PatchRuns:
         return int(self._starts[-1])
 
     def find(self, hashes: Hashes, common: int, at_most: int) -> Postings:
-        """Places of patches, without those in more than ``common`` places, ``at_most`` in all, the rarest first."""
+        """Places of patches, without those in more than ``common`` places, ``at_most`` in all (``looked_at``)."""
         bounds = [run.find(hashes) for run in self.runs]
         counts = np.zeros(len(hashes), np.int64)
         for low, high in bounds:
             counts += high - low
-        found = np.flatnonzero((counts > 0) & (counts <= common))
-        found = found[np.argsort(counts[found], kind="stable")]
-        found = found[np.cumsum(counts[found]) <= at_most]
+        found, complete = looked_at(hashes, counts, common, at_most)
         columns: list[tuple[NDArray[np.int64], ...]] = []
         for start, run, (low, high) in zip(self._starts, self.runs, bounds, strict=False):
             many = (high - low)[found]
@@ -61,9 +60,9 @@ class PatchRuns:
             )
         if not columns:
             nothing = np.empty(0, np.int64)
-            return Postings(nothing, nothing, nothing, nothing, counts)
+            return Postings(nothing, nothing, nothing, nothing, counts, complete)
         query, picture, x, y = (np.concatenate(column) for column in zip(*columns, strict=True))
-        return Postings(query, picture, x, y, counts)
+        return Postings(query, picture, x, y, counts, complete)
 
     def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture."""
