@@ -95,11 +95,12 @@ class KnownPatches:
         is where not all were looked at, but for the multiples of ``complete``.
         """
         voting, could = _at_least(self._powers[rows]), self._could_agree(inner, size)
-        kinds = _at_least(self._powers[self.kinds_of(rows)])
-        share, highest = 0.0, step.bit_length() - 1
-        for power in range(highest, self._patches.step.bit_length() - 2, -1):
-            if power == highest or kinds[power] >= LEAST_KINDS:
-                share = max(share, float(voting[power]) / max(int(could[power]), 1))
+        shares = voting / np.maximum(could, 1)
+        highest, lowest = step.bit_length() - 1, self._patches.step.bit_length() - 1
+        share = float(shares[highest])
+        if shares[lowest:highest].max(initial=0.0) > share:
+            kinds = _at_least(self._powers[self.kinds_of(rows)])
+            share = float(shares[lowest:highest][kinds[lowest:highest] >= LEAST_KINDS].max(initial=share))
         if complete > step:
             power = complete.bit_length() - 1
             share = max(share, at_least(int(voting[power])) / max(int(could[power]), 1))
@@ -123,9 +124,7 @@ def at_least(sample: int) -> float:
     return sample - math.sqrt(sample)
 
 
-def looked_at(
-    hashes: Hashes, counts: NDArray[np.int64], common: int, at_most: int
-) -> tuple[NDArray[np.int64], int]:
+def looked_at(hashes: Hashes, counts: NDArray[np.int64], common: int, at_most: int) -> tuple[NDArray[np.int64], int]:
     """Which patches of a query are weighed, where those that are found are too many.
 
     A sample of all, by their hashes, and the rarest of the others: pieces of a scene are found by few patches that

@@ -76,8 +76,7 @@ class Run(ArrayFolder):
 
     def facts(self, picture: int) -> PictureFacts:
         """What is known of a picture, by its number in the run."""
-        row = self.pictures[picture]
-        return PictureFacts(*(int(row[name]) for name in PictureFacts._fields))
+        return PictureFacts(**dict(zip(PICTURE.names or (), self.pictures[picture].item(), strict=True)))
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the patches with these hashes begin and end."""

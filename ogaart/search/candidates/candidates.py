@@ -107,14 +107,17 @@ class Candidates:
             hit = self._beside_liked(image_id)
         return fusion.why(hit.cosines, self._query.weights) if hit is not None else {}
 
-    def why_of_other(self, image_id: int) -> dict[str, float]:
-        """The same of a point that was found in another way, by its exact parts for example."""
-        if self._fused is None or not len(self._directions):
+    def why_of_others(self, ids: Sequence[int]) -> dict[int, dict[str, float]]:
+        """The same of points that were found in another way, by their exact parts for example; without unknown ones."""
+        if self._fused is None or not ids:
             return {}
         weights = self._query.weights
-        scored = [self._fused.scores(one, weights, [image_id]).get(image_id) for one in self._directions]
-        best = max((hit for hit in scored if hit is not None), key=lambda hit: hit.score, default=None)
-        return fusion.why(best.cosines, weights) if best is not None else {}
+        best: dict[int, FusedHit] = {}
+        for one in self._directions:
+            for image_id, hit in self._fused.scores(one, weights, ids).items():
+                if image_id not in best or hit.score > best[image_id].score:
+                    best[image_id] = hit
+        return {image_id: fusion.why(hit.cosines, weights) for image_id, hit in best.items()}
 
     def _beside_liked(self, image_id: int) -> FusedHit | None:
         """A point as it is beside the positive pictures alone; None without any."""

@@ -77,6 +77,7 @@ class PictureSearch(Search):
         self.cells = opened.cells
         self.answers = opened.answers
         self._threads = threads if query.picture is not None else None
+        self._why_of_others: Mapping[int, Mapping[str, float]] = {}
 
     def results(self) -> Results:
         """Answer the query."""
@@ -108,8 +109,7 @@ class PictureSearch(Search):
         if query.picture is not None and self._compares and query.offset == 0:
             found = self._beside.result
             results = found.shown_in(results, query.picture, lambda ids: read_hits(self.store, ids, self.blocked))
-            hidden_copy = bool(here) and not exact
-            results = verdict.with_verdict(results, query.picture, found.parts.covered, hidden=hidden_copy)
+            results = verdict.with_verdict(results, query.picture, found.parts.covered, hidden=bool(here) and not exact)
         return replace(
             results,
             hidden=hidden,
@@ -289,9 +289,12 @@ class PictureSearch(Search):
         if score is None or self.query.picture is None or not self._compares:
             return score, relation, why
         of_cell = self._beside.result.cells.why(image_id, score, self.query.weights)
-        return score, relation, of_cell or why or self.candidates.why_of_other(image_id)
+        return score, relation, of_cell or why or self._why_of_others.get(image_id, {})
 
     def _look_at(self, ids: Sequence[int]) -> None:
+        if self.query.picture is not None and self._compares:
+            others = [i for i in ids if i in self.ranked and i not in self.candidates.found]
+            self._why_of_others = self.candidates.why_of_others(others)
         unseen = [i for i in ids if i in self.ranked and self.ranked[i].unseen]
         if not unseen or (reference := self._reference) is None:
             return
