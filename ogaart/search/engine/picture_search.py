@@ -82,7 +82,10 @@ class PictureSearch(Search):
     def results(self) -> Results:
         """Answer the query."""
         _ = self._here, self.passing, self.candidates.fused  # which both threads need
-        with Meanwhile(self._find_beside, self._threads) as self._beside:
+        with (
+            Meanwhile(self._find_parts, self._threads) as self._parts,
+            Meanwhile(self._find_cells, self._threads) as self._cells,
+        ):
             return self._results()
 
     def _results(self) -> Results:
@@ -90,7 +93,7 @@ class PictureSearch(Search):
         notes: list[str] = [self.matches.note] if self.matches is not None and self.matches.note else []
         if query.sort is not Sort.RELEVANCE:
             notes.append("Sorted by similarity: a picture takes part in this search.")
-        if query.weights != USUAL and self._aimed and not self.candidates.fused:
+        if query.weights != USUAL and self.candidates.aimed and not self.candidates.fused:
             notes.append(_UNWEIGHED)
         here, behind = self._here
         exact = self._left(here)
@@ -98,7 +101,7 @@ class PictureSearch(Search):
         if self._compares and query.own:
             notes.extend(verdict.notes_on(query.own[0]))
         self._take([Ranked(image_id, 1.0, Relation.SAME, behind) for image_id in exact])
-        if self._aimed and not self._blank:
+        if self.candidates.aimed and not self._blank:
             hidden, looked_at = self._ranked_before() or self._rank_all()
         else:
             self._take(self._with_found_parts(()))
@@ -107,7 +110,7 @@ class PictureSearch(Search):
             notes.append(_SUBJECT)
         results = self._page(notes=tuple(notes))
         if query.picture is not None and self._compares and query.offset == 0:
-            found = self._beside.result
+            found = self._beside
             results = found.shown_in(results, query.picture, lambda ids: read_hits(self.store, ids, self.blocked))
             results = verdict.with_verdict(results, query.picture, found.parts.covered, hidden=bool(here) and not exact)
         return replace(
@@ -127,8 +130,10 @@ class PictureSearch(Search):
         """Whether only exact pixels may call a hit anything but unlike the visitor's picture."""
         return self._compares and bool(self.query.own) and verdict.shows_nothing(self.query.own[0])
 
-    def _find_beside(self) -> FoundBeside:
-        return FoundBeside(self._find_parts(), self._find_cells())
+    @own_cached_property
+    def _beside(self) -> FoundBeside:
+        cells = self._cells.result  # first: where no thread has begun with them, this one finds them beside the parts
+        return FoundBeside(self._parts.result, cells)
 
     def _find_parts(self) -> FoundParts:
         picture = self.query.picture
@@ -152,7 +157,7 @@ class PictureSearch(Search):
 
     def _with_found_parts(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """The nearest points with the sheets whose cells are near, and what exact pixels prove."""
-        found = self._beside.result
+        found = self._beside
         return with_parts(with_cells(ranked, found.cells.by_image), found.parts.scores)
 
     @property
@@ -234,11 +239,6 @@ class PictureSearch(Search):
         rows = self.columns.rows([point.id for point in points])
         return [point for point, row in zip(points, rows, strict=True) if row >= 0 and self._sifted[row]]
 
-    @property
-    def _aimed(self) -> bool:
-        """Whether the search has a vector to compare with."""
-        return self.candidates.aimed
-
     def _first_points(self, narrowed: IndexFilter) -> list[ScoredPoint]:
         """The nearest of all, to a single picture as it is and without its ground; fetched once for each picture."""
         picture = self.query.picture
@@ -288,7 +288,7 @@ class PictureSearch(Search):
         score, relation, why = super()._judgement(image_id)
         if score is None or self.query.picture is None or not self._compares:
             return score, relation, why
-        of_cell = self._beside.result.cells.why(image_id, score, self.query.weights)
+        of_cell = self._beside.cells.why(image_id, score, self.query.weights)
         return score, relation, of_cell or why or self._why_of_others.get(image_id, {})
 
     def _look_at(self, ids: Sequence[int]) -> None:
@@ -391,7 +391,7 @@ class PictureSearch(Search):
 
     def _hidden_near(self, own: frozenset[int]) -> tuple[tuple[HiddenCount, ...], int]:
         query = self.query
-        if not query.filters.active() or not self._aimed:
+        if not query.filters.active() or not self.candidates.aimed:
             return (), 0
         rows = self.columns.rows([point.id for point in self._sift(self._points(self._narrow(None, own), RERANKED))])
         near = self.columns.nothing()

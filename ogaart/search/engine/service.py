@@ -97,7 +97,7 @@ class SearchService:
         # The index's answer for a picture, for the next search with it; dropped with the picture.
         self._remembered: WeakKeyDictionary[QueryPicture, NearestPoints] = WeakKeyDictionary()
         self._parts: WeakKeyDictionary[QueryPicture, tuple[int, FoundParts]] = WeakKeyDictionary()
-        self._threads = ThreadPoolExecutor(os.cpu_count(), "search")
+        self._threads = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "search")  # beside that of a search
         self._blocked_lock = threading.Lock()
         self._blocked: tuple[tuple[int, int], frozenset[int]] = ((-1, -1), frozenset())
         self.decisions.start()
