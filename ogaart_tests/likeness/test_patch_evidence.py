@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ogaart.likeness import query_patches
-from ogaart.likeness.patch_evidence import EVIDENCE
-from ogaart.likeness.patch_matching import Match, best_of_each, match
+from ogaart.likeness import patch_matching, query_patches
+from ogaart.likeness.patch_evidence import EVIDENCE, looked_at
+from ogaart.likeness.patch_matching import Match, PartRelation, best_of_each, match
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, enlarged, ground, paste, sheet, sprite
 
@@ -108,3 +108,52 @@ def test_a_query_whose_colours_are_not_kept_needs_more_patches(monkeypatch: pyte
     found = matches(scene, sprite(8, 9, 9), sprite(3))
 
     assert [one.picture for one in found if one.claimed] == [1]
+
+
+def test_of_too_many_places_a_sample_and_the_rarest_are_looked_at() -> None:
+    hashes = np.arange(64, dtype=np.uint64)
+    counts = np.full(64, 50, np.int64)
+    counts[[3, 5]] = 1
+    counts[7] = 0
+    counts[9] = 300
+
+    rows, step = looked_at(hashes, counts, common=200, at_most=1_000)
+
+    assert step == 8
+    assert set(range(0, 64, 8)) | {3, 5} <= set(rows.tolist())
+    assert counts[rows].sum() <= 1_000
+
+
+def test_where_there_is_room_for_all_places_all_are_looked_at() -> None:
+    hashes, counts = np.arange(8, dtype=np.uint64), np.array([0, 1, 2, 300, 4, 5, 6, 7])
+
+    rows, step = looked_at(hashes, counts, common=200, at_most=25)
+
+    assert (rows.tolist(), step) == ([1, 2, 4, 5, 6, 7], 1)
+
+
+def test_a_copy_is_proved_where_there_are_too_many_of_it_to_look_at_every_patch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = ground(1, 120, 120)
+    widened = [np.concatenate([picture, ground(n, 6, 120)], axis=1) for n in range(2, 14)]
+    every = [one for one in matches(picture, *widened) if one.claimed]
+    monkeypatch.setattr(patch_matching, "POSTINGS", 3_000)
+
+    found = [one for one in matches(picture, *widened) if one.claimed]
+
+    assert len(found) == len(every) == len(widened)
+    assert {one.relation for one in found} == {PartRelation.WHOLE}
+    assert {one.picture_box for one in found} == {(0, 0, 120, 120)}
+    assert sum(one.votes for one in found) <= 3_000 < sum(one.votes for one in every)
+
+
+def test_what_shares_half_of_its_patches_is_no_copy_however_few_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = ground(1, 120, 120)
+    others = [np.concatenate([picture[:, :60], ground(n, 60, 120)], axis=1) for n in range(2, 14)]
+
+    for postings in (200, 800, 3_000):
+        monkeypatch.setattr(patch_matching, "POSTINGS", postings)
+        assert [one for one in matches(picture, *others) if one.claimed] == []
