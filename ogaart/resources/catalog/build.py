@@ -42,7 +42,7 @@ from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import LARGEST_DELTA, write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
 from ogaart.resources.catalog.unchanged import OF_PAYLOADS, PARTITIONS, ROWS, choose_unchanged, partition_digests
-from ogaart.resources.catalog.unrelated import index_facts, origins_of, signatures_of, unrelated_cosine
+from ogaart.resources.catalog.unrelated import lasting_facts, measured_facts, origins_of, signatures_of
 from ogaart.resources.catalog.views import catalog_layout, create_views
 from ogaart.resources.cells.build import CellSource, build_cells
 from ogaart.resources.cells.sheets_of_tables import wanted_cells
@@ -164,12 +164,16 @@ class CatalogBuild:
             yield from eligible_rows(con)
 
     def facts(self, index: VectorIndex, held: NDArray[np.int64]) -> dict[str, Any]:
-        """What those who search must know of the collection: ``index_facts`` and ``unrelated_cosine``."""
+        """What those who search must know of the collection, measured again only where much of it has changed."""
         shared = self.source.shared
+        if shared is not None and self._delta is not None:
+            lasting = lasting_facts(shared.manifest, held, self.unchanged())
+            if lasting is not None:
+                return lasting
         copied, before = self._delta is not None, shared.path if shared is not None else None
         miniatures = partial(signatures_of, self._con, self.source.cut, before, copied=copied)
         origins = partial(origins_of, self._con, copied=copied)
-        return {**index_facts(index, held), "unrelated_cosine": unrelated_cosine(index, held, miniatures, origins)}
+        return measured_facts(index, held, miniatures, origins)
 
     def finish(
         self,

@@ -22,6 +22,9 @@ SAMPLED = 200  # pictures that are looked at
 ENOUGH = 30
 LOOKED_THROUGH = 100  # nearest points of each, among which the nearest unrelated one is
 QUANTILE = 0.9
+LASTING = 0.05
+"""Share of a collection's pictures up to which others may come and go before its facts are measured again."""
+_MEASURED, _CHANGED = "facts_measured_of", "facts_changed_since"
 _FIRST = 8  # of these, whose signatures are looked up at first
 _COPIES = 0.9  # closeness of miniatures from which two pictures of different entries count as one: re-uploads
 
@@ -51,6 +54,41 @@ def index_facts(index: VectorIndex, ids: NDArray[np.int64]) -> dict[str, Any]:
         cosines = np.stack(vectors) @ np.stack(vectors).T
         typical = round(float(np.median(cosines[np.triu_indices(len(vectors), 1)])), 2)
     return {"dimension": index.dimension, "typical_cosine": typical}
+
+
+def lasting_facts(
+    manifest: Mapping[str, Any], held: NDArray[np.int64], unchanged: NDArray[np.int64]
+) -> dict[str, Any] | None:
+    """The facts of the publication before, where so few pictures came or went since they were measured that they last.
+
+    Args:
+        manifest: of the publication before.
+        held: the ids that the collection holds, rising.
+        unchanged: those of them, rising, that it held then with the same vectors.
+
+    Returns:
+        None where they must be measured again.
+    """
+    measured, before = manifest.get(_MEASURED), manifest.get("counts", {}).get("points_in_collection")
+    if not isinstance(measured, int) or not isinstance(before, int) or "unrelated_cosine" not in manifest:
+        return None
+    kept = len(np.intersect1d(held, unchanged, assume_unique=True))
+    changed = int(manifest.get(_CHANGED, 0)) + (len(held) - kept) + max(0, before - kept)
+    if changed > LASTING * measured:
+        return None
+    return {
+        **{name: manifest[name] for name in ("dimension", "typical_cosine", "unrelated_cosine")},
+        _MEASURED: measured,
+        _CHANGED: changed,
+    }
+
+
+def measured_facts(
+    index: VectorIndex, ids: NDArray[np.int64], signatures_of: Signatures, origins_of: Origins
+) -> dict[str, Any]:
+    """What those who search must know of a collection: ``index_facts`` and ``unrelated_cosine``, and of how many."""
+    nearest = unrelated_cosine(index, ids, signatures_of, origins_of)
+    return {**index_facts(index, ids), "unrelated_cosine": nearest, _MEASURED: len(ids), _CHANGED: 0}
 
 
 def unrelated_cosine(

@@ -415,7 +415,7 @@ def test_a_lost_point_that_was_repaired_is_no_longer_missing(world: World, index
     assert record.payload["slug"] == "elm"
 
 
-def test_what_is_typical_of_pairs_is_measured_again_for_each_publication(tmp_path: Path) -> None:
+def test_what_is_typical_of_pairs_follows_what_the_collection_holds(tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
     with EdgeIndex(tmp_path, "tiny-many-1", 8) as many:
         many.upsert([Point(n, np.abs(chance.standard_normal(8)).astype(np.float32)) for n in range(20)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ogaart.resources.catalog.unrelated import QUANTILE, unrelated_cosine
+from ogaart.resources.catalog.unrelated import QUANTILE, lasting_facts, unrelated_cosine
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
 
@@ -57,3 +57,37 @@ def test_few_pictures_tell_nothing(tmp_path: Path) -> None:
         published(index, np.abs(np.random.default_rng(1).standard_normal((8, 8))).astype(np.float32))
 
         assert unrelated_cosine(index, np.array(sorted(index.ids())), same_as_source, by_number) is None
+
+
+BEFORE = {
+    "dimension": 8,
+    "typical_cosine": 0.4,
+    "unrelated_cosine": 0.8,
+    "facts_measured_of": 100,
+    "facts_changed_since": 1,
+    "counts": {"points_in_collection": 101},
+}
+
+
+@pytest.mark.parametrize(
+    ("held", "unchanged", "changed"),
+    [
+        (range(101), range(101), 1),
+        (range(103), range(101), 3),
+        (range(2, 103), range(2, 101), 5),
+        (range(2, 104), range(2, 101), None),  # two are gone, three came, and one came before
+        (range(96), range(96), None),
+    ],
+)
+def test_facts_of_a_collection_last_while_little_of_it_changes(held: range, unchanged: range, changed: int) -> None:
+    found = lasting_facts(BEFORE, np.array(held), np.array(unchanged))
+
+    kept = {name: value for name, value in BEFORE.items() if name != "counts"}
+    assert found == (None if changed is None else {**kept, "facts_changed_since": changed})
+
+
+@pytest.mark.parametrize("missing", ["facts_measured_of", "counts", "unrelated_cosine"])
+def test_facts_that_say_not_of_what_they_are_do_not_last(missing: str) -> None:
+    before = {name: value for name, value in BEFORE.items() if name != missing}
+
+    assert lasting_facts(before, np.arange(101), np.arange(101)) is None
