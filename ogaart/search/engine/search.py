@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ogaart.core.cached_property import own_cached_property
 from ogaart.resources.index.filters import AnyOf
@@ -40,6 +41,7 @@ class Detail:
 
 
 FULL = Detail()
+_UNJUDGED: tuple[None, None, Mapping[str, float]] = (None, None, MappingProxyType({}))
 """Every hit, and what is under it, as a hit."""
 
 
@@ -200,5 +202,6 @@ class Search:
 
     def _judgement(self, image_id: int) -> tuple[float | None, Relation | None, Mapping[str, float]]:
         ranked = self.ranked.get(image_id)
-        score, relation = (ranked.score, ranked.relation) if ranked is not None else (None, None)
-        return score, relation, self.candidates.why(image_id)
+        if ranked is None:  # another picture of a hit's entry
+            return _UNJUDGED
+        return ranked.score, ranked.relation, self.candidates.why(image_id)
