@@ -20,7 +20,7 @@ _COLOUR = np.uint32(0xFFFFFF)
 _INVISIBLE = np.uint32(0xFFFFFF)
 """A pixel, read as a number with alpha in its highest byte, is visible above this."""
 _SAMPLE_PIXELS = 1 << 13
-_SAME_SHADE = 30.0
+_SAME_SHADE = 30  # distance of two colours, of 255 a channel
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,12 @@ def _main_colours(sample: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArra
     reduced = image.quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
     numbers, counts = np.unique(np.asarray(reduced), return_counts=True)
-    shades: list[tuple[NDArray[np.uint8], int]] = []
-    for place in np.argsort(-counts, kind="stable"):
-        colour, count = table[numbers[place]], int(counts[place])
-        near = next((i for i, (other, _) in enumerate(shades) if _distance(colour, other) < _SAME_SHADE), None)
-        if near is None:
-            shades.append((colour, count))
-        else:
-            shades[near] = (shades[near][0], shades[near][1] + count)
-    return _packed(np.array([c for c, _ in shades], dtype=np.uint8)), np.array([n for _, n in shades], dtype=np.int64)
-
-
-def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    return float(np.linalg.norm(one.astype(np.float32) - other.astype(np.float32)))
+    order = np.argsort(-counts, kind="stable")
+    colours, counts = table[numbers[order]], counts[order]
+    apart = colours.astype(np.int32)[:, None] - colours.astype(np.int32)
+    alike: list[list[bool]] = ((apart**2).sum(axis=2) < _SAME_SHADE**2).tolist()
+    shades: dict[int, int] = {}  # the first of those that look alike, and how many pixels they have
+    for place, count in enumerate(counts.tolist()):
+        kept = next((one for one in shades if alike[place][one]), place)
+        shades[kept] = shades.get(kept, 0) + count
+    return _packed(colours[list(shades)]), np.array(list(shades.values()), dtype=np.int64)
