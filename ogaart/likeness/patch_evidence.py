@@ -17,6 +17,7 @@ eight had a claim before, of 3 to 25 patches in two colours; sprites found by as
 """
 ENOUGH_UNSEEN = EVIDENCE // 4
 """Different windows that prove something where the pixels are not at hand: as in three colours."""
+_CERTAIN = 2.0  # standard deviations by which a share may be smaller than that of a sample
 _SAMPLED = 0.75  # of the places that are weighed, where these are too many
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
@@ -40,6 +41,7 @@ class KnownPatches:
         self._kinds = np.unique(patches.hashes, return_inverse=True)[1].reshape(-1)
         self._extents: dict[int, Box | None] = {}
         self._could: dict[tuple[Box, int], NDArray[np.int64]] = {}
+        self._samples: dict[tuple[Box, int, int], NDArray[np.int64]] = {}
 
     def kinds_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """One row of each kind among some: its first."""
@@ -67,9 +69,10 @@ class KnownPatches:
     def _windows(self, different: NDArray[np.int64], step: int) -> float:
         """How many different windows agree at least, were all kept that the smallest pictures keep.
 
-        What is kept of them is a sample.
+        What is kept of them is a sample, which may be larger by chance: by its standard deviation, the root.
         """
-        return max(len(different), at_least(self.multiples(different, step)) * step / DENSEST)
+        sample = np.count_nonzero(self._powers[different] >= step.bit_length() - 1)
+        return max(len(different), float(sample - np.sqrt(sample)) * step / DENSEST)
 
     def _colours_of(self, rows: NDArray[np.int64], colours: NDArray[np.uint8]) -> int:
         """How many colours the windows of some patches show together, nothing being one."""
@@ -101,27 +104,55 @@ class KnownPatches:
         if shares[lowest:highest].max(initial=0.0) > share:
             kinds = _at_least(self._powers[self.kinds_of(rows)])
             share = float(shares[lowest:highest][kinds[lowest:highest] >= LEAST_KINDS].max(initial=share))
-        if complete > step:
-            power = complete.bit_length() - 1
-            share = max(share, at_least(int(voting[power])) / max(int(could[power]), 1))
+        if complete > step and voting[complete.bit_length() - 1]:
+            share = max(share, self._sampled_share(rows, inner, size, complete))
         return share
 
-    def multiples(self, rows: NDArray[np.int64], step: int) -> int:
-        """How many of some patches are multiples of a step."""
-        return int(np.count_nonzero(self._powers[rows] >= step.bit_length() - 1))
+    def _sampled_share(self, rows: NDArray[np.int64], inner: Box, size: int, complete: int) -> float:
+        """The share that agrees at least of the query's patches at one place, by the multiples of a step."""
+        if (inner, size, complete) not in self._samples:
+            self._samples[inner, size, complete] = self._places(np.flatnonzero(self._within(inner, size)), complete)
+        all_places = self._samples[inner, size, complete]
+        could = max(int(all_places.sum()), 1)
+        different = could**2 / max(int((all_places**2).sum()), 1)  # as many equally frequent ones tell as much
+        return _smallest_share(min(int(self._places(rows, complete).sum()) / could, 1.0), different)
+
+    def share_of_picture(self, rows: NDArray[np.int64], patches: float, complete: int) -> float:
+        """The share that agrees at least of a picture's patches, by the multiples of a step.
+
+        Args:
+            rows: those that agree.
+            patches: how many of the picture's are multiples of the step, about.
+            complete: the step.
+        """
+        places = self._places(rows, complete)
+        return float(places.sum() - _CERTAIN * math.sqrt(int((places**2).sum()))) / max(patches, 1.0)
+
+    def _places(self, rows: NDArray[np.int64], complete: int) -> NDArray[np.int64]:
+        """(K,) int64: places of each different multiple of a step among some patches.
+
+        Equal ones are in a sample together or not at all, so that it tells less the more of them are equal.
+        """
+        kinds = self._kinds[rows[self._powers[rows] >= complete.bit_length() - 1]]
+        return np.asarray(np.unique(kinds, return_counts=True)[1], np.int64)
 
     def _could_agree(self, inner: Box, size: int) -> NDArray[np.int64]:
         """How many patches of a size lie at one place, by power of two; of many pictures that is all of the query."""
         if (inner, size) not in self._could:
-            x, y = self._x, self._y
-            within = (x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3])
-            self._could[inner, size] = _at_least(self._powers[within])
+            self._could[inner, size] = _at_least(self._powers[self._within(inner, size)])
         return self._could[inner, size]
 
+    def _within(self, inner: Box, size: int) -> NDArray[np.bool_]:
+        """Which patches of a size lie in a box of left, top, right and bottom."""
+        x, y = self._x, self._y
+        return np.asarray((x >= inner[0]) & (x + size <= inner[2]) & (y >= inner[1]) & (y + size <= inner[3]), np.bool_)
 
-def at_least(sample: int) -> float:
-    """How many a sample stands for at least: it may be larger by chance, by its standard deviation, the root."""
-    return sample - math.sqrt(sample)
+
+def _smallest_share(share: float, sample: float) -> float:
+    """The smallest share of all that a sample of so many, of which a share agrees, is likely of: Wilson's bound."""
+    more = _CERTAIN**2 / sample
+    deviation = _CERTAIN * math.sqrt(share * (1 - share) / sample + more / sample / 4)
+    return (share + more / 2 - deviation) / (1 + more)
 
 
 def looked_at(hashes: Hashes, counts: NDArray[np.int64], common: int, at_most: int) -> tuple[NDArray[np.int64], int]:

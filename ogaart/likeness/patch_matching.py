@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.likeness.orientations import MIRRORED, ORIENTATIONS, oriented, turned_back
-from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches, at_least
+from ogaart.likeness.patch_evidence import LEAST_KINDS, Box, KnownPatches
 from ogaart.likeness.patches import SIDE, Hashes, Patches, Places
 from ogaart.likeness.query_patches import QueryPatches
 
@@ -313,8 +313,8 @@ def _judge(
         opaque / max(facts.opaque * thinned, LEAST_KINDS),  # on another ground only these are left
     )
     if complete > step:
-        agreeing = at_least(known.multiples(rows, complete))
-        picture_share = max(picture_share, agreeing / max(facts.patches * facts.step / complete, 1.0))
+        expected = facts.patches * facts.step / complete
+        picture_share = max(picture_share, known.share_of_picture(rows, expected, complete))
     picture_inside = inner == (left, top, right, bottom)
     whole = inner == (0, 0, patches.width, patches.height)
     # Patches of another scale than the query's own do not tell of the rest of it.

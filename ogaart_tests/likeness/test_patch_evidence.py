@@ -5,8 +5,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ogaart.likeness import patch_matching, query_patches
-from ogaart.likeness.patch_evidence import EVIDENCE, looked_at
+from ogaart.likeness.patch_evidence import EVIDENCE, KnownPatches, looked_at
 from ogaart.likeness.patch_matching import Match, PartRelation, best_of_each, match
+from ogaart.likeness.patches import SIDE, Patches
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, enlarged, ground, paste, sheet, sprite
 
@@ -157,3 +158,32 @@ def test_what_shares_half_of_its_patches_is_no_copy_however_few_are_looked_at(
     for postings in (200, 800, 3_000):
         monkeypatch.setattr(patch_matching, "POSTINGS", postings)
         assert [one for one in matches(picture, *others) if one.claimed] == []
+
+
+def test_a_piece_that_shares_less_than_half_is_none_however_many_of_its_patches_are_in_the_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = ground(1, 120, 120)
+    widened = [np.concatenate([picture, ground(n, 6, 120)], axis=1) for n in range(2, 10)]
+    places = np.random.default_rng(0).integers(0, 120 - 32, (40, 2)).tolist()
+    pieces = [
+        np.concatenate([picture[y : y + 32, x : x + 16], ground(100 + n, 16, 32)], axis=1)
+        for n, (x, y) in enumerate(places)
+    ]
+    monkeypatch.setattr(patch_matching, "POSTINGS", 2_000)
+
+    found = {one.picture for one in matches(picture, *widened, *pieces) if one.claimed}
+
+    assert found == set(range(len(widened)))
+
+
+@pytest.mark.parametrize(("different", "proves"), [(128, True), (8, False)])
+def test_a_sample_tells_less_of_a_share_the_more_of_its_patches_are_equal(different: int, proves: bool) -> None:
+    sampled = np.arange(1, different + 1, dtype=np.uint64).repeat(128 // different) * np.uint64(64)
+    hashes = np.concatenate([sampled, sampled + np.uint64(2)])  # of those, none was looked at
+    x, side = np.arange(len(hashes), dtype=np.uint16) * SIDE, SIDE * len(hashes)
+    query = Patches(hashes, x, np.zeros_like(x), np.ones(len(x), np.bool_), side, SIDE, 1, 2)
+
+    share = KnownPatches(query, 1, None).share(np.arange(96), (0, 0, side, SIDE), SIDE, step=2, complete=64)
+
+    assert (share > 0.6) == proves
