@@ -205,10 +205,13 @@ def match_patches(
 
 
 def _promising(patches: Patches, index: PatchIndex) -> bool:
-    """Whether some of a query's patches agree on anything: most pictures are in the index in no orientation."""
+    """Whether some of a query's patches agree on anything: most pictures are in the index in no orientation.
+
+    The straight edge of a picture on a ground is many equal patches, of which the index has none.
+    """
     if len(patches) <= 2 * PROBED:
         return True
-    probe = patches.at_most(PROBED)
+    probe = patches.without_repeats().at_most(PROBED)
     return bool(_agreements(probe, 1, index.find(probe.hashes, COMMON, POSTINGS), 1))
 
 

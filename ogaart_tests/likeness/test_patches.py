@@ -23,6 +23,7 @@ from ogaart.likeness.query_patches import QueryPatches
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, enlarged, ground, paste, sheet, sprite
 
 LARGE_SHEET = Path(__file__).parents[2] / "ogaart/demo/art/angband-data/graf/32x32.png"
+FRAME = LARGE_SHEET.parents[2] / "whichwayisup/pictures/menu_bg.png"
 SPRITES = [sprite(seed) for seed in range(12)]
 SHEET = sheet(SPRITES, columns=4, cell=32)
 STRANGERS = [sprite(seed) for seed in range(100, 104)]
@@ -188,6 +189,17 @@ def test_however_it_is_enlarged_turned_or_cropped(change: "object", scale: int) 
     assert y >= 32
     assert x + width <= 88
     assert y + height <= 56
+
+
+def test_a_turned_picture_is_found_on_a_ground_along_which_its_straight_edges_are_equal_patches() -> None:
+    frame = np.array(Image.open(FRAME).convert("RGBA"))
+    on_black = np.zeros((184, 278, 4), np.uint8)
+    on_black[..., 3] = 255
+    query = paste(on_black, np.ascontiguousarray(np.rot90(frame)), 17, 3)
+
+    [found] = claims(query, MemoryIndex(*STRANGERS, frame))
+
+    assert (found.picture, found.query_box) == (4, (17, 3, 250, 165))
 
 
 def test_a_scene_contains_its_pieces_each_at_its_place_and_scale() -> None:

@@ -41,8 +41,8 @@ class Detail:
 
 
 FULL = Detail()
-_UNJUDGED: tuple[None, None, Mapping[str, float]] = (None, None, MappingProxyType({}))
 """Every hit, and what is under it, as a hit."""
+_UNJUDGED: tuple[None, None, Mapping[str, float]] = (None, None, MappingProxyType({}))
 
 
 class Search:

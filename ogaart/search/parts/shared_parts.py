@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ogaart.likeness import patch_matching
+from ogaart.likeness.islands import in_one_piece
 from ogaart.likeness.patch_evidence import Box
 from ogaart.likeness.patch_matching import Match, best_of_each, match
 from ogaart.likeness.query_patches import HASHED_TURNED, QueryPatches
@@ -122,12 +123,16 @@ def _turned_alike(whole: QueryPatches, subject: QueryPatches) -> bool:
     """Whether a subject that agrees turned with anything does so on its ground as well.
 
     Its opaque windows are the same there, and all are looked at where the picture is small; but of a subject that is
-    enlarged, only it may be as it was before.
+    enlarged, only it may be as it was before. Of several pieces each may be known, and one have no opaque windows.
     """
-    if whole.width * whole.height > HASHED_TURNED or whole.enlarged != subject.enlarged or not subject.upright:
+    if whole.width * whole.height > HASHED_TURNED or whole.enlarged != subject.enlarged:
+        return False
+    if not whole.upright or not subject.upright:
         return False
     factor, patches = subject.upright[0]
-    return factor == 1 and int(np.count_nonzero(patches.opaque)) >= _ENOUGH_OPAQUE
+    probes = max(1.0, len(whole.upright[0][1]) / patch_matching.PROBED)  # of which one is looked up at first
+    enough = factor == 1 and int(np.count_nonzero(patches.opaque)) >= _ENOUGH_OPAQUE * probes
+    return enough and in_one_piece(subject.middle[..., 3] != 0)
 
 
 def _found(

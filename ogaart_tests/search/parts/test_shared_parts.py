@@ -82,6 +82,21 @@ def test_a_sprite_cut_from_a_sheet_names_the_sheet_the_place_and_the_cell(
     assert results.contains == ()
 
 
+def test_a_mirrored_sprite_without_an_opaque_window_is_found_beside_another_on_a_flat_ground(tmp_path: Path) -> None:
+    net = ground(1, 40, 40)
+    net[::5, ::5] = 0
+    (tmp_path / "net.png").write_bytes(png(net))
+    settings = Settings(data=tmp_path / "data")
+    publish(settings, (Entry("net", "Net", "Zoe", ("CC0",), ("net",), f"{tmp_path}/*.png"),), patches=True)
+    magenta = np.full((60, 120, 4), (255, 0, 255, 255), np.uint8)
+    drawing = paste(paste(magenta, np.ascontiguousarray(net[:, ::-1]), 10, 8), sprite(5, 40, 40), 70, 8)
+
+    with SearchService(settings, GridImageReader(patches=True)) as service:
+        results = search(service, drawing)
+
+    assert [part.hit.pixel_sha256 for part in results.contains] == [pixel_sha256(net)]
+
+
 TILE = ground(70, 32, 32)
 NEXT_TILE = paste(TILE, ground(71, 32, 7), 0, 25)
 
