@@ -1,5 +1,6 @@
 """What those who search must know of a collection: what is typical of two pictures, and how near unrelated ones are."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,18 +70,18 @@ def lasting_facts(
     Returns:
         None where they must be measured again.
     """
-    measured, before = manifest.get(_MEASURED), manifest.get("counts", {}).get("points_in_collection")
-    if not isinstance(measured, int) or not isinstance(before, int) or "unrelated_cosine" not in manifest:
+    facts = {name: manifest.get(name, math.nan) for name in ("dimension", "typical_cosine", "unrelated_cosine")}
+    before = manifest.get("counts", {}).get("points_in_collection")
+    counts: list[Any] = [manifest.get(_MEASURED), manifest.get(_CHANGED), before]
+    # A manifest without a seal may hold anything: what is no count would let the facts last for ever.
+    if not all(type(count) is int and count >= 0 for count in counts) or not all(
+        fact is None or (isinstance(fact, int | float) and math.isfinite(fact)) for fact in facts.values()
+    ):
         return None
     kept = len(np.intersect1d(held, unchanged, assume_unique=True))
-    changed = int(manifest.get(_CHANGED, 0)) + (len(held) - kept) + max(0, before - kept)
-    if changed > LASTING * measured:
-        return None
-    return {
-        **{name: manifest[name] for name in ("dimension", "typical_cosine", "unrelated_cosine")},
-        _MEASURED: measured,
-        _CHANGED: changed,
-    }
+    measured, since, before = counts
+    changed = since + (len(held) - kept) + max(0, before - kept)
+    return None if changed > LASTING * measured else {**facts, _MEASURED: measured, _CHANGED: changed}
 
 
 def measured_facts(

@@ -91,3 +91,22 @@ def test_facts_that_say_not_of_what_they_are_do_not_last(missing: str) -> None:
     before = {name: value for name, value in BEFORE.items() if name != missing}
 
     assert lasting_facts(before, np.arange(101), np.arange(101)) is None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"facts_changed_since": -1_000},
+        {"facts_changed_since": "1"},
+        {"facts_changed_since": None},
+        {"facts_changed_since": float("nan")},
+        {"facts_measured_of": True},
+        {"facts_measured_of": float("inf")},
+        {"counts": {"points_in_collection": -101}},
+        {"typical_cosine": float("nan")},
+        {"unrelated_cosine": "0.8"},
+    ],
+    ids=str,
+)
+def test_damaged_facts_do_not_last(damaged: dict[str, object]) -> None:
+    assert lasting_facts({**BEFORE, **damaged}, np.arange(101), np.arange(101)) is None
