@@ -177,7 +177,10 @@ def of_publication(options: Options) -> list[Row]:
     disk = sum(found["disk"].values()) / found["pictures"] / 1e3
     return [
         Row(f"Catalog in full, {of}: CPU time", "", f"{full['cpu']:.1f} s", full["cpu"], 40),
-        Row(f"Catalog in full, {of}: memory", "", f"{full['peak']:,.0f} MiB", full["peak"], 1_024),
+        Row(
+            f"Catalog in full, {of}: memory, mapped files included", "", f"{full['peak']:,.0f} MiB", full["peak"], 1_024
+        ),
+        Row(f"Catalog in full, {of}: memory of its own", "", f"{full['own']:,.0f} MiB", full["own"], 1_024),
         Row(
             f"The first partition after a full publication, {of}: CPU time",
             f"in full {full['cpu']:.1f} s",
@@ -314,6 +317,8 @@ def main(given: Sequence[str] | None = None) -> None:
         for name in arguments.only:
             load = os.getloadavg()[0]
             rows = PARTS[name](options)
+            if not rows:
+                raise SystemExit(f"{name} printed no figure: what is kept of it stays")
             day = datetime.now(UTC).date().isoformat()
             kept[name] = {"processor": cpu(), "load": load, "day": day, "rows": [asdict(row) for row in rows]}
             if arguments.keep:
