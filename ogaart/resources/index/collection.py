@@ -1,5 +1,6 @@
 """The working collection: one writer at a time, and an identity that tells a rebuilt collection from the old one."""
 
+import os
 import stat
 import uuid
 from collections.abc import Iterator
@@ -64,12 +65,14 @@ class Collection:
 
     def _files(self) -> dict[str, list[int]]:
         """Size and time of each file of the shard, by its path in it."""
-        shard = self.folder / "shard"
+        shard = str(self.folder / "shard")
         found = {}
-        for path in sorted(shard.rglob("*")) if shard.is_dir() else ():
-            status = path.stat()
-            if stat.S_ISREG(status.st_mode):
-                found[str(path.relative_to(shard))] = [status.st_size, status.st_mtime_ns]
+        for folder, _, names in os.walk(shard):
+            for name in names:
+                path = os.path.join(folder, name)  # noqa: PTH118 - a thousand of them, seven times as fast
+                status = os.stat(path)  # noqa: PTH116
+                if stat.S_ISREG(status.st_mode):
+                    found[path[len(shard) + 1 :]] = [status.st_size, status.st_mtime_ns]
         return found
 
     @property

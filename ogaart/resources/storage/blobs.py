@@ -5,6 +5,7 @@ do no harm. Reading checks nothing; ``verify`` does, against a disk that rots.
 """
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark, sync_file, sync_folder
 
 CHUNK = 1 << 20
+_NAME = re.compile("[0-9a-f]{64}")
 
 
 class BlobWriter:
@@ -57,9 +59,9 @@ class Blobs:
         Raises:
             ValueError: ``sha256`` is not 64 hexadecimal digits in lower case.
         """
-        if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        if not _NAME.fullmatch(sha256):
             raise ValueError(f"blob name {sha256!r}: expected a sha256 as 64 hexadecimal digits")
-        return self.root / sha256[:2] / sha256[2:4] / sha256
+        return self.root / f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is there."""

@@ -35,6 +35,7 @@ _FILTERS = frozenset(
 _PAGING = frozenset({"sort_by", "sort_order", "items_per_page"})
 _LIST_NUMBER = re.compile(r"\[\d*\]\Z", re.ASCII)
 _NODE_PATH = re.compile(r"/node/([1-9]\d{0,17})/?\Z", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTENT_PATH = re.compile(r"/content/([^/]+)/?\Z")
 _DEFAULT_PORT = {"http": "80", "https": "443"}
 
@@ -78,7 +79,7 @@ def slug_of(url: str) -> str | None:
     if match is None:
         return None
     slug = _decoded(match[1])
-    if slug in {"", ".", ".."} or slug.startswith("/") or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in slug):
+    if slug in {"", ".", ".."} or slug.startswith("/") or _CONTROL.search(slug):
         return None
     return slug
 
