@@ -15,7 +15,6 @@ MOST = 16_384
 """Patches kept so of one picture."""
 _LEAST_AREA = 18  # visible pixels of a sprite
 _SIDE = 6  # pixels of a window
-_AROUND = np.ones((3, 3), np.int8)  # pixels that touch at a corner are of one sprite
 _ACROSS = (0, 2, 5)  # pixels of a window at which its sprite is looked up
 
 
@@ -41,7 +40,7 @@ def more_of_small_sprites(
     nothing = np.zeros(0, np.int64)
     if visible.all() or not len(hashes):
         return nothing
-    labels, count = ndimage.label(visible, _AROUND)
+    labels, count = ndimage.label(visible, np.ones((3, 3), np.int8))
     if count < 2:
         return nothing
     of = np.zeros(len(hashes), np.int32)
@@ -68,16 +67,3 @@ def more_of_small_sprites(
         if len(more) <= MOST:
             return more
         levels = np.minimum(levels * 2, step)
-
-
-def in_one_piece(visible: NDArray[np.bool_]) -> bool:
-    """Whether so few pixels lie apart from the largest sprite of a picture that no window shows another one.
-
-    Args:
-        visible: (H, W) bool, pixels that are not fully transparent.
-    """
-    from scipy import ndimage  # as above
-
-    labels, _ = ndimage.label(visible, _AROUND)
-    areas = np.bincount(labels.ravel())[1:]
-    return int(areas.sum()) - int(areas.max(initial=0)) < _LEAST_AREA

@@ -5,7 +5,7 @@ patches that the smaller of the two has there must agree, whatever else is in th
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -24,8 +24,6 @@ POSTINGS = 131_072
 """Places that are weighed: of more, a sample and the rarest."""
 JUDGED, JUDGED_TURNED = 256, 64
 """Agreements that are judged at one scale, the most votes first: of a query upright, and of it turned or mirrored."""
-TURNED = range(1, ORIENTATIONS)
-"""All orientations but upright."""
 PROBED = 512
 """Patches of a turned query that are looked up before all of them."""
 _LEAST_VOTES = 2
@@ -116,16 +114,11 @@ class Match:
         return self.query_box[2] * self.query_box[3] * self.share**2
 
 
-def match(query: QueryPatches, index: PatchIndex, orientations: Collection[int] = TURNED) -> list[Match]:
+def match(query: QueryPatches, index: PatchIndex) -> list[Match]:
     """Find the pictures that share a part with a query.
 
     Turned and mirrored it is looked for only where upright nothing is proved, and where some of it agrees so. Beside
     pieces that are as they are, others of a scene may be mirrored, and enlarged as well.
-
-    Args:
-        query: which.
-        index: all pictures.
-        orientations: in which it is looked for beside upright; see ``orientations.oriented``.
 
     Returns:
         Claims first, the largest and fullest part first, then candidates, the most votes first; a picture as often as
@@ -136,10 +129,9 @@ def match(query: QueryPatches, index: PatchIndex, orientations: Collection[int] 
         found += match_patches(patches, index, factor, colours=query.colours)
     upright = any(one.claimed for one in found)
     if not upright:
-        for orientation in orientations:
+        for orientation in range(1, ORIENTATIONS):
             found += _match_turned(query, index, orientation)
-    if MIRRORED in orientations:
-        found += _mirrored_pieces(query, index, [one for one in found if one.claimed], least=1 if upright else 2)
+    found += _mirrored_pieces(query, index, [one for one in found if one.claimed], least=1 if upright else 2)
     enlarged = [replace(one, query_box=_times(one.query_box, query.enlarged), scale=one.scale * query.enlarged)
                 for one in found]  # fmt: skip
     return sorted(enlarged, key=lambda one: (not one.claimed, -one.strength if one.claimed else -one.weight))

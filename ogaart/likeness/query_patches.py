@@ -15,7 +15,7 @@ ASKED, ASKED_MIRRORED, ASKED_TURNED = 32_768, 8_192, 4_096
 """Patches of a query that are looked up, at one scale: of it upright, mirrored, and turned."""
 # Pixels of a query that are hashed: upright, turned, and mirrored, as pieces of scenes often are. Of a larger one, its
 # middle.
-_HASHED, HASHED_TURNED, _HASHED_MIRRORED = 1 << 22, 1 << 16, 1 << 18
+_HASHED, _HASHED_TURNED, _HASHED_MIRRORED = 1 << 22, 1 << 16, 1 << 18
 _COLOURS_PIXELS = 1 << 20  # pixels of a query up to which its colours are kept
 _SPREAD = np.uint32(0x9E3779B1)
 
@@ -77,7 +77,7 @@ class QueryPatches:
         """
         middle, right, down = self.middle, 0, 0
         if orientation != MIRRORED:
-            middle, right, down = _middle(middle, HASHED_TURNED)
+            middle, right, down = _middle(middle, _HASHED_TURNED)
         pixels = oriented(middle, orientation)
         found = hashed(pixels, DENSEST) if factor == 1 else sampled(pixels, factor, DENSEST)
         found = found.at_most(ASKED_MIRRORED if orientation == MIRRORED else ASKED_TURNED)

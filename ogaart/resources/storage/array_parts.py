@@ -330,7 +330,8 @@ def _write(folder: Path, row: RowKind, rows: Rows) -> Part | None:
             content = np.ascontiguousarray(values, row.dtype).tobytes()
             target.write(content)
             digest.update(content)
-            ids.append(np.asarray(some, np.int64))
+            # A copy: a view would keep the whole batch that it is of, rows and all.
+            ids.append(np.array(some, np.int64))
     written = np.concatenate(ids) if ids else np.empty(0, np.int64)
     if not len(written):
         shutil.rmtree(draft)

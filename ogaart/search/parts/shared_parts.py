@@ -1,15 +1,14 @@
 """Pictures that the picture of a search is a part of, and known pictures that it contains, by their exact pixels."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ogaart.likeness import patch_matching
-from ogaart.likeness.islands import in_one_piece
 from ogaart.likeness.patch_evidence import Box
 from ogaart.likeness.patch_matching import Match, best_of_each, match
-from ogaart.likeness.query_patches import HASHED_TURNED, QueryPatches
+from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.search.query import QueryPicture
 from ogaart.search.results import Hit, PartBox, Relation, SharedPart
@@ -28,8 +27,6 @@ _SHARING_SCORE, _MORE_OF_WEIGHT, _BEST_SHARING_SCORE = 0.54, 0.09, 0.765
 """Likeness of such a match, by how much it rises with weight, and at most: very similar pictures come before it."""
 _MOST_SHARED, _HALF_OF_MOST = 0.01, 100.0
 """By how much those that share more stay before others that share much, and the weight that has half of it."""
-_ENOUGH_OPAQUE = 64
-"""Opaque patches of a subject from which on some agree, on its ground as well, with what it is mirrored or turned."""
 _LITTLE = 8
 """How many times as large as what agrees the place of a query is, from which on the query is not called like all of it:
 it is a scene with a piece of the picture, or has a ground around it."""
@@ -111,28 +108,9 @@ def find_parts(picture: QueryPicture, index: PatchRuns, same_images: SameImages)
     # Enough of a tile on a ground may agree for a proof, though the ground is no part of the sheet.
     if subject is None or subject.patches is None or found.copies or found.contains or found.most >= AS_GOOD:
         return found
-    orientations: Collection[int] = patch_matching.TURNED
-    if not any(one.claimed for one in matches) and _turned_alike(picture.patches, subject.patches):
-        orientations = sorted({one.orientation for one in matches} - {0})
-    matches = match(subject.patches, index, orientations)
+    matches = match(subject.patches, index)
     of_subject = _found(subject, subject.patches, matches, index, same_images)
     return of_subject if of_subject.most > found.most or not (found.proves or found.sharing) else found
-
-
-def _turned_alike(whole: QueryPatches, subject: QueryPatches) -> bool:
-    """Whether a subject that agrees turned with anything does so on its ground as well.
-
-    Its opaque windows are the same there, and all are looked at where the picture is small; but of a subject that is
-    enlarged, only it may be as it was before. Of several pieces each may be known, and one have no opaque windows.
-    """
-    if whole.width * whole.height > HASHED_TURNED or whole.enlarged != subject.enlarged:
-        return False
-    if not whole.upright or not subject.upright:
-        return False
-    factor, patches = subject.upright[0]
-    probes = max(1.0, len(whole.upright[0][1]) / patch_matching.PROBED)  # of which one is looked up at first
-    enough = factor == 1 and int(np.count_nonzero(patches.opaque)) >= _ENOUGH_OPAQUE * probes
-    return enough and in_one_piece(subject.middle[..., 3] != 0)
 
 
 def _found(

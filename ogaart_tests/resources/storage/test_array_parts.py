@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -175,3 +176,24 @@ def test_a_publication_may_have_no_pictures(tmp_path: Path) -> None:
 
     assert found.shape == (0, *ROW.shape)
     assert len(found[:]) == 0
+
+
+def test_what_was_written_is_let_go(tmp_path: Path) -> None:
+    """Ids are often a view of the batch that they came with; a publication would have all batches in memory."""
+    batches: list[weakref.ref[NDArray[np.int64]]] = []
+    kept: list[int] = []
+
+    def stored(ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        for some in np.array_split(ids, 5):
+            batch = np.zeros((len(some), 1_000), np.int64)
+            batch[:, 0] = some
+            batches.append(weakref.ref(batch))
+            rows = np.stack([value(number) for number in some.tolist()])
+            yield batch[:, 0], rows
+            del batch
+            kept.append(sum(one() is not None for one in batches))
+
+    write_array(tmp_path / "1", np.arange(1, 51), ROW, None, stored)
+
+    assert len(ArrayParts.open(tmp_path / "1", ROW)) == 50
+    assert max(kept) <= 1  # the last one
