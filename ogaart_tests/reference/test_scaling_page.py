@@ -54,7 +54,7 @@ def test_its_rates_are_those_that_other_pages_state() -> None:
         "performance.md", r"([\d,]+) points of 4,096 numbers: in 16 steps.{1,99}at once ([\d.]+) CPU s"
     )
     pictures, full = stated(
-        "performance.md", r"([\d,]+) pictures, of which 4,608 are new,.{1,400}\n\| the same in full \| ([\d.]+) "
+        "performance.md", r"([\d,]+) pictures, of which 4,608 are new,.{1,700}\n\| the same in full \| ([\d.]+) "
     )
     [written] = stated("performance.md", r"\n\| one partition more \|[^\n]* ([\d,]+) \|\n")
     [patches] = stated("performance.md", r"100,000 made pictures with [\d.]+ million patches \((\d+) MiB\)")
