@@ -100,31 +100,21 @@ def find_parts(picture: QueryPicture, index: PatchRuns, same_images: SameImages)
         index: the publication's patches.
         same_images: the images of a picture, by the hash of its pixels, that search may show; the first is named.
     """
-    if picture.patches is None:
-        return FoundParts()
-    matches = match(picture.patches, index)
-    found = _found(picture, picture.patches, matches, index, same_images)
-    subject = picture.subject
+    found = _matched(picture, index, same_images)
     # Enough of a tile on a ground may agree for a proof, though the ground is no part of the sheet.
-    if subject is None or subject.patches is None or found.copies or found.contains or found.most >= AS_GOOD:
+    if picture.subject is None or found.copies or found.contains or found.most >= AS_GOOD:
         return found
-    matches = match(subject.patches, index)
-    of_subject = _found(subject, subject.patches, matches, index, same_images)
+    of_subject = _matched(picture.subject, index, same_images)
     return of_subject if of_subject.most > found.most or not (found.proves or found.sharing) else found
 
 
-def _found(
-    picture: QueryPicture,
-    patches: QueryPatches,
-    matches: Sequence[Match],
-    index: PatchRuns,
-    same_images: SameImages,
-) -> FoundParts:
-    """What the matches of a picture's patches tell of it."""
+def _matched(picture: QueryPicture, index: PatchRuns, same_images: SameImages) -> FoundParts:
+    if picture.patches is None:
+        return FoundParts()
     part_of: list[tuple[int, Match]] = []
     contains: list[tuple[int, Match]] = []
     copies: list[tuple[int, Match]] = []
-    every = best_of_each(_without_weaker(matches, (picture.width, picture.height)))
+    every = best_of_each(_without_weaker(match(picture.patches, index), (picture.width, picture.height)))
     for one in every:
         if not one.claimed:
             break
@@ -144,7 +134,7 @@ def _found(
     contains = contains[:MOST_PARTS]
     sharing = [(image_id, one) for one in _sharing(every) for image_id in same_images(index.key(one.picture))]
     return FoundParts(
-        tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(patches, contains),
+        tuple(part_of[:MOST_WHOLES]), tuple(contains), tuple(copies), _covered(picture.patches, contains),
         tuple(sharing[:MOST_SHARING]),
     )  # fmt: skip
 
