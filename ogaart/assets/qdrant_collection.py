@@ -20,7 +20,7 @@ from ogaart.pipeline.unchanged.stage_inputs import CollectionInputs, points_are_
 from ogaart.resources.embedding.registry import VectorSpace
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.collection import Collection
-from ogaart.resources.index.payload import payload, payload_hash
+from ogaart.resources.index.payload import payload_hash, payloads
 from ogaart.resources.index.unproven_points import UnprovenPoints
 from ogaart.resources.platform import Platform
 from ogaart.resources.storage.rows import EntryRow
@@ -149,4 +149,5 @@ def _payloads(step: Step, space: str) -> dict[int, dict[str, Any]]:
     images = tables.read(IMAGES, step.partition)
     eligible = [row for row in images if row["image_id"] in embedded and row["slug"] in entries]
     step.counts[RowState.PENDING] = len(images) - len(eligible)
-    return {row["image_id"]: payload(row, entries[row["slug"]], names.get(row["image_id"], ())) for row in eligible}
+    found = payloads([(row, entries[row["slug"]], names.get(row["image_id"], ())) for row in eligible])
+    return {row["image_id"]: content for row, content in zip(eligible, found, strict=True)}

@@ -12,17 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import groupby
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.colours import COLOUR_NAMES, colour_names
+from ogaart.likeness.colours import main_colours_of
 from ogaart.words.positions import Positions, position_rows
-from ogaart.words.tokens import spellings, stems, terms
+from ogaart.words.tokens import Reading, read, stems
 
 VERSION = 3
 """Of the tables below; a publication of another version is indexed again when it is opened."""
@@ -204,14 +202,16 @@ def _index_entries(
         authors = " ".join(filter(None, [author, *json.loads(collaborators or "[]")]))
         each_tag = json.loads(tags or "[]")
         named = " \n ".join(each_tag)
-        texts = ((title or "", TITLE), (named, TAGS), (authors, AUTHOR), (description or "", DESCRIPTION))
+        readings = [read(text) for text in (title or "", named, authors, description or "")]
         weighed: dict[str, float] = {}
-        for text, weight in texts:
-            for term, count in Counter(terms(text)).items():
+        for reading, weight in zip(readings, (TITLE, TAGS, AUTHOR, DESCRIPTION), strict=True):
+            for term, count in Counter(reading.terms).items():
                 weighed[term] = weighed.get(term, 0.0) + weight * (1.0 + 0.2 * min(count - 1, 3))
         indexed.postings.add(number, weighed)
-        indexed.positions.add(number, (title or "", *each_tag, authors, description or ""))
-        vocabulary.update({*spellings(title or ""), *spellings(named), *spellings(authors)})
+        of_title, of_tags, of_authors, of_description = readings
+        stemmed = (of_title.stems, *(read(tag).stems for tag in each_tag), of_authors.stems, of_description.stems)
+        indexed.positions.add_stems(number, stemmed)
+        vocabulary.update({*of_title.spelled, *of_tags.spelled, *of_authors.spelled})
         columns.posted.append(_seconds(posted_at))
         columns.favourites.append(max(0, int(favourites or 0)))
     return numbers
@@ -238,11 +238,14 @@ def _index_images(
         """,  # noqa: S608
         (chosen,),
     )
+    colours = _ColourBits(columns.colours)
     for slug, some in groupby(rows, key=lambda row: row[0]):
         if slug not in numbers:
             continue
         seen: set[str] = set()
-        named = sorted(((_names(row[9]), row) for row in some), key=lambda one: (_natural(one[0]), one[1][1]))
+        of_entry = list(some)
+        listed = zip(_json_of(row[9] for row in of_entry), of_entry, strict=True)
+        named = sorted(((_names(pairs), row) for pairs, row in listed), key=lambda one: (_natural(one[0]), one[1][1]))
         for names, row in named:
             _, image_id, digest, width, height, alpha, art, palette, shares, _ = row
             number = len(columns.ids)
@@ -252,35 +255,73 @@ def _index_images(
             columns.heights.append(height)
             columns.alpha.append(bool(alpha))
             columns.pixel_art.append(bool(art))
-            columns.colours.append(_colour_bits(palette, shares))
             columns.pixels.append(pixels.setdefault(bytes(digest), len(pixels)))
-            indexed.postings.add(number, _weigh_names(names))
-            indexed.positions.add(number, ("/".join(pair) for pair in names))
-            seen.update(word for shown, member in names for word in spellings(_own(shown, member)))
+            colours.add(palette, shares)
+            read = [_ReadName.of(*pair) for pair in names]
+            indexed.postings.add(number, _weigh_names(read))
+            indexed.positions.add_stems(number, [one.stems for one in read])
+            for one in read:
+                seen.update(one.own.spelled)
         vocabulary.update(seen)
+    colours.finish()
 
 
-def _weigh_names(names: Iterable[tuple[str, str]]) -> dict[str, float]:
+class _ReadName(NamedTuple):
+    """What a picture's name consists of: of its file or archive and, in an archive, its path there.
+
+    Attributes:
+        own: of the picture file's own name, without folders and ending.
+        terms: of all of it.
+        stems: of all of it, in order.
+    """
+
+    own: Reading
+    terms: Sequence[str]
+    stems: Sequence[str]
+
+    @classmethod
+    def of(cls, shown: str, member: str) -> "_ReadName":
+        # Piece by piece, as a picture shares all but its own name with others; no word reaches over two pieces.
+        folder, own, ending = map(read, _pieces(member or shown))
+        pieces = (read(shown), folder, own, ending) if member else (folder, own, ending)
+        return cls(
+            own, [one for piece in pieces for one in piece.terms], [one for piece in pieces for one in piece.stems]
+        )
+
+
+def _weigh_names(names: Iterable[_ReadName]) -> dict[str, float]:
     weighed: dict[str, float] = {}
-    for shown, member in names:
-        own = terms(_own(shown, member))
+    for name in names:
+        own = name.own.terms
         weight = OWN_NAME / (0.7 + 0.3 * max(len(own), 1) / _USUAL_NAME)
         for term in own:
             weighed[term] = max(weighed.get(term, 0.0), weight)
-        for term in terms(f"{shown} {member}"):
+        for term in name.terms:
             weighed.setdefault(term, PATH)
     return weighed
 
 
-@lru_cache(maxsize=1 << 12)
-def _own(shown: str, member: str) -> str:
-    """The picture file's own name, without folders and ending."""
-    return PurePosixPath((member or shown).replace("\\", "/")).stem
+def _pieces(path: str) -> tuple[str, str, str]:
+    """A path divided into folder, the file's own name and its ending, as ``PurePosixPath.stem`` has it."""
+    whole = path.replace("\\", "/")
+    while whole.endswith(("/", "/.")):
+        whole = whole[:-1]
+    start = whole.rfind("/") + 1
+    name = whole[start:]
+    dot = name.rfind(".")
+    end = start + (dot if 0 < dot < len(name) - 1 else len(name) if name != "." else 0)
+    return path[:start], path[start:end], path[end:]
 
 
-def _names(packed: str) -> list[tuple[str, str]]:
+def _names(pairs: Iterable[tuple[str | None, str | None]]) -> list[tuple[str, str]]:
     """Shown name and member path of each place, each pair once."""
-    return sorted({(shown or "", member or "") for shown, member in json.loads(packed)})
+    return sorted({(shown or "", member or "") for shown, member in pairs})
+
+
+def _json_of(texts: Iterable[str | None]) -> list[Any]:
+    """What several texts of JSON hold, read at once; an empty list for each that is missing."""
+    found: list[Any] = json.loads(f"[{','.join(text or '[]' for text in texts)}]")
+    return found
 
 
 def _natural(names: Iterable[tuple[str, str]]) -> tuple[tuple[int, int, str], ...]:
@@ -290,9 +331,33 @@ def _natural(names: Iterable[tuple[str, str]]) -> tuple[tuple[int, int, str], ..
     return tuple((1, int(part[:18]), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts)
 
 
-def _colour_bits(palette: str | None, shares: str | None) -> int:
-    found = colour_names(json.loads(palette or "[]"), json.loads(shares or "[]"))
-    return sum(1 << COLOUR_NAMES.index(name) for name in found)
+class _ColourBits:
+    """Which colours are the main ones of each image, a bit each; computed for many images at once.
+
+    Args:
+        bits: where they are added, in the images' order.
+    """
+
+    def __init__(self, bits: "array[int]") -> None:
+        self._bits = bits
+        self._palettes: list[str | None] = []
+        self._shares: list[str | None] = []
+
+    def add(self, palette: str | None, shares: str | None) -> None:
+        """Note the palette of the next image, as words.sqlite has it."""
+        self._palettes.append(palette)
+        self._shares.append(shares)
+        if len(self._palettes) == _BATCH:
+            self.finish()
+
+    def finish(self) -> None:
+        """Add the bits of all images that were noted."""
+        palettes, shares = _json_of(self._palettes), _json_of(self._shares)
+        found = main_colours_of(palettes, shares)
+        bits = np.where(found >= 0, 1 << np.maximum(found, 0), 0).sum(axis=1)
+        self._bits.extend(bits.tolist())
+        self._palettes.clear()
+        self._shares.clear()
 
 
 def _seconds(stamp: Any) -> int:

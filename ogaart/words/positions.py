@@ -27,9 +27,13 @@ class Positions:
 
     def add(self, number: int, parts: Iterable[str]) -> None:
         """Note the words of a text's parts, such as its title and each tag; no phrase reaches over two parts."""
+        self.add_stems(number, map(word_stems, parts))
+
+    def add_stems(self, number: int, parts: Iterable[Sequence[str]]) -> None:
+        """The same of the stems of each part's words."""
         place = 0
         for part in parts:
-            for one in word_stems(part):
+            for one in part:
                 if place > LAST_PLACE:
                     return
                 self.numbers[one].append(number)

@@ -3,7 +3,7 @@
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -63,28 +63,40 @@ def stem(word: str) -> str:
     return str(stemmer.stemWord(word))
 
 
+class Reading(NamedTuple):
+    """What a text consists of, in order.
+
+    Attributes:
+        words: its words, folded: what a phrase is compared with; CJK text as pairs of characters.
+        stems: their stems.
+        terms: all terms by which it is found: the stems, joined forms, and single CJK characters.
+        spelled: the words as a visitor would type them, folded: letters only, three at least.
+    """
+
+    words: Sequence[str]
+    stems: Sequence[str]
+    terms: Sequence[str]
+    spelled: Sequence[str]
+
+
+def read(text: str) -> Reading:
+    """What a text consists of; names are remembered, as they come again."""
+    return _read_name(text) if len(text) <= _NAME else _read(text)
+
+
 def words(text: str) -> list[str]:
     """The words of a text, folded and in order: what a phrase is compared with; CJK text as pairs of characters."""
-    return [word for run in _runs(text) for word in run.words]
+    return list(read(text).words)
 
 
 def word_stems(text: str) -> list[str]:
     """The stems of the words of a text, in order."""
-    return [one for run in _runs(text) for one in run.stems]
+    return list(read(text).stems)
 
 
 def terms(text: str) -> list[str]:
     """All terms by which a text is found: stems of its words, joined forms, and single CJK characters."""
-    found: list[str] = []
-    for run in _runs(text):
-        found += run.stems
-        found += run.joined
-    return found
-
-
-def spellings(text: str) -> Iterator[str]:
-    """The words of a text as a visitor would type them, folded: letters only, three at least."""
-    return (word for run in _runs(text) for word in run.spelled)
+    return list(read(text).terms)
 
 
 def stems(some: Iterable[str]) -> list[str]:
@@ -116,19 +128,21 @@ class _Run(NamedTuple):
     spelled: tuple[str, ...]
 
 
-def _runs(text: str) -> Sequence[_Run]:
-    return _runs_of_name(text) if len(text) <= _NAME else _divided(text)
-
-
-@lru_cache(maxsize=1 << 12)
-def _runs_of_name(text: str) -> Sequence[_Run]:
-    """``_runs`` of a short text: terms, spellings and places of names are needed one after the other."""
-    return _divided(text)
-
-
-def _divided(text: str) -> Sequence[_Run]:
+def _read(text: str) -> Reading:
     found = _RUN.findall(_bare(_APOSTROPHE.sub("", text)))
-    return [_known_run(run) if len(run) <= LONGEST else _run(run) for run in found]
+    runs = [_known_run(run) if len(run) <= LONGEST else _run(run) for run in found]
+    if len(runs) == 1:
+        [(words, stems, joined, spelled)] = runs
+        return Reading(words, stems, stems + joined, spelled)
+    return Reading(
+        [word for run in runs for word in run.words],
+        [one for run in runs for one in run.stems],
+        [term for run in runs for some in (run.stems, run.joined) for term in some],
+        [word for run in runs for word in run.spelled],
+    )
+
+
+_read_name = lru_cache(maxsize=1 << 12)(_read)
 
 
 def _run(text: str) -> _Run:

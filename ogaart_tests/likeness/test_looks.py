@@ -1,5 +1,6 @@
 """Features, colour names, thumbnails, preparation and the signature that finds a picture again."""
 
+import colorsys
 import io
 import time
 from dataclasses import fields
@@ -70,12 +71,48 @@ def test_colours_are_counted_alike_whatever_the_size() -> None:
 )  # fmt: skip
 def test_colour_names(rgb: int, name: str) -> None:
     assert name in colours.COLOUR_NAMES
-    assert colours.colour_name(rgb) == name
+    assert colours.colour_names([rgb], [1.0]) == [name]
 
 
 def test_colour_names_of_a_palette() -> None:
     assert colours.colour_names([0x20A030, 0x000000, 0x30B040, 0xFFFFFF], [0.4, 0.3, 0.28, 0.02]) == ["green", "black"]
     assert colours.colour_names([], []) == []
+
+
+def test_colours_are_turned_into_hues_as_the_standard_library_does() -> None:
+    channels = np.random.default_rng(2).choice([0, 1, 40, 41, 128, 254, 255], (5_000, 3)) / 255
+
+    found = np.stack(colours._hsv(*channels.T), axis=1)
+
+    assert found.tolist() == [list(colorsys.rgb_to_hsv(*one)) for one in channels.tolist()]
+
+
+def test_many_palettes_are_named_as_each_alone() -> None:
+    chance = np.random.default_rng(3)
+    few = [0x000000, 0xFFFFFF, 0x808080, 0xE01010, 0xC01010, 0x20A030]
+    palettes = [chance.choice(few, size).tolist() for size in chance.integers(0, 9, 500)]
+    shares = [chance.choice([0.0, 0.02, 0.04, 0.08, 0.3], len(palette)).tolist() for palette in palettes]
+
+    found = colours.main_colours_of(palettes, shares)
+
+    named = [colours.names_of(row) for row in found.tolist()]
+    assert named == [main_colours_of_one(*one) for one in zip(palettes, shares, strict=True)]
+    assert {len(names) for names in named} == {0, 1, 2, 3, 4}
+
+
+def main_colours_of_one(palette: list[int], shares: list[float]) -> list[str]:
+    """The definition, colour by colour."""
+    totals: dict[str, float] = {}
+    for rgb, share in zip(palette, shares, strict=True):
+        [name] = colours.colour_names([rgb], [1.0])
+        totals[name] = totals.get(name, 0.0) + share
+    ordered = sorted(totals, key=lambda name: (-totals[name], colours.COLOUR_NAMES.index(name)))
+    return [name for name in ordered if totals[name] >= colours.MIN_SHARE] or ordered[:1]
+
+
+def test_colours_without_shares_are_refused() -> None:
+    with pytest.raises(ValueError, match="shares"):
+        colours.colour_names([1, 2], [1.0])
 
 
 def test_palettes_agree_where_one_is_in_the_other() -> None:

@@ -149,7 +149,7 @@ class CatalogBuild:
         return np.sort(np.asarray(found, np.int64))
 
     def eligible(self, *, changed: bool = False) -> Iterator[Eligible]:
-        """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored.
+        """What the collection must hold, entry by entry, as a stream: entry ok, image present, vector stored.
 
         Args:
             changed: without those that ``unchanged`` returns.

@@ -1,7 +1,7 @@
 """Which pictures a generation publishes: the choice among the rows of a cut, as temporary tables; its outcome."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import duckdb
 import numpy as np
@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.resources.catalog.generations import Generation
-from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payload
+from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payloads
 from ogaart.resources.index.recall import Pictures
 from ogaart.resources.index.reconciliation import NOT_TOLD, Eligible
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.storage.rows import EntryRow, ImageRow
 from ogaart.resources.storage.sql import literal
 
 LIVE = "e.status = 'ok' AND len(coalesce(e.licences, [])) > 0 AND coalesce(trim(e.author), '') <> ''"
@@ -83,13 +84,14 @@ def choose_pictures(
 
 
 def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> Iterator[Eligible]:
-    """What the collection must hold, by rising id, as a stream: entry ok, image present, vector stored.
+    """What the collection must hold, entry by entry, as a stream: entry ok, image present, vector stored.
 
     Args:
         con: connection with everything of ``choose_pictures``.
         changed: without those of the table ``unchanged``.
     """
     chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
+    entries = _Entries(con)
     reader = con.sql(
         f"""
         WITH named AS (
@@ -99,22 +101,38 @@ def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> I
                 SELECT slug, partition, fid, any_value(shown_name) AS shown_name
                 FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
             GROUP BY image_id)
-        SELECT {_struct("i", ("image_id", *OF_IMAGE))} AS image, {_struct("e", OF_ENTRY)} AS entry,
-            n.shown, n.paths, l.hashes
-        FROM won_images AS i SEMI JOIN {chosen} USING (image_id) JOIN won_entries AS e USING (slug)
+        SELECT i.slug, i.image_id, {", ".join(f"i.{name}" for name in OF_IMAGE)}, n.shown, n.paths, l.hashes
+        FROM won_images AS i SEMI JOIN {chosen} USING (image_id) SEMI JOIN won_entries USING (slug)
         LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
-        ORDER BY i.image_id
+        ORDER BY i.slug, i.image_id
         """  # noqa: S608
     ).to_arrow_reader(_BATCH)
     for batch in reader:
-        for row in batch.to_pylist():
-            image, entry = row["image"], row["entry"]
-            found = payload(image, entry, [*(row["shown"] or ()), *(row["paths"] or ())])
-            yield Eligible(image["image_id"], image["pixel_sha256"], found, frozenset(row["hashes"] or ()))
+        rows = batch.to_pylist()
+        found = payloads(
+            [
+                (cast("ImageRow", row), entries[row["slug"]], [*(row["shown"] or ()), *(row["paths"] or ())])
+                for row in rows
+            ]
+        )
+        for row, content in zip(rows, found, strict=True):
+            yield Eligible(row["image_id"], row["pixel_sha256"], content, frozenset(row["hashes"] or ()))
 
 
-def _struct(alias: str, columns: Sequence[str]) -> str:
-    return "{" + ", ".join(f"'{name}': {alias}.{name}" for name in columns) + "}"
+class _Entries:
+    """The rows of entries that a generation may publish, as Arrow has them: one at a time is made Python's."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        query = f"SELECT {', '.join(OF_ENTRY)} FROM won_entries AS e WHERE {LIVE}"  # noqa: S608
+        self._rows = con.sql(query).to_arrow_table().combine_chunks()
+        self._numbers = {slug: number for number, slug in enumerate(self._rows["slug"].to_pylist())}
+        self._last: EntryRow = {"slug": ""}
+
+    def __getitem__(self, slug: str) -> EntryRow:
+        if self._last["slug"] != slug:
+            [row] = self._rows.slice(self._numbers[slug], 1).to_pylist()
+            self._last = cast("EntryRow", row)
+        return self._last
 
 
 def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:

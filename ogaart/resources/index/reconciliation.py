@@ -6,6 +6,7 @@ the rows are replaced, and points that should be there and are not are named.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.resources.index.base import Point, VectorIndex
-from ogaart.resources.index.payload import payload_hash
+from ogaart.resources.index.payload import are_same, payload_hash
 from ogaart.resources.storage.vectors import Vectors
 
 NOT_TOLD = ""
@@ -39,9 +40,21 @@ class Eligible:
     payload: Mapping[str, Any]
     ledger: frozenset[str]
 
+    @cached_property
+    def payload_hash(self) -> str:
+        """The hash of its payload."""
+        return payload_hash(self.payload)
+
     def is_told(self) -> bool:
         """Whether the rows of the ledger promise this very payload, and no other."""
-        return self.ledger - {NOT_TOLD} == {payload_hash(self.payload)}
+        return self.ledger - {NOT_TOLD} == {self.payload_hash}
+
+    def is_proven(self) -> bool:
+        """Whether they prove that the point has it: two that differ prove nothing.
+
+        The later writer's payload is there, and which that was is not recorded.
+        """
+        return self.ledger == {self.payload_hash}
 
 
 @dataclass(frozen=True)
@@ -106,15 +119,8 @@ def reconcile(
             places = np.minimum(np.searchsorted(held, ids), len(held) - 1)
             there = held[places] == ids
             stays[places[there]] = True
-        # A single ledger row with this very hash proves the payload; two that differ prove nothing: the later
-        # writer's payload is there, and which that was is not recorded.
         changed = _without_right(
-            index,
-            [
-                row
-                for row, known in zip(batch, there, strict=True)
-                if known and row.ledger != {payload_hash(row.payload)}
-            ],
+            index, [row for row, known in zip(batch, there, strict=True) if known and not row.is_proven()]
         )
         if changed:
             _note_untold(changed, note)
@@ -169,9 +175,10 @@ def doubt(eligible: Iterable[Eligible]) -> Iterator[Eligible]:
 
 def _without_right(index: VectorIndex, rows: Sequence[Eligible]) -> list[Eligible]:
     """Without those that have their payload: where the ledger tells it and does not prove it, points are looked at."""
-    points = index.retrieve([row.image_id for row in rows if row.is_told()])
-    found = {point.id: payload_hash(point.payload) for point in points}
-    return [row for row in rows if found.get(row.image_id) != payload_hash(row.payload)]
+    told = {row.image_id: row for row in rows if row.is_told()}
+    points = index.retrieve(list(told))
+    right = {point.id for point in points if are_same(point.payload, told[point.id].payload)}
+    return [row for row in rows if row.image_id not in right]
 
 
 def _note_untold(rows: Sequence[Eligible], note: Callable[[Sequence[int]], None]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.colours import COLOUR_NAMES
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, Ids, Is, NoneOf, NotIds, Range
-from ogaart.resources.index.payload import payload
+from ogaart.resources.index.payload import payloads
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 from ogaart.resources.storage.table_types import Column, Table
 from ogaart.sites.licences import uses
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 Counts = tuple[tuple[str, int], ...]
 _NAMES = ("ids", "entries", "widths", "heights", "alpha", "pixel_art", "colours", "pixels", "posted", "favourites")
+_BATCH = 2_000  # images whose payloads are made at once
 
 
 @dataclass(frozen=True)
@@ -194,12 +195,19 @@ class ImageColumns:
         """Each image's value of a key that has no array of its own, from the stored rows: read once, when needed."""
         if key not in self._others:
             values: list[Any] = [None] * len(self.ids)
-            entries = {row["slug"]: _as_stored(ENTRIES, row) for row in self._stored_rows("SELECT * FROM entries")}
-            for row in self._stored_rows("SELECT * FROM images"):
-                [place] = self.rows([row["image_id"]])
-                if place >= 0:
-                    image, entry = _as_stored(IMAGES, row), entries[row["slug"]]
-                    values[place] = payload(cast("ImageRow", image), cast("EntryRow", entry), ())[key]
+            entries = {
+                row["slug"]: cast("EntryRow", _as_stored(ENTRIES, row))
+                for row in self._stored_rows("SELECT * FROM entries")
+            }
+            rows = self._stored_rows("SELECT * FROM images")
+            for start in range(0, len(rows), _BATCH):
+                some = rows[start : start + _BATCH]
+                found = payloads(
+                    [(cast("ImageRow", _as_stored(IMAGES, row)), entries[row["slug"]], ()) for row in some]
+                )
+                for place, content in zip(self.rows([row["image_id"] for row in some]), found, strict=True):
+                    if place >= 0:
+                        values[place] = content[key]
             self._others[key] = values
         return self._others[key]
 

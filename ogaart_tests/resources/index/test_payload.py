@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import cast
 
+import pytest
+
 from ogaart.reference.tables import tables_markdown
 from ogaart.resources.catalog.tables import PUBLIC
-from ogaart.resources.index.payload import PAYLOAD_KEYS, payload, payload_hash
+from ogaart.resources.index.payload import PAYLOAD_KEYS, are_same, payload, payload_hash, payloads
 from ogaart.resources.storage.rows import EntryRow, ImageRow
 from ogaart.resources.storage.schema import ENTRIES, IMAGES
 
@@ -74,3 +76,56 @@ def test_the_reference_names_every_table_and_column() -> None:
             assert f"| {column.name} | " in page
     assert "FROM lineage(of_image)" in page
     assert "| entry_status | ok, withheld, deleted, private, renamed, not_art, failed |" in page
+
+
+def test_payloads_of_many_images_are_those_of_each_alone() -> None:
+    other: EntryRow = {
+        **ENTRY,
+        "slug": "elm",
+        "title": None,
+        "collaborators": ["Ben"],
+        "tags": None,
+        "fetched_at": None,
+    }
+    grey: ImageRow = {**IMAGE, "palette": None, "palette_shares": None, "width": None, "height": 0, "colours": None}
+    rows: list[tuple[ImageRow, EntryRow, list[str | None]]] = [
+        (IMAGE, ENTRY, ["b.png", None, "a.png"]),
+        (grey, ENTRY, []),
+        (grey, other, ["", "äöü \ud83c.png"]),
+        (IMAGE, other, ["elm.png"]),
+        (IMAGE, {**ENTRY, "description": "of another row"}, []),
+    ]
+
+    assert payloads(rows) == [payload(*row) for row in rows]
+    assert payloads([]) == []
+
+
+def test_a_picture_with_too_few_shares_is_refused() -> None:
+    rows: list[tuple[ImageRow, EntryRow, list[str | None]]] = [
+        ({**IMAGE, "palette_shares": []}, ENTRY, []),
+        ({**IMAGE, "palette_shares": [0.5, 0.5]}, ENTRY, []),
+    ]
+    with pytest.raises(ValueError, match="shares"):
+        payloads(rows)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {}, {"fetched_at": 1}, {"width": 30.0}, {"width": 31}, {"has_alpha": 0}, {"has_alpha": True}, {"aspect": 1},
+        {"author": ["Ann"]}, {"tags": ["tree", "tree"]}, {"tags": []}, {"uses": None}, {"another": "key"},
+    ],
+)  # fmt: skip
+def test_payloads_are_the_same_where_their_hashes_are(changed: dict[str, object]) -> None:
+    wanted = payload(IMAGE, ENTRY, ["oak.png"])
+    stored = {**wanted, **changed}
+
+    assert are_same(stored, wanted) == (payload_hash(stored) == payload_hash(wanted))
+
+
+@pytest.mark.parametrize("key", PAYLOAD_KEYS)
+def test_a_payload_that_lacks_a_key_is_another(key: str) -> None:
+    wanted = payload(IMAGE, ENTRY, ["oak.png"])
+    stored = {name: value for name, value in wanted.items() if name != key}
+
+    assert are_same(stored, wanted) == (payload_hash(stored) == payload_hash(wanted)) == (key == "fetched_at")
