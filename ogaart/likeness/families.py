@@ -28,6 +28,7 @@ _NEXT = 8  # neighbours in each order that are compared
 _COARSE = 8
 _CLEAR = 6.0  # of 255: a gradient of noise
 _SHARE = 0.05  # squared difference of coarse miniatures, as a share of the stronger, above which no pair is near
+_FLAT = 24.0  # of 255: luminances of one ground are no further apart
 _BATCH = 2048
 
 
@@ -143,18 +144,22 @@ def describe(signatures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _describe(batch: NDArray[np.uint8]) -> tuple[NDArray[np.generic], ...]:
     count, step = len(batch), SIDE // _COARSE
-    pixels = batch.astype(np.float32)
-    coarse = pixels.reshape(count, _COARSE, step, _COARSE, step, 4).mean(axis=(2, 4))
+    # In whole numbers, which float32 has exactly: whatever the order of the sum, the mean is the same.
+    rows = batch.reshape(count, _COARSE, step, SIDE * 4).sum(axis=2, dtype=np.uint16)
+    sums = rows.reshape(count, _COARSE, _COARSE, step, 4).sum(axis=3, dtype=np.uint16)
+    coarse = sums.astype(np.float32) / np.float32(step * step)
     grey = _grey(coarse)
     across = _bits(grey[:, :, 1:] - grey[:, :, :-1])
     down = _bits(grey[:, 1:] - grey[:, :-1])
-    alpha = batch[..., 3]
+    alpha = np.ascontiguousarray(batch[..., 3])
+    outline = np.zeros(count, np.uint64)
     edges = np.abs(np.diff(alpha.astype(np.int16), axis=2)).sum(axis=(1, 2))
-    digests = (hashlib.blake2b(plane.tobytes(), digest_size=8).digest() for plane in alpha)
-    hashes = np.array([int.from_bytes(digest, "big") for digest in digests], np.uint64)
-    outline = np.where(edges > 24 * 255, hashes, np.uint64(0))
-    spread = np.ptp(_grey(pixels).reshape(count, -1), axis=1)
-    return coarse.reshape(count, -1).astype(np.uint8), across, down, outline, spread < 24
+    for n in np.flatnonzero(edges > 24 * 255).tolist():
+        outline[n] = int.from_bytes(hashlib.blake2b(alpha[n].tobytes(), digest_size=8).digest(), "big")
+    # Means are never further apart than what they are of: most pictures are known not to be flat by these.
+    flat = np.ptp(grey.reshape(count, -1), axis=1) < _FLAT + 1
+    flat[flat] = np.ptp(_grey(batch[flat].astype(np.float32)).reshape(-1, SIDE * SIDE), axis=1) < _FLAT
+    return coarse.reshape(count, -1).astype(np.uint8), across, down, outline, flat
 
 
 def _grey(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

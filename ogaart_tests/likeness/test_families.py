@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.sheets import art
-from ogaart.likeness.families import Kin, KinKind, families, find_kin
+from ogaart.likeness.families import Kin, KinKind, describe, families, find_kin
 from ogaart.likeness.frames import animations, counts_things, numbered
 from ogaart.likeness.signatures import signature
 
@@ -152,3 +152,21 @@ def test_other_numbers_count_frames() -> None:
 
     assert [found.frames for found in animations(names, np.full((3, 2), 32), signatures)] == [(0, 1)]
     assert not counts_things("discard/cardinal_fly1.png")
+
+
+def test_what_is_known_of_many_miniatures_is_what_is_known_of_each() -> None:
+    chance = np.random.default_rng(5)
+    noise = chance.integers(0, 256, (40, 32, 32, 4), np.uint8)
+    grounds = chance.integers(0, 230, (60, 1, 1, 4)) + chance.integers(0, 26, (60, 32, 32, 4))
+    halves = np.full((20, 32, 32, 4), 100)
+    halves[:, :, 16:, :3] += np.r_[14:24, 25:35][:, None, None, None]  # nearly or just as far apart as what is not flat
+    miniatures = np.concatenate([noise, grounds, halves, np.zeros((2, 32, 32, 4))]).astype(np.uint8)
+
+    found = describe(miniatures)
+
+    assert np.array_equal(found, np.concatenate([describe(one[None]) for one in miniatures]))
+    means = miniatures.reshape(-1, 8, 4, 8, 4, 4).astype(np.float64).mean(axis=(2, 4))
+    assert np.array_equal(found[:, :256], means.reshape(-1, 256).astype(np.uint8))
+    grey = (miniatures[..., :3] + (255.0 - miniatures[..., 3:]) / 2) @ [0.3, 0.59, 0.11]
+    assert np.array_equal(found[:, -1] > 0, np.ptp(grey.reshape(-1, 1024), axis=1) < 24)
+    assert 10 < found[:, -1].sum() < 70

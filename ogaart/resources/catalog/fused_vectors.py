@@ -175,22 +175,22 @@ def _draft(folder: Path, source: FusedSource, ids: Ids, pixels: NDArray[Any]) ->
         ids: the pictures, rising.
         pixels: their pixel hashes.
     """
-    keys, projection = pixels.tolist(), source.projection
-    places_of, parts_of = (_held(store, set(keys)) for store in (source.subjects, source.parts))
-    on_ground = {
-        key for found in _some(source.subjects, places_of) for key, content in found.items() if content
-    }  # fmt: skip
-    second = np.array([key in on_ground for key in keys], np.bool_)
-    rows: dict[str, list[int]] = {}
-    of_subjects: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows.setdefault(key, []).append(row)
-    for row, key in enumerate(pixels[second].tolist(), len(ids)):
-        rows[key].append(row)
-        of_subjects.setdefault(key, []).append(row)
-    count = len(ids) + int(second.sum())
+    keys, projection, first = pixels.tolist(), source.projection, len(ids)
+    known, second = np.zeros(first, np.bool_), np.zeros(first, np.bool_)
+    for _, places, _ in source.subjects.by_segment(keys):
+        known[places] = True
+    for places, contents, at in _stored(source.subjects, keys):
+        second[places] = np.array(list(map(bool, contents)), np.bool_)[at]
+    row_of_subject = np.cumsum(second) - 1 + first
+    count = first + int(second.sum())
     with_vector = np.full(count, SUBJECT not in projection.places)
     with_parts, with_subject = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+
+    def both(places: NDArray[np.int64], at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All rows of some pictures, and which of what was read is theirs."""
+        twice = second[places]
+        return np.concatenate([places, row_of_subject[places[twice]]]), np.concatenate([at, at[twice]])
+
     path = temporary(folder / "fused")
     # Not through a map, whose pages would count as this process's memory.
     with path.open("w+b", buffering=0) as file:
@@ -198,44 +198,42 @@ def _draft(folder: Path, source: FusedSource, ids: Ids, pixels: NDArray[Any]) ->
         file.truncate(count * projection.dimension)
         writer = _Writer(file.fileno(), projection)
         if SUBJECT in projection.places:
-            for name in sorted({place.segment for place in source.vectors.locate(rows).values()}):
+            for name, places, rows in source.vectors.by_segment(keys):
                 with suppress(SegmentDamaged):
-                    scanned = source.vectors.segment(name)
-                    chosen = [n for n, key in enumerate(scanned.keys) if key in rows]
-                    at = [rows[scanned.keys[n]] for n in chosen]
-                    writer.write(at, {SUBJECT: scanned.vectors[chosen]}, with_vector)
+                    chosen, at = np.unique(rows, return_inverse=True)
+                    vectors = source.vectors.segment(name).vectors[chosen]
+                    writer.write({SUBJECT: vectors}, *both(places, at), with_vector)
         # The parts of subjects come after those of their pictures, in whose place they stay.
-        for found in _some(source.parts, parts_of):
-            raw = np.frombuffer(b"".join(found.values()), np.uint8).reshape(len(found), parts.RAW_BYTES)
-            writer.write([rows[key] for key in found], projection.prepared(raw), with_parts)
-        for found in _some(source.subjects, {key: places_of[key] for key in of_subjects}):
-            subjects = [subject for content in found.values() if (subject := Subject.from_bytes(content)) is not None]
+        for places, contents, at in _stored(source.parts, keys):
+            raw = np.frombuffer(b"".join(contents), np.uint8).reshape(len(contents), parts.RAW_BYTES)
+            writer.write(projection.prepared(raw), *both(places, at), with_parts)
+        on_ground = np.flatnonzero(second)
+        for places, contents, at in _stored(source.subjects, pixels[second].tolist()):
+            subjects = [subject for content in contents if (subject := Subject.from_bytes(content)) is not None]
             raw = np.stack([subject.parts for subject in subjects])
-            writer.write([of_subjects[key] for key in found], projection.prepared(raw), with_subject)
-        whole = (
-            with_vector
-            & with_parts
-            & np.array([key in places_of for key in keys] + [True] * int(second.sum()), np.bool_)
-        )
-        whole_subjects = (with_vector & with_subject)[len(ids) :]
-        whole[: len(ids)][second] &= whole_subjects
-        yield _Draft(file, projection.dimension, ids, whole[: len(ids)], with_parts[: len(ids)], ids[second],
-                     whole_subjects)  # fmt: skip
+            writer.write(projection.prepared(raw), row_of_subject[on_ground[places]], at, with_subject)
+        whole = with_vector & with_parts
+        whole_subjects = (with_vector & with_subject)[first:]
+        whole[:first] &= known
+        whole[:first][second] &= whole_subjects
+        yield _Draft(file, projection.dimension, ids, whole[:first], with_parts[:first], ids[second], whole_subjects)
 
 
-def _held(store: DerivedBytes, keys: set[str]) -> dict[str, str]:
-    """Which segment holds each key; keys that none holds are left out."""
-    return {key: place.segment for key, place in store.locate(keys).items()}
+def _stored(
+    store: DerivedBytes, keys: Sequence[str]
+) -> Iterator[tuple[NDArray[np.int64], list[bytes], NDArray[np.int64]]]:
+    """The contents of some keys, a segment at a time; those of a damaged segment, which the store notes, are left out.
 
-
-def _some(store: DerivedBytes, held: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
-    """The contents of some keys, a segment at a time; those of a damaged segment are left out."""
-    by_segment: dict[str, list[str]] = {}
-    for key, segment in held.items():
-        by_segment.setdefault(segment, []).append(key)
-    for segment in sorted(by_segment):
-        with suppress(SegmentDamaged):  # noted by the store
-            yield store.get(by_segment[segment])
+    Yields:
+        (N,) places in ``keys``, the contents that these have, each once, and (N,) which of them.
+    """
+    for name, places, rows in store.by_segment(keys):
+        try:
+            contents = store.segment(name).contents
+        except SegmentDamaged:
+            continue
+        chosen, at = np.unique(rows, return_inverse=True)
+        yield places, [contents[row] for row in chosen.tolist()], at
 
 
 class _Writer:
@@ -246,22 +244,37 @@ class _Writer:
         self._projection = projection
 
     def write(
-        self, rows: Sequence[Sequence[int]], values: Mapping[str, NDArray[np.float32]], written: NDArray[np.bool_]
+        self,
+        values: Mapping[str, NDArray[np.float32]],
+        rows: NDArray[np.int64],
+        of: NDArray[np.int64],
+        written: NDArray[np.bool_],
     ) -> None:
         """Write the blocks of some pictures.
 
         Args:
-            rows: of each picture.
             values: (N, D) float32 a block, as ``Block.project`` takes them.
+            rows: (R,) where they are written.
+            of: (R,) which of the values each row has.
             written: where to note of each row that it has them.
         """
-        projection = self._projection
-        for block in projection.blocks:
-            if block.name not in values:
-                continue
-            quantised = block.quantise(block.project(values[block.name]))
-            offset = projection.places[block.name].start
-            for content, at in zip(quantised, rows, strict=True):
-                for row in at:
-                    os.pwrite(self._file, content.tobytes(), offset + row * projection.dimension)
-        written[[row for at in rows for row in at]] = True
+        dimension = self._projection.dimension
+        for start, content in self._adjacent(values):
+            width, view = content.shape[1], memoryview(content.tobytes())
+            for row, n in zip(rows.tolist(), of.tolist(), strict=True):
+                os.pwrite(self._file, view[n * width : (n + 1) * width], start + row * dimension)
+        written[rows] = True
+
+    def _adjacent(self, values: Mapping[str, NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.int8]]]:
+        """Blocks as they are stored, those beside each other as one: where it begins in a row, and (N, d) int8."""
+        found: list[tuple[int, list[NDArray[np.int8]]]] = []
+        end = -1
+        for block in self._projection.blocks:
+            if block.name in values:
+                place = self._projection.places[block.name]
+                if place.start != end:
+                    found.append((place.start, []))
+                found[-1][1].append(block.quantise(block.project(values[block.name])))
+                end = place.stop
+        for start, contents in found:
+            yield start, np.concatenate(contents, axis=1)

@@ -4,7 +4,7 @@
 The miniatures lie in ``subjects/``, in parts that publications share; see ``array_parts``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,18 +61,19 @@ def write_subjects(
         there = np.isin(ids, images[~looked_at])
         sides = dict(zip(ids[there].tolist(), widths[there].tolist(), strict=True))
 
-    def subjects(some: NDArray[np.int64]) -> Iterator[tuple[int, Subject]]:
-        return _subjects(store, dict(zip(some.tolist(), pixels_of(con, some).tolist(), strict=True)))
+    def subjects(some: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], list[Subject]]]:
+        return _subjects(store, some, pixels_of(con, some).tolist())
 
-    for image_id, subject in subjects(images[looked_at]):
-        sides[image_id] = subject.side
+    for some, found in subjects(images[looked_at]):
+        sides.update(zip(some.tolist(), (subject.side for subject in found), strict=True))
     ids = np.array(sorted(sides), np.int64)
     np.save(folder / SUBJECT_IDS, ids)
     np.save(folder / SUBJECT_SIDES, np.array([sides[i] for i in ids.tolist()], np.int32))
 
     def stored(some: NDArray[np.int64]) -> Rows:
-        for image_id, subject in subjects(some):
-            yield np.array([image_id], np.int64), subject.signature[None]
+        for numbers, found in subjects(some):
+            if found:
+                yield numbers, np.stack([subject.signature for subject in found])
 
     write_array(folder / SUBJECTS, ids, SIGNATURE, shared / SUBJECTS if shared is not None else None, stored)
     return len(ids)
@@ -86,19 +87,17 @@ def _sides_of(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int32]] | Non
     return None
 
 
-def _subjects(store: DerivedBytes, pixels: Mapping[int, str]) -> Iterator[tuple[int, Subject]]:
-    """The subjects of images that have one, a segment at a time."""
-    images: dict[str, list[int]] = {}
-    for image_id, key in pixels.items():
-        images.setdefault(key, []).append(image_id)
-    by_segment: dict[str, list[str]] = {}
-    for key, place in store.locate(images).items():
-        by_segment.setdefault(place.segment, []).append(key)
-    for keys in by_segment.values():
+def _subjects(
+    store: DerivedBytes, ids: NDArray[np.int64], keys: Sequence[str]
+) -> Iterator[tuple[NDArray[np.int64], list[Subject]]]:
+    """The subjects of images that have one, a segment at a time: their ids, and what is kept of each."""
+    # In the order of their first pictures, so that the rows of a part are in the same order each time.
+    for name, places, rows in sorted(store.by_segment(keys), key=lambda one: int(one[1][0])):
         with suppress(SegmentDamaged):  # noted by the store
-            for key, content in store.get(keys).items():
-                if (subject := Subject.from_bytes(content)) is not None:
-                    yield from ((image_id, subject) for image_id in images[key])
+            contents = store.segment(name).contents
+            found = [(place, Subject.from_bytes(contents[row])) for place, row in zip(places, rows, strict=True)]
+            there = [(place, subject) for place, subject in found if subject is not None]
+            yield ids[[place for place, _ in there]], [subject for _, subject in there]
 
 
 class SubjectFiles:

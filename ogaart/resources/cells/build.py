@@ -96,11 +96,10 @@ def _new_pieces(folder: Path, source: CellSource, keys: Sequence[str]) -> Iterat
 
 def _stored(store: DerivedBytes, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """What is kept of pictures, a segment at a time; those that have not been looked at yet are left out."""
-    by_segment: dict[str, list[str]] = {}
-    for key, place in store.locate(keys).items():
-        by_segment.setdefault(place.segment, []).append(key)
-    for segment in sorted(by_segment):
-        yield from store.get(by_segment[segment]).items()
+    for name, places, rows in store.by_segment(keys):
+        contents = store.segment(name).contents
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            yield keys[place], contents[row]
 
 
 def _projected(key: str, found: NDArray[Any], projection: Projection) -> SheetVectors:

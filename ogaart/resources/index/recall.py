@@ -208,12 +208,9 @@ def _all_vectors(vectors: Vectors, published: AbstractSet[str]) -> Scored:
 
 
 def _some_vectors(vectors: Vectors, keys: Sequence[str]) -> Scored:
-    by_segment: dict[str, list[str]] = {}
-    for key, place in vectors.locate(keys).items():
-        by_segment.setdefault(place.segment, []).append(key)
-    for names in by_segment.values():
-        with suppress(SegmentDamaged, KeyError):  # noted by the store; the audit of vectors tells of it
-            yield names, vectors.get(names)
+    for name, places, rows in vectors.by_segment(keys):
+        with suppress(SegmentDamaged):  # noted by the store; the audit of vectors tells of it
+            yield [keys[place] for place in places.tolist()], vectors.segment(name).vectors[rows]
 
 
 def _merged(queries: NDArray[np.float32], scored: Scored, known: Sequence[Nearest]) -> list[Nearest]:

@@ -71,12 +71,10 @@ def build_patches(
 
 def _stored(store: DerivedBytes, keys: Sequence[str]) -> Found:
     """The stored patches of pictures, a segment at a time; those that have not been looked at yet are left out."""
-    by_segment: dict[str, list[str]] = {}
-    for key, place in store.locate(keys).items():
-        by_segment.setdefault(place.segment, []).append(key)
-    for segment in sorted(by_segment):
-        for key, content in store.get(by_segment[segment]).items():
-            yield key, unpacked(content) or no_patches()
+    for name, places, rows in store.by_segment(keys):
+        contents = store.segment(name).contents
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            yield keys[place], unpacked(contents[row]) or no_patches()
 
 
 def _new_runs(folder: Path, found: Found) -> Iterator[Run]:

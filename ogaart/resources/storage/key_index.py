@@ -75,23 +75,36 @@ class KeyIndex:
 
     def find(self, keys: Sequence[str]) -> dict[str, RowLocation]:
         """Where each key lies; keys that are not there are left out."""
-        if not len(self.key) or not keys:
-            return {}
-        digests = _digests(keys)
-        at = np.minimum(np.searchsorted(self.key, digests), len(self.key) - 1)
         names = list(self.sizes)
+        at = self._at(keys)
         return {
             keys[n]: RowLocation(names[self.segment[at[n]]], int(self.row[at[n]]), float(self.norm[at[n]]))
-            for n in np.flatnonzero(self.key[at] == digests).tolist()
+            for n in np.flatnonzero(at >= 0).tolist()
         }
+
+    def places(self, keys: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same as arrays.
+
+        Returns:
+            (N,) the place of each key's segment in ``sizes``, -1 where the key is not there; (N,) its row in it.
+        """
+        at = self._at(keys)
+        there = at >= 0
+        segment, row = np.full(len(keys), -1), np.zeros(len(keys), np.int64)
+        segment[there], row[there] = self.segment[at[there]], self.row[at[there]]
+        return segment, row
+
+    def _at(self, keys: Sequence[str]) -> NDArray[np.int64]:
+        """(N,) where each key is in ``key``, the first of equal ones; -1 where it is not."""
+        if not len(self.key) or not keys:
+            return np.full(len(keys), -1)
+        digests = _digests(keys)
+        at = np.minimum(np.searchsorted(self.key, digests), len(self.key) - 1)
+        return np.where(self.key[at] == digests, at, -1)
 
     def lacking(self, keys: Sequence[str]) -> list[str]:
         """The keys that are not there."""
-        if not len(self.key) or not keys:
-            return list(keys)
-        digests = _digests(keys)
-        at = np.minimum(np.searchsorted(self.key, digests), len(self.key) - 1)
-        return [keys[n] for n in np.flatnonzero(self.key[at] != digests).tolist()]
+        return [keys[n] for n in np.flatnonzero(self._at(keys) < 0).tolist()]
 
     def all_keys(self) -> set[str]:
         """Every key."""

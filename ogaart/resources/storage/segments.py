@@ -11,8 +11,10 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
@@ -101,6 +103,31 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         if self._index is not None:
             found |= {key: self._location(place) for key, place in self._index.find(older).items()}
         return found
+
+    def by_segment(self, keys: Sequence[str]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+        """Where rows lie, a segment at a time, in the order of their names; keys without one are left out.
+
+        Yields:
+            The name of a segment, (N,) the places in ``keys`` of those whose rows are in it, rising, and (N,) the rows.
+        """
+        self._refresh()
+        names: list[str] = []
+        segments, rows = np.full(len(keys), -1), np.zeros(len(keys), np.int64)
+        if self._index is not None:
+            names = list(self._index.sizes)
+            segments, rows = self._index.places(keys)
+        if self._locations:
+            number = {name: n for n, name in enumerate(names)}
+            for n, key in enumerate(keys):
+                if (place := self._locations.get(key)) is not None:
+                    segments[n], rows[n] = number.setdefault(place.segment, len(number)), place.row
+            names = list(number)
+        order = np.argsort(segments, kind="stable")
+        starts = np.searchsorted(segments[order], np.arange(len(names) + 1))
+        for name, n in sorted((name, n) for n, name in enumerate(names)):
+            chosen = order[starts[n] : starts[n + 1]]
+            if len(chosen):
+                yield name, chosen, rows[chosen]
 
     def names(self) -> list[str]:
         """All segments that are not known to be damaged, by name."""

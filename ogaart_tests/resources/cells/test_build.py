@@ -1,7 +1,8 @@
 """The cells of publications: only new sheets are read, pieces are shared and merged, other recipes are made again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,13 +76,13 @@ def test_only_new_sheets_are_read_and_all_of_them_are_there(root: Root, monkeypa
     root.build(images(KEYS[:6]))
     root.add(KEYS[6:7])
     read: list[str] = []
-    get = DerivedBytes.get
+    by_segment = DerivedBytes.by_segment
 
-    def noted(store: DerivedBytes, keys: Sequence[str]) -> dict[str, bytes]:
+    def noted(store: DerivedBytes, keys: Sequence[str]) -> Iterator[Any]:
         read.extend(keys)
-        return get(store, keys)
+        return by_segment(store, keys)
 
-    monkeypatch.setattr(DerivedBytes, "get", noted)
+    monkeypatch.setattr(DerivedBytes, "by_segment", noted)
 
     count = root.build(images(KEYS[:7]))
 

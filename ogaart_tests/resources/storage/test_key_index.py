@@ -135,3 +135,30 @@ def test_derived_bytes_have_one_too(tmp_path: Path, read: list[str]) -> None:
     assert (tmp_path / "parts-1" / FILE).exists()
     assert later.get(list(contents)[40:45]) == dict(list(contents.items())[40:45])
     assert later.keys() == contents.keys()
+
+
+def test_rows_are_found_a_segment_at_a_time_in_the_file_and_beside_it(tmp_path: Path, read: list[str]) -> None:
+    older, newer = some_keys(1500), some_keys(20, start=5000)
+    Vectors(tmp_path, SPACE).add(older, some_vectors(1500))
+    Vectors(tmp_path, SPACE).add(newer, some_vectors(20))  # too few to write the file again
+    store = Vectors(tmp_path, SPACE)
+    keys = [*newer[5:], *some_keys(3, start=9000), *older[::-7], newer[7], older[3], older[3]]
+
+    found = list(store.by_segment(keys))
+
+    assert [name for name, _, _ in found] == sorted(store.names())
+    assert all((np.diff(places) > 0).all() for _, places, _ in found)
+    located = store.locate(keys)
+    assert {(keys[n], name, row) for name, places, rows in found for n, row in zip(places, rows, strict=True)} == {
+        (key, place.segment, place.row) for key, place in located.items()
+    }
+    assert sum(len(places) for _, places, _ in found) == len(keys) - 3
+
+
+@pytest.mark.parametrize("held", [0, 3])
+def test_of_no_keys_there_are_no_rows(tmp_path: Path, held: int) -> None:
+    store = Vectors(tmp_path, SPACE)
+    store.add(some_keys(held), some_vectors(held))
+
+    assert list(store.by_segment([])) == []
+    assert list(store.by_segment(some_keys(2, start=9000))) == []
