@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.colours import main_colours_of
 from ogaart.words.positions import Positions, position_rows
-from ogaart.words.tokens import Reading, read, stems
+from ogaart.words.tokens import ReadText, read, stems
 
 VERSION = 3
 """Of the tables below; a publication of another version is indexed again when it is opened."""
@@ -275,7 +275,7 @@ class _ReadName(NamedTuple):
         stems: of all of it, in order.
     """
 
-    own: Reading
+    own: ReadText
     terms: Sequence[str]
     stems: Sequence[str]
 

@@ -63,7 +63,7 @@ def stem(word: str) -> str:
     return str(stemmer.stemWord(word))
 
 
-class Reading(NamedTuple):
+class ReadText(NamedTuple):
     """What a text consists of, in order.
 
     Attributes:
@@ -79,7 +79,7 @@ class Reading(NamedTuple):
     spelled: Sequence[str]
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ReadText:
     """What a text consists of; names are remembered, as they come again."""
     return _read_name(text) if len(text) <= _NAME else _read(text)
 
@@ -128,13 +128,13 @@ class _Run(NamedTuple):
     spelled: tuple[str, ...]
 
 
-def _read(text: str) -> Reading:
+def _read(text: str) -> ReadText:
     found = _RUN.findall(_bare(_APOSTROPHE.sub("", text)))
     runs = [_known_run(run) if len(run) <= LONGEST else _run(run) for run in found]
     if len(runs) == 1:
         [(words, stems, joined, spelled)] = runs
-        return Reading(words, stems, stems + joined, spelled)
-    return Reading(
+        return ReadText(words, stems, stems + joined, spelled)
+    return ReadText(
         [word for run in runs for word in run.words],
         [one for run in runs for one in run.stems],
         [term for run in runs for some in (run.stems, run.joined) for term in some],

@@ -332,5 +332,8 @@ def stored_signatures(con: duckdb.DuckDBPyConnection, cut: Cut, ids: NDArray[np.
             f" WHERE octet_length(signature) = {SIGNATURE.nbytes}"
         ).to_arrow_reader(_BATCH)
         for batch in reader:
-            content = b"".join(batch.column(1).to_pylist())
-            yield batch.column(0).to_numpy(), np.frombuffer(content, np.uint8).reshape(-1, *SIGNATURE.shape)
+            if len(batch):
+                found = batch.column(1).cast(pa.binary(SIGNATURE.nbytes))
+                size, start = len(found) * SIGNATURE.nbytes, found.offset * SIGNATURE.nbytes
+                content = np.frombuffer(found.buffers()[1], np.uint8, size, start)
+                yield batch.column(0).to_numpy(), content.reshape(-1, *SIGNATURE.shape)

@@ -221,7 +221,8 @@ def _merged(queries: NDArray[np.float32], scored: Scored, known: Sequence[Neares
         if not names:
             continue
         scores = queries @ rows.T
-        for n, row in enumerate(scores):
+        for n in np.flatnonzero((scores >= np.array(floors)[:, None]).any(axis=1)).tolist():
+            row = scores[n]
             count = min(_KEPT, len(row))
             top = np.argpartition(-row, count - 1)[:count]
             best[n].update({names[m]: float(row[m]) for m in top[row[top] >= floors[n]].tolist()})

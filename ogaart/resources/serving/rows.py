@@ -159,11 +159,12 @@ SELECT h.slug, h.licences, {", ".join(_moment(f"h.{name}", name) for name in _LI
 FROM licence_history AS h SEMI JOIN (FROM images WHERE indexed) AS i USING (slug) ORDER BY h.slug, h.first_read_at
 """  # noqa: S608
 _LISTS = {
-    column.served_name: pa.types.is_floating(column.type.value_type)
+    column.served_name: column.type.value_type
     for column in (*ENTRIES.served, *IMAGES.served)
     if pa.types.is_list(column.type)
 }
-"""Served columns that are lists, and whether of fractions, of which four digits are kept."""
+"""Served columns that are lists, with the type of their values; of fractions four digits are kept."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 ROWS: Mapping[str, str] = {
@@ -222,14 +223,13 @@ def update_rows(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, chose
 def copy_rows(con: duckdb.DuckDBPyConnection, store: sqlite3.Connection, table: str, query: str) -> None:
     """Write the rows of a query over the catalog to a table of words.sqlite."""
     numbers = _Numbers(store, *_NUMBERED[table]) if table in _NUMBERED else None
-    for rows in _batches(con, query):
+    for columns in _batches(con, query):
         if numbers is not None:
-            for row in rows:
-                numbers.replace(row)
-        marks = ", ".join("?" for _ in rows[0])
+            numbers.replace(columns)
+        marks = ", ".join("?" for _ in columns)
         store.executemany(
-            f"INSERT INTO {table}({', '.join(rows[0])}) VALUES ({marks})",  # noqa: S608
-            [tuple(_stored(key, value) for key, value in row.items()) for row in rows],
+            f"INSERT INTO {table}({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+            zip(*columns.values(), strict=True),
         )
     store.commit()
 
@@ -251,26 +251,37 @@ class _Numbers:
         self._known = {row[1:]: row[0] for row in store.execute(f"SELECT * FROM {table}")}  # noqa: S608
         self._last = max(self._known.values(), default=0)
 
-    def replace(self, row: dict[str, Any]) -> None:
-        """Put the number of a row's shared values in their place."""
-        values = tuple(row.pop(name) for name in self._values)
-        if values not in self._known:
-            self._last += 1
-            self._known[values] = self._last
-            self._store.execute(self._insert, (self._last, *values))
-        row[self._column] = self._known[values]
+    def replace(self, columns: dict[str, list[Any]]) -> None:
+        """Put the numbers of rows' shared values in the place of these columns."""
+        rows = list(zip(*(columns.pop(name) for name in self._values), strict=True))
+        for values in dict.fromkeys(rows):
+            if values not in self._known:
+                self._last += 1
+                self._known[values] = self._last
+                self._store.execute(self._insert, (self._last, *values))
+        columns[self._column] = [self._known[values] for values in rows]
 
 
-def _stored(key: str, value: Any) -> Any:
-    if key not in _LISTS:
-        return value
-    values = value or []
-    if _LISTS[key]:
-        values = [round(share, 4) for share in values]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[list[dict[str, Any]]]:
+def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, list[Any]]]:
+    """The columns of a query by name, as words.sqlite has them, some rows at a time."""
     for batch in con.sql(query).to_arrow_reader(_BATCH):
         if len(batch):
-            yield batch.to_pylist()
+            yield {
+                name: _json_lists(column.to_pylist(), _LISTS[name]) if name in _LISTS else column.to_pylist()
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            }
+
+
+def _json_lists(lists: Sequence[Sequence[Any] | None], kind: pa.DataType) -> list[str]:
+    """Each list as JSON; what is missing is an empty one.
+
+    Args:
+        lists: the lists.
+        kind: of what they hold.
+    """
+    values = [some or [] for some in lists]
+    if pa.types.is_string(kind):
+        return [_JSON.encode(some) for some in values]
+    if pa.types.is_floating(kind):
+        values = [[round(share, 4) for share in some] for some in values]
+    return [f"[{some}]" for some in _JSON.encode(values)[2:-2].split("],[")]  # at once: numbers have no brackets
