@@ -365,11 +365,10 @@ class EdgeIndex(VectorIndex):
     def _load(self, path: Path) -> edge.EdgeShard:
         way_out = "discard it (it is upserted again from the vectors) or publish again"
         try:
-            if self.read_only:
-                if takes_blocks_by_reading(path):
-                    require_room(path, hole_bytes(path), "opening a collection")
-                read_ahead(path, _LEFT_ON_DISK)  # the first query would wait for it
-            shard = edge.EdgeShard.load(str(path))
+            if self.read_only and takes_blocks_by_reading(path):
+                require_room(path, hole_bytes(path), "opening a collection")
+            with read_ahead(path, _LEFT_ON_DISK):
+                shard = edge.EdgeShard.load(str(path))
             _probe(shard, self.vector_name, self.dimension)
         except DiskFull:
             raise

@@ -1,6 +1,9 @@
 """What is read before an engine opens its files: all that they hold, and none of their holes."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from ogaart.resources.index.readahead import read_ahead
 
@@ -16,7 +19,8 @@ def test_what_a_file_holds_is_read_and_its_holes_are_not(tmp_path: Path) -> None
         file.write(b"y" * HELD)
         file.truncate(LENGTH)
 
-    read = read_ahead(tmp_path, frozenset())
+    with read_ahead(tmp_path, frozenset()) as read:
+        pass
 
     assert 2 * HELD <= read < LENGTH
 
@@ -27,5 +31,34 @@ def test_what_is_named_is_left_on_the_disk(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x" * 1000)
 
-    assert read_ahead(tmp_path, frozenset({"matrix.dat", "payload_storage"})) == 1000
-    assert read_ahead(tmp_path, frozenset()) == 3000
+    left_out = frozenset({"matrix.dat", "payload_storage"})
+    with read_ahead(tmp_path, left_out) as some, read_ahead(tmp_path, frozenset()) as everything:
+        assert (some, everything) == (1000, 3000)
+
+
+def test_what_is_read_is_kept_though_the_engine_tells_the_system_to_forget_it(tmp_path: Path) -> None:
+    path = tmp_path / "links.bin"
+    with path.open("wb", buffering=0) as file:
+        os.pwritev(file.fileno(), [os.urandom(HELD)], 0, os.RWF_DSYNC)  # what is not on the disk yet is never forgotten
+
+    with read_ahead(tmp_path, frozenset()):
+        forget(path)
+        kept = is_cached(path)
+    forget(path)
+
+    if is_cached(path):
+        pytest.skip("this file system, or another reader, keeps what it is told to forget")
+    assert kept
+
+
+def forget(path: Path) -> None:
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def is_cached(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            return os.preadv(file.fileno(), [bytearray(HELD)], 0, os.RWF_NOWAIT) == HELD
+        except BlockingIOError:
+            return False
