@@ -7,6 +7,7 @@ thousands of pages for each. What another mapping has as well is not forgotten.
 
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
@@ -49,8 +50,8 @@ def _keep(file: FileIO, chunk: memoryview, mapped: ExitStack) -> int:
     ranges = list(extents(file.fileno(), size))
     for start, end in ranges:
         total += _read(file, start, end, chunk)
-    if ranges:
-        with suppress(OSError):  # no mappings of this kind: an older system, another one, or a file system without
+    if ranges and sys.platform == "linux":
+        with suppress(OSError):  # no mappings of this kind: an older system, or a file system without
             kept = mapped.enter_context(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
             for start, end in ranges:
                 whole = start - start % mmap.PAGESIZE
