@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ogaart.core.durable_names import TEMPORARY, sync_file, temporary
@@ -70,6 +71,20 @@ def stored_files(paths: Iterable[Path]) -> Iterator[StoredFile]:
         except FileNotFoundError:
             continue
         yield StoredFile(path, status.st_size, status.st_mtime)
+
+
+def files_before(folder: Path, moment: float) -> Iterator[StoredFile]:
+    """Files below a folder that were last written before a moment (seconds since 1970), in no order.
+
+    The others, mostly nearly all of them, cost a look at their times.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)  # noqa: PTH118 - thousands of them, ten times as fast
+            with suppress(FileNotFoundError):
+                status = os.stat(path)  # noqa: PTH116
+                if status.st_mtime < moment:
+                    yield StoredFile(Path(path), status.st_size, status.st_mtime)
 
 
 def read_range(path: Path, offset: int, length: int, remedy: str = "") -> bytes:

@@ -21,7 +21,7 @@ from ogaart.resources.site.fetch_record import FORMAT_VERSION, FetchRecord, url_
 from ogaart.resources.state.database import StateDamaged, StateDatabase, upsert
 from ogaart.resources.state.layout import layout_problem
 from ogaart.resources.state.locks import exclusive
-from ogaart.resources.state.schema import FETCH_RECORDS, JOURNALS
+from ogaart.resources.state.schema import FETCH_RECORDS, JOURNALS, StrangersText
 from ogaart.resources.state.sqlite_files import sqlite_problem
 from ogaart.resources.storage.lock_names import fetch_lock, journal_lock
 from ogaart.resources.storage.sealed_json import damaged_lines, seal_of
@@ -33,6 +33,13 @@ JOURNAL = "fetches.jsonl"
 _ROWS = 1000
 _LONG, _MANY = 64 << 20, 4
 """A journal is written again without what was superseded where it is longer than this, and than so many times that."""
+
+
+_AS_STORED = [
+    sa.type_coerce(column, sa.Text).label(column.name) if isinstance(column.type, StrangersText) else column
+    for column in FETCH_RECORDS.c
+]
+"""The columns of a record, texts with their escapes: to compare rows, none needs to be read."""
 
 
 class RecordState(NamedTuple):
@@ -79,7 +86,7 @@ class FetchRecords:
         with self._state.reading() as connection:
             for at in range(0, len(keys), _ROWS // 2):
                 wanted = FETCH_RECORDS.c.key.in_(keys[at : at + _ROWS // 2])
-                rows = connection.execute(sa.select(FETCH_RECORDS).where(wanted))
+                rows = connection.execute(sa.select(*_AS_STORED).where(wanted))
                 found += [RecordState(repr(tuple(row)), row.sha256 or "", row.bytes) for row in rows]
         return found
 

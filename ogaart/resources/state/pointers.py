@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ class Pointers:
             PointersUnavailable: it cannot be read, or is not as it was written.
         """
         with self._reading() as connection:
-            row = connection.execute(_ONE, key._asdict()).one_or_none()
+            row = connection.execute(_where(*Key._fields), key._asdict()).one_or_none()
             return None if row is None else self._whole(row)
 
     def all(self, kind: str = "", stage: str = "", partition: str = "") -> list[Pointer]:
@@ -46,10 +47,10 @@ class Pointers:
         Raises:
             PointersUnavailable: they cannot be read, or one is not as it was written.
         """
-        wanted = {"kind": kind, "stage": stage, "partition": partition}
-        query = sa.select(POINTERS).filter_by(**{name: value for name, value in wanted.items() if value})
+        given = {"kind": kind, "stage": stage, "partition": partition}
+        wanted = {name: value for name, value in given.items() if value}
         with self._reading() as connection:
-            return [self._whole(row) for row in connection.execute(query)]
+            return [self._whole(row) for row in connection.execute(_where(*wanted), wanted)]
 
     def some(self, partition: str, kinds: Collection[str]) -> list[Pointer]:
         """The pointers of some kinds of a partition, of all its stages; of one moment. Errors as ``all``."""
@@ -120,7 +121,11 @@ class Pointers:
             raise PointersUnavailable(cause) from cause
 
 
-_ONE = sa.select(POINTERS).where(*(POINTERS.c[name] == sa.bindparam(name) for name in Key._fields))
+@cache
+def _where(*names: str) -> sa.Select[Any]:
+    """The query for pointers by some columns of their key."""
+    return sa.select(POINTERS).where(*(POINTERS.c[name] == sa.bindparam(name) for name in names))
+
 
 _SOME = sa.select(POINTERS).where(
     POINTERS.c.partition == sa.bindparam("partition"), POINTERS.c.kind.in_(sa.bindparam("kinds", expanding=True))

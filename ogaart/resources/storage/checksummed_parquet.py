@@ -18,6 +18,8 @@ SEALED = b"ogaart.sealed"
 
 _TAIL = 8
 """Bytes after the footer: its length and the closing magic."""
+_SMALL = 1 << 16
+"""Bytes of a table whose pages are not compressed: they are no smaller then, and take half as long to write."""
 _SEAL = len(MARK) + hashlib.sha256().digest_size
 
 
@@ -34,7 +36,7 @@ def write_sealed(content: pa.Table, path: Path, *, use_dictionary: bool = True) 
     pq.write_table(
         content.replace_schema_metadata(metadata),
         sink,
-        compression="zstd",
+        compression="zstd" if content.nbytes > _SMALL else "none",
         use_dictionary=use_dictionary,
         write_page_checksum=True,
     )

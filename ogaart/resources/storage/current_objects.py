@@ -8,13 +8,14 @@ from a backup, is current, and is made an object when it is next replaced or cut
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ogaart.core.durable_names import is_leftover
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.resources.objects.folder import Folder, stored_files
+from ogaart.resources.objects.folder import Folder, files_before
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, make_folders, point_link, sync_folder
 from ogaart.resources.storage.data_root import DataRoot
@@ -71,6 +72,13 @@ class CurrentObjects:
     def path(self, key: Key) -> Path:
         """Where the current object lies, or its fixed name where there is none."""
         path = self.place(key)
+        self.store.fetch([path])
+        return path
+
+    def among(self, pointers: Iterable[Pointer], key: Key) -> Path:
+        """The same, by pointers that were read just now, for who holds what no other process changes."""
+        pointer = next((pointer for pointer in pointers if pointer.key == key), None)
+        path = self.root / (key.name if pointer is None else pointer.object)
         self.store.fetch([path])
         return path
 
@@ -250,9 +258,11 @@ class CurrentObjects:
     def _superseded(self, pointers: Sequence[Pointer], grace: float) -> list[StoredFile]:
         if self.store.remote:
             return superseded(self.store.files(self.root / OBJECTS), pointers, grace, remote=True)
-        names = {Path(pointer.object).name for pointer in pointers}
-        others = (path for path in (self.root / OBJECTS).glob("*/*/*") if path.name not in names)
-        return superseded(stored_files(others), pointers, grace, remote=False)
+        names = {_last_name(pointer.object) for pointer in pointers}
+        others = (
+            file for file in files_before(self.root / OBJECTS, time.time() - grace) if file.path.name not in names
+        )
+        return superseded(others, pointers, grace, remote=False)
 
     def _pointed(self, kind: str = "") -> list[Pointer] | None:
         """The pointers; None where they cannot be read, and the fixed names must do."""
@@ -324,22 +334,26 @@ class CurrentObjects:
         files, linked = set(), dict[Key, str]()
         for key, entry in named_paths(self.root):
             if entry.is_symlink():
-                linked[key] = Path(entry.path).readlink().name
+                linked[key] = _last_name(os.readlink(entry.path))  # noqa: PTH115 - one for each table of a partition
             else:
                 files.add(key)
         pointers = self._pointed()
         if pointers is None:
             return []
-        wrong = [p for p in pointers if linked.get(p.key, "") != Path(p.object).name]
+        wrong = [p for p in pointers if linked.get(p.key, "") != _last_name(p.object)]
         lost = linked.keys() - {pointer.key for pointer in pointers}  # a pointer is there before its link
         older = any(_sequence(linked.get(pointer.key, "")) > pointer.sequence for pointer in wrong)
         if older or any(followed(self.root / key.name).is_file() for key in lost):
             self.remake()
             pointers = self._pointed() or []
         for pointer in pointers:
-            if pointer.key not in files and linked.get(pointer.key) != Path(pointer.object).name:
+            if pointer.key not in files and linked.get(pointer.key) != _last_name(pointer.object):
                 self._point(pointer)
         return pointers
+
+
+def _last_name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _state(path: Path | None, *, linked: bool = False) -> str:

@@ -4,8 +4,10 @@ A temporary name is ``.tmp-<pid>-…`` (see ``atomic_files.temporary``). Each ru
 process is writing is kept, as is everything without such a name.
 """
 
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ogaart.core.durable_names import TEMPORARY, is_leftover
@@ -30,11 +32,18 @@ def clean_up_leftovers(root: DataRoot) -> list[Path]:
     return deleted
 
 
-def _candidates(root: DataRoot) -> Iterable[Path]:
+def _candidates(root: DataRoot) -> Iterator[Path]:
     """Temporary names at the few depths where stores make them: a walk through all blobs would take minutes."""
-    wanted = f"{TEMPORARY}*"
-    yield from root.root.glob(wanted)
-    yield from root.root.glob(f"*/{wanted}")
+    yield from _drafts(root.root, 1)
     for folder in (root.site, root.vectors, root.derived, root.index, root.root / "publications"):
-        for pattern in (wanted, f"*/{wanted}", f"*/*/{wanted}"):
-            yield from folder.glob(pattern)
+        yield from _drafts(folder, 2)
+
+
+def _drafts(folder: Path, depth: int) -> Iterator[Path]:
+    """What has a temporary name in a folder, and in so many folders below each other."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.startswith(TEMPORARY):
+                yield Path(entry.path)
+            elif depth and entry.is_dir():
+                yield from _drafts(Path(entry.path), depth - 1)

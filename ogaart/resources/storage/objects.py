@@ -275,6 +275,8 @@ def named_paths(root: Path, kind: str = "") -> Iterator[tuple[Key, os.DirEntry[s
 
 
 def _names(folder: Path) -> list[str]:
-    if not folder.is_dir():
+    try:
+        with os.scandir(folder) as found:
+            return sorted(entry.name for entry in found if not entry.name.startswith(".") and entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))

@@ -18,7 +18,17 @@ from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.storage.atomic_files import make_folders, sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 from ogaart.resources.storage.current_objects import CurrentObjects, made_pointer, next_sequence
-from ogaart.resources.storage.objects import NOTE, PACKS, Cut, Key, PointerStore, commit_note, is_file, object_name
+from ogaart.resources.storage.objects import (
+    NOTE,
+    PACKS,
+    Cut,
+    Key,
+    Pointer,
+    PointerStore,
+    commit_note,
+    is_file,
+    object_name,
+)
 from ogaart.resources.storage.packs import read_at
 from ogaart.resources.storage.schema import LICENCE_HISTORY, TABLES, by_name
 from ogaart.resources.storage.table_types import Table
@@ -28,6 +38,8 @@ Row = Mapping[str, Any]
 R = TypeVar("R", bound=Mapping[str, Any])
 _DISTINCT = 4096
 """Columns of objects whose values are kept in memory; of a page of results, some 10 KB each."""
+_SMALL = 1 << 20
+"""Bytes of a file that one thread decodes sooner than several are woken."""
 
 
 class NewerFormat(RuntimeError):
@@ -155,12 +167,18 @@ class Tables:
             rows: all rows of each table, one table at least; a table that is not named is left alone.
             pack: a finished pack under a temporary name on the same disk, or None.
         """
-        self._commit(stage, partition, {name: _content(by_name(name), found) for name, found in rows.items()}, pack)
-
-    def _commit(self, stage: str, partition: str, rows: Mapping[str, pa.Table], pack: Path | None) -> None:
         keys = [Key(name, stage, partition) for name in (*rows, *([PACKS] if pack is not None else []))]
+        self._replace(self._before(keys), keys, {name: _content(by_name(name), rows[name]) for name in rows}, pack)
+
+    def _before(self, keys: Sequence[Key]) -> list[Pointer]:
+        """The pointers of the stage's partition to which all keys belong; files at their fixed names become objects."""
         self.objects.adopt(key for key in keys if is_file(self.root / key.name))
-        before = self.objects.before(stage, partition)
+        return self.objects.before(keys[0].stage, keys[0].partition)
+
+    def _replace(
+        self, before: Sequence[Pointer], keys: Sequence[Key], rows: Mapping[str, pa.Table], pack: Path | None
+    ) -> None:
+        """Make new objects of keys current, in one transaction."""
         sequence, commit = next_sequence(before), secrets.token_hex(4)
         names = [object_name(key, sequence, commit) for key in keys]
         paths = [self.root / name for name in names]
@@ -188,11 +206,12 @@ class Tables:
             NewerFormat: the file is of a newer format than this ogaart knows.
             TornTable: the file is not whole.
         """
-        path = self.path(table, stage, partition)
-        added = _content(table, rows)
+        key, added = Key(table.name, stage, partition), _content(table, rows)
+        before = self._before([key])
+        path = self.objects.among(before, key)
         if path.exists():
             added = pa.concat_tables([_in_columns_of(table, _read(table, path)), added])
-        self._commit(stage, partition, {table.name: added.slice(max(0, len(added) - keep))}, None)
+        self._replace(before, [key], {table.name: added.slice(max(0, len(added) - keep))}, None)
 
     def cut(self, stages: Collection[str] | None = None) -> Cut:
         """The current objects of some stages, or of all, and of all partitions at one moment."""
@@ -217,6 +236,8 @@ def _content(table: Table, rows: Sequence[Row]) -> pa.Table:
 
 def _in_columns_of(table: Table, content: pa.Table) -> pa.Table:
     """Rows of an earlier version's file in today's columns: those added since are null."""
+    if content.schema.equals(table.schema):
+        return content.replace_schema_metadata(table.schema.metadata)
     columns = [
         content[field.name].cast(field.type)
         if field.name in content.schema.names
@@ -243,7 +264,7 @@ def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             there = set(file.schema_arrow.names)
             chosen = None if columns is None else [name for name in columns if name in there]
-            content = file.read(columns=chosen)
+            content = file.read(columns=chosen, use_threads=path.stat().st_size > _SMALL)
     except (pa.ArrowInvalid, OSError) as cause:
         raise TornTable(
             f"{path} is not a whole Parquet file ({cause}): delete it and materialize its partition"
