@@ -30,7 +30,7 @@ from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit, build, inputs_digest
 from ogaart.resources.catalog.quality import assess
 from ogaart.resources.catalog.tables import RUNS
-from ogaart.resources.platform import Stores
+from ogaart.resources.platform import Stores, keep_out_of_collections
 from ogaart.resources.storage.array_parts import PREFIX
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import ENTRIES
@@ -174,6 +174,7 @@ def main(given: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(given)
     settings = Settings(data=arguments.folder, model=arguments.model)
     if arguments.once:
+        keep_out_of_collections()  # as a run's process does
         with cProfile.Profile() if arguments.profile else nullcontext() as profile:
             found = measured(settings, full=arguments.full)
         if profile is not None:

@@ -64,11 +64,14 @@ def animations(paths: Sequence[str], sizes: NDArray[np.int64], signatures: NDArr
     groups: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
     for place, path in enumerate(paths):
         name = numbered(path)
-        if name is not None and name[0] not in decks and not counts_things(path):
+        if name is not None and name[0] not in decks:
             key = (name[0], int(sizes[place, 0]), int(sizes[place, 1]))
             groups.setdefault(key, []).append((name[1], place))
     found: list[Animation] = []
-    for members in groups.values():
+    for group in groups.values():
+        if len(group) < 2:
+            continue
+        members = [(number, place) for number, place in group if not counts_things(paths[place])]
         if not 2 <= len(members) <= MOST_FRAMES:
             continue
         order = [place for _, place in sorted(members)]

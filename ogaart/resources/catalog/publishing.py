@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.likeness import cells, parts, subjects
@@ -60,7 +61,8 @@ def build(
     """
     space = VectorSpace.of(stores.settings)
     stores.segments.pull()
-    with ExitStack() as files:
+    # Products of many small matrices: threads that wait for the next one take more time than they save.
+    with threadpool_limits(limits=1), ExitStack() as files:
         with Collection(stores, space).writer() as index:
             shared = None if full else _shared(building.home)
             unproven = UnprovenPoints(stores.state, space.name)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import duckdb
+from threadpoolctl import threadpool_limits
 
 from ogaart.resources.catalog.audits import Audit, audit_points, audit_rights, ids_of, new_pixels
 from ogaart.resources.catalog.eligible import published_ids, published_pictures
@@ -52,6 +53,7 @@ def assess(stores: Stores, generation: Generation, *, losses_accepted: bool = Fa
     vectors = Vectors(stores.root.vectors, space.name)
     swept = [sweep for name in stores.queries if (sweep := stores.sweeps.latest(name)) is not None]
     with ExitStack() as stack:
+        stack.enter_context(threadpool_limits(limits=1))  # as of a publication that is built
         if stores.settings.qdrant_url is not None:
             index = stack.enter_context(Collection(stores, space).writer())
         else:
