@@ -44,6 +44,7 @@ NOT_MADE = frozenset({"site_totals", "recall"})
 
 def publish(settings: Settings, *, full: bool = False) -> dict[str, float]:
     """Build, audit and switch; what each part cost."""
+    keep_out_of_collections()  # as each run does
     stores = Stores(settings)
     generations = Generations(stores.root.generations)
     parts: dict[str, float] = {}

@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.sorted_ids import common, without
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.eligible import published_ids
 from ogaart.resources.catalog.generations import AuditRow, Generation
@@ -82,8 +83,8 @@ def run_audits(
 
 
 def ids_of(index: VectorIndex) -> NDArray[np.int64]:
-    """(N,) what a collection holds."""
-    return np.fromiter(index.ids(), np.int64)
+    """(N,) what a collection holds, rising."""
+    return np.sort(np.fromiter(index.ids(), np.int64))
 
 
 def audit_points(
@@ -97,8 +98,8 @@ def audit_points(
         manifest: of the generation; names the eligible rows that had lost their point.
         exact: whether the collection is this generation's own; a server's may have got points since.
     """
-    lacking = np.setdiff1d(published, held, assume_unique=True)
-    extra = np.setdiff1d(held, published, assume_unique=True) if exact else np.empty(0, np.int64)
+    lacking = without(published, held)
+    extra = without(held, published) if exact else np.empty(0, np.int64)
     reconciled = manifest.get("reconciled") or {}
     missing = int(reconciled.get("missing", 0))
     pending = int(reconciled.get("pending", 0))
@@ -313,9 +314,9 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
         ORDER BY i.image_id
         """,
     )
-    lost = np.intersect1d(before, waiting, assume_unique=True)
+    lost = common(before, waiting)
     everything = _ids(con, "SELECT image_id FROM images ORDER BY image_id")
-    withdrawn = np.setdiff1d(before, everything, assume_unique=True)
+    withdrawn = without(before, everything)
     counts = {"before": len(before), "lost": len(lost), "withdrawn": len(withdrawn)}
     if len(lost):
         return Audit(

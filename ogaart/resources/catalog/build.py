@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.sorted_ids import without
 from ogaart.likeness.patches import SPACE
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
@@ -192,7 +193,7 @@ class CatalogBuild:
             The manifest.
         """
         if self._delta is not None:
-            lost = np.setdiff1d(self.unchanged(), indexed, assume_unique=True)
+            lost = without(self.unchanged(), indexed)
             if len(lost):  # points that are not there, and that no vector could replace
                 taken = self.source.cut, self.source.space, self.source.takedowns, self.source.unproven
                 open_affected(self._con, self._delta, *taken, besides=lost)
@@ -361,14 +362,14 @@ def build(
         held = np.sort(np.fromiter(index.ids(), np.int64)) if ids is None else np.sort(ids)
         done = reconcile(index, work.eligible(changed=True), held, work.unchanged())
         index.flush()
-        held = np.setdiff1d(held, done.deleted, assume_unique=True)
+        held = without(held, done.deleted)
         manifest = work.finish(held, done, work.facts(index, held))
     return manifest, done
 
 
 def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:
     """What reconciliation did, and which lost points the caller has not repaired since."""
-    lost = np.setdiff1d(done.missing, indexed)
+    lost = without(done.missing, indexed)
     return {
         **asdict(done.summary()),
         "missing": len(lost),

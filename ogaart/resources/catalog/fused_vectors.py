@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged, load_array
+from ogaart.core.sorted_ids import common, found_in, without
 from ogaart.likeness import parts
 from ogaart.likeness.projections import SUBJECT, Projection
 from ogaart.likeness.subjects import Subject
@@ -64,12 +65,12 @@ def write_fused(
     ids, row = published_ids(con), fused_row(source.projection.dimension)
     before = _known(shared, source.projection) if shared is not None else None
     whole, second = before if before is not None else (ids[:0], ids[:0])
-    taken = np.intersect1d(ids, whole, assume_unique=True)
-    fresh = np.setdiff1d(ids, taken, assume_unique=True)
+    taken = common(ids, whole)
+    fresh = without(ids, taken)
     with _draft(path, source, fresh, pixels_of(con, fresh)) as draft:
 
         def rows(some: Ids, *, subjects: bool) -> Rows:
-            if np.isin(some, draft.ids).all():
+            if found_in(some, draft.ids).all():
                 yield from draft.rows(some, subjects=subjects)
                 return
             with _draft(path, source, some, pixels_of(con, some)) as other:  # the files that had them are damaged
@@ -77,9 +78,7 @@ def write_fused(
 
         ordered = {
             FUSED: _together(taken, draft.ids[draft.whole]),
-            FUSED_SUBJECTS: _together(
-                np.intersect1d(taken, second, assume_unique=True), draft.subjects[draft.whole_subjects]
-            ),
+            FUSED_SUBJECTS: _together(common(taken, second), draft.subjects[draft.whole_subjects]),
         }
         for name, some in ordered.items():
             linked = shared / name if shared is not None and before is not None else None
@@ -128,7 +127,7 @@ def fresh_images(con: duckdb.DuckDBPyConnection, shared: Path) -> NDArray[np.int
         known = load_array(shared / name)
     except (OSError, ArrayDamaged):
         return None
-    return np.setdiff1d(published_ids(con), known, assume_unique=True)
+    return without(published_ids(con), known)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class _Draft:
         first = len(self.ids) if subjects else 0
         for start in range(0, len(of), _BLOCK):
             some = of[start : start + _BLOCK]
-            chosen = np.isin(some, wanted, assume_unique=True)
+            chosen = found_in(some, wanted)
             if chosen.any():
                 content = os.pread(self.file.fileno(), len(some) * self.dimension, (first + start) * self.dimension)
                 yield some[chosen], np.frombuffer(content, np.int8).reshape(len(some), self.dimension)[chosen]

@@ -12,6 +12,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.sorted_ids import without
 from ogaart.likeness import cells, parts, subjects
 from ogaart.resources.catalog.audits import Audit, run_audits
 from ogaart.resources.catalog.build import CatalogBuild, Source
@@ -84,7 +85,7 @@ def build(
             if len(done.missing):
                 repair(index, work.eligible(), done.missing, Vectors(stores.root.vectors, space.name), note)
                 held = np.sort(np.fromiter(index.ids(), np.int64))
-            held = np.setdiff1d(held, done.deleted, assume_unique=True)
+            held = without(held, done.deleted)
             index.flush()
             fault(Fault.INDEX_FLUSHED)
             unproven.settle(doubted)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged, load_array
+from ogaart.core.sorted_ids import found_in
 from ogaart.likeness.signatures import SIDE
 from ogaart.likeness.subjects import Subject
 from ogaart.resources.catalog.signature_files import SIGNATURE
@@ -56,9 +57,9 @@ def write_subjects(
     known = _sides_of(shared) if shared is not None and fresh is not None else None
     looked_at = np.ones(len(images), np.bool_)
     if known is not None and fresh is not None:
-        looked_at = np.isin(images, fresh)
+        looked_at = found_in(images, fresh)
         ids, widths = known
-        there = np.isin(ids, images[~looked_at])
+        there = found_in(ids, images[~looked_at])
         sides = dict(zip(ids[there].tolist(), widths[there].tolist(), strict=True))
 
     def subjects(some: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], list[Subject]]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import ArrayDamaged
+from ogaart.core.sorted_ids import found_in
 from ogaart.likeness.signatures import closeness, flat
 from ogaart.resources.catalog.serving_files import stored_signatures
 from ogaart.resources.catalog.signature_files import open_signatures
@@ -78,7 +79,7 @@ def lasting_facts(
         fact is None or (isinstance(fact, int | float) and math.isfinite(fact)) for fact in facts.values()
     ):
         return None
-    kept = len(np.intersect1d(held, unchanged, assume_unique=True))
+    kept = int(np.count_nonzero(found_in(held, unchanged)))
     measured, since, before = counts
     changed = since + (len(held) - kept) + max(0, before - kept)
     return None if changed > LASTING * measured else {**facts, _MEASURED: measured, _CHANGED: changed}

@@ -48,7 +48,7 @@ from ogaart.resources.storage.lock_names import shard_lock
 from ogaart.resources.storage.locks import hold, hold_read_only
 from ogaart.resources.storage.sparse_copy import copy_tree, is_protected, private_copy
 
-_SCROLL = 10_000
+_SCROLL = 3_000
 _CLOSED = "the collection is closed"
 NEVER_WRITTEN = frozenset(
     {"matrix.dat", "quantized.data", "links_compressed.bin", "point_to_values.bin", "values_to_points.bin", "data.bin",

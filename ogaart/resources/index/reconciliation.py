@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.sorted_ids import found_in, without
 from ogaart.resources.index.base import Point, VectorIndex
 from ogaart.resources.index.payload import are_same, payload_hash
 from ogaart.resources.storage.vectors import Vectors
@@ -108,9 +109,9 @@ def reconcile(
         note: called with points whose payload is about to be set to one that the ledger does not tell.
     """
     known_right = np.empty(0, np.int64) if unchanged is None else unchanged
-    stays = np.isin(held, known_right, assume_unique=True)
+    stays = found_in(held, known_right)
     updated: list[int] = []
-    missing: list[int] = np.setdiff1d(known_right, held, assume_unique=True).tolist()
+    missing: list[int] = without(known_right, held).tolist()
     pending: list[int] = []
     for batch in _batches(eligible):
         ids = np.array([row.image_id for row in batch], np.int64)
