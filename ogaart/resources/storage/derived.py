@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.key_index import RowLocation
-from ogaart.resources.storage.segments import SEGMENT_ROWS, Segments, texts
+from ogaart.resources.storage.segments import SEGMENT_ROWS, Segments, read_segment, texts
 
 FORMAT_VERSION = 1
 
@@ -82,11 +81,11 @@ class DerivedBytes(Segments[DerivedLocation, DerivedRows]):
         return DerivedLocation(place.segment, place.row)
 
     def _read_locations(self, name: str) -> dict[str, DerivedLocation]:
-        return _located(name, texts(pq.read_table(self.folder / name, columns=["key"], use_threads=False)["key"]))
+        return _located(name, texts(read_segment(self.folder / name, ["key"])["key"]))
 
     def _read_whole(self, name: str) -> DerivedRows:
         try:
-            rows = pq.read_table(self.folder / name)
+            rows = read_segment(self.folder / name)
             keys, contents = texts(rows["key"]), tuple(cast("list[bytes]", rows["content"].to_pylist()))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise self._note_damage(name, f"{type(error).__name__}: {error}") from error

@@ -317,6 +317,20 @@ class Segments(ABC, Generic[LocationT, ScanT]):
         return existed
 
 
+def read_segment(path: Path, columns: Sequence[str] = ()) -> pa.Table:
+    """Some columns of a segment, or all, at half the cost of ``read_table``, which is made for many files.
+
+    Raises:
+        ArrowException: it cannot be read, or lacks a column.
+        OSError: so.
+    """
+    with pq.ParquetFile(path) as file:
+        rows = file.read(list(columns) or None, use_threads=False)
+    if columns and rows.num_columns != len(columns):
+        raise pa.ArrowInvalid(f"{path} has the columns {rows.column_names}, expected {list(columns)}")
+    return rows
+
+
 def texts(column: "pa.ChunkedArray[pa.StringScalar]") -> tuple[str, ...]:
     """A column of texts."""
     return tuple(cast("list[str]", column.to_pylist()))

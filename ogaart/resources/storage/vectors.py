@@ -12,12 +12,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
 from ogaart.resources.storage.key_index import RowLocation
-from ogaart.resources.storage.segments import SEGMENT_ROWS, SegmentDamaged, Segments, texts
+from ogaart.resources.storage.segments import SEGMENT_ROWS, SegmentDamaged, Segments, read_segment, texts
 
 __all__ = ["SEGMENT_ROWS", "Scanned", "SegmentDamaged", "VectorLocation", "Vectors"]
 
@@ -148,12 +147,12 @@ class Vectors(Segments[VectorLocation, Scanned]):
         return VectorLocation(*place)
 
     def _read_locations(self, name: str) -> dict[str, VectorLocation]:
-        rows = pq.read_table(self.folder / name, columns=["key", "norm"], use_threads=False)
+        rows = read_segment(self.folder / name, ["key", "norm"])
         return _located(name, texts(rows["key"]), rows["norm"].to_numpy().tolist())
 
     def _read_whole(self, name: str) -> Scanned:
         try:
-            rows = pq.read_table(self.folder / name)
+            rows = read_segment(self.folder / name)
             keys = texts(rows["key"])
             column = cast("Any", rows["vector"].combine_chunks())
             halves = column.flatten().to_numpy(zero_copy_only=False).reshape(len(keys), column.type.list_size)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ogaart.resources.storage.derived import DerivedBytes
@@ -44,6 +46,16 @@ def test_a_rotten_segment_is_ignored_and_its_pictures_count_as_absent(tmp_path: 
         again.get([key(1)])
 
     assert again.keys() == {key(2)}
+    assert list(again.damaged) == [name]
+
+
+def test_a_segment_without_its_columns_is_damaged(tmp_path: Path) -> None:
+    stored = DerivedBytes(tmp_path, "parts-1")
+    [name] = stored.add({key(1): b"one"})
+    pq.write_table(pa.table({"other": [1]}), stored.folder / name)
+    again = DerivedBytes(tmp_path, "parts-1")
+
+    assert again.keys() == set()
     assert list(again.damaged) == [name]
 
 
