@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ogaart.likeness.signatures import SIDE, nearness
+from ogaart.likeness.signatures import COARSE, SIDE, coarse, nearness
 
 NEAR = 0.95
 """Nearness of miniatures from which a pair of one size are copies: variants of one tile come up to 0.94."""
@@ -25,7 +25,6 @@ LEAST_SIDE = 24
 
 _RECOLOUR = 0.9  # correlation of edges from which pictures of one outline are recolours of each other
 _NEXT = 8  # neighbours in each order that are compared
-_COARSE = 8
 _CLEAR = 6.0  # of 255: a gradient of noise
 _SHARE = 0.05  # squared difference of coarse miniatures, as a share of the stronger, above which no pair is near
 _FLAT = 24.0  # of 255: luminances of one ground are no further apart
@@ -123,12 +122,12 @@ class _Facts:
 
     @classmethod
     def of_rows(cls, rows: NDArray[np.uint8]) -> "_Facts":
-        end = _COARSE * _COARSE * 4
+        end = COARSE * COARSE * 4
         across, down, outline = (rows[:, end + 8 * n : end + 8 * n + 8].copy().view("<u8").ravel() for n in range(3))
         return cls(rows[:, :end], across, down, outline, rows[:, -1] > 0)
 
 
-DESCRIBED = _COARSE * _COARSE * 4 + 3 * 8 + 1
+DESCRIBED = COARSE * COARSE * 4 + 3 * 8 + 1
 """Bytes of what is known of a miniature."""
 
 
@@ -136,19 +135,15 @@ def describe(signatures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What miniatures (N, 32, 32, 4) uint8 are compared by first: (N, ``DESCRIBED``) uint8, worth keeping."""
     parts = [np.zeros((0, DESCRIBED), np.uint8)]
     for start in range(0, len(signatures), _BATCH):
-        coarse, across, down, outline, flat = _describe(np.asarray(signatures[start : start + _BATCH]))
+        means, across, down, outline, flat = _describe(np.asarray(signatures[start : start + _BATCH]))
         hashes = (some.astype("<u8").view(np.uint8).reshape(-1, 8) for some in (across, down, outline))
-        parts.append(np.concatenate([coarse, *hashes, flat[:, None]], axis=1, dtype=np.uint8, casting="unsafe"))
+        parts.append(np.concatenate([means, *hashes, flat[:, None]], axis=1, dtype=np.uint8, casting="unsafe"))
     return np.concatenate(parts)
 
 
 def _describe(batch: NDArray[np.uint8]) -> tuple[NDArray[np.generic], ...]:
-    count, step = len(batch), SIDE // _COARSE
-    # In whole numbers, which float32 has exactly: whatever the order of the sum, the mean is the same.
-    rows = batch.reshape(count, _COARSE, step, SIDE * 4).sum(axis=2, dtype=np.uint16)
-    sums = rows.reshape(count, _COARSE, _COARSE, step, 4).sum(axis=3, dtype=np.uint16)
-    coarse = sums.astype(np.float32) / np.float32(step * step)
-    grey = _grey(coarse)
+    count, means = len(batch), coarse(batch)
+    grey = _grey(means)
     across = _bits(grey[:, :, 1:] - grey[:, :, :-1])
     down = _bits(grey[:, 1:] - grey[:, :-1])
     alpha = np.ascontiguousarray(batch[..., 3])
@@ -159,7 +154,7 @@ def _describe(batch: NDArray[np.uint8]) -> tuple[NDArray[np.generic], ...]:
     # Means are never further apart than what they are of: most pictures are known not to be flat by these.
     flat = np.ptp(grey.reshape(count, -1), axis=1) < _FLAT + 1
     flat[flat] = np.ptp(_grey(batch[flat].astype(np.float32)).reshape(-1, SIDE * SIDE), axis=1) < _FLAT
-    return coarse.reshape(count, -1).astype(np.uint8), across, down, outline, flat
+    return means.reshape(count, -1).astype(np.uint8), across, down, outline, flat
 
 
 def _grey(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

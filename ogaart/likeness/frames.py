@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.likeness.signatures import coarse
+
 _NUMBERED = re.compile(r"(?P<stem>.*?)[ _.\-]*\(?(?P<number>\d{1,6})\)?(?P<ending>\.[^.]*)?")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _COUNTED = frozenset(
     "card cards clubs diamonds dice digit digits domino dominoes hearts mahjong spades".split()  # noqa: SIM905 - a list
 )
 _FACES = frozenset("ajkq")
-_COARSE = 8
 _DIFFERENT = 0.35
 """Squared difference of coarse miniatures, as a share of the stronger, from which two are not frames of one thing."""
 
@@ -75,7 +76,7 @@ def animations(paths: Sequence[str], sizes: NDArray[np.int64], signatures: NDArr
         if not 2 <= len(members) <= MOST_FRAMES:
             continue
         order = [place for _, place in sorted(members)]
-        small = _coarse(np.asarray(signatures[order]))
+        small = coarse(np.asarray(signatures[order])).reshape(len(order), -1)
         near = _differences(small[:-1], small[1:]) <= _DIFFERENT
         runs = np.split(np.arange(len(order)), np.flatnonzero(~near) + 1)
         found.extend(Animation(tuple(order[n] for n in run)) for run in runs if len(run) >= 2)
@@ -90,13 +91,6 @@ def _decks(paths: Sequence[str]) -> set[str]:
         if len(stem) > 1 and stem[-1] in _FACES:
             faces.setdefault(f"{stem[:-1].rstrip(' _.-')}#{dot}{ending}", set()).add(stem[-1])
     return {name for name, found in faces.items() if len(found) > 1}
-
-
-def _coarse(signatures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    count, side = signatures.shape[:2]
-    step = side // _COARSE
-    means = signatures.reshape(count, _COARSE, step, _COARSE, step, 4).mean(axis=(2, 4), dtype=np.float32)
-    return np.asarray(means.reshape(count, -1))
 
 
 def _differences(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

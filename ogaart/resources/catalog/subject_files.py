@@ -92,12 +92,16 @@ def _subjects(
     store: DerivedBytes, ids: NDArray[np.int64], keys: Sequence[str]
 ) -> Iterator[tuple[NDArray[np.int64], list[Subject]]]:
     """The subjects of images that have one, a segment at a time: their ids, and what is kept of each."""
-    # In the order of their first pictures, so that the rows of a part are in the same order each time.
+    # In the order in which pictures come first, so that the rows of a part are in the same order each time.
     for name, places, rows in sorted(store.by_segment(keys), key=lambda one: int(one[1][0])):
         with suppress(SegmentDamaged):  # noted by the store
             contents = store.segment(name).contents
-            found = [(place, Subject.from_bytes(contents[row])) for place, row in zip(places, rows, strict=True)]
-            there = [(place, subject) for place, subject in found if subject is not None]
+            _, first, which = np.unique(rows, return_index=True, return_inverse=True)
+            order = np.argsort(first[which], kind="stable")
+            read = (Subject.from_bytes(contents[row]) for row in rows[order].tolist())
+            there = [
+                (place, subject) for place, subject in zip(places[order], read, strict=True) if subject is not None
+            ]
             yield ids[[place for place, _ in there]], [subject for _, subject in there]
 
 
