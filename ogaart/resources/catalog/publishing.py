@@ -12,6 +12,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.garbage import collected_seldom
 from ogaart.core.sorted_ids import without
 from ogaart.likeness import cells, parts, subjects
 from ogaart.resources.catalog.audits import Audit, run_audits
@@ -63,7 +64,7 @@ def build(
     space = VectorSpace.of(stores.settings)
     stores.segments.pull()
     # Products of many small matrices: threads that wait for the next one take more time than they save.
-    with threadpool_limits(limits=1), ExitStack() as files:
+    with threadpool_limits(limits=1), collected_seldom(), ExitStack() as files:
         with Collection(stores, space).writer() as index:
             shared = None if full else _shared(building.home)
             unproven = UnprovenPoints(stores.state, space.name)

@@ -62,7 +62,9 @@ def encoded(payload: Payload) -> dict[str, Any]:
 
 def decoded(payload: Payload | None) -> dict[str, Any]:
     """The payload that ``encoded`` wrote."""
-    return {key: bool(value) if key in _BOOLS else value for key, value in (payload or {}).items()}
+    found = dict(payload or {})
+    found.update({key: bool(found[key]) for key in _BOOLS & found.keys()})
+    return found
 
 
 def filter_of(condition: IndexFilter | None) -> edge.Filter | None:

@@ -160,7 +160,10 @@ def are_same(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _hashed(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in _UNHASHED}
+    hashed = dict(content)
+    for key in _UNHASHED:
+        hashed.pop(key, None)
+    return hashed
 
 
 def _zoned(moment: datetime) -> datetime:
