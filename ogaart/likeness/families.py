@@ -74,7 +74,7 @@ def find_kin(
         pixels: hash of each picture's pixels; empty where no other has them.
         names: what each is called without its format, with its entry; empty: nothing is known.
         formats: of each picture's file, such as png.
-        described: what ``describe`` returned for the miniatures, where that was kept.
+        described: what ``describe`` returned for the miniatures, where that was kept. May be a file that is mapped.
 
     Returns:
         Each pair once, the best kind of it. Of many equals not all pairs are listed, but all are linked.
@@ -114,7 +114,7 @@ def families(count: int, kin: Sequence[Kin]) -> NDArray[np.int64]:
 class _Facts:
     """What the orders are made of: a few numbers a picture."""
 
-    coarse: NDArray[np.uint8]  # (N, 256)
+    rows: NDArray[np.uint8]  # (N, DESCRIBED), of which the coarse miniatures are read where pairs are compared
     across: NDArray[np.uint64]
     down: NDArray[np.uint64]
     outline: NDArray[np.uint64]  # 0: none to speak of
@@ -122,12 +122,17 @@ class _Facts:
 
     @classmethod
     def of_rows(cls, rows: NDArray[np.uint8]) -> "_Facts":
-        end = COARSE * COARSE * 4
-        across, down, outline = (rows[:, end + 8 * n : end + 8 * n + 8].copy().view("<u8").ravel() for n in range(3))
-        return cls(rows[:, :end], across, down, outline, rows[:, -1] > 0)
+        hashes, flat = np.empty((3, len(rows)), np.uint64), np.empty(len(rows), np.bool_)
+        for start in range(0, len(rows), _BATCH):
+            some, here = rows[start : start + _BATCH], slice(start, start + _BATCH)
+            hashes[:, here] = np.ascontiguousarray(some[:, _MEANS:-1]).view("<u8").T
+            flat[here] = some[:, -1] > 0
+        return cls(rows, hashes[0], hashes[1], hashes[2], flat)
 
 
-DESCRIBED = COARSE * COARSE * 4 + 3 * 8 + 1
+_MEANS = COARSE * COARSE * 4
+"""Bytes of a coarse miniature."""
+DESCRIBED = _MEANS + 3 * 8 + 1
 """Bytes of what is known of a miniature."""
 
 
@@ -198,7 +203,7 @@ def _candidates(facts: _Facts) -> Iterator[tuple[int, int]]:
             same = band[one] == band[other]
             one, other = one[same], other[same]
             if number < len(orders) - 1:
-                likely = _coarse_near(facts.coarse, one, other)
+                likely = _coarse_near(facts.rows, one, other)
                 one, other = one[likely], other[likely]
             yield from zip(np.minimum(one, other).tolist(), np.maximum(one, other).tolist(), strict=True)
 
@@ -213,11 +218,11 @@ def _repeated(values: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[
     return np.asarray(places[twice[at] == values[places]])
 
 
-def _coarse_near(coarse: NDArray[np.uint8], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _coarse_near(rows: NDArray[np.uint8], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
     near = np.zeros(len(one), np.bool_)
     for start in range(0, len(one), 1 << 14):
         part = slice(start, start + (1 << 14))
-        left, right = coarse[one[part]].astype(np.float32), coarse[other[part]].astype(np.float32)
+        left, right = (rows[some[part]][:, :_MEANS].astype(np.float32) for some in (one, other))
         stronger = np.maximum((left * left).sum(axis=1), (right * right).sum(axis=1))
         near[part] = ((left - right) ** 2).sum(axis=1) <= _SHARE * stronger
     return near

@@ -59,6 +59,8 @@ from ogaart.resources.storage.table_types import Table
 
 _NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
+_LEAST_MEMORY, _OF_IMAGE = 400 << 20, 750
+"""Bytes that DuckDB may use before it spills to disk: some of what it holds it cannot, which grows with the images."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,16 @@ class CatalogBuild:
         source: what to build from.
         path: the generation's folder.
         number: the generation's number.
-        memory: bytes that DuckDB may use before it spills to disk.
     """
 
-    def __init__(self, source: Source, path: Path, number: int, *, memory: int = 1 << 30) -> None:
+    def __init__(self, source: Source, path: Path, number: int) -> None:
         self.source = source
         self.path = path
         self.number = number
         self._con = duckdb.connect(":memory:")
         spill = path / _SPILL
         self._con.execute(f"SET temp_directory = {literal(str(spill))}")
-        self._con.execute(f"SET memory_limit = '{memory // (1 << 20)}MiB'")
+        self._con.execute(f"SET memory_limit = '{_LEAST_MEMORY >> 20}MiB'")
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute("SET parquet_metadata_cache = true")  # a hundred files a table, which many queries read
         self._con.execute("SET TimeZone = 'UTC'")
@@ -132,6 +133,8 @@ class CatalogBuild:
             open_affected(self._con, self._delta, source.cut, source.space, source.takedowns, source.unproven)
         else:
             open_cut(self._con, source.cut, source.space)
+            [(images,)] = self._con.execute("SELECT count(*) FROM cut_images").fetchall()
+            self._con.execute(f"SET memory_limit = '{max(_LEAST_MEMORY, images * _OF_IMAGE) >> 20}MiB'")
             choose_pictures(self._con, source.space, source.takedowns, source.unproven)
             choose_unchanged(self._con, source.cut, source.shared, source.unproven)
 

@@ -23,6 +23,7 @@ BLOCKED = """coalesce(slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN 
     OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[])), false)"""
 """Whether a decision keeps an image of an entry ``e`` out of search; values as ``decided`` returns them."""
 _BATCH = 2_000  # rows in Python at once
+_SLICE = 65_536  # rows in DuckDB at once, and those of an entry more
 
 
 def decided(takedowns: Takedowns) -> dict[str, list[str]]:
@@ -92,31 +93,53 @@ def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> I
     """
     chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
     entries = _Entries(con)
-    reader = con.sql(
-        f"""
-        WITH named AS (
-            SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
-            FROM cut_occurrences SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
-            LEFT JOIN (
-                SELECT slug, partition, fid, any_value(shown_name) AS shown_name
-                FROM cut_file_links WHERE role = 'file' GROUP BY ALL) USING (slug, partition, fid)
-            GROUP BY image_id)
-        SELECT i.slug, i.image_id, {", ".join(f"i.{name}" for name in OF_IMAGE)}, n.shown, n.paths, l.hashes
-        FROM won_images AS i SEMI JOIN {chosen} USING (image_id) SEMI JOIN won_entries USING (slug)
-        LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
-        ORDER BY i.slug, i.image_id
-        """  # noqa: S608
-    ).to_arrow_reader(_BATCH)
-    for batch in reader:
-        rows = batch.to_pylist()
-        found = payloads(
-            [
-                (cast("ImageRow", row), entries[row["slug"]], [*(row["shown"] or ()), *(row["paths"] or ())])
-                for row in rows
-            ]
-        )
-        for row, content in zip(rows, found, strict=True):
-            yield Eligible(row["image_id"], row["pixel_sha256"], content, frozenset(row["hashes"] or ()))
+    for first, last in _slices(con, chosen):
+        some = f"slug BETWEEN {literal(first)} AND {literal(last)}"
+        reader = con.sql(
+            f"""
+            WITH named AS (
+                SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
+                FROM (FROM cut_occurrences WHERE {some})
+                SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
+                LEFT JOIN (
+                    SELECT slug, partition, fid, any_value(shown_name) AS shown_name
+                    FROM cut_file_links WHERE role = 'file' AND {some} GROUP BY ALL) USING (slug, partition, fid)
+                GROUP BY image_id)
+            SELECT i.slug, i.image_id, {", ".join(f"i.{name}" for name in OF_IMAGE)}, n.shown, n.paths, l.hashes
+            FROM (FROM won_images WHERE {some}) AS i SEMI JOIN {chosen} USING (image_id)
+            SEMI JOIN won_entries USING (slug)
+            LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
+            ORDER BY i.slug, i.image_id
+            """  # noqa: S608
+        ).to_arrow_reader(_BATCH)
+        for batch in reader:
+            rows = batch.to_pylist()
+            found = payloads(
+                [
+                    (cast("ImageRow", row), entries[row["slug"]], [*(row["shown"] or ()), *(row["paths"] or ())])
+                    for row in rows
+                ]
+            )
+            for row, content in zip(rows, found, strict=True):
+                yield Eligible(row["image_id"], row["pixel_sha256"], content, frozenset(row["hashes"] or ()))
+
+
+def _slices(con: duckdb.DuckDBPyConnection, chosen: str) -> Iterator[tuple[str, str]]:
+    """The first and the last entry of so many rows in a query: to sort all at once takes a gigabyte at half a million.
+
+    Args:
+        con: connection with everything of ``choose_pictures``.
+        chosen: table or query with the ids of the images.
+    """
+    counts = con.execute(
+        f"SELECT slug, count(*) FROM won_images SEMI JOIN {chosen} USING (image_id) GROUP BY slug ORDER BY slug"  # noqa: S608
+    ).fetchall()
+    first, rows = "", 0
+    for number, (slug, count) in enumerate(counts):
+        first, rows = first if rows else slug, rows + count
+        if rows >= _SLICE or number + 1 == len(counts):
+            yield first, slug
+            rows = 0
 
 
 class _Entries:

@@ -1,12 +1,14 @@
 """Families and animations of a publication: which of its pictures show the same, and which are frames of one thing."""
 
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ogaart.likeness.families import DESCRIBED, Kin, KinKind, describe, families, find_kin
@@ -43,6 +45,7 @@ DESCRIPTIONS = "kin"
 """The folder of what miniatures are compared by."""
 _DESCRIPTION = RowKind((DESCRIBED,), np.uint8)
 _BATCH = 2_048
+_ROWS = 8_192  # in Python at once, and those of an entry more
 
 
 def find_kinship(
@@ -86,7 +89,7 @@ def _sizes(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
 def _descriptions(
     path: Path, ids: NDArray[np.int64], signatures: NDArray[np.uint8], shared: Path | None
 ) -> NDArray[np.uint8]:
-    """What the miniatures are compared by: written beside them, and read."""
+    """What the miniatures are compared by: written beside them, and mapped."""
 
     def made(some: NDArray[np.int64]) -> Rows:
         places = np.searchsorted(ids, some)
@@ -96,24 +99,45 @@ def _descriptions(
 
     before = shared / DESCRIPTIONS if shared is not None else None
     write_array(path / DESCRIPTIONS, ids, _DESCRIPTION, before, made)
-    return ArrayParts.open(path / DESCRIPTIONS, _DESCRIPTION)[:]
+    return cast("NDArray[np.uint8]", ArrayParts.open(path / DESCRIPTIONS, _DESCRIPTION))  # read as a mapped array is
 
 
 def _frame_rows(
     con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], signatures: NDArray[np.uint8], *, affected: bool
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """The rows of frames: of affected images, or of all."""
     images = "(FROM images SEMI JOIN affected_images USING (image_id))" if affected else "images"
-    found = con.sql(_PLACED.format(images=images)).to_arrow_table().to_pydict()
+    found = con.sql(f"FROM ({_PLACED.format(images=images)}) ORDER BY slug, image_id").to_arrow_table()
+    rows = [row for some in _by_entry(found) for row in _frames_of(some.to_pydict(), ids, signatures)]
+    return sorted(rows, key=lambda row: (row["animation_id"], row["position"]))
+
+
+def _by_entry(table: pa.Table) -> Iterator[pa.Table]:
+    """A table that is sorted by ``slug`` in parts of whole entries, a few thousand rows each."""
+    slugs = table["slug"].combine_chunks()
+    first = np.flatnonzero(pc.not_equal(slugs[1:], slugs[:-1]).to_numpy(zero_copy_only=False)) + 1
+    start = 0
+    for end in [*first.tolist(), len(table)]:
+        if end - start >= _ROWS or end == len(table):
+            yield table.slice(start, end - start)
+            start = end
+
+
+def _frames_of(
+    found: dict[str, list[Any]], ids: NDArray[np.int64], signatures: NDArray[np.uint8]
+) -> Iterator[dict[str, Any]]:
+    """The rows of frames of some entries."""
     sizes = np.array([found["width"], found["height"]], np.int64).T.reshape(-1, 2)
     number = found["image_id"]
     places = np.searchsorted(ids, np.array(number, np.int64))
-    runs = animations(_paths(found), sizes, cast("NDArray[np.uint8]", _Chosen(signatures, places)))
-    return [
-        {"animation_id": number[run.frames[0]], "image_id": number[frame], "position": position, "kind": "numbered"}
-        for run in runs
-        for position, frame in enumerate(run.frames)
-    ]
+    for run in animations(_paths(found), sizes, cast("NDArray[np.uint8]", _Chosen(signatures, places))):
+        for position, frame in enumerate(run.frames):
+            yield {
+                "animation_id": number[run.frames[0]],
+                "image_id": number[frame],
+                "position": position,
+                "kind": "numbered",
+            }
 
 
 class _Chosen:
