@@ -23,7 +23,7 @@ BLOCKED = """coalesce(slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN 
     OR pixel_sha256 IN (SELECT unnest($pixels::VARCHAR[])), false)"""
 """Whether a decision keeps an image of an entry ``e`` out of search; values as ``decided`` returns them."""
 _BATCH = 2_000  # rows in Python at once
-_SLICE = 65_536  # rows in DuckDB at once, and those of an entry more
+_SLICE = 65_536
 
 
 def decided(takedowns: Takedowns) -> dict[str, list[str]]:
@@ -84,16 +84,19 @@ def choose_pictures(
     )
 
 
-def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> Iterator[Eligible]:
+def eligible_rows(
+    con: duckdb.DuckDBPyConnection, *, changed: bool = False, at_once: int = _SLICE
+) -> Iterator[Eligible]:
     """What the collection must hold, entry by entry, as a stream: entry ok, image present, vector stored.
 
     Args:
         con: connection with everything of ``choose_pictures``.
         changed: without those of the table ``unchanged``.
+        at_once: rows that DuckDB sorts at once, and those of an entry more.
     """
     chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
     entries = _Entries(con)
-    for first, last in _slices(con, chosen):
+    for first, last in _slices(con, chosen, at_once):
         some = f"slug BETWEEN {literal(first)} AND {literal(last)}"
         reader = con.sql(
             f"""
@@ -124,12 +127,13 @@ def eligible_rows(con: duckdb.DuckDBPyConnection, *, changed: bool = False) -> I
                 yield Eligible(row["image_id"], row["pixel_sha256"], content, frozenset(row["hashes"] or ()))
 
 
-def _slices(con: duckdb.DuckDBPyConnection, chosen: str) -> Iterator[tuple[str, str]]:
+def _slices(con: duckdb.DuckDBPyConnection, chosen: str, at_once: int) -> Iterator[tuple[str, str]]:
     """The first and the last entry of so many rows in a query: to sort all at once takes a gigabyte at half a million.
 
     Args:
         con: connection with everything of ``choose_pictures``.
         chosen: table or query with the ids of the images.
+        at_once: how many rows.
     """
     counts = con.execute(
         f"SELECT slug, count(*) FROM won_images SEMI JOIN {chosen} USING (image_id) GROUP BY slug ORDER BY slug"  # noqa: S608
@@ -137,7 +141,7 @@ def _slices(con: duckdb.DuckDBPyConnection, chosen: str) -> Iterator[tuple[str, 
     first, rows = "", 0
     for number, (slug, count) in enumerate(counts):
         first, rows = first if rows else slug, rows + count
-        if rows >= _SLICE or number + 1 == len(counts):
+        if rows >= at_once or number + 1 == len(counts):
             yield first, slug
             rows = 0
 

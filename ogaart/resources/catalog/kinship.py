@@ -45,7 +45,7 @@ DESCRIPTIONS = "kin"
 """The folder of what miniatures are compared by."""
 _DESCRIPTION = RowKind((DESCRIBED,), np.uint8)
 _BATCH = 2_048
-_ROWS = 8_192  # in Python at once, and those of an entry more
+_ROWS = 8_192
 
 
 def find_kinship(
@@ -108,17 +108,17 @@ def _frame_rows(
     """The rows of frames: of affected images, or of all."""
     images = "(FROM images SEMI JOIN affected_images USING (image_id))" if affected else "images"
     found = con.sql(f"FROM ({_PLACED.format(images=images)}) ORDER BY slug, image_id").to_arrow_table()
-    rows = [row for some in _by_entry(found) for row in _frames_of(some.to_pydict(), ids, signatures)]
+    rows = [row for some in by_entry(found) for row in _frames_of(some.to_pydict(), ids, signatures)]
     return sorted(rows, key=lambda row: (row["animation_id"], row["position"]))
 
 
-def _by_entry(table: pa.Table) -> Iterator[pa.Table]:
-    """A table that is sorted by ``slug`` in parts of whole entries, a few thousand rows each."""
+def by_entry(table: pa.Table, at_once: int = _ROWS) -> Iterator[pa.Table]:
+    """A table that is sorted by ``slug`` in parts of whole entries, each of so many rows at least but the last."""
     slugs = table["slug"].combine_chunks()
     first = np.flatnonzero(pc.not_equal(slugs[1:], slugs[:-1]).to_numpy(zero_copy_only=False)) + 1
     start = 0
     for end in [*first.tolist(), len(table)]:
-        if end - start >= _ROWS or end == len(table):
+        if end - start >= at_once or end == len(table):
             yield table.slice(start, end - start)
             start = end
 
