@@ -25,12 +25,13 @@ from typing import Self
 
 from benchmarks.made_partitions import PER_PARTITION, make_partition
 from benchmarks.quality.report import cpu
+from ogaart.core.garbage import keep_out_of_collections
 from ogaart.resources.catalog.generations import Generations
 from ogaart.resources.catalog.history import HistoryFiles
 from ogaart.resources.catalog.publishing import audit, build, inputs_digest
 from ogaart.resources.catalog.quality import assess
 from ogaart.resources.catalog.tables import RUNS
-from ogaart.resources.platform import Stores, keep_out_of_collections
+from ogaart.resources.platform import Stores
 from ogaart.resources.storage.array_parts import PREFIX
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.schema import ENTRIES

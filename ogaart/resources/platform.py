@@ -1,16 +1,15 @@
 """What a step touches, opened once for a run: settings, stores, the site, and the lock that shows the run alive."""
 
-import atexit
-import gc
 import os
 from contextlib import AbstractContextManager, ExitStack
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.garbage import keep_out_of_collections
 from ogaart.resources.moderation.line_log import LineLog
 from ogaart.resources.objects.factory import evict_copies, open_objects
 from ogaart.resources.objects.segments_mirror import SegmentsMirror
@@ -103,17 +102,6 @@ class Stores:
     def close(self) -> None:
         """Close what was opened."""
         self._open.close()
-
-
-@cache
-def keep_out_of_collections() -> None:
-    """Let the garbage collector pass over what this process has imported and defined, once, when its first run begins.
-
-    These are some 200,000 objects, which stay as long as it lives: to look through them takes as long as to start three
-    runs. As it ends they count again, so that libraries which look for what was not freed find nothing.
-    """
-    gc.freeze()
-    atexit.register(gc.unfreeze)
 
 
 class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ogaart.resources.platform import Platform, keep_out_of_collections
+from ogaart.core.garbage import keep_out_of_collections
+from ogaart.resources.platform import Platform
 
 
 @pytest.fixture
