@@ -9,7 +9,7 @@ import mmap
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from io import FileIO
 from pathlib import Path
 
@@ -33,35 +33,39 @@ def read_ahead(folder: Path, without: frozenset[str]) -> Iterator[int]:
     Yields:
         Bytes read.
     """
-    chunk, total = memoryview(bytearray(_CHUNK)), 0
+    total = 0
     with ExitStack() as mapped:
         for parent, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if name not in without]
             for name in files:
                 if name not in without:
                     with Path(parent, name).open("rb", buffering=0) as file:
-                        total += _keep(file, chunk, mapped)
+                        size = os.fstat(file.fileno()).st_size
+                        ranges = list(extents(file.fileno(), size))
+                        if ranges and not _map(file, size, ranges, mapped):
+                            _read(file, ranges)
+                        total += sum(end - start for start, end in ranges)
         yield total
 
 
-def _keep(file: FileIO, chunk: memoryview, mapped: ExitStack) -> int:
-    """Read a file into the page cache and map what it holds until ``mapped`` ends; returns the bytes read."""
-    size, total = os.fstat(file.fileno()).st_size, 0
-    ranges = list(extents(file.fileno(), size))
+def _map(file: FileIO, size: int, ranges: list[tuple[int, int]], mapped: ExitStack) -> bool:
+    """Have ranges of a file in the page cache and in the page table until ``mapped`` ends; returns whether it could."""
+    if sys.platform != "linux":
+        return False
+    try:
+        kept = mapped.enter_context(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        for start, end in ranges:
+            whole = start - start % mmap.PAGESIZE
+            kept.madvise(_POPULATE_READ, whole, end - whole)
+    except (OSError, ValueError):  # an older system, a file system without, no room for a mapping, a file cut meanwhile
+        return False
+    return True
+
+
+def _read(file: FileIO, ranges: list[tuple[int, int]]) -> None:
+    """Read ranges of a file into a chunk, over and over."""
+    chunk = memoryview(bytearray(_CHUNK))
     for start, end in ranges:
-        total += _read(file, start, end, chunk)
-    if ranges and sys.platform == "linux":
-        with suppress(OSError):  # no mappings of this kind: an older system, or a file system without
-            kept = mapped.enter_context(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-            for start, end in ranges:
-                whole = start - start % mmap.PAGESIZE
-                kept.madvise(_POPULATE_READ, whole, end - whole)
-    return total
-
-
-def _read(file: FileIO, start: int, end: int, chunk: memoryview) -> int:
-    """Read a part of a file into a chunk, over and over; returns the bytes read."""
-    place = file.seek(start)
-    while place < end and (count := file.readinto(chunk[: end - place])):
-        place += count
-    return place - start
+        place = file.seek(start)
+        while place < end and (count := file.readinto(chunk[: end - place])):
+            place += count
