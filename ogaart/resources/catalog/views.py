@@ -206,12 +206,13 @@ VIEWS: tuple[View, ...] = (
         },
         """
         SELECT e.slug, e.title, e.licences, coalesce(h.read_at, e.fetched_at) AS read_at,
-            round(epoch(b.built_at - coalesce(h.read_at, e.fetched_at)) / 86400, 2) AS age_days, count(*) AS images
-        FROM entries AS e JOIN images AS i ON i.slug = e.slug AND i.indexed
+            round(epoch(b.built_at - coalesce(h.read_at, e.fetched_at)) / 86400, 2) AS age_days, i.images
+        FROM entries AS e
+        JOIN (SELECT slug, count(*) AS images FROM images WHERE indexed GROUP BY slug) AS i ON i.slug = e.slug
         LEFT JOIN (SELECT slug, max(last_read_at) AS read_at FROM licence_history WHERE changed_at IS NULL
             GROUP BY slug) AS h ON h.slug = e.slug
         CROSS JOIN (SELECT max(built_at) AS built_at FROM publications) AS b
-        GROUP BY ALL ORDER BY read_at, e.slug
+        ORDER BY read_at, e.slug
         """,
     ),
     View(
