@@ -5,11 +5,13 @@ the disk again, in small pieces, at a fraction of its speed, and where the syste
 thousands of pages for each. What another mapping has as well is not forgotten.
 """
 
+import ctypes
 import mmap
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from io import FileIO
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ogaart.resources.storage.sparse_copy import extents
 _CHUNK = 1 << 20
 _POPULATE_READ = 22
 """``MADV_POPULATE_READ`` of Linux 5.14, which Python does not name: take a range into the page table, as if read."""
+_FAILED = ctypes.c_void_p(-1).value
 
 
 @contextmanager
@@ -40,32 +43,41 @@ def read_ahead(folder: Path, without: frozenset[str]) -> Iterator[int]:
             for name in files:
                 if name not in without:
                     with Path(parent, name).open("rb", buffering=0) as file:
-                        size = os.fstat(file.fileno()).st_size
-                        ranges = list(extents(file.fileno(), size))
-                        if ranges and not _map(file, size, ranges, mapped):
-                            _read(file, ranges)
-                        total += sum(end - start for start, end in ranges)
+                        for start, end in list(extents(file.fileno(), os.fstat(file.fileno()).st_size)):
+                            if not _map(file.fileno(), start - start % mmap.PAGESIZE, end, mapped):
+                                _read(file, start, end)
+                            total += end - start
         yield total
 
 
-def _map(file: FileIO, size: int, ranges: list[tuple[int, int]], mapped: ExitStack) -> bool:
-    """Have ranges of a file in the page cache and in the page table until ``mapped`` ends; returns whether it could."""
+def _map(descriptor: int, start: int, end: int, mapped: ExitStack) -> bool:
+    """Have a range of a file in the page cache and in the page table until ``mapped`` ends; returns whether it could.
+
+    Not by Python's ``mmap``, which keeps a descriptor for each: a collection has more files than a process may open.
+    It cannot on an older system, on a file system without mappings, without room for one, or for a file cut meanwhile.
+    """
     if sys.platform != "linux":
         return False
-    try:
-        kept = mapped.enter_context(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-        for start, end in ranges:
-            whole = start - start % mmap.PAGESIZE
-            kept.madvise(_POPULATE_READ, whole, end - whole)
-    except (OSError, ValueError):  # an older system, a file system without, no room for a mapping, a file cut meanwhile
+    libc, length = _libc(), end - start
+    address = libc.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, start)
+    if address == _FAILED:
         return False
-    return True
+    mapped.callback(libc.munmap, address, length)
+    return bool(libc.madvise(address, length, _POPULATE_READ) == 0)
 
 
-def _read(file: FileIO, ranges: list[tuple[int, int]]) -> None:
-    """Read ranges of a file into a chunk, over and over."""
-    chunk = memoryview(bytearray(_CHUNK))
-    for start, end in ranges:
-        place = file.seek(start)
-        while place < end and (count := file.readinto(chunk[: end - place])):
-            place += count
+@cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None)
+    pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    libc.mmap.restype, libc.mmap.argtypes = pointer, (pointer, size, number, number, number, ctypes.c_long)
+    libc.madvise.argtypes, libc.munmap.argtypes = (pointer, size, number), (pointer, size)
+    return libc
+
+
+def _read(file: FileIO, start: int, end: int) -> None:
+    """Read a range of a file into a chunk, over and over."""
+    chunk = memoryview(bytearray(min(_CHUNK, end - start)))
+    place = file.seek(start)
+    while place < end and (count := file.readinto(chunk[: end - place])):
+        place += count

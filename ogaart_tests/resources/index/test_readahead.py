@@ -53,6 +53,21 @@ def test_what_is_read_is_kept_though_the_engine_tells_the_system_to_forget_it(tm
     assert kept
 
 
+def test_no_descriptor_is_kept_for_a_file(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.bin").write_bytes(b"x" * 1000)
+
+    with read_ahead(tmp_path, frozenset()):
+        kept = open_files_in(tmp_path)
+
+    assert kept == []
+
+
+def open_files_in(folder: Path) -> list[str]:
+    described = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").iterdir()
+    return [link for one in described if one.is_symlink() and (link := str(one.readlink())).startswith(str(folder))]
+
+
 def forget(path: Path) -> None:
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
