@@ -260,7 +260,7 @@ class CurrentObjects:
             return superseded(self.store.files(self.root / OBJECTS), pointers, grace, remote=True)
         names = {_last_name(pointer.object) for pointer in pointers}
         others = (
-            file for file in files_before(self.root / OBJECTS, time.time() - grace) if file.path.name not in names
+            file for file in files_before(self.root / OBJECTS, 2, time.time() - grace) if file.path.name not in names
         )
         return superseded(others, pointers, grace, remote=False)
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ogaart.core.durable_names import TEMPORARY, is_leftover
+from ogaart.resources.objects.folder import is_folder
 from ogaart.resources.storage.data_root import DataRoot
 
 
@@ -45,5 +46,5 @@ def _drafts(folder: Path, depth: int) -> Iterator[Path]:
         for entry in found:
             if entry.name.startswith(TEMPORARY):
                 yield Path(entry.path)
-            elif depth and entry.is_dir():
+            elif depth and is_folder(entry):
                 yield from _drafts(Path(entry.path), depth - 1)

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ogaart.resources.objects.folder import is_folder
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY
 from ogaart.resources.storage.checksummed_parquet import stored_seal
@@ -277,6 +278,6 @@ def named_paths(root: Path, kind: str = "") -> Iterator[tuple[Key, os.DirEntry[s
 def _names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as found:
-            return sorted(entry.name for entry in found if not entry.name.startswith(".") and entry.is_dir())
+            return sorted(entry.name for entry in found if not entry.name.startswith(".") and is_folder(entry))
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -39,6 +39,16 @@ def test_files_and_folders_of_dead_processes_are_deleted_wherever_stores_draft(t
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["kept"]
 
 
+def test_a_link_to_itself_is_passed_over(tmp_path: Path) -> None:
+    draft = tmp_path / "site" / f".tmp-{dead_pid()}-x"
+    draft.parent.mkdir()
+    draft.write_bytes(b"half")
+    for link in (tmp_path / "loop", tmp_path / "site" / "loop"):
+        link.symlink_to(link.name)
+
+    assert clean_up_leftovers(DataRoot(tmp_path)) == [draft]
+
+
 def test_what_a_live_process_writes_stays(tmp_path: Path) -> None:
     draft = tmp_path / f".tmp-{os.getpid()}-x"
     draft.write_bytes(b"half")

@@ -213,6 +213,34 @@ def test_what_was_superseded_is_deleted_after_its_grace(tmp_path: Path) -> None:
     assert [row["slug"] for row in tables.read(SEARCH_RESULTS, KEY)] == ["c"]
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["objects", "objects/search_pages", "objects/search_pages/2d-art", "tables", "tables/search_results", "packs"],
+)
+def test_links_to_themselves_are_passed_over(tmp_path: Path, place: str) -> None:
+    tables = open_tables(tmp_path)
+    tables.commit("search_pages", KEY, {"search_results": [{"slug": "a"}]})
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "loop").symlink_to("loop")
+
+    assert tables.clean_up() == 0
+    assert list(tables.cut().files) == [key for key, _ in tables.objects.versions("search_results")]
+
+
+def test_copies_of_superseded_objects_in_other_folders_stay(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    for slug in "ab":
+        tables.commit("search_pages", KEY, {"search_results": [{"slug": slug}]})
+    past = time.time() - GRACE - 1
+    for path in (tmp_path / "objects").rglob("*.parquet"):
+        os.utime(path, (past, past))
+    shutil.copytree(tmp_path / "objects", tmp_path / "copy")
+    shutil.move(tmp_path / "copy", tmp_path / "objects" / ".snapshot")
+
+    assert tables.clean_up() == 1
+    assert len(list((tmp_path / "objects" / ".snapshot").rglob("*.parquet"))) == 2
+
+
 def test_leftovers_of_dead_processes_are_swept_and_nothing_else(tmp_path: Path) -> None:
     tables = open_tables(tmp_path)
     tables.commit("search_pages", KEY, {"search_results": [{"slug": "a"}]})
