@@ -53,14 +53,17 @@ from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.patches.build import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
-from ogaart.resources.storage.objects import Cut
+from ogaart.resources.storage.objects import PACKS, Cut
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.table_types import Table
 
 _NAMED = 20  # lost points that the manifest names
 _SPILL = ".spill"
 _LEAST_MEMORY, _OF_IMAGE = 400 << 20, 750
-"""Bytes that DuckDB may use before it spills to disk: some of what it holds it cannot, which grows with the images."""
+"""Bytes that DuckDB may use before it spills to disk: some of what it holds it cannot, which grows with the images.
+
+To these comes the largest file, since of a partition's images it reads all miniatures at once.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class CatalogBuild:
         self._con = duckdb.connect(":memory:")
         spill = path / _SPILL
         self._con.execute(f"SET temp_directory = {literal(str(spill))}")
-        self._con.execute(f"SET memory_limit = '{_LEAST_MEMORY >> 20}MiB'")
+        self._con.execute(f"SET memory_limit = '{memory_for(source.cut, 0) >> 20}MiB'")
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute("SET parquet_metadata_cache = true")  # a hundred files a table, which many queries read
         self._con.execute("SET TimeZone = 'UTC'")
@@ -134,7 +137,7 @@ class CatalogBuild:
         else:
             open_cut(self._con, source.cut, source.space)
             [(images,)] = self._con.execute("SELECT count(*) FROM cut_images").fetchall()
-            self._con.execute(f"SET memory_limit = '{max(_LEAST_MEMORY, images * _OF_IMAGE) >> 20}MiB'")
+            self._con.execute(f"SET memory_limit = '{memory_for(source.cut, images) >> 20}MiB'")
             choose_pictures(self._con, source.space, source.takedowns, source.unproven)
             choose_unchanged(self._con, source.cut, source.shared, source.unproven)
 
@@ -368,6 +371,12 @@ def build(
         held = without(held, done.deleted)
         manifest = work.finish(held, done, work.facts(index, held))
     return manifest, done
+
+
+def memory_for(cut: Cut, images: int) -> int:
+    """Bytes that DuckDB may use for so many images."""
+    largest = max((path.stat().st_size for key, path in cut.files.items() if key.kind != PACKS), default=0)
+    return max(_LEAST_MEMORY, images * _OF_IMAGE) + largest
 
 
 def _outcome(done: Reconciled, indexed: NDArray[np.int64]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ BLOCKED = """coalesce(slug IN (SELECT unnest($slugs::VARCHAR[])) OR e.author IN 
 """Whether a decision keeps an image of an entry ``e`` out of search; values as ``decided`` returns them."""
 _BATCH = 2_000  # rows in Python at once
 _SLICE = 65_536
+_USUAL_NAMES = 100
+"""Bytes of names that take as much memory as the rest of an image's row."""
 
 
 def decided(takedowns: Takedowns) -> dict[str, list[str]]:
@@ -92,24 +94,23 @@ def eligible_rows(
     Args:
         con: connection with everything of ``choose_pictures``.
         changed: without those of the table ``unchanged``.
-        at_once: rows that DuckDB sorts at once, and those of an entry more.
+        at_once: rows that DuckDB sorts at once; fewer where their names are long.
     """
     chosen = "(FROM eligible ANTI JOIN unchanged USING (image_id))" if changed else "eligible"
     entries = _Entries(con)
-    for first, last in _slices(con, chosen, at_once):
-        some = f"slug BETWEEN {literal(first)} AND {literal(last)}"
+    for some, images in slices(con, chosen, at_once):
         reader = con.sql(
             f"""
             WITH named AS (
                 SELECT image_id, list(shown_name) AS shown, list(member_path) AS paths
-                FROM (FROM cut_occurrences WHERE {some})
+                FROM (FROM cut_occurrences WHERE {some} AND {images})
                 SEMI JOIN {chosen} USING (image_id) SEMI JOIN winners USING (slug, partition)
                 LEFT JOIN (
                     SELECT slug, partition, fid, any_value(shown_name) AS shown_name
                     FROM cut_file_links WHERE role = 'file' AND {some} GROUP BY ALL) USING (slug, partition, fid)
                 GROUP BY image_id)
             SELECT i.slug, i.image_id, {", ".join(f"i.{name}" for name in OF_IMAGE)}, n.shown, n.paths, l.hashes
-            FROM (FROM won_images WHERE {some}) AS i SEMI JOIN {chosen} USING (image_id)
+            FROM (FROM won_images WHERE {some} AND {images}) AS i SEMI JOIN {chosen} USING (image_id)
             SEMI JOIN won_entries USING (slug)
             LEFT JOIN named AS n USING (image_id) LEFT JOIN ledger AS l USING (image_id)
             ORDER BY i.slug, i.image_id
@@ -127,23 +128,50 @@ def eligible_rows(
                 yield Eligible(row["image_id"], row["pixel_sha256"], content, frozenset(row["hashes"] or ()))
 
 
-def _slices(con: duckdb.DuckDBPyConnection, chosen: str, at_once: int) -> Iterator[tuple[str, str]]:
-    """The first and the last entry of so many rows in a query: to sort all at once takes a gigabyte at half a million.
+def slices(con: duckdb.DuckDBPyConnection, chosen: str, at_once: int) -> Iterator[tuple[str, str]]:
+    """Conditions of so many rows in a query: to sort all at once takes a gigabyte at half a million.
 
     Args:
         con: connection with everything of ``choose_pictures``.
         chosen: table or query with the ids of the images.
         at_once: how many rows.
+
+    Yields:
+        Which entries, and which of their images: of one entry that is too large, a part at a time.
     """
-    counts = con.execute(
-        f"SELECT slug, count(*) FROM won_images SEMI JOIN {chosen} USING (image_id) GROUP BY slug ORDER BY slug"  # noqa: S608
+    sizes = con.execute(
+        f"""
+        SELECT slug, images, images + coalesce(bytes, 0) // {_USUAL_NAMES} FROM (
+            SELECT slug, count(*) AS images FROM won_images SEMI JOIN {chosen} USING (image_id) GROUP BY slug)
+        LEFT JOIN (SELECT slug, sum(strlen(member_path))::BIGINT AS bytes FROM cut_occurrences GROUP BY slug)
+        USING (slug) ORDER BY slug
+        """  # noqa: S608
     ).fetchall()
-    first, rows = "", 0
-    for number, (slug, count) in enumerate(counts):
-        first, rows = first if rows else slug, rows + count
-        if rows >= at_once or number + 1 == len(counts):
-            yield first, slug
+    first, last, rows = "", "", 0
+    for slug, images, size in sizes:
+        if rows and rows + size > at_once:
+            yield _between(first, last), "true"
             rows = 0
+        if size > at_once:
+            some = _between(slug, slug)
+            yield from ((some, part) for part in _parts(con, chosen, some, max(1, images * at_once // size)))
+            continue
+        first, last, rows = first if rows else slug, slug, rows + size
+    if rows:
+        yield _between(first, last), "true"
+
+
+def _between(first: str, last: str) -> str:
+    return f"slug BETWEEN {literal(first)} AND {literal(last)}"
+
+
+def _parts(con: duckdb.DuckDBPyConnection, chosen: str, some: str, count: int) -> Iterator[str]:
+    """Conditions of so many images of an entry each."""
+    query = f"SELECT image_id FROM won_images SEMI JOIN {chosen} USING (image_id) WHERE {some} ORDER BY image_id"  # noqa: S608
+    ids = con.sql(query).fetchnumpy()["image_id"]
+    for start in range(0, len(ids), count):
+        part = ids[start : start + count]
+        yield f"image_id BETWEEN {part[0]} AND {part[-1]}"
 
 
 class _Entries:
@@ -153,10 +181,10 @@ class _Entries:
         query = f"SELECT {', '.join(OF_ENTRY)} FROM won_entries AS e WHERE {LIVE}"  # noqa: S608
         self._rows = con.sql(query).to_arrow_table().combine_chunks()
         self._numbers = {slug: number for number, slug in enumerate(self._rows["slug"].to_pylist())}
-        self._last: EntryRow = {"slug": ""}
+        self._last: EntryRow | None = None
 
     def __getitem__(self, slug: str) -> EntryRow:
-        if self._last["slug"] != slug:
+        if self._last is None or self._last["slug"] != slug:
             [row] = self._rows.slice(self._numbers[slug], 1).to_pylist()
             self._last = cast("EntryRow", row)
         return self._last
