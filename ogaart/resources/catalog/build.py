@@ -25,7 +25,7 @@ from ogaart.likeness.patches import SPACE
 from ogaart.likeness.subjects import SPACE as SUBJECT_SPACE
 from ogaart.resources.catalog import generations as names
 from ogaart.resources.catalog import tables as layout
-from ogaart.resources.catalog.cut import open_cut
+from ogaart.resources.catalog.cut import open_cut, rows_of
 from ogaart.resources.catalog.deltas import DEAD, LAYOUT, copied_catalog, open_affected, update_table
 from ogaart.resources.catalog.eligible import (
     LIVE,
@@ -54,6 +54,7 @@ from ogaart.resources.patches.build import LINKED, build_patches
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.objects import PACKS, Cut
+from ogaart.resources.storage.schema import IMAGES
 from ogaart.resources.storage.sql import literal
 from ogaart.resources.storage.table_types import Table
 
@@ -125,6 +126,9 @@ class CatalogBuild:
         self._con.execute("SET preserve_insertion_order = true")
         self._con.execute("SET parquet_metadata_cache = true")  # a hundred files a table, which many queries read
         self._con.execute("SET TimeZone = 'UTC'")
+        stored = rows_of(self._con, source.cut, IMAGES)
+        [(images,)] = self._con.execute(f"SELECT count(*) FROM ({stored})").fetchall()  # noqa: S608
+        self._con.execute(f"SET memory_limit = '{memory_for(source.cut, images) >> 20}MiB'")
         self._layout = catalog_layout()
         self._delta = copied_catalog(source.shared, source.cut, source.space, self._layout, path / names.CATALOG)
         self._dead = self._delta.dead if self._delta is not None else 0
@@ -136,8 +140,6 @@ class CatalogBuild:
             open_affected(self._con, self._delta, source.cut, source.space, source.takedowns, source.unproven)
         else:
             open_cut(self._con, source.cut, source.space)
-            [(images,)] = self._con.execute("SELECT count(*) FROM cut_images").fetchall()
-            self._con.execute(f"SET memory_limit = '{memory_for(source.cut, images) >> 20}MiB'")
             choose_pictures(self._con, source.space, source.takedowns, source.unproven)
             choose_unchanged(self._con, source.cut, source.shared, source.unproven)
 
