@@ -11,6 +11,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.process_limits import lacking
 from ogaart.resources.index.base import (
     IndexBroken,
     Payload,
@@ -81,6 +82,7 @@ class EdgeIndex(VectorIndex):
 
     Raises:
         IndexBroken: the shard is missing (read-only), does not open, or holds vectors of another kind.
+        OSError: the process may open no more files, or have no more memory; of the shard that says nothing.
         DiskFull: too little room to write; also raised by every method that writes.
         ogaart.resources.storage.locks.Locked: another process writes.
     """
@@ -376,6 +378,8 @@ class EdgeIndex(VectorIndex):
             # The engine raises plain Exception, and for a broken invariant a PanicException, which is not an Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
+            if (code := lacking(error)) is not None:  # the shard is as good as it was
+                raise OSError(code, os.strerror(code), str(self.path)) from error
             raise IndexBroken(f"collection {self.path} does not open: {error}; {way_out}") from error
         return shard
 

@@ -1,6 +1,9 @@
 """The working collection tells by its files whether anything happened to it since it was closed."""
 
+import errno
 import os
+import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +106,25 @@ def test_a_step_that_finds_nothing_changed_does_not_open_the_collection(copied: 
     [row] = report.rows
     assert row["upserted"] == 0
     assert row[RowState.UNCHANGED] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files of a process in /proc")
+def test_a_process_that_may_open_no_more_files_leaves_the_collection_as_it_is(tmp_path: Path) -> None:
+    collection = written(tmp_path)
+    identity, (soft, hard) = collection.identity, resource.getrlimit(resource.RLIMIT_NOFILE)
+    refused = []
+    for more in range(8):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + more, hard))
+        try:
+            with collection.writer():
+                pass
+        except OSError as cause:
+            refused.append(cause.errno)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert set(refused) == {errno.EMFILE}
+    assert collection.identity == identity
+    with collection.writer() as index:
+        assert index.count() > 0
+    assert not list(collection.folder.glob("broken-*"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import time
@@ -443,3 +444,20 @@ def test_pointers_that_were_lost_are_noticed_by_their_links(tmp_path: Path) -> N
     assert [key.kind for key in lost] == ["images"]
     assert tables.objects.without_pointer() == []
     assert tables.cut() == before
+
+
+def test_a_process_that_may_open_no_more_files_says_nothing_of_the_table(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    tables.commit("search_pages", "2d/0000", {SEARCH_RESULTS.name: []})
+    path = tables.path(SEARCH_RESULTS, "search_pages", "2d/0000")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free := os.dup(0))
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            tables.verify(SEARCH_RESULTS, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    tables.verify(SEARCH_RESULTS, path)
