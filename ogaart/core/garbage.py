@@ -27,8 +27,8 @@ def collected_seldom() -> Iterator[None]:
 def keep_out_of_collections() -> None:
     """Let the garbage collector pass over what this process has imported and defined, once, when its first run begins.
 
-    These are some 200,000 objects, which stay as long as it lives: to look through them takes as long as to start three
-    runs. As it ends they count again, so that libraries which look for what was not freed find nothing.
+    These are some 200,000 objects, which stay as long as it lives. As it ends they count again, so that libraries which
+    look for what was not freed find nothing.
     """
     gc.freeze()
     atexit.register(gc.unfreeze)

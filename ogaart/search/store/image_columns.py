@@ -199,15 +199,16 @@ class ImageColumns:
                 row["slug"]: cast("EntryRow", _as_stored(ENTRIES, row))
                 for row in self._stored_rows("SELECT * FROM entries")
             }
-            rows = self._stored_rows("SELECT * FROM images")
-            for start in range(0, len(rows), _BATCH):
-                some = rows[start : start + _BATCH]
+            stored = self._stored_rows("SELECT * FROM images")
+            places = self.rows([row["image_id"] for row in stored]).tolist()
+            indexed = [(place, row) for place, row in zip(places, stored, strict=True) if place >= 0]
+            for start in range(0, len(indexed), _BATCH):
+                some = indexed[start : start + _BATCH]
                 found = payloads(
-                    [(cast("ImageRow", _as_stored(IMAGES, row)), entries[row["slug"]], ()) for row in some]
+                    [(cast("ImageRow", _as_stored(IMAGES, row)), entries[row["slug"]], ()) for _, row in some]
                 )
-                for place, content in zip(self.rows([row["image_id"] for row in some]), found, strict=True):
-                    if place >= 0:
-                        values[place] = content[key]
+                for (place, _), content in zip(some, found, strict=True):
+                    values[place] = content[key]
             self._others[key] = values
         return self._others[key]
 

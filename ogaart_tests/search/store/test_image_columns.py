@@ -1,6 +1,9 @@
 """A condition on any key of the payload lets the same images through as in the index, however the key is stored."""
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.factory import open_index
 from ogaart.resources.index.filters import AllOf, AnyOf, Condition, IndexFilter, Is, NoneOf, Range
+from ogaart.resources.serving.layers import WORDS
 from ogaart.search.store.image_columns import ImageColumns
 from ogaart.search.store.serving_store import ServingStore
 from ogaart.settings import Settings
@@ -78,3 +82,20 @@ def test_images_of_the_same_pixels_are_found_with_and_without_others_of_theirs(c
     assert columns.with_pixels_of(np.array(several[-1:])).tolist() == several
     assert columns.with_pixels_of(np.array([several[0], alone[0], several[-1]])).tolist() == sorted([*alone, *several])
     assert columns.with_pixels_of(np.array([-1, -1])).tolist() == []
+
+
+def test_an_image_of_no_entry_and_of_no_index_has_no_part_in_a_condition(
+    generation: Generation, columns: ImageColumns, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(generation.path, tmp_path / "copy")
+    (copy / WORDS).chmod(0o600)
+    with closing(sqlite3.connect(copy / WORDS)) as words, words:
+        words.row_factory = sqlite3.Row
+        row = dict(words.execute("SELECT * FROM images LIMIT 1").fetchone()) | {"image_id": -1, "slug": "gone"}
+        words.execute(f"INSERT INTO images ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+    condition = Range("colours", at_least=20)
+    with closing(ServingStore(copy, generation.number)) as store:
+        found = store.columns.mask(condition)
+
+    assert (found == columns.mask(condition)).all()
