@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ogaart.core.process_limits import lacking
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 from ogaart.resources.storage.key_index import KeyIndex, RowLocation, segment_sizes
@@ -291,6 +292,8 @@ class Segments(ABC, Generic[LocationT, ScanT]):
             except FileNotFoundError:
                 continue  # collected since the folder was listed
             except (pa.ArrowException, OSError) as error:
+                if lacking(error):
+                    raise
                 self._note_damage(name, f"{type(error).__name__}: {error}")
             else:
                 self._read[name] = locations

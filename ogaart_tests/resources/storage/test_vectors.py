@@ -1,6 +1,8 @@
 """The vector store keeps what was stored, survives damage, and deletes only by gc."""
 
 import hashlib
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +164,21 @@ def test_other_dimensions_and_double_keys_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_key_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="1 of 1 keys have no vector"):
         Vectors(tmp_path, SPACE).get(some_keys(1))
+
+
+def test_a_process_that_may_open_no_more_files_says_nothing_of_the_segment(tmp_path: Path) -> None:
+    keys = some_keys(3)
+    [name] = Vectors(tmp_path, SPACE).add(keys, some_vectors(3))
+    store = Vectors(tmp_path, SPACE)
+    store.locate(keys)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free := os.dup(0))
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            store.segment(name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert list(store.segment(name).keys) == keys
