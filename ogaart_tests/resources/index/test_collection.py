@@ -2,8 +2,6 @@
 
 import errno
 import os
-import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from ogaart.resources.platform import Stores
 from ogaart.resources.storage.lock_names import collection_lock
 from ogaart.resources.storage.locks import hold
 from ogaart.settings import Settings
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.world import World
 
 SPACE = VectorSpace("space", "vgg16", 4)
@@ -108,20 +107,16 @@ def test_a_step_that_finds_nothing_changed_does_not_open_the_collection(copied: 
     assert row[RowState.UNCHANGED] > 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files of a process in /proc")
 def test_a_process_that_may_open_no_more_files_leaves_the_collection_as_it_is(tmp_path: Path) -> None:
     collection = written(tmp_path)
-    identity, (soft, hard) = collection.identity, resource.getrlimit(resource.RLIMIT_NOFILE)
+    identity = collection.identity
     refused = []
-    for more in range(8):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + more, hard))
+    for number in range(8):
         try:
-            with collection.writer():
+            with files_left(number), collection.writer():
                 pass
         except OSError as cause:
             refused.append(cause.errno)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     assert set(refused) == {errno.EMFILE}
     assert collection.identity == identity

@@ -9,6 +9,7 @@ import pytest
 
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.segments import SegmentDamaged
+from ogaart_tests.descriptors import files_left
 
 
 def key(number: int) -> str:
@@ -67,3 +68,16 @@ def test_what_is_not_kept_goes_and_the_rest_stays(tmp_path: Path) -> None:
 
     assert removed == 1
     assert DerivedBytes(tmp_path, "parts-1").get([key(i) for i in range(4)]) == {key(1): b"x1", key(3): b"x3"}
+
+
+def test_a_process_that_may_open_no_more_files_says_nothing_of_the_segment(tmp_path: Path) -> None:
+    stored = DerivedBytes(tmp_path, "parts-1")
+    stored.add({key(1): b"one"})
+    store = DerivedBytes(tmp_path, "parts-1")
+    assert store.keys() == {key(1)}
+
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        store.get([key(1)])
+
+    assert store.damaged == {}
+    assert store.get([key(1)]) == {key(1): b"one"}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import time
@@ -23,6 +22,7 @@ from ogaart.resources.storage.objects import NOTE
 from ogaart.resources.storage.packs import PackWriter, read_at
 from ogaart.resources.storage.schema import IMAGES, OCCURRENCES, SEARCH_RESULTS
 from ogaart.resources.storage.tables import NewerFormat, Row, Tables, TornTable
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.tables import open_tables
 
 KEY = "2d-art/0000"
@@ -450,14 +450,8 @@ def test_a_process_that_may_open_no_more_files_says_nothing_of_the_table(tmp_pat
     tables = open_tables(tmp_path)
     tables.commit("search_pages", "2d/0000", {SEARCH_RESULTS.name: []})
     path = tables.path(SEARCH_RESULTS, "search_pages", "2d/0000")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(free := os.dup(0))
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        with pytest.raises(OSError, match="Too many open files"):
-            tables.verify(SEARCH_RESULTS, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        tables.verify(SEARCH_RESULTS, path)
 
     tables.verify(SEARCH_RESULTS, path)

@@ -1,14 +1,13 @@
 """The vector store keeps what was stored, survives damage, and deletes only by gc."""
 
 import hashlib
-import os
-import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ogaart.resources.storage.vectors import SegmentDamaged, Vectors
+from ogaart_tests.descriptors import files_left
 
 SPACE = "efficientnet_lite0-57934424-grey-squash-1"
 
@@ -171,14 +170,8 @@ def test_a_process_that_may_open_no_more_files_says_nothing_of_the_segment(tmp_p
     [name] = Vectors(tmp_path, SPACE).add(keys, some_vectors(3))
     store = Vectors(tmp_path, SPACE)
     store.locate(keys)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(free := os.dup(0))
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        with pytest.raises(OSError, match="Too many open files"):
-            store.segment(name)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        store.segment(name)
 
     assert list(store.segment(name).keys) == keys
