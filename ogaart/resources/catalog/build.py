@@ -31,7 +31,7 @@ from ogaart.resources.catalog.eligible import (
     LIVE,
     choose_pictures,
     eligible_rows,
-    published_ids,
+    published_pictures,
     published_pixels,
 )
 from ogaart.resources.catalog.fused_vectors import FusedSource, fresh_images, write_fused
@@ -42,15 +42,17 @@ from ogaart.resources.catalog.kinship import find_kinship
 from ogaart.resources.catalog.macros import create_macros
 from ogaart.resources.catalog.serving_files import LARGEST_DELTA, write_signatures, write_words
 from ogaart.resources.catalog.subject_files import write_subjects
-from ogaart.resources.catalog.unchanged import OF_PAYLOADS, PARTITIONS, ROWS, choose_unchanged, partition_digests
+from ogaart.resources.catalog.unchanged import choose_unchanged, kept_digests
 from ogaart.resources.catalog.unrelated import lasting_facts, measured_facts, origins_of, signatures_of
 from ogaart.resources.catalog.views import catalog_layout, create_views
 from ogaart.resources.cells.build import CellSource, build_cells
 from ogaart.resources.cells.sheets_of_tables import wanted_cells
 from ogaart.resources.index.base import VectorIndex
+from ogaart.resources.index.recall import Pictures
 from ogaart.resources.index.reconciliation import Eligible, Reconciled, reconcile
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.patches.build import LINKED, build_patches
+from ogaart.resources.storage.array_folders import distinct
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.objects import PACKS, Cut
@@ -258,8 +260,7 @@ class CatalogBuild:
             names.DECIDED: self.source.takedowns.named(),
             "shares": shared.number if shared is not None else None,
             "segments": self.source.fused.vectors.names() if self.source.fused is not None else [],
-            PARTITIONS: partition_digests(self.source.cut, OF_PAYLOADS),
-            ROWS: partition_digests(self.source.cut),
+            **kept_digests(self.source.cut),
             LAYOUT: self._layout,
             DEAD: self._dead,
             "files": file_sizes(self.path),
@@ -278,13 +279,14 @@ class CatalogBuild:
         for table in layout.PUBLIC:
             if table.name not in layout.OF_OTHERS:
                 make(self._con, table)
-        ids = published_ids(self._con)
+        pictures = published_pictures(self._con)
         write_signatures(
-            self._con, self.source.cut, ids, self.path / names.SIGNATURES,
+            self._con, self.source.cut, pictures.ids, self.path / names.SIGNATURES,
             shared.signatures if shared is not None else None,
         )  # fmt: skip
-        find_kinship(self._con, self.path, shared.path if shared is not None else None, affected=delta is not None)
-        self._con.register("given_parts", self._build_patches())
+        before = shared.path if shared is not None else None
+        find_kinship(self._con, self.path, pictures, before, affected=delta is not None)
+        self._con.register("given_parts", self._build_patches(pictures))
         for table in layout.PUBLIC:
             if table.name in layout.OF_OTHERS:
                 make(self._con, table)
@@ -295,17 +297,15 @@ class CatalogBuild:
     def _update(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
         self._dead += update_table(con, table)
 
-    def _build_patches(self) -> pa.Table:
+    def _build_patches(self, pictures: Pictures) -> pa.Table:
         """Write the index of exact parts; which published picture is a part of which other."""
         if self.source.derived is None:
             return LINKED.empty_table()
-        query = "SELECT DISTINCT pixel_sha256 FROM images WHERE indexed ORDER BY 1"
-        wanted: list[str] = self._con.execute(query).fetchnumpy()["pixel_sha256"].tolist()
         store = DerivedBytes(self.source.derived, SPACE)
         previous = self.source.previous
         published = published_pixels(self._con, previous) if previous is not None else None
         before = previous.patches if previous is not None and published is not None else None
-        return build_patches(self.path / names.PATCHES, before, store, wanted, published or ())
+        return build_patches(self.path / names.PATCHES, before, store, distinct(pictures.pixels), published)
 
     def _build_cells(self, source: CellSource) -> int:
         """Write the likeness of the cells of sheets; how many there are."""

@@ -15,11 +15,17 @@ class CatalogFailed(RuntimeError):
     """The catalog cannot be built from this cut."""
 
 
-_OF_ALL = frozenset({"search_results", "failures", "steps"})
-"""Tables that tell of an entry although their partition does not hold it, or of no entry."""
+_OF_ALL = frozenset({"search_results", "failures"})
+"""Tables that tell of an entry although their partition does not hold it."""
 
 
-def open_cut(con: duckdb.DuckDBPyConnection, cut: Cut, space: str, partitions: Collection[str] | None = None) -> None:
+def open_cut(
+    con: duckdb.DuckDBPyConnection,
+    cut: Cut,
+    space: str,
+    partitions: Collection[str] | None = None,
+    stepped: Collection[str] | None = None,
+) -> None:
     """Make temporary views ``cut_<table>`` over a cut's files, and the temporary table ``winners(slug, partition)``.
 
     Args:
@@ -28,12 +34,13 @@ def open_cut(con: duckdb.DuckDBPyConnection, cut: Cut, space: str, partitions: C
         space: vector space that the catalog is built for.
         partitions: only the rows of these count, and only entries of the temporary table ``affected``, all of whose
             partitions are among them; None: all.
+        stepped: only the steps of these count; None: all.
 
     Raises:
         CatalogFailed: a file is of a newer format than this program knows.
     """
     for table in schema.TABLES:
-        some = None if table.name in _OF_ALL else partitions
+        some = stepped if table is schema.STEPS else None if table.name in _OF_ALL else partitions
         con.execute(f"CREATE OR REPLACE TEMP VIEW cut_{table.name} AS {rows_of(con, cut, table, some)}")
     _choose_winners(con, space, "" if partitions is None else "WHERE slug IN (FROM affected)")
 

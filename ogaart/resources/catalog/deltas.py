@@ -18,7 +18,7 @@ from ogaart.resources.catalog import tables as layout
 from ogaart.resources.catalog.cut import open_cut, rows_of
 from ogaart.resources.catalog.eligible import BLOCKED, LIVE, choose_pictures, decided
 from ogaart.resources.catalog.generations import CATALOG, HASHES, Generation
-from ogaart.resources.catalog.unchanged import changed_partitions
+from ogaart.resources.catalog.unchanged import OF_SITE, OF_STEPS, changed_partitions
 from ogaart.resources.moderation.takedowns import Takedowns
 from ogaart.resources.storage import schema
 from ogaart.resources.storage.file_hashes import copy_as_recorded
@@ -41,10 +41,12 @@ class Delta:
 
     Attributes:
         changed: the partitions that differ.
+        stepped: the partitions that were run since; None where that is unknown.
         dead: rows of the file that take room without counting.
     """
 
     changed: Sequence[str]
+    stepped: Sequence[str] | None
     dead: int
 
 
@@ -63,7 +65,7 @@ def copied_catalog(shared: Generation | None, cut: Cut, space: str, made_of: str
     """
     if shared is None or shared.manifest["space"] != space or shared.manifest.get(LAYOUT) != made_of:
         return None
-    changed, dead = changed_partitions(shared, cut), shared.manifest.get(DEAD)
+    changed, dead = changed_partitions(shared, cut, OF_SITE), shared.manifest.get(DEAD)
     if changed is None or not isinstance(dead, int):
         return None
     partitions = {key.partition for key in cut.files}
@@ -73,7 +75,7 @@ def copied_catalog(shared: Generation | None, cut: Cut, space: str, made_of: str
     if not copy_as_recorded(shared.path, shared.path / HASHES, CATALOG, target):
         target.unlink(missing_ok=True)
         return None
-    return Delta(changed, dead)
+    return Delta(changed, changed_partitions(shared, cut, OF_STEPS), dead)
 
 
 def open_affected(
@@ -88,8 +90,8 @@ def open_affected(
     """Open of a cut what affected entries have of it, and choose their pictures.
 
     Makes everything of ``open_cut`` and ``choose_pictures`` for these entries alone; the temporary tables ``changed``
-    (partitions), ``affected`` (slugs), ``affected_before`` (those that the catalog has), ``affected_images`` and
-    ``affected_images_before``; and ``unchanged``, the published images of all other entries.
+    and ``stepped`` (partitions), ``affected`` (slugs), ``affected_before`` (those that the catalog has),
+    ``affected_images`` and ``affected_images_before``; and ``unchanged``, the published images of all other entries.
 
     Args:
         con: connection with the copied catalog as its default.
@@ -104,6 +106,11 @@ def open_affected(
         "CREATE OR REPLACE TEMP TABLE changed AS SELECT unnest($names::VARCHAR[]) AS partition",
         {"names": delta.changed},
     )
+    stepped = {key.partition for key in cut.files} if delta.stepped is None else set(delta.stepped)
+    con.execute("CREATE OR REPLACE TEMP TABLE stepped (partition VARCHAR)")
+    con.execute("INSERT INTO stepped SELECT unnest($names::VARCHAR[])", {"names": sorted(stepped)})
+    if delta.stepped is None:
+        con.execute("INSERT INTO stepped SELECT DISTINCT partition FROM steps ANTI JOIN stepped USING (partition)")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE holders AS"  # noqa: S608
         f" SELECT slug, partition, nid FROM ({rows_of(con, cut, schema.ENTRIES)})"
@@ -114,7 +121,7 @@ def open_affected(
     _choose_affected(con, delta, cut, space, takedowns)
     holding = "SELECT partition FROM holders SEMI JOIN affected USING (slug) UNION FROM changed"
     partitions = {name for (name,) in con.execute(holding).fetchall()}
-    open_cut(con, cut, space, partitions)
+    open_cut(con, cut, space, partitions, stepped)
     choose_pictures(con, space, takedowns, unproven)
     for name, query in (
         ("affected_before", "FROM affected SEMI JOIN entries USING (slug)"),
@@ -172,7 +179,7 @@ def update_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
         CatalogFailed: the rows break the table's key or types; the message names the table.
     """
     query = layout.selection(table)
-    if "given_" in query or table is schema.STEPS:  # which runs add to although nothing changed
+    if "given_" in query:
         return _replace_differing(con, table, query)
     before, now = (_concerned(table, of) for of in ("_before", ""))
     deleted = con.execute(f"DELETE FROM {table.name} WHERE {before}").fetchall()[0][0]  # noqa: S608
@@ -184,7 +191,7 @@ def update_table(con: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 def _told_by(table: Table) -> str:
     """The column of a table that tells whether a row may differ; of failures it is not the only one."""
-    if table.name in _OF_PARTITIONS:
+    if table.name in _OF_PARTITIONS or table is schema.STEPS:
         return "partition"
     return "slug" if any(column.name == "slug" for column in table.columns) else "image_id"
 
@@ -199,6 +206,8 @@ def _concerned(table: Table, of: str) -> str:
     of_partition = "partition IN (FROM changed)"
     if table is schema.FAILURES:  # the catalog has some of entries that it does not have
         return f"(slug IN (FROM affected) OR {of_partition})"
+    if table is schema.STEPS:  # runs add to it although nothing changed
+        return "partition IN (FROM stepped)"
     column = _told_by(table)
     named = {"partition": "changed", "slug": f"affected{of}", "image_id": f"affected_images{of}"}
     return f"{column} IN (FROM {named[column]})"

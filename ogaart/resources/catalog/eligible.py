@@ -13,6 +13,7 @@ from ogaart.resources.index.payload import OF_ENTRY, OF_IMAGE, payloads
 from ogaart.resources.index.recall import Pictures
 from ogaart.resources.index.reconciliation import NOT_TOLD, Eligible
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.storage.array_folders import Keys, distinct
 from ogaart.resources.storage.rows import EntryRow, ImageRow
 from ogaart.resources.storage.sql import literal
 
@@ -196,28 +197,30 @@ def published_ids(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
     return np.sort(np.asarray(found["image_id"], np.int64))
 
 
-def published_pixels(con: duckdb.DuckDBPyConnection, generation: Generation) -> list[str] | None:
-    """The pixel hashes that a generation published, each once; None where its catalog cannot be read."""
+def published_pixels(con: duckdb.DuckDBPyConnection, generation: Generation) -> Keys | None:
+    """The pixel hashes that a generation published, each once, in order; None where its catalog cannot be read."""
     try:
         con.execute(f"ATTACH {literal(str(generation.catalog))} AS earlier (READ_ONLY)")
-        found = con.execute("SELECT DISTINCT pixel_sha256 FROM earlier.images WHERE indexed").fetchnumpy()
+        found = con.sql("SELECT unhex(pixel_sha256) AS pixels FROM earlier.images WHERE indexed").to_arrow_table()
     except duckdb.Error:
         return None
     finally:
         con.execute("DETACH DATABASE IF EXISTS earlier")
-    return list(found["pixel_sha256"])
+    return distinct(_as_keys(found["pixels"]))
 
 
 def published_pictures(con: duckdb.DuckDBPyConnection) -> Pictures:
     """The published images with the hashes of their pixels; the table ``images`` must be finished."""
     found = con.sql("SELECT image_id, unhex(pixel_sha256) AS pixels FROM images WHERE indexed").to_arrow_table()
     ids = np.asarray(found["image_id"].to_numpy(), np.int64)
-    hashes = [chunk.cast(pa.binary(32)) for chunk in found["pixels"].chunks]
-    pixels = np.frombuffer(
-        b"".join(some.buffers()[1][32 * some.offset : 32 * (some.offset + len(some))] for some in hashes), "V32"
-    )
     order = np.argsort(ids)
-    return Pictures(ids[order], pixels[order])
+    return Pictures(ids[order], _as_keys(found["pixels"])[order])
+
+
+def _as_keys(hashes: "pa.ChunkedArray[Any]") -> Keys:
+    chunks: list[Any] = [chunk.cast(pa.binary(32)) for chunk in hashes.chunks]
+    content = (some.buffers()[1][32 * some.offset : 32 * (some.offset + len(some))] for some in chunks)
+    return np.frombuffer(b"".join(content), "V32")
 
 
 def pixels_of(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> NDArray[Any]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.families import DESCRIBED, Kin, KinKind, describe, families, find_kin
 from ogaart.likeness.frames import animations
-from ogaart.resources.catalog.eligible import published_pictures
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.tables import FAMILIES, FRAMES
+from ogaart.resources.index.recall import Pictures
 from ogaart.resources.storage.array_parts import ArrayParts, RowKind, Rows, write_array
 
 _PLACED = """
@@ -49,18 +49,23 @@ _ROWS = 8_192
 
 
 def find_kinship(
-    con: duckdb.DuckDBPyConnection, path: Path, shared: Path | None = None, *, affected: bool = False
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    pictures: Pictures,
+    shared: Path | None = None,
+    *,
+    affected: bool = False,
 ) -> None:
     """Make the rows of the tables ``families`` and ``frames`` of a catalog, as ``given_families`` and ``given_frames``.
 
     Args:
         con: connection whose default catalog holds the other tables.
         path: the generation's folder, which holds the miniatures.
+        pictures: those that are published.
         shared: the folder of a publication whose descriptions of miniatures are linked; None: all are made.
         affected: whether the table ``frames`` is that of a publication from which only the images in the temporary
             table ``affected_images`` differ.
     """
-    pictures = published_pictures(con)
     ids = pictures.ids
     stored = open_signatures(path)
     assert np.array_equal(stored.ids, ids), "both are in the order of ids"

@@ -12,21 +12,25 @@ from ogaart.resources.storage.objects import Cut
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS, STEPS, TABLES
 from ogaart.resources.storage.sql import literal
 
-PARTITIONS = "partitions"
-"""The manifest's key of what ``partition_digests`` returned for the tables that payloads are made of."""
-ROWS = "rows"
-"""Its key of the same for all tables but that of steps."""
 OF_PAYLOADS = frozenset(table.name for table in (ENTRIES, FILE_LINKS, IMAGES, OCCURRENCES, POINTS))
 """The tables that a point's payload, and the ledger of it, are made of."""
-_ALL = frozenset(table.name for table in TABLES if table is not STEPS)
+OF_SITE = frozenset(table.name for table in TABLES if table is not STEPS)
 """The tables that tell of the site: that of steps grows with every run."""
+OF_STEPS = frozenset({STEPS.name})
+"""The table that tells of runs."""
+_KEPT_AS = {OF_PAYLOADS: "partitions", OF_SITE: "rows", OF_STEPS: "steps"}
+"""The manifest's key of what is known of these tables."""
 
 
-def partition_digests(cut: Cut, tables: AbstractSet[str] | None = None) -> dict[str, str]:
-    """What changes for a partition whenever one of its tables does; of all but steps, or of some."""
+def kept_digests(cut: Cut) -> dict[str, dict[str, str]]:
+    """What the manifest keeps of a cut, by its key: for each partition what changes whenever one of its tables does."""
+    return {key: _digests(cut, tables) for tables, key in _KEPT_AS.items()}
+
+
+def _digests(cut: Cut, tables: AbstractSet[str]) -> dict[str, str]:
     digests: dict[str, hashlib._Hash] = {}
     for key in sorted(cut.files):
-        if key.kind in (tables or _ALL):
+        if key.kind in tables:
             path = cut.files[key]
             status = path.stat()  # tables of earlier versions keep their name
             state = f"{key.name} {path.name} {status.st_size} {status.st_mtime_ns}\n"
@@ -34,18 +38,18 @@ def partition_digests(cut: Cut, tables: AbstractSet[str] | None = None) -> dict[
     return {partition: digest.hexdigest() for partition, digest in digests.items()}
 
 
-def changed_partitions(generation: Generation, cut: Cut, tables: AbstractSet[str] | None = None) -> list[str] | None:
+def changed_partitions(generation: Generation, cut: Cut, tables: frozenset[str]) -> list[str] | None:
     """The partitions of which something differs from when a generation was built; None where that is unknown.
 
     Args:
         generation: the generation.
         cut: what is there now.
-        tables: those that count: ``OF_PAYLOADS``, or all but steps.
+        tables: those that count: ``OF_PAYLOADS``, ``OF_SITE`` or ``OF_STEPS``.
     """
-    before = generation.manifest.get(PARTITIONS if tables else ROWS)
+    before = generation.manifest.get(_KEPT_AS[tables])
     if not isinstance(before, dict):
         return None
-    now = partition_digests(cut, tables)
+    now = _digests(cut, tables)
     return sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
 
 

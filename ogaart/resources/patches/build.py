@@ -7,6 +7,7 @@ Runs that did not change are hard links of the same files. New pictures become n
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from ogaart.likeness.patch_matching import Match, PartRelation, match_patches
 from ogaart.likeness.patches import Patches, no_patches, unpacked
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Run, merge_runs, runs_in, write_run
-from ogaart.resources.storage.array_folders import as_keys, contained, tidied
+from ogaart.resources.storage.array_folders import Keys, as_hashes, as_keys, contained, tidied
 from ogaart.resources.storage.checksummed_parquet import seal_holds, write_sealed
 from ogaart.resources.storage.derived import DerivedBytes
 
@@ -40,7 +41,7 @@ Found = Iterator[tuple[str, Patches]]
 
 
 def build_patches(
-    folder: Path, previous: Path | None, store: DerivedBytes, wanted: Sequence[str], published: Sequence[str] = ()
+    folder: Path, previous: Path | None, store: DerivedBytes, wanted: Keys, published: Keys | None = None
 ) -> pa.Table:
     """Write the runs and the links of a publication.
 
@@ -48,23 +49,25 @@ def build_patches(
         folder: where they are written; made here.
         previous: the same folder of the publication before; None: there is none, or it has none.
         store: the patches of all pictures.
-        wanted: hashes of the pixels of all pictures that are published, each once.
-        published: the same of the publication before. Its runs may have more, whose links went when they did.
+        wanted: hashes of the pixels of all pictures that are published, each once, in their order.
+        published: the same of the publication before; None: there is none. Its runs may have more, whose links went
+            when they did.
 
     Returns:
         The links, in the columns of ``LINKED``: which published picture is a part of which other.
     """
     folder.mkdir(parents=True)
-    keys = as_keys(wanted)
     before = _old_links(previous / LINKS) if previous is not None else None
     # Without the links of the publication before, all pictures are compared again: as if there were no runs yet.
     old = [run for run in runs_in(previous) if run.intact()] if previous is not None and before is not None else []
     held = np.concatenate([run.keys for run in old]) if old else as_keys([])
-    new = [key for key, there in zip(wanted, contained(keys, held), strict=True) if not there]
-    runs = tidied(folder, [*old, *_new_runs(folder, _stored(store, new))], keys, partial(merge_runs, folder))
-    kept = _kept_links(before, set(wanted)) if before is not None and old else LINKED.empty_table()
-    unlinked = {*new, *(set(wanted) - set(published) if old else ())}
-    links = pa.concat_tables([kept, *_links(PatchRuns(runs), _stored(store, sorted(unlinked)), set(wanted))])
+    new = ~contained(wanted, held)
+    fresh = _new_runs(folder, _stored(store, as_hashes(wanted[new])))
+    runs = tidied(folder, [*old, *fresh], wanted, partial(merge_runs, folder))
+    kept = _of_published(before, wanted) if before is not None and old else LINKED.empty_table()
+    unlinked = new | ~contained(wanted, published if published is not None else as_keys([])) if old else new
+    found = _links(PatchRuns(runs), _stored(store, as_hashes(wanted[unlinked])))
+    links = pa.concat_tables([kept, *(_of_published(some, wanted) for some in found)])
     write_sealed(links, folder / LINKS)
     return links
 
@@ -98,14 +101,16 @@ def _old_links(path: Path) -> pa.Table | None:
         return None
 
 
-def _kept_links(links: pa.Table, wanted: set[str]) -> pa.Table:
-    sides = (links[side].to_pylist() for side in ("part_pixel_sha256", "whole_pixel_sha256"))
-    return links.filter(
-        pa.array([part in wanted and whole in wanted for part, whole in zip(*sides, strict=True)], pa.bool_())
+def _of_published(links: pa.Table, wanted: Keys) -> pa.Table:
+    """The links of which both sides are published; runs have pictures that are not any more."""
+    part, whole = (
+        contained(as_keys(cast("list[str]", links[side].to_pylist())), wanted)
+        for side in ("part_pixel_sha256", "whole_pixel_sha256")
     )
+    return links.filter(pa.array(part & whole))
 
 
-def _links(index: PatchRuns, found: Found, wanted: set[str]) -> Iterator[pa.Table]:
+def _links(index: PatchRuns, found: Found) -> Iterator[pa.Table]:
     """Which of some new pictures are parts of others, or contain them."""
     seen: set[tuple[str, str]] = set()
     rows: list[dict[str, object]] = []
@@ -113,7 +118,7 @@ def _links(index: PatchRuns, found: Found, wanted: set[str]) -> Iterator[pa.Tabl
         matches = match_patches(patches.at_most(_ASKED), index, judged=_JUDGED)
         for row in _link_rows(key, patches, matches, index):
             pair = (str(row["part_pixel_sha256"]), str(row["whole_pixel_sha256"]))
-            if pair not in seen and wanted.issuperset(pair):
+            if pair not in seen:
                 seen.add(pair)
                 rows.append(row)
     yield pa.Table.from_pylist(rows, schema=LINKED)

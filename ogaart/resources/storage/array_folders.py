@@ -81,9 +81,43 @@ def as_keys(hashes: Sequence[str]) -> Keys:
     return np.frombuffer(bytes.fromhex("".join(hashes)), "V32")
 
 
+def as_hashes(keys: Keys) -> list[str]:
+    """What ``as_keys`` was given."""
+    digits = keys.tobytes().hex()
+    return [digits[start : start + 64] for start in range(0, len(digits), 64)]
+
+
+def distinct(keys: Keys) -> Keys:
+    """Keys in their order as hexadecimal numbers, each once."""
+    ordered = keys[np.argsort(_beginnings(keys), kind="stable")]
+    first = _beginnings(ordered)
+    if _begin_alike(ordered, first):
+        return np.array(sorted({key.tobytes() for key in ordered}), "V32")
+    return ordered[np.append(True, first[1:] != first[:-1])] if len(ordered) else ordered
+
+
 def contained(keys: Keys, wanted: Keys) -> NDArray[np.bool_]:
     """Which of the keys are among those that are wanted."""
-    return np.isin(keys, wanted) if len(wanted) else np.zeros(len(keys), np.bool_)
+    if not len(wanted):
+        return np.zeros(len(keys), np.bool_)
+    ordered = wanted[np.argsort(_beginnings(wanted), kind="stable")]
+    first = _beginnings(ordered)
+    if _begin_alike(ordered, first):
+        return np.isin(keys, wanted)
+    at = np.searchsorted(first, _beginnings(keys))
+    at[at == len(first)] = 0  # which begins otherwise
+    return np.asarray(ordered[at] == keys)
+
+
+def _beginnings(keys: Keys) -> NDArray[np.uint64]:
+    """(N,) the first of 32 bytes, by which hashes are told apart and put in order."""
+    return np.ascontiguousarray(keys).view(">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
+
+
+def _begin_alike(ordered: Keys, first: NDArray[np.uint64]) -> bool:
+    """Whether different keys begin with the same bytes, which no hashes do but those that were looked for."""
+    same = np.flatnonzero(first[1:] == first[:-1])
+    return bool((ordered[same] != ordered[same + 1]).any())
 
 
 def new_draft(folder: Path, kind: str) -> Path:

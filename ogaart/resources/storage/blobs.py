@@ -73,10 +73,10 @@ class Blobs:
 
     def sizes(self, wanted: Iterable[str]) -> dict[str, int]:
         """The length in bytes of those that are there, in as few requests as there can be."""
+        names = set(wanted)
         if self.objects.remote:
-            names = set(wanted)
             return {file.path.name: file.bytes for file in self.stored() if file.path.name in names}
-        found = ((sha256, self.size(sha256)) for sha256 in wanted)
+        found = ((sha256, self.size(sha256)) for sha256 in names)
         return {sha256: size for sha256, size in found if size is not None}
 
     def stored(self) -> Iterator[StoredFile]:

@@ -14,6 +14,7 @@ from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.patches.build import build_patches
 from ogaart.resources.patches.index import PatchRuns
 from ogaart.resources.patches.runs import Run, merge_runs, runs_in, write_run
+from ogaart.resources.storage.array_folders import as_keys
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart_tests.likeness.patch_art import MemoryIndex, Picture, ground, paste, sheet, sprite
 
@@ -32,10 +33,10 @@ def store(root: Path, pictures: Iterable[Picture]) -> DerivedBytes:
 
 def build(root: Path, number: int, pictures: Iterable[Picture], before: int | None = None) -> pa.Table:
     previous = root / str(before) if before is not None else None
-    published = (root / f"{before}.txt").read_text().split() if before is not None else ()
+    published = as_keys((root / f"{before}.txt").read_text().split()) if before is not None else None
     keys = sorted(key(picture) for picture in pictures)
     (root / f"{number}.txt").write_text("\n".join(keys))
-    return build_patches(root / str(number), previous, DerivedBytes(root / "derived", SPACE), keys, published)
+    return build_patches(root / str(number), previous, DerivedBytes(root / "derived", SPACE), as_keys(keys), published)
 
 
 def opened(root: Path, number: int) -> PatchRuns:
