@@ -21,7 +21,7 @@ from ogaart.resources.publications.publications import Publications
 from ogaart.resources.publications.record import PublicationRecord
 from ogaart.resources.state.database import StateDatabase
 from ogaart.resources.state.schema import JOURNALS, PUBLICATIONS
-from ogaart.resources.storage.sparse_copy import sparse_sha256
+from ogaart.resources.storage.sparse_copy import sparse_hash
 from ogaart.search.engine.service import SearchService
 from ogaart.search.query import SearchQuery
 from ogaart.settings import Settings
@@ -108,7 +108,7 @@ def hosts(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def content(generation: Generation) -> dict[str, str]:
     """Every file of a generation by its hash."""
     files = (path for path in generation.path.rglob("*") if path.is_file())
-    return {path.relative_to(generation.path).as_posix(): sparse_sha256(path) for path in files}
+    return {path.relative_to(generation.path).as_posix(): sparse_hash(path) for path in files}
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from ogaart.resources.storage.atomic_files import TEMPORARY, sync_file, sync_fol
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.lock_names import catalog_lock
 from ogaart.resources.storage.locks import Locked, hold, is_free
-from ogaart.resources.storage.sparse_copy import copy_file, sparse_sha256
+from ogaart.resources.storage.sparse_copy import copy_file, has_hash
 from ogaart.settings import Settings
 
 KEPT = 2
@@ -126,7 +126,7 @@ class PublicationMirror:
         except GenerationMissing:
             return False
         names = [file for file in record.files if file.name == "manifest.json"]
-        return all(sparse_sha256(generation.path / file.name) == file.digest for file in names)
+        return all(has_hash(generation.path / file.name, file.digest) for file in names)
 
     def _delete_unused(self, record: PublicationRecord) -> None:
         """Delete copies that no publication in this folder has any more."""
@@ -165,7 +165,7 @@ def _is_used(path: Path) -> bool:
 
 def _require_intact(path: Path, file: PublishedFile) -> None:
     try:
-        whole = path.stat().st_size == file.bytes and sparse_sha256(path) == file.digest
+        whole = path.stat().st_size == file.bytes and has_hash(path, file.digest)
     except FileNotFoundError:
         raise FileDamaged(f"{file.object} is not in the bucket: run `ogaart verify --repair`") from None
     if not whole:

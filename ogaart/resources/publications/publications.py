@@ -23,7 +23,7 @@ from ogaart.resources.state.schema import JOURNALS, PUBLICATIONS
 from ogaart.resources.storage.atomic_files import read_json, sync_file, temporary
 from ogaart.resources.storage.objects import Key
 from ogaart.resources.storage.packs import stored_pack_seal
-from ogaart.resources.storage.sparse_copy import sparse_sha256
+from ogaart.resources.storage.sparse_copy import has_hash, sparse_hash
 
 _MADE = {"name": PUBLICATIONS.name, "id": "bucket", "position": 0}
 """The row that says that a database has all publications."""
@@ -164,7 +164,7 @@ class Publications:
         path = self._root / file.object
         self._objects.fetch([path], fresh=True)
         try:
-            return sparse_sha256(path) == file.digest
+            return has_hash(path, file.digest)
         except FileNotFoundError:
             return False
         finally:
@@ -253,7 +253,7 @@ class Publications:
                 yield same
                 continue
             written_to = folder == INDEX and path.name not in NEVER_WRITTEN  # by its engine, since it was hashed
-            digest = sparse_sha256(path) if written_to else hashes.get(name) or sparse_sha256(path)
+            digest = sparse_hash(path) if written_to else hashes.get(name) or sparse_hash(path)
             yield PublishedFile(name, object_of(digest), size, digest)
 
 

@@ -18,7 +18,7 @@ class PublishedFile:
         name: its path under the publication's folder.
         object: its path under the data root, which is its name in the bucket.
         bytes: its size.
-        digest: ``sparse_sha256`` of it; empty for a pack, which has a seal of its own and is read by ranges.
+        digest: ``sparse_hash`` of it; empty for a pack, which has a seal of its own and is read by ranges.
     """
 
     name: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ogaart.resources.storage.atomic_files import write_durably, write_json
 from ogaart.resources.storage.sealed_json import open_json
-from ogaart.resources.storage.sparse_copy import sparse_sha256
+from ogaart.resources.storage.sparse_copy import has_hash, sparse_hash
 
 Inodes = Mapping[tuple[int, int], str]
 """Hashes of files by device and inode."""
@@ -33,7 +33,7 @@ def record_hashes(
         if path.is_file() and path != target and not left_out:
             status = path.stat()
             recorded = (known or {}).get((status.st_dev, status.st_ino))
-            found[relative.as_posix()] = recorded or sparse_sha256(path)
+            found[relative.as_posix()] = recorded or sparse_hash(path)
     write_json(target, {"files": found}, indent=0)
 
 
@@ -64,7 +64,7 @@ def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
     """Whether some files of a folder are as its list has them: before their content is copied into others."""
     recorded = _recorded(target) or {}
     try:
-        return all(recorded.get(name) == sparse_sha256(folder / name) for name in names)
+        return all(has_hash(folder / name, recorded.get(name)) for name in names)
     except OSError:
         return False
 
@@ -72,7 +72,7 @@ def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
 def copy_as_recorded(folder: Path, target: Path, name: str, copy: Path) -> bool:
     """Copy a file of a folder; whether it is there as its list has it, without which the copy is of no use."""
     try:
-        return sparse_sha256(folder / name, copy) == (_recorded(target) or {}).get(name)
+        return has_hash(folder / name, (_recorded(target) or {}).get(name), copy)
     except OSError:
         return False
 
@@ -98,7 +98,7 @@ def changed_files(folder: Path, target: Path) -> list[tuple[Path, str]]:
         if "partly" in listed and not (folder / name).exists():
             continue  # what the list covers may be deleted, and is never changed
         try:
-            if sparse_sha256(folder / name) != digest:
+            if not has_hash(folder / name, digest):
                 found.append((folder / name, "not as it was written (its hash is wrong)"))
         except OSError as cause:
             found.append((folder / name, cause.strerror or type(cause).__name__))

@@ -1,16 +1,18 @@
 """Copies and hashes of files that are mostly holes: the same bytes, and no more room than before."""
 
+import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ogaart.resources.storage.sparse_copy import copy_file, copy_tree, sparse_sha256
+from ogaart.resources.storage.sparse_copy import copy_file, copy_tree, has_hash, sparse_hash
 
 MIB = 1 << 20
+BLOCK = 64 * 1024
 
 
 @pytest.fixture
@@ -45,6 +47,17 @@ def sparse(path: Path, *parts: tuple[int, bytes], size: int) -> Path:
             file.write(data)
         file.truncate(size)
     return path
+
+
+def sha256_of_blocks(path: Path) -> str:
+    """What earlier versions recorded: the length, then each block that is not all zero behind its place."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(len(content).to_bytes(8, "little"))
+    for place in range(0, len(content), BLOCK):
+        block = content[place : place + BLOCK]
+        if any(block):
+            digest.update(place.to_bytes(8, "little") + block)
+    return digest.hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +99,32 @@ def test_the_hash_is_that_of_the_bytes_wherever_the_holes_are(offset: int, tmp_p
     other = sparse(tmp_path / "other", (offset, b"y"), size=4 * MIB)
     longer = sparse(tmp_path / "longer", (offset, b"x"), size=4 * MIB + 1)
 
-    assert sparse_sha256(written) == sparse_sha256(holes)
-    assert len({sparse_sha256(path) for path in (holes, other, longer)}) == 3
+    assert sparse_hash(written) == sparse_hash(holes)
+    assert len({sparse_hash(path) for path in (holes, other, longer)}) == 3
+
+
+@pytest.mark.parametrize("hashed", [sparse_hash, sha256_of_blocks], ids=["blake3", "as earlier versions"])
+def test_a_file_has_the_hash_that_was_recorded_until_a_byte_changes(
+    hashed: Callable[[Path], str], tmp_path: Path
+) -> None:
+    source = sparse(tmp_path / "source", (0, b"begin"), (70_000, b"middle"), (2 * MIB, b"end"), size=3 * MIB + 5)
+    recorded = hashed(source)
+
+    assert has_hash(source, recorded)
+
+    with source.open("r+b") as changed:
+        changed.seek(70_003)
+        changed.write(b"!")
+    assert not has_hash(source, recorded)
+    assert not has_hash(source, None)
+
+
+def test_blocks_that_change_places_change_the_hash(tmp_path: Path) -> None:
+    one = sparse(tmp_path / "one", (0, b"a" * BLOCK), (2 * BLOCK, b"b" * BLOCK), size=MIB)
+    moved = sparse(tmp_path / "moved", (0, b"a" * BLOCK), (3 * BLOCK, b"b" * BLOCK), size=MIB)
+    swapped = sparse(tmp_path / "swapped", (0, b"b" * BLOCK), (2 * BLOCK, b"a" * BLOCK), size=MIB)
+
+    assert len({sparse_hash(path) for path in (one, moved, swapped)}) == 3
 
 
 @pytest.mark.parametrize("size", [0, 100, 200_000, 4 * MIB])
@@ -95,13 +132,13 @@ def test_a_copy_that_is_hashed_meanwhile_is_a_file_of_its_own(size: int, tmp_pat
     source = sparse(tmp_path / "source", (0, b"begin" * min(size // 5, 30_000)), size=size)
     copy = tmp_path / "copy"
 
-    digest = sparse_sha256(source, copy)
+    digest = sparse_hash(source, copy)
 
     assert copy.read_bytes() == source.read_bytes()
-    assert sparse_sha256(source) == sparse_sha256(copy) == digest
+    assert sparse_hash(source) == sparse_hash(copy) == digest
     with copy.open("r+b") as changed:  # where both share their blocks, only one of them changes
         changed.write(b"other")
-    assert sparse_sha256(source) == digest
+    assert sparse_hash(source) == digest
 
 
 @pytest.mark.slow
@@ -110,11 +147,11 @@ def test_a_copy_takes_no_room_where_files_share_blocks(btrfs: Path) -> None:
     source.write_bytes(os.urandom(48 * MIB))
     before = used(btrfs)
 
-    digest = sparse_sha256(source, copy)
+    digest = sparse_hash(source, copy)
 
     assert used(btrfs) - before < 4 * MIB
-    assert sparse_sha256(copy) == digest
+    assert sparse_hash(copy) == digest
     with copy.open("r+b") as changed:
         changed.write(b"other")
-    assert sparse_sha256(source) == digest
-    assert sparse_sha256(copy) != digest
+    assert sparse_hash(source) == digest
+    assert sparse_hash(copy) != digest
