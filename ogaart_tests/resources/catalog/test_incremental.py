@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.reconciliation import reconcile, repair
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart.resources.storage.schema import STEPS
 from ogaart.resources.storage.vectors import Vectors
 from ogaart.words.index_tables import INDEX_TABLES
 from ogaart.words.index_update import update_word_index
@@ -283,3 +285,24 @@ def test_points_that_are_lost_come_back_with_the_payload_of_their_rows(world: Wo
 
     assert done.missing.tolist() == [image_id("oak", "leaf")]
     assert points(index) == sent
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "of an earlier version"])
+def test_runs_that_changed_nothing_are_in_the_table_of_steps(world: World, index: VectorIndex, *, known: bool) -> None:
+    world.partition("2d/0000", {"oak": {"oak.png": ["oak"]}})
+    world.partition("2d/0001", {"fir": {"fir.png": ["fir"]}})
+    fill(index, ("oak", "oak"), ("fir", "fir"))
+    shared = publish(world, index)
+    if not known:
+        manifest = {key: value for key, value in shared.manifest.items() if key != "steps"}
+        shared = replace(shared, manifest=manifest)
+    [row] = world.tables.read(STEPS, "2d/0001", "search_pages")
+    later = {**row, "run_id": "run-2", "started_at": LATER, "ended_at": LATER + timedelta(seconds=2), "new": 0}
+
+    world.tables.append(STEPS, "search_pages", "2d/0001", [later], keep=1)
+    found = publish(world, index, shared=shared, previous=shared)
+
+    assert found.manifest["dead_rows"] > 0  # nothing was made in full
+    runs = ask(found, "SELECT partition, run_id FROM steps WHERE stage = 'search_pages' ORDER BY ALL")
+    assert runs == [("2d/0000", "run-1"), ("2d/0001", "run-2")]
+    assert content_digest(found) == content_digest(publish(world, index, previous=shared))
