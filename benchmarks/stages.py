@@ -71,7 +71,10 @@ if sys.argv[2] == "plain":
         plain(path)
     spent = time.process_time() - began
 else:
-    spent = unpacked(files) - unpacked(files[:1])  # the start of the process and its libraries are not part of it
+    # The start of the process and its libraries are not part of it, but every picture is, as in the plain loop: what is
+    # subtracted unpacks one of hardly any pixels.
+    smallest = min(files, key=lambda path: path.stat().st_size)
+    spent = unpacked(files) - unpacked([smallest])
 print(1000 * spent / len(files), peak)
 """
 

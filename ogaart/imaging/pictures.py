@@ -16,6 +16,7 @@ from ogaart.imaging import canonical
 from ogaart.imaging.errors import DECODER_ERRORS, Reason, Unreadable, of_decoder, too_many_pixels, unreadable
 from ogaart.imaging.formats import aseprite, bmp, errors, ico, layered_zip, png, psd, svg, tiff, xcf
 from ogaart.imaging.sniff import FileType, Kind, read_head, sniff
+from ogaart.likeness.alpha import shows_anything
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +110,7 @@ def decode(source: Path | bytes, limits: Limits) -> Picture:
         raise Unreadable(Reason.CORRUPT if kind.certain else Reason.NOT_A_PICTURE, message) from cause
     except DECODER_ERRORS as cause:
         raise of_decoder(cause, kind) from cause
-    if not picture.rgba[..., 3].any():
+    if not shows_anything(picture.rgba):
         raise Unreadable(Reason.NOT_A_PICTURE, f"{kind.format}: {_INVISIBLE.get(kind.format, 'fully transparent')}")
     return picture
 

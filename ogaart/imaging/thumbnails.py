@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 256
 LOSSLESS_PIXELS = 64 * 64
-QUALITY = 82
+_LOSSLESS = {"lossless": True, "quality": 20, "method": 2}
+"""Here ``quality`` is effort: at 82 it takes half as long again for 3 % fewer bytes."""
+_LOSSY = {"quality": 83, "method": 1, "alpha_quality": 80}
+"""As near to the picture as 82 of method 2 with all alphas, in a quarter less time; some 96 alphas are left."""
 
 
 def webp(rgba: NDArray[np.uint8], premultiplied_picture: Image.Image | None = None) -> bytes:
@@ -28,14 +31,15 @@ def webp(rgba: NDArray[np.uint8], premultiplied_picture: Image.Image | None = No
     Returns:
         The bytes of a WebP file; lossless for icons, where artefacts show most and bytes matter least.
     """
-    picture = Image.fromarray(rgba)
-    width, height = picture.size
+    height, width = rgba.shape[:2]
     scale = min(1.0, MAX_SIDE / max(width, height))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = (premultiplied_picture or premultiplied(rgba)).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        picture = small.convert("RGBA")
+        small = (premultiplied_picture or premultiplied(rgba)).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        picture = Image.frombytes("RGBa", size, small.tobytes()).convert("RGBA")
+    else:
+        picture = Image.fromarray(rgba)
     out = io.BytesIO()
     lossless = picture.width * picture.height <= LOSSLESS_PIXELS
-    picture.save(out, "WEBP", lossless=lossless, quality=QUALITY, method=2)
+    picture.save(out, "WEBP", **(_LOSSLESS if lossless else _LOSSY))
     return out.getvalue()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import locale
 import logging
@@ -37,6 +38,8 @@ from ogaart.workers import child, protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_READ_AT_ONCE = 16 << 20
+"""Most bytes of a file that is opened once instead of for its type, its pixels and its hash."""
 _LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
@@ -166,13 +169,12 @@ class DecodingWorker:
         self._out.flush()
 
     def _picture(self, member: Member, path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
-        loose = member.data is None
-        picture = pictures.decode(path if member.data is None else member.data, self._limits)
+        source = _read_at_once(path, member.bytes or 0) if member.data is None else member.data
+        picture = pictures.decode(source, self._limits)
         multiplied = premultiplied(picture.rgba)
         about = features.describe(picture.rgba, multiplied)
-        if loose:
-            with path.open("rb") as stream:
-                member.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if member.data is None:
+            member.sha256 = _sha256(source)
         member.format, member.message = picture.format, picture.note
         height, width = picture.rgba.shape[:2]
         row = {
@@ -185,6 +187,18 @@ class DecodingWorker:
         }
         content = () if member.data is None else (member.data,)
         return row, (thumbnails.webp(picture.rgba, multiplied), about.signature, *content)
+
+
+def _read_at_once(path: Path, size: int) -> Path | bytes:
+    """The bytes of a file, or its path where they are many."""
+    return path.read_bytes() if size <= _READ_AT_ONCE else path
+
+
+def _sha256(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _loose_atlas(path: Path, head: bytes, size: int) -> Member | None:
@@ -230,6 +244,7 @@ def main() -> None:
     Image.init()
     worker = DecodingWorker(out, limits, Path(start.fields["scratch"]))
     _limit_address_space(limits.worker_bytes)
+    gc.freeze()  # what has been imported is never garbage: no collection looks through it again
     protocol.send(out.write, {"kind": "ready", **child.memory()})
     out.flush()
     while True:

@@ -1,6 +1,7 @@
 """Archives of every kind, friendly and hostile, through the real child process: plain rows come out."""
 
 import dataclasses
+import hashlib
 import io
 import stat
 import struct
@@ -8,14 +9,16 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ogaart.core.states import MemberStatus
 from ogaart.imaging.atlases.base import MAX_OF_FILE
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember
-from ogaart_tests.imaging.builders import BUSH, FROG, compressed, every_archive, png, tarred, written, zipped
+from ogaart_tests.imaging.builders import BUSH, FROG, compressed, every_archive, png, saved, tarred, written, zipped
 from ogaart_tests.imaging.conftest import Unpack
 from ogaart_tests.imaging.rar_store import rar5
 
@@ -85,6 +88,17 @@ def test_a_loose_picture(unpack: Unpack) -> None:
     assert row.thumbnail[8:12] == b"WEBP"
     assert row.features is not None
     assert len(row.features.signature) == 4096
+
+
+def test_a_loose_picture_of_many_bytes_is_what_it_is_in_an_archive(unpack: Unpack) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (2400, 2400, 3), dtype=np.uint8)
+    data = saved(Image.fromarray(noise), "BMP")
+    assert len(data) > 16 << 20  # beyond what is read at once
+
+    (loose,), (member,) = unpack(data), unpack(zipped({"large.bmp": data}))
+
+    assert loose.sha256 == hashlib.sha256(data).hexdigest()
+    assert (loose.sha256, loose.pixel_sha256, loose.features) == (member.sha256, member.pixel_sha256, member.features)
 
 
 def test_any_bytes_give_a_row(unpack: Unpack) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ogaart.imaging import pictures
+from ogaart.imaging import canonical, pictures
 from ogaart.imaging.errors import Reason, Unreadable
 from ogaart.imaging.formats import svg
 from ogaart.imaging.formats.errors import FormatError
@@ -98,6 +98,23 @@ def test_modes() -> None:
     assert pixels(picture_of("CMYK", [(0, 255, 255, 0)], form="TIFF")) == [[255, 0, 0, 255]]
     assert pixels(picture_of("F", [0.0, 0.5, 1.0], form="TIFF")) == [[v, v, v, 255] for v in (0, 127, 255)]
     assert pixels(picture_of("I", [0, 256, 65535], form="TIFF")) == [[v, v, v, 255] for v in (0, 1, 255)]
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"]
+)
+def test_pixels_of_every_mode_are_pillows_own_in_rgba(mode: str) -> None:
+    random = np.random.default_rng(4)
+    whole = Image.fromarray(random.integers(0, 256, (61, 37, 4), dtype=np.uint8))
+    bands = Image.new(mode, whole.size).getbands()
+    if mode in ("1", "P", "PA"):
+        image = whole.convert("RGB").convert(mode)
+    else:
+        image = Image.merge(mode, whole.split()[: len(bands)]) if len(bands) > 1 else whole.getchannel("R")
+
+    rgba = canonical.rgba_of(image)
+
+    assert (rgba == canonical.cleared(np.array(image.convert("RGBA")))).all()
 
 
 def test_sixteen_bits_are_shifted() -> None:

@@ -134,6 +134,22 @@ def test_thumbnails_are_small_and_never_enlarged() -> None:
     assert (kept[icon[..., 3] > 0] == icon[icon[..., 3] > 0]).all()
 
 
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_thumbnails_look_like_their_pictures(name: str) -> None:
+    """On white, beside the most careful reduction: what differs stays below what the eye sees of a lossy picture."""
+    rgba = PICTURES[name].repeat(4, 0).repeat(4, 1)
+    size = Image.open(io.BytesIO(thumbnails.webp(rgba))).size
+
+    def on_white(image: Image.Image) -> NDArray[np.float64]:
+        pixels = np.asarray(image.convert("RGBA"), np.float64)
+        return np.asarray(255 + (pixels[..., :3] - 255) * pixels[..., 3:] / 255)
+
+    ideal = on_white(Image.fromarray(rgba).resize(size, Image.Resampling.LANCZOS))
+    found = on_white(Image.open(io.BytesIO(thumbnails.webp(rgba))))
+
+    assert 10 * np.log10(255**2 / ((found - ideal) ** 2).mean()) > 30
+
+
 def test_preparation_is_grey_behind_and_squashed() -> None:
     prepared = preprocessing.prepare(flat((255, 0, 0, 0), (10, 400)), 224)
     assert prepared.shape == (224, 224, 3)
