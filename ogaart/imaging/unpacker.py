@@ -5,7 +5,6 @@ A crash or a hang becomes a failed row of the member at which it happened; a new
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ UNPACKER_VERSION = f"2.{PIXELS_VERSION}"
 """Rises with any change of what a file's rows say; its second part is the version of the canonical pixels."""
 
 Bytes = bytes  # the type, in a class that has a field of that name
+_OF_PICTURES = ("pixel_sha256", "width", "height", "mode", "frames")
 RECYCLE_BYTES = 768 << 20
 """A child that holds more resident memory than this after a file is replaced before the next."""
 
@@ -148,7 +148,7 @@ class Unpacker:
         Raises:
             OSError: the file itself cannot be opened.
         """
-        with path.open("rb"):
+        with path.open("rb", buffering=0):
             pass
         with self._lock:
             yield from _Unpacking(self, path, done, enter).rows()
@@ -241,7 +241,7 @@ class _Unpacking:
         limits = unpacker._limits
         request = {
             "op": "unpack",
-            "path": str(self._path.resolve()),
+            "path": str(self._path.absolute()),
             "done": list(self._done),
             "enter": sorted(self._enter),
             "poison": sorted(self._poison),
@@ -282,27 +282,25 @@ class _Unpacking:
         self._done[index] = None
         if fields["is_archive"]:
             self._enter.add(index)
-        row = UnpackedMember(
+        picture: dict[str, Any] = {}
+        status = MemberStatus(fields["status"])
+        if status is MemberStatus.PICTURE:
+            thumbnail, signature, *content = message.blobs
+            picture = {name: fields[name] for name in _OF_PICTURES}
+            picture["features"] = Features(**fields["features"], signature=bytes(signature))
+            picture["thumbnail"] = bytes(thumbnail)
+            picture["content"] = _content(content[0]) if content else None
+        return UnpackedMember(
             index,
             fields["path"],
-            MemberStatus(fields["status"]),
+            status,
             fields["error_class"],
             fields["message"],
             fields["format"],
             fields["bytes"],
             fields["sha256"],
             atlases=tuple(_atlas(atlas) for atlas in fields["atlases"]),
-        )
-        if row.status is not MemberStatus.PICTURE:
-            return row
-        names = ("pixel_sha256", "width", "height", "mode", "frames")
-        thumbnail, signature, *content = message.blobs
-        return dataclasses.replace(
-            row,
-            **{name: fields[name] for name in names},
-            features=Features(**fields["features"], signature=bytes(signature)),
-            thumbnail=bytes(thumbnail),
-            content=_content(content[0]) if content else None,
+            **picture,
         )
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from ogaart.imaging.limits import Limits
 
-_BUFFERED = 32
-"""Members of a file that are unpacked before they are needed: long ones are in files, the others below 1 MiB each."""
-_FILES_AHEAD = 4
-"""Files for each process that are begun before they are needed: small ones are through while a long one is consumed."""
+_BUFFERED = 128
+"""Members for each process that are unpacked before they are needed: long ones are in files, the others below 1 MiB."""
+_FILES_AHEAD = 16
+"""Files for each process that are begun before they are needed: one large picture takes as long as so many others."""
 _POLL_SECONDS = 0.2
 FILES_FOR_ANOTHER = 64
 BYTES_FOR_ANOTHER = 32 << 20
@@ -114,41 +114,78 @@ class UnpackerPool:
             return
         begun: deque[Iterator[UnpackedMember]] = deque()
         stop = self._stop = threading.Event()
+        ahead = _Ahead(_BUFFERED * count, stop)
         with ThreadPoolExecutor(count, "unpacking") as self._threads:
             try:
                 for request in requests:
-                    members: queue.Queue[UnpackedMember | None] = queue.Queue(_BUFFERED)
-                    begun.append(_taken(members, self._threads.submit(self._run, request, members, stop)))
+                    members = _Members(ahead)
+                    begun.append(members.taken(self._threads.submit(self._run, request, members)))
                     if len(begun) >= _FILES_AHEAD * count:
                         yield begun.popleft()
                 yield from begun
             finally:
                 stop.set()  # what is left is not taken
+                self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, request: UnpackRequest, members: queue.Queue[UnpackedMember | None], stop: threading.Event) -> None:
-        """Unpack a file, in a thread; its end, whatever it is, is None in the queue."""
+    def _run(self, request: UnpackRequest, members: _Members) -> None:
+        """Unpack a file, in a thread."""
         unpacker = self._idle.get()
         try:
             with closing(unpacker.unpack(request.path, request.done, request.enter)) as found:
                 for member in found:
-                    _put(members, member, stop)
+                    members.put(member)
         finally:
             self._idle.put(unpacker)
-            _put(members, None, stop)
+            members.end()
 
 
-def _put(members: queue.Queue[UnpackedMember | None], member: UnpackedMember | None, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            members.put(member, timeout=_POLL_SECONDS)
-        except queue.Full:
-            continue
-        return
-    raise _Stopped
+class _Ahead:
+    """How many members of all files wait to be consumed, and how many may."""
+
+    def __init__(self, most: int, stop: threading.Event) -> None:
+        self.most = most
+        self.stop = stop
+        self.count = 0
+        self.changed = threading.Condition()
 
 
-def _taken(members: queue.Queue[UnpackedMember | None], done: Future[None]) -> Iterator[UnpackedMember]:
-    """The members from the queue; then what the thread has raised."""
-    while (member := members.get()) is not None:
-        yield member
-    done.result()
+class _Members:
+    """The members of one file on their way from the thread that unpacks it to the consumer."""
+
+    def __init__(self, ahead: _Ahead) -> None:
+        self._ahead = ahead
+        self._waiting = 0
+        self._found: queue.SimpleQueue[UnpackedMember | None] = queue.SimpleQueue()
+
+    def put(self, member: UnpackedMember) -> None:
+        """Hand over a member, when there is room.
+
+        There always is for one of each file: the members of others, that are consumed later, cannot keep it back.
+
+        Raises:
+            _Stopped: nobody takes it.
+        """
+        ahead = self._ahead
+        with ahead.changed:
+            while self._waiting and ahead.count >= ahead.most and not ahead.stop.is_set():
+                ahead.changed.wait(_POLL_SECONDS)
+            if ahead.stop.is_set():
+                raise _Stopped
+            self._waiting += 1
+            ahead.count += 1
+        self._found.put(member)
+
+    def end(self) -> None:
+        """Say that there are no more, whatever the reason."""
+        self._found.put(None)
+
+    def taken(self, done: Future[None]) -> Iterator[UnpackedMember]:
+        """The members; then what the thread has raised."""
+        ahead = self._ahead
+        while (member := self._found.get()) is not None:
+            with ahead.changed:
+                self._waiting -= 1
+                ahead.count -= 1
+                ahead.changed.notify_all()
+            yield member
+        done.result()

@@ -166,7 +166,8 @@ class DecodingWorker:
             },
             blobs,
         )
-        self._out.flush()
+        if member.index:  # what is said of the file itself is followed at once by its end
+            self._out.flush()
 
     def _picture(self, member: Member, path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
         source = _read_at_once(path, member.bytes or 0) if member.data is None else member.data

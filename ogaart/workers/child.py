@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import queue
+import re
 import resource
 import signal
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ogaart.workers import protocol
+
+_MEMORY = re.compile(r"^(VmHWM|VmRSS):\s*(\d+)", re.MULTILINE)
 
 
 def open_pipes() -> tuple[BinaryIO, "queue.Queue[protocol.Message]"]:
@@ -35,10 +38,8 @@ def memory() -> dict[str, int]:
     """``peak`` and present (``rss``) resident bytes of this process."""
     found = {"VmHWM": 0, "VmRSS": 0}
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in found:
-                found[name] = int(value.split()[0]) * 1024
+        for name, value in _MEMORY.findall(Path("/proc/self/status").read_text()):
+            found[name] = int(value) * 1024
     if not found["VmHWM"]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         found["VmHWM"] = peak if sys.platform == "darwin" else peak * 1024

@@ -16,6 +16,8 @@ from ogaart.workers import protocol
 _NAMES = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _BEGINNINGS = ("PYTHON", "DYLD_", "COVERAGE_")
 _PIPE_BYTES = 1 << 20
+_SURPLUS_BYTES = 1 << 16
+"""Most bytes that are read beyond those that are needed: short messages come with one read."""
 
 
 class ChildLost(RuntimeError):
@@ -62,6 +64,8 @@ class Child:
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(self._out, select.POLLIN | select.POLLHUP)
         self._writable.register(self._in, select.POLLOUT)
+        self._buffer = memoryview(bytearray(_SURPLUS_BYTES))
+        self._surplus = self._buffer[:0]
         self.waited = 0.0
         """Seconds that this process has waited for answers since the last request."""
 
@@ -86,7 +90,8 @@ class Child:
             ChildLost: it did not read it within ``seconds``, or has ended.
         """
         self.waited = 0.0
-        self._stderr.truncate(0)
+        if os.fstat(self._stderr.fileno()).st_size:
+            self._stderr.truncate(0)
         deadline = time.monotonic() + seconds
         protocol.send(lambda data: self._write(data, deadline, seconds), dict(fields), tuple(blobs))
 
@@ -151,15 +156,22 @@ class Child:
         return file
 
     def _read(self, length: int, deadline: float, seconds: float) -> bytearray:
+        """Exactly so many bytes; what comes behind them is kept for the next call."""
         data = bytearray(length)
-        view, filled = memoryview(data), 0
+        filled = min(length, len(self._surplus))
+        data[:filled] = self._surplus[:filled]
+        self._surplus = self._surplus[filled:]
+        if filled == length:
+            return data
+        view = memoryview(data)
         while filled < length:
             self._wait(self._readable, deadline, f"took longer than {seconds:g} s")
-            got = os.readv(self._out, [view[filled:]])
+            got = os.readv(self._out, [view[filled:], self._buffer])
             if not got:
                 raise self._crashed()
             filled += got
         view.release()
+        self._surplus = self._buffer[: filled - length]
         return data
 
     def _wait(self, poll: select.poll, deadline: float, how: str) -> None:

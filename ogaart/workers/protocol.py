@@ -57,7 +57,7 @@ def receive(read: Callable[[int], bytes | bytearray], spool: Callable[[int], IO[
     if length > MAX_HEADER:
         raise WireError(f"a header of {length:,} bytes; the limit is {MAX_HEADER:,}")
     try:
-        fields = json.loads(read(length))
+        fields = json.loads(read(length).decode())
         lengths = [int(n) for n in fields.pop("blobs")]
     except (ValueError, KeyError, AttributeError) as cause:
         raise WireError(f"invalid message header: {cause}") from cause

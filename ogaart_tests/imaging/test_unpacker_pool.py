@@ -1,11 +1,14 @@
 """Several files at the same time: the same rows in the same order, and nothing is left behind where it is stopped."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from ogaart.imaging import unpacker_pool
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember, Unpacker
 from ogaart.imaging.unpacker_pool import FILES_FOR_ANOTHER, UnpackerPool, UnpackRequest, processes_for
@@ -99,6 +102,62 @@ def test_who_stops_taking_files_can_unpack_others(paths: list[Path], tmp_path: P
         rows = [list(members) for members in pool.unpack(map(UnpackRequest, paths))]
 
     assert [len(found) for found in rows] == [70, 1, 1, 1, 1, 1]
+
+
+def test_small_files_are_through_while_a_large_one_is_unpacked(tmp_path: Path) -> None:
+    """So many are begun before the first is needed that no process waits for one that takes as long as all of them."""
+    paths = [tmp_path / str(number) for number in range(40)]
+    for path in paths:
+        path.write_bytes(FROG)
+    asked: list[Path] = []
+
+    def requests() -> Iterator[UnpackRequest]:
+        for path in paths:
+            asked.append(path)
+            yield UnpackRequest(path)
+
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        next(pool.unpack(requests()))
+
+    assert len(asked) == 32
+
+
+@pytest.mark.parametrize("buffered", [1, 3, 40])
+def test_however_few_members_may_wait_all_come(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffered: int
+) -> None:
+    """A later file that fills the room cannot keep the one back that is consumed now."""
+    monkeypatch.setattr(unpacker_pool, "_BUFFERED", buffered)
+    paths = [*paths[1:], paths[0], *paths]
+
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        found = [[row.member_path for row in members] for members in pool.unpack(map(UnpackRequest, paths))]
+
+    assert [len(rows) for rows in found] == [1, 1, 1, 1, 1, 70, 70, 1, 1, 1, 1, 1]
+    assert found[5] == found[6] == [f"{number}.png" for number in range(70)]
+
+
+def test_no_more_members_wait_than_may(paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacker_pool, "_BUFFERED", 5)
+    taken: list[str] = []
+    unpack = Unpacker.unpack
+
+    def counted(unpacker: Unpacker, *request: Any) -> Iterator[UnpackedMember]:
+        for member in unpack(unpacker, *request):
+            taken.append(member.member_path)
+            yield member
+
+    monkeypatch.setattr(Unpacker, "unpack", counted)
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        files = pool.unpack(map(UnpackRequest, [paths[0], paths[0], paths[0]]))
+        next(next(files))
+        deadline = time.monotonic() + 30
+        while len(taken) < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)  # time enough for many more
+
+    # What waits, one of each file beyond that, what was consumed, and what each thread holds.
+    assert 10 <= len(taken) <= 10 + 3 + 1 + 2
 
 
 @pytest.mark.parametrize(
