@@ -21,6 +21,7 @@ from ogaart.core.exit_codes import (
     EXIT_USAGE,
 )
 from ogaart.core.full_disk import is_disk_full
+from ogaart.core.process_limits import lacking, way_out
 from ogaart.settings import Settings
 
 REPAIR = "run `ogaart verify --repair`"
@@ -106,7 +107,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
         **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid, ArrayDamaged), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
         **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),
-        OSError: EXIT_REFUSED,
+        **dict.fromkeys((OSError, MemoryError), EXIT_REFUSED),
     }
 
 
@@ -123,6 +124,8 @@ def describe(cause: Exception) -> tuple[int, str]:
         return code, _of_system(cause)
     if isinstance(cause, duckdb.Error | sqlite3.Error | sqlalchemy.exc.DatabaseError):
         return _of_database(cause)
+    if isinstance(cause, MemoryError):
+        return code, f"not enough memory: {way_out(errno.ENOMEM)}"
     text = str(cause)
     if code == EXIT_DAMAGED and "ogaart " not in text and "the shipped file takes its place" not in text:
         text = f"{text}: {REPAIR}"
@@ -141,6 +144,8 @@ def _of_system(cause: OSError) -> str:
         return f"{where}{reason}: if a file of the data root belongs there, move this away, then {REPAIR}"
     if cause.errno in _FORBIDDEN:
         return f"{where}{reason}: change its owner or mode, or set OGAART_DATA to a folder that you may write"
+    if (code := lacking(cause)) is not None:
+        return f"{where}{reason}: {way_out(code)}"
     return f"{where}{reason}"
 
 
@@ -155,6 +160,8 @@ def _of_database(cause: Exception) -> tuple[int, str]:
         return EXIT_REFUSED, f"{text}: close the program that has it open for writing"
     if "readonly database" in text or "unable to open database" in text:
         return EXIT_REFUSED, f"{text}: check the owner and the mode of the data root"
+    if (code := lacking(cause)) is not None:
+        return EXIT_REFUSED, f"{text}: {way_out(code)}"
     return EXIT_DAMAGED, f"{text}: {REPAIR}"
 
 

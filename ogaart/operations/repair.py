@@ -2,12 +2,14 @@
 
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from rich.console import Console
 
 from ogaart.assets.catalog import REBUILD
 from ogaart.core.exit_codes import EXIT_DAMAGED
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.operations import runs
@@ -127,12 +129,15 @@ def _remove(stores: Stores, problem: Damage) -> None:
     for stage, partition in sorted(problem.redo):
         with stores.hold(step_lock(stores.root, Stage(stage), partition), what=f"{stage} of {partition}"):
             for path in problem.remove:
-                _delete(stores, path)
                 key = stores.tables.objects.key_of(path)
-                if key is not None and key.kind == FAILURES.name:
+                kind = key.kind if key is not None else ""
+                # Read before anything is deleted: it may be that no publication can be read at the moment.
+                licences = _published_licences(stores, partition) if kind == LICENCE_HISTORY.name else None
+                _delete(stores, path)
+                if kind == FAILURES.name:
                     _forget_outcomes(stores, stage, partition)
-                if key is not None and key.kind == LICENCE_HISTORY.name:
-                    _restore_licences(stores, partition)
+                if licences is not None:
+                    stores.tables.commit(LICENCE_HISTORY.stage, partition, {LICENCE_HISTORY.name: licences})
 
 
 def _delete(stores: Stores, path: Path) -> None:
@@ -160,21 +165,26 @@ def _discard_generations(stores: Stores, damaged: set[int]) -> None:
         Publications(stores.state, stores.objects).keep(generations.numbers())
 
 
-def _restore_licences(stores: Stores, partition: str) -> None:
-    """Put back the history of licences as it was published last: when one was first read is stored nowhere else."""
-    current = Generations(stores.root.generations).replaceable()
-    if current is None:
-        return
+def _published_licences(stores: Stores, partition: str) -> list[Any] | None:
+    """The history of licences as it was published last: when one was first read is stored nowhere else.
+
+    Returns:
+        None where no publication has it: it begins again with the next reading.
+
+    Raises:
+        OSError: this process may not read a publication, or may open no more files.
+    """
     columns = ", ".join(quoted(column.name) for column in LICENCE_HISTORY.columns)
-    try:
-        with duckdb.connect(str(current.catalog), read_only=True) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            query = f"SELECT {columns} FROM {LICENCE_HISTORY.name} WHERE partition = $partition"  # noqa: S608
-            table = con.sql(query, params={"partition": partition}).to_arrow_table()
-    except duckdb.Error:
-        return  # no publication has it: it begins again with the next reading
-    rows = {LICENCE_HISTORY.name: table.to_pylist()}
-    stores.tables.commit(LICENCE_HISTORY.stage, partition, rows)
+    query = f"SELECT {columns} FROM {LICENCE_HISTORY.name} WHERE partition = $partition"  # noqa: S608
+    for generation in Generations(stores.root.generations).served():
+        try:
+            with duckdb.connect(str(generation.catalog), read_only=True) as con:
+                con.execute("SET TimeZone = 'UTC'")
+                rows: list[Any] = con.sql(query, params={"partition": partition}).to_arrow_table().to_pylist()
+                return rows
+        except duckdb.Error as cause:  # damaged as well, or of a version that had none
+            raise_if_lacking(cause, generation.catalog)
+    return None
 
 
 def _forget_outcomes(stores: Stores, stage: str, partition: str) -> None:

@@ -16,6 +16,7 @@ import duckdb
 from rich.console import Console
 
 from ogaart.core.exit_codes import EXIT_DAMAGED
+from ogaart.core.process_limits import lacking, raise_if_lacking
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
@@ -243,6 +244,7 @@ class Verification:
                     if hashlib.sha256(data).hexdigest() != sha256:
                         return f"the picture at {offset:,} does not have the hash in its row"
         except (OSError, zipfile.BadZipFile) as cause:
+            raise_if_lacking(cause, path)
             return str(cause)
         return ""
 
@@ -282,14 +284,19 @@ class Verification:
 
 def _without_end(what: str, found: Iterator[Damage]) -> Iterator[Damage]:
     """What a check finds; where it ends at a file that the system does not read, that is its last row."""
+    rest = "what is checked after it was not looked at: run `ogaart verify` again once it is readable"
     try:
         yield from found
     except OSError as cause:
         if cause.filename is None:
             raise
         reason, path = (cause.strerror or type(cause).__name__).lower(), Path(cause.filename)
-        problem = f"{reason}; what is checked after it was not looked at: run `ogaart verify` again once it is readable"
-        yield Damage(what, str(path), problem, remove=(path,) if path.is_dir() else ())
+        misplaced = path.is_dir() and lacking(cause) is None
+        yield Damage(what, str(path), f"{reason}; {rest}", remove=(path,) if misplaced else ())
+    except duckdb.Error as cause:
+        if lacking(cause) is None:
+            raise
+        yield Damage(what, "", f"{str(cause).splitlines()[0]}; {rest}")
 
 
 def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.core.stages import Stage
 from ogaart.operations.damage import Damage, one
 from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
@@ -114,10 +115,14 @@ def _published(stores: Stores, space: str) -> set[int]:
         return set()
     newer = [found for found in Generations(stores.root.generations).all() if found.number > current.number]
     same_space = [current, *(found for found in newer if found.manifest.get("space") == space)]
-    try:
-        return set.intersection(*map(_indexed, same_space))
-    except duckdb.Error:
-        return set()  # the check of the publication reports the cause
+    found = []
+    for generation in same_space:
+        try:
+            found.append(_indexed(generation))
+        except duckdb.Error as cause:
+            raise_if_lacking(cause, generation.catalog)
+            return set()  # the check of the publication reports the cause
+    return set.intersection(*found)
 
 
 def _indexed(generation: Generation) -> set[int]:

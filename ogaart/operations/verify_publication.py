@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.operations.damage import PUBLICATION, Damage
 from ogaart.resources.catalog.generations import (
     CATALOG,
@@ -112,7 +113,11 @@ def _changed(stores: Stores, generation: Generation, *, quick: bool) -> Iterator
 
 
 def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:
-    """Audits that fail, and what SQLite finds wrong with the search's file: name and message of each."""
+    """Audits that fail, and what SQLite finds wrong with the search's file: name and message of each.
+
+    Raises:
+        OSError: this process may not read a file, or may open no more.
+    """
     try:
         failed = []
         for layer in layers_in(current.path):
@@ -121,4 +126,5 @@ def _failed(stores: Stores, current: Generation) -> list[tuple[str, str]]:
             failed += [] if answer == "ok" else [(layer.path.name, str(answer))]
         return failed + [(a.name, a.message) for a in audit(stores, current, None, again=True) if not a.passed]
     except (duckdb.Error, sqlite3.Error, IndexBroken, OSError, ValueError) as cause:
+        raise_if_lacking(cause, current.catalog if isinstance(cause, duckdb.Error) else current.path)
         return [(type(cause).__name__, str(cause))]

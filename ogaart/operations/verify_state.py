@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.core.stages import Stage
 from ogaart.likeness.projections import Projection, ProjectionInvalid
 from ogaart.operations.damage import Damage
@@ -25,7 +26,7 @@ from ogaart.resources.storage.atomic_files import read_json
 from ogaart.resources.storage.current_objects import JournalDamaged, journals, renames
 from ogaart.resources.storage.data_root import DataRoot
 from ogaart.resources.storage.file_hashes import hash_note, is_as_noted
-from ogaart.resources.storage.key_index import FILE, is_damaged
+from ogaart.resources.storage.key_index import FILE, KeyIndex
 from ogaart.resources.storage.schema import FAILURES
 from ogaart.resources.storage.sealed_json import damaged_lines, open_json
 from ogaart.resources.storage.tables import Tables
@@ -47,7 +48,7 @@ def damaged_state(root: DataRoot) -> Iterator[DamagedFile]:
     for path in sorted(root.index.glob("*/closed.json")):
         yield from _json(path, ("files",), "the next run compares the collection's points instead", True)
     for path in sorted((*root.vectors.glob(f"*/{FILE}"), *root.derived.glob(f"*/{FILE}"))):
-        if is_damaged(path):
+        if KeyIndex.is_damaged(path):
             yield path, "not as it was written: the key columns of the segments are read instead", True
     for path in sorted(root.models.glob("*/*.json")):
         yield from _json(path, (), "it is measured again", True)
@@ -152,6 +153,7 @@ def _lines(path: Path, way_out: str, *, removable: bool = False) -> Iterator[Dam
     except FileNotFoundError:
         return
     except OSError as cause:
+        raise_if_lacking(cause, path)
         yield path, f"{(cause.strerror or type(cause).__name__).lower()}: restore the file from a backup", False
         return
     for number in damaged:
@@ -184,6 +186,7 @@ def _parsed(path: Path, check: Callable[[bytes], str], way_out: str, removable: 
     except FileNotFoundError:
         return  # it is written when it is needed, or was just replaced
     except (OSError, ValueError, yaml.YAMLError) as cause:
+        raise_if_lacking(cause, path)
         problem = (str(cause).splitlines() or [type(cause).__name__])[0]
     if problem:
         yield path, f"{problem}: {way_out}", removable

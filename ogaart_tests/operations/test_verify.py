@@ -1,8 +1,10 @@
 """Damage is found, named, and repaired from the site or from what the file was made of."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from ogaart.resources.storage.rows import LicenceHistoryRow
 from ogaart.resources.storage.schema import ENTRIES, FILE_LINKS, LICENCE_HISTORY, MEMBERS, RAW_FILES
 from ogaart.settings import Settings
 from ogaart_tests.content_digest import content_digest
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.world import World
 
 STAGE, PARTITION = "extracted_images", "2d-art/0001"
@@ -134,6 +137,10 @@ def test_the_collection_is_rebuilt_from_the_vectors_without_the_site(copied: Wor
     assert verify(copied.settings, copied.quiet()).rows == []
 
 
+def first_read(rows: list[LicenceHistoryRow]) -> list[tuple[str, object]]:
+    return sorted((row["slug"], row["first_read_at"]) for row in rows)
+
+
 @pytest.mark.slow
 def test_when_licences_were_first_read_survives_rot(copied: World) -> None:
     table = copied.stores.tables.path(LICENCE_HISTORY, LICENCE_HISTORY.stage, "2d-art/0001")
@@ -143,9 +150,6 @@ def test_when_licences_were_first_read_survives_rot(copied: World) -> None:
     others = copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0002")
 
     assert repair(copied.settings, copied.quiet()).exit_code == 0
-
-    def first_read(rows: list[LicenceHistoryRow]) -> list[tuple[str, object]]:
-        return sorted((row["slug"], row["first_read_at"]) for row in rows)
 
     assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0001")) == first_read(before)
     assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0002")) == first_read(others)
@@ -232,3 +236,26 @@ def test_a_quick_look_notices_what_is_lost_or_cut_short(copied: World, damage: s
     report = verify(copied.settings, copied.quiet(), quick=True)
 
     assert [(row["what"], row["where"]) for row in report.rows] == [("blob", str(blob))]
+
+
+@pytest.mark.slow
+def test_where_the_catalog_in_service_is_damaged_too_licences_are_those_of_the_one_before(copied: World) -> None:
+    before = copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0001")
+    assert rebuild(copied.settings, copied.quiet(), "catalog").errors == []
+    copied.generation.catalog.chmod(0o644)
+    copied.generation.catalog.write_bytes(b"rotten" * 10_000)
+    flip(copied.stores.tables.path(LICENCE_HISTORY, LICENCE_HISTORY.stage, "2d-art/0001"))
+
+    assert repair(copied.settings, copied.quiet()).exit_code == 0
+
+    assert first_read(copied.stores.tables.read(LICENCE_HISTORY, "2d-art/0001")) == first_read(before)
+
+
+def test_a_process_that_may_open_few_more_files_damages_nothing(copied: World) -> None:
+    found = []
+    for number in range(4, 13, 2):
+        with files_left(number), suppress(duckdb.Error):
+            found += verify(copied.settings, copied.quiet()).rows
+
+    assert found != []
+    assert {str(row["problem"]).lower().count("too many open files") for row in found} == {1}

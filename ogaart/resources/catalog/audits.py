@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.core.sorted_ids import common, without
 from ogaart.imaging.identity import image_id
 from ogaart.resources.catalog.eligible import published_ids
@@ -304,6 +305,7 @@ def audit_losses(con: duckdb.DuckDBPyConnection, previous: Generation | None) ->
     try:
         before = _served_ids(previous)
     except duckdb.Error as cause:  # the check of what is withdrawn holds its successor back then, or was accepted
+        raise_if_lacking(cause, previous.catalog)
         message = f"generation {previous.number}, in service now, cannot be read ({cause}): nothing to compare with"
         return Audit("losses", True, message, {"before": 0, "lost": 0})
     waiting = _ids(

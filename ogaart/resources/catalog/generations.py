@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.serving.layers import MANIFEST as MANIFEST
 from ogaart.resources.serving.layers import WORDS, WORDS_DELTA
 from ogaart.resources.storage.atomic_files import (
@@ -159,6 +160,7 @@ class Generations:
 
         Raises:
             GenerationMissing: the link is none, or leads to no generation that can be read.
+            OSError: as ``get``.
         """
         link = self.root / CURRENT
         if not link.is_symlink():
@@ -174,12 +176,14 @@ class Generations:
         """One generation by number.
 
         Raises:
-            GenerationMissing: it is not there.
+            GenerationMissing: it is not there, or damaged.
+            OSError: this process may not read it, or may open no more files.
         """
         path = (self.root / f"{number:06d}").absolute()
         try:
             manifest = _whole_manifest(open_json((path / MANIFEST).read_bytes()), number)
         except (OSError, ValueError) as cause:
+            raise_if_lacking(cause, path / MANIFEST)
             kept = ", ".join(str(n) for n in self.numbers()) or "none"
             raise GenerationMissing(
                 f"generation {number} cannot be read at {path} ({cause}); on disk: {kept}: publish again"
@@ -205,6 +209,17 @@ class Generations:
         with contextlib.suppress(GenerationMissing):
             return self.current()
         return None
+
+    def served(self) -> list[Generation]:
+        """The generation in service, then those before it that passed their audits, the newest first.
+
+        Those whose manifest is torn are left out: where it is that of the one in service, all that passed are there.
+        """
+        current = self.replaceable()
+        before = (one for one in reversed(self.all()) if one.audits and one.passed)
+        if current is None:
+            return list(before)
+        return [current, *(one for one in before if one.number < current.number)]
 
     def replaced_by(self, generation: Generation) -> Generation | None:
         """The generation that ``generation`` would replace, also where its manifest is torn or the link to it is lost.

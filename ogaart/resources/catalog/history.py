@@ -3,7 +3,7 @@
 The history is stored under the data root in two sealed Parquet files, written when a generation is put in service. A
 build reads them, leaves out what was never in service, adds the differences between the generation in service and its
 own rows, and puts both into its catalog as tables ``publications`` and ``changes``. Where a file is missing or damaged,
-the catalog of the generation in service has the same rows.
+the catalog of the generation in service has the same rows, and those before it all but the latest.
 """
 
 from collections.abc import Collection, Container, Mapping, Sequence
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.catalog.generations import CATALOG, HASHES, Generation
 from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.storage import schema
@@ -48,29 +49,26 @@ class History:
     changes: pa.Table
 
 
-def _empty() -> History:
-    return History(PUBLICATIONS.schema.empty_table(), CHANGES.schema.empty_table())
-
-
 class HistoryFiles:
     """The two files under ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._files = {PUBLICATIONS.name: folder / "publications.parquet", CHANGES.name: folder / "changes.parquet"}
 
-    def read(self, current: Generation | None) -> History:
+    def read(self, current: Generation | None, served: Sequence[Generation] = ()) -> History:
         """The history up to the generation in service.
 
         Args:
             current: the generation in service; None where none is, or none can be read.
+            served: that one and those before it, the newest first; see ``Generations.served``.
+
+        Raises:
+            OSError: this process may not read a file, or may open no more: nothing would be carried on then.
         """
         found = {name: _sealed(path) for name, path in self._files.items()}
         publications, changes = found[PUBLICATIONS.name], found[CHANGES.name]
         if publications is None or changes is None:
-            try:
-                return _of_catalog(current) if current is not None else _empty()
-            except duckdb.Error:  # damaged as well, or older than these tables
-                return _empty()
+            return _of_newest(served or ([current] if current is not None else []))
         history = History(_fitted(publications, PUBLICATIONS), _fitted(changes, CHANGES))
         return history if current is None else _until(history, current.number)
 
@@ -188,7 +186,8 @@ def _compare(
     """Append the differences to a generation's catalog; whether it could be read, to its last block."""
     try:
         con.execute(f"ATTACH {literal(str(previous.catalog))} AS before (READ_ONLY)")
-    except duckdb.Error:  # damaged, or somebody has it open for writing
+    except duckdb.Error as cause:  # damaged, or somebody has it open for writing
+        raise_if_lacking(cause, previous.catalog)
         return False
     try:
         known = {name: {row[0] for row in con.execute(f"DESCRIBE before.{name}").fetchall()} for name in _COMPARED}
@@ -199,6 +198,7 @@ def _compare(
                 {"number": number, "now": now},
             )
     except duckdb.Error as cause:
+        raise_if_lacking(cause, previous.catalog)
         other_layout = isinstance(cause, duckdb.CatalogException | duckdb.BinderException)
         if not other_layout and is_as_recorded(previous.path, previous.path / HASHES, [CATALOG]):
             raise  # no fault of that generation's
@@ -281,10 +281,15 @@ def _text(alias: str, column: Column) -> str:
 
 
 def _sealed(path: Path) -> pa.Table | None:
-    """A file's rows; None where it is missing or damaged."""
+    """A file's rows; None where it is missing or damaged.
+
+    Raises:
+        OSError: this process may not read it, or may open no more files.
+    """
     try:
         return pq.read_table(path) if seal_holds(path) else None
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as cause:
+        raise_if_lacking(cause, path)
         return None
 
 
@@ -303,6 +308,16 @@ def _until(history: History, number: int) -> History:
         history.publications.filter(pc.less_equal(history.publications["publication"], pa.scalar(number))),
         history.changes.filter(pc.less_equal(history.changes["publication"], pa.scalar(number))),
     )
+
+
+def _of_newest(served: Sequence[Generation]) -> History:
+    """What the first catalog has that can be read."""
+    for generation in served:
+        try:
+            return _of_catalog(generation)
+        except duckdb.Error as cause:  # damaged as well, or older than these tables
+            raise_if_lacking(cause, generation.catalog)
+    return History(PUBLICATIONS.schema.empty_table(), CHANGES.schema.empty_table())
 
 
 def _of_catalog(generation: Generation) -> History:

@@ -120,7 +120,7 @@ def _source(
         vectors=str(vectors.folder / SEGMENTS),
         takedowns=read_decisions(stores.decisions),
         runs=runs,
-        history=HistoryFiles(stores.root.history).read(current),
+        history=HistoryFiles(stores.root.history).read(current, building.home.served()),
         previous=current,
         shared=shared,
         made_as=CATALOG_VERSION,

@@ -94,7 +94,9 @@ def _earlier_losses(stores: Stores, current: Generation | None) -> dict[str, Ear
     recorded = earlier_of(found.get(LOSSES)) if isinstance(found, dict) else None
     if recorded is not None:
         return recorded
-    return lost_lately(HistoryFiles(stores.root.history).read(current), Generations(stores.root.generations), current)
+    generations = Generations(stores.root.generations)
+    history = HistoryFiles(stores.root.history).read(current, generations.served())
+    return lost_lately(history, generations, current)
 
 
 def space_of(generation: Generation) -> VectorSpace:

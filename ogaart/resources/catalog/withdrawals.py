@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.catalog.audits import Audit
 from ogaart.resources.catalog.generations import CATALOG, Generation, Generations
 from ogaart.resources.catalog.history import History, picture_changes
@@ -260,7 +261,8 @@ def _blocked_pictures(generation: Generation) -> set[str]:
     try:
         with duckdb.connect(str(generation.catalog), read_only=True) as con:
             return {str(number) for (number,) in con.execute("SELECT image_id FROM images WHERE blocked").fetchall()}
-    except duckdb.Error:
+    except duckdb.Error as cause:
+        raise_if_lacking(cause, generation.catalog)
         return set()
 
 
@@ -290,6 +292,7 @@ def _served_rows(generation: Generation, pixels: Sequence[str]) -> list[_Entry]:
     try:
         return _entries_of_catalog(generation.catalog, pixels)
     except (duckdb.Error, ValueError) as cause:
+        raise_if_lacking(cause, generation.catalog)
         raise GenerationDamaged(
             f"generation {generation.number}, in service now, cannot be read ({WORDS}: {damaged}; {CATALOG}: {cause})"
         ) from cause

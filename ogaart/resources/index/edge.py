@@ -11,7 +11,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.process_limits import lacking
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.index.base import (
     IndexBroken,
     Payload,
@@ -378,8 +378,7 @@ class EdgeIndex(VectorIndex):
             # The engine raises plain Exception, and for a broken invariant a PanicException, which is not an Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            if (code := lacking(error)) is not None:  # the shard is as good as it was
-                raise OSError(code, os.strerror(code), str(self.path)) from error
+            raise_if_lacking(error, self.path)
             raise IndexBroken(f"collection {self.path} does not open: {error}; {way_out}") from error
         return shard
 

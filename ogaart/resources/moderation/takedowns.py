@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NotRequired, TypedDict
 
+from ogaart.core.process_limits import lacking, way_out
 from ogaart.core.repetition import repeat
 from ogaart.resources.moderation.line_log import LineLog, LogUnavailable
 from ogaart.resources.storage.sealed_json import SealBroken, open_json
@@ -87,7 +88,8 @@ def decision_lines(log: LineLog) -> Iterator[Decision]:
     except OSError as cause:
         reason = cause.strerror or type(cause).__name__
         where = cause.filename or log.where
-        raise DecisionsUnreadable(f"{where}: {reason[:1].lower()}{reason[1:]}; restore it from a backup") from cause
+        remedy = "restore it from a backup" if (code := lacking(cause)) is None else way_out(code)
+        raise DecisionsUnreadable(f"{where}: {reason[:1].lower()}{reason[1:]}; {remedy}") from cause
     for where, line in lines:
         try:
             found = _decision_of(line)

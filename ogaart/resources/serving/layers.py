@@ -9,9 +9,11 @@ and its rows put together; what is ordered or limited is ordered and limited aga
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from ogaart.core.process_limits import raise_if_lacking
 
 MANIFEST = "manifest.json"
 WORDS = "words.sqlite"
@@ -52,17 +54,30 @@ class ServingLayer:
         """A connection on which the tables have the rows of this file that count, for use from any thread.
 
         The small tables are those of the publication.
+
+        Raises:
+            sqlite3.DatabaseError: a file is missing or damaged.
+            OSError: this process may not read a file, or may open no more.
         """
-        con = sqlite3.connect(immutable(self.path), uri=True, check_same_thread=False)
+        con = _opened(self.path)
         try:
             con.execute("PRAGMA temp_store = MEMORY")
             if self.delta is not None:
+                _opened(self.delta).close()  # of an attached file SQLite does not say why it is not opened
                 con.execute("ATTACH ? AS delta", (immutable(self.delta),))
                 con.executescript(_VIEWS_OF_BASE)
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             con.close()
             raise
         return con
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(immutable(path), uri=True, check_same_thread=False)
+    except sqlite3.Error as cause:
+        raise_if_lacking(cause, path)
+        raise
 
 
 def layers_in(folder: Path) -> Sequence[ServingLayer]:
@@ -87,11 +102,14 @@ def has_delta(folder: Path) -> bool:
 
 def _was_published(path: Path) -> bool:
     """Whether the manifest beside a file names it; one that is damaged is reported where publications are opened."""
-    with suppress(OSError, ValueError):
-        manifest = json.loads((path.parent / MANIFEST).read_bytes())
-        files = manifest.get("files") if isinstance(manifest, dict) else None
-        return isinstance(files, dict) and path.name in files
-    return False
+    manifest = path.parent / MANIFEST
+    try:
+        found = json.loads(manifest.read_bytes())
+    except (OSError, ValueError) as cause:
+        raise_if_lacking(cause, manifest)
+        return False
+    files = found.get("files") if isinstance(found, dict) else None
+    return isinstance(files, dict) and path.name in files
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ogaart.core.full_disk import is_disk_full
+from ogaart.core.process_limits import lacking
 
 
 def log_of(database: Path) -> Path:
@@ -35,7 +36,8 @@ def sqlite_problem(path: Path) -> str:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
             [(result,)] = database.execute("PRAGMA integrity_check(1)").fetchall()
     except sqlite3.OperationalError as cause:
-        unreadable = getattr(cause, "sqlite_errorname", "").startswith("SQLITE_IOERR") and not is_disk_full(cause)
+        unreadable = getattr(cause, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+        unreadable = unreadable and not is_disk_full(cause) and lacking(cause) is None
         return str(cause) if unreadable else ""  # held by a writer, or on a read-only disk with a journal to replay
     except sqlite3.DatabaseError as cause:
         return str(cause)

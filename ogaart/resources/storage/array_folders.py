@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ogaart.core.arrays import load_array
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.sparse_copy import link_files
 
@@ -64,10 +65,15 @@ class ArrayFolder(ABC):
         return sum((self.path / f"{name}.npy").stat().st_size for name in self.arrays)
 
     def intact(self) -> bool:
-        """Whether its content has the hash in its name; reads all of it."""
+        """Whether its content has the hash in its name; reads all of it.
+
+        Raises:
+            OSError: this process may not read it, or may open no more files.
+        """
         try:
             return self.name.rpartition("-")[2] == _content_hash(self.path, self.arrays)
-        except OSError:
+        except OSError as cause:
+            raise_if_lacking(cause, self.path)
             return False
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.objects.folder import Folder
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, make_folders, process_mark, sync_file, sync_folder
@@ -101,15 +102,14 @@ class Blobs:
         """Whether the blob is there and its bytes still have that hash.
 
         Raises:
-            PermissionError: it may not be read.
+            OSError: this process may not read it, or may open no more files.
         """
         self.objects.fetch([self.path(sha256)], fresh=True)
         try:
             with self.path(sha256).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-        except PermissionError:
-            raise  # not its fault
-        except OSError:  # missing, a folder in its place, a disk that does not read it
+        except OSError as cause:  # missing, a folder in its place, a disk that does not read it
+            raise_if_lacking(cause, self.path(sha256))
             return False
 
     def put(self, source: bytes | BinaryIO) -> str:

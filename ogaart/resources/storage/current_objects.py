@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ogaart.core.durable_names import is_leftover
 from ogaart.core.fault_injection import Fault, fault
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.objects.folder import Folder, files_before
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY, copy_durably, make_folders, point_link, sync_folder
@@ -143,7 +144,11 @@ class CurrentObjects:
         return path.name if path is not None and there else ""
 
     def lost(self) -> list[Pointer]:
-        """Pointers whose object is missing, or is not the one that they name."""
+        """Pointers whose object is missing, or is not the one that they name.
+
+        Raises:
+            OSError: this process may not read one, or may open no more files.
+        """
         self.store.fetch(self.root / pointer.object for pointer in self._pointed() or ())
         found = [p for p in self._pointed() or () if not is_file(self.root / p.key.name) and not self._is_there(p)]
         again = {pointer.key: pointer for pointer in self._pointed() or ()} if found else {}
@@ -290,7 +295,8 @@ class CurrentObjects:
         found = parsed(self.root / pointer.object)
         try:
             return found is not None and pointer_to(self.root, found) == pointer
-        except OSError:
+        except OSError as cause:
+            raise_if_lacking(cause, self.root / pointer.object)
             return False
 
     def _adopted(self, key: Key) -> Pointer:

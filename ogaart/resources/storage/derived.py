@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import pyarrow as pa
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.process_limits import lacking
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.key_index import RowLocation
 from ogaart.resources.storage.segments import SEGMENT_ROWS, Segments, read_segment, texts
 
@@ -89,8 +89,7 @@ class DerivedBytes(Segments[DerivedLocation, DerivedRows]):
             rows = read_segment(self.folder / name)
             keys, contents = texts(rows["key"]), tuple(cast("list[bytes]", rows["content"].to_pylist()))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            if lacking(error):
-                raise
+            raise_if_lacking(error, self.folder / name)
             raise self._note_damage(name, f"{type(error).__name__}: {error}") from error
         if self._named(_content_hash(keys, contents)) != name:
             raise self._note_damage(name, "its content does not have the hash in its name")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.atomic_files import write_durably, write_json
 from ogaart.resources.storage.sealed_json import open_json
 from ogaart.resources.storage.sparse_copy import has_hash, sparse_hash
@@ -62,8 +63,8 @@ def missing_files(folder: Path, target: Path) -> list[Path]:
 
 def is_as_recorded(folder: Path, target: Path, names: Iterable[str]) -> bool:
     """Whether some files of a folder are as its list has them: before their content is copied into others."""
-    recorded = _recorded(target) or {}
     try:
+        recorded = _recorded(target) or {}
         return all(has_hash(folder / name, recorded.get(name)) for name in names)
     except OSError:
         return False
@@ -78,20 +79,31 @@ def copy_as_recorded(folder: Path, target: Path, name: str, copy: Path) -> bool:
 
 
 def _recorded(target: Path) -> dict[str, str] | None:
+    """A list's hashes; None where it is missing or damaged.
+
+    Raises:
+        OSError: this process may not read it, or may open no more files.
+    """
     try:
         return dict(open_json(target.read_bytes())["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise_if_lacking(cause, target)
         return None
 
 
 def changed_files(folder: Path, target: Path) -> list[tuple[Path, str]]:
-    """The files that are missing or not as recorded, each with what is wrong; none where there is no list."""
+    """The files that are missing or not as recorded, each with what is wrong; none where there is no list.
+
+    Raises:
+        OSError: this process may not read one, or may open no more files.
+    """
     try:
         listed = open_json(target.read_bytes())
         recorded: dict[str, str] = listed["files"]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise_if_lacking(cause, target)
         return [(target, f"the list of hashes is damaged: {cause}")]
     found = []
     for name, digest in recorded.items():
@@ -101,6 +113,7 @@ def changed_files(folder: Path, target: Path) -> list[tuple[Path, str]]:
             if not has_hash(folder / name, digest):
                 found.append((folder / name, "not as it was written (its hash is wrong)"))
         except OSError as cause:
+            raise_if_lacking(cause, folder / name)
             found.append((folder / name, cause.strerror or type(cause).__name__))
     return found
 

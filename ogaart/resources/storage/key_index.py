@@ -18,6 +18,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.atomic_files import temporary
 
 FILE = "keys.zip"
@@ -26,6 +27,7 @@ _DIGEST = "S32"
 _COLUMNS = {"key": _DIGEST, "segment": "<u4", "row": "<u2", "norm": "<f4"}
 _SEGMENTS = "segments.json"
 _FILE_HEADER = 30  # bytes before the name of a member
+_UNREADABLE = (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError, EOFError, struct.error)
 
 
 class RowLocation(NamedTuple):
@@ -145,24 +147,35 @@ class KeyIndex:
     def read(cls, folder: Path) -> Self | None:
         """The index that a folder holds; None where it has none, or one that does not match its checksums."""
         try:
-            with (folder / FILE).open("rb") as file, zipfile.ZipFile(file) as archive:
-                sizes: dict[str, int] = json.loads(archive.read(_SEGMENTS))
-                content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))  # it is replaced, never changed
-                columns: dict[str, NDArray[Any]] = {
-                    name: np.frombuffer(_stored(content, archive.getinfo(name)), dtype)
-                    for name, dtype in _COLUMNS.items()
-                }
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError, EOFError, struct.error):
+            return cls._opened(folder / FILE)
+        except _UNREADABLE:
             return None
+
+    @classmethod
+    def _opened(cls, path: Path) -> Self | None:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            sizes: dict[str, int] = json.loads(archive.read(_SEGMENTS))
+            content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))  # it is replaced, never changed
+            columns: dict[str, NDArray[Any]] = {
+                name: np.frombuffer(_stored(content, archive.getinfo(name)), dtype) for name, dtype in _COLUMNS.items()
+            }
         return cls(sizes, **columns) if len({len(column) for column in columns.values()}) == 1 else None
+
+    @classmethod
+    def is_damaged(cls, path: Path) -> bool:
+        """Whether a file of that name is not as it was written.
+
+        Raises:
+            OSError: this process may not read it, or may open no more files.
+        """
+        try:
+            return path.exists() and cls._opened(path) is None
+        except _UNREADABLE as cause:
+            raise_if_lacking(cause, path)
+            return True
 
     def _chosen(self, sizes: dict[str, int], segment: NDArray[np.uint32], rows: NDArray[np.bool_]) -> Self:
         return type(self)(sizes, self.key[rows], segment[rows], self.row[rows], self.norm[rows])
-
-
-def is_damaged(path: Path) -> bool:
-    """Whether a file of that name is not as it was written."""
-    return path.exists() and KeyIndex.read(path.parent) is None
 
 
 def segment_sizes(folder: Path, prefix: str, suffix: str) -> dict[str, int]:

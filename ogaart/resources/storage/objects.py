@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.objects.folder import is_folder
 from ogaart.resources.objects.store import ObjectStore, StoredFile
 from ogaart.resources.storage.atomic_files import TEMPORARY
@@ -212,7 +213,8 @@ def _listed(commit: Sequence[StoredObject]) -> list[str]:
             try:
                 metadata = pq.read_schema(found.path).metadata or {}
                 return list(json.loads(metadata[NOTE])["objects"])
-            except (pa.ArrowInvalid, OSError, KeyError, ValueError, TypeError):
+            except (pa.ArrowInvalid, OSError, KeyError, ValueError, TypeError) as cause:
+                raise_if_lacking(cause, found.path)  # else what was not written would count as a whole commit
                 continue  # damaged, or of a version before: another one may list them
     return []
 

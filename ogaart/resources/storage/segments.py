@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ogaart.core.process_limits import lacking
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.atomic_files import sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
 from ogaart.resources.storage.key_index import KeyIndex, RowLocation, segment_sizes
@@ -292,8 +292,7 @@ class Segments(ABC, Generic[LocationT, ScanT]):
             except FileNotFoundError:
                 continue  # collected since the folder was listed
             except (pa.ArrowException, OSError) as error:
-                if lacking(error):
-                    raise
+                raise_if_lacking(error, self.folder / name)
                 self._note_damage(name, f"{type(error).__name__}: {error}")
             else:
                 self._read[name] = locations

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.process_limits import lacking
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.objects.store import ObjectStore
 from ogaart.resources.storage.atomic_files import make_folders, sync_file, sync_folder, temporary
 from ogaart.resources.storage.checksummed_parquet import SEALED, seal_holds, write_sealed
@@ -117,11 +117,8 @@ class Tables:
         """
         try:
             holds = seal_holds(path)  # checked first: a damaged footer may crash its parser
-        except PermissionError:
-            raise  # not its fault
         except OSError as cause:
-            if lacking(cause):
-                raise
+            raise_if_lacking(cause, path)
             reason = (cause.strerror or type(cause).__name__).lower()
             raise TornTable(f"{path} cannot be read ({reason}): delete it and materialize its partition") from cause
         if holds is False or (SEALED in (_read(table, path).schema.metadata or {}) and holds is None):
@@ -269,8 +266,7 @@ def _read(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.
             chosen = None if columns is None else [name for name in columns if name in there]
             content = file.read(columns=chosen, use_threads=path.stat().st_size > _SMALL)
     except (pa.ArrowInvalid, OSError) as cause:
-        if lacking(cause):
-            raise
+        raise_if_lacking(cause, path)
         raise TornTable(
             f"{path} is not a whole Parquet file ({cause}): delete it and materialize its partition"
         ) from cause

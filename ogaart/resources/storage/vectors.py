@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ogaart.core.fault_injection import Fault, fault
-from ogaart.core.process_limits import lacking
+from ogaart.core.process_limits import raise_if_lacking
 from ogaart.resources.storage.key_index import RowLocation
 from ogaart.resources.storage.segments import SEGMENT_ROWS, SegmentDamaged, Segments, read_segment, texts
 
@@ -159,8 +159,7 @@ class Vectors(Segments[VectorLocation, Scanned]):
             halves = column.flatten().to_numpy(zero_copy_only=False).reshape(len(keys), column.type.list_size)
             norms = np.asarray(rows["norm"].to_numpy(), np.float32)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            if lacking(error):
-                raise
+            raise_if_lacking(error, self.folder / name)
             raise self._note_damage(name, f"{type(error).__name__}: {error}") from error
         if self._named(_content_hash(keys, halves, norms)) != name:
             raise self._note_damage(name, "its content does not have the hash in its name")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from ogaart.imaging.identity import image_id as image_id_of
-from ogaart.resources.catalog.audits import IMAGE_ID, Audit, audit_identity, audit_vectors, run_audits
+from ogaart.resources.catalog.audits import IMAGE_ID, Audit, audit_identity, audit_losses, audit_vectors, run_audits
 from ogaart.resources.catalog.quality import CHECKS, POINTS, audited_points
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.index.edge import EdgeIndex
 from ogaart.resources.storage.atomic_files import write_json
 from ogaart.resources.storage.vectors import Vectors
 from ogaart_tests.content_digest import content_digest
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
     LATER,
@@ -279,3 +280,22 @@ def test_sizes_in_the_manifest_are_of_files_that_never_change(world: World, inde
     sizes = generation.manifest["files"]
     assert "index" not in sizes  # its engine rewrites files when it opens them, even to read
     assert sizes["words.sqlite"] == generation.words.stat().st_size
+
+
+@pytest.mark.parametrize(("rotten", "left"), [(False, 0), (True, 1)])
+def test_a_process_that_may_open_no_more_files_misses_no_loss(
+    world: World, index: VectorIndex, rotten: bool, left: int
+) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    fill(index, *ALL_OF_IT)
+    before, after = publish(world, index), publish(world, index)
+    if rotten:
+        before.words.chmod(0o600)
+        before.words.write_bytes(b"rotten" * 1_000)
+
+    with (
+        duckdb.connect(str(after.catalog), read_only=True) as con,
+        files_left(left),
+        pytest.raises(OSError, match="Too many open files"),
+    ):
+        audit_losses(con, before)

@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ogaart.resources.catalog.generations import Generation, GenerationMissing, Generations
+from ogaart.resources.catalog.generations import AuditRow, Generation, GenerationMissing, Generations
+from ogaart_tests.descriptors import files_left
 
 
 def make(generations: Generations, text: str = "x") -> Generation:
@@ -208,3 +209,32 @@ def test_a_link_that_leads_to_no_publication_says_so_and_is_replaced(
     if not link.is_dir():
         generations.switch(1)
         assert generations.current() == generations.get(1)
+
+
+def test_a_process_that_may_open_no_more_files_misses_no_generation(generations: Generations) -> None:
+    first = make(generations)
+    generations.switch(1)
+
+    for look in (
+        generations.current,
+        generations.replaceable,
+        lambda: generations.get(1),
+        lambda: first.lost_files(remote=False),
+    ):
+        with files_left(0), pytest.raises(OSError, match="Too many open files"):
+            look()
+
+    assert generations.replaceable() == first
+
+
+def test_what_was_served_is_the_publication_in_service_and_those_before_it(generations: Generations) -> None:
+    passed: AuditRow = {"name": "a", "passed": True, "message": "", "counts": {}}
+    for number in range(1, 6):
+        made = make(generations)
+        generations.record(number, [{**passed, "passed": number != 2}])
+        if number == 4:
+            generations.switch(number)
+    (generations.root / "000001" / "manifest.json").chmod(0o600)
+
+    assert [one.number for one in generations.served()] == [4, 3, 1]
+    assert made.number == 5

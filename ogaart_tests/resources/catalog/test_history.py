@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -12,6 +13,7 @@ from ogaart.resources.catalog.history import History, HistoryFiles, kept
 from ogaart.resources.catalog.tables import CHANGES, PUBLICATIONS
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.storage.table_types import STAMP
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.resources.catalog.catalog_world import (
     ALL_OF_IT,
     LATER,
@@ -214,3 +216,47 @@ def test_old_changes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_age.changes["publication"].to_pylist() == [2, 2, 3, 3]
     assert by_number.changes["publication"].to_pylist() == [3, 3]
     assert by_age.changes.schema.field("changed_at").type == STAMP
+
+
+def test_a_process_that_may_open_no_more_files_has_no_empty_history(
+    world: World, index: VectorIndex, files: HistoryFiles
+) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    first = published(world, index, files)
+
+    for look in (lambda: files.read(first), files.last, files.damaged):
+        with files_left(0), pytest.raises(OSError, match="Too many open files"):
+            look()
+    (world.root / "history" / "changes.parquet").unlink()
+    with files_left(1), pytest.raises(OSError, match="Too many open files"):
+        files.read(first)
+
+    assert len(files.read(first).publications) == 1
+
+
+def test_a_process_that_may_open_no_more_files_compares_with_no_publication(
+    world: World, index: VectorIndex, files: HistoryFiles
+) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    first = published(world, index, files)
+
+    with duckdb.connect() as con, files_left(1), pytest.raises(OSError, match="Too many open files"):
+        history.add_changes(con, first, 2, NOW)
+
+
+def test_where_the_catalog_in_service_is_damaged_too_the_one_before_has_all_but_its_changes(
+    world: World, index: VectorIndex, files: HistoryFiles
+) -> None:
+    world.partition("2d/0000", TWO_ENTRIES)
+    first = published(world, index, files)
+    another_day(world)
+    second = published(world, index, files, first)
+    third = published(world, index, files, second)
+    (world.root / "history" / "changes.parquet").unlink()
+    third.catalog.chmod(0o600)
+    third.catalog.write_bytes(b"rotten" * 5_000)
+
+    found = files.read(third, [third, second, first])
+
+    assert found.publications["publication"].to_pylist() == [1, 2]
+    assert set(found.changes["publication"].to_pylist()) == {2}

@@ -21,6 +21,7 @@ from ogaart.resources.catalog.withdrawals import (
 )
 from ogaart.resources.index.base import VectorIndex
 from ogaart.resources.moderation.takedowns import Takedowns
+from ogaart_tests.descriptors import files_left
 from ogaart_tests.resources.catalog.catalog_world import LATER, WHEN, Row, World, fill, publish, sha
 
 NOTHING_BLOCKED = Takedowns()
@@ -316,3 +317,20 @@ def test_blocked_pictures_of_an_entry_are_not_lost(world: World, index: VectorIn
     found = check(before, publish(world, index, takedowns=takedowns), takedowns)
 
     assert (found.passed, found.counts["partly"], found.counts["withdrawn"]) == (True, 0, 0)
+
+
+@pytest.mark.parametrize(("rotten", "left"), [(False, 0), (True, 1)])
+def test_a_process_that_may_open_no_more_files_knows_of_no_damaged_generation(
+    world: World, index: VectorIndex, rotten: bool, left: int
+) -> None:
+    read(world, names(12))
+    before = publish(world, index)
+    after = publish(world, index)
+    if rotten:
+        rot(before.words)
+
+    with duckdb.connect(str(after.catalog), read_only=True) as con:
+        with files_left(left), pytest.raises(OSError, match="Too many open files"):
+            check_withdrawals(con, before, NOTHING_BLOCKED, accepted=True)
+        with files_left(left), pytest.raises(OSError, match="Too many open files"):
+            lost_lately(HistoryFiles(world.root).read(None), Generations(world.root / "generations"), before)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ogaart.resources.storage.blobs import Blobs
+from ogaart_tests.descriptors import files_left
 
 
 def test_put_names_bytes_by_their_hash(tmp_path: Path) -> None:
@@ -75,4 +76,14 @@ def test_rot_is_noticed_and_a_new_write_heals_it(tmp_path: Path) -> None:
 
     assert not blobs.verify(name)
     blobs.put(b"tiles")
+    assert blobs.verify(name)
+
+
+def test_a_process_that_may_open_no_more_files_says_nothing_of_the_blob(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    name = blobs.put(b"tiles")
+
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        blobs.verify(name)
+
     assert blobs.verify(name)

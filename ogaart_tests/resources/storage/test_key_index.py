@@ -10,6 +10,7 @@ from ogaart.resources.storage import segments
 from ogaart.resources.storage.derived import DerivedBytes
 from ogaart.resources.storage.key_index import FILE, KeyIndex
 from ogaart.resources.storage.vectors import SegmentDamaged, Vectors
+from ogaart_tests.descriptors import files_left
 
 SPACE = "model-1"
 FLIPS = range(0, 100, 9)
@@ -162,3 +163,15 @@ def test_of_no_keys_there_are_no_rows(tmp_path: Path, held: int) -> None:
 
     assert list(store.by_segment([])) == []
     assert list(store.by_segment(some_keys(2, start=9000))) == []
+
+
+def test_a_process_that_may_open_no_more_files_says_nothing_of_the_file(tmp_path: Path, read: list[str]) -> None:
+    Vectors(tmp_path, SPACE).add(some_keys(200), some_vectors(200))
+    path = tmp_path / SPACE / FILE
+
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        KeyIndex.is_damaged(path)
+
+    assert not KeyIndex.is_damaged(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert KeyIndex.is_damaged(path)

@@ -455,3 +455,12 @@ def test_a_process_that_may_open_no_more_files_says_nothing_of_the_table(tmp_pat
         tables.verify(SEARCH_RESULTS, path)
 
     tables.verify(SEARCH_RESULTS, path)
+
+
+def test_a_process_that_may_open_no_more_files_has_lost_no_table(tmp_path: Path) -> None:
+    tables = open_tables(tmp_path)
+    tables.commit("search_pages", "2d/0000", {SEARCH_RESULTS.name: []})
+    assert tables.objects.lost() == []
+
+    with files_left(0), pytest.raises(OSError, match="Too many open files"):
+        tables.objects.lost()
