@@ -16,7 +16,7 @@ import duckdb
 from rich.console import Console
 
 from ogaart.core.exit_codes import EXIT_DAMAGED
-from ogaart.core.process_limits import lacking, raise_if_lacking
+from ogaart.core.process_limits import lacking, raise_if_lacking, way_out
 from ogaart.core.report import Report
 from ogaart.core.stages import Stage
 from ogaart.imaging.identity import image_id
@@ -291,12 +291,13 @@ def _without_end(what: str, found: Iterator[Damage]) -> Iterator[Damage]:
         if cause.filename is None:
             raise
         reason, path = (cause.strerror or type(cause).__name__).lower(), Path(cause.filename)
-        misplaced = path.is_dir() and lacking(cause) is None
+        code = lacking(cause)
+        reason, misplaced = (reason, path.is_dir()) if code is None else (f"{reason}: {way_out(code)}", False)
         yield Damage(what, str(path), f"{reason}; {rest}", remove=(path,) if misplaced else ())
     except duckdb.Error as cause:
-        if lacking(cause) is None:
+        if (code := lacking(cause)) is None:
             raise
-        yield Damage(what, "", f"{str(cause).splitlines()[0]}; {rest}")
+        yield Damage(what, "", f"{str(cause).splitlines()[0]}: {way_out(code)}; {rest}")
 
 
 def verify(settings: Settings, console: Console, *, quick: bool = False) -> Report:
