@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _READ_AT_ONCE = 16 << 20
 """Most bytes of a file that is opened once instead of for its type, its pixels and its hash."""
+_OF_NO_TEXT = frozenset((0x89, 0xFF))  # PNG, JPEG
 _LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
@@ -50,6 +51,8 @@ class DecodingWorker:
         self._out = out
         self._limits = limits
         self._scratch = scratch
+        self._loose: bytes | None = None
+        """The whole of the file that is not an archive, where it is short and has been read."""
 
     def answer(self, request: protocol.Message) -> None:
         """Carry out one request: ``unpack`` a file or ``decode`` one picture."""
@@ -122,9 +125,9 @@ class DecodingWorker:
             if kind.format == "unknown" and (volume := last_volume(stream)):
                 yield Member("", "", MemberStatus.FAILED, Reason.MULTI_VOLUME, f"zip: {volume}", "zip", size)
             elif begin("", ""):
-                yield _loose_atlas(path, head, size) or Member(
-                    "", "", MemberStatus.PICTURE, format=kind.format, bytes=size
-                )
+                self._loose = head if len(head) == size else None
+                atlas = None if _is_binary(kind, head) else _loose_atlas(path, head, size)
+                yield atlas or Member("", "", MemberStatus.PICTURE, format=kind.format, bytes=size)
 
     def _behind(self, stream: IO[bytes], kind: FileType, head: bytes) -> tuple[IO[bytes], FileType] | None:
         """The archive behind the start of a file, and its type."""
@@ -169,8 +172,14 @@ class DecodingWorker:
         if member.index:  # what is said of the file itself is followed at once by its end
             self._out.flush()
 
+    def _loose_source(self, path: Path, size: int) -> Path | bytes:
+        """The bytes of the file, or its path where they are many."""
+        if self._loose is not None:
+            return self._loose
+        return path.read_bytes() if size <= _READ_AT_ONCE else path
+
     def _picture(self, member: Member, path: Path) -> tuple[dict[str, Any], tuple[Any, ...]]:
-        source = _read_at_once(path, member.bytes or 0) if member.data is None else member.data
+        source = self._loose_source(path, member.bytes or 0) if member.data is None else member.data
         picture = pictures.decode(source, self._limits)
         multiplied = premultiplied(picture.rgba)
         about = features.describe(picture.rgba, multiplied)
@@ -190,9 +199,9 @@ class DecodingWorker:
         return row, (thumbnails.webp(picture.rgba, multiplied), about.signature, *content)
 
 
-def _read_at_once(path: Path, size: int) -> Path | bytes:
-    """The bytes of a file, or its path where they are many."""
-    return path.read_bytes() if size <= _READ_AT_ONCE else path
+def _is_binary(kind: FileType, head: bytes) -> bool:
+    """Whether it is a picture by a magic number that begins no text."""
+    return kind.kind is Kind.PICTURE and kind.certain and head[0] in _OF_NO_TEXT
 
 
 def _sha256(source: Path | bytes) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ogaart.imaging.errors import Reason
 from ogaart.imaging.find_libarchive import find_libarchive
-from ogaart.workers.process import Child, ChildLost, clean_environment
+from ogaart.workers.process import REUSING_MEMORY, Child, ChildLost, clean_environment
 
 if TYPE_CHECKING:
     from ogaart.imaging.limits import Limits
@@ -29,7 +29,7 @@ def start_worker(limits: Limits, scratch: Path) -> Child:
         ChildLost: it does not start.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(("LIBARCHIVE",), ("OPENBLAS_CORE", "OPENBLAS_L2")) | _SET
+    environment = clean_environment(("LIBARCHIVE",), ("OPENBLAS_CORE", "OPENBLAS_L2")) | REUSING_MEMORY | _SET
     library = find_libarchive()
     if library is not None and Path(library).is_absolute():
         environment["LIBARCHIVE"] = library

@@ -86,11 +86,6 @@ def _is_pixel_art(width: int, height: int, colours: int, soft: float) -> bool:
     return (max(width, height) <= 64 and colours <= 256) or (width * height <= 1024 * 1024 and colours <= 64)
 
 
-def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    wide = pixels.astype(np.uint32)
-    return np.asarray((wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2], dtype=np.uint32)
-
-
 def _count_colours(rgba: NDArray[np.uint8]) -> int:
     """Distinct colours of visible pixels, up to ``MAX_COLOURS``."""
     flat = numbers(rgba)
@@ -161,16 +156,20 @@ def _main_colours(sample: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArr
     """Quantise pixels 0xAABBGGRR, (N,), then fold shades that look alike into the more frequent one."""
     row = Image.frombuffer("RGBX", (len(sample), 1), sample | OPAQUE, "raw", "RGBX", 0, 1)
     reduced = row.convert("RGB").quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    table = np.array(reduced.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    of_all = np.array(reduced.histogram())
-    numbers_used = np.flatnonzero(of_all)
-    counts = of_all[numbers_used]
-    order = np.argsort(-counts, kind="stable")
-    colours, counts = table[numbers_used[order]], counts[order]
-    apart = colours.astype(np.int32)[:, None] - colours.astype(np.int32)
-    alike: list[list[bool]] = ((apart**2).sum(axis=2) < _SAME_SHADE**2).tolist()
+    counts = reduced.histogram()
+    boxes = sorted((n for n in range(3 * PALETTE) if counts[n]), key=lambda n: -counts[n])
+    colours = np.array(reduced.getpalette("RGB"), np.int64).reshape(-1, 3)[boxes]
+    squares = (colours * colours).sum(axis=1)
+    alike = squares[:, None] + squares - 2 * colours @ colours.T < _SAME_SHADE**2
+    # Of each place the places of those that look like it, one bit each.
+    looks: list[int] = (alike @ (1 << np.arange(len(boxes)))).tolist()
     shades: dict[int, int] = {}  # the first of those that look alike, and how many pixels they have
-    for place, count in enumerate(counts.tolist()):
-        kept = next((one for one in shades if alike[place][one]), place)
-        shades[kept] = shades.get(kept, 0) + count
-    return _packed(colours[list(shades)]), np.array(list(shades.values()), dtype=np.int64)
+    kept = 0
+    for place, (box, of_place) in enumerate(zip(boxes, looks, strict=True)):
+        first = of_place & kept
+        shade = (first & -first).bit_length() - 1 if first else place
+        kept |= 1 << shade
+        shades[shade] = shades.get(shade, 0) + counts[box]
+    found = colours[list(shades)]
+    packed = found[:, 0] << 16 | found[:, 1] << 8 | found[:, 2]
+    return packed.astype(np.uint32), np.array(list(shades.values()), dtype=np.int64)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -175,6 +176,31 @@ def test_the_child_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "QDRANT_API_KEY" not in child.environ()
         loaded = Path(f"/proc/{child.pid}/maps")
         assert not loaded.exists() or "torch" not in loaded.read_text()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what other C libraries do with freed memory is theirs")
+def test_memory_is_kept_for_the_next_picture(tmp_path: Path) -> None:
+    """Each page that is given back and taken again costs as much as thousands of pixels."""
+    paths = [tmp_path / f"{width}.png" for width in (2000, 300, 900, 50)]
+    for path in paths:
+        across = np.mgrid[: int(path.stem), : int(path.stem)][1]
+        rgba = np.stack([across % 256, across // 8, across // 4, np.minimum(across, 255)], axis=-1).astype(np.uint8)
+        Image.fromarray(rgba).save(path, compress_level=1)
+
+    with Unpacker(Limits(), tmp_path / "scratch") as unpacker:
+
+        def unpack_all() -> int:
+            """How many pages the child gets meanwhile."""
+            rows = [row for path in paths for row in unpacker.unpack(path)]
+            assert [row.status for row in rows] == ["picture"] * 4
+            (child,) = [p for p in psutil.Process().children() if "ogaart.imaging.worker" in p.cmdline()][-1:]
+            return int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+        unpack_all()
+        before = unpack_all()
+        after = unpack_all()
+
+    assert after - before < 1000  # the largest picture alone is 3,900 pages
 
 
 PARENT = """

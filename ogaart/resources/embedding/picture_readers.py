@@ -19,7 +19,7 @@ from ogaart.likeness import cells
 from ogaart.resources.embedding.batches import EmbedderInput, Failure, Reading
 from ogaart.resources.embedding.kept_child import EmbedderBroken, KeptChild
 from ogaart.settings import Settings
-from ogaart.workers.process import Child, ChildLost, clean_environment
+from ogaart.workers.process import REUSING_MEMORY, Child, ChildLost, clean_environment
 
 READER_SECONDS = 60.0
 PICTURES_FOR_ANOTHER = 64
@@ -159,9 +159,8 @@ class PictureReaders:
     def _start(self) -> Child:
         if self._closed:
             raise EmbedderBroken("the embedder was closed while it was reading")
-        child = Child(
-            "ogaart.resources.embedding.reader", "the process that reads pictures", clean_environment((), ("OMP_",))
-        )
+        environment = clean_environment((), ("OMP_",)) | REUSING_MEMORY
+        child = Child("ogaart.resources.embedding.reader", "the process that reads pictures", environment)
         limits = dataclasses.asdict(Limits.from_settings(self._settings))
         try:
             child.request({"limits": limits, "size": self._size}, seconds=READER_SECONDS)
