@@ -200,7 +200,7 @@ def _draft(folder: Path, source: FusedSource, ids: Ids, pixels: NDArray[Any]) ->
             for name, places, rows in source.vectors.by_segment(keys):
                 with suppress(SegmentDamaged):
                     chosen, at = np.unique(rows, return_inverse=True)
-                    vectors = source.vectors.segment(name).vectors[chosen]
+                    vectors = source.vectors.segment(name).some_vectors(chosen)
                     writer.write({SUBJECT: vectors}, *both(places, at), with_vector)
         # The parts of subjects come after those of their pictures, in whose place they stay.
         for places, contents, at in _stored(source.parts, keys):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ogaart.core.sorted_ids import found_in
 from ogaart.resources.index.base import EXACT_BELOW, VectorIndex
 from ogaart.resources.storage.array_folders import Keys, as_keys
 from ogaart.resources.storage.vectors import SegmentDamaged, Vectors
@@ -53,15 +54,15 @@ class Pictures:
         """How many pictures have some pixels; those that none has are left out."""
         if not keys:
             return {}
-        wanted = as_keys(list(keys)).view("<u8").reshape(-1, 4)[:, 0]
-        rows = np.flatnonzero(np.isin(self._beginnings, wanted))
+        wanted = np.sort(_beginnings(as_keys(list(keys))))
+        rows = np.flatnonzero(found_in(self._beginnings, wanted))
         found = Counter(self.pixels[n].tobytes().hex() for n in rows.tolist())
         return {key: found[key] for key in keys if key in found}
 
     def repeated(self) -> list[str]:
         """The hash of each that may have the pixels of another; empty for those that certainly have not."""
         ordered = np.sort(self._beginnings)
-        rows = np.flatnonzero(np.isin(self._beginnings, ordered[1:][ordered[1:] == ordered[:-1]]))
+        rows = np.flatnonzero(found_in(self._beginnings, ordered[1:][ordered[1:] == ordered[:-1]]))
         found = [""] * len(self)
         for n in rows.tolist():
             found[n] = self.pixels[n].tobytes().hex()
@@ -73,8 +74,12 @@ class Pictures:
         return {digits[start : start + 64] for start in range(0, len(digits), 64)}
 
     @cached_property
-    def _beginnings(self) -> NDArray[np.uint64]:
-        return np.ascontiguousarray(self.pixels.view("<u8").reshape(-1, 4)[:, 0])
+    def _beginnings(self) -> NDArray[np.int64]:
+        return _beginnings(self.pixels)
+
+
+def _beginnings(keys: Keys) -> NDArray[np.int64]:
+    return np.ascontiguousarray(keys.view("<i8").reshape(-1, 4)[:, 0])
 
 
 @dataclass(frozen=True)
@@ -204,13 +209,13 @@ def _all_vectors(vectors: Vectors, published: AbstractSet[str]) -> Scored:
         chosen = [n for n, key in enumerate(segment.keys) if key in published and key not in seen]
         names = [segment.keys[n] for n in chosen]
         seen.update(names)
-        yield names, segment.vectors[chosen]
+        yield names, segment.some_vectors(chosen)
 
 
 def _some_vectors(vectors: Vectors, keys: Sequence[str]) -> Scored:
     for name, places, rows in vectors.by_segment(keys):
         with suppress(SegmentDamaged):  # noted by the store; the audit of vectors tells of it
-            yield [keys[place] for place in places.tolist()], vectors.segment(name).vectors[rows]
+            yield [keys[place] for place in places.tolist()], vectors.segment(name).some_vectors(rows)
 
 
 def _merged(queries: NDArray[np.float32], scored: Scored, known: Sequence[Nearest]) -> list[Nearest]:

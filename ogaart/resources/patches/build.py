@@ -4,7 +4,7 @@ Runs that did not change are hard links of the same files. New pictures become n
 ``resources.storage.array_folders``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -62,18 +62,21 @@ def build_patches(
     old = [run for run in runs_in(previous) if run.intact()] if previous is not None and before is not None else []
     held = np.concatenate([run.keys for run in old]) if old else as_keys([])
     new = ~contained(wanted, held)
-    fresh = _new_runs(folder, _stored(store, as_hashes(wanted[new])))
+    fresh = _new_runs(folder, _stored(store, wanted[new]))
     runs = tidied(folder, [*old, *fresh], wanted, partial(merge_runs, folder))
     kept = _of_published(before, wanted) if before is not None and old else LINKED.empty_table()
     unlinked = new | ~contained(wanted, published if published is not None else as_keys([])) if old else new
-    found = _links(PatchRuns(runs), _stored(store, as_hashes(wanted[unlinked])))
+    found = _links(PatchRuns(runs), _stored(store, wanted[unlinked]))
     links = pa.concat_tables([kept, *(_of_published(some, wanted) for some in found)])
     write_sealed(links, folder / LINKS)
     return links
 
 
-def _stored(store: DerivedBytes, keys: Sequence[str]) -> Found:
+def _stored(store: DerivedBytes, pictures: Keys) -> Found:
     """The stored patches of pictures, a segment at a time; those that have not been looked at yet are left out."""
+    if not store.names():
+        return
+    keys = as_hashes(pictures)
     for name, places, rows in store.by_segment(keys):
         contents = store.segment(name).contents
         for place, row in zip(places.tolist(), rows.tolist(), strict=True):

@@ -7,6 +7,7 @@ Files, keys and names: see ``segments``.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -39,12 +40,30 @@ class VectorLocation(NamedTuple):
 
 @dataclass(frozen=True)
 class Scanned:
-    """One segment's content: keys, unit vectors (N, D) float32 and their former lengths (N,) float32."""
+    """One segment's content.
+
+    Attributes:
+        segment: its name.
+        keys: of its rows.
+        halves: (N, D) float16, the vectors as they are stored.
+        norms: (N,) float32, the lengths that they had.
+    """
 
     segment: str
     keys: tuple[str, ...]
-    vectors: Matrix
+    halves: NDArray[np.float16]
     norms: NDArray[np.float32]
+
+    @cached_property
+    def vectors(self) -> Matrix:
+        """(N, D) float32, the unit vectors of all rows."""
+        return self.some_vectors(slice(None))
+
+    def some_vectors(self, rows: "slice | NDArray[np.int64] | Sequence[int]") -> Matrix:
+        """(M, D) float32, the unit vectors of some rows, where not all are needed."""
+        unit = _FLOATS.take(self.halves[rows].view(np.uint16))
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)  # rounding to halves moved the lengths by up to 1e-4
+        return np.asarray(unit, np.float32)
 
 
 class Vectors(Segments[VectorLocation, Scanned]):
@@ -102,8 +121,8 @@ class Vectors(Segments[VectorLocation, Scanned]):
         out: Matrix | None = None
         for segment, positions in by_segment.items():
             scanned = self._read_whole(segment)
-            out = np.empty((len(keys), scanned.vectors.shape[1]), np.float32) if out is None else out
-            out[positions] = scanned.vectors[[places[keys[p]].row for p in positions]]
+            out = np.empty((len(keys), scanned.halves.shape[1]), np.float32) if out is None else out
+            out[positions] = scanned.some_vectors([places[keys[p]].row for p in positions])
         return np.empty((0, self._dimension or 0), np.float32) if out is None else out
 
     # -- one segment ------------------------------------------------------------------------------------------
@@ -142,7 +161,7 @@ class Vectors(Segments[VectorLocation, Scanned]):
 
     def _copy_rows(self, scanned: Scanned, rows: Sequence[int]) -> None:
         chosen = list(rows)
-        self.add([scanned.keys[i] for i in chosen], scanned.vectors[chosen], scanned.norms[chosen])
+        self.add([scanned.keys[i] for i in chosen], scanned.some_vectors(chosen), scanned.norms[chosen])
 
     def _location(self, place: RowLocation) -> VectorLocation:
         return VectorLocation(*place)
@@ -166,9 +185,7 @@ class Vectors(Segments[VectorLocation, Scanned]):
         if self._dimension not in (None, halves.shape[1]):
             raise self._note_damage(name, f"vectors of {halves.shape[1]} numbers, expected {self._dimension}")
         self._dimension = halves.shape[1]
-        unit = _FLOATS.take(halves.view(np.uint16))
-        unit /= np.linalg.norm(unit, axis=1, keepdims=True)  # rounding to halves moved the lengths by up to 1e-4
-        return Scanned(name, keys, unit, norms)
+        return Scanned(name, keys, halves, norms)
 
 
 def _located(name: str, keys: Sequence[str], norms: Sequence[float]) -> dict[str, VectorLocation]:
