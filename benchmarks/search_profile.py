@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.report import cpu
+from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.search.engine.search import Detail
 from ogaart.search.engine.service import SearchService
 from ogaart.search.query import SearchQuery
@@ -41,7 +42,7 @@ def main() -> None:
     collect_seldom()
     current = arguments.data / "generations" / "current"
     model = json.loads((current / "manifest.json").read_text(encoding="utf-8"))["model"]
-    ids: list[int] = np.load(current / "signature_ids.npy").tolist()
+    ids: list[int] = open_signatures(current).ids.tolist()
     chance = random.Random(7)
     with SearchService(Settings(data=arguments.data, model=model)) as service:
 
