@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
@@ -14,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ogaart.imaging import canonical
 from ogaart.imaging.errors import DECODER_ERRORS, Reason, Unreadable, of_decoder, too_many_pixels, unreadable
-from ogaart.imaging.formats import aseprite, bmp, errors, ico, layered_zip, png, psd, svg, tiff, xcf
+from ogaart.imaging.formats import aseprite, bmp, errors, ico, layered_zip, png, png_inflate, psd, svg, tiff, xcf
 from ogaart.imaging.sniff import FileType, Kind, read_head, sniff
 from ogaart.likeness.alpha import shows_anything
 
@@ -222,7 +223,11 @@ def _decode_png(source: Path | bytes, limits: Limits) -> Picture:
     data = _bytes_of(source)
     if png.is_apples(data):
         raise errors.Unsupported("Apple's variant of PNG (CgBI)")
-    return _decode_raster(png.pixel_chunks(data) if png.has_other_chunks(data) else data, "png", limits)
+    data = png.pixel_chunks(data) if png.has_other_chunks(data) else data
+    if (stored := png_inflate.inflated(data)) is not None:
+        with contextlib.suppress(MemoryError, *DECODER_ERRORS):
+            return _decode_raster(stored, "png", limits)
+    return _decode_raster(data, "png", limits)
 
 
 def _decode_icon(source: Path | bytes, limits: Limits) -> Picture:

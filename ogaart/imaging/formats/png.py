@@ -27,7 +27,7 @@ def is_apples(data: bytes | memoryview) -> bool:
 def has_other_chunks(data: bytes | memoryview) -> bool:
     """Whether any chunk is there that ``pixel_chunks`` would leave out or shorten."""
     view = memoryview(data)
-    chunks, wanted = _chunks(view), _wanted(view)
+    chunks, wanted = chunks_of(view), _wanted(view)
     return (
         any(
             name not in wanted or (name == _TRANSPARENCY and len(_transparency(view, start, end)) < end - start)
@@ -78,7 +78,7 @@ def pixel_chunks(data: bytes | memoryview) -> bytes:
     view = memoryview(data)
     kept: list[bytes | memoryview] = [view[: len(SIGNATURE)]]
     end = len(SIGNATURE)
-    chunks = _chunks(view)
+    chunks = chunks_of(view)
     wanted = _wanted(view) - (_ANIMATION if _animation_is_damaged(view, chunks) else frozenset())
     for name, start, end in chunks:
         if name == _TRANSPARENCY:
@@ -90,7 +90,7 @@ def pixel_chunks(data: bytes | memoryview) -> bytes:
     return b"".join(kept)
 
 
-def _chunks(view: memoryview) -> list[tuple[bytes, int, int]]:
+def chunks_of(view: memoryview) -> list[tuple[bytes, int, int]]:
     """Names and places of all whole chunks up to IEND."""
     found = []
     place = len(SIGNATURE)
@@ -113,4 +113,4 @@ def _fits(chunk: memoryview) -> bool:
 def text_chunks(data: bytes | memoryview) -> list[bytes]:
     """The contents of all text chunks, compressed ones as they are; nothing else of the file is read."""
     view = memoryview(data)
-    return [bytes(view[start:end]) for name, start, end in _chunks(view) if name in (b"tEXt", b"zTXt", b"iTXt")]
+    return [bytes(view[start:end]) for name, start, end in chunks_of(view) if name in (b"tEXt", b"zTXt", b"iTXt")]
