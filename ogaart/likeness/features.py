@@ -14,6 +14,8 @@ from ogaart.likeness.signatures import signature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ogaart.likeness.premultiplied import Premultiplied
+
 MAX_COLOURS = 65_536
 PALETTE = 8
 _LARGE_PIXELS = 1 << 20
@@ -49,7 +51,7 @@ class Features:
     signature: bytes
 
 
-def describe(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> Features:
+def describe(rgba: NDArray[np.uint8], picture: Premultiplied | None = None) -> Features:
     """Describe a picture.
 
     Args:
