@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,33 +146,35 @@ def _palette(rgba: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[float, ...
     total = len(sample)
     packed = (sample << _BYTE).byteswap()  # 0xRRGGBB
     packed.sort()
-    starts = np.concatenate(([0], np.flatnonzero(packed[1:] != packed[:-1]) + 1))
-    if len(starts) > PALETTE:
-        colours, counts = _main_colours(sample)
+    starts = np.flatnonzero(packed[1:] != packed[:-1]) + 1
+    if len(starts) >= PALETTE:
+        found = _main_colours(sample)
     else:
-        colours, counts = packed[starts], np.diff(starts, append=total)
-    order = np.lexsort((colours, -counts))[:PALETTE]
-    return tuple(colours[order].tolist()), tuple(n / total for n in counts[order].tolist())
+        edges = [0, *starts.tolist(), total]
+        found = {int(packed[start]): end - start for start, end in pairwise(edges)}
+    order = sorted(found.items(), key=lambda shade: (-shade[1], shade[0]))[:PALETTE]
+    return tuple(colour for colour, _ in order), tuple(count / total for _, count in order)
 
 
-def _main_colours(sample: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Quantise pixels 0xAABBGGRR, (N,), then fold shades that look alike into the more frequent one."""
+def _main_colours(sample: NDArray[np.uint32]) -> dict[int, int]:
+    """Quantise pixels 0xAABBGGRR, (N,), then fold shades that look alike into the more frequent one.
+
+    Returns:
+        Colours 0xRRGGBB with their pixels.
+    """
     row = Image.frombuffer("RGBX", (len(sample), 1), sample | OPAQUE, "raw", "RGBX", 0, 1)
     reduced = row.convert("RGB").quantize(3 * PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    counts = reduced.histogram()
-    boxes = sorted((n for n in range(3 * PALETTE) if counts[n]), key=lambda n: -counts[n])
-    colours = np.array(reduced.getpalette("RGB"), np.int64).reshape(-1, 3)[boxes]
-    squares = (colours * colours).sum(axis=1)
-    alike = squares[:, None] + squares - 2 * colours @ colours.T < _SAME_SHADE**2
-    # Of each place the places of those that look like it, one bit each.
-    looks: list[int] = (alike @ (1 << np.arange(len(boxes)))).tolist()
-    shades: dict[int, int] = {}  # the first of those that look alike, and how many pixels they have
-    kept = 0
-    for place, (box, of_place) in enumerate(zip(boxes, looks, strict=True)):
-        first = of_place & kept
-        shade = (first & -first).bit_length() - 1 if first else place
-        kept |= 1 << shade
-        shades[shade] = shades.get(shade, 0) + counts[box]
-    found = colours[list(shades)]
-    packed = found[:, 0] << 16 | found[:, 1] << 8 | found[:, 2]
-    return packed.astype(np.uint32), np.array(list(shades.values()), dtype=np.int64)
+    table, counts = reduced.getpalette("RGB") or [], reduced.histogram()
+    shades: dict[int, int] = {}
+    kept: list[tuple[int, int, int, int]] = []
+    for box in sorted((box for box in range(3 * PALETTE) if counts[box]), key=lambda box: -counts[box]):
+        red, green, blue = table[3 * box : 3 * box + 3]
+        for r, g, b, colour in kept:
+            if (r - red) ** 2 + (g - green) ** 2 + (b - blue) ** 2 < _SAME_SHADE**2:
+                shades[colour] += counts[box]
+                break
+        else:
+            colour = red << 16 | green << 8 | blue
+            kept.append((red, green, blue, colour))
+            shades[colour] = counts[box]
+    return shades

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from ogaart.workers import protocol
 
-_MEMORY = re.compile(r"^(VmHWM|VmRSS):\s*(\d+)", re.MULTILINE)
+_STATUS = Path("/proc/self/status")
+_MEMORY = re.compile(rb"^(VmHWM|VmRSS):\s*(\d+)", re.MULTILINE)
 
 
 def open_pipes() -> tuple[BinaryIO, "queue.Queue[protocol.Message]"]:
@@ -37,9 +38,9 @@ def open_pipes() -> tuple[BinaryIO, "queue.Queue[protocol.Message]"]:
 def memory() -> dict[str, int]:
     """``peak`` and present (``rss``) resident bytes of this process."""
     found = {"VmHWM": 0, "VmRSS": 0}
-    with contextlib.suppress(OSError):
-        for name, value in _MEMORY.findall(Path("/proc/self/status").read_text()):
-            found[name] = int(value) * 1024
+    with contextlib.suppress(OSError), _STATUS.open("rb", buffering=0) as status:
+        for name, value in _MEMORY.findall(status.read()):
+            found[name.decode()] = int(value) * 1024
     if not found["VmHWM"]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         found["VmHWM"] = peak if sys.platform == "darwin" else peak * 1024
