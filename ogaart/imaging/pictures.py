@@ -224,8 +224,8 @@ def _decode_png(source: Path | bytes, limits: Limits) -> Picture:
     if png.is_apples(data):
         raise errors.Unsupported("Apple's variant of PNG (CgBI)")
     data = png.pixel_chunks(data) if png.has_other_chunks(data) else data
-    if (stored := png_inflate.inflated(data)) is not None:
-        with contextlib.suppress(MemoryError, *DECODER_ERRORS):
+    with contextlib.suppress(MemoryError, *DECODER_ERRORS):  # where there is too little memory, less may do
+        if (stored := png_inflate.inflated(data)) is not None:
             return _decode_raster(stored, "png", limits)
     return _decode_raster(data, "png", limits)
 

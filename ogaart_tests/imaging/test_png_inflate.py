@@ -107,6 +107,20 @@ def test_damage_has_the_same_outcome() -> None:
         assert decoded(bytes(data)) == without(bytes(data))
 
 
+def test_too_little_memory_for_all_pixels_at_once_costs_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        DeflateError = ValueError
+
+        @staticmethod
+        def zlib_decompress(data: bytes, length: int) -> bytes:
+            raise MemoryError
+
+    data = saved(picture("RGBA"), "PNG")
+    monkeypatch.setattr(png_inflate, "deflate", Full)
+
+    assert decoded(data) == without(data)
+
+
 def decoded(data: bytes) -> object:
     """The pixels, or why there are none."""
     try:
