@@ -47,6 +47,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
         TooFewPictures,
     )
     from ogaart.core.partitions import BadPartition
+    from ogaart.likeness.projections import ProjectionInvalid
     from ogaart.pipeline.discovery import DiscoveryFailed, SweepRejected
     from ogaart.resources.catalog.cut import CatalogFailed
     from ogaart.resources.catalog.generations import GenerationMissing
@@ -104,7 +105,7 @@ def exit_codes() -> Mapping[type[Exception], int]:
         **dict.fromkeys(
             (TornTable, JournalDamaged, SegmentDamaged, StateDamaged, IndexBroken, GenerationMissing), EXIT_DAMAGED
         ),
-        **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid, ArrayDamaged), EXIT_DAMAGED),
+        **dict.fromkeys((DecisionsUnreadable, InstanceConfigInvalid, ArrayDamaged, ProjectionInvalid), EXIT_DAMAGED),
         **dict.fromkeys((duckdb.Error, sqlite3.Error, sqlalchemy.exc.DatabaseError), EXIT_DAMAGED),
         **dict.fromkeys((UnicodeDecodeError, yaml.YAMLError), EXIT_DAMAGED),
         **dict.fromkeys((OSError, MemoryError), EXIT_REFUSED),
@@ -162,7 +163,7 @@ def _of_database(cause: Exception) -> tuple[int, str]:
         return EXIT_REFUSED, f"{text}: check the owner and the mode of the data root"
     if (code := lacking(cause)) is not None:
         return EXIT_REFUSED, f"{text}: {way_out(code)}"
-    return EXIT_DAMAGED, f"{text}: {REPAIR}"
+    return EXIT_DAMAGED, text if REPAIR in text else f"{text}: {REPAIR}"
 
 
 def _first_line(cause: object) -> str:

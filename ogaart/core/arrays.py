@@ -1,6 +1,7 @@
 """Arrays that are stored as NumPy's .npy files: a file that is not one is told as damage."""
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def load_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     """
     try:
         loaded: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, EOFError) as cause:
+    except (ValueError, EOFError, SyntaxError, TokenError) as cause:  # a header is an expression of Python's
         raise ArrayDamaged(f"{path} is not the array that was written") from cause
     if not isinstance(loaded, np.ndarray):
         raise ArrayDamaged(f"{path} is not the array that was written")

@@ -22,6 +22,7 @@ from ogaart.likeness import parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -181,6 +182,19 @@ class Projection:
         out = io.BytesIO()
         np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
         return out.getvalue()
+
+    @classmethod
+    def read(cls, path: Path) -> Projection:
+        """Read a file.
+
+        Raises:
+            ProjectionInvalid: as ``from_bytes``; the message names the file.
+            OSError: it is missing, or cannot be read.
+        """
+        try:
+            return cls.from_bytes(path.read_bytes())
+        except ProjectionInvalid as cause:
+            raise ProjectionInvalid(f"{path}: {cause}") from cause
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Projection:

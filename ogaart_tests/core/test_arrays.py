@@ -24,10 +24,14 @@ def test_an_array_is_read_as_it_was_written(path: Path, mapped: bool) -> None:
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize("content", [b"", b"nonsense" * 40, b"\x80\x04K\x01.", "cut", "header"])
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 40, b"\x80\x04K\x01.", "cut", "header", "zeros"])
 def test_anything_else_is_damage(path: Path, mapped: bool, content: bytes | str) -> None:
     whole = path.read_bytes()
-    spoiled = {"cut": whole[:-30], "header": whole.replace(b"<i8", b"|O ")}
+    spoiled = {
+        "cut": whole[:-30],
+        "header": whole.replace(b"<i8", b"|O "),
+        "zeros": whole.replace(b"'shape': (8", bytes(11)),
+    }
     path.write_bytes(spoiled[content] if isinstance(content, str) else content)
 
     with pytest.raises(ArrayDamaged, match=r"a\.npy is not the array") as caught:

@@ -77,7 +77,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(immutable(path), uri=True, check_same_thread=False)
     except sqlite3.Error as cause:
         raise_if_lacking(cause, path)
-        raise
+        if path.exists():
+            raise
+        raise _missing(path) from cause
 
 
 def layers_in(folder: Path) -> Sequence[ServingLayer]:
@@ -96,8 +98,12 @@ def has_delta(folder: Path) -> bool:
     if delta.exists():
         return True
     if _was_published(delta):
-        raise sqlite3.DatabaseError(f"{delta} is missing: run `ogaart verify --repair`")
+        raise _missing(delta)
     return False
+
+
+def _missing(path: Path) -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError(f"{path} is missing: run `ogaart verify --repair`")
 
 
 def _was_published(path: Path) -> bool:

@@ -55,6 +55,15 @@ def keep_hashes(target: Path, names: AbstractSet[str]) -> None:
     write_json(target, {"files": kept, "partly": True}, indent=0)
 
 
+def recorded_hashes(target: Path) -> Mapping[str, str]:
+    """The hashes of a list; none where it is missing or damaged, which ``missing_files`` tells.
+
+    Raises:
+        OSError: this process may not read it, or may open no more files.
+    """
+    return _recorded(target) or {}
+
+
 def missing_files(folder: Path, target: Path) -> list[Path]:
     """The files of a list of whole folders that are not there; the list itself where it is missing or damaged."""
     recorded = _recorded(target)

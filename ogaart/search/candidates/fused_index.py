@@ -49,7 +49,7 @@ class FusedIndex:
     """
 
     def __init__(self, path: Path, columns: Columns, linked: Linked = _unlinked) -> None:
-        self.projection = Projection.from_bytes((path / PROJECTION).read_bytes())
+        self.projection = Projection.read(path / PROJECTION)
         self._rows = FusedRows.open(path, self.projection.dimension)
         self.ids = self._rows.ids
         self._columns = columns.rows(self.ids)

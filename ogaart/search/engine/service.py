@@ -17,6 +17,7 @@ import numpy as np
 from ogaart.core.user_agent import user_agent
 from ogaart.imaging import thumbnails
 from ogaart.imaging.errors import Unreadable
+from ogaart.resources.catalog.generation_files import require_servable
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
@@ -121,6 +122,7 @@ class SearchService:
 
     def _open(self, generation: Generation) -> OpenGeneration:
         """Open a generation with all that its first reader needs, before a request needs it."""
+        require_servable(generation)
         with ExitStack() as stack:
             store = ServingStore(generation.path, generation.number, self._objects)
             stack.callback(store.close)

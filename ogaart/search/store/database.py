@@ -113,8 +113,15 @@ class _LayerRows:
                 return
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
+        try:
+            with self._connection() as connection, closing(connection.execute(sql, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.DatabaseError as cause:
+            path = self._layer.path
+            if type(cause) is not sqlite3.DatabaseError or str(path.parent) in str(cause):
+                raise
+            torn = path if self._layer.delta is None else path.parent  # SQLite does not say which
+            raise sqlite3.DatabaseError(f"{torn}: {cause}") from cause
 
     def has_current_index(self) -> bool:
         present = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'word_index'")
