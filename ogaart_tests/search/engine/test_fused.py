@@ -20,7 +20,9 @@ from ogaart.resources.catalog.fused_files import (
     FUSED_SUBJECTS,
     FusedRows,
 )
-from ogaart.resources.catalog.generations import PROJECTION
+from ogaart.resources.catalog.generations import HASHES, MANIFEST, PROJECTION
+from ogaart.resources.storage.atomic_files import write_json
+from ogaart.resources.storage.sealed_json import open_json
 from ogaart.search.candidates.fused_index import FusedIndex
 from ogaart.search.engine.kinship import frames_with
 from ogaart.search.engine.service import SearchService
@@ -150,11 +152,16 @@ def test_a_publication_without_fused_vectors_is_searched_by_the_model(copied: Wo
 
 
 def _forget_fused(folder: Path) -> None:
+    """Leave a publication as of a version that had no fused vectors, nor a list of hashes."""
     folder.chmod(0o755)
     for name in (FUSED, FUSED_INCOMPLETE, FUSED_SUBJECTS):
         (folder / name).chmod(0o755)
         shutil.rmtree(folder / name)
-    (folder / PROJECTION).unlink()
+    for name in (PROJECTION, HASHES):
+        (folder / name).unlink()
+    manifest = open_json((folder / MANIFEST).read_bytes())
+    files = {name: size for name, size in manifest["files"].items() if (folder / name).exists()}
+    write_json(folder / MANIFEST, {**manifest, "files": files})
 
 
 def _without_subject(folder: Path) -> None:
