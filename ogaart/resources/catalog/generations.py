@@ -37,6 +37,8 @@ PACKS = "packs"
 SIGNATURES = "signatures"
 PATCHES = "patches"
 CELLS = "cells"
+KIN = "kin"
+"""The folder of what miniatures are compared by."""
 NAMED_BY_CONTENT = {PATCHES: "run-*", CELLS: "piece-*"}
 """The folders whose folders of these names are shared by publications, and hold their own hashes."""
 PROJECTION = "projection.npz"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ogaart.likeness.families import DESCRIBED, Kin, KinKind, describe, families, find_kin
 from ogaart.likeness.frames import animations
+from ogaart.resources.catalog.generations import KIN
 from ogaart.resources.catalog.signature_files import open_signatures
 from ogaart.resources.catalog.tables import FAMILIES, FRAMES
 from ogaart.resources.index.recall import Pictures
@@ -41,8 +42,6 @@ SELECT image_id, slug, format, member_path, shown_name FROM ({_PLACED.format(ima
 WINDOW same AS (PARTITION BY slug, lower({_STEM})) QUALIFY min(format) OVER same <> max(format) OVER same
 ORDER BY image_id
 """  # noqa: S608
-DESCRIPTIONS = "kin"
-"""The folder of what miniatures are compared by."""
 _DESCRIPTION = RowKind((DESCRIBED,), np.uint8)
 _BATCH = 2_048
 _ROWS = 8_192
@@ -102,9 +101,9 @@ def _descriptions(
             part = slice(start, start + _BATCH)
             yield some[part], describe(signatures[places[part]])
 
-    before = shared / DESCRIPTIONS if shared is not None else None
-    write_array(path / DESCRIPTIONS, ids, _DESCRIPTION, before, made)
-    return cast("NDArray[np.uint8]", ArrayParts.open(path / DESCRIPTIONS, _DESCRIPTION))  # read as a mapped array is
+    before = shared / KIN if shared is not None else None
+    write_array(path / KIN, ids, _DESCRIPTION, before, made)
+    return cast("NDArray[np.uint8]", ArrayParts.open(path / KIN, _DESCRIPTION))  # read as a mapped array is
 
 
 def _frame_rows(

@@ -17,7 +17,6 @@ import numpy as np
 from ogaart.core.user_agent import user_agent
 from ogaart.imaging import thumbnails
 from ogaart.imaging.errors import Unreadable
-from ogaart.resources.catalog.generation_files import require_servable
 from ogaart.resources.catalog.generations import Generation, Generations
 from ogaart.resources.embedding.embedder import EmbedderBroken
 from ogaart.resources.embedding.registry import model_named
@@ -53,6 +52,7 @@ from ogaart.search.query import Box, QueryPicture, SearchQuery
 from ogaart.search.results import Hit, Info, LicenceStatement, Results
 from ogaart.search.store.picture_files import FileSlice, Original
 from ogaart.search.store.serving_store import ServingStore
+from ogaart.search.store.whole_publication import require_whole
 from ogaart.settings import Settings
 from ogaart.sites.registry import open_site
 
@@ -122,7 +122,7 @@ class SearchService:
 
     def _open(self, generation: Generation) -> OpenGeneration:
         """Open a generation with all that its first reader needs, before a request needs it."""
-        require_servable(generation)
+        require_whole(generation)
         with ExitStack() as stack:
             store = ServingStore(generation.path, generation.number, self._objects)
             stack.callback(store.close)
