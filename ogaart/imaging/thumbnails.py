@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ogaart.likeness.premultiplied import Premultiplied, premultiplied
+from ogaart.likeness.premultiplied import premultiplied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ _LOSSY = {"quality": 83, "method": 1, "alpha_quality": 80}
 """As near to the picture as 82 of method 2 with all alphas, in a quarter less time; some 96 alphas are left."""
 
 
-def webp(rgba: NDArray[np.uint8], premultiplied_picture: Premultiplied | None = None) -> bytes:
+def webp(rgba: NDArray[np.uint8], premultiplied_picture: Image.Image | None = None) -> bytes:
     """Make a thumbnail of at most 256 x 256 pixels; a smaller picture is never enlarged.
 
     Args:
@@ -35,8 +35,7 @@ def webp(rgba: NDArray[np.uint8], premultiplied_picture: Premultiplied | None = 
     scale = min(1.0, MAX_SIDE / max(width, height))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        whole = (premultiplied_picture or premultiplied(rgba)).image
-        small = whole.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small = (premultiplied_picture or premultiplied(rgba)).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
         picture = Image.frombytes("RGBa", size, small.tobytes()).convert("RGBA")
     else:
         picture = Image.fromarray(rgba)

@@ -205,4 +205,4 @@ def _counted(groups: Sequence[int]) -> list[int]:
 
 
 def _miniature(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(premultiplied(rgba).image.resize((MINIATURE, MINIATURE), Image.Resampling.BILINEAR)).copy()
+    return np.asarray(premultiplied(rgba).resize((MINIATURE, MINIATURE), Image.Resampling.BILINEAR)).copy()

@@ -15,8 +15,6 @@ from ogaart.likeness.signatures import signature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ogaart.likeness.premultiplied import Premultiplied
-
 MAX_COLOURS = 65_536
 PALETTE = 8
 _LARGE_PIXELS = 1 << 20
@@ -52,7 +50,7 @@ class Features:
     signature: bytes
 
 
-def describe(rgba: NDArray[np.uint8], picture: Premultiplied | None = None) -> Features:
+def describe(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> Features:
     """Describe a picture.
 
     Args:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ogaart.likeness.premultiplied import Premultiplied, premultiplied
+from ogaart.likeness.premultiplied import premultiplied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _GRID = 8
 _STRUCTURE_SCALE = 80.0  # what a pair of mean distance is stored as
 
 
-def raw_parts(rgba: NDArray[np.uint8], premultiplied_picture: Premultiplied | None = None) -> NDArray[np.uint8]:
+def raw_parts(rgba: NDArray[np.uint8], premultiplied_picture: Image.Image | None = None) -> NDArray[np.uint8]:
     """All parts of one picture.
 
     Args:
@@ -45,7 +45,7 @@ def raw_parts(rgba: NDArray[np.uint8], premultiplied_picture: Premultiplied | No
     Returns:
         (3512,) uint8: ``palette``, ``layout``, ``shape`` and ``structure`` one after the other.
     """
-    picture = _reduced((premultiplied_picture or premultiplied(rgba)).image)
+    picture = _reduced(premultiplied_picture or premultiplied(rgba))
     return np.concatenate([palette(rgba), _layout(picture), _shape(picture), _structure(picture)])
 
 
@@ -76,7 +76,7 @@ def palette(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def layout(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Where a picture has which colour: 16 x 16 RGB on mid-grey, squashed, antialiased; (768,) uint8, row by row."""
-    return _layout(_reduced(premultiplied(rgba).image))
+    return _layout(_reduced(premultiplied(rgba)))
 
 
 def shape(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -90,7 +90,7 @@ def shape(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (512,) uint8: cells row by row, 8 directions each; all 0 for a picture of one colour.
     """
-    return _shape(_reduced(premultiplied(rgba).image))
+    return _shape(_reduced(premultiplied(rgba)))
 
 
 def structure(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,7 +102,7 @@ def structure(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (2016,) uint8: pairs (0, 1), (0, 2) ... (62, 63); 80 is the mean, 255 cuts off; all 0 for one colour.
     """
-    return _structure(_reduced(premultiplied(rgba).image))
+    return _structure(_reduced(premultiplied(rgba)))
 
 
 def _reduced(picture: Image.Image) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,27 +17,15 @@ MODE = "RGBX"
 _FEW = 4  # picking a pixel and putting it back takes as long as converting so many
 
 
-@dataclass(frozen=True)
-class Premultiplied:
-    """A premultiplied picture.
+def premultiplied(rgba: NDArray[np.uint8]) -> Image.Image:
+    """A picture of mode ``RGBX`` whose fourth channel is alpha.
 
-    Attributes:
-        pixels: (H, W, 4) uint8.
-        image: the same memory as a picture of mode ``RGBX``, whose fourth channel is alpha.
-    """
-
-    pixels: NDArray[np.uint8]
-    image: Image.Image
-
-
-def premultiplied(rgba: NDArray[np.uint8]) -> Premultiplied:
-    """Multiply pixels by their alpha.
-
-    The result shares the array's memory where no pixel changes: each is opaque, or invisible and without a colour.
+    It shares the array's memory where no pixel changes: each is opaque, or invisible and without a colour.
 
     Args:
         rgba: (H, W, 4) uint8.
     """
+    height, width = rgba.shape[:2]
     source = target = numbers(rgba)
     start = 0
     for block in blocks(rgba):
@@ -52,12 +39,7 @@ def premultiplied(rgba: NDArray[np.uint8]) -> Premultiplied:
             else:
                 part[:] = _multiplied(block)
         start += len(block)
-    return _of(target.view(np.uint8).reshape(rgba.shape))
-
-
-def _of(pixels: NDArray[np.uint8]) -> Premultiplied:
-    height, width = pixels.shape[:2]
-    return Premultiplied(pixels, Image.frombuffer(MODE, (width, height), pixels, "raw", MODE, 0, 1))
+    return Image.frombuffer(MODE, (width, height), target, "raw", MODE, 0, 1)
 
 
 def _multiplied(pixels: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -14,8 +14,7 @@ import numkong
 import numpy as np
 from PIL import Image
 
-from ogaart.likeness.narrowing import narrowed
-from ogaart.likeness.premultiplied import MODE, Premultiplied, premultiplied
+from ogaart.likeness.premultiplied import premultiplied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,11 +31,10 @@ _FLAT = 6  # of 255: what JPEG makes of one colour
 _FAINT, _SPECKS = 3.0, 8.0  # of 255: deviations of a night sky, and of what is left of a texture without its "ground"
 _GRAIN = 10.0  # of 255: deviation from a soft gradient, which JPEG and dithering stay below
 _OPAQUE = 1 / 64  # the most that is clear anywhere in an opaque miniature
-_LARGE = 1 << 20  # pixels from which narrowing by products of bytes pays
 SIGNATURE_BYTES = SIDE * SIDE * 4
 
 
-def signature(rgba: NDArray[np.uint8], picture: Premultiplied | None = None) -> NDArray[np.uint8]:
+def signature(rgba: NDArray[np.uint8], picture: Image.Image | None = None) -> NDArray[np.uint8]:
     """Make the miniature.
 
     Args:
@@ -48,12 +46,7 @@ def signature(rgba: NDArray[np.uint8], picture: Premultiplied | None = None) -> 
         and interpolated where it is smaller, so that copies of a small picture at other sizes look alike.
     """
     picture = picture or premultiplied(rgba)
-    image = picture.image
-    # Pillow narrows such pictures first, and then needs most of the time for it.
-    if image.width >= image.height and image.width * image.height >= _LARGE:
-        narrow = narrowed(picture.pixels, SIDE)
-        image = Image.frombuffer(MODE, (SIDE, image.height), narrow, "raw", MODE, 0, 1)
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).copy()
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).copy()
 
 
 def coarse(miniatures: NDArray[np.uint8]) -> NDArray[np.float32]:

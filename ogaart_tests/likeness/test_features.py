@@ -6,7 +6,6 @@ from PIL import Image
 
 from ogaart.imaging.canonical import cleared, is_empty
 from ogaart.likeness import alpha, features
-from ogaart.likeness.narrowing import narrowed
 from ogaart.likeness.premultiplied import premultiplied
 from ogaart.likeness.signatures import signature
 
@@ -89,8 +88,8 @@ def test_premultiplied_is_pillows_conversion(kind: str) -> None:
         before = rgba.copy()
         found = premultiplied(rgba)
 
-        assert (found.image.mode, found.image.size) == ("RGBX", rgba.shape[1::-1])
-        assert found.image.tobytes() == found.pixels.tobytes() == Image.fromarray(rgba).convert("RGBa").tobytes()
+        assert (found.mode, found.size) == ("RGBX", rgba.shape[1::-1])
+        assert found.tobytes() == Image.fromarray(rgba).convert("RGBa").tobytes()
         assert (rgba == before).all()
         assert (signature(rgba, found) == signature(rgba)).all()
 
@@ -103,60 +102,13 @@ def test_signatures_are_those_of_pillows_own_premultiplied_mode(kind: str) -> No
     assert (signature(rgba) == np.asarray(own)).all()
 
 
-@pytest.mark.parametrize(
-    ("height", "width"),
-    [
-        (1024, 1024),
-        (1024, 1025),
-        (1023, 1026),
-        (700, 1500),
-        (1080, 1920),
-        (960, 4096),
-        (64, 20_001),
-        (1, 1 << 20),
-        (7, 151_333),
-    ],
-)
-def test_signatures_of_large_pictures_are_pillows(height: int, width: int) -> None:
-    random = np.random.default_rng(width)
-    rgba = random.integers(0, 256, (height, width, 4), dtype=np.uint8)
-    rgba[height // 2 :] //= 3
-    rgba[..., 3] |= 0xF0
-
-    narrow = narrowed(rgba, 32)
-
-    whole = Image.fromarray(rgba).convert("RGBa").resize((32, 32), Image.Resampling.BILINEAR)
-    assert (signature(rgba) == np.asarray(whole)).all()
-    first = Image.frombuffer("RGBX", (width, height), rgba, "raw", "RGBX", 0, 1).resize(
-        (32, height), Image.Resampling.BILINEAR
-    )
-    assert (narrow == np.asarray(first)).all()
-
-
-@pytest.mark.parametrize("wide", [64, 65, 71, 97, 128, 333, 1000, 1919, 4096])
-@pytest.mark.parametrize("value", [0, 1, 127, 254, 255])
-def test_one_colour_stays_what_it_is_when_it_is_narrowed(wide: int, value: int) -> None:
-    assert (narrowed(np.full((3, wide, 4), value, np.uint8), 32) == value).all()
-
-
-@pytest.mark.parametrize("width", [1, 2, 16, 31, 32, 33, 224])
-def test_narrowing_to_any_width_is_pillows(width: int) -> None:
-    random = np.random.default_rng(width)
-    for wide in (448, 449, 500, 777, 1024, 2000):
-        rgba = random.integers(0, 256, (90, wide, 4), dtype=np.uint8)
-        whole = Image.frombuffer("RGBX", (wide, 90), rgba, "raw", "RGBX", 0, 1)
-        expected = np.asarray(whole.resize((width, 90), Image.Resampling.BILINEAR))
-
-        assert (narrowed(rgba, width) == expected).all()
-
-
 def test_a_picture_that_multiplying_does_not_change_is_not_copied() -> None:
     rgba = cleared(picture("hard"))
 
     shared = premultiplied(rgba)
     rgba[0, 0] = (9, 8, 7, 255)
 
-    assert shared.image.getpixel((0, 0)) == (9, 8, 7, 255)
+    assert shared.getpixel((0, 0)) == (9, 8, 7, 255)
 
 
 @pytest.mark.parametrize("kind", KINDS)

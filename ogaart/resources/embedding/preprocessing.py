@@ -31,6 +31,6 @@ def prepare(rgba: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    small = np.asarray(premultiplied(rgba).image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint16)
+    small = np.asarray(premultiplied(rgba).resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint16)
     on_grey = small[..., :3] + ((255 - small[..., 3:]) * GREY + 127) // 255
     return np.asarray(np.minimum(on_grey, 255), dtype=np.uint8)

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from cachetools import TTLCache
 from numpy.typing import NDArray
+from PIL import Image
 
 from ogaart.imaging import identity, thumbnails
 from ogaart.imaging.errors import Reason, Unreadable
@@ -22,7 +23,7 @@ from ogaart.likeness import features, parts, signatures
 from ogaart.likeness.cells import TrimmedPicture, trimmed_picture
 from ogaart.likeness.grounds import cuts, without_ground
 from ogaart.likeness.noise import is_noise
-from ogaart.likeness.premultiplied import Premultiplied, premultiplied
+from ogaart.likeness.premultiplied import premultiplied
 from ogaart.likeness.query_patches import QueryPatches
 from ogaart.resources.embedding.embedder import Embedder
 from ogaart.resources.embedding.registry import UnknownModel, WeightsMissing, exact_space, find_weights
@@ -88,7 +89,7 @@ class DecodedImageCache:
                 self._kept[content] = size, rgba
 
 
-def _described(rgba: NDArray[np.uint8], space: str, picture: Premultiplied) -> QueryPicture:
+def _described(rgba: NDArray[np.uint8], space: str, picture: Image.Image) -> QueryPicture:
     """A picture, or one of its forms, without its vector and its patches; ``picture`` is the same, premultiplied."""
     return QueryPicture(
         pixel_sha256=identity.pixel_sha256(rgba),
