@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _BUFFERED = 128
 """Members for each process that are unpacked before they are needed: long ones are in files, the others below 1 MiB."""
+_OPEN_FILE = 16
+"""As many of them is one that is in a file, which is open: a process may open 256 on macOS, 1,024 elsewhere."""
 _FILES_AHEAD = 16
 """Files for each process that are begun before they are needed: one large picture takes as long as so many others."""
 _POLL_SECONDS = 0.2
@@ -146,6 +148,7 @@ class _Ahead:
         self.most = most
         self.stop = stop
         self.count = 0
+        self.consumed: _Members | None = None
         self.changed = threading.Condition()
 
 
@@ -160,19 +163,19 @@ class _Members:
     def put(self, member: UnpackedMember) -> None:
         """Hand over a member, when there is room.
 
-        There always is for one of each file: the members of others, that are consumed later, cannot keep it back.
+        There always is for one of the file that is consumed now: the members of others cannot keep it back.
 
         Raises:
             _Stopped: nobody takes it.
         """
         ahead = self._ahead
         with ahead.changed:
-            while self._waiting and ahead.count >= ahead.most and not ahead.stop.is_set():
+            while ahead.count >= ahead.most and not self._is_awaited() and not ahead.stop.is_set():
                 ahead.changed.wait(_POLL_SECONDS)
             if ahead.stop.is_set():
                 raise _Stopped
             self._waiting += 1
-            ahead.count += 1
+            ahead.count += _room_for(member)
         self._found.put(member)
 
     def end(self) -> None:
@@ -182,10 +185,20 @@ class _Members:
     def taken(self, done: Future[None]) -> Iterator[UnpackedMember]:
         """The members; then what the thread has raised."""
         ahead = self._ahead
+        with ahead.changed:
+            ahead.consumed = self
+            ahead.changed.notify_all()
         while (member := self._found.get()) is not None:
             with ahead.changed:
                 self._waiting -= 1
-                ahead.count -= 1
+                ahead.count -= _room_for(member)
                 ahead.changed.notify_all()
             yield member
         done.result()
+
+    def _is_awaited(self) -> bool:
+        return self._ahead.consumed is self and not self._waiting
+
+
+def _room_for(member: UnpackedMember) -> int:
+    return 1 if member.content is None or isinstance(member.content, bytes) else _OPEN_FILE

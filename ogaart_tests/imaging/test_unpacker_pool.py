@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
+from ogaart.core.states import MemberStatus
 from ogaart.imaging import unpacker_pool
 from ogaart.imaging.limits import Limits
 from ogaart.imaging.unpacker import UnpackedMember, Unpacker
 from ogaart.imaging.unpacker_pool import FILES_FOR_ANOTHER, UnpackerPool, UnpackRequest, processes_for
-from ogaart_tests.imaging.builders import BUSH, FROG, zipped
+from ogaart_tests.descriptors import files_left
+from ogaart_tests.imaging.builders import BUSH, FROG, saved, zipped
 
 
 @pytest.fixture
@@ -156,8 +160,27 @@ def test_no_more_members_wait_than_may(paths: list[Path], tmp_path: Path, monkey
             time.sleep(0.01)
         time.sleep(0.3)  # time enough for many more
 
-    # What waits, one of each file beyond that, what was consumed, and what each thread holds.
-    assert 10 <= len(taken) <= 10 + 3 + 1 + 2
+    # What waits, one of the file that is consumed beyond that, what was consumed, and what each thread holds.
+    assert 10 <= len(taken) <= 10 + 1 + 1 + 2
+
+
+@pytest.mark.parametrize("archives", [2, 40], ids=["few archives", "small archives"])
+def test_members_in_files_do_not_take_all_files_that_a_process_may_open(tmp_path: Path, archives: int) -> None:
+    """Pictures above 1 MiB are in files that are open until they are consumed, in no hurry here."""
+    large = saved(Image.effect_noise((640, 600), 90).convert("RGB"), "BMP")
+    paths = [tmp_path / f"{number}.zip" for number in range(archives)]
+    for path in paths:
+        path.write_bytes(zipped({f"{number}.bmp": large for number in range(80 // archives)}))
+
+    with UnpackerPool(Limits(), tmp_path / "scratch", 2) as pool:
+        files = pool.unpack(map(UnpackRequest, paths))
+        first = next(files)
+        found = [next(first).status]
+        with files_left(30):
+            time.sleep(2)  # time enough for many more
+            found += [member.status for members in chain([first], files) for member in members]
+
+    assert found == [MemberStatus.PICTURE] * 80
 
 
 @pytest.mark.parametrize(
