@@ -137,7 +137,8 @@ def has_hash(path: Path, recorded: str | None, copy: Path | None = None) -> bool
         recorded: its hash; None: there is none, and so it has not.
         copy: as ``sparse_hash`` has it; of no use where the answer is no.
     """
-    digest = sparse_hash if (recorded or _KIND).endswith(_KIND) else _sparse_sha256
+    # As text: a list that is damaged, or was written by hand, may hold anything.
+    digest = sparse_hash if str(recorded or _KIND).endswith(_KIND) else _sparse_sha256
     return digest(path, copy) == recorded
 
 

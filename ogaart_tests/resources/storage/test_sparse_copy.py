@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,13 @@ def test_a_file_has_the_hash_that_was_recorded_until_a_byte_changes(
         changed.write(b"!")
     assert not has_hash(source, recorded)
     assert not has_hash(source, None)
+
+
+@pytest.mark.parametrize("recorded", ["", "-blake3", "0" * 64, "0" * 64 + "-sha512", 64, ["0"]], ids=str)
+def test_no_file_has_a_hash_that_is_none(recorded: Any, tmp_path: Path) -> None:
+    source = sparse(tmp_path / "source", (0, b"begin"), size=MIB)
+
+    assert not has_hash(source, recorded)
 
 
 def test_blocks_that_change_places_change_the_hash(tmp_path: Path) -> None:
