@@ -33,8 +33,15 @@ def block(what: "Kind | None", value: str | None, reason: str | None, lift: bool
         if value is None or not reason:
             raise click.UsageError(f"name the {what} and the reason: ogaart block {what} VALUE --reason '…'")
         done = takedown.block(settings, what, value, reason, lift=lift)
-        report = Report(("what", "value", "lifted", "pictures", "reason"), rows=[asdict(done)])
-        if not done.pictures and not lift:
+        row = asdict(done)
+        unread = row.pop("unread")
+        report = Report(("what", "value", "lifted", "pictures", "reason"), rows=[row])
+        if unread:
+            report.notes.append(
+                f"The publication in service cannot be read ({unread}): {done.value!r} was taken as it is written, and "
+                "whether a picture is concerned is not known. Run `ogaart verify --repair`, then block it again."
+            )
+        elif not done.pictures and not lift:
             report.notes.append(
                 f"No published picture is concerned: if there should be one, check how {done.value!r} is written. The "
                 "decision holds for what is published later."

@@ -1,15 +1,17 @@
 """``ogaart block``: removes an entry, an author or a picture from search at once, with the reason on record."""
 
 import re
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 
 import click
 
+from ogaart.core.arrays import ArrayDamaged
 from ogaart.core.errors import BadChoice
 from ogaart.core.image_ids import parse_image_id
-from ogaart.resources.catalog.generations import Generations
-from ogaart.resources.moderation.line_log import lines_of
+from ogaart.resources.catalog.generations import GenerationMissing, Generations
+from ogaart.resources.moderation.line_log import LineLog, lines_of
 from ogaart.resources.moderation.takedowns import Kind, decide, decision_lines, read_decisions
 from ogaart.resources.platform import Stores
 from ogaart.resources.publications.publications import Publications
@@ -21,6 +23,7 @@ from ogaart.sites.base import Site
 from ogaart.sites.registry import open_site
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_DAMAGED = (GenerationMissing, ArrayDamaged, sqlite3.DatabaseError, OSError)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class TakedownResult:
         lifted: whether this revokes an earlier decision.
         pictures: how many published pictures it affects.
         reason: why.
+        unread: why the publication in service could not be read, by which names are known; empty where it was.
     """
 
     what: Kind
@@ -40,10 +44,14 @@ class TakedownResult:
     lifted: bool
     pictures: int
     reason: str
+    unread: str = ""
 
 
 def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool) -> TakedownResult:
     """Record a decision and return what it affects.
+
+    Where the publication in service is damaged, a name is recorded as it is written: a search page that runs may still
+    show what is to go.
 
     Args:
         settings: where the data are.
@@ -54,29 +62,44 @@ def block(settings: Settings, what: Kind, given: str, reason: str, *, lift: bool
 
     Raises:
         BadChoice: this host of a bucket has no copy of a publication, by which names are read: a decision would be
-            recorded that hides nothing.
+            recorded that hides nothing. Or a picture is named by its id, and the publication cannot be read.
         click.UsageError: a picture is named by something that is neither.
     """
-    root = DataRoot.of(settings)
-    generation = Generations(root.generations).current()
-    if generation is None and not lift and not (what == "pixels" and _HASH.fullmatch(given.strip().lower())):
-        _refuse_unknown_names(settings)
-    decisions = lines_of(settings, root.decisions)
-    store = ServingStore(generation.path, generation.number) if generation is not None else None
-    try:
-        value = _value(store, open_site(settings), what, given)
-        if what == "entry" and store is not None and not (lift and value in read_decisions(decisions).entries):
-            value = store.new_key(value)  # of an entry that was renamed
-        pictures = _pictures(store, what, value)
+    with closing(lines_of(settings, DataRoot.of(settings).decisions)) as decisions:
+        unread = ""
+        try:
+            value, pictures = _looked_up(settings, decisions, what, given, lift=lift)
+        except _DAMAGED as cause:
+            unread = str(cause)
+            value, pictures = _as_written(settings, what, given, unread), 0
         if lift and what == "author":  # a blocked author is no longer in the store
             decided = {author.casefold(): author for author in read_decisions(decisions).authors}
             value = decided.get(given.strip().casefold(), value)
         decide(decisions, what, value, reason, lift=lift)
-    finally:
-        decisions.close()
-        if store is not None:
-            store.close()
-    return TakedownResult(what, value, lift, pictures, reason)
+    return TakedownResult(what, value, lift, pictures, reason, unread)
+
+
+def _looked_up(settings: Settings, decisions: LineLog, what: Kind, given: str, *, lift: bool) -> tuple[str, int]:
+    """What is named, by the publication in service; and how many of its pictures that affects."""
+    generation = Generations(DataRoot.of(settings).generations).current()
+    if generation is None:
+        if not lift and not (what == "pixels" and _HASH.fullmatch(given.strip().lower())):
+            _refuse_unknown_names(settings)
+        return _value(None, open_site(settings), what, given), 0
+    with closing(ServingStore(generation.path, generation.number)) as store:
+        value = _value(store, open_site(settings), what, given)
+        if what == "entry" and not (lift and value in read_decisions(decisions).entries):
+            value = store.new_key(value)  # of an entry that was renamed
+        return value, _pictures(store, what, value)
+
+
+def _as_written(settings: Settings, what: Kind, given: str, unread: str) -> str:
+    if what == "pixels" and not _HASH.fullmatch(given.strip().lower()):
+        raise BadChoice(
+            f"the publication in service cannot be read ({unread}): name the picture by its pixel_sha256, or block its "
+            "entry"
+        )
+    return _value(None, open_site(settings), what, given)
 
 
 def _refuse_unknown_names(settings: Settings) -> None:
@@ -126,9 +149,7 @@ def _value(store: ServingStore | None, site: Site, what: Kind, given: str) -> st
     return given.lower() if what == "pixels" else given
 
 
-def _pictures(store: ServingStore | None, what: Kind, value: str) -> int:
-    if store is None:
-        return 0
+def _pictures(store: ServingStore, what: Kind, value: str) -> int:
     by_kind = {
         "entry": lambda: store.ids_of_entries([value]),
         "author": lambda: store.ids_of_authors([value]),

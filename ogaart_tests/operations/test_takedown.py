@@ -99,3 +99,28 @@ def test_a_log_that_lost_lines_is_refused(tmp_path: Path, kept: int) -> None:
         decide(log, what, value, "they were lost", lift=True)  # type: ignore[arg-type]
     require_decisions(log, before)
     assert read_decisions(log).named() == []
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "words.sqlite"])
+def test_a_damaged_publication_keeps_nothing_from_being_taken_down(tmp_path: Path, name: str) -> None:
+    """A search page that was started before still shows it."""
+    publish(Settings(data=tmp_path), SOME)
+    with SearchService(Settings(data=tmp_path), GridImageReader()) as service:
+        hit = service.hit(image_id("tanks", 0))
+        assert hit is not None
+        path = tmp_path / "generations" / "current" / name
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content[: len(content) // 2])
+
+        told = run(tmp_path, "entry", f"{SITE}/content/tanks", "--reason", "asked by the author")
+
+        assert service.hit(image_id("tanks", 0)) is None
+    assert [row["value"] for row in told["rows"]] == ["tanks"]  # type: ignore[attr-defined]
+    run(tmp_path, "pixels", hit.pixel_sha256, "--reason", "test")
+    refused = CliRunner().invoke(
+        main, ["block", "pixels", str(image_id("tanks", 0)), "--reason", "test"], env={"OGAART_DATA": str(tmp_path)}
+    )
+    assert refused.exit_code == 2
+    assert "name the picture by its pixel_sha256" in refused.output
+    assert [row["what"] for row in run(tmp_path)["rows"]] == ["entry", "pixels"]  # type: ignore[attr-defined]
