@@ -67,6 +67,12 @@ class Verification:
                 pass  # a new database of a server is made, as a lost file is: what is checked is opened to be read only
         yield from _without_end("state", self.state())
         yield from _without_end("table", self.tables())
+        yield from _without_end("rows", self.named_by_rows())
+        self.checked["generations"] += len(Generations(self.stores.root.generations).numbers())
+        yield from _without_end(PUBLICATION, damaged_publications(self.stores, quick=self.quick))
+
+    def named_by_rows(self) -> Iterator[Damage]:
+        """What the rows of tables name is there and as it was written; nothing of it where a table cannot be read."""
         with connect(self.stores.tables, self.torn) as con:
             space = VectorSpace.of(self.stores.settings)
             vectors = Vectors(self.stores.root.vectors, space.name)
@@ -80,8 +86,6 @@ class Verification:
                 ("collection", collection),
             ):
                 yield from _without_end(what, found)
-        self.checked["generations"] += len(Generations(self.stores.root.generations).numbers())
-        yield from _without_end(PUBLICATION, damaged_publications(self.stores, quick=self.quick))
 
     def _lost_decisions(self, log: LineLog) -> Iterator[Damage]:
         """Every line is a decision, and those that the publication in service was made with are among them."""
