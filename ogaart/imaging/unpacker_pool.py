@@ -23,6 +23,8 @@ _BUFFERED = 128
 """Members for each process that are unpacked before they are needed: long ones are in files, the others below 1 MiB."""
 _OPEN_FILE = 16
 """As many of them is one that is in a file, which is open: a process may open 256 on macOS, 1,024 elsewhere."""
+_ROOM_BYTES = 64 << 10
+"""One in memory is one more for so many bytes: 8 MiB for each process in all."""
 _FILES_AHEAD = 16
 """Files for each process that are begun before they are needed: one large picture takes as long as so many others."""
 _POLL_SECONDS = 0.2
@@ -201,4 +203,6 @@ class _Members:
 
 
 def _room_for(member: UnpackedMember) -> int:
-    return 1 if member.content is None or isinstance(member.content, bytes) else _OPEN_FILE
+    if member.content is None:
+        return 1
+    return 1 + len(member.content) // _ROOM_BYTES if isinstance(member.content, bytes) else _OPEN_FILE
