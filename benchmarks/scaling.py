@@ -269,7 +269,7 @@ def limits(source: Sources) -> list[str]:
         ),
         *item(
             "**One machine publishes.** In full a publication took",
-            f"{rates.publish_ms:.2f} CPU ms a picture (at 548,352 pictures); one that shares what did not change",
+            f"{rates.publish_ms:.2f} CPU ms a picture (at 506,880 pictures); one that shares what did not change",
             f"writes {rates.publish_bytes:,.0f} bytes for each, fewer on a file system that shares blocks; patches are",
             f"{rates.patch_bytes:,.0f} bytes (at 100,000), all of [performance](performance.md), and fused vectors",
             f"{rates.fused_bytes:,.0f} ([search](search.md)). Publishing 50 million pictures daily is not practical.",

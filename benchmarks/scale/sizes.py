@@ -56,8 +56,8 @@ class Rates:
     """
 
     index_ms: float = 25.8 / 8_000 * 1_000
-    publish_ms: float = 191.6 / 548_352 * 1_000
-    publish_bytes: float = 268e6 / 548_352
+    publish_ms: float = 165.7 / 506_880 * 1_000
+    publish_bytes: float = 284e6 / 506_880
     patch_bytes: float = 980 * 2**20 / 100_000
     search_ms: float = 130.0
     fused_bytes: float = 61 * 2**20 / 100_000
