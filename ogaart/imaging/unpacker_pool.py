@@ -168,7 +168,7 @@ class _Members:
         There always is for one of the file that is consumed now: the members of others cannot keep it back.
 
         Raises:
-            _Stopped: nobody takes it.
+            _Stopped: the consumer has ended.
         """
         ahead = self._ahead
         with ahead.changed:

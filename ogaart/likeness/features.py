@@ -114,7 +114,7 @@ def _distinct(colours: NDArray[np.uint32]) -> int:
     """How many colours, each below 2^24, are different.
 
     Each is put into a slot that is computed from it. What a slot holds in the end is one colour, found; left for the
-    next round is what is not found in its own slot. Few are sorted: of many this takes a quarter of the time.
+    next round is what is not found in its own slot. Few are sorted, since sorting many takes longer.
     """
     found = 0
     for factor in _FACTORS:
